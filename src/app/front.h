@@ -1,0 +1,23 @@
+// The front process: everything that touches the network. Runs in a child the master forked; returns its exit code.
+#pragma once
+
+#include <vector>
+
+#include "base/file_descriptor.h"
+#include "config/model.h"
+#include "control/channel.h"
+
+namespace cutwater::app {
+
+struct FrontStart {
+  const config::Config& config;
+  unsigned index = 0;                                 // which of the fronts
+  control::Channel master;
+  std::vector<base::FileDescriptor> listening;        // in the order of config.listens; shared by all fronts
+  std::vector<base::FileDescriptor> static_roots;     // O_PATH, in the order of config.static_routes
+};
+
+// Drops to the front's user (when root), serves until the master says stop or is gone.
+int run_front(FrontStart start);
+
+}  // namespace cutwater::app

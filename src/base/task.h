@@ -1,0 +1,130 @@
+// Task<T>: a lazy coroutine with one awaiter. Nothing runs before `co_await task` or TaskSet::start.
+// Cancelling is destroying: the frame's locals, awaitables included, take themselves out of whatever they wait
+// for. GCC 12 rule (ARCHITECTURE section 4): no '{' and no '[' between co_await and ';'.
+#pragma once
+
+#include <coroutine>
+#include <cstddef>
+#include <exception>
+#include <optional>
+#include <utility>
+
+namespace cutwater::base {
+
+template <class T>
+class Task;
+
+namespace detail {
+
+struct TaskPromiseBase {
+  std::coroutine_handle<> continuation = std::noop_coroutine();
+  std::exception_ptr exception;
+
+  struct FinalAwaiter {
+    bool await_ready() noexcept { return false; }
+    template <class Promise>
+    std::coroutine_handle<> await_suspend(std::coroutine_handle<Promise> finished) noexcept {
+      return finished.promise().continuation;
+    }
+    void await_resume() noexcept {}
+  };
+  std::suspend_always initial_suspend() noexcept { return {}; }
+  FinalAwaiter final_suspend() noexcept { return {}; }
+  void unhandled_exception() noexcept { exception = std::current_exception(); }
+};
+
+template <class T>
+struct TaskPromise : TaskPromiseBase {
+  std::optional<T> value;
+  Task<T> get_return_object();
+  template <class U>
+  void return_value(U&& result) {
+    value.emplace(std::forward<U>(result));
+  }
+  T take() {
+    if (exception) std::rethrow_exception(exception);
+    return std::move(*value);
+  }
+};
+
+template <>
+struct TaskPromise<void> : TaskPromiseBase {
+  Task<void> get_return_object();
+  void return_void() noexcept {}
+  void take() {
+    if (exception) std::rethrow_exception(exception);
+  }
+};
+
+}  // namespace detail
+
+template <class T = void>
+class [[nodiscard]] Task {
+ public:
+  using promise_type = detail::TaskPromise<T>;
+  using Handle = std::coroutine_handle<promise_type>;
+
+  Task() = default;
+  explicit Task(Handle handle) : handle_(handle) {}
+  Task(Task&& other) noexcept : handle_(std::exchange(other.handle_, nullptr)) {}
+  Task& operator=(Task&& other) noexcept {
+    if (this != &other) {
+      reset();
+      handle_ = std::exchange(other.handle_, nullptr);
+    }
+    return *this;
+  }
+  ~Task() { reset(); }
+
+  bool done() const { return !handle_ || handle_.done(); }
+  void reset() {
+    if (handle_) std::exchange(handle_, nullptr).destroy();
+  }
+
+  // Awaiting runs the task to its end; its exception, if any, is thrown here.
+  bool await_ready() const noexcept { return false; }
+  std::coroutine_handle<> await_suspend(std::coroutine_handle<> awaiter) noexcept {
+    handle_.promise().continuation = awaiter;
+    return handle_;
+  }
+  T await_resume() { return handle_.promise().take(); }
+
+ private:
+  Handle handle_;
+};
+
+template <class T>
+Task<T> detail::TaskPromise<T>::get_return_object() {
+  return Task<T>(std::coroutine_handle<TaskPromise>::from_promise(*this));
+}
+inline Task<void> detail::TaskPromise<void>::get_return_object() {
+  return Task<void>(std::coroutine_handle<TaskPromise>::from_promise(*this));
+}
+
+// Root tasks and their lifetime: runs each until its end and frees it; the destructor cancels what still runs.
+class TaskSet {
+ public:
+  TaskSet() = default;
+  TaskSet(const TaskSet&) = delete;
+  TaskSet& operator=(const TaskSet&) = delete;
+  ~TaskSet() { cancel_all(); }
+
+  // Runs `task` up to its first wait. An exception leaving it ends the program: a root task handles its own.
+  void start(Task<void> task);
+  size_t size() const { return size_; }
+  // Must not be called from inside one of its own tasks.
+  void cancel_all();
+
+ private:
+  struct Root;
+  static Root run(TaskSet& set, Task<void> task);
+
+  struct Link {
+    Link* previous = this;
+    Link* next = this;
+  };
+  Link roots_;
+  size_t size_ = 0;
+};
+
+}  // namespace cutwater::base

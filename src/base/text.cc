@@ -1,0 +1,54 @@
+#include "base/text.h"
+
+#include <algorithm>
+#include <charconv>
+
+namespace cutwater::base {
+
+bool equals_ignoring_case(std::string_view left, std::string_view right) {
+  return left.size() == right.size() &&
+         std::equal(left.begin(), left.end(), right.begin(),
+                    [](char a, char b) { return ascii_lower(a) == ascii_lower(b); });
+}
+
+std::string to_ascii_lower(std::string_view text) {
+  std::string lower(text);
+  for (char& c : lower) c = ascii_lower(c);
+  return lower;
+}
+
+std::optional<uint64_t> parse_decimal(std::string_view digits) {
+  if (digits.empty() || digits.front() < '0' || digits.front() > '9') return std::nullopt;
+  uint64_t number = 0;
+  auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
+  if (error != std::errc{} || end != digits.data() + digits.size()) return std::nullopt;
+  return number;
+}
+
+void append_decimal(std::string& to, uint64_t number) {
+  char digits[20];
+  auto [end, error] = std::to_chars(digits, digits + sizeof digits, number);
+  to.append(digits, end);
+}
+
+std::string_view trim_whitespace(std::string_view text) {
+  size_t first = text.find_first_not_of(" \t");
+  if (first == std::string_view::npos) return {};
+  return text.substr(first, text.find_last_not_of(" \t") - first + 1);
+}
+
+void append_log_escaped(std::string& to, std::string_view text) {
+  static constexpr char kHex[] = "0123456789abcdef";
+  for (char c : text) {
+    auto byte = static_cast<unsigned char>(c);
+    if (byte < 0x20 || byte == 0x7f || c == '"' || c == '\\') {
+      to += "\\x";
+      to += kHex[byte >> 4];
+      to += kHex[byte & 15];
+    } else {
+      to += c;
+    }
+  }
+}
+
+}  // namespace cutwater::base

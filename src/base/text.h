@@ -1,0 +1,25 @@
+// Small text helpers without a locale; ASCII only, bytes above 0x7f are left alone.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace cutwater::base {
+
+constexpr char ascii_lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
+bool equals_ignoring_case(std::string_view left, std::string_view right);
+std::string to_ascii_lower(std::string_view text);
+
+// Only digits, no sign, no blanks; nullopt on anything else and on overflow.
+std::optional<uint64_t> parse_decimal(std::string_view digits);
+void append_decimal(std::string& to, uint64_t number);
+
+// Without SP and HTAB at both ends (OWS of RFC 9110 section 5.6.3).
+std::string_view trim_whitespace(std::string_view text);
+
+// Control bytes, '"' and '\' become \xHH: safe inside one line of a log (faults.md 43).
+void append_log_escaped(std::string& to, std::string_view text);
+
+}  // namespace cutwater::base

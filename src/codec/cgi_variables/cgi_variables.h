@@ -1,0 +1,38 @@
+// The one place that turns a request into CGI variables (RFC 3875 section 4.1), written to a sink: the WSGI environ
+// now; FastCGI, SCGI, uwsgi and CGI later.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "message/request.h"
+
+namespace cutwater::codec {
+
+class VariableSink {
+ public:
+  virtual ~VariableSink() = default;
+  virtual void variable(std::string_view name, std::string_view value) = 0;
+};
+
+// Appends "HTTP_USER_AGENT" for "User-Agent". False for names that must not become variables: with a byte outside
+// [A-Za-z0-9-] (faults.md 37), Proxy (38), and Content-Type and Content-Length, which have their own variables.
+bool append_header_variable(std::string_view header_name, std::string& to);
+// How a repeated field is joined: "; " for Cookie, ", " for the others (faults.md 40).
+std::string_view repeated_field_separator(std::string_view header_name);
+
+// REQUEST_METHOD, SCRIPT_NAME, PATH_INFO, QUERY_STRING, CONTENT_TYPE, CONTENT_LENGTH, SERVER_NAME, SERVER_PORT,
+// SERVER_PROTOCOL, REMOTE_ADDR, REMOTE_PORT, REQUEST_URI, HTTPS with https, and all HTTP_*. `content_length` is what
+// the application can read (a de-chunked body has one too); nullopt leaves CONTENT_LENGTH out.
+void cgi_variables(const message::Request& request, std::string_view script_name,
+                   std::optional<uint64_t> content_length, VariableSink& sink);
+
+// Splits the decoded path at the app's prefix: SCRIPT_NAME and PATH_INFO.
+struct SplitPath {
+  std::string_view script_name;
+  std::string_view path_info;
+};
+SplitPath split_path(std::string_view path, std::string_view prefix);
+
+}  // namespace cutwater::codec

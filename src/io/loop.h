@@ -1,0 +1,75 @@
+// Loop: one thread's epoll, level-triggered (eventfds edge-triggered and never read), its timers, and what runs at
+// the end of each turn. A turn: epoll_wait -> watchers of ready descriptors -> due timers -> turn hooks, until no
+// hook has more to do. Time is read once per turn. Not thread-safe but for post().
+#pragma once
+
+#include <sys/epoll.h>
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/file_descriptor.h"
+#include "base/result.h"
+#include "io/timer.h"
+
+namespace cutwater::io {
+
+// Told of a descriptor's events. May remove itself or any other watcher from within on_events.
+class Watcher {
+ public:
+  virtual ~Watcher() = default;
+  virtual void on_events(uint32_t events) = 0;
+};
+
+// Runs after all events of a turn, before the loop would block. Returns true when it found or made more work: all
+// hooks then run again (a bounded number of rounds) and the loop polls instead of blocking.
+class TurnHook {
+ public:
+  virtual ~TurnHook() = default;
+  virtual bool end_of_turn() = 0;
+};
+
+class Loop {
+ public:
+  Loop();  // throws base::Error wrapped in std::runtime_error when the kernel refuses: start-up only
+  ~Loop();
+  Loop(const Loop&) = delete;
+  Loop& operator=(const Loop&) = delete;
+
+  void run();   // until stop()
+  void stop();  // takes effect at the end of the turn
+  base::Instant now() const { return now_; }
+
+  // `watcher` must outlive its registration. Events are EPOLLIN, EPOLLOUT, EPOLLRDHUP, EPOLLET.
+  base::Result<void> add(int descriptor, uint32_t events, Watcher& watcher);
+  void modify(int descriptor, uint32_t events, Watcher& watcher);
+  void remove(int descriptor, Watcher& watcher);
+
+  void add_hook(TurnHook& hook);
+  void remove_hook(TurnHook& hook);
+
+  // Runs `work` on the loop's thread in its next turn. The only call allowed from other threads.
+  void post(std::function<void()> work);
+
+  TimerQueue& timers() { return timers_; }
+
+ private:
+  struct Posted;
+  void run_posted();
+  int milliseconds_to_wait() const;
+
+  base::FileDescriptor epoll_;
+  base::Instant now_ = base::monotonic_now();
+  TimerQueue timers_;
+  std::vector<TurnHook*> hooks_;
+  std::vector<epoll_event> events_;
+  size_t next_event_ = 0;
+  size_t ready_events_ = 0;
+  bool running_ = false;
+  std::unique_ptr<Posted> posted_;
+};
+
+}  // namespace cutwater::io

@@ -1,0 +1,93 @@
+// Stream: a byte connection. Calls never block: wait for readiness first, then read into the thread's shared
+// buffer. Plain sockets now; TLS will be a Stream on a Stream.
+#pragma once
+
+#include <sys/uio.h>
+
+#include <coroutine>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string_view>
+
+#include "base/clock.h"
+#include "base/file_descriptor.h"
+#include "io/loop.h"
+
+namespace cutwater::io {
+
+enum class IoStatus {
+  kDone,        // `count` bytes moved; for a read 0 never occurs here
+  kWouldBlock,
+  kEndOfStream,  // the peer sent FIN
+  kFailed,      // `error` holds errno; the connection is useless
+};
+struct IoResult {
+  IoStatus status;
+  size_t count = 0;
+  int error = 0;
+};
+
+enum class WaitResult { kReady, kTimedOut };
+
+class Stream;
+
+// co_await stream.readable(deadline): resumes when a read would not block (data, FIN or error) or at the deadline.
+class [[nodiscard]] ReadinessAwaiter {
+ public:
+  ReadinessAwaiter(Stream& stream, bool for_reading, base::Instant deadline)
+      : stream_(stream), for_reading_(for_reading), deadline_(deadline) {}
+  ReadinessAwaiter(const ReadinessAwaiter&) = delete;
+  ~ReadinessAwaiter();  // a destroyed wait is forgotten by its stream
+  bool await_ready() const noexcept { return false; }
+  bool await_suspend(std::coroutine_handle<> waiter);
+  WaitResult await_resume() const noexcept { return result_; }
+
+ private:
+  friend class SocketStream;
+  Stream& stream_;
+  bool for_reading_;
+  base::Instant deadline_;
+  WaitResult result_ = WaitResult::kReady;
+  std::coroutine_handle<> waiter_;
+};
+
+// Told once when the peer's side ends (FIN or reset) while nobody reads: a client that leaves while it is queued.
+class HangupListener {
+ public:
+  virtual ~HangupListener() = default;
+  virtual void on_hangup() = 0;
+};
+
+class Stream {
+ public:
+  virtual ~Stream() = default;
+
+  virtual IoResult read(std::span<char> into) = 0;
+  virtual IoResult write(std::span<const iovec> pieces) = 0;
+  // Up to `length` bytes of `file` from `offset`. kDone with count 0 means the file ended early.
+  virtual IoResult send_file(int file, uint64_t offset, size_t length) = 0;
+  // FIN towards the peer; reading goes on (lingering close, RFC 9112 section 9.6).
+  virtual void shutdown_write() = 0;
+
+  ReadinessAwaiter readable(base::Instant deadline) { return {*this, true, deadline}; }
+  ReadinessAwaiter writable(base::Instant deadline) { return {*this, false, deadline}; }
+
+  // At most one listener; nullptr ends it. It must outlive its registration.
+  virtual void listen_for_hangup(HangupListener* listener) = 0;
+
+ protected:
+  friend class ReadinessAwaiter;
+  virtual bool start_wait(ReadinessAwaiter& wait, bool for_reading, base::Instant deadline) = 0;
+  virtual void forget_wait(ReadinessAwaiter& wait, bool for_reading) = 0;
+};
+
+// Takes a connected non-blocking socket. Registers with epoll once, for EPOLLIN | EPOLLRDHUP; EPOLLOUT only while
+// a write waits; drops EPOLLIN while data lies unread and nobody waits for it.
+std::unique_ptr<Stream> make_socket_stream(Loop& loop, base::FileDescriptor socket);
+
+// The thread's receive buffer (64 KiB). What lies in it dies at the next co_await: copy what must live.
+std::span<char> shared_read_buffer();
+
+}  // namespace cutwater::io

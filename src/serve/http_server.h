@@ -1,0 +1,77 @@
+// HttpServer: the inbound engine: each accepted connection is one coroutine that joins a Stream, the HTTP/1 codec and
+// the root handler. Owns its connections; one per front.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string_view>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "codec/http1/request_parser.h"
+#include "io/listener.h"
+#include "io/loop.h"
+#include "io/stream.h"
+#include "message/exchange.h"
+
+namespace cutwater::serve {
+
+struct ServeOptions {
+  codec::http1::HeadLimits head;
+  uint64_t body_limit = 100 * 1024 * 1024;                      // limits.body
+  base::Duration header_timeout = std::chrono::seconds(10);     // absolute, from the first byte of a head
+  base::Duration keepalive = std::chrono::seconds(75);          // idle between requests
+  uint64_t body_min_rate = 500;                                 // limits.body_min_rate, bytes per second
+  base::Duration body_grace = std::chrono::seconds(10);         // before the rate counts, and longest silence
+  base::Duration send_timeout = std::chrono::seconds(60);       // no progress in writing
+  size_t output_buffer = 512 * 1024;                            // unsent bytes of one response before a writer waits
+  size_t connections = 20000;                                   // limits.connections, of this front
+};
+
+// Decides what is believed of a request's forwarding fields before any handler sees it (faults.md 35, 36): may
+// rewrite remote_address, scheme, authority and remove fields. Returns 0, or the status to refuse with.
+class RequestFilter {
+ public:
+  virtual ~RequestFilter() = default;
+  virtual uint16_t filter(message::Request& request, const io::Address& peer, std::string& storage) = 0;
+};
+
+// Told when an exchange is over, for the access log. Called on the loop's thread; must not block. Refused heads
+// (400, 408, 431 ...) are told too, with an empty method.
+class ExchangeObserver {
+ public:
+  virtual ~ExchangeObserver() = default;
+  struct Summary {
+    uint16_t status;          // 0: the client left before an answer; 499 is the log's business
+    uint64_t body_bytes_sent;
+    base::Duration duration;  // from the first byte of the head to the last byte handed to the kernel
+    bool aborted;             // the response was cut
+    const char* refused;      // why the head was refused, or nullptr
+  };
+  virtual void on_exchange_end(const message::Request& request, std::string_view connection_address,
+                               const Summary& summary) = 0;
+};
+
+class HttpServer {
+ public:
+  HttpServer(io::Loop& loop, const ServeOptions& options, message::Handler& root, RequestFilter& filter,
+             ExchangeObserver& observer, base::LogSink& log);
+  ~HttpServer();
+
+  // Takes an accepted socket. `local` is the listener's address and outlives the connection.
+  void accept(base::FileDescriptor socket, const io::Address& peer, const io::Address& local);
+
+  // Graceful end: idle connections are closed now, the others after their running request ("Connection: close").
+  // Listeners are the caller's. `on_drained` is called once no connection is left.
+  void drain(std::function<void()> on_drained);
+  void close_all();  // now
+  size_t connections() const;
+  bool draining() const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace cutwater::serve
