@@ -1,5 +1,12 @@
-// The request as it lies in a slot: strings with relative offsets, no second parse. Written by the front from a
-// message::Request, read by the worker as one again (views into the slot). Bounds-checked on both sides.
+// The request as it lies in a slot: lengths first, then all strings in the same order, so that every offset is a
+// running sum: no second parse. Written by the front from a message::Request, read by the worker as one again
+// (views into the slot). Bounds-checked on both sides. Little-endian, no padding:
+//
+//   u32 total bytes | u8 version minor | u8 framing | u8 flags | u8 body place | u64 content length
+//   u64 body length | u64 exchange id | u16 remote port | u16 server port | u16 field count | u16 zero
+//   9 x u32 length (method, raw target, path, query, scheme, authority, remote address, server name, script name)
+//   field count x (u32 name length, u32 value length)
+//   the bytes of the 9 strings, then of name, value of each field
 #pragma once
 
 #include <cstdint>
@@ -14,7 +21,7 @@ enum class BodyPlace : uint8_t {
   kNone,
   kInline,      // in the slot, behind the head
   kChunks,      // in arena chunks
-  kDescriptor,  // ask on the lane socket (kBodyWanted), get a read-only descriptor
+  kDescriptor,  // ask with kBodyWanted, get a read-only descriptor on the lane socket
   kStreamed,    // comes as kBodyPiece frames (ASGI, Tornado)
 };
 
@@ -26,8 +33,10 @@ struct RequestExtras {
   uint64_t exchange_id = 0;
 };
 
-// Bytes of the record, or 0 when it does not fit `room`.
+// Bytes of the record, or 0 when it does not fit `to` (which then is failed).
 size_t encode_request(const message::Request& request, const RequestExtras& extras, base::ByteWriter& to);
+// What encode_request will write.
+size_t encoded_size(const message::Request& request, const RequestExtras& extras);
 // False when the record is damaged. The request's views point into `record`.
 bool decode_request(std::string_view record, message::Request& request, RequestExtras& extras);
 
