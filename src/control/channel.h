@@ -7,6 +7,8 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/file_descriptor.h"
@@ -20,6 +22,9 @@ struct Message {
   std::string type() const { return body.value("type", ""); }
 };
 
+// The text of one message, checked as receive() does: nullopt when it is no JSON object with a string "type".
+std::optional<nlohmann::json> parse_message(std::string_view text);
+
 class Channel {
  public:
   static base::Result<std::pair<Channel, Channel>> make_pair();
@@ -31,7 +36,7 @@ class Channel {
   bool wants_write() const { return !waiting_.empty(); }
 
   enum class Outcome { kMessage, kNothing, kClosed };
-  // kClosed: EOF, or a message that is none (`error()` says what).
+  // kClosed: EOF (`error()` is empty), or a message that is none (`error()` says what); the socket is closed then.
   Outcome receive(Message& message);
   const std::string& error() const { return error_; }
 
@@ -39,6 +44,8 @@ class Channel {
   base::FileDescriptor release() { return std::move(socket_); }
 
  private:
+  Outcome close_because(std::string why);
+
   struct Waiting {
     std::string text;
     std::vector<base::FileDescriptor> descriptors;

@@ -1,0 +1,317 @@
+// Every message between Cutwater's processes, as docs/processes.md lists them. Build with encode(), read with
+// decode<T>() after comparing the body's "type" with T::kType. Which descriptors ride beside a message is said here.
+#pragma once
+
+#include "control/fields.h"
+
+namespace cutwater::control {
+
+// ---- master -> front
+
+struct StaticPrefix {
+  std::string prefix;
+  std::optional<base::Duration> cache;
+  template <class Visitor>
+  void visit(Visitor& field) {
+    field("prefix", prefix);
+    field("cache", cache);
+  }
+};
+
+// Descriptors: segment, this front's wake eventfd, one O_PATH folder per entry of `static_folders`.
+struct GenerationCreated {
+  static constexpr const char* kType = "generation";
+  std::string app;
+  uint64_t generation = 0;
+  std::string prefix;
+  base::Duration timeout{};
+  unsigned queue = 0;
+  base::Duration queue_timeout{};
+  std::string body_buffer = "auto";  // "auto" | "true" | "false": queue a request when its body is complete
+  std::vector<StaticPrefix> static_folders;
+  template <class Visitor>
+  void visit(Visitor& field) {
+    field("app", app);
+    field("generation", generation);
+    field("prefix", prefix);
+    field("timeout", timeout);
+    field("queue", queue);
+    field("queue_timeout", queue_timeout);
+    field("body_buffer", body_buffer);
+    field("static", static_folders);
+  }
+};
+
+// Descriptors: the worker's wake eventfd, the front's end of the lane socket, the worker's pidfd. The worker may have
+// claimed requests already, and may even be dead already.
+struct WorkerStarted {
+  static constexpr const char* kType = "worker_started";
+  std::string app;
+  uint64_t generation = 0;
+  unsigned lane = 0;
+  int pid = 0;
+  template <class Visitor>
+  void visit(Visitor& field) {
+    field("app", app);
+    field("generation", generation);
+    field("lane", lane);
+    field("pid", pid);
+  }
+};
+
+// The messages that name a generation and nothing else.
+template <class Tag>
+struct GenerationNamed {
+  static constexpr const char* kType = Tag::kType;
+  std::string app;
+  uint64_t generation = 0;
+  template <class Visitor>
+  void visit(Visitor& field) {
+    field("app", app);
+    field("generation", generation);
+  }
+};
+struct SwapTag {
+  static constexpr const char* kType = "swap";
+};
+struct DropGenerationTag {
+  static constexpr const char* kType = "drop_generation";
+};
+struct GenerationDrainedTag {
+  static constexpr const char* kType = "generation_drained";
+};
+using Swap = GenerationNamed<SwapTag>;
+using DropGeneration = GenerationNamed<DropGenerationTag>;
+
+struct AppFailed {
+  static constexpr const char* kType = "app_failed";
+  std::string app;
+  std::string text;
+  template <class Visitor>
+  void visit(Visitor& field) {
+    field("app", app);
+    field("text", text);
+  }
+};
+
+// The messages that name a lane and nothing else.
+template <class Tag>
+struct LaneNamed {
+  static constexpr const char* kType = Tag::kType;
+  std::string app;
+  uint64_t generation = 0;
+  unsigned lane = 0;
+  template <class Visitor>
+  void visit(Visitor& field) {
+    field("app", app);
+    field("generation", generation);
+    field("lane", lane);
+  }
+};
+struct RetireWorkerTag {
+  static constexpr const char* kType = "retire_worker";
+};
+struct LaneFreeTag {
+  static constexpr const char* kType = "lane_free";
+};
+using RetireWorker = LaneNamed<RetireWorkerTag>;
+
+struct Stop {
+  static constexpr const char* kType = "stop";
+  base::Duration grace{};  // zero: now
+  template <class Visitor>
+  void visit(Visitor& field) {
+    field("grace", grace);
+  }
+};
+
+// The messages that only have a type.
+template <class Tag>
+struct Bare {
+  static constexpr const char* kType = Tag::kType;
+  template <class Visitor>
+  void visit(Visitor&) {}
+};
+struct ReopenLogsTag {
+  static constexpr const char* kType = "reopen_logs";
+};
+struct FrontReadyTag {
+  static constexpr const char* kType = "ready";
+};
+struct QuitTag {
+  static constexpr const char* kType = "quit";
+};
+using ReopenLogs = Bare<ReopenLogsTag>;
+
+// ---- front -> master
+
+using FrontReady = Bare<FrontReadyTag>;
+using LaneFree = LaneNamed<LaneFreeTag>;
+using GenerationDrained = GenerationNamed<GenerationDrainedTag>;
+
+struct WorkerStuck {
+  static constexpr const char* kType = "worker_stuck";
+  std::string app;
+  uint64_t generation = 0;
+  unsigned lane = 0;
+  std::string method;
+  std::string path;
+  unsigned seconds = 0;
+  template <class Visitor>
+  void visit(Visitor& field) {
+    field("app", app);
+    field("generation", generation);
+    field("lane", lane);
+    field("method", method);
+    field("path", path);
+    field("seconds", seconds);
+  }
+};
+
+struct WorkerBroken {
+  static constexpr const char* kType = "worker_broken";
+  std::string app;
+  uint64_t generation = 0;
+  unsigned lane = 0;
+  std::string why;
+  template <class Visitor>
+  void visit(Visitor& field) {
+    field("app", app);
+    field("generation", generation);
+    field("lane", lane);
+    field("why", why);
+  }
+};
+
+// ---- master -> zygote, lone worker, check
+
+struct StartApp {
+  static constexpr const char* kType = "start";
+  std::string mode;  // "zygote" | "worker" | "check"
+  std::string app;
+  std::string root;
+  std::string target;
+  std::string protocol;
+  std::string preload;
+  std::string prefix;
+  std::map<std::string, std::string> environment;
+  template <class Visitor>
+  void visit(Visitor& field) {
+    field("mode", mode);
+    field("app", app);
+    field("root", root);
+    field("target", target);
+    field("protocol", protocol);
+    field("preload", preload);
+    field("prefix", prefix);
+    field("environment", environment);
+  }
+};
+
+// Descriptors: segment, the worker's wake eventfd, the worker's end of its channel, then for each front its wake
+// eventfd and the worker's end of the lane socket. `attach` is the same without the channel end.
+template <class Tag>
+struct LaneOffer {
+  static constexpr const char* kType = Tag::kType;
+  unsigned lane = 0;
+  uint64_t worker = 0;
+  template <class Visitor>
+  void visit(Visitor& field) {
+    field("lane", lane);
+    field("worker", worker);
+  }
+};
+struct ForkTag {
+  static constexpr const char* kType = "fork";
+};
+struct AttachTag {
+  static constexpr const char* kType = "attach";
+};
+using Fork = LaneOffer<ForkTag>;
+using Attach = LaneOffer<AttachTag>;
+using Quit = Bare<QuitTag>;
+
+// ---- zygote or worker -> master
+
+struct StaticFolder {
+  std::string prefix;
+  std::string root;
+  std::optional<base::Duration> cache;
+  template <class Visitor>
+  void visit(Visitor& field) {
+    field("prefix", prefix);
+    field("root", root);
+    field("cache", cache);
+  }
+};
+
+struct Imported {
+  static constexpr const char* kType = "imported";
+  std::string python;
+  std::string target;
+  std::string framework;
+  std::string protocol;
+  std::vector<StaticFolder> static_folders;
+  std::vector<std::string> watch;
+  bool fork_safe = false;
+  std::string fork_reason;
+  std::vector<std::string> notes;
+  template <class Visitor>
+  void visit(Visitor& field) {
+    field("python", python);
+    field("target", target);
+    field("framework", framework);
+    field("protocol", protocol);
+    field("static", static_folders);
+    field("watch", watch);
+    field("fork_safe", fork_safe);
+    field("fork_reason", fork_reason);
+    field("notes", notes);
+  }
+};
+
+struct BootFailed {
+  static constexpr const char* kType = "failed";
+  int exit_code = 3;
+  std::string code;
+  std::string text;
+  std::vector<std::string> watch;
+  template <class Visitor>
+  void visit(Visitor& field) {
+    field("exit_code", exit_code);
+    field("code", code);
+    field("text", text);
+    field("watch", watch);
+  }
+};
+
+struct Forked {
+  static constexpr const char* kType = "forked";
+  uint64_t worker = 0;
+  int pid = 0;
+  template <class Visitor>
+  void visit(Visitor& field) {
+    field("worker", worker);
+    field("pid", pid);
+  }
+};
+
+struct WorkerReady {
+  static constexpr const char* kType = "ready";
+  int pid = 0;
+  template <class Visitor>
+  void visit(Visitor& field) {
+    field("pid", pid);
+  }
+};
+
+struct WorkerExiting {
+  static constexpr const char* kType = "exiting";
+  std::string reason;
+  template <class Visitor>
+  void visit(Visitor& field) {
+    field("reason", reason);
+  }
+};
+
+}  // namespace cutwater::control

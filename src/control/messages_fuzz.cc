@@ -1,0 +1,44 @@
+// What anybody may write into a channel: it is refused, or it is a message that encodes to itself again.
+#include <cstdint>
+#include <cstdlib>
+
+#include "control/channel.h"
+#include "control/messages.h"
+
+namespace cutwater::control {
+namespace {
+
+template <class Message>
+void round_trip(const nlohmann::json& body) {
+  auto message = decode<Message>(body);
+  if (!message.ok()) return;
+  auto again = decode<Message>(encode(*message));
+  if (!again.ok() || encode(*again) != encode(*message)) std::abort();
+}
+
+void try_all(const nlohmann::json& body) {
+  round_trip<GenerationCreated>(body);
+  round_trip<WorkerStarted>(body);
+  round_trip<Swap>(body);
+  round_trip<AppFailed>(body);
+  round_trip<Stop>(body);
+  round_trip<LaneFree>(body);
+  round_trip<WorkerStuck>(body);
+  round_trip<WorkerBroken>(body);
+  round_trip<StartApp>(body);
+  round_trip<Fork>(body);
+  round_trip<Imported>(body);
+  round_trip<BootFailed>(body);
+  round_trip<Forked>(body);
+  round_trip<WorkerReady>(body);
+  round_trip<WorkerExiting>(body);
+}
+
+}  // namespace
+}  // namespace cutwater::control
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  auto body = cutwater::control::parse_message({reinterpret_cast<const char*>(data), size});
+  if (body) cutwater::control::try_all(*body);
+  return 0;
+}
