@@ -1,0 +1,60 @@
+#include "message/grammar.h"
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+
+#include "base/text.h"
+
+namespace cutwater::message {
+namespace {
+
+constexpr uint64_t kOnes = 0x0101010101010101;
+constexpr uint64_t kHighBits = kOnes * 0x80;
+
+// Marks the high bit of bytes below 0x20 and of 0x7f. Exact up to and including the first byte marked; above it
+// a borrow may mark more.
+constexpr uint64_t mark_controls(uint64_t word) {
+  uint64_t below_space = (word - kOnes * 0x20) & ~word;
+  uint64_t delete_as_zero = word ^ (kOnes * 0x7f);
+  uint64_t is_delete = (delete_as_zero - kOnes) & ~delete_as_zero;
+  return (below_space | is_delete) & kHighBits;
+}
+
+}  // namespace
+
+const char* find_control(const char* begin, const char* end) {
+  if constexpr (std::endian::native == std::endian::little) {
+    while (end - begin >= 8) {
+      uint64_t word;
+      std::memcpy(&word, begin, sizeof word);
+      uint64_t marks = mark_controls(word);
+      if (marks == 0) {
+        begin += 8;
+        continue;
+      }
+      begin += std::countr_zero(marks) / 8;
+      if (*begin != '\t') return begin;
+      ++begin;
+    }
+  }
+  return std::find_if(begin, end, is_control_byte);
+}
+
+bool is_token(std::string_view text) {
+  return !text.empty() && std::all_of(text.begin(), text.end(), is_token_byte);
+}
+
+bool is_field_value(std::string_view text) {
+  const char* end = text.data() + text.size();
+  return find_control(text.data(), end) == end;
+}
+
+std::string_view next_list_element(std::string_view& rest) {
+  size_t comma = std::min(rest.find(','), rest.size());
+  std::string_view element = rest.substr(0, comma);
+  rest.remove_prefix(std::min(comma + 1, rest.size()));
+  return base::trim_whitespace(element);
+}
+
+}  // namespace cutwater::message
