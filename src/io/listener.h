@@ -4,11 +4,16 @@
 
 #include <sys/socket.h>
 
+#include <cstdint>
 #include <functional>
+#include <string>
+#include <string_view>
 
 #include "base/file_descriptor.h"
 #include "base/log.h"
+#include "base/result.h"
 #include "io/loop.h"
+#include "io/timer.h"
 
 namespace cutwater::io {
 
@@ -30,24 +35,35 @@ class Listener : public Watcher {
   void resume();
   void on_events(uint32_t events) override;
   const Address& local_address() const { return local_; }
+  int descriptor() const { return socket_.get(); }
 
  private:
+  void update_registration();
+  void back_off(int error);
+
   Loop& loop_;
   base::FileDescriptor socket_;
   base::LogSink& log_;
   Accept accept_;
   Address local_;
   bool paused_ = false;
+  bool registered_ = false;
+  bool* destroyed_ = nullptr;  // set by the destructor while connections are handed out
   Timer retry_;
   base::Instant last_logged_{0};
 };
 
-// Binds and listens: "127.0.0.1:8000", ":8000", "[::1]:8000", "unix:/run/x.sock", "fd:3". A stale unix socket file
-// (nobody answers on it) is replaced, a live one is an error. For the master, before rights are dropped.
+// Binds and listens: "127.0.0.1:8000", "localhost:8000", ":8000" (all IPv4 addresses), "[::1]:8000", "[::]:8000"
+// (IPv6 alone), "unix:/run/x.sock", "fd:3" (inherited). Port 0: the kernel chooses. A stale unix socket file (nobody
+// answers on it) is replaced, a live one is an error. For the master, before rights are dropped; may block on names.
 struct ListenOptions {
   int backlog = 2048;
   int unix_mode = 0666;
 };
 base::Result<base::FileDescriptor> open_listening_socket(std::string_view address, const ListenOptions& options);
+
+// "127.0.0.1:8000", "[::1]:8000", "unix:/run/x.sock": for messages and links.
+std::string to_text(const Address& address);
+base::Result<Address> local_address_of(int socket);
 
 }  // namespace cutwater::io

@@ -12,12 +12,14 @@
 
 #include "base/clock.h"
 #include "base/file_descriptor.h"
+#include "base/log.h"
 #include "base/result.h"
 #include "io/timer.h"
 
 namespace cutwater::io {
 
-// Told of a descriptor's events. May remove itself or any other watcher from within on_events.
+// Told of a descriptor's events; one watcher watches one descriptor. May remove (and destroy) itself or any other
+// watcher from within on_events: events already fetched for a removed watcher are dropped.
 class Watcher {
  public:
   virtual ~Watcher() = default;
@@ -40,7 +42,7 @@ class Loop {
   Loop& operator=(const Loop&) = delete;
 
   void run();   // until stop()
-  void stop();  // takes effect at the end of the turn
+  void stop();  // takes effect at the end of the turn; before run(): it returns at once
   base::Instant now() const { return now_; }
 
   // `watcher` must outlive its registration. Events are EPOLLIN, EPOLLOUT, EPOLLRDHUP, EPOLLET.
@@ -50,15 +52,24 @@ class Loop {
 
   void add_hook(TurnHook& hook);
   void remove_hook(TurnHook& hook);
+  // The hooks run once more before the loop blocks: for who gives a hook work while hooks are running.
+  void run_hooks_again() { hooks_again_ = true; }
 
   // Runs `work` on the loop's thread in its next turn. The only call allowed from other threads.
   void post(std::function<void()> work);
 
   TimerQueue& timers() { return timers_; }
 
+  // Warns, at most once a second, of turns that took longer than 50 ms: everybody waited for them. `log` outlives
+  // the loop's last turn.
+  void watch_turns(base::LogSink& log) { turn_log_ = &log; }
+
  private:
   struct Posted;
-  void run_posted();
+  void turn();
+  void dispatch();
+  void run_hooks();
+  void judge_turn(base::Instant end);
   int milliseconds_to_wait() const;
 
   base::FileDescriptor epoll_;
@@ -68,7 +79,10 @@ class Loop {
   std::vector<epoll_event> events_;
   size_t next_event_ = 0;
   size_t ready_events_ = 0;
-  bool running_ = false;
+  bool stopped_ = false;
+  bool hooks_again_ = false;
+  base::LogSink* turn_log_ = nullptr;
+  base::Instant next_turn_warning_{0};
   std::unique_ptr<Posted> posted_;
 };
 

@@ -6,6 +6,7 @@
 #include <coroutine>
 #include <deque>
 #include <functional>
+#include <memory>
 #include <mutex>
 #include <thread>
 #include <vector>
@@ -26,9 +27,10 @@ class Offload {
     ~Awaiter();  // destroyed while running: the result is discarded, `work` must own what it touches
     bool await_ready() const noexcept { return false; }
     void await_suspend(std::coroutine_handle<> waiter);
-    void await_resume() const noexcept {}
+    void await_resume() const;  // throws what `work` threw
 
    private:
+    friend class Offload;
     struct State;
     Offload& offload_;
     std::function<void()> work_;
@@ -38,6 +40,8 @@ class Offload {
   Awaiter run(std::function<void()> work) { return {*this, std::move(work)}; }
 
  private:
+  void enqueue(std::function<void()> job);
+  bool start_thread();
   void worker();
 
   Loop& loop_;

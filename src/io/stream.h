@@ -53,7 +53,9 @@ class [[nodiscard]] ReadinessAwaiter {
   std::coroutine_handle<> waiter_;
 };
 
-// Told once when the peer's side ends (FIN or reset) while nobody reads: a client that leaves while it is queued.
+// Told once when the peer's side ends (FIN or reset) while nobody reads: a client that leaves while it is queued. A
+// peer that only closed its sending half looks the same; writing to it still works. Called from within the loop's
+// event dispatch; may destroy the stream.
 class HangupListener {
  public:
   virtual ~HangupListener() = default;
@@ -66,11 +68,20 @@ class Stream {
 
   virtual IoResult read(std::span<char> into) = 0;
   virtual IoResult write(std::span<const iovec> pieces) = 0;
-  // Up to `length` bytes of `file` from `offset`. kDone with count 0 means the file ended early.
+  // Up to `length` bytes of `file` from `offset`. kDone with count 0 means the file ended early. The process must
+  // ignore SIGPIPE: sendfile(2) has no flag against it.
   virtual IoResult send_file(int file, uint64_t offset, size_t length) = 0;
   // FIN towards the peer; reading goes on (lingering close, RFC 9112 section 9.6).
   virtual void shutdown_write() = 0;
 
+  // Bytes written that the peer's kernel has not acknowledged: tells a slow reader from one that stopped.
+  virtual size_t unacknowledged() const { return 0; }
+  // Destroying the stream now resets the connection: the peer sees an error, never a clean end.
+  virtual void reset_on_close() {}
+  // The descriptor underneath, or -1.
+  virtual int descriptor() const { return -1; }
+
+  // Both resume their coroutine from within the loop's dispatch, which may then destroy the stream.
   ReadinessAwaiter readable(base::Instant deadline) { return {*this, true, deadline}; }
   ReadinessAwaiter writable(base::Instant deadline) { return {*this, false, deadline}; }
 
@@ -83,8 +94,8 @@ class Stream {
   virtual void forget_wait(ReadinessAwaiter& wait, bool for_reading) = 0;
 };
 
-// Takes a connected non-blocking socket. Registers with epoll once, for EPOLLIN | EPOLLRDHUP; EPOLLOUT only while
-// a write waits; drops EPOLLIN while data lies unread and nobody waits for it.
+// Takes a connected non-blocking socket. Registers with epoll once, at the first wait, for EPOLLIN | EPOLLRDHUP;
+// EPOLLOUT only while a write waits; drops EPOLLIN while data lies unread and nobody waits for it.
 std::unique_ptr<Stream> make_socket_stream(Loop& loop, base::FileDescriptor socket);
 
 // The thread's receive buffer (64 KiB). What lies in it dies at the next co_await: copy what must live.

@@ -16,12 +16,12 @@ class Timer {
  public:
   // `queue` must outlive the timer. `fire` may set or destroy the timer.
   Timer(TimerQueue& queue, std::function<void()> fire);
-  ~Timer() { cancel(); }
+  ~Timer();
   Timer(const Timer&) = delete;
   Timer& operator=(const Timer&) = delete;
 
   void set(base::Instant deadline);
-  void cancel();
+  void cancel() { deadline_ = base::kNever; }  // a store too: the queue drops it when the old moment comes
   bool armed() const { return deadline_ != base::kNever; }
   base::Instant deadline() const { return deadline_; }
 
@@ -40,16 +40,19 @@ class Timer {
 class TimerQueue {
  public:
   base::Instant next() const;         // when to look again; kNever when nothing is queued
-  void fire_due(base::Instant now);
+  void fire_due(base::Instant now);  // not from within a timer
 
  private:
   friend class Timer;
+  void fire(Timer& timer);
   void insert(Timer& timer, base::Instant moment);
   void remove(Timer& timer);
+  void place(size_t index, Timer* timer);
   void sift_up(size_t index);
   void sift_down(size_t index);
 
   std::vector<Timer*> heap_;
+  Timer* firing_ = nullptr;  // cleared by the timer's destructor
 };
 
 }  // namespace cutwater::io

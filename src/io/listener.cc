@@ -1,0 +1,98 @@
+#include "io/listener.h"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+
+#include <cerrno>
+#include <string>
+#include <utility>
+
+namespace cutwater::io {
+
+namespace {
+
+constexpr int kAcceptsPerEvent = 64;  // then other connections have their turn
+constexpr base::Duration kRetryAfter = std::chrono::milliseconds(100);
+constexpr base::Duration kLogAtMostEvery = std::chrono::seconds(1);
+
+bool is_shortage(int error) {
+  return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
+}
+
+}  // namespace
+
+Listener::Listener(Loop& loop, base::FileDescriptor socket, base::LogSink& log, Accept accept)
+    : loop_(loop),
+      socket_(std::move(socket)),
+      log_(log),
+      accept_(std::move(accept)),
+      retry_(loop.timers(), [this] { update_registration(); }) {
+  if (auto local = local_address_of(socket_.get())) local_ = std::move(*local);
+  // Accepted sockets inherit it: one system call for all of them. Fails on unix sockets, which need none.
+  const int on = 1;
+  if (!local_.is_unix) setsockopt(socket_.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  update_registration();
+}
+
+Listener::~Listener() {
+  if (registered_) loop_.remove(socket_.get(), *this);
+  if (destroyed_) *destroyed_ = true;
+}
+
+void Listener::pause() {
+  paused_ = true;
+  update_registration();
+}
+
+void Listener::resume() {
+  paused_ = false;
+  update_registration();
+}
+
+// EPOLLEXCLUSIVE: of several fronts on one socket not all wake for one connection. It allows no EPOLL_CTL_MOD.
+void Listener::update_registration() {
+  const bool wanted = !paused_ && !retry_.armed();
+  if (wanted == registered_) return;
+  if (!wanted) {
+    loop_.remove(socket_.get(), *this);
+    registered_ = false;
+    return;
+  }
+  registered_ = loop_.add(socket_.get(), EPOLLIN | EPOLLEXCLUSIVE, *this).ok();
+  if (!registered_) retry_.set(loop_.now() + kRetryAfter);
+}
+
+void Listener::on_events(uint32_t) {
+  bool destroyed = false;
+  destroyed_ = &destroyed;
+  for (int count = 0; count < kAcceptsPerEvent && !paused_; ++count) {
+    sockaddr_storage raw;
+    socklen_t length = sizeof raw;
+    base::FileDescriptor accepted(
+        accept4(socket_.get(), reinterpret_cast<sockaddr*>(&raw), &length, SOCK_NONBLOCK | SOCK_CLOEXEC));
+    if (!accepted.valid()) {
+      const int error = errno;
+      if (error == EAGAIN || error == EWOULDBLOCK) break;
+      if (is_shortage(error) || error == EBADF || error == EINVAL) {
+        back_off(error);
+        break;
+      }
+      continue;  // ECONNABORTED and the errors of a connection that died in the queue: on to the next
+    }
+    accept_(std::move(accepted), to_address(raw, length));
+    if (destroyed) return;
+  }
+  destroyed_ = nullptr;
+}
+
+void Listener::back_off(int error) {
+  const base::Instant now = base::monotonic_now();
+  retry_.set(now + kRetryAfter);
+  update_registration();
+  if (now - last_logged_ < kLogAtMostEvery) return;
+  last_logged_ = now;
+  log_.error("", base::system_error("cannot accept on " + to_text(local_) + ", trying again every 100 ms", error)
+                     .message);
+}
+
+}  // namespace cutwater::io

@@ -1,0 +1,154 @@
+#include "io/loop.h"
+
+#include <algorithm>
+#include <mutex>
+#include <stdexcept>
+#include <string>
+#include <utility>
+
+#include "base/text.h"
+#include "io/wake.h"
+
+namespace cutwater::io {
+
+namespace {
+
+constexpr size_t kEventsPerTurn = 256;
+constexpr int kHookRounds = 8;
+constexpr base::Duration kLongTurn = std::chrono::milliseconds(50);
+
+base::FileDescriptor open_epoll() {
+  base::FileDescriptor epoll(epoll_create1(EPOLL_CLOEXEC));
+  if (!epoll.valid()) throw std::runtime_error(base::system_error("epoll_create1").message);
+  return epoll;
+}
+
+}  // namespace
+
+// Work from other threads, announced by an eventfd.
+struct Loop::Posted {
+  explicit Posted(Loop& loop) : wake(loop, open_wake_descriptor(), [this] { run(); }) {}
+
+  void run() {
+    {
+      std::lock_guard lock(mutex);
+      running.swap(waiting);
+    }
+    for (auto& work : running) work();
+    running.clear();
+  }
+
+  std::mutex mutex;
+  std::vector<std::function<void()>> waiting;
+  std::vector<std::function<void()>> running;
+  WakeWatcher wake;
+
+ private:
+  static base::FileDescriptor open_wake_descriptor() {
+    auto descriptor = create_wake_descriptor();
+    if (!descriptor) throw std::runtime_error(descriptor.error().message);
+    return std::move(*descriptor);
+  }
+};
+
+Loop::Loop() : epoll_(open_epoll()), events_(kEventsPerTurn), posted_(std::make_unique<Posted>(*this)) {}
+
+Loop::~Loop() = default;
+
+void Loop::run() {
+  while (!std::exchange(stopped_, false)) turn();
+}
+
+void Loop::stop() { stopped_ = true; }
+
+void Loop::turn() {
+  const int timeout = std::exchange(hooks_again_, false) ? 0 : milliseconds_to_wait();
+  const int count = epoll_wait(epoll_.get(), events_.data(), static_cast<int>(events_.size()), timeout);
+  now_ = base::monotonic_now();
+  ready_events_ = count > 0 ? static_cast<size_t>(count) : 0;
+  dispatch();
+  timers_.fire_due(now_);
+  run_hooks();
+  if (turn_log_) judge_turn(base::monotonic_now());
+}
+
+void Loop::dispatch() {
+  next_event_ = 0;
+  while (next_event_ < ready_events_) {
+    const epoll_event& event = events_[next_event_++];
+    if (event.data.ptr) static_cast<Watcher*>(event.data.ptr)->on_events(event.events);
+  }
+  ready_events_ = 0;
+}
+
+// Leaves hooks_again_ set when the rounds were used up: the next turn then polls.
+void Loop::run_hooks() {
+  for (int round = 0; round < kHookRounds; ++round) {
+    hooks_again_ = false;
+    for (size_t index = 0; index < hooks_.size(); ++index) {
+      if (hooks_[index] && hooks_[index]->end_of_turn()) hooks_again_ = true;
+    }
+    if (!hooks_again_) break;
+  }
+  std::erase(hooks_, nullptr);
+}
+
+void Loop::judge_turn(base::Instant end) {
+  const base::Duration took = end - now_;
+  if (took < kLongTurn || end < next_turn_warning_) return;
+  next_turn_warning_ = end + std::chrono::seconds(1);
+  std::string text = "the event loop was held up for ";
+  base::append_decimal(text, static_cast<uint64_t>(took.count() / 1'000'000));
+  text += " ms by one turn; every connection of this process waited";
+  turn_log_->warning("", text);
+}
+
+int Loop::milliseconds_to_wait() const {
+  const base::Instant next = timers_.next();
+  if (next == base::kNever) return -1;
+  const int64_t left = (next - base::monotonic_now()).count();
+  if (left <= 0) return 0;
+  return static_cast<int>(std::min<int64_t>((left + 999'999) / 1'000'000, 3'600'000));
+}
+
+base::Result<void> Loop::add(int descriptor, uint32_t events, Watcher& watcher) {
+  epoll_event event{};
+  event.events = events;
+  event.data.ptr = &watcher;
+  if (epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, descriptor, &event) != 0) return base::system_error("epoll_ctl");
+  return {};
+}
+
+void Loop::modify(int descriptor, uint32_t events, Watcher& watcher) {
+  epoll_event event{};
+  event.events = events;
+  event.data.ptr = &watcher;
+  epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, descriptor, &event);
+}
+
+void Loop::remove(int descriptor, Watcher& watcher) {
+  epoll_event event{};
+  epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, descriptor, &event);
+  for (size_t index = next_event_; index < ready_events_; ++index) {
+    if (events_[index].data.ptr == &watcher) events_[index].data.ptr = nullptr;
+  }
+}
+
+void Loop::add_hook(TurnHook& hook) { hooks_.push_back(&hook); }
+
+// The slot stays until the end of the round: hooks may be running.
+void Loop::remove_hook(TurnHook& hook) {
+  std::replace(hooks_.begin(), hooks_.end(), &hook, static_cast<TurnHook*>(nullptr));
+}
+
+void Loop::post(std::function<void()> work) {
+  bool was_empty;
+  {
+    std::lock_guard lock(posted_->mutex);
+    was_empty = posted_->waiting.empty();
+    posted_->waiting.push_back(std::move(work));
+  }
+  if (was_empty) posted_->wake.wake();
+}
+
+}  // namespace cutwater::io

@@ -1,0 +1,197 @@
+#include "io/loop.h"
+
+#include <gtest/gtest.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "io/signals.h"
+#include "io/wake.h"
+#include "io/watch.h"
+
+namespace cutwater::io {
+namespace {
+
+using base::FileDescriptor;
+
+FileDescriptor ready_descriptor() { return FileDescriptor(eventfd(1, EFD_NONBLOCK | EFD_CLOEXEC)); }
+
+struct CountingLog : base::LogSink {
+  void write(base::Severity, std::string_view, std::string_view text) override { lines.emplace_back(text); }
+  std::vector<std::string> lines;
+};
+
+struct FunctionHook : TurnHook {
+  explicit FunctionHook(std::function<bool()> run) : run_(std::move(run)) {}
+  bool end_of_turn() override { return run_(); }
+  std::function<bool()> run_;
+};
+
+TEST(Loop, RemovedWatcherGetsNoFetchedEvent) {
+  Loop loop;
+  FileDescriptor first = ready_descriptor();
+  FileDescriptor second = ready_descriptor();
+  std::unique_ptr<CallbackWatcher> one;
+  std::unique_ptr<CallbackWatcher> two;
+  int calls = 0;
+  auto only_one = [&](uint32_t) {
+    ++calls;
+    one.reset();
+    two.reset();
+    loop.stop();
+  };
+  one = std::make_unique<CallbackWatcher>(loop, first.get(), EPOLLIN, only_one);
+  two = std::make_unique<CallbackWatcher>(loop, second.get(), EPOLLIN, only_one);
+  loop.run();
+  EXPECT_EQ(calls, 1);
+}
+
+TEST(Loop, StopBeforeRunReturnsAtOnce) {
+  Loop loop;
+  loop.stop();
+  loop.run();
+}
+
+TEST(Loop, PostRunsOnTheLoopFromAnotherThread) {
+  Loop loop;
+  const auto here = std::this_thread::get_id();
+  std::vector<int> seen;
+  std::thread other([&] {
+    for (int number = 0; number < 1000; ++number) {
+      loop.post([&, number] {
+        EXPECT_EQ(std::this_thread::get_id(), here);
+        seen.push_back(number);
+      });
+    }
+    loop.post([&] { loop.stop(); });
+  });
+  loop.run();
+  other.join();
+  ASSERT_EQ(seen.size(), 1000u);
+  EXPECT_TRUE(std::is_sorted(seen.begin(), seen.end()));
+}
+
+TEST(Loop, TimersRunAndTurnsDoNotSpin) {
+  Loop loop;
+  int turns = 0;
+  FunctionHook hook([&] {
+    ++turns;
+    return false;
+  });
+  loop.add_hook(hook);
+  Timer timer(loop.timers(), [&] { loop.stop(); });
+  const base::Instant began = base::monotonic_now();
+  timer.set(began + std::chrono::milliseconds(30));
+  loop.run();
+  EXPECT_GE(base::monotonic_now() - began, std::chrono::milliseconds(30));
+  EXPECT_LE(turns, 4);
+  loop.remove_hook(hook);
+}
+
+TEST(Loop, HooksRunInBoundedRoundsThenPoll) {
+  Loop loop;
+  int calls = 0;
+  FunctionHook busy([&] {
+    if (++calls == 100) loop.stop();
+    return true;
+  });
+  int events = 0;
+  FileDescriptor descriptor = ready_descriptor();
+  CallbackWatcher watcher(loop, descriptor.get(), EPOLLIN, [&](uint32_t) { ++events; });
+  loop.add_hook(busy);
+  loop.run();
+  loop.remove_hook(busy);
+  EXPECT_GE(calls, 100);
+  EXPECT_GE(events, 10);  // descriptors had their turn in between
+}
+
+TEST(Loop, HookMayAskForAnotherRoundAndRemoveItself) {
+  Loop loop;
+  int rounds = 0;
+  std::unique_ptr<FunctionHook> second;
+  FunctionHook first([&] {
+    ++rounds;
+    return false;
+  });
+  second = std::make_unique<FunctionHook>([&] {
+    loop.run_hooks_again();
+    loop.remove_hook(*second);
+    loop.post([&] { loop.stop(); });
+    return false;
+  });
+  loop.add_hook(first);
+  loop.add_hook(*second);
+  Timer start(loop.timers(), [] {});
+  start.set(loop.now());
+  loop.run();
+  EXPECT_GE(rounds, 2);
+  loop.remove_hook(first);
+}
+
+TEST(Loop, ReportsALongTurn) {
+  Loop loop;
+  CountingLog log;
+  loop.watch_turns(log);
+  loop.post([&] {
+    usleep(60'000);
+    loop.stop();
+  });
+  loop.run();
+  ASSERT_EQ(log.lines.size(), 1u);
+  EXPECT_NE(log.lines[0].find(" ms"), std::string::npos);
+}
+
+TEST(WakeWatcher, WakesForEachWriteWithoutReading) {
+  Loop loop;
+  int wakes = 0;
+  auto descriptor = create_wake_descriptor();
+  ASSERT_TRUE(descriptor.ok());
+  WakeWatcher* self = nullptr;
+  WakeWatcher watcher(loop, std::move(*descriptor), [&] {
+    if (++wakes == 3) return loop.stop();
+    self->wake();
+  });
+  self = &watcher;
+  watcher.wake();
+  loop.run();
+  EXPECT_EQ(wakes, 3);
+}
+
+TEST(SignalWatcher, DeliversInTheLoop) {
+  sigset_t before;
+  pthread_sigmask(SIG_SETMASK, nullptr, &before);
+  Loop loop;
+  std::vector<int> seen;
+  auto watcher = SignalWatcher::create(loop, {SIGUSR1, SIGUSR2}, [&](int signal) {
+    seen.push_back(signal);
+    if (seen.size() == 2) loop.stop();
+  });
+  ASSERT_TRUE(watcher.ok());
+  kill(getpid(), SIGUSR1);
+  kill(getpid(), SIGUSR2);
+  loop.run();
+  EXPECT_EQ(seen, (std::vector<int>{SIGUSR1, SIGUSR2}));
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+}
+
+TEST(SignalWatcher, ChildStartsWithDefaultSignals) {
+  signal(SIGPIPE, SIG_IGN);
+  const pid_t child = fork();
+  if (child == 0) {
+    reset_signals_for_child();
+    struct sigaction action;
+    sigaction(SIGPIPE, nullptr, &action);
+    _exit(action.sa_handler == SIG_DFL ? 0 : 1);
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  EXPECT_EQ(status, 0);
+}
+
+}  // namespace
+}  // namespace cutwater::io

@@ -1,0 +1,180 @@
+#include "io/socket_stream.h"
+
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
+#include <sys/sendfile.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+namespace cutwater::io {
+
+namespace {
+
+constexpr uint32_t kDead = EPOLLHUP | EPOLLERR;  // reported whether asked for or not
+
+IoResult result_of(ssize_t count) {
+  if (count >= 0) return {IoStatus::kDone, static_cast<size_t>(count), 0};
+  if (errno == EAGAIN || errno == EWOULDBLOCK) return {IoStatus::kWouldBlock, 0, 0};
+  return {IoStatus::kFailed, 0, errno};
+}
+
+template <class Call>
+IoResult without_interruption(Call call) {
+  ssize_t count;
+  do {
+    count = call();
+  } while (count < 0 && errno == EINTR);
+  return result_of(count);
+}
+
+}  // namespace
+
+std::unique_ptr<Stream> make_socket_stream(Loop& loop, base::FileDescriptor socket) {
+  return std::make_unique<SocketStream>(loop, std::move(socket));
+}
+
+SocketStream::SocketStream(Loop& loop, base::FileDescriptor socket)
+    : loop_(loop), socket_(std::move(socket)), deadline_(loop.timers(), [this] { on_deadline(); }) {}
+
+SocketStream::~SocketStream() {
+  if (registration_ == Registration::kActive) leave_epoll();
+  if (destroyed_) *destroyed_ = true;
+}
+
+IoResult SocketStream::read(std::span<char> into) {
+  IoResult result = without_interruption([&] { return ::recv(socket_.get(), into.data(), into.size(), 0); });
+  if (result.status == IoStatus::kDone && result.count == 0) result.status = IoStatus::kEndOfStream;
+  return result;
+}
+
+IoResult SocketStream::write(std::span<const iovec> pieces) {
+  if (pieces.size() == 1) {
+    const iovec& piece = pieces.front();
+    return without_interruption(
+        [&] { return ::send(socket_.get(), piece.iov_base, piece.iov_len, MSG_NOSIGNAL); });
+  }
+  msghdr message{};
+  message.msg_iov = const_cast<iovec*>(pieces.data());  // sendmsg does not write to it
+  message.msg_iovlen = pieces.size();
+  return without_interruption([&] { return ::sendmsg(socket_.get(), &message, MSG_NOSIGNAL); });
+}
+
+IoResult SocketStream::send_file(int file, uint64_t offset, size_t length) {
+  off_t position = static_cast<off_t>(offset);
+  return without_interruption([&] { return ::sendfile(socket_.get(), file, &position, length); });
+}
+
+void SocketStream::shutdown_write() { ::shutdown(socket_.get(), SHUT_WR); }
+
+size_t SocketStream::unacknowledged() const {
+  int queued = 0;
+  if (ioctl(socket_.get(), SIOCOUTQ, &queued) != 0 || queued < 0) return 0;
+  return static_cast<size_t>(queued);
+}
+
+void SocketStream::reset_on_close() {
+  const linger at_once{1, 0};
+  setsockopt(socket_.get(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+}
+
+void SocketStream::listen_for_hangup(HangupListener* listener) { hangup_listener_ = listener; }
+
+bool SocketStream::start_wait(ReadinessAwaiter& wait, bool for_reading, base::Instant deadline) {
+  if (registration_ == Registration::kGone || (for_reading && read_ended_)) return false;
+  uint32_t wanted = interest_ | (for_reading ? EPOLLIN | EPOLLRDHUP : EPOLLOUT);
+  if (registration_ == Registration::kNone) wanted |= EPOLLIN | EPOLLRDHUP;
+  if (wanted != interest_ && !set_interest(wanted)) return false;
+  (for_reading ? reader_ : writer_) = &wait;
+  if (deadline < deadline_.deadline()) {
+    deadline_.set(deadline);
+  } else if (!(for_reading ? writer_ : reader_) && deadline != base::kNever) {
+    deadline_.set(deadline);
+  }
+  return true;
+}
+
+void SocketStream::forget_wait(ReadinessAwaiter& wait, bool for_reading) {
+  ReadinessAwaiter*& slot = for_reading ? reader_ : writer_;
+  if (slot == &wait) slot = nullptr;
+}
+
+void SocketStream::on_events(uint32_t events) {
+  if (events & (EPOLLRDHUP | kDead)) read_ended_ = true;
+  bool destroyed = false;
+  destroyed_ = &destroyed;
+  if (events & (EPOLLOUT | kDead)) {
+    if (writer_) {
+      resume(writer_, WaitResult::kReady);
+      if (destroyed) return;
+    }
+    if (!writer_ && (interest_ & EPOLLOUT)) set_interest(interest_ & ~uint32_t{EPOLLOUT});
+  }
+  if (events & (EPOLLIN | EPOLLRDHUP | kDead)) {
+    if (reader_) {
+      resume(reader_, WaitResult::kReady);
+    } else {
+      nobody_reads(events);
+    }
+    if (destroyed) return;
+  }
+  destroyed_ = nullptr;
+}
+
+// Level-triggered events of data that nobody wants now would come in every turn: ask no more for them. A dead
+// connection cannot be silenced, it is taken out, unless somebody still waits to be told so by a write.
+void SocketStream::nobody_reads(uint32_t events) {
+  if (events & kDead) {
+    if (!writer_) leave_epoll();
+  } else if (events & EPOLLRDHUP) {
+    set_interest(interest_ & ~uint32_t{EPOLLIN | EPOLLRDHUP});
+  } else {
+    set_interest(interest_ & ~uint32_t{EPOLLIN});
+  }
+  if (read_ended_ && hangup_listener_) std::exchange(hangup_listener_, nullptr)->on_hangup();
+}
+
+void SocketStream::on_deadline() {
+  bool destroyed = false;
+  destroyed_ = &destroyed;
+  const base::Instant now = loop_.now();
+  for (ReadinessAwaiter** slot : {&writer_, &reader_}) {
+    if (!*slot || (*slot)->deadline_ > now) continue;
+    resume(*slot, WaitResult::kTimedOut);
+    if (destroyed) return;
+  }
+  destroyed_ = nullptr;
+  base::Instant next = base::kNever;
+  if (reader_) next = reader_->deadline_;
+  if (writer_) next = std::min(next, writer_->deadline_);
+  if (next != base::kNever) deadline_.set(next);
+}
+
+bool SocketStream::set_interest(uint32_t events) {
+  if (registration_ == Registration::kActive) {
+    loop_.modify(socket_.get(), events, *this);
+  } else if (loop_.add(socket_.get(), events, *this)) {
+    registration_ = Registration::kActive;
+  } else {
+    registration_ = Registration::kGone;
+    return false;
+  }
+  interest_ = events;
+  return true;
+}
+
+void SocketStream::leave_epoll() {
+  loop_.remove(socket_.get(), *this);
+  registration_ = Registration::kGone;
+  interest_ = 0;
+}
+
+void SocketStream::resume(ReadinessAwaiter*& slot, WaitResult result) {
+  ReadinessAwaiter* wait = std::exchange(slot, nullptr);
+  wait->result_ = result;
+  std::exchange(wait->waiter_, nullptr).resume();
+}
+
+}  // namespace cutwater::io

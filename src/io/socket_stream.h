@@ -1,0 +1,54 @@
+// SocketStream: the Stream of a plain socket, one epoll registration for its whole life.
+#pragma once
+
+#include "io/stream.h"
+#include "io/timer.h"
+
+namespace cutwater::io {
+
+class SocketStream final : public Stream, private Watcher {
+ public:
+  SocketStream(Loop& loop, base::FileDescriptor socket);
+  ~SocketStream() override;
+  SocketStream(const SocketStream&) = delete;
+  SocketStream& operator=(const SocketStream&) = delete;
+
+  IoResult read(std::span<char> into) override;
+  IoResult write(std::span<const iovec> pieces) override;
+  IoResult send_file(int file, uint64_t offset, size_t length) override;
+  void shutdown_write() override;
+  size_t unacknowledged() const override;
+  void reset_on_close() override;
+  int descriptor() const override { return socket_.get(); }
+  void listen_for_hangup(HangupListener* listener) override;
+
+ private:
+  // What epoll knows of this socket.
+  enum class Registration : uint8_t {
+    kNone,  // not yet
+    kActive,
+    kGone,  // taken out: the connection is dead, or epoll refused; every wait is over at once
+  };
+
+  bool start_wait(ReadinessAwaiter& wait, bool for_reading, base::Instant deadline) override;
+  void forget_wait(ReadinessAwaiter& wait, bool for_reading) override;
+  void on_events(uint32_t events) override;
+  void on_deadline();
+  void nobody_reads(uint32_t events);
+  bool set_interest(uint32_t events);
+  void leave_epoll();
+  static void resume(ReadinessAwaiter*& slot, WaitResult result);
+
+  Loop& loop_;
+  base::FileDescriptor socket_;
+  uint32_t interest_ = 0;
+  Registration registration_ = Registration::kNone;
+  bool read_ended_ = false;  // FIN or reset was seen: reading never blocks again
+  ReadinessAwaiter* reader_ = nullptr;
+  ReadinessAwaiter* writer_ = nullptr;
+  HangupListener* hangup_listener_ = nullptr;
+  bool* destroyed_ = nullptr;  // set by the destructor while somebody is being resumed
+  Timer deadline_;             // not after the earliest deadline of the two waits
+};
+
+}  // namespace cutwater::io

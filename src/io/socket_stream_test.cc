@@ -1,0 +1,275 @@
+#include "io/socket_stream.h"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <string>
+
+#include "base/task.h"
+
+namespace cutwater::io {
+namespace {
+
+using base::FileDescriptor;
+using base::Task;
+
+struct Pair {
+  Pair() {
+    int ends[2];
+    EXPECT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends), 0);
+    stream = std::make_unique<SocketStream>(loop, FileDescriptor(ends[0]));
+    peer = FileDescriptor(ends[1]);
+  }
+  void peer_writes(std::string_view bytes) {
+    ASSERT_EQ(::write(peer.get(), bytes.data(), bytes.size()), static_cast<ssize_t>(bytes.size()));
+  }
+  base::Instant in(int milliseconds) { return base::monotonic_now() + std::chrono::milliseconds(milliseconds); }
+  void run_for(int milliseconds) {
+    Timer timer(loop.timers(), [this] { loop.stop(); });
+    timer.set(in(milliseconds));
+    loop.run();
+  }
+  Loop loop;
+  std::unique_ptr<SocketStream> stream;
+  FileDescriptor peer;
+  base::TaskSet tasks;
+};
+
+struct TurnCounter : TurnHook {
+  bool end_of_turn() override {
+    ++turns;
+    return false;
+  }
+  int turns = 0;
+};
+
+struct Hangup : HangupListener {
+  void on_hangup() override { ++calls; }
+  int calls = 0;
+};
+
+Task<void> read_all(Pair& pair, std::string& into, int& waits) {
+  while (true) {
+    const base::Instant deadline = pair.in(1000);
+    if (co_await pair.stream->readable(deadline) == WaitResult::kTimedOut) break;
+    ++waits;
+    const IoResult result = pair.stream->read(shared_read_buffer());
+    if (result.status != IoStatus::kDone) break;
+    into.append(shared_read_buffer().data(), result.count);
+  }
+  pair.loop.stop();
+}
+
+TEST(SocketStream, ReadsUntilTheEnd) {
+  Pair pair;
+  std::string text;
+  int waits = 0;
+  pair.tasks.start(read_all(pair, text, waits));
+  pair.peer_writes("hello ");
+  pair.loop.post([&] {
+    pair.peer_writes("world");
+    pair.peer.reset();
+  });
+  pair.loop.run();
+  EXPECT_EQ(text, "hello world");
+  EXPECT_LE(waits, 4);
+}
+
+Task<void> wait_readable(Pair& pair, base::Instant deadline, WaitResult& result, base::Instant& when) {
+  result = co_await pair.stream->readable(deadline);
+  when = base::monotonic_now();
+  pair.loop.stop();
+}
+
+TEST(SocketStream, WaitEndsAtItsDeadlineNotBefore) {
+  Pair pair;
+  WaitResult result = WaitResult::kReady;
+  base::Instant when;
+  const base::Instant first = pair.in(40);
+  pair.tasks.start(wait_readable(pair, first, result, when));
+  pair.loop.run();
+  EXPECT_EQ(result, WaitResult::kTimedOut);
+  EXPECT_GE(when, first);
+  // Again, later than before and then earlier than what the timer remembers.
+  const base::Instant far = pair.in(5000);
+  pair.tasks.start(wait_readable(pair, far, result, when));
+  pair.peer_writes("x");
+  pair.loop.run();
+  EXPECT_EQ(result, WaitResult::kReady);
+  EXPECT_EQ(pair.stream->read(shared_read_buffer()).count, 1u);
+  const base::Instant near = pair.in(20);
+  pair.tasks.start(wait_readable(pair, near, result, when));
+  pair.loop.run();
+  EXPECT_EQ(result, WaitResult::kTimedOut);
+  EXPECT_GE(when, near);
+  EXPECT_LT(when, far);
+}
+
+TEST(SocketStream, UnreadDataDoesNotSpinTheLoopAndIsFoundLater) {
+  Pair pair;
+  std::string text;
+  int waits = 0;
+  WaitResult result;
+  base::Instant when;
+  pair.tasks.start(wait_readable(pair, pair.in(1000), result, when));
+  pair.peer_writes("first");
+  pair.loop.run();
+  TurnCounter counter;
+  pair.loop.add_hook(counter);
+  pair.run_for(30);  // data lies there, nobody waits
+  EXPECT_LE(counter.turns, 4);
+  pair.loop.remove_hook(counter);
+  pair.tasks.start(read_all(pair, text, waits));
+  pair.peer.reset();
+  pair.loop.run();
+  EXPECT_EQ(text, "first");
+}
+
+TEST(SocketStream, TellsOnceOfAHangupWhileNobodyReads) {
+  for (bool with_data : {false, true}) {
+    Pair pair;
+    WaitResult result;
+    base::Instant when;
+    pair.peer_writes("x");
+    pair.tasks.start(wait_readable(pair, pair.in(1000), result, when));
+    pair.loop.run();
+    pair.stream->read(shared_read_buffer());
+    Hangup hangup;
+    pair.stream->listen_for_hangup(&hangup);
+    if (with_data) pair.peer_writes("unread");
+    pair.run_for(10);
+    EXPECT_EQ(hangup.calls, 0);
+    pair.peer.reset();
+    TurnCounter counter;
+    pair.loop.add_hook(counter);
+    pair.run_for(30);
+    EXPECT_EQ(hangup.calls, 1);
+    EXPECT_LE(counter.turns, 5);
+    pair.loop.remove_hook(counter);
+    std::string text;
+    int waits = 0;
+    pair.tasks.start(read_all(pair, text, waits));  // does not hang: what came before the end is still there
+    EXPECT_EQ(text, with_data ? "unread" : "");
+  }
+}
+
+TEST(SocketStream, HangupListenerMayDestroyTheStream) {
+  Pair pair;
+  WaitResult result;
+  base::Instant when;
+  pair.peer_writes("x");
+  pair.tasks.start(wait_readable(pair, pair.in(1000), result, when));
+  pair.loop.run();
+  pair.stream->read(shared_read_buffer());
+  struct Destroyer : HangupListener {
+    explicit Destroyer(Pair& owner) : pair(owner) {}
+    void on_hangup() override {
+      pair.stream.reset();
+      pair.loop.stop();
+    }
+    Pair& pair;
+  } destroyer(pair);
+  pair.stream->listen_for_hangup(&destroyer);
+  pair.peer.reset();
+  pair.loop.run();
+  EXPECT_EQ(pair.stream, nullptr);
+}
+
+TEST(SocketStream, DestroyedWaitIsForgotten) {
+  Pair pair;
+  WaitResult result = WaitResult::kTimedOut;
+  base::Instant when;
+  pair.tasks.start(wait_readable(pair, pair.in(10), result, when));
+  pair.tasks.cancel_all();
+  pair.peer_writes("x");
+  pair.run_for(30);
+  EXPECT_EQ(result, WaitResult::kTimedOut);
+}
+
+Task<void> write_all(Pair& pair, std::string_view text, bool& failed) {
+  while (!text.empty()) {
+    const iovec piece{const_cast<char*>(text.data()), text.size()};
+    const std::span<const iovec> pieces(&piece, 1);
+    const IoResult result = pair.stream->write(pieces);
+    if (result.status == IoStatus::kDone) {
+      text.remove_prefix(result.count);
+      continue;
+    }
+    failed = result.status == IoStatus::kFailed;
+    if (failed) break;
+    const base::Instant deadline = pair.in(200);
+    failed = co_await pair.stream->writable(deadline) == WaitResult::kTimedOut;
+    if (failed) break;
+  }
+  pair.loop.stop();
+}
+
+TEST(SocketStream, WritesMoreThanTheKernelHolds) {
+  Pair pair;
+  const std::string text(3'000'000, 'w');
+  std::string received;
+  bool failed = true;
+  pair.tasks.start(write_all(pair, text, failed));
+  Loop& loop = pair.loop;
+  struct Drain : TurnHook {
+    bool end_of_turn() override {
+      char buffer[50'000];
+      ssize_t count = ::read(peer, buffer, sizeof buffer);
+      if (count > 0) received.append(buffer, static_cast<size_t>(count));
+      return count > 0;
+    }
+    int peer;
+    std::string& received;
+    Drain(int descriptor, std::string& into) : peer(descriptor), received(into) {}
+  } drain(pair.peer.get(), received);
+  loop.add_hook(drain);
+  loop.post([] {});
+  loop.run();
+  while (drain.end_of_turn()) {
+  }
+  loop.remove_hook(drain);
+  EXPECT_FALSE(failed);
+  EXPECT_EQ(received, text);
+}
+
+TEST(SocketStream, AReaderThatStopsTimesTheWriterOut) {
+  Pair pair;
+  const std::string text(3'000'000, 'w');
+  bool failed = false;
+  pair.tasks.start(write_all(pair, text, failed));
+  pair.loop.run();
+  EXPECT_TRUE(failed);
+  EXPECT_GT(pair.stream->unacknowledged(), 0u);
+}
+
+TEST(SocketStream, WritingToAClosedPeerFailsWithoutASignal) {
+  Pair pair;
+  const std::string text(3'000'000, 'w');
+  bool failed = false;
+  pair.tasks.start(write_all(pair, text, failed));
+  pair.loop.post([&] { pair.peer.reset(); });
+  pair.loop.run();
+  EXPECT_TRUE(failed);
+}
+
+TEST(SocketStream, SendsAFileAndTellsItsEnd) {
+  Pair pair;
+  FileDescriptor file(memfd_create("test", MFD_CLOEXEC));
+  ASSERT_EQ(::write(file.get(), "0123456789", 10), 10);
+  const IoResult sent = pair.stream->send_file(file.get(), 4, 100);
+  EXPECT_EQ(sent.status, IoStatus::kDone);
+  EXPECT_EQ(sent.count, 6u);
+  const IoResult ended = pair.stream->send_file(file.get(), 10, 100);
+  EXPECT_EQ(ended.status, IoStatus::kDone);
+  EXPECT_EQ(ended.count, 0u);
+  char buffer[16];
+  EXPECT_EQ(::read(pair.peer.get(), buffer, sizeof buffer), 6);
+  EXPECT_EQ(std::string(buffer, 6), "456789");
+}
+
+}  // namespace
+}  // namespace cutwater::io
