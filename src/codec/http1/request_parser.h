@@ -33,13 +33,24 @@ class HeadScanner {
   size_t head_length = 0;
   uint16_t status = 0;
   const char* reason = "";
+  // For the next head, from the first byte after this one.
   void reset();
 
  private:
+  bool in_request_line() const { return lines_ == 0; }
+  bool check_method(std::string_view line);
+  bool too_long(size_t at) const;
+  Outcome end_line(std::string_view line);
+  Outcome refuse(uint16_t code, const char* why);
+  Outcome refuse_length();
+
   HeadLimits limits_;
-  size_t scanned_ = 0;
+  size_t scanned_ = 0;        // everything before was looked at
   size_t line_start_ = 0;
-  size_t lines_ = 0;
+  size_t lines_ = 0;          // complete and not empty ones, the request line included
+  size_t empty_lines_ = 0;    // before the request line
+  size_t method_length_ = 0;  // bytes of the request line known to be a method, or one more once it ended
+  bool method_ended_ = false;
 };
 
 struct ParseResult {
@@ -49,8 +60,14 @@ struct ParseResult {
 
 // `head` is a complete head and must outlive `request`; `decoded` receives what cannot be a view into it (the
 // decoded path, the lower-cased authority) and must outlive the request too. Fills method, raw_target, path, query,
-// authority, version, headers, framing, expectation, keep-alive. Scheme and addresses are the connection's.
+// authority, server_name, server_port, version, headers, framing, expectation, keep-alive. Scheme and addresses are
+// the connection's; so is server_port where it is 0 (no port was named) and, for HTTP/1.0 without Host, the authority
+// and server_name, which are empty then. In the headers, hop-by-hop fields and those that Connection names are gone
+// (but for framing and security fields, which cannot be named away); Host says what the authority says.
+// 405 is for TRACE and CONNECT, the answer needs an Allow field (RFC 9110 section 15.5.6): kAllowedMethods.
 ParseResult parse_request_head(std::string_view head, const HeadLimits& limits, message::Request& request,
                                std::string& decoded);
+
+inline constexpr std::string_view kAllowedMethods = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 
 }  // namespace cutwater::codec::http1

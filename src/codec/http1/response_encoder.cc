@@ -1,0 +1,101 @@
+#include "codec/http1/response_encoder.h"
+
+#include <charconv>
+
+#include "base/text.h"
+#include "message/grammar.h"
+
+namespace cutwater::codec::http1 {
+namespace {
+
+using base::equals_ignoring_case;
+
+// Framing and the connection belong to this file: such fields are never copied from a response.
+bool is_ours(std::string_view name) {
+  switch (name.size()) {
+    case 2: return equals_ignoring_case(name, "te");
+    case 7: return equals_ignoring_case(name, "upgrade") || equals_ignoring_case(name, "trailer");
+    case 10: return equals_ignoring_case(name, "connection") || equals_ignoring_case(name, "keep-alive");
+    case 14: return equals_ignoring_case(name, "content-length");
+    case 16: return equals_ignoring_case(name, "proxy-connection");
+    case 17: return equals_ignoring_case(name, "transfer-encoding");
+    default: return false;
+  }
+}
+
+void append_status_line(std::string& to, const message::Response& response) {
+  // Callers check what applications say; three digits are the wire's condition.
+  uint16_t status = response.status >= 100 && response.status <= 999 ? response.status : 500;
+  if (status == 200 && response.reason.empty()) {
+    to += "HTTP/1.1 200 OK\r\n";
+    return;
+  }
+  to += "HTTP/1.1 ";
+  base::append_decimal(to, status);
+  to += ' ';
+  bool own_reason = !response.reason.empty() && message::is_field_value(response.reason);
+  to += own_reason ? response.reason : message::standard_reason(status);
+  to += "\r\n";
+}
+
+void append_field(std::string& to, std::string_view name, std::string_view value) {
+  to += name;
+  to += ": ";
+  to += value;
+  to += "\r\n";
+}
+
+// True when Date was among them.
+bool append_fields(std::string& to, const message::Headers& headers) {
+  bool has_date = false;
+  for (const message::HeaderField& field : headers) {
+    if (is_ours(field.name) || !message::valid_field(field.name, field.value)) continue;
+    has_date |= equals_ignoring_case(field.name, "date");
+    append_field(to, field.name, field.value);
+  }
+  return has_date;
+}
+
+ResponseFraming choose_framing(const message::Response& response, const EncodeContext& context) {
+  if (!message::status_allows_body(response.status) || context.head_request) return ResponseFraming::kNone;
+  if (response.content_length) return ResponseFraming::kLength;
+  return context.version_minor > 0 ? ResponseFraming::kChunked : ResponseFraming::kUntilClose;
+}
+
+}  // namespace
+
+EncodedHead append_response_head(std::string& to, const message::Response& response, const EncodeContext& context) {
+  ResponseFraming framing = choose_framing(response, context);
+  bool keep_alive = context.keep_alive && framing != ResponseFraming::kUntilClose;
+  append_status_line(to, response);
+  if (!append_fields(to, response.headers) && !context.date.empty()) append_field(to, "Date", context.date);
+  // A 304 may repeat the length of the 200 it stands for, but applications give it the length of nothing: left out.
+  if (response.content_length && message::status_allows_body(response.status)) {
+    to += "Content-Length: ";
+    base::append_decimal(to, *response.content_length);
+    to += "\r\n";
+  }
+  if (framing == ResponseFraming::kChunked) to += "Transfer-Encoding: chunked\r\n";
+  if (!keep_alive) {
+    to += "Connection: close\r\n";
+  } else if (context.version_minor == 0) {
+    to += "Connection: keep-alive\r\n";
+  }
+  to += "\r\n";
+  return {framing, keep_alive};
+}
+
+void append_informational(std::string& to, const message::Response& response) {
+  append_status_line(to, response);
+  append_fields(to, response.headers);
+  to += "\r\n";
+}
+
+void append_chunk_start(std::string& to, size_t length) {
+  char digits[2 * sizeof length];
+  auto [end, error] = std::to_chars(digits, digits + sizeof digits, length, 16);
+  to.append(digits, end);
+  to += "\r\n";
+}
+
+}  // namespace cutwater::codec::http1
