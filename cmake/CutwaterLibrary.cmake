@@ -41,8 +41,9 @@ if(CUTWATER_PRECOMPILE AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
     <cstring> <deque> <functional> <map> <memory> <optional> <span> <string> <string_view> <unordered_map> <utility>
     <variant> <vector>)
   if(CUTWATER_TESTS)
-    add_library(cutwater_precompiled_tests STATIC ${empty})
-    target_link_libraries(cutwater_precompiled_tests PRIVATE cutwater_options GTest::gtest GTest::gmock)
+    # A program, since programs are compiled with -fPIE and libraries with -fPIC, and the two must not be mixed.
+    add_executable(cutwater_precompiled_tests ${empty})
+    target_link_libraries(cutwater_precompiled_tests PRIVATE cutwater_options GTest::gtest GTest::gmock_main)
     target_precompile_headers(cutwater_precompiled_tests PRIVATE <gmock/gmock.h> <gtest/gtest.h> <map> <memory>
       <optional> <span> <string> <string_view> <variant> <vector>)
   endif()
