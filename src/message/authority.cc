@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 
 #include "base/text.h"
@@ -14,22 +15,28 @@ namespace {
 constexpr size_t kLongestName = 255;
 constexpr size_t kLongestLabel = 63;
 
-bool is_label_byte(char c) {
-  char lower = base::ascii_lower(c);
-  return (lower >= 'a' && lower <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '~';
+constexpr std::array<bool, 256> make_label_table() {
+  std::array<bool, 256> table{};
+  for (char c : std::string_view("0123456789-_~ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")) {
+    table[static_cast<unsigned char>(c)] = true;
+  }
+  return table;
 }
+constexpr std::array<bool, 256> kLabelTable = make_label_table();
 
 bool is_name(std::string_view name) {
   if (name.size() > kLongestName) return false;
   if (name.size() > 1 && name.back() == '.') name.remove_suffix(1);
-  while (true) {
-    size_t dot = std::min(name.find('.'), name.size());
-    std::string_view label = name.substr(0, dot);
-    if (label.empty() || label.size() > kLongestLabel) return false;
-    if (!std::all_of(label.begin(), label.end(), is_label_byte)) return false;
-    if (dot == name.size()) return true;
-    name.remove_prefix(dot + 1);
+  size_t label_length = 0;
+  for (char c : name) {
+    if (c == '.') {
+      if (label_length == 0) return false;
+      label_length = 0;
+    } else if (!kLabelTable[static_cast<unsigned char>(c)] || ++label_length > kLongestLabel) {
+      return false;
+    }
   }
+  return label_length > 0;
 }
 
 bool is_ipv6(std::string_view address) {

@@ -4,9 +4,14 @@
 #include <bit>
 #include <cstring>
 
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
 #include "base/text.h"
 
 namespace cutwater::message {
+#ifndef __SSE2__
 namespace {
 
 constexpr uint64_t kOnes = 0x0101010101010101;
@@ -22,6 +27,28 @@ constexpr uint64_t mark_controls(uint64_t word) {
 }
 
 }  // namespace
+#endif
+
+#ifdef __SSE2__
+
+// Of 16 bytes at `at`, a bit for each control byte.
+static unsigned control_bits(const char* at) {
+  __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(at));
+  __m128i below_space = _mm_cmpeq_epi8(_mm_min_epu8(bytes, _mm_set1_epi8(0x1f)), bytes);
+  __m128i is_delete = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(0x7f));
+  __m128i is_tab = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\t'));
+  __m128i control = _mm_andnot_si128(is_tab, _mm_or_si128(below_space, is_delete));
+  return static_cast<unsigned>(_mm_movemask_epi8(control));
+}
+
+const char* find_control(const char* begin, const char* end) {
+  for (; end - begin >= 16; begin += 16) {
+    if (unsigned bits = control_bits(begin)) return begin + std::countr_zero(bits);
+  }
+  return std::find_if(begin, end, is_control_byte);
+}
+
+#else
 
 const char* find_control(const char* begin, const char* end) {
   if constexpr (std::endian::native == std::endian::little) {
@@ -40,6 +67,8 @@ const char* find_control(const char* begin, const char* end) {
   }
   return std::find_if(begin, end, is_control_byte);
 }
+
+#endif
 
 bool is_token(std::string_view text) {
   return !text.empty() && std::all_of(text.begin(), text.end(), is_token_byte);

@@ -1,6 +1,7 @@
 #include "message/target.h"
 
 #include <algorithm>
+#include <array>
 
 #include "base/text.h"
 #include "message/grammar.h"
@@ -8,7 +9,23 @@
 namespace cutwater::message {
 namespace {
 
-constexpr bool is_target_byte(char c) { return c > 0x20 && c < 0x7f && c != '#'; }
+enum TargetByte : uint8_t {
+  kRefused = 1,  // never in a target: blanks, control bytes, '#', bytes from 0x7f
+  kEncoded = 2,  // '%'
+  kSlash = 4,
+  kDot = 8,
+};
+
+constexpr std::array<uint8_t, 256> make_target_table() {
+  std::array<uint8_t, 256> table{};
+  for (size_t byte = 0; byte < table.size(); ++byte) table[byte] = byte <= 0x20 || byte >= 0x7f ? kRefused : 0;
+  table['#'] = kRefused;
+  table['%'] = kEncoded;
+  table['/'] = kSlash;
+  table['.'] = kDot;
+  return table;
+}
+constexpr std::array<uint8_t, 256> kTargetTable = make_target_table();
 
 bool starts_ignoring_case(std::string_view text, std::string_view lower_prefix) {
   return base::equals_ignoring_case(text.substr(0, lower_prefix.size()), lower_prefix);
@@ -16,18 +33,22 @@ bool starts_ignoring_case(std::string_view text, std::string_view lower_prefix) 
 
 // Splits "/path?query" and notes whether the path needs decode_path. False: a byte that no target has.
 bool split_path_and_query(std::string_view text, Target& target) {
-  char previous = 0;
-  size_t at = 0;
-  for (; at < text.size() && text[at] != '?'; ++at) {
-    char c = text[at];
-    if (!is_target_byte(c)) return false;
-    if (c == '%' || (previous == '/' && (c == '.' || c == '/'))) target.path_is_plain = false;
-    previous = c;
+  size_t mark = std::min(text.find('?'), text.size());
+  target.path = text.substr(0, mark);
+  target.query = text.substr(std::min(mark + 1, text.size()));
+  unsigned in_path = 0;
+  unsigned before = 0;
+  bool dots_or_empty_segments = false;
+  for (char c : target.path) {
+    unsigned kind = kTargetTable[static_cast<unsigned char>(c)];
+    in_path |= kind;
+    dots_or_empty_segments |= (before & kSlash) != 0 && (kind & (kSlash | kDot)) != 0;
+    before = kind;
   }
-  target.path = text.substr(0, at);
-  if (at == text.size()) return true;
-  target.query = text.substr(at + 1);
-  return std::all_of(target.query.begin(), target.query.end(), is_target_byte);
+  unsigned in_query = 0;
+  for (char c : target.query) in_query |= kTargetTable[static_cast<unsigned char>(c)];
+  target.path_is_plain = (in_path & kEncoded) == 0 && !dots_or_empty_segments;
+  return ((in_path | in_query) & kRefused) == 0;
 }
 
 std::optional<Target> split_absolute(std::string_view text) {

@@ -15,6 +15,15 @@ constexpr std::array<std::string_view, 9> kProtectedNames = {
 constexpr std::array<std::string_view, 8> kProtectedPrefixes = {
     "Content-", "If-", "Proxy-Auth", "Sec-", "X-Client-", "X-CSRF", "X-Forwarded-", "X-Real-"};
 
+// For `name` a token and `lower` of letters and '-' alone: there, one bit is all that case can differ in.
+template <size_t Size>
+KnownField is(std::string_view name, const char (&lower)[Size], KnownField field) {
+  unsigned difference = name.size() ^ (Size - 1);
+  const char* expected = lower;
+  for (char c : name) difference |= static_cast<unsigned>((c | 0x20) ^ *expected++);
+  return difference == 0 ? field : KnownField::kOther;
+}
+
 bool has_prefix(std::string_view name, std::string_view prefix) {
   return equals_ignoring_case(name.substr(0, prefix.size()), prefix);
 }
@@ -22,25 +31,22 @@ bool has_prefix(std::string_view name, std::string_view prefix) {
 }  // namespace
 
 KnownField recognise_field(std::string_view name) {
-  auto is = [name](std::string_view known, KnownField field) {
-    return equals_ignoring_case(name, known) ? field : KnownField::kOther;
-  };
   char first = base::ascii_lower(name.empty() ? '\0' : name.front());
   switch (name.size()) {
-    case 2: return is("te", KnownField::kHopByHop);
-    case 4: return is("host", KnownField::kHost);
-    case 6: return first == 'e' ? is("expect", KnownField::kExpect) : KnownField::kOther;
-    case 7: return is(first == 't' ? "trailer" : "upgrade", KnownField::kHopByHop);
+    case 2: return is(name, "te", KnownField::kHopByHop);
+    case 4: return is(name, "host", KnownField::kHost);
+    case 6: return is(name, "expect", KnownField::kExpect);
+    case 7: return first == 't' ? is(name, "trailer", KnownField::kHopByHop) : is(name, "upgrade", KnownField::kHopByHop);
     case 10:
-      if (first == 'c') return is("connection", KnownField::kConnection);
-      return first == 'k' ? is("keep-alive", KnownField::kHopByHop) : KnownField::kOther;
-    case 12: return is("content-type", KnownField::kContentType);
-    case 13: return first == 'a' ? is("authorization", KnownField::kAuthorization) : KnownField::kOther;
-    case 14: return is("content-length", KnownField::kContentLength);
-    case 16: return is("proxy-connection", KnownField::kHopByHop);
+      if (first == 'c') return is(name, "connection", KnownField::kConnection);
+      return first == 'k' ? is(name, "keep-alive", KnownField::kHopByHop) : KnownField::kOther;
+    case 12: return is(name, "content-type", KnownField::kContentType);
+    case 13: return first == 'a' ? is(name, "authorization", KnownField::kAuthorization) : KnownField::kOther;
+    case 14: return is(name, "content-length", KnownField::kContentLength);
+    case 16: return is(name, "proxy-connection", KnownField::kHopByHop);
     case 17:
-      if (first == 't') return is("transfer-encoding", KnownField::kTransferEncoding);
-      return is("sec-websocket-key", KnownField::kWebSocketKey);
+      if (first == 't') return is(name, "transfer-encoding", KnownField::kTransferEncoding);
+      return first == 's' ? is(name, "sec-websocket-key", KnownField::kWebSocketKey) : KnownField::kOther;
     default: return KnownField::kOther;
   }
 }

@@ -19,6 +19,7 @@ enum class KnownField : uint8_t {
   kHopByHop,  // Keep-Alive, Proxy-Connection, TE, Trailer, Upgrade: between client and us, never in a request
 };
 
+// `name` is a token.
 KnownField recognise_field(std::string_view name);
 
 // Whether naming `option` in Connection takes the field of that name out of the request. Fields that carry framing,

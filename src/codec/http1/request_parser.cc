@@ -1,6 +1,8 @@
 #include "codec/http1/request_parser.h"
 
+#include <algorithm>
 #include <array>
+#include <vector>
 
 #include "base/text.h"
 #include "codec/http1/known_field.h"
@@ -54,8 +56,7 @@ class HeadParser {
   bool close_ = false;
   bool keep_alive_ = false;
   bool continue_ = false;
-  size_t options_ = 0;
-  std::array<std::string_view, kMostConnectionOptions> named_away_;
+  std::vector<std::string_view> named_away_;  // by Connection; nearly always empty
 };
 
 ParseResult HeadParser::take_line(std::string_view& line) {
@@ -116,12 +117,11 @@ ParseResult HeadParser::parse_target(const RequestLine& line) {
 
 ParseResult HeadParser::parse_field(std::string_view line) {
   if (line.size() > limits_.field) return {431, "header field too large"};
-  size_t colon = 0;
-  while (colon < line.size() && message::is_token_byte(line[colon])) ++colon;
-  if (colon == 0) return {400, line[0] == ' ' || line[0] == '\t' ? "folded header line" : "malformed header name"};
-  if (colon == line.size() || line[colon] != ':') return {400, "malformed header name"};
-  std::string_view name = line.substr(0, colon);
-  std::string_view value = base::trim_whitespace(line.substr(colon + 1));
+  const char* colon = std::find_if_not(line.begin(), line.end(), message::is_token_byte);
+  if (line.front() == ' ' || line.front() == '\t') return {400, "folded header line"};
+  if (colon == line.begin() || colon == line.end() || *colon != ':') return {400, "malformed header name"};
+  std::string_view name(line.begin(), colon);
+  std::string_view value = base::trim_whitespace(std::string_view(colon + 1, line.end()));
   KnownField known = recognise_field(name);
   if (known != KnownField::kOther) return act_on_field(known, name, value);
   request_.headers.add(name, value);
@@ -195,9 +195,10 @@ ParseResult HeadParser::parse_connection(std::string_view value) {
       close_ = true;
     } else if (equals_ignoring_case(option, "keep-alive")) {
       keep_alive_ = true;
-    } else if (recognise_field(option) == KnownField::kOther && removable_by_connection(option)) {
-      if (options_ == named_away_.size()) return {400, "too many Connection options"};
-      named_away_[options_++] = option;
+    } else if (message::is_token(option) && recognise_field(option) == KnownField::kOther &&
+               removable_by_connection(option)) {
+      if (named_away_.size() == kMostConnectionOptions) return {400, "too many Connection options"};
+      named_away_.push_back(option);
     }
   }
   return {};
@@ -217,7 +218,7 @@ ParseResult HeadParser::settle() {
     return {400, "both Content-Length and Transfer-Encoding"};
   }
   if (ParseResult result = settle_authority(); result.status != 0) return result;
-  for (size_t at = 0; at < options_; ++at) request_.headers.remove_all(named_away_[at]);
+  for (std::string_view name : named_away_) request_.headers.remove_all(name);
 
   bool has_body = request_.framing == BodyFraming::kChunked || request_.content_length > 0;
   request_.expects_continue = continue_ && has_body && request_.version_minor > 0;
