@@ -18,7 +18,8 @@ constexpr std::array<std::string_view, 8> kProtectedPrefixes = {
 // For `name` a token and `lower` of letters and '-' alone: there, one bit is all that case can differ in.
 template <size_t Size>
 KnownField is(std::string_view name, const char (&lower)[Size], KnownField field) {
-  unsigned difference = name.size() ^ (Size - 1);
+  if (name.size() != Size - 1) return KnownField::kOther;
+  unsigned difference = 0;
   const char* expected = lower;
   for (char c : name) difference |= static_cast<unsigned>((c | 0x20) ^ *expected++);
   return difference == 0 ? field : KnownField::kOther;
@@ -36,7 +37,9 @@ KnownField recognise_field(std::string_view name) {
     case 2: return is(name, "te", KnownField::kHopByHop);
     case 4: return is(name, "host", KnownField::kHost);
     case 6: return is(name, "expect", KnownField::kExpect);
-    case 7: return first == 't' ? is(name, "trailer", KnownField::kHopByHop) : is(name, "upgrade", KnownField::kHopByHop);
+    case 7:
+      if (first == 't') return is(name, "trailer", KnownField::kHopByHop);
+      return is(name, "upgrade", KnownField::kHopByHop);
     case 10:
       if (first == 'c') return is(name, "connection", KnownField::kConnection);
       return first == 'k' ? is(name, "keep-alive", KnownField::kHopByHop) : KnownField::kOther;
