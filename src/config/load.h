@@ -2,6 +2,7 @@
 // interface.md section 9 ("error[CW0101] cutwater.toml:12:3: unknown key ... did you mean ...").
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -22,6 +23,9 @@ struct Diagnostic {
   std::string text;  // without "error[...]", may have several lines
   bool is_error = true;
 };
+
+// "error[CW0101] <text>" and where to read more; "warning[...]" for a warning. Without a line end.
+std::string to_text(const Diagnostic& diagnostic);
 
 struct Loaded {
   Config config;

@@ -1,0 +1,17 @@
+// What can only be judged when file, environment and flags are put together.
+#pragma once
+
+#include <string>
+
+#include "config/model.h"
+#include "config/reporter.h"
+
+namespace cutwater::config {
+
+// Folders that are not there, two listeners on one address, two apps on one prefix.
+void check_config(const Config& config, Reporter& reporter);
+
+// As root, a warning when users other than root may write `file`.
+void check_file_permissions(const std::string& file, Reporter& reporter);
+
+}  // namespace cutwater::config

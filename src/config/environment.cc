@@ -1,0 +1,140 @@
+#include "config/environment.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "config/closest.h"
+#include "config/project_files.h"
+#include "config/settings.h"
+
+namespace cutwater::config {
+namespace {
+
+// One value from outside the file.
+struct Word {
+  const Setting* setting;
+  std::string source;  // "CUTWATER_TIMEOUT" or "--timeout"
+  std::string text;
+};
+
+void store_word(const Word& word, Scope scope, Reporter& reporter) {
+  Node node;
+  node.type = Node::Type::kWord;
+  node.text = word.text;
+  store_value(*word.setting, node, scope, Source{word.source}, current_folder(), full_name(*word.setting), reporter);
+}
+
+void store_convention(Section section, const char* key, const char* variable, const std::string& text, Scope scope,
+                      Reporter& reporter) {
+  store_word({find_setting(section, key), variable, text}, scope, reporter);
+}
+
+void store_everywhere(const Word& word, Config& config, Reporter& reporter) {
+  switch (word.setting->section) {
+    case Section::kListen:
+      for (Listen& listen : config.listens) store_word(word, Scope{.config = &config, .listen = &listen}, reporter);
+      break;
+    case Section::kApp:
+      for (App& app : config.apps) store_word(word, Scope{.config = &config, .app = &app}, reporter);
+      break;
+    default: store_word(word, Scope{.config = &config}, reporter);
+  }
+}
+
+// Settings that load() itself looks at, because they decide what there is to configure.
+bool is_special(const Setting& setting) {
+  return setting.flag == "bind" || setting.flag == "app";
+}
+
+void replace_listens(const std::vector<Word>& words, const Listen& defaults, Config& config, Reporter& reporter) {
+  if (words.empty()) return;
+  config.listens.clear();
+  for (const Word& word : words) {
+    Listen& listen = config.listens.emplace_back(defaults);
+    store_word(word, Scope{.config = &config, .listen = &listen}, reporter);
+  }
+}
+
+std::vector<Word> bind_words(const Overrides& overrides) {
+  const Setting* address = find_setting(Section::kListen, "addr");
+  std::vector<Word> words;
+  for (const std::string& text : overrides.bind) words.push_back({address, "--bind", text});
+  if (!words.empty()) return words;
+  for (const std::string& text : split_list(environment_value("CUTWATER_BIND"), ',')) {
+    words.push_back({address, "CUTWATER_BIND", text});
+  }
+  return words;
+}
+
+// A mistyped CUTWATER_* would do nothing and say nothing.
+void warn_of_mistyped_variables(Reporter& reporter) {
+  std::vector<std::string> known;
+  for (const Setting& setting : settings()) {
+    if (!setting.flag.empty()) known.push_back(environment_name(setting));
+  }
+  for (char** entry = environ; entry != nullptr && *entry != nullptr; ++entry) {
+    std::string text = *entry;
+    std::string name = text.substr(0, text.find('='));
+    if (!name.starts_with("CUTWATER_")) continue;
+    std::vector<std::string> endings;
+    bool is_known = false;
+    for (const std::string& word : known) {
+      is_known = is_known || word == name;
+      endings.push_back(word.substr(9));
+    }
+    std::string near = is_known ? "" : closest(name.substr(9), endings);
+    if (!near.empty()) {
+      reporter.warning("CW0113", "the variable " + name + " means nothing; did you mean CUTWATER_" + near + "?");
+    }
+  }
+}
+
+}  // namespace
+
+std::string environment_value(const char* name) {
+  const char* value = ::getenv(name);
+  return value == nullptr ? "" : value;
+}
+
+Listen default_listen(Reporter& reporter) {
+  Listen listen;
+  listen.trusted_proxies.clear();
+  Scope scope{.listen = &listen};
+  store_defaults(Section::kListen, scope);
+  if (std::string port = environment_value("PORT"); !port.empty()) {
+    store_convention(Section::kListen, "addr", "PORT", "0.0.0.0:" + port, scope, reporter);
+  }
+  if (std::string allowed = environment_value("FORWARDED_ALLOW_IPS"); !allowed.empty()) {
+    store_convention(Section::kListen, "trusted_proxies", "FORWARDED_ALLOW_IPS", allowed, scope, reporter);
+  }
+  return listen;
+}
+
+App default_app(Reporter& reporter) {
+  App app;
+  Scope scope{.app = &app};
+  store_defaults(Section::kApp, scope);
+  if (std::string workers = environment_value("WEB_CONCURRENCY"); !workers.empty()) {
+    store_convention(Section::kApp, "workers", "WEB_CONCURRENCY", workers, scope, reporter);
+  }
+  return app;
+}
+
+void apply_environment(const Overrides& overrides, const Listen& listen_defaults, Config& config, Reporter& reporter) {
+  replace_listens(bind_words(overrides), listen_defaults, config, reporter);
+  if (config.listens.empty()) config.listens.push_back(listen_defaults);
+  warn_of_mistyped_variables(reporter);
+  std::map<std::string, std::string> flags = overrides.settings;
+  if (overrides.workers) flags["app.workers"] = *overrides.workers;
+  for (const Setting& setting : settings()) {
+    if (setting.flag.empty() || is_special(setting)) continue;
+    auto flag = flags.find(full_name(setting));
+    if (flag != flags.end()) {
+      store_everywhere({&setting, "--" + std::string(setting.flag), flag->second}, config, reporter);
+    } else if (std::string text = environment_value(environment_name(setting).c_str()); !text.empty()) {
+      store_everywhere({&setting, environment_name(setting), text}, config, reporter);
+    }
+  }
+}
+
+}  // namespace cutwater::config

@@ -1,0 +1,168 @@
+#include "config/load.h"
+
+#include "config/checks.h"
+#include "config/config_file.h"
+#include "config/detect.h"
+#include "config/document.h"
+#include "config/environment.h"
+#include "config/interpreter.h"
+#include "config/project_files.h"
+#include "config/settings.h"
+#include "config/target.h"
+
+namespace cutwater::config {
+namespace {
+
+constexpr int kUsage = 2;
+constexpr int kNoApp = 4;
+
+class Loader {
+ public:
+  explicit Loader(const Overrides& overrides) : overrides_(overrides) {}
+
+  Loaded run(const std::string& words) {
+    bool complete = read_everything(words);
+    Loaded loaded;
+    if (!complete || reporter_.failed()) {
+      loaded.exit_code = kUsage;
+    } else if (!find_apps()) {
+      loaded.exit_code = kNoApp;
+    } else {
+      find_interpreters();
+      check_config(config_, reporter_);
+      loaded.exit_code = reporter_.failed() ? kUsage : 0;
+    }
+    loaded.config = std::move(config_);
+    loaded.diagnostics = reporter_.take();
+    loaded.choices = std::move(choices_);
+    return loaded;
+  }
+
+ private:
+  bool read_everything(const std::string& words) {
+    std::string text = words.empty() ? environment_value("CUTWATER_APP") : words;
+    auto target = read_target(text, reporter_);
+    if (!target) return false;
+    Scope scope{.config = &config_};
+    for (Section section : {Section::kTop, Section::kLimits, Section::kLog, Section::kShutdown}) {
+      store_defaults(section, scope);
+    }
+    const Listen listen_defaults = default_listen(reporter_);
+    const App app_defaults = default_app(reporter_);
+    base_folder_ = target->folder;
+    read_file(*target, listen_defaults, app_defaults);
+    if (config_.apps.empty()) {
+      App& app = config_.apps.emplace_back(app_defaults);
+      app.name = "web";
+      app.root = target->folder;
+      implicit_app_ = true;
+    }
+    place_target(*target);
+    apply_environment(overrides_, listen_defaults, config_, reporter_);
+    return true;
+  }
+
+  void read_file(const Target& target, const Listen& listen_defaults, const App& app_defaults) {
+    std::string file = overrides_.config_file.empty() ? target.config_file : overrides_.config_file;
+    bool named = !file.empty();
+    if (!named && is_file(target.folder + "/cutwater.toml")) file = shown_path(target.folder + "/cutwater.toml");
+    if (!file.empty() && !file.ends_with("pyproject.toml")) {
+      apply_document(read_document(file, reporter_), nullptr, listen_defaults, app_defaults);
+      return;
+    }
+    if (!named) file = shown_path(target.folder + "/pyproject.toml");
+    if (!named && !is_file(file)) return;
+    // A pyproject.toml that other tools have trouble with is none of our business until it speaks of us.
+    Reporter own;
+    Document document = read_document(file, own);
+    const Entry* tool = document.root.find("tool");
+    const Entry* ours = tool == nullptr ? nullptr : tool->node.find("cutwater");
+    if (ours == nullptr && !named) return;
+    document = read_document(file, reporter_);
+    if (ours == nullptr) {
+      reporter_.error("CW0109", file + " has no [tool.cutwater]");
+      return;
+    }
+    apply_document(document, "cutwater", listen_defaults, app_defaults);
+  }
+
+  void apply_document(const Document& document, const char* tool, const Listen& listen_defaults,
+                      const App& app_defaults) {
+    config_.file = absolute_path(current_folder(), document.file);
+    if (!document.folder.empty()) base_folder_ = document.folder;
+    const Node* table = &document.root;
+    if (tool != nullptr) table = &table->find("tool")->node.find(tool)->node;
+    apply_file(document, *table, listen_defaults, app_defaults, config_, reporter_);
+    check_file_permissions(config_.file, reporter_);
+  }
+
+  void place_target(const Target& target) {
+    if (!target.app) return;
+    if (config_.apps.size() > 1) {
+      reporter_.error("CW0111", shown_path(config_.file) + " has " + std::to_string(config_.apps.size()) +
+                                    " apps; which of them should be " + target.app->target +
+                                    "?\n  fix: set target in the file and leave TARGET away");
+      return;
+    }
+    App& app = config_.apps.front();
+    app.target = target.app->target;
+    if (!target.app->root.empty()) app.root = target.app->root;
+    named_why_ = target.app->why;
+  }
+
+  bool find_apps() {
+    for (App& app : config_.apps) {
+      app.target = with_attribute(app.target);
+      if (app.target != "auto") {
+        choices_.push_back(app.name + ": " + app.target + " in " + shown_path(app.root) + ", " +
+                           (named_why_.empty() ? "as configured" : named_why_));
+        continue;
+      }
+      if (!is_folder(app.root)) continue;  // check_config says so
+      Reporter found_nothing;
+      auto found = detect_app(app.root, found_nothing);
+      if (!found && implicit_app_ && !config_.static_routes.empty()) {
+        choices_.push_back("no app in " + shown_path(app.root) + "; only the configured files are served");
+        config_.apps.clear();
+        return true;
+      }
+      for (Diagnostic& diagnostic : found_nothing.take()) reporter_.add(std::move(diagnostic));
+      if (!found) return false;
+      take(app, *found);
+    }
+    return true;
+  }
+
+  void take(App& app, const Detected& found) {
+    app.target = found.target;
+    app.root = found.root;
+    // insert keeps what the file says about a variable.
+    app.environment.insert(found.environment.begin(), found.environment.end());
+    choices_.push_back(app.name + ": " + found.target + " in " + shown_path(found.root) + ", because " + found.why);
+    for (const std::string& note : found.notes) choices_.push_back(app.name + ": " + note);
+  }
+
+  void find_interpreters() {
+    for (App& app : config_.apps) {
+      if (!is_folder(app.root)) continue;
+      auto found = find_interpreter(app, base_folder_, reporter_);
+      if (!found) continue;
+      app.python = found->path;
+      choices_.push_back(app.name + ": " + shown_path(found->path) + " (" + found->why + ")");
+    }
+  }
+
+  const Overrides& overrides_;
+  Reporter reporter_;
+  Config config_;
+  std::string base_folder_;
+  std::string named_why_;
+  std::vector<std::string> choices_;
+  bool implicit_app_ = false;
+};
+
+}  // namespace
+
+Loaded load(const std::string& target, const Overrides& overrides) { return Loader(overrides).run(target); }
+
+}  // namespace cutwater::config

@@ -1,0 +1,55 @@
+#include "config/reporter.h"
+
+#include <algorithm>
+
+#include "config/error_codes.h"
+
+namespace cutwater::config {
+namespace {
+
+// The written line and a caret below the column. Tabs stay tabs so that both lines move alike.
+std::string excerpt(const std::string& line, Position position) {
+  if (line.size() > 200) return "";
+  std::string number = std::to_string(position.line);
+  std::string text = "\n  " + number + " | " + line + "\n  " + std::string(number.size(), ' ') + " | ";
+  size_t characters = 0;
+  for (size_t i = 0; i < line.size() && characters + 1 < position.column; ++i) {
+    if ((static_cast<unsigned char>(line[i]) & 0xc0) == 0x80) continue;  // the rest of a UTF-8 character
+    text += line[i] == '\t' ? '\t' : ' ';
+    ++characters;
+  }
+  return text + "^";
+}
+
+}  // namespace
+
+void Reporter::add(std::string_view code, std::string text, bool is_error) {
+  failed_ = failed_ || is_error;
+  auto same = [&](const Diagnostic& known) { return known.code == code && known.text == text; };
+  if (std::any_of(diagnostics_.begin(), diagnostics_.end(), same)) return;
+  diagnostics_.push_back({std::string(code), std::move(text), is_error});
+}
+
+void Reporter::error_at(std::string_view code, const Source& source, Position position, const std::string& what,
+                        const std::string& fix) {
+  std::string text = source.name;
+  if (position.line != 0) {
+    text += ":" + std::to_string(position.line) + ":" + std::to_string(position.column);
+  }
+  text += ": " + what;
+  if (source.lines != nullptr && position.line != 0 && position.line <= source.lines->size()) {
+    text += excerpt((*source.lines)[position.line - 1], position);
+  }
+  if (!fix.empty()) text += "\n  fix: " + fix;
+  error(code, std::move(text));
+}
+
+std::string to_text(const Diagnostic& diagnostic) {
+  std::string text = diagnostic.is_error ? "error" : "warning";
+  if (!diagnostic.code.empty()) text += "[" + diagnostic.code + "]";
+  text += " " + diagnostic.text;
+  if (find_error_code(diagnostic.code) != nullptr) text += "\n  more: cutwater help " + diagnostic.code;
+  return text;
+}
+
+}  // namespace cutwater::config

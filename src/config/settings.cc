@@ -1,0 +1,185 @@
+#include "config/settings.h"
+
+#include <algorithm>
+#include <array>
+
+namespace cutwater::config {
+namespace {
+
+Config& owner(Scope& scope, const Config*) { return *scope.config; }
+Limits& owner(Scope& scope, const Limits*) { return scope.config->limits; }
+Log& owner(Scope& scope, const Log*) { return scope.config->log; }
+Listen& owner(Scope& scope, const Listen*) { return *scope.listen; }
+App& owner(Scope& scope, const App*) { return *scope.app; }
+StaticRoute& owner(Scope& scope, const StaticRoute*) { return *scope.route; }
+RouteDraft& owner(Scope& scope, const RouteDraft*) { return *scope.route; }
+
+void assign(std::string& to, const Value& value) { to = std::get<std::string>(value); }
+void assign(std::optional<std::string>& to, const Value& value) { to = std::get<std::string>(value); }
+void assign(uint64_t& to, const Value& value) { to = std::get<uint64_t>(value); }
+void assign(unsigned& to, const Value& value) { to = static_cast<unsigned>(std::get<uint64_t>(value)); }
+void assign(int& to, const Value& value) { to = static_cast<int>(std::get<uint64_t>(value)); }
+void assign(base::Duration& to, const Value& value) { to = std::get<base::Duration>(value); }
+void assign(std::optional<base::Duration>& to, const Value& value) { to = std::get<base::Duration>(value); }
+void assign(TextList& to, const Value& value) { to = std::get<TextList>(value); }
+void assign(TextMap& to, const Value& value) { to = std::get<TextMap>(value); }
+
+// to<&App::timeout> stores a value there.
+template <class Class, class Member>
+const Class* class_of(Member Class::*);
+template <auto kMember>
+void to(Scope& scope, const Value& value) {
+  using Class = decltype(class_of(kMember));
+  assign(owner(scope, Class{nullptr}).*kMember, value);
+}
+
+constexpr uint64_t kMillisecond = 1'000'000;
+constexpr uint64_t kSecond = 1'000 * kMillisecond;
+constexpr uint64_t kDay = 86'400 * kSecond;
+constexpr uint64_t kKilobyte = 1024;
+constexpr uint64_t kTerabyte = 1ULL << 40;
+
+constexpr Setting kSettings[] = {
+    {Section::kTop, "front_user", Kind::kText, "",
+     "Whom the front, which touches the network, runs as when started as root; without it \"cutwater\", else \"nobody\".",
+     "front-user", to<&Config::front_user>},
+    {Section::kTop, "fronts", Kind::kAutoInteger, "auto", "How many front processes; \"auto\" is one per 4 CPUs.",
+     "fronts", to<&Config::fronts>, 1, 64},
+
+    {Section::kListen, "addr", Kind::kAddress, "127.0.0.1:8000",
+     "Where to listen: \"127.0.0.1:8000\", \":8000\" (every address), \"unix:/run/shop.sock\" or \"fd:3\". "
+     "When PORT is set, the default is 0.0.0.0:$PORT.",
+     "bind", to<&Listen::address>},
+    {Section::kListen, "backlog", Kind::kInteger, "2048", "How many new connections the kernel holds for us.", "backlog",
+     to<&Listen::backlog>, 1, 65535},
+    {Section::kListen, "mode", Kind::kOctalMode, "666", "Permissions of a unix socket, in octal.", "",
+     to<&Listen::mode>},
+    {Section::kListen, "trusted_proxies", Kind::kNetworkList, "127.0.0.1/32, ::1/128",
+     "Addresses and networks whose X-Forwarded-* and Forwarded fields are believed; \"*\" believes everybody. "
+     "FORWARDED_ALLOW_IPS changes the default.",
+     "trusted-proxies", to<&Listen::trusted_proxies>},
+
+    {Section::kApp, "root", Kind::kPath, "", "The app's folder: working directory and first place of imports; without it "
+     "the folder of the configuration file, or of TARGET.", "root", to<&App::root>},
+    {Section::kApp, "target", Kind::kText, "auto",
+     "What to serve: \"shop.wsgi:application\", \"shop:create_app()\", \"app.py:app\"; \"auto\" finds it in the folder.",
+     "app", to<&App::target>},
+    {Section::kApp, "protocol", Kind::kChoice, "auto", "How Cutwater talks to the app.", "protocol", to<&App::protocol>, 0,
+     UINT64_MAX, "auto|wsgi", "asgi|tornado"},
+    {Section::kApp, "python", Kind::kText, "",
+     "The app's Python: a virtual environment's folder, an interpreter, or a version such as \"3.12\"; without it, it is "
+     "discovered.", "python", to<&App::python_setting>},
+    {Section::kApp, "workers", Kind::kAutoInteger, "auto",
+     "How many worker processes; \"auto\" is the CPUs Cutwater may use, at least 2. WEB_CONCURRENCY changes the default.",
+     "workers", to<&App::workers>, 1, 1024},
+    {Section::kApp, "preload", Kind::kChoice, "auto",
+     "Fork workers from one import of the app, sharing memory; \"auto\" does so when that is safe.", "preload",
+     to<&App::preload>, 0, UINT64_MAX, "auto|true|false"},
+    {Section::kApp, "watch", Kind::kChoice, "code",
+     "Reload without downtime when this changes: \"code\" is any of the app's Python files and templates, \"deploy\" is "
+     "restart.txt, .deploy or pyproject.toml.", "watch", to<&App::watch>, 0, UINT64_MAX, "code|deploy|off"},
+    {Section::kApp, "prefix", Kind::kUrlPrefix, "", "The URL path the app lives under (SCRIPT_NAME), such as \"/shop\".",
+     "prefix", to<&App::prefix>},
+    {Section::kApp, "user", Kind::kText, "",
+     "Whom the app runs as when started as root; without it the owner of its folder.", "user", to<&App::user>},
+    {Section::kApp, "env", Kind::kVariables, "", "Environment variables of the app.", "", to<&App::environment>},
+    {Section::kApp, "timeout", Kind::kDuration, "60s",
+     "Longest time a request may run; then the client gets 504 and that worker alone is replaced.", "timeout",
+     to<&App::timeout>, 10 * kMillisecond, 30 * kDay},
+    {Section::kApp, "grace", Kind::kDuration, "30s", "How long a worker that is replaced may finish what it runs.",
+     "grace", to<&App::grace>, 0, kDay},
+    {Section::kApp, "start_timeout", Kind::kDuration, "120s",
+     "Longest time importing the app and getting ready may take.", "start-timeout", to<&App::start_timeout>,
+     100 * kMillisecond, kDay},
+    {Section::kApp, "queue", Kind::kInteger, "100",
+     "How many requests may wait for a worker; one more is answered 503 with Retry-After.", "queue", to<&App::queue>, 1,
+     100'000},
+    {Section::kApp, "queue_timeout", Kind::kDuration, "10s", "How long a request may wait for a worker before its 503.",
+     "queue-timeout", to<&App::queue_timeout>, 10 * kMillisecond, kDay},
+
+    {Section::kLimits, "header", Kind::kSize, "32KB", "Largest request line and header fields together; beyond: 431.",
+     "limit-header", to<&Limits::header>, kKilobyte, 1024 * kKilobyte},
+    {Section::kLimits, "header_count", Kind::kInteger, "100", "Most header fields of a request; beyond: 431.",
+     "limit-header-count", to<&Limits::header_count>, 1, 10'000},
+    {Section::kLimits, "body", Kind::kSize, "100MB", "Largest request body; beyond: 413.", "limit-body",
+     to<&Limits::body>, 0, 1024 * kTerabyte},
+    {Section::kLimits, "header_timeout", Kind::kDuration, "10s",
+     "Time a client has for a whole request head, however it trickles; then 408.", "limit-header-timeout",
+     to<&Limits::header_timeout>, 100 * kMillisecond, kDay},
+    {Section::kLimits, "body_min_rate", Kind::kRate, "500B/s",
+     "Slowest body a client may send, measured after 10 s; slower: 408. 0 is no limit.", "limit-body-min-rate",
+     to<&Limits::body_min_rate>, 0, kTerabyte},
+    {Section::kLimits, "keepalive", Kind::kDuration, "75s", "How long an idle connection stays open.",
+     "limit-keepalive", to<&Limits::keepalive>, 0, kDay},
+    {Section::kLimits, "connections", Kind::kInteger, "20000", "Most client connections of one front.",
+     "limit-connections", to<&Limits::connections>, 1, 10'000'000},
+
+    {Section::kLog, "access", Kind::kPathOrWord, "stdout", "Where the access log goes: \"stdout\", \"off\" or a file.",
+     "access-log", to<&Log::access>, 0, UINT64_MAX, "stdout|off", "syslog|journald"},
+    {Section::kLog, "format", Kind::kChoice, "combined", "Form of the access log's lines.", "log-format",
+     to<&Log::format>, 0, UINT64_MAX, "combined|json", "common"},
+    {Section::kLog, "error", Kind::kPathOrWord, "stderr", "Where everything else goes: \"stderr\" or a file.",
+     "error-log", to<&Log::error>, 0, UINT64_MAX, "stderr", "syslog|journald"},
+    {Section::kLog, "level", Kind::kChoice, "info", "The least serious message that is logged.", "log-level",
+     to<&Log::level>, 0, UINT64_MAX, "debug|info|warning|error"},
+
+    {Section::kShutdown, "grace", Kind::kDuration, "30s",
+     "How long running requests may take to finish after TERM; a second signal ends them at once.", "shutdown-grace",
+     to<&Config::shutdown_grace>, 0, kDay},
+
+    {Section::kStatic, "root", Kind::kPath, "", "The folder with the files. Required.", "", to<&StaticRoute::root>},
+    {Section::kStatic, "strip", Kind::kUrlPrefix, "",
+     "What to take off the URL path before looking in root; without it, the part of match.path before \"*\".", "",
+     to<&RouteDraft::strip>},
+    {Section::kStatic, "index", Kind::kText, "index.html", "The file that answers for a folder; \"\" is 404.", "",
+     to<&StaticRoute::index>},
+    {Section::kStatic, "cache", Kind::kDuration, "",
+     "How long clients may keep a file without asking again (Cache-Control: max-age); without it they ask every time.",
+     "", to<&StaticRoute::cache>, 0, 3650 * kDay},
+};
+
+}  // namespace
+
+std::span<const Setting> settings() { return kSettings; }
+
+const Setting* find_setting(Section section, std::string_view key) {
+  for (const Setting& setting : kSettings) {
+    if (setting.section == section && setting.key == key) return &setting;
+  }
+  return nullptr;
+}
+
+const Setting* find_flag(std::string_view flag) {
+  for (const Setting& setting : kSettings) {
+    if (!setting.flag.empty() && setting.flag == flag) return &setting;
+  }
+  return nullptr;
+}
+
+std::string full_name(const Setting& setting) {
+  static constexpr std::array<std::string_view, 7> kPrefixes = {"",     "listen.",   "app.",   "limits.",
+                                                                "log.", "shutdown.", "static."};
+  return std::string(kPrefixes[static_cast<size_t>(setting.section)]) + std::string(setting.key);
+}
+
+std::string environment_name(const Setting& setting) {
+  if (setting.flag.empty()) return "";
+  std::string name = "CUTWATER_" + std::string(setting.flag);
+  for (char& c : name) c = c == '-' ? '_' : (c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c);
+  return name;
+}
+
+std::string section_title(Section section, std::string_view name) {
+  switch (section) {
+    case Section::kTop: return "the top level";
+    case Section::kListen: return "[[listen]]";
+    case Section::kApp: return "[app." + std::string(name) + "]";
+    case Section::kLimits: return "[limits]";
+    case Section::kLog: return "[log]";
+    case Section::kShutdown: return "[shutdown]";
+    case Section::kStatic: break;
+  }
+  return "static = {...}";
+}
+
+}  // namespace cutwater::config

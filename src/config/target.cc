@@ -1,0 +1,91 @@
+#include "config/target.h"
+
+#include "config/closest.h"
+#include "config/project_files.h"
+#include "config/value.h"
+
+namespace cutwater::config {
+namespace {
+
+bool is_identifier(std::string_view word) {
+  if (word.empty() || (word.front() >= '0' && word.front() <= '9')) return false;
+  for (char c : word) {
+    bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || (c & 0x80) != 0;
+    if (!letter && !(c >= '0' && c <= '9')) return false;
+  }
+  return true;
+}
+
+// Splits "file.py:attr"; the second is "" without a colon. nullopt when it names no Python file.
+std::optional<std::pair<std::string, std::string>> split_python_file(const std::string& text) {
+  if (text.ends_with(".py")) return std::pair(text, std::string());
+  size_t end = text.find(".py:");
+  if (end == std::string::npos) return std::nullopt;
+  return std::pair(text.substr(0, end + 3), text.substr(end + 4));
+}
+
+bool module_exists(const std::string& folder, const std::string& module) {
+  std::string path = folder + "/" + module;
+  return is_file(path + ".py") || is_folder(path);
+}
+
+std::optional<Target> no_such_target(const std::string& text, Reporter& reporter) {
+  std::string message = "\"" + text + "\" is no folder, Python file, TOML file or module:attr";
+  std::string near = closest(text, subfolders(current_folder()));
+  if (!near.empty()) message += "; did you mean \"" + near + "\"?";
+  reporter.error("CW0112", message + "\n  fix: cutwater help serve shows the forms of TARGET");
+  return std::nullopt;
+}
+
+}  // namespace
+
+bool is_module_name(std::string_view text) {
+  while (true) {
+    size_t dot = text.find('.');
+    if (!is_identifier(text.substr(0, dot))) return false;
+    if (dot == std::string_view::npos) return true;
+    text.remove_prefix(dot + 1);
+  }
+}
+
+std::string with_attribute(const std::string& target) {
+  return is_module_name(target) && target != "auto" && !target.ends_with(".py") ? target + ":application" : target;
+}
+
+std::optional<Target> read_target(const std::string& text, Reporter& reporter) {
+  Target target;
+  target.folder = current_folder();
+  if (text.empty() || text == "auto") return target;
+  std::string path = absolute_path(target.folder, text);
+  if (is_folder(path)) {
+    target.folder = path;
+    return target;
+  }
+  if (text.ends_with(".toml")) {
+    target.folder = absolute_path(path, "..");
+    target.config_file = text;
+    return target;
+  }
+  if (auto parts = split_python_file(text)) {
+    path = absolute_path(target.folder, parts->first);
+    if (!is_file(path)) {
+      reporter.error("CW0112", "there is no file " + parts->first);
+      return std::nullopt;
+    }
+    target.app = app_of_file(path, parts->second);
+    target.folder = target.app->root;
+    return target;
+  }
+  std::string module = text.substr(0, text.find(':'));
+  if (!is_module_name(module) || text.ends_with(':')) return no_such_target(text, reporter);
+  bool named_attribute = module.size() != text.size();
+  bool dotted = module.find('.') != std::string::npos;
+  if (!named_attribute && !dotted && !module_exists(target.folder, module)) return no_such_target(text, reporter);
+  Detected app;
+  app.target = with_attribute(text);
+  app.why = "named as TARGET";
+  target.app = app;
+  return target;
+}
+
+}  // namespace cutwater::config
