@@ -1,0 +1,137 @@
+"""Fixtures of the feature tests: `serve` starts the real binary over an application of features/apps."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from support import apps, processes
+from support.server import Server
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def pytest_addoption(parser):
+    group = parser.getgroup("cutwater")
+    group.addoption("--binary", default=os.environ.get("CUTWATER_BINARY", str(ROOT / "build" / "cutwater")))
+    group.addoption("--release-binary", default=str(ROOT / "build" / "cutwater"), help="for load and hardening tests")
+    group.addoption("--app-python", default=None, help="interpreter or environment that runs the applications")
+    group.addoption("--fronts", type=int, default=0, help="number of fronts of every server (0: the default)")
+    group.addoption("--long", action="store_true", help="also the long tests")
+
+
+def pytest_configure(config):
+    processes.become_subreaper()
+
+
+def pytest_collection_modifyitems(config, items):
+    if not config.getoption("--long"):
+        for item in items:
+            if "long" in item.keywords:
+                item.add_marker(pytest.mark.skip(reason="only with --long"))
+
+
+@pytest.fixture(scope="session")
+def binary(pytestconfig):
+    path = Path(pytestconfig.getoption("--binary")).resolve()
+    assert path.exists(), f"{path} is not built: run ./test, or ninja in its folder"
+    return path
+
+
+@pytest.fixture(scope="session")
+def release_binary(pytestconfig):
+    path = Path(pytestconfig.getoption("--release-binary")).resolve()
+    if not path.exists():
+        pytest.skip(f"{path} is not built")
+    return path
+
+
+@pytest.fixture(scope="session")
+def sanitized(binary):
+    """Whether the binary under test was built with sanitizers (and so is several times slower)."""
+    return b"__asan_init" in subprocess.run(["readelf", "-Ws", "--dyn-syms", binary], capture_output=True).stdout
+
+
+@pytest.fixture(scope="session")
+def app_python(pytestconfig):
+    return pytestconfig.getoption("--app-python") or sys.executable
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder that the application's own user can reach, whoever that is."""
+    for parent in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
+        parent.chmod(0o755)
+    return tmp_path
+
+
+@pytest.fixture
+def run_binary(binary, folder):
+    """Runs a command to its end: run_binary("check", folder)."""
+
+    def run(*arguments, cwd=folder, env=None, timeout=60):
+        variables = {**os.environ, "NO_COLOR": "1", **(env or {})}
+        return subprocess.run(
+            [binary, *map(str, arguments)], cwd=cwd, env=variables, capture_output=True, text=True, timeout=timeout
+        )
+
+    return run
+
+
+@pytest.fixture
+def servers(binary, folder, app_python, pytestconfig):
+    """The general form: starts any number of servers and looks each over when the test is done."""
+    started = []
+
+    def start(app="hello", *, workers=1, listen="127.0.0.1:0", config="", arguments=(), environment=None, allow=(),
+              ready=True, target="app:application", python=None, fronts=None, **settings):
+        place = folder / app
+        listens = [listen] if isinstance(listen, (str, dict)) else listen
+        settings = {"target": target, "workers": workers, "python": str(python or app_python), "watch": "off", **settings}
+        settings = {key: value for key, value in settings.items() if value is not None}
+        fronts = fronts or pytestconfig.getoption("--fronts")
+        if place.exists():
+            apps.write_config(place, settings, listens, config, fronts)
+        else:
+            apps.lay_out(folder, app, settings, listens, config, fronts)
+        server = Server(binary, ["serve", "-c", "cutwater.toml", *arguments], place, environment, allow_root(allow), ready=False)
+        started.append(server)
+        if ready:
+            server.wait_ready()
+        return server
+
+    yield start
+    problems = []
+    for server in started:
+        try:
+            server.stop()
+        except AssertionError as error:
+            problems.append(error)
+    if problems:
+        raise problems[0]
+
+
+@pytest.fixture
+def serve(servers):
+    return servers
+
+
+def allow_root(allow):
+    """Run as root over a folder of root's, the server says so once; every test explains that line."""
+    return [r"\broot\b", *allow] if os.getuid() == 0 else list(allow)
+
+
+
+@pytest.fixture
+def tool():
+    """Path of a program, or a failure that names the Debian package: nothing is skipped silently."""
+
+    def find(name, package=None):
+        path = shutil.which(name)
+        assert path, f"{name} is missing: apt-get install {package or name}"
+        return path
+
+    return find

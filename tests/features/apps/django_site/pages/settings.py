@@ -1,0 +1,19 @@
+from pathlib import Path
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+SECRET_KEY = "only for tests"
+DEBUG = False
+ALLOWED_HOSTS = ["*"]
+ROOT_URLCONF = "pages.urls"
+WSGI_APPLICATION = "pages.wsgi.application"
+INSTALLED_APPS = ["django.contrib.staticfiles"]
+MIDDLEWARE = ["django.middleware.common.CommonMiddleware"]
+TEMPLATES = [{"BACKEND": "django.template.backends.django.DjangoTemplates", "DIRS": [BASE_DIR / "templates"]}]
+STATIC_URL = "/static/"
+STATIC_ROOT = BASE_DIR / "collected"
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "handlers": {"terminal": {"class": "logging.StreamHandler"}},
+    "loggers": {"django": {"handlers": ["terminal"], "level": "ERROR"}},
+}

@@ -1,0 +1,37 @@
+import hashlib
+
+from django.http import HttpResponse, StreamingHttpResponse
+from django.shortcuts import render
+from django.urls import path
+
+
+def hello(request):
+    return HttpResponse("hello from django", content_type="text/plain")
+
+
+def form(request):
+    return HttpResponse("name=" + request.POST["name"], content_type="text/plain")
+
+
+def upload(request):
+    file = request.FILES["file"]
+    sha = hashlib.sha256()
+    for piece in file.chunks():
+        sha.update(piece)
+    return HttpResponse(f"{file.name} {file.size} {sha.hexdigest()}", content_type="text/plain")
+
+
+def stream(request):
+    return StreamingHttpResponse((b"line %d\n" % number for number in range(1000)), content_type="text/plain")
+
+
+def error(request):
+    raise RuntimeError("on purpose")
+
+
+def page(request):
+    return render(request, "page.html", {"title": "First title", "rows": range(20)})
+
+
+urlpatterns = [path("", hello), path("form", form), path("upload", upload), path("stream", stream),
+               path("error", error), path("page", page)]

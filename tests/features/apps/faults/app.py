@@ -1,0 +1,289 @@
+"""One path for each way in which an application can break its contract."""
+
+import ctypes
+import os
+import sys
+import time
+
+PLAIN = [("Content-Type", "text/plain")]
+CLOSED = os.path.join(os.path.dirname(os.path.abspath(__file__)), "closed.txt")
+
+
+class Body:
+    """Iterates over `pieces` (an exception among them is raised) and records each close()."""
+
+    def __init__(self, *pieces, close_raises=False):
+        self.pieces, self.close_raises = iter(pieces), close_raises
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        piece = next(self.pieces)
+        if isinstance(piece, BaseException):
+            raise piece
+        return piece
+
+    def close(self):
+        with open(CLOSED, "a") as file:
+            file.write("closed\n")
+        if self.close_raises:
+            raise RuntimeError("close went wrong")
+
+
+def raises_before(environ, start_response):
+    raise ValueError("before start_response")
+
+
+def raises_after_start(environ, start_response):
+    start_response("200 OK", PLAIN)
+    raise ValueError("after start_response")
+
+
+def raises_mid_body(environ, start_response):
+    start_response("200 OK", PLAIN)
+    return Body(b"first", ValueError("in the middle"))
+
+
+def raises_mid_body_with_length(environ, start_response):
+    start_response("200 OK", [*PLAIN, ("Content-Length", "100")])
+    return Body(b"first", ValueError("in the middle"))
+
+
+def never_starts(environ, start_response):
+    return [b"no head"]
+
+
+def returns_none(environ, start_response):
+    start_response("200 OK", PLAIN)
+
+
+def returns_str(environ, start_response):
+    start_response("200 OK", PLAIN)
+    return "text"
+
+
+def returns_int(environ, start_response):
+    start_response("200 OK", PLAIN)
+    return 7
+
+
+def yields_str(environ, start_response):
+    start_response("200 OK", PLAIN)
+    return Body("text")
+
+
+def yields_str_mid_body(environ, start_response):
+    start_response("200 OK", PLAIN)
+    return Body(b"first", "text")
+
+
+def starts_twice(environ, start_response):
+    start_response("200 OK", PLAIN)
+    start_response("200 OK", PLAIN)
+    return [b"twice"]
+
+
+def exc_info_before_output(environ, start_response):
+    start_response("200 OK", [*PLAIN, ("X-First", "1")])
+    try:
+        raise ValueError("replaced")
+    except ValueError:
+        start_response("503 Service Unavailable", PLAIN, sys.exc_info())
+    return [b"replaced"]
+
+
+def exc_info_after_output(environ, start_response):
+    write = start_response("200 OK", PLAIN)
+    write(b"sent already")
+    try:
+        raise ValueError("too late")
+    except ValueError:
+        start_response("500 Internal Server Error", PLAIN, sys.exc_info())
+    return [b"unreachable"]
+
+
+def status(environ, start_response):
+    values = {"none": None, "bytes": b"200 OK", "int": 200, "split": "200 OK\r\nX-Injected: 1", "nul": "200 O\0K"}
+    name = environ["QUERY_STRING"].replace("%20", " ")
+    start_response(values.get(name, name), PLAIN)
+    return [b"body"]
+
+
+HEADERS = {
+    "tuple": tuple(PLAIN), "dict": dict(PLAIN), "none": None, "pair_of_three": [("A", "b", "c")], "list_pair": [["A", "b"]],
+    "bytes_name": [(b"A", "b")], "bytes_value": [("A", b"b")], "int_value": [("A", 1)], "empty_name": [("", "b")],
+    "space_name": [("A b", "c")], "colon_name": [("A:", "c")], "ctl_name": [("A\r\nB", "c")], "crlf": [("A", "b\r\nX-Injected: 1")],
+    "lf": [("A", "b\nX-Injected: 1")], "nul": [("A", "b\0")], "wide": [("A", "\u65e5")], "wide_name": [("\u65e5", "a")],
+    "latin": [("A", "caf\u00e9")],
+}
+
+
+def header(environ, start_response):
+    start_response("200 OK", HEADERS[environ["QUERY_STRING"]])
+    return [b"body"]
+
+
+HOP_BY_HOP = {
+    "connection": ("Connection", "close"), "te": ("Transfer-Encoding", "chunked"), "keepalive": ("Keep-Alive", "300"),
+    "upgrade": ("Upgrade", "h2c"), "trailer": ("Trailer", "X"), "proxy": ("Proxy-Connection", "close"), "TE": ("TE", "trailers"),
+}
+
+
+def hop_by_hop(environ, start_response):
+    start_response("200 OK", [*PLAIN, HOP_BY_HOP[environ["QUERY_STRING"]]])
+    return [b"body"]
+
+
+def length(environ, start_response):
+    claimed, actual = environ["QUERY_STRING"].split(",")
+    start_response("200 OK", [*PLAIN, ("Content-Length", claimed)])
+    return Body(b"x" * int(actual))
+
+
+def two_lengths(environ, start_response):
+    start_response("200 OK", [*PLAIN, ("Content-Length", "4"), ("Content-Length", "4")])
+    return [b"body"]
+
+
+def length_on_204(environ, start_response):
+    start_response("204 No Content", [("Content-Length", "4")])
+    return []
+
+
+def closes(environ, start_response):
+    start_response("200 OK", PLAIN)
+    return Body(b"a", b"b")
+
+
+def close_raises(environ, start_response):
+    start_response("200 OK", PLAIN)
+    return Body(b"fine", close_raises=True)
+
+
+def file_without_fileno(environ, start_response):
+    import io
+
+    start_response("200 OK", PLAIN)
+    return environ["wsgi.file_wrapper"](io.BytesIO(b"from memory" * 1000), 100)
+
+
+def write_then_iterate(environ, start_response):
+    write = start_response("200 OK", PLAIN)
+    write(b"1")
+    write(b"2")
+    return Body(b"3", b"4")
+
+
+def empty_pieces(environ, start_response):
+    """The head may be replaced until the first piece that is not empty."""
+
+    def pieces():
+        yield b""
+        yield b""
+        try:
+            raise ValueError("replaced")
+        except ValueError:
+            start_response("503 Service Unavailable", PLAIN, sys.exc_info())
+        yield b"late"
+
+    start_response("200 OK", PLAIN)
+    return pieces()
+
+
+def system_exit(environ, start_response):
+    sys.exit(3)
+
+
+def keyboard_interrupt(environ, start_response):
+    raise KeyboardInterrupt
+
+
+def hard_exit(environ, start_response):
+    os._exit(0)
+
+
+def abort(environ, start_response):
+    os.abort()
+
+
+def segfault(environ, start_response):
+    ctypes.string_at(0)
+
+
+def close_descriptors(environ, start_response):
+    os.closerange(3, 1000)
+    start_response("200 OK", PLAIN)
+    return [b"closed them"]
+
+
+def fork_returns(environ, start_response):
+    """The child returns from the application as if it were the worker."""
+    child = os.fork()
+    if child:
+        os.waitpid(child, 0)
+        answer = b"parent"
+    else:
+        answer = b"child"
+    start_response("200 OK", [*PLAIN, ("Content-Length", str(len(answer)))])
+    return [answer]
+
+
+def input_kept(environ, start_response):
+    """Hands the previous request's input to this one."""
+    global kept
+    before, kept = globals().get("kept"), environ["wsgi.input"]
+    outcome = "first"
+    if before is not None:
+        try:
+            outcome = "read %r" % before.read()
+        except Exception as error:
+            outcome = type(error).__name__
+    start_response("200 OK", PLAIN)
+    return [outcome.encode()]
+
+
+def start_response_kept(environ, start_response):
+    """Calls the previous request's start_response and write."""
+    global kept_start
+    before, kept_start = globals().get("kept_start"), start_response
+    outcome = "first"
+    if before is not None:
+        try:
+            before("200 OK", [("X-Stale", "1")])
+            outcome = "accepted"
+        except Exception as error:
+            outcome = type(error).__name__
+    start_response("200 OK", PLAIN)
+    return [outcome.encode()]
+
+
+def memory(environ, start_response):
+    import resource
+
+    resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))
+    block = bytearray(2 << 30)
+    start_response("200 OK", PLAIN)
+    return [b"%d" % len(block)]
+
+
+def deep(environ, start_response):
+    return deep(environ, start_response)
+
+
+def slow_close(environ, start_response):
+    class Slow(Body):
+        def close(self):
+            time.sleep(0.3)
+            super().close()
+
+    start_response("200 OK", [*PLAIN, ("Content-Length", "4")])
+    return Slow(b"body")
+
+
+def application(environ, start_response):
+    name = environ["PATH_INFO"].strip("/")
+    if not name:
+        start_response("200 OK", [*PLAIN, ("Content-Length", "4")])
+        return [b"fine"]
+    return globals()[name](environ, start_response)

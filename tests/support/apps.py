@@ -1,0 +1,39 @@
+"""Copies a tiny application into a folder of its own and writes the configuration beside it."""
+
+import json
+import shutil
+from pathlib import Path
+
+APPS = Path(__file__).resolve().parent.parent / "features" / "apps"
+
+
+def toml_value(value):
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{json.dumps(key)} = {toml_value(item)}" for key, item in value.items()) + " }"
+    return json.dumps(value)
+
+
+def lay_out(folder, app, settings, listens, config, fronts):
+    """`folder`/NAME holds a copy of apps/NAME and a cutwater.toml; returns its path."""
+    place = Path(folder) / app
+    shutil.copytree(APPS / app, place, ignore=shutil.ignore_patterns("__pycache__"))
+    write_config(place, settings, listens, config, fronts)
+    return place
+
+
+def write_config(place, settings, listens, config="", fronts=None):
+    lines = [f"fronts = {fronts}"] if fronts else []
+    tables, plain = split_config(config)
+    lines += plain
+    for listen in listens:
+        values = {"addr": listen} if isinstance(listen, str) else listen
+        lines += ["[[listen]]", *(f"{key} = {toml_value(value)}" for key, value in values.items())]
+    lines += ["[app.web]", *(f"{key} = {toml_value(value)}" for key, value in settings.items())]
+    (place / "cutwater.toml").write_text("\n".join([*lines, *tables]) + "\n")
+
+
+def split_config(text):
+    """Keys before the first table must come before ours, tables after."""
+    lines = text.strip().splitlines()
+    first = next((number for number, line in enumerate(lines) if line.lstrip().startswith("[")), len(lines))
+    return lines[first:], lines[:first]
