@@ -1,0 +1,165 @@
+#include "app/command_line.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <exception>
+#include <nlohmann/json.hpp>
+
+#include "app/command_line_arguments.h"
+#include "app/command_line_help.h"
+#include "app/master.h"
+#include "config/closest.h"
+#include "config/later.h"
+
+namespace cutwater::app {
+namespace {
+
+constexpr int kRuntimeFailure = 1;
+constexpr int kUsage = 2;
+
+bool is_coloured(int descriptor) {
+  const char* no_color = ::getenv("NO_COLOR");  // no-color.org: any value but the empty one
+  return ::isatty(descriptor) == 1 && (no_color == nullptr || *no_color == '\0');
+}
+
+void print(FILE* to, const std::string& text) { std::fwrite(text.data(), 1, text.size(), to); }
+
+// A text for the terminal: what files, folders and variables are called must not steer it.
+std::string without_control_bytes(const std::string& text) {
+  std::string clean;
+  for (char c : text) {
+    bool control = (static_cast<unsigned char>(c) < 0x20 && c != '\n' && c != '\t') || c == 0x7f;
+    clean += control ? '?' : c;
+  }
+  return clean;
+}
+
+void print_diagnostic(const config::Diagnostic& diagnostic) {
+  std::string text = without_control_bytes(to_text(diagnostic));
+  if (is_coloured(STDERR_FILENO)) {
+    size_t end = text.find(' ');
+    text = (diagnostic.is_error ? "\x1b[1;31m" : "\x1b[1;33m") + text.substr(0, end) + "\x1b[0m" + text.substr(end);
+  }
+  print(stderr, text + "\n");
+}
+
+int usage(const std::string& code, const std::string& text) {
+  print_diagnostic({code, text, true});
+  return kUsage;
+}
+
+nlohmann::json to_json(const config::Loaded& loaded) {
+  nlohmann::json problems = nlohmann::json::array();
+  for (const config::Diagnostic& diagnostic : loaded.diagnostics) {
+    problems.push_back({{"code", diagnostic.code},
+                        {"severity", diagnostic.is_error ? "error" : "warning"},
+                        {"text", diagnostic.text}});
+  }
+  return {{"ok", false}, {"exit_code", loaded.exit_code}, {"problems", problems}, {"choices", loaded.choices}};
+}
+
+int serve(const Arguments& arguments) {
+  config::Loaded loaded = config::load(arguments.target, arguments.overrides);
+  for (const config::Diagnostic& diagnostic : loaded.diagnostics) print_diagnostic(diagnostic);
+  if (loaded.exit_code != 0) return loaded.exit_code;
+  for (const std::string& choice : loaded.choices) {
+    if (!arguments.quiet) print(stderr, without_control_bytes(choice) + "\n");
+  }
+  ServeRequest request{arguments.target, arguments.overrides};
+  return run_master(request, std::move(loaded));
+}
+
+int check(const Arguments& arguments) {
+  config::Loaded loaded = config::load(arguments.target, arguments.overrides);
+  if (arguments.json && loaded.exit_code != 0) {
+    print(stdout, to_json(loaded).dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
+    return loaded.exit_code;
+  }
+  if (!arguments.json) {
+    for (const config::Diagnostic& diagnostic : loaded.diagnostics) print_diagnostic(diagnostic);
+  }
+  if (loaded.exit_code != 0) return loaded.exit_code;
+  return run_check(loaded);
+}
+
+int version(const std::vector<std::string>& words) {
+  if (words.empty()) {
+    print(stdout, "cutwater " CUTWATER_VERSION "\n");
+  } else if (words == std::vector<std::string>{"--json"}) {
+    print(stdout, "{\"version\": \"" CUTWATER_VERSION "\"}\n");
+  } else if (words.front() == "-h" || words.front() == "--help") {
+    print(stdout, command_help("version", is_coloured(STDOUT_FILENO)));
+  } else {
+    return usage("CW0120", "version takes only --json");
+  }
+  return 0;
+}
+
+int help(std::vector<std::string> words) {
+  std::erase(words, "--markdown");  // the long topics are Markdown in any case
+  const bool bold = is_coloured(STDOUT_FILENO);
+  if (words.empty() || words.front() == "-h" || words.front() == "--help") {
+    print(stdout, short_help(bold));
+    return 0;
+  }
+  std::string text = help_topic(words.front(), bold);
+  if (!text.empty()) {
+    print(stdout, text);
+    return 0;
+  }
+  if (config::is_later_command(words.front())) {
+    return usage("CW0106", "the command " + words.front() + " is known, not in this version");
+  }
+  return usage("CW0120", "no help on \"" + words.front() + "\"\n  fix: cutwater help lists the topics");
+}
+
+int run_with_arguments(const std::string& command, const std::vector<std::string>& words) {
+  ParsedArguments parsed = parse_arguments(command, words);
+  if (const auto* error = std::get_if<UsageError>(&parsed)) return usage(error->code, error->text);
+  const Arguments& arguments = std::get<Arguments>(parsed);
+  if (arguments.help) {
+    print(stdout, command_help(command, is_coloured(STDOUT_FILENO)));
+    return 0;
+  }
+  if (command == "serve" && arguments.json) return usage("CW0120", "serve has no --json");
+  return command == "serve" ? serve(arguments) : check(arguments);
+}
+
+int unknown_command(const std::string& command) {
+  if (config::is_later_command(command)) {
+    return usage("CW0106", "the command " + command + " is known, not in this version");
+  }
+  std::string message = "unknown command \"" + command + "\"";
+  std::string near = config::closest(command, {"serve", "check", "version", "help"});
+  if (!near.empty()) message += "; did you mean \"" + near + "\"?";
+  bool is_flag = command.starts_with('-');
+  return usage("CW0120", message + "\n  fix: cutwater " + (is_flag ? "serve " + command + " ..." : "help"));
+}
+
+int run(const std::vector<std::string>& words) {
+  if (words.empty()) {
+    print(stdout, short_help(is_coloured(STDOUT_FILENO)));
+    return 0;
+  }
+  const std::string& command = words.front();
+  std::vector<std::string> rest(words.begin() + 1, words.end());
+  if (command == "help" || command == "-h" || command == "--help") return help(rest);
+  if (command == "version" || command == "-V" || command == "--version") return version(rest);
+  if (command == "serve" || command == "check") return run_with_arguments(command, rest);
+  return unknown_command(command);
+}
+
+}  // namespace
+
+int run_command_line(int argc, char** argv) {
+  try {
+    return run(std::vector<std::string>(argv + (argc > 0 ? 1 : 0), argv + argc));
+  } catch (const std::exception& error) {
+    print(stderr, std::string("error cutwater stopped: ") + error.what() + "\n");
+    return kRuntimeFailure;
+  }
+}
+
+}  // namespace cutwater::app

@@ -1,0 +1,173 @@
+#include "app/command_line_help.h"
+
+#include <fmt/format.h>
+
+#include "config/error_codes.h"
+#include "config/settings.h"
+#include "config/settings_document.h"
+
+namespace cutwater::app {
+namespace {
+
+std::string heading(std::string_view text, bool bold) {
+  return bold ? fmt::format("\x1b[1m{}\x1b[0m\n", text) : fmt::format("{}\n", text);
+}
+
+// Words of `text` in lines of at most 100 columns, each after `indent` blanks; the first line is begun already.
+std::string wrapped(std::string_view text, size_t indent) {
+  std::string result;
+  size_t column = indent;
+  while (!text.empty()) {
+    size_t end = std::min(text.find(' '), text.size());
+    if (column > indent && column + 1 + end > 100) {
+      result += "\n" + std::string(indent, ' ');
+      column = indent;
+    } else if (column > indent) {
+      result += ' ';
+      ++column;
+    }
+    result += text.substr(0, end);
+    column += end;
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return result;
+}
+
+std::string flag_line(std::string_view flag, std::string_view help) {
+  return fmt::format("  {:<24} {}\n", flag, wrapped(help, 27));
+}
+
+const char* placeholder(const config::Setting& setting) {
+  switch (setting.kind) {
+    case config::Kind::kDuration: return "TIME";
+    case config::Kind::kSize:
+    case config::Kind::kRate: return "SIZE";
+    case config::Kind::kInteger:
+    case config::Kind::kAutoInteger: return "N";
+    case config::Kind::kPath:
+    case config::Kind::kPathOrWord: return "PATH";
+    case config::Kind::kNetworkList: return "LIST";
+    default: return "TEXT";
+  }
+}
+
+std::string setting_flag(const config::Setting& setting) {
+  if (setting.flag == "bind") return "-b, --bind ADDR";
+  if (setting.flag == "workers") return "-w, --workers N";
+  std::string value = setting.choices.empty() || setting.kind == config::Kind::kPathOrWord
+                          ? placeholder(setting)
+                          : std::string(setting.choices);
+  return fmt::format("--{} {}", setting.flag, value);
+}
+
+std::string setting_flags(config::Section section, std::string_view title, bool bold) {
+  std::string text = "\n" + heading(title, bold);
+  for (const config::Setting& setting : config::settings()) {
+    if (setting.section != section || setting.flag.empty() || setting.flag == "app") continue;
+    std::string help(setting.help);
+    if (!setting.default_text.empty()) help += fmt::format(" [{}]", setting.default_text);
+    std::string flag = setting_flag(setting);
+    if (flag.size() > 24) flag += "\n" + std::string(26, ' ');
+    text += flag_line(flag, help);
+  }
+  return text;
+}
+
+std::string common_flags(bool serves) {
+  std::string text;
+  text += flag_line("-c, --config FILE", "read this file instead of the folder's cutwater.toml");
+  text += flag_line("-q, --quiet", "only warnings and errors");
+  text += flag_line("-v, --verbose", "also what is only for debugging");
+  if (!serves) text += flag_line("--json", "the result as one JSON object");
+  text += flag_line("-h, --help", "this text");
+  return text;
+}
+
+std::string serve_help(bool bold) {
+  std::string text = heading("cutwater serve [TARGET] [FLAGS]", bold);
+  text += "Serves in the foreground until TERM or INT; HUP reloads without downtime.\n\n";
+  text += heading("TARGET", bold);
+  text += flag_line("nothing, or a folder", "what is in the folder: Django, Flask and others are found");
+  text += flag_line("shop.wsgi:application", "an object of a module; also a call: shop:create_app()");
+  text += flag_line("app.py, app.py:site", "a Python file, with or without the object's name");
+  text += flag_line("cutwater.toml", "what the file says");
+  text += "\n" + heading("Flags", bold);
+  text += common_flags(true);
+  text += setting_flags(config::Section::kListen, "Listening", bold);
+  text += setting_flags(config::Section::kApp, "The app (every app, when the file has several)", bold);
+  text += setting_flags(config::Section::kLimits, "Limits of the clients", bold);
+  text += setting_flags(config::Section::kLog, "Logs", bold);
+  text += setting_flags(config::Section::kShutdown, "Ending", bold);
+  text += setting_flags(config::Section::kTop, "Processes", bold);
+  text += "\nEvery flag is a variable too (--timeout is CUTWATER_TIMEOUT) and a key of cutwater.toml:\n"
+          "flags beat variables, variables beat the file. cutwater help settings describes the file.\n";
+  return text;
+}
+
+std::string check_help(bool bold) {
+  std::string text = heading("cutwater check [TARGET] [FLAGS]", bold);
+  text += "Reads the configuration, imports every app in its own Python, tries ports and folders.\n"
+          "Exit code 0: it would serve; 2: configuration; 3: an app does not boot; 4: no such app.\n\n";
+  text += heading("Flags", bold) + common_flags(false);
+  return text + "\nTARGET and all other flags are those of cutwater serve.\n";
+}
+
+std::string code_help(const config::ErrorCode& code, bool bold) {
+  std::string text = heading(fmt::format("{}: {}", code.code, code.title), bold);
+  text += "\n" + wrapped(code.meaning, 0) + "\n";
+  return text + "\nfix: " + wrapped(code.fix, 5) + "\n";
+}
+
+std::string setting_help(const std::string& word, bool bold) {
+  std::string text;
+  for (const config::Setting& setting : config::settings()) {
+    if (word != setting.key && word != full_name(setting) && word != "--" + std::string(setting.flag)) continue;
+    if (!text.empty()) text += "\n";
+    text += heading(fmt::format("{} in {}", setting.key, config::section_title(setting.section)), bold);
+    text += "  " + wrapped(setting.help, 2) + "\n";
+    text += fmt::format("  takes {}", config::kind_text(setting));
+    if (!setting.default_text.empty()) text += fmt::format("; default {}", setting.default_text);
+    text += "\n";
+    if (!setting.flag.empty()) {
+      text += fmt::format("  {}{}\n", setting.flag == "app" ? "" : fmt::format("--{}, ", setting.flag),
+                          environment_name(setting));
+    }
+  }
+  return text;
+}
+
+}  // namespace
+
+std::string short_help(bool bold) {
+  std::string text = "cutwater " CUTWATER_VERSION " puts Python web applications on the internet\n\n";
+  text += flag_line("cutwater serve [TARGET]", "serve in the foreground; finds out what to run");
+  text += flag_line("cutwater check [TARGET]", "would it serve? reads the configuration, imports every app");
+  text += flag_line("cutwater version", "the version");
+  text += flag_line("cutwater help [TOPIC]", "a command, a code such as CW0101, a setting, \"settings\", \"errors\"");
+  text += "\n" + heading("In a hurry", bold);
+  text += "  cd myproject && cutwater serve        http://127.0.0.1:8000\n"
+          "  cutwater serve shop.wsgi:application -b :8080 -w 4\n"
+          "  cutwater serve --help                 every flag\n";
+  return text;
+}
+
+std::string command_help(const std::string& command, bool bold) {
+  if (command == "serve") return serve_help(bold);
+  if (command == "check") return check_help(bold);
+  if (command == "version") return "cutwater version [--json]\nPrints the version.\n";
+  if (command == "help") return short_help(bold);
+  return "";
+}
+
+std::string help_topic(const std::string& word, bool bold) {
+  if (std::string text = command_help(word, bold); !text.empty()) return text;
+  if (word == "settings") return config::settings_markdown();
+  if (word == "errors") return config::errors_markdown();
+  std::string code = word;
+  for (char& c : code) c = c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c;
+  if (!code.starts_with("CW")) code = "CW" + code;
+  if (const config::ErrorCode* known = config::find_error_code(code)) return code_help(*known, bold);
+  return setting_help(word, bold);
+}
+
+}  // namespace cutwater::app
