@@ -62,10 +62,14 @@ def app_python(pytestconfig):
 
 @pytest.fixture
 def folder(tmp_path):
+    return reachable(tmp_path)
+
+
+def reachable(path):
     """A folder that the application's own user can reach, whoever that is."""
-    for parent in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
+    for parent in (path, path.parent, path.parent.parent):
         parent.chmod(0o755)
-    return tmp_path
+    return path
 
 
 @pytest.fixture
@@ -74,6 +78,7 @@ def run_binary(binary, folder):
 
     def run(*arguments, cwd=folder, env=None, timeout=60):
         variables = {**os.environ, "NO_COLOR": "1", **(env or {})}
+        variables = {name: value for name, value in variables.items() if value is not None}
         return subprocess.run(
             [binary, *map(str, arguments)], cwd=cwd, env=variables, capture_output=True, text=True, timeout=timeout
         )
@@ -81,48 +86,62 @@ def run_binary(binary, folder):
     return run
 
 
-@pytest.fixture
-def servers(binary, folder, app_python, pytestconfig):
-    """The general form: starts any number of servers and looks each over when the test is done."""
-    started = []
+class Launcher:
+    """Starts servers and, when the test or module is done, stops and looks over each of them."""
 
-    def start(app="hello", *, workers=1, listen="127.0.0.1:0", config="", arguments=(), environment=None, allow=(),
-              ready=True, target="app:application", python=None, fronts=None, **settings):
-        place = folder / app
+    def __init__(self, binary, folder, app_python, fronts):
+        self.binary, self.folder, self.app_python, self.fronts = binary, folder, app_python, fronts
+        self.started = []
+
+    def __call__(self, app="hello", *, workers=1, listen="127.0.0.1:0", config="", arguments=(), environment=None,
+                 allow=(), ready=True, target="app:application", python=None, fronts=None, **settings):
+        """Serves a copy of features/apps/APP. Further keywords are settings of [app.web]; None leaves one out."""
+        place = self.folder / app
         listens = [listen] if isinstance(listen, (str, dict)) else listen
-        settings = {"target": target, "workers": workers, "python": str(python or app_python), "watch": "off", **settings}
+        settings = {"target": target, "workers": workers, "python": str(python or self.app_python), "watch": "off", **settings}
         settings = {key: value for key, value in settings.items() if value is not None}
-        fronts = fronts or pytestconfig.getoption("--fronts")
-        if place.exists():
-            apps.write_config(place, settings, listens, config, fronts)
-        else:
-            apps.lay_out(folder, app, settings, listens, config, fronts)
-        server = Server(binary, ["serve", "-c", "cutwater.toml", *arguments], place, environment, allow_root(allow), ready=False)
-        started.append(server)
+        if not place.exists():
+            apps.copy(app, place)
+        apps.write_config(place, settings, listens, config, fronts or self.fronts)
+        return self.run(["serve", "-c", "cutwater.toml", *arguments], place, environment, allow, ready)
+
+    def run(self, arguments, place, environment=None, allow=(), ready=True, binary=None):
+        """Any command line, in any folder."""
+        server = Server(binary or self.binary, arguments, place, environment, allow_root(allow), ready=False)
+        self.started.append(server)
         if ready:
             server.wait_ready()
         return server
 
-    yield start
-    problems = []
-    for server in started:
-        try:
-            server.stop()
-        except AssertionError as error:
-            problems.append(error)
-    if problems:
-        raise problems[0]
-
-
-@pytest.fixture
-def serve(servers):
-    return servers
+    def finish(self):
+        problems = []
+        for server in self.started:
+            try:
+                server.stop()
+            except AssertionError as error:
+                problems.append(error)
+        if problems:
+            raise problems[0]
 
 
 def allow_root(allow):
     """Run as root over a folder of root's, the server says so once; every test explains that line."""
     return [r"\broot\b", *allow] if os.getuid() == 0 else list(allow)
 
+
+@pytest.fixture
+def serve(binary, folder, app_python, pytestconfig):
+    launcher = Launcher(binary, folder, app_python, pytestconfig.getoption("--fronts"))
+    yield launcher
+    launcher.finish()
+
+
+@pytest.fixture(scope="module")
+def serve_module(binary, tmp_path_factory, app_python, pytestconfig):
+    """As `serve`, for servers that a whole file of tests shares."""
+    launcher = Launcher(binary, reachable(tmp_path_factory.mktemp("shared")), app_python, pytestconfig.getoption("--fronts"))
+    yield launcher
+    launcher.finish()
 
 
 @pytest.fixture

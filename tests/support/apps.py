@@ -1,4 +1,4 @@
-"""Copies a tiny application into a folder of its own and writes the configuration beside it."""
+"""Tiny applications: copied into a folder of their own, with a configuration beside them."""
 
 import json
 import shutil
@@ -13,12 +13,8 @@ def toml_value(value):
     return json.dumps(value)
 
 
-def lay_out(folder, app, settings, listens, config, fronts):
-    """`folder`/NAME holds a copy of apps/NAME and a cutwater.toml; returns its path."""
-    place = Path(folder) / app
+def copy(app, place):
     shutil.copytree(APPS / app, place, ignore=shutil.ignore_patterns("__pycache__"))
-    write_config(place, settings, listens, config, fronts)
-    return place
 
 
 def write_config(place, settings, listens, config="", fronts=None):

@@ -124,6 +124,8 @@ class Server:
             except ProcessLookupError:
                 pass
         self.process.wait(10)
+        for pid in processes.stray_children():
+            os.kill(pid, signal.SIGKILL)
 
     # -- what must hold
 
