@@ -1,0 +1,192 @@
+#include "python/environ.h"
+
+#include <array>
+#include <charconv>
+
+#include "base/text.h"
+#include "codec/cgi_variables/cgi_variables.h"
+#include "python/strings.h"
+
+namespace cutwater::python {
+namespace {
+
+constexpr size_t kRememberedNames = 256;   // both bound what a hostile client can make us keep
+constexpr size_t kRememberedBytes = 1024;  // of one value; longer ones are made anew
+
+constexpr std::array<const char*, 15> kKeyNames = {
+    "REQUEST_METHOD", "SCRIPT_NAME", "PATH_INFO",   "QUERY_STRING", "SERVER_NAME",
+    "SERVER_PORT",    "SERVER_PROTOCOL", "REMOTE_ADDR", "REMOTE_PORT",  "REQUEST_URI",
+    "wsgi.url_scheme", "wsgi.input", "CONTENT_LENGTH", "CONTENT_TYPE", "HTTPS"};
+
+bool store(PyObject* dict, const char* key, PyObject* value) {
+  PyRef name = PyRef::steal(PyUnicode_InternFromString(key));
+  return name && value != nullptr && PyDict_SetItem(dict, name.get(), value) == 0;
+}
+
+// A clone keeps the key table of its original: entries put in and taken out again leave room for the header fields,
+// so that no request pays for a resize.
+bool leave_room(PyObject* dict) {
+  constexpr int kSpare = 6;
+  for (bool put_in : {true, false}) {
+    for (long number = 0; number < kSpare; ++number) {
+      PyRef key = PyRef::steal(PyLong_FromLong(number));
+      if (!key) return false;
+      int failed = put_in ? PyDict_SetItem(dict, key.get(), Py_None) : PyDict_DelItem(dict, key.get());
+      if (failed != 0) return false;
+    }
+  }
+  return true;
+}
+
+}  // namespace
+
+PyObject* CachedText::get(std::string_view bytes) {
+  if (text_ && bytes == bytes_) return text_.get();
+  text_ = PyRef::steal(new_latin1(bytes));
+  if (bytes.size() <= kRememberedBytes) {
+    bytes_ = bytes;
+    return text_.get();
+  }
+  // Too long to remember: an impossible match, but the str lives until the next call.
+  bytes_.assign(1, '\0');
+  return text_.get();
+}
+
+bool EnvironBuilder::prepare(PyObject* errors, PyObject* file_wrapper) {
+  static_assert(kKeyNames.size() == kKeyCount);
+  for (size_t key = 0; key < kKeyCount; ++key) {
+    keys_[key] = PyRef::steal(PyUnicode_InternFromString(kKeyNames.at(key)));
+    if (!keys_[key]) return false;
+  }
+  template_ = PyRef::steal(PyDict_New());
+  return template_ && fill_template(errors, file_wrapper) && leave_room(template_.get());
+}
+
+bool EnvironBuilder::fill_template(PyObject* errors, PyObject* file_wrapper) {
+  PyObject* dict = template_.get();
+  PyRef empty = PyRef::steal(new_latin1(""));
+  if (!empty) return false;
+  for (size_t key = 0; key <= kInput; ++key) {
+    if (PyDict_SetItem(dict, keys_[key].get(), empty.get()) < 0) return false;
+  }
+  PyRef software = PyRef::steal(new_latin1("cutwater/" CUTWATER_VERSION));
+  PyRef version = PyRef::steal(Py_BuildValue("(ii)", 1, 0));
+  return store(dict, "SERVER_SOFTWARE", software.get()) && store(dict, "wsgi.version", version.get()) &&
+         store(dict, "wsgi.errors", errors) && store(dict, "wsgi.multithread", Py_False) &&
+         store(dict, "wsgi.multiprocess", Py_True) && store(dict, "wsgi.run_once", Py_False) &&
+         store(dict, "wsgi.input_terminated", Py_True) && store(dict, "wsgi.file_wrapper", file_wrapper);
+}
+
+PyObject* EnvironBuilder::build(const message::Request& request, const link::RequestExtras& extras,
+                                uint64_t body_size, PyObject* input) {
+  ++request_number_;
+  PyRef environ = PyRef::steal(PyDict_Copy(template_.get()));
+  if (!environ || !set_request(environ.get(), request, extras) || !set_fields(environ.get(), request)) return nullptr;
+  bool has_body = request.framing != message::BodyFraming::kNone || body_size > 0;
+  if (has_body && !set_number(environ.get(), kContentLength, body_size, caches_[kContentLength])) return nullptr;
+  if (PyDict_SetItem(environ.get(), keys_[kInput].get(), input) < 0) return nullptr;
+  return environ.release();
+}
+
+bool EnvironBuilder::set(PyObject* environ, Key key, std::string_view value, CachedText* cache) {
+  if (cache != nullptr) {
+    PyObject* text = cache->get(value);
+    return text != nullptr && PyDict_SetItem(environ, keys_[key].get(), text) == 0;
+  }
+  PyRef text = PyRef::steal(new_latin1(value));
+  return text && PyDict_SetItem(environ, keys_[key].get(), text.get()) == 0;
+}
+
+bool EnvironBuilder::set_number(PyObject* environ, Key key, uint64_t value, CachedText& cache) {
+  char digits[24];
+  auto [end, error] = std::to_chars(digits, digits + sizeof digits, value);
+  return error == std::errc() && set(environ, key, {digits, static_cast<size_t>(end - digits)}, &cache);
+}
+
+bool EnvironBuilder::set_request(PyObject* environ, const message::Request& request,
+                                 const link::RequestExtras& extras) {
+  codec::SplitPath path = codec::split_path(request.path, extras.script_name);
+  bool secure = request.scheme == "https";
+  std::string_view server = request.server_name.empty() ? std::string_view("localhost") : request.server_name;
+  uint16_t port = request.server_port != 0 ? request.server_port : static_cast<uint16_t>(secure ? 443 : 80);
+  if (secure && !set(environ, kHttps, "on", &caches_[kHttps])) return false;
+  return set(environ, kMethod, request.method, &caches_[kMethod]) &&
+         set(environ, kScriptName, path.script_name, &caches_[kScriptName]) &&
+         set(environ, kPathInfo, path.path_info, &caches_[kPathInfo]) &&
+         set(environ, kQuery, request.query, &caches_[kQuery]) &&
+         set(environ, kServerName, server, &caches_[kServerName]) &&
+         set_number(environ, kServerPort, port, caches_[kServerPort]) &&
+         set(environ, kProtocol, request.version_minor == 0 ? "HTTP/1.0" : "HTTP/1.1", &caches_[kProtocol]) &&
+         set(environ, kRemoteAddress, request.remote_address, &caches_[kRemoteAddress]) &&
+         set_number(environ, kRemotePort, request.remote_port, caches_[kRemotePort]) &&
+         set(environ, kRequestUri, request.raw_target, &caches_[kRequestUri]) &&
+         set(environ, kUrlScheme, request.scheme, &caches_[kUrlScheme]);
+}
+
+bool EnvironBuilder::set_fields(PyObject* environ, const message::Request& request) {
+  for (const message::HeaderField& field : request.headers) {
+    Variable* variable = nullptr;
+    if (!find_variable(field.name, variable)) return false;
+    if (variable == nullptr) continue;
+    if (variable->seen_in == request_number_) {
+      if (!set_repeated(environ, *variable, field.value)) return false;
+      continue;
+    }
+    variable->seen_in = request_number_;
+    PyObject* value = variable->value.get(field.value);
+    if (value == nullptr || PyDict_SetItem(environ, variable->key.get(), value) < 0) return false;
+  }
+  return true;
+}
+
+bool EnvironBuilder::set_repeated(PyObject* environ, const Variable& variable, std::string_view value) {
+  PyObject* before = PyDict_GetItemWithError(environ, variable.key.get());
+  if (before == nullptr) return PyErr_Occurred() == nullptr;
+  std::string more(variable.separator);
+  more.append(value);
+  PyRef added = PyRef::steal(new_latin1(more));
+  if (!added) return false;
+  PyRef joined = PyRef::steal(PyUnicode_Concat(before, added.get()));
+  return joined && PyDict_SetItem(environ, variable.key.get(), joined.get()) == 0;
+}
+
+bool EnvironBuilder::find_variable(std::string_view field_name, Variable*& variable) {
+  auto known = by_field_name_.find(field_name);
+  if (known != by_field_name_.end()) {
+    variable = known->second;
+    return true;
+  }
+  return make_variable(field_name, variable);
+}
+
+bool EnvironBuilder::make_variable(std::string_view field_name, Variable*& variable) {
+  // When clients have filled the tables with invented names they start anew, but for what this request has set.
+  if (by_field_name_.size() >= kRememberedNames || variables_.size() >= kRememberedNames) {
+    by_field_name_.clear();
+    for (auto entry = variables_.begin(); entry != variables_.end();) {
+      entry = entry->second->seen_in == request_number_ ? std::next(entry) : variables_.erase(entry);
+    }
+  }
+  std::string name;
+  bool is_variable = codec::append_header_variable(field_name, name);
+  if (!is_variable && base::equals_ignoring_case(field_name, "content-type")) {
+    name = kKeyNames.at(kContentType);
+    is_variable = true;
+  }
+  variable = nullptr;
+  if (is_variable) {
+    auto entry = variables_.find(name);
+    if (entry == variables_.end()) {
+      auto fresh = std::make_unique<Variable>();
+      fresh->key = PyRef::steal(new_latin1(name));
+      if (!fresh->key) return false;
+      fresh->separator = codec::repeated_field_separator(field_name);
+      entry = variables_.emplace(std::move(name), std::move(fresh)).first;
+    }
+    variable = entry->second.get();
+  }
+  by_field_name_.emplace(field_name, variable);
+  return true;
+}
+
+}  // namespace cutwater::python

@@ -1,0 +1,71 @@
+// EnvironBuilder: the environ of each request, a fresh builtin dict (PEP 3333; faults.md 37-40, 90). It is cloned from
+// a template with room to grow; names and the last value of each field are remembered as str objects.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+
+#include "link/request_record.h"
+#include "message/request.h"
+#include "python/py_api.h"
+
+namespace cutwater::python {
+
+// The str of the bytes seen last: most requests of a client, and many of all clients, repeat them.
+class CachedText {
+ public:
+  // Borrowed until the next get(); nullptr with a Python exception.
+  PyObject* get(std::string_view bytes);
+
+ private:
+  std::string bytes_;
+  PyRef text_;
+};
+
+class EnvironBuilder {
+ public:
+  // `errors` becomes wsgi.errors, `file_wrapper` wsgi.file_wrapper. False with a Python exception.
+  bool prepare(PyObject* errors, PyObject* file_wrapper);
+  // New reference; nullptr with a Python exception.
+  PyObject* build(const message::Request& request, const link::RequestExtras& extras, uint64_t body_size,
+                  PyObject* input);
+
+ private:
+  enum Key : size_t {
+    kMethod, kScriptName, kPathInfo, kQuery, kServerName, kServerPort, kProtocol, kRemoteAddress, kRemotePort,
+    kRequestUri, kUrlScheme, kInput, kContentLength, kContentType, kHttps, kKeyCount
+  };
+  // A variable that header fields turn into.
+  struct Variable {
+    PyRef key;
+    CachedText value;
+    std::string_view separator;
+    uint64_t seen_in = 0;  // number of the request that set it last
+  };
+  struct TextHash {
+    using is_transparent = void;
+    size_t operator()(std::string_view text) const { return std::hash<std::string_view>()(text); }
+  };
+
+  bool fill_template(PyObject* errors, PyObject* file_wrapper);
+  bool set(PyObject* environ, Key key, std::string_view value, CachedText* cache);
+  bool set_number(PyObject* environ, Key key, uint64_t value, CachedText& cache);
+  bool set_request(PyObject* environ, const message::Request& request, const link::RequestExtras& extras);
+  bool set_fields(PyObject* environ, const message::Request& request);
+  bool set_repeated(PyObject* environ, const Variable& variable, std::string_view value);
+  // nullptr in `variable` for fields that must not become one. False with a Python exception.
+  bool find_variable(std::string_view field_name, Variable*& variable);
+  bool make_variable(std::string_view field_name, Variable*& variable);
+
+  PyRef template_;
+  PyRef keys_[kKeyCount];
+  CachedText caches_[kKeyCount];
+  std::unordered_map<std::string, std::unique_ptr<Variable>, TextHash, std::equal_to<>> variables_;
+  std::unordered_map<std::string, Variable*, TextHash, std::equal_to<>> by_field_name_;
+  uint64_t request_number_ = 0;
+};
+
+}  // namespace cutwater::python

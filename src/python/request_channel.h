@@ -1,0 +1,75 @@
+// RequestChannel: the way of the running request to its front: frames with back-pressure, its body's descriptor, the
+// end. Waits give the GIL up. Of one worker; reused from request to request.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "base/file_descriptor.h"
+#include "link/worker_link.h"
+#include "message/response.h"
+#include "python/waiter.h"
+
+namespace cutwater::python {
+
+enum class SendOutcome {
+  kSent,
+  kGone,   // nobody wants the response any more: the client left, the request was cancelled, the front ended
+  kError,  // a Python exception is set
+};
+
+class RequestChannel {
+ public:
+  RequestChannel(link::WorkerLink& link, Waiter& waiter) : link_(link), waiter_(waiter) {}
+
+  // `claim` lives until end().
+  void begin(const link::Claim& claim);
+  // The last act: lets the slot go, unless a frame did so already.
+  void end();
+  bool released() const { return released_; }
+
+  // Looks at what the front has sent. False: gone.
+  bool still_wanted();
+  // False in a child the application forked: nothing of the request may be touched there.
+  bool attached() const { return link_.attached(); }
+  // Another thread of the application may be inside a wait or a read of this request: marked by Inside, waited out
+  // before the request ends.
+  void settle();
+  struct Inside {
+    explicit Inside(RequestChannel& channel) : channel_(channel) { ++channel_.inside_; }
+    Inside(const Inside&) = delete;
+    Inside& operator=(const Inside&) = delete;
+    ~Inside() { --channel_.inside_; }
+    RequestChannel& channel_;
+  };
+
+  // The head with the first body bytes. With `complete` they are the whole body; with `releases` (only with complete)
+  // the slot is let go by the same frame: the claim must not be touched any more.
+  SendOutcome send_head(const message::Response& response, std::string_view body, bool complete, bool releases);
+  SendOutcome send_body(std::string_view body, bool complete);
+  SendOutcome send_file(int descriptor, uint64_t offset, uint64_t length);
+  SendOutcome send_end();
+  SendOutcome send_abort(bool before_head);
+  // Lets the front have what was sent before the application goes on.
+  void flush() { link_.wake_fronts(false); }
+
+  // The body that is held by descriptor. Not valid: a Python exception is set.
+  base::FileDescriptor fetch_body();
+
+ private:
+  SendOutcome send_control(link::UpKind kind, uint32_t value);
+  // Waits for credit or room. False: `outcome` says why there is no point in going on.
+  bool wait(SendOutcome& outcome, bool for_descriptor = false);
+  void take_in(const link::DownFrame& frame);
+  SendOutcome gone();
+
+  link::WorkerLink& link_;
+  Waiter& waiter_;
+  const link::Claim* claim_ = nullptr;
+  int64_t credit_ = 0;
+  bool wanted_ = false;
+  bool released_ = true;
+  int inside_ = 0;  // under the GIL
+};
+
+}  // namespace cutwater::python

@@ -1,0 +1,167 @@
+#include "python/response_head.h"
+
+#include <array>
+#include <utility>
+
+#include "base/text.h"
+#include "link/response_record.h"
+#include "python/calls.h"
+#include "python/strings.h"
+
+namespace cutwater::python {
+namespace {
+
+constexpr std::array<bool, 256> make_token_table() {
+  std::array<bool, 256> table{};
+  for (char c : std::string_view("!#$%&'*+-.^_`|~0123456789"
+                                 "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")) {
+    table[static_cast<unsigned char>(c)] = true;
+  }
+  return table;
+}
+constexpr std::array<bool, 256> kToken = make_token_table();  // RFC 9110 section 5.6.2
+
+bool is_token(std::string_view name) {
+  for (char c : name) {
+    if (!kToken[static_cast<unsigned char>(c)]) return false;
+  }
+  return !name.empty();
+}
+
+bool has_control(std::string_view value) {
+  for (char c : value) {
+    if ((static_cast<unsigned char>(c) < 0x20 && c != '\t') || c == 0x7f) return true;
+  }
+  return false;
+}
+
+// PEP 3333: an application must not use hop-by-hop fields; this also covers names that only proxies use.
+bool is_hop_by_hop(std::string_view name) {
+  // The first letters sort out nearly every field an application sends.
+  switch (base::ascii_lower(name.front())) {
+    case 'c':
+    case 'k':
+    case 'p':
+    case 't':
+    case 'u':
+      break;
+    default:
+      return false;
+  }
+  if (base::equals_ignoring_case(name, "content-length")) return false;
+  return link::is_framing_field(name) || base::equals_ignoring_case(name, "trailers") ||
+         base::equals_ignoring_case(name, "proxy-authenticate") ||
+         base::equals_ignoring_case(name, "proxy-authorization");
+}
+
+}  // namespace
+
+bool ResponseHead::set(PyObject* status, PyObject* headers) {
+  ResponseHead fresh;
+  // The buffers of the last request serve again, unless there is a head that a failure must leave in place.
+  if (!given()) {
+    fresh.text_.swap(text_);
+    fresh.fields_.swap(fields_);
+    fresh.reason_.swap(reason_);
+    fresh.response_.headers = std::move(response_.headers);
+  }
+  if (!fresh.read_status(status)) return false;
+  if (!PyList_Check(headers)) {
+    PyErr_Format(PyExc_TypeError, "start_response() needs a list of headers, not %s", type_name(headers).c_str());
+    return false;
+  }
+  fresh.text_.clear();
+  fresh.fields_.clear();
+  for (Py_ssize_t index = 0; index < list_size(headers); ++index) {
+    if (!fresh.read_field(list_item(headers, index))) return false;
+  }
+  if (!message::status_allows_body(fresh.status_) && fresh.status_ != 304) fresh.content_length_.reset();
+  *this = std::move(fresh);
+  return true;
+}
+
+void ResponseHead::clear() {
+  status_ = 0;
+  content_length_.reset();
+}
+
+bool ResponseHead::read_status(PyObject* status) {
+  if (!PyUnicode_Check(status)) {
+    PyErr_Format(PyExc_TypeError, "start_response() needs a status like '200 OK' as str, not %s",
+                 type_name(status).c_str());
+    return false;
+  }
+  Latin1View text(status);
+  std::string_view view = text.view();
+  bool valid = text.ok() && view.size() >= 3 && (view.size() == 3 || view[3] == ' ') && !has_control(view);
+  auto code = valid ? base::parse_decimal(view.substr(0, 3)) : std::nullopt;
+  if (!code || *code < 200) {
+    PyErr_Format(PyExc_ValueError, "start_response() needs a status like '200 OK' from 200 to 999, not %R", status);
+    return false;
+  }
+  status_ = static_cast<uint16_t>(*code);
+  reason_ = base::trim_whitespace(view.substr(3));
+  return true;
+}
+
+bool ResponseHead::read_field(PyObject* item) {
+  if (!PyTuple_Check(item) || tuple_size(item) != 2) {
+    PyErr_Format(PyExc_TypeError, "a response header must be a tuple (name, value), not %R", item);
+    return false;
+  }
+  PyObject* name = tuple_item(item, 0);
+  PyObject* value = tuple_item(item, 1);
+  if (!PyUnicode_Check(name) || !PyUnicode_Check(value)) {
+    PyErr_Format(PyExc_TypeError, "name and value of a response header must be str: %R", item);
+    return false;
+  }
+  Latin1View name_text(name);
+  Latin1View value_text(value);
+  if (!name_text.ok() || !is_token(name_text.view())) {
+    PyErr_Format(PyExc_ValueError, "%R is no valid response header name", name);
+    return false;
+  }
+  if (!value_text.ok() || has_control(value_text.view())) {
+    PyErr_Format(PyExc_ValueError, "response header %R has a character that no header may have: %R", name, value);
+    return false;
+  }
+  std::string_view trimmed = base::trim_whitespace(value_text.view());
+  if (is_hop_by_hop(name_text.view())) {
+    PyErr_Format(PyExc_AssertionError,
+                 "response header %R is hop-by-hop: it belongs to the server (PEP 3333)", name);
+    return false;
+  }
+  if (base::equals_ignoring_case(name_text.view(), "content-length")) return read_content_length(trimmed);
+  fields_.push_back({text_.size(), name_text.view().size(), trimmed.size()});
+  text_.append(name_text.view()).append(trimmed);
+  return true;
+}
+
+bool ResponseHead::read_content_length(std::string_view value) {
+  auto length = base::parse_decimal(value);
+  if (!length) {
+    PyErr_Format(PyExc_ValueError, "Content-Length %s is no number", std::string(value).c_str());
+    return false;
+  }
+  if (content_length_) {
+    PyErr_SetString(PyExc_ValueError, "Content-Length is given twice");
+    return false;
+  }
+  content_length_ = length;
+  return true;
+}
+
+const message::Response& ResponseHead::response(std::optional<uint64_t> content_length) {
+  response_.status = status_;
+  response_.reason = reason_;
+  response_.content_length = content_length;
+  response_.headers.clear();
+  std::string_view text = text_;
+  for (const Field& field : fields_) {
+    response_.headers.add(text.substr(field.name_begin, field.name_size),
+                          text.substr(field.name_begin + field.name_size, field.value_size));
+  }
+  return response_;
+}
+
+}  // namespace cutwater::python
