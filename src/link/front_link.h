@@ -1,5 +1,5 @@
-// FrontLink: one front's end of one app generation: the producer of its queue, the consumer of its up rings. Owned by
-// handler/app; single-threaded. Treats everything workers write as untrusted: copy, check, then use.
+// FrontLink: one front's end of one app generation: the producer of its queue, the consumer of its up rings.
+// Owned by handler/app; single-threaded. Treats everything workers write as untrusted: copy, check, then use.
 #pragma once
 
 #include <cstdint>
@@ -27,21 +27,22 @@ struct Ticket {
 
 struct SlotState {
   enum Kind { kQueued, kClaimed } kind = kQueued;
-  uint32_t lane = 0;             // with kClaimed
-  base::Instant claimed_at{0};   // with kClaimed, by the worker's clock (CLOCK_MONOTONIC is one for all), never later than now
+  uint32_t lane = 0;  // with kClaimed
+  base::Instant claimed_at{
+      0};  // with kClaimed, by the worker's clock (CLOCK_MONOTONIC is one for all), never later than now
 };
 
-// Receives what the lanes bring. Called from drain() and lane_died(); `payload` lies in shared memory until the call
-// returns. May call back into the FrontLink, but for drain(), attach_lane() and lane_died().
+// Receives what the lanes bring. Called from drain() and lane_died(); `payload` lies in shared memory until
+// the call returns. May call back into the FrontLink, but for drain(), attach_lane() and lane_died().
 class UpReceiver {
  public:
   virtual ~UpReceiver() = default;
-  // `frame` was checked: the slot is in use by that generation and claimed by `lane`, the kind is known, and the
-  // order is right: kHead once and before body, trailers, kFile and end; nothing of the response after its end.
-  // kReleased is not handed over. A frame with kReleases frees the slot when the call has returned.
+  // `frame` was checked: the slot is in use by that generation and claimed by `lane`, the kind is known, and
+  // the order is right: kHead once and before body, trailers, kFile and end; nothing of the response after
+  // its end. kReleased is not handed over. A frame with kReleases frees the slot when the call has returned.
   virtual void on_frame(uint32_t lane, Ticket ticket, const FrameHeader& frame, std::string_view payload) = 0;
-  // The lane's ring made no sense any more: the worker must be replaced (its lane is closed already, send_down gives
-  // false). What it had claimed stays claimed until lane_died().
+  // The lane's ring made no sense any more: the worker must be replaced (its lane is closed already,
+  // send_down gives false). What it had claimed stays claimed until lane_died().
   virtual void on_broken_lane(uint32_t lane, std::string_view why) = 0;
   // A send_down() to the lane was refused and there is room again.
   virtual void on_room(uint32_t lane);
@@ -49,56 +50,58 @@ class UpReceiver {
 
 class FrontLink {
  public:
-  // `front_index` < layout.fronts. Takes over whatever a dead predecessor left: its queued slots are freed, its
-  // claimed ones are waited out and cancelled.
+  // `front_index` < layout.fronts. Takes over whatever a dead predecessor left: its queued slots are freed,
+  // its claimed ones are waited out and cancelled.
   FrontLink(Segment segment, uint32_t front_index, UpReceiver& receiver);
   ~FrontLink();
 
-  // Queues a request; `body` is stored inline or in chunks as fits (which sets extras.body_place and body_length);
-  // with kDescriptor and kStreamed it must be empty. nullopt: no slot or no chunk is free now.
+  // Queues a request; `body` is stored inline or in chunks as fits (which sets extras.body_place and
+  // body_length); with kDescriptor and kStreamed it must be empty. nullopt: no slot or no chunk is free now.
   std::optional<Ticket> submit(const message::Request& request, RequestExtras extras, std::string_view body);
   // The longest body submit() can ever store; longer ones go by descriptor.
   size_t maximum_body() const;
-  // For a client that left or a deadline that passed. True: it was still queued and is free again. False: a worker
-  // has claimed it; its slot stays until kReleased, and the caller may send kCancel or kDisconnect.
+  // For a client that left or a deadline that passed. True: it was still queued and is free again. False: a
+  // worker has claimed it; its slot stays until kReleased, and the caller may send kCancel or kDisconnect.
   bool take_back(Ticket ticket);
   SlotState state(Ticket ticket) const;
   // True when a request of `bytes` in all (head and body) could be submitted now.
   bool has_room(size_t bytes = 0) const;
-  uint32_t queued() const;   // submitted, not yet claimed (a hint)
-  uint32_t in_use() const;   // slots not free
+  uint32_t queued() const;  // submitted, not yet claimed (a hint)
+  uint32_t in_use() const;  // slots not free
 
-  // A worker was started on `lane`: `wake` is its eventfd, `socket` the front's end of the lane's socket pair.
+  // A worker was started on `lane`: `wake` is its eventfd, `socket` the front's end of the lane's socket
+  // pair.
   void attach_lane(uint32_t lane, base::FileDescriptor wake, base::FileDescriptor socket);
-  // Its process has ended (pidfd). Drains its complete frames first, then returns what it had claimed and never
-  // ended (answer 502); the lane is reset and may be given to a new worker. Wakes another worker.
+  // Its process has ended (pidfd). Drains its complete frames first, then returns what it had claimed and
+  // never ended (answer 502); the lane is reset and may be given to a new worker. Wakes another worker.
   std::vector<Ticket> lane_died(uint32_t lane);
   bool lane_attached(uint32_t lane) const;
   int lane_socket(uint32_t lane) const;  // -1 without one
 
-  // False when the down ring is full: try again at on_room(). Frames without payload are kept here meanwhile and
-  // never refused. A payload is at most maximum_down_payload() bytes. Seen by the worker after wake_workers().
+  // False when the down ring is full: try again at on_room(). Frames without payload are kept here meanwhile
+  // and never refused. A payload is at most maximum_down_payload() bytes. Seen by the worker after
+  // wake_workers().
   bool send_down(uint32_t lane, DownKind kind, Ticket ticket, uint32_t value, std::string_view payload);
   uint32_t maximum_down_payload() const;
   void retire_lane(uint32_t lane);  // kRetire, and a wake-up
 
-  // The body of a kDescriptor request, or the file of a kFile frame (`id` is the frame's value), over the lane's
-  // socket. send: false when the socket is full or gone. receive: never blocks; not valid when the descriptor is not
-  // there, the front still has to check that it is a regular file.
+  // The body of a kDescriptor request, or the file of a kFile frame (`id` is the frame's value), over the
+  // lane's socket. send: false when the socket is full or gone. receive: never blocks; not valid when the
+  // descriptor is not there, the front still has to check that it is a regular file.
   bool send_body_descriptor(uint32_t lane, Ticket ticket, int descriptor);
   base::FileDescriptor receive_file_descriptor(uint32_t lane, Ticket ticket, uint32_t id);
 
   // Hands complete frames to the receiver, a bounded number per lane. True when it found any.
   bool drain();
-  // End of the turn: wakes workers for the queued requests while some sleep and the queue is not empty, and those
-  // that wait for frames or room and got some.
+  // End of the turn: wakes workers for the queued requests while some sleep and the queue is not empty, and
+  // those that wait for frames or room and got some.
   void wake_workers();
-  // Announces that this front is about to sleep and looks again (Dekker pair, seq_cst). False: frames are waiting,
-  // do not sleep. awake() takes the announcement back.
+  // Announces that this front is about to sleep and looks again (Dekker pair, seq_cst). False: frames are
+  // waiting, do not sleep. awake() takes the announcement back.
   bool prepare_to_sleep();
   void awake();
-  // Every 100 ms while requests are outstanding: mends what a corrupted head or idle mask or a worker killed between
-  // two steps of a wake-up can have stalled.
+  // Every 100 ms while requests are outstanding: mends what a corrupted head or idle mask or a worker killed
+  // between two steps of a wake-up can have stalled.
   void tick();
 
  private:

@@ -1,12 +1,12 @@
-// The request as it lies in a slot: lengths first, then all strings in the same order, so that every offset is a
-// running sum: no second parse. Written by the front from a message::Request, read by the worker as one again
-// (views into the slot). Bounds-checked on both sides. Little-endian, no padding:
+// The request as it lies in a slot: lengths first, then all strings in the same order, so that every offset
+// is a running sum: no second parse. Written by the front from a message::Request, read by the worker as one
+// again (views into the slot). Bounds-checked on both sides. Little-endian, no padding:
 //
 //   u32 total bytes | u8 version minor | u8 framing | u8 flags | u8 body place | u64 content length
 //   u64 body length | u64 exchange id | u16 remote port | u16 server port | u16 field count | u16 zero
-//   9 x u32 length (method, raw target, path, query, scheme, authority, remote address, server name, script name)
-//   field count x (u32 name length, u32 value length)
-//   the bytes of the 9 strings, then of name, value of each field
+//   9 x u32 length (method, raw target, path, query, scheme, authority, remote address, server name, script
+//   name) field count x (u32 name length, u32 value length) the bytes of the 9 strings, then of name, value
+//   of each field
 #pragma once
 
 #include <cstdint>
@@ -27,9 +27,9 @@ enum class BodyPlace : uint8_t {
 
 // What a slot says besides the request itself.
 struct RequestExtras {
-  std::string_view script_name;  // the app's prefix: SCRIPT_NAME; the request's path still contains it
+  std::string_view script_name{};  // the app's prefix: SCRIPT_NAME; the request's path still contains it
   BodyPlace body_place = BodyPlace::kNone;
-  uint64_t body_length = 0;      // of the buffered body (de-chunked); with kStreamed the announced length or 0
+  uint64_t body_length = 0;  // of the buffered body (de-chunked); with kStreamed the announced length or 0
   uint64_t exchange_id = 0;
 };
 

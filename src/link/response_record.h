@@ -3,9 +3,9 @@
 //   head:   u16 status | u8 has length | u8 zero | u64 content length | u16 reason length | reason | fields
 //   fields: u16 count | (u16 name length | u32 value length | name | value) ...
 //
-// The front checks every byte of it as if a stranger had sent it: status 101 or 200..999, names are tokens, values
-// and reason have no control bytes but tab (faults.md 77-79), and framing and connection fields (is_framing_field)
-// are refused: framing belongs to the front.
+// The front checks every byte of it as if a stranger had sent it: status 101 or 200..999, names are tokens,
+// values and reason have no control bytes but tab (faults.md 77-79), and framing and connection fields
+// (is_framing_field) are refused: framing belongs to the front.
 #pragma once
 
 #include <optional>
@@ -28,7 +28,8 @@ bool decode_response(std::string_view record, message::Response& response);
 size_t encode_fields(const message::Headers& fields, base::ByteWriter& to);
 bool decode_fields(std::string_view record, message::Headers& fields);
 
-// Content-Length, Transfer-Encoding, Connection, Keep-Alive, Proxy-Connection, TE, Trailer, Upgrade: never in a record.
+// Content-Length, Transfer-Encoding, Connection, Keep-Alive, Proxy-Connection, TE, Trailer, Upgrade: never in
+// a record.
 bool is_framing_field(std::string_view name);
 
 // The two parts of a kHead payload; nullopt when it is damaged. Views into `payload`.

@@ -1,5 +1,5 @@
-// Segment: the sealed shared memory of one app generation. The master creates it, fronts and workers map it (after
-// fork, MADV_DONTFORK). Layout, versions and memory ordering: docs/link_protocol.md.
+// Segment: the sealed shared memory of one app generation. The master creates it, fronts and workers map it
+// (after fork, MADV_DONTFORK). Layout, versions and memory ordering: docs/link_protocol.md.
 #pragma once
 
 #include <algorithm>
@@ -14,14 +14,14 @@
 namespace cutwater::link {
 
 struct Layout {
-  uint32_t fronts = 1;         // 1..64
-  uint32_t lanes = 4;          // workers that can be attached at once, replacements included; 1..64
-  uint32_t slots = 256;        // per front; 1..4096
+  uint32_t fronts = 1;              // 1..64
+  uint32_t lanes = 4;               // workers that can be attached at once, replacements included; 1..64
+  uint32_t slots = 256;             // per front; 1..4096
   uint32_t slot_bytes = 16 * 1024;  // multiple of 4096
-  uint32_t chunks = 64;        // per front, for heads that do not fit the slot and bodies likewise; 1..4096
+  uint32_t chunks = 64;  // per front, for heads that do not fit the slot and bodies likewise; 1..4096
   uint32_t chunk_bytes = 64 * 1024;      // multiple of 4096, at least 32 KiB
-  uint32_t up_ring_bytes = 256 * 1024;   // multiple of 4096
-  uint32_t down_ring_bytes = 64 * 1024;  // multiple of 4096
+  uint32_t up_ring_bytes = 256 * 1024;   // power of two, at least 4096
+  uint32_t down_ring_bytes = 64 * 1024;  // power of two, at least 4096
   friend bool operator==(const Layout&, const Layout&) = default;
 };
 
@@ -42,13 +42,15 @@ class Segment {
   Segment& operator=(Segment&&) noexcept;
   ~Segment();
 
-  // The same mapping once more, for both ends in one process (tests: thread checkers know memory by its address).
+  // The same mapping once more, for both ends in one process (tests: thread checkers know memory by its
+  // address).
   Segment alias() const;
 
   const Layout& layout() const;
   char* base() const;  // nullptr once this process is a forked child of the one that mapped it
   size_t size() const;
-  // False in a forked child (os.fork() in an app): the memory is not there, nothing may be claimed or answered.
+  // False in a forked child (os.fork() in an app): the memory is not there, nothing may be claimed or
+  // answered.
   bool attached() const;
 
  private:

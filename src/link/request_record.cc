@@ -1,0 +1,128 @@
+#include "link/request_record.h"
+
+#include <array>
+#include <limits>
+
+namespace cutwater::link {
+namespace {
+
+enum Flags : uint8_t { kEncodedSlash = 1, kExpectsContinue = 2, kKeepAlive = 4, kAllFlags = 7 };
+
+struct Fixed {
+  uint32_t total_bytes;
+  uint8_t version_minor;
+  uint8_t framing;
+  uint8_t flags;
+  uint8_t body_place;
+  uint64_t content_length;
+  uint64_t body_length;
+  uint64_t exchange_id;
+  uint16_t remote_port;
+  uint16_t server_port;
+  uint16_t field_count;
+  uint16_t zero;
+};
+static_assert(sizeof(Fixed) == 40);
+
+constexpr size_t kStrings = 9;
+struct FieldLengths {
+  uint32_t name;
+  uint32_t value;
+};
+
+std::array<std::string_view, kStrings> strings_of(const message::Request& request,
+                                                  const RequestExtras& extras) {
+  return {request.method,    request.raw_target,     request.path,        request.query,     request.scheme,
+          request.authority, request.remote_address, request.server_name, extras.script_name};
+}
+
+size_t size_of(const std::array<std::string_view, kStrings>& strings, const message::Headers& headers) {
+  size_t size = sizeof(Fixed) + kStrings * sizeof(uint32_t) + headers.size() * sizeof(FieldLengths);
+  for (std::string_view text : strings) size += text.size();
+  for (const message::HeaderField& field : headers) size += field.name.size() + field.value.size();
+  return size;
+}
+
+bool decode_fixed(base::ByteReader& reader, message::Request& request, RequestExtras& extras,
+                  uint16_t& field_count) {
+  auto fixed = reader.integer<Fixed>();
+  if (reader.failed() || fixed.total_bytes != reader.rest().size() + sizeof fixed) return false;
+  if (fixed.framing > static_cast<uint8_t>(message::BodyFraming::kChunked) ||
+      (fixed.flags & ~kAllFlags) != 0 || fixed.body_place > static_cast<uint8_t>(BodyPlace::kStreamed) ||
+      fixed.zero != 0)
+    return false;
+  request.version_minor = fixed.version_minor;
+  request.framing = static_cast<message::BodyFraming>(fixed.framing);
+  request.path_had_encoded_slash = (fixed.flags & kEncodedSlash) != 0;
+  request.expects_continue = (fixed.flags & kExpectsContinue) != 0;
+  request.wants_keep_alive = (fixed.flags & kKeepAlive) != 0;
+  request.content_length = fixed.content_length;
+  request.remote_port = fixed.remote_port;
+  request.server_port = fixed.server_port;
+  extras.body_place = static_cast<BodyPlace>(fixed.body_place);
+  extras.body_length = fixed.body_length;
+  extras.exchange_id = fixed.exchange_id;
+  field_count = fixed.field_count;
+  return true;
+}
+
+}  // namespace
+
+size_t encoded_size(const message::Request& request, const RequestExtras& extras) {
+  return size_of(strings_of(request, extras), request.headers);
+}
+
+size_t encode_request(const message::Request& request, const RequestExtras& extras, base::ByteWriter& to) {
+  auto strings = strings_of(request, extras);
+  size_t total = size_of(strings, request.headers);
+  if (total > std::numeric_limits<uint32_t>::max() || request.headers.size() > 0xffff) return 0;
+  Fixed fixed{
+      .total_bytes = static_cast<uint32_t>(total),
+      .version_minor = request.version_minor,
+      .framing = static_cast<uint8_t>(request.framing),
+      .flags = static_cast<uint8_t>((request.path_had_encoded_slash ? kEncodedSlash : 0) |
+                                    (request.expects_continue ? kExpectsContinue : 0) |
+                                    (request.wants_keep_alive ? kKeepAlive : 0)),
+      .body_place = static_cast<uint8_t>(extras.body_place),
+      .content_length = request.content_length,
+      .body_length = extras.body_length,
+      .exchange_id = extras.exchange_id,
+      .remote_port = request.remote_port,
+      .server_port = request.server_port,
+      .field_count = static_cast<uint16_t>(request.headers.size()),
+      .zero = 0,
+  };
+  to.integer(fixed);
+  for (std::string_view text : strings) to.integer(static_cast<uint32_t>(text.size()));
+  for (const message::HeaderField& field : request.headers)
+    to.integer(
+        FieldLengths{static_cast<uint32_t>(field.name.size()), static_cast<uint32_t>(field.value.size())});
+  for (std::string_view text : strings) to.bytes(text);
+  for (const message::HeaderField& field : request.headers) {
+    to.bytes(field.name);
+    to.bytes(field.value);
+  }
+  if (to.failed()) return 0;
+  return total;
+}
+
+bool decode_request(std::string_view record, message::Request& request, RequestExtras& extras) {
+  base::ByteReader reader(record);
+  uint16_t field_count = 0;
+  if (!decode_fixed(reader, request, extras, field_count)) return false;
+  base::ByteReader lengths(reader.bytes(kStrings * sizeof(uint32_t)));
+  base::ByteReader field_lengths(reader.bytes(field_count * sizeof(FieldLengths)));
+  std::string_view* strings[kStrings] = {&request.method,         &request.raw_target,  &request.path,
+                                         &request.query,          &request.scheme,      &request.authority,
+                                         &request.remote_address, &request.server_name, &extras.script_name};
+  for (std::string_view* text : strings) *text = reader.bytes(lengths.integer<uint32_t>());
+  request.headers.clear();
+  for (uint32_t index = 0; index < field_count && !reader.failed(); ++index) {
+    auto field = field_lengths.integer<FieldLengths>();
+    std::string_view name = reader.bytes(field.name);
+    request.headers.add(name, reader.bytes(field.value));
+  }
+  return !reader.failed() && !lengths.failed() && !field_lengths.failed() && reader.rest().empty();
+}
+
+}  // namespace cutwater::link
