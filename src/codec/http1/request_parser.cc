@@ -35,10 +35,10 @@ class HeadParser {
   ParseResult act_on_field(KnownField known, std::string_view name, std::string_view value);
   ParseResult take_singleton(KnownField known, std::string_view name, std::string_view value);
   ParseResult parse_content_length(std::string_view name, std::string_view value);
-  ParseResult parse_transfer_encoding(std::string_view value);
   ParseResult parse_connection(std::string_view value);
   ParseResult parse_expect(std::string_view value);
   ParseResult settle();
+  ParseResult settle_transfer_encoding();
   ParseResult settle_authority();
   void adopt_authority(const message::Authority& authority);
 
@@ -52,6 +52,7 @@ class HeadParser {
 
   message::Target target_;
   std::string_view host_;
+  std::string_view transfer_encoding_;
   uint16_t seen_ = 0;  // a bit per KnownField
   bool close_ = false;
   bool keep_alive_ = false;
@@ -144,8 +145,12 @@ ParseResult HeadParser::take_singleton(KnownField known, std::string_view name, 
   seen_ |= bit(known);
   switch (known) {
     case KnownField::kContentLength: return parse_content_length(name, value);
-    case KnownField::kTransferEncoding: return parse_transfer_encoding(value);
-    case KnownField::kHost: host_ = value; break;
+    case KnownField::kTransferEncoding:
+      transfer_encoding_ = value;
+      return {};
+    case KnownField::kHost:
+      host_ = value;
+      break;
     default: break;
   }
   request_.headers.add(name, value);
@@ -161,30 +166,6 @@ ParseResult HeadParser::parse_content_length(std::string_view name, std::string_
   size_t significant = value.find_first_not_of('0');
   request_.headers.add(name, significant == std::string_view::npos ? value.substr(0, 1) : value.substr(significant));
   return {};
-}
-
-// RFC 9112 section 6.1. Only "chunked" alone is spoken. Other codings there are get 501, what is none gets 400.
-ParseResult HeadParser::parse_transfer_encoding(std::string_view value) {
-  constexpr std::array<std::string_view, 5> kNotSpoken = {"gzip", "x-gzip", "deflate", "compress", "x-compress"};
-  if (request_.version_minor == 0) return {400, "Transfer-Encoding in HTTP/1.0"};
-  if (equals_ignoring_case(value, "chunked")) {
-    request_.framing = BodyFraming::kChunked;
-    return {};
-  }
-  bool not_spoken = false;
-  bool ends_in_comma = value.empty() || value.back() == ',';
-  while (!value.empty()) {
-    std::string_view coding = message::next_list_element(value);
-    bool known = equals_ignoring_case(coding, "chunked");
-    for (std::string_view other : kNotSpoken) {
-      if (!equals_ignoring_case(coding, other)) continue;
-      known = true;
-      not_spoken = true;
-    }
-    if (!known) return {400, "malformed Transfer-Encoding"};
-  }
-  if (not_spoken && !ends_in_comma) return {501, "transfer coding not supported"};
-  return {400, "malformed Transfer-Encoding"};
 }
 
 ParseResult HeadParser::parse_connection(std::string_view value) {
@@ -214,9 +195,7 @@ ParseResult HeadParser::parse_expect(std::string_view value) {
 }
 
 ParseResult HeadParser::settle() {
-  if (seen(KnownField::kContentLength) && seen(KnownField::kTransferEncoding)) {
-    return {400, "both Content-Length and Transfer-Encoding"};
-  }
+  if (ParseResult result = settle_transfer_encoding(); result.status != 0) return result;
   if (ParseResult result = settle_authority(); result.status != 0) return result;
   for (std::string_view name : named_away_) request_.headers.remove_all(name);
 
@@ -224,6 +203,33 @@ ParseResult HeadParser::settle() {
   request_.expects_continue = continue_ && has_body && request_.version_minor > 0;
   request_.wants_keep_alive = !close_ && (request_.version_minor > 0 || keep_alive_);
   return {};
+}
+
+// RFC 9112 section 6.1. Only "chunked" alone is spoken. Other codings there are get 501, what is none gets 400.
+ParseResult HeadParser::settle_transfer_encoding() {
+  constexpr std::array<std::string_view, 5> kNotSpoken = {"gzip", "x-gzip", "deflate", "compress", "x-compress"};
+  std::string_view value = transfer_encoding_;
+  if (!seen(KnownField::kTransferEncoding)) return {};
+  if (seen(KnownField::kContentLength)) return {400, "both Content-Length and Transfer-Encoding"};
+  if (request_.version_minor == 0) return {400, "Transfer-Encoding in HTTP/1.0"};
+  if (equals_ignoring_case(value, "chunked")) {
+    request_.framing = BodyFraming::kChunked;
+    return {};
+  }
+  bool not_spoken = false;
+  bool ends_in_comma = value.empty() || value.back() == ',';
+  while (!value.empty()) {
+    std::string_view coding = message::next_list_element(value);
+    bool known = equals_ignoring_case(coding, "chunked");
+    for (std::string_view other : kNotSpoken) {
+      if (!equals_ignoring_case(coding, other)) continue;
+      known = true;
+      not_spoken = true;
+    }
+    if (!known) return {400, "malformed Transfer-Encoding"};
+  }
+  if (not_spoken && !ends_in_comma) return {501, "transfer coding not supported"};
+  return {400, "malformed Transfer-Encoding"};
 }
 
 // RFC 9112 section 3.2: the absolute-form's authority wins over Host, which is rewritten, but must be valid all the same.
