@@ -33,8 +33,8 @@ class FrontLane {
   bool take_wait();
   void wake();
 
-  base::FileDescriptor receive_file(const DescriptorMessage& wanted) {
-    return files_.take(socket_.get(), wanted);
+  base::FileDescriptor receive_file(uint32_t slot, uint32_t generation, uint32_t id) {
+    return files_.take(socket_.get(), slot, generation, id);
   }
   void forget_files(uint32_t slot, uint32_t generation) {
     if (!files_.empty()) files_.forget(slot, generation);

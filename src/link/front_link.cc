@@ -2,7 +2,7 @@
 
 #include <bit>
 
-#include "link/descriptor_message.h"
+#include "link/lane_socket.h"
 #include "link/front_lane.h"
 #include "link/request_queue.h"
 #include "link/slot_store.h"
@@ -170,6 +170,8 @@ size_t FrontLink::maximum_body() const {
   return impl_->slots.maximum_body();
 }
 
+bool FrontLink::holds(Ticket ticket) const { return impl_->valid(ticket); }
+
 bool FrontLink::take_back(Ticket ticket) {
   if (!impl_->valid(ticket)) return false;
   SlotUse& use = impl_->slots.use(ticket.slot);
@@ -277,13 +279,11 @@ void FrontLink::retire_lane(uint32_t lane) {
 }
 
 bool FrontLink::send_body_descriptor(uint32_t lane, Ticket ticket, int descriptor) {
-  DescriptorMessage message{DescriptorPurpose::kRequestBody, ticket.slot, ticket.generation, 0};
-  return send_descriptor(impl_->lanes[lane].socket(), message, descriptor);
+  return send_lane_descriptor(impl_->lanes[lane].socket(), ticket.slot, ticket.generation, 0, descriptor);
 }
 
 base::FileDescriptor FrontLink::receive_file_descriptor(uint32_t lane, Ticket ticket, uint32_t id) {
-  return impl_->lanes[lane].receive_file(
-      {DescriptorPurpose::kResponseFile, ticket.slot, ticket.generation, id});
+  return impl_->lanes[lane].receive_file(ticket.slot, ticket.generation, id);
 }
 
 bool FrontLink::drain() {

@@ -63,7 +63,9 @@ class FrontLink {
   // For a client that left or a deadline that passed. True: it was still queued and is free again. False: a
   // worker has claimed it; its slot stays until kReleased, and the caller may send kCancel or kDisconnect.
   bool take_back(Ticket ticket);
-  SlotState state(Ticket ticket) const;
+  SlotState state(Ticket ticket) const;  // kQueued for a ticket that is over
+  // The slot is in use by that generation: queued, claimed, or ended but not yet released.
+  bool holds(Ticket ticket) const;
   // True when a request of `bytes` in all (head and body) could be submitted now.
   bool has_room(size_t bytes = 0) const;
   uint32_t queued() const;  // submitted, not yet claimed (a hint)

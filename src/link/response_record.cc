@@ -1,51 +1,15 @@
 #include "link/response_record.h"
 
-#include <array>
 #include <cstdint>
+
+#include "base/text.h"
+#include "message/grammar.h"
 
 namespace cutwater::link {
 namespace {
 
 constexpr size_t kHeadBytes = 2 + 1 + 1 + 8 + 2;
 constexpr size_t kFieldBytes = 2 + 4;
-
-// RFC 9110 section 5.6.2.
-constexpr std::array<bool, 256> token_bytes() {
-  std::array<bool, 256> table{};
-  for (char byte = '0'; byte <= '9'; ++byte) table[static_cast<unsigned char>(byte)] = true;
-  for (char byte = 'a'; byte <= 'z'; ++byte) table[static_cast<unsigned char>(byte)] = true;
-  for (char byte = 'A'; byte <= 'Z'; ++byte) table[static_cast<unsigned char>(byte)] = true;
-  for (char byte : std::string_view("!#$%&'*+-.^_`|~")) table[static_cast<unsigned char>(byte)] = true;
-  return table;
-}
-constexpr std::array<bool, 256> kTokenBytes = token_bytes();
-
-bool is_token(std::string_view text) {
-  if (text.empty()) return false;
-  for (char byte : text)
-    if (!kTokenBytes[static_cast<unsigned char>(byte)]) return false;
-  return true;
-}
-
-// No control byte but tab: nothing that could end a line.
-bool is_text(std::string_view text) {
-  for (char byte : text) {
-    auto code = static_cast<unsigned char>(byte);
-    if ((code < 0x20 && code != '\t') || code == 0x7f) return false;
-  }
-  return true;
-}
-
-// `lower` is lower case.
-bool equals_ignoring_case(std::string_view text, std::string_view lower) {
-  if (text.size() != lower.size()) return false;
-  for (size_t index = 0; index < text.size(); ++index) {
-    char byte = text[index];
-    if (byte >= 'A' && byte <= 'Z') byte = static_cast<char>(byte + ('a' - 'A'));
-    if (byte != lower[index]) return false;
-  }
-  return true;
-}
 
 bool status_can_be(uint16_t status) {
   return status == 101 || (status >= 200 && status <= 999);
@@ -80,7 +44,7 @@ bool read_fields(base::ByteReader& reader, message::Headers& fields) {
     auto value_length = reader.integer<uint32_t>();
     std::string_view name = reader.bytes(name_length);
     std::string_view value = reader.bytes(value_length);
-    if (reader.failed() || !is_token(name) || !is_text(value) || is_framing_field(name)) return false;
+    if (reader.failed() || !message::valid_field(name, value) || is_framing_field(name)) return false;
     fields.add(name, value);
   }
   return !reader.failed() && reader.rest().empty();
@@ -91,17 +55,17 @@ bool read_fields(base::ByteReader& reader, message::Headers& fields) {
 bool is_framing_field(std::string_view name) {
   switch (name.size()) {
     case 2:
-      return equals_ignoring_case(name, "te");
+      return base::equals_ignoring_case(name, "te");
     case 7:
-      return equals_ignoring_case(name, "trailer") || equals_ignoring_case(name, "upgrade");
+      return base::equals_ignoring_case(name, "trailer") || base::equals_ignoring_case(name, "upgrade");
     case 10:
-      return equals_ignoring_case(name, "connection") || equals_ignoring_case(name, "keep-alive");
+      return base::equals_ignoring_case(name, "connection") || base::equals_ignoring_case(name, "keep-alive");
     case 14:
-      return equals_ignoring_case(name, "content-length");
+      return base::equals_ignoring_case(name, "content-length");
     case 16:
-      return equals_ignoring_case(name, "proxy-connection");
+      return base::equals_ignoring_case(name, "proxy-connection");
     case 17:
-      return equals_ignoring_case(name, "transfer-encoding");
+      return base::equals_ignoring_case(name, "transfer-encoding");
     default:
       return false;
   }
@@ -134,7 +98,7 @@ bool decode_response(std::string_view record, message::Response& response) {
   auto length = reader.integer<uint64_t>();
   response.reason = reader.bytes(reader.integer<uint16_t>());
   if (reader.failed() || !status_can_be(response.status) || has_length > 1 || zero != 0 ||
-      !is_text(response.reason))
+      !message::is_field_value(response.reason))
     return false;
   response.content_length.reset();
   if (has_length == 1) response.content_length = length;

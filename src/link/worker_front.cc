@@ -67,7 +67,9 @@ void WorkerFront::publish_received() {
 
 bool WorkerFront::room_came() {
   if (!releases_.empty()) return up_.has_room(0);
-  return refused_ && up_.has_room(refused_length_);
+  if (!refused_ || !up_.has_room(refused_length_)) return false;
+  refused_ = false;
+  return true;
 }
 
 void WorkerFront::wake_if_asleep() {

@@ -32,7 +32,7 @@ class WorkerFront {
   // Gives the room of received frames back, and tells a front that waits for it.
   void publish_received();
   bool frames_pending() const { return down_.pending(); }
-  // The last refused send would succeed now.
+  // The last refused send would succeed now: said once, for its sender may have given up.
   bool room_came();
 
   bool has_news() const { return news_; }  // frames went out since the front was looked after

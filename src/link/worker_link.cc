@@ -336,7 +336,7 @@ base::FileDescriptor WorkerLink::receive_body_descriptor(const Claim& claim) {
   if (!attached()) return {};
   WorkerFront& front = impl_->fronts[claim.front];
   base::FileDescriptor body =
-      front.bodies().take(front.socket(), {DescriptorPurpose::kRequestBody, claim.slot, claim.generation, 0});
+      front.bodies().take(front.socket(), claim.slot, claim.generation, 0);
   if (front.bodies().ended()) impl_->retired = true;
   return body;
 }
@@ -348,8 +348,7 @@ SendResult::Status WorkerLink::send_file(const Claim& claim, int descriptor, uin
   std::array<uint64_t, 2> range{offset, length};
   if (front.reserve(sizeof range) == nullptr) return SendResult::kFull;
   uint32_t id = ++impl_->next_file;
-  DescriptorMessage message{DescriptorPurpose::kResponseFile, claim.slot, claim.generation, id};
-  if (!send_descriptor(front.socket(), message, descriptor)) return SendResult::kFailed;
+  if (!send_lane_descriptor(front.socket(), claim.slot, claim.generation, id, descriptor)) return SendResult::kFailed;
   front.send(frame_for(claim, UpKind::kFile, id, sizeof range),
              {{reinterpret_cast<const char*>(range.data()), sizeof range}});
   return SendResult::kSent;

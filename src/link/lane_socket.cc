@@ -1,4 +1,4 @@
-#include "link/descriptor_message.h"
+#include "link/lane_socket.h"
 
 #include <sys/socket.h>
 
@@ -10,6 +10,13 @@ namespace {
 
 // Room for a few descriptors more than allowed, so that none is lost unclosed when a sender breaks the rule.
 constexpr size_t kMostDescriptors = 4;
+
+struct Message {
+  uint32_t slot;
+  uint32_t generation;
+  uint32_t id;
+};
+static_assert(sizeof(Message) == 12);
 
 union Control {
   char bytes[CMSG_SPACE(kMostDescriptors * sizeof(int))];
@@ -36,9 +43,9 @@ base::FileDescriptor take_descriptor(msghdr& header) {
 
 }  // namespace
 
-bool send_descriptor(int socket, const DescriptorMessage& message, int descriptor) {
-  DescriptorMessage copy = message;
-  iovec piece{&copy, sizeof copy};
+bool send_lane_descriptor(int socket, uint32_t slot, uint32_t generation, uint32_t id, int file) {
+  Message message{slot, generation, id};
+  iovec piece{&message, sizeof message};
   Control control{};
   msghdr header{};
   header.msg_iov = &piece;
@@ -49,17 +56,16 @@ bool send_descriptor(int socket, const DescriptorMessage& message, int descripto
   part->cmsg_level = SOL_SOCKET;
   part->cmsg_type = SCM_RIGHTS;
   part->cmsg_len = CMSG_LEN(sizeof(int));
-  std::memcpy(CMSG_DATA(part), &descriptor, sizeof descriptor);
+  std::memcpy(CMSG_DATA(part), &file, sizeof file);
   ssize_t sent;
   do sent = sendmsg(socket, &header, MSG_DONTWAIT | MSG_NOSIGNAL);
   while (sent < 0 && errno == EINTR);
-  return sent == static_cast<ssize_t>(sizeof copy);
+  return sent == static_cast<ssize_t>(sizeof message);
 }
 
-ReceiveStatus receive_descriptor(int socket, DescriptorMessage& message, base::FileDescriptor& descriptor) {
-  descriptor.reset();
-  DescriptorMessage copy;
-  iovec piece{&copy, sizeof copy};
+std::optional<LaneDescriptor> receive_lane_descriptor(int socket, bool& ended) {
+  Message message{};
+  iovec piece{&message, sizeof message};
   Control control{};
   msghdr header{};
   header.msg_iov = &piece;
@@ -69,13 +75,14 @@ ReceiveStatus receive_descriptor(int socket, DescriptorMessage& message, base::F
   ssize_t received;
   do received = recvmsg(socket, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
   while (received < 0 && errno == EINTR);
-  if (received < 0) return errno == EAGAIN ? ReceiveStatus::kNothing : ReceiveStatus::kEnded;
-  base::FileDescriptor taken = take_descriptor(header);
-  if (received == 0) return ReceiveStatus::kEnded;
-  if (received != static_cast<ssize_t>(sizeof copy)) return ReceiveStatus::kReceived;
-  message = copy;
-  descriptor = std::move(taken);
-  return ReceiveStatus::kReceived;
+  if (received <= 0) {
+    if (received == 0) take_descriptor(header);  // closes what an empty message may have brought
+    ended = received == 0 || errno != EAGAIN;
+    return std::nullopt;
+  }
+  LaneDescriptor taken{message.slot, message.generation, message.id, take_descriptor(header)};
+  if (received != static_cast<ssize_t>(sizeof message)) taken.file.reset();
+  return taken;
 }
 
 }  // namespace cutwater::link
