@@ -1,0 +1,260 @@
+#include "handler/app.h"
+
+#include <algorithm>
+
+#include "handler/error_pages.h"
+
+namespace cutwater::handler {
+
+namespace {
+
+constexpr base::Duration kTick = std::chrono::milliseconds(100);
+constexpr uint64_t kSpoolPerApp = uint64_t{2} << 30;
+
+}  // namespace
+
+AppHandler::AppHandler(std::string name, const AppServices& services)
+    : name_(std::move(name)),
+      services_(services),
+      spool_budget_(kSpoolPerApp),
+      log_(services.log),
+      tick_(services.loop.timers(), [this] { tick(); }) {
+  services_.loop.add_hook(*this);
+}
+
+AppHandler::~AppHandler() { services_.loop.remove_hook(*this); }
+
+// ---- one request
+
+base::Task<void> AppHandler::handle(message::Exchange& exchange) {
+  AppRequest request(*this, exchange);
+  if (request.has_body()) {
+    const bool complete = co_await request.collect_body();
+    if (!complete) co_return;
+  }
+  if (uint16_t refusal = enqueue(request)) {
+    co_await answer_failure(exchange, refusal);
+    co_return;
+  }
+  exchange.gone_listener = &request;
+  message::ResponseWriter& response = exchange.response;
+  for (;;) {
+    const AppEvent event = co_await request.next();
+    auto status = message::WriteStatus::kWritten;
+    switch (event.kind) {
+      case AppEvent::Kind::kHead: {
+        const FileRange file = event.bytes.empty() ? request.take_file_behind_head() : FileRange{-1, 0, 0};
+        if (file.descriptor < 0) {
+          status = co_await response.head(request.head(), event.bytes, event.complete);
+          break;
+        }
+        if (!request.head().content_length) request.head().content_length = file.length;
+        status = co_await send_file(response, request.head(), services_.offload, file);
+        break;
+      }
+      case AppEvent::Kind::kEarlyHints:
+        status = co_await response.informational(request.head());
+        break;
+      case AppEvent::Kind::kBody:
+        status = co_await response.body(event.bytes);
+        if (status == message::WriteStatus::kWritten && event.complete) co_await response.finish();
+        break;
+      case AppEvent::Kind::kFile:
+        status = co_await send_file_body(response, services_.offload, event.file);
+        break;
+      case AppEvent::Kind::kEnd:
+        co_await response.finish();
+        break;
+      case AppEvent::Kind::kFailed:
+        co_await answer_failure(exchange, event.status);
+        co_return;
+      case AppEvent::Kind::kClientGone:
+        co_return;
+    }
+    if (status != message::WriteStatus::kWritten || event.complete) co_return;
+    request.taken(event.bytes.size());
+  }
+}
+
+base::Task<void> AppHandler::answer_failure(message::Exchange& exchange, uint16_t status) {
+  if (status == 503) return answer_error(exchange, status, "Retry-After", "2");
+  return answer_error(exchange, status);
+}
+
+size_t AppHandler::waiting() const { return line_.size() + (current_ ? current_->link().queued() : 0); }
+
+uint16_t AppHandler::enqueue(AppRequest& request) {
+  if (!current_ || failed_) return 503;
+  wake_up();
+  request.entered = services_.loop.now();
+  request.order = ++arrivals_;
+  // What idle workers are about to claim does not count as waiting.
+  if (waiting() >= current_->options().queue + current_->attached_workers()) {
+    log_.write(base::Severity::kWarning, "CW0511",
+               name_ + ": more than queue = " + std::to_string(current_->options().queue) +
+                   " requests wait for a worker; answered 503\nfix: more workers, or raise app." + name_ + ".queue",
+               request.entered);
+    return 503;
+  }
+  if (!line_.empty() || !current_->submit(request)) put_in_line(request);
+  start_tick();
+  return 0;
+}
+
+void AppHandler::put_in_line(AppRequest& request) {
+  request.in_line = true;
+  line_.push_back(&request);
+}
+
+void AppHandler::leave_line(AppRequest& request) {
+  request.in_line = false;
+  std::erase(line_, &request);
+}
+
+void AppHandler::fill_slots() {
+  while (current_ && !line_.empty() && current_->submit(*line_.front())) {
+    line_.front()->in_line = false;
+    line_.pop_front();
+  }
+}
+
+void AppHandler::resume_at_end_of_turn(AppRequest& request) {
+  if (std::exchange(request.to_be_resumed, true)) return;
+  to_resume_.push_back(&request);
+}
+
+void AppHandler::forget_resumption(AppRequest& request) {
+  request.to_be_resumed = false;
+  std::replace(to_resume_.begin(), to_resume_.end(), &request, static_cast<AppRequest*>(nullptr));
+}
+
+bool AppHandler::resume_all() {
+  bool any = false;
+  for (size_t i = 0; i < to_resume_.size(); ++i) {  // grows while it runs
+    if (AppRequest* request = std::exchange(to_resume_[i], nullptr)) {
+      any = true;
+      request->resume();
+    }
+  }
+  to_resume_.clear();
+  return any;
+}
+
+// ---- the end of a turn: docs/link_protocol.md tells why in this order
+
+bool AppHandler::end_of_turn() {
+  wake_up();
+  bool worked = resume_all();
+  for (auto& generation : generations_) worked |= generation->link().drain();
+  worked |= resume_all();
+  fill_slots();
+  for (auto& generation : generations_) generation->link().wake_workers();
+  if (!draining_.empty()) report_drained();
+  if (worked) return true;
+  return !announce_sleep();
+}
+
+void AppHandler::wake_up() {
+  if (!std::exchange(announced_, false)) return;
+  for (auto& generation : generations_) generation->link().awake();
+}
+
+bool AppHandler::announce_sleep() {
+  announced_ = true;
+  for (auto& generation : generations_) {
+    if (generation->link().prepare_to_sleep()) continue;
+    wake_up();
+    return false;
+  }
+  return true;
+}
+
+void AppHandler::start_tick() {
+  if (!tick_.armed()) tick_.set(services_.loop.now() + kTick);
+}
+
+void AppHandler::tick() {
+  const base::Instant now = services_.loop.now();
+  bool outstanding = !line_.empty();
+  for (auto& generation : generations_) {
+    generation->link().tick();
+    generation->check_deadlines(now);
+    outstanding |= !generation->idle();
+  }
+  const base::Duration patience = current_ ? current_->options().queue_timeout : base::Duration::zero();
+  while (!line_.empty() && now - line_.front()->entered > patience) {
+    AppRequest& expired = *line_.front();
+    leave_line(expired);
+    expired.fail(503);
+  }
+  if (outstanding) tick_.set(now + kTick);
+}
+
+// ---- generations
+
+AppGeneration* AppHandler::find(uint64_t number) {
+  for (auto& generation : generations_) {
+    if (generation->options().number == number) return generation.get();
+  }
+  return nullptr;
+}
+
+base::Result<void> AppHandler::add_generation(GenerationOptions options, GenerationDescriptors descriptors) {
+  auto segment = link::Segment::map(descriptors.segment.get());
+  if (!segment) return segment.error();
+  if (services_.front_index >= segment->layout().fronts) {
+    return base::Error{name_ + ": the shared memory has no place for front " + std::to_string(services_.front_index)};
+  }
+  wake_up();  // the new link must hear of the next announcement too
+  generations_.push_back(std::make_unique<AppGeneration>(*this, std::move(options), std::move(*segment),
+                                                         services_.front_index, std::move(descriptors.wake)));
+  return {};
+}
+
+void AppHandler::attach_worker(uint64_t number, uint32_t lane, WorkerDescriptors descriptors) {
+  wake_up();
+  if (AppGeneration* generation = find(number)) generation->attach_worker(lane, std::move(descriptors));
+}
+
+void AppHandler::swap_to(uint64_t number) {
+  AppGeneration* next = find(number);
+  if (!next) return;
+  failed_ = false;
+  if (next == current_) return;
+  AppGeneration* previous = std::exchange(current_, next);
+  if (!previous) return;
+  // What nobody has begun runs on the new code, in its old order, before everything that came later.
+  std::vector<AppRequest*> taken = previous->take_back_all();
+  for (AppRequest* request : taken) request->in_line = true;
+  line_.insert(line_.begin(), taken.begin(), taken.end());
+  draining_.push_back(previous);
+  fill_slots();
+}
+
+void AppHandler::set_failed() {
+  if (current_) return;  // an older generation serves on
+  failed_ = true;
+}
+
+void AppHandler::retire_worker(uint64_t number, uint32_t lane) {
+  if (AppGeneration* generation = find(number)) generation->link().retire_lane(lane);
+}
+
+void AppHandler::report_drained() {
+  std::erase_if(draining_, [this](AppGeneration* generation) {
+    if (!generation->idle()) return false;
+    services_.reports.generation_drained(generation->options());
+    return true;
+  });
+}
+
+void AppHandler::drop_generation(uint64_t number) {
+  AppGeneration* generation = find(number);
+  if (!generation) return;
+  if (current_ == generation) current_ = nullptr;
+  std::erase(draining_, generation);
+  generation->fail_all();
+  std::erase_if(generations_, [&](const auto& owned) { return owned.get() == generation; });
+}
+
+}  // namespace cutwater::handler

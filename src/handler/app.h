@@ -1,0 +1,104 @@
+// AppHandler: one app on this front. Takes a request's body in, queues the request for the workers of the app's
+// current generation, and writes what they answer. A request waits in a slot that any idle worker may claim, or, when
+// all slots are taken, in the line behind them; both are bounded by `queue` and `queue_timeout`.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/log.h"
+#include "handler/app_generation.h"
+#include "handler/app_request.h"
+#include "handler/rate_limited_log.h"
+#include "handler/response_head.h"
+#include "handler/spool.h"
+#include "io/loop.h"
+#include "io/offload.h"
+#include "message/exchange.h"
+
+namespace cutwater::handler {
+
+// What an app tells the master.
+class AppReports {
+ public:
+  virtual ~AppReports() = default;
+  virtual void lane_free(const GenerationOptions& generation, uint32_t lane) = 0;
+  virtual void worker_stuck(const GenerationOptions& generation, uint32_t lane, std::string_view method,
+                            std::string_view path, base::Duration since) = 0;
+  virtual void worker_broken(const GenerationOptions& generation, uint32_t lane, std::string_view why) = 0;
+  virtual void generation_drained(const GenerationOptions& generation) = 0;
+};
+
+// What an app uses; everything outlives it.
+struct AppServices {
+  io::Loop& loop;
+  io::Offload& offload;
+  SpoolArea& spool;
+  base::LogSink& log;
+  AppReports& reports;
+  uint32_t front_index = 0;
+};
+
+class AppHandler final : public message::Handler, public io::TurnHook {
+ public:
+  AppHandler(std::string name, const AppServices& services);
+  // No exchange of it may be running any more.
+  ~AppHandler() override;
+
+  base::Task<void> handle(message::Exchange& exchange) override;
+
+  // The master's messages (docs/processes.md). Unknown generations are ignored: they may be gone already.
+  base::Result<void> add_generation(GenerationOptions options, GenerationDescriptors descriptors);
+  void attach_worker(uint64_t generation, uint32_t lane, WorkerDescriptors descriptors);
+  void swap_to(uint64_t generation);
+  void set_failed();
+  void retire_worker(uint64_t generation, uint32_t lane);
+  void drop_generation(uint64_t generation);
+
+  bool end_of_turn() override;
+
+  const std::string& name() const { return name_; }
+  const AppGeneration* current() const { return current_; }
+
+ private:
+  friend class AppGeneration;
+  friend class AppRequest;
+
+  // 0, or the status to refuse with.
+  uint16_t enqueue(AppRequest& request);
+  size_t waiting() const;
+  void fill_slots();
+  void put_in_line(AppRequest& request);
+  void leave_line(AppRequest& request);
+  void resume_at_end_of_turn(AppRequest& request);
+  void forget_resumption(AppRequest& request);
+  bool resume_all();
+  void wake_up();
+  bool announce_sleep();
+  void report_drained();
+  void start_tick();
+  void tick();
+  AppGeneration* find(uint64_t number);
+  base::Task<void> answer_failure(message::Exchange& exchange, uint16_t status);
+
+  std::string name_;
+  AppServices services_;
+  std::vector<std::unique_ptr<AppGeneration>> generations_;
+  std::vector<AppGeneration*> draining_;
+  AppGeneration* current_ = nullptr;
+  bool failed_ = false;
+  bool announced_ = false;  // that this front sleeps
+  uint64_t arrivals_ = 0;
+  std::deque<AppRequest*> line_;
+  std::vector<AppRequest*> to_resume_;
+  ResponseHeadPool heads_;
+  SpoolBudget spool_budget_;
+  RateLimitedLog log_;
+  io::Timer tick_;
+};
+
+}  // namespace cutwater::handler

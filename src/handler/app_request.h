@@ -1,0 +1,122 @@
+// AppRequest: one request on its way through an app: its collected body, where it waits, and what the worker has sent
+// that the client was not given yet. Lives in the frame of AppHandler::handle; leaving that frame, for whatever
+// reason, takes the request out of every queue.
+#pragma once
+
+#include <coroutine>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/file_descriptor.h"
+#include "handler/file_sender.h"
+#include "handler/response_head.h"
+#include "handler/spool.h"
+#include "link/front_link.h"
+#include "message/exchange.h"
+
+namespace cutwater::handler {
+
+class AppGeneration;
+class AppHandler;
+
+// What the coroutine of a request does next.
+struct AppEvent {
+  enum class Kind { kHead, kEarlyHints, kBody, kFile, kEnd, kFailed, kClientGone };
+  Kind kind = Kind::kClientGone;
+  std::string_view bytes;        // kHead, kBody: body bytes, until the coroutine waits again
+  bool complete = false;         // kHead, kBody: nothing follows
+  uint16_t status = 0;           // kFailed: what to answer when no head was sent
+  FileRange file{-1, 0, 0};      // kFile
+};
+
+class AppRequest final : public message::ClientGoneListener {
+ public:
+  // Both outlive the request.
+  AppRequest(AppHandler& app, message::Exchange& exchange);
+  ~AppRequest();
+  AppRequest(const AppRequest&) = delete;
+  AppRequest& operator=(const AppRequest&) = delete;
+
+  // Takes the whole body in, to memory or to a spool file. False: it was answered, or nobody is left to answer.
+  base::Task<bool> collect_body();
+  bool has_body() const;
+
+  class [[nodiscard]] NextEvent {
+   public:
+    explicit NextEvent(AppRequest& request) : request_(request) {}
+    bool await_ready() const noexcept { return request_.client_gone_ || !request_.inbox_.empty(); }
+    void await_suspend(std::coroutine_handle<> waiter) noexcept { request_.waiter_ = waiter; }
+    AppEvent await_resume() { return request_.take_event(); }
+
+   private:
+    AppRequest& request_;
+  };
+  NextEvent next() { return NextEvent(*this); }
+  // The head of the last kHead or kEarlyHints event.
+  message::Response& head() { return current_.head->response; }
+  // The file that came right behind the head, to be sent with it; the event is used up. descriptor -1: none did.
+  FileRange take_file_behind_head();
+  // The client took `bytes` of body: the worker may send as many more.
+  void taken(size_t bytes);
+
+  // From the generation, with a frame's content (in shared memory until the call returns).
+  void on_head(ResponseHeadPool::Pointer head, std::string_view bytes, bool complete);
+  void on_early_hints(ResponseHeadPool::Pointer head);
+  void on_body(std::string_view bytes, bool complete);
+  void on_file(base::FileDescriptor file, uint64_t offset, uint64_t length);
+  void on_end();
+  // The client gets the page of `status`, or a cut response when the head was sent already.
+  void fail(uint16_t status);
+  void on_client_gone() override;
+
+  bool waits_for_event() const { return waiter_ != nullptr; }
+  void resume();
+
+  message::Exchange& exchange() { return exchange_; }
+  const std::string& body() const { return body_; }
+  SpoolFile* spool() { return spool_.get(); }
+
+  // Where it is, kept by AppHandler and AppGeneration.
+  AppGeneration* generation = nullptr;  // set while it has a slot there
+  link::Ticket ticket;
+  bool in_line = false;                 // waits for a slot
+  bool to_be_resumed = false;
+  base::Instant entered{0};             // began to wait
+  uint64_t order = 0;                   // of arrival
+
+ private:
+  struct Item {
+    AppEvent event;  // its bytes are `bytes`
+    std::string bytes;
+    ResponseHeadPool::Pointer head;
+    base::FileDescriptor file;
+  };
+
+  void deliver(const AppEvent& event, ResponseHeadPool::Pointer head, base::FileDescriptor file);
+  void keep(const AppEvent& event, ResponseHeadPool::Pointer head, base::FileDescriptor file);
+  AppEvent take_event();
+  bool account_for(size_t bytes);
+  base::Task<bool> store_piece(std::string_view piece);
+  base::Task<bool> flush_to_spool();
+  base::Task<bool> refuse_body(message::BodyStatus status);
+
+  AppHandler& app_;
+  message::Exchange& exchange_;
+  std::coroutine_handle<> waiter_;
+  bool client_gone_ = false;
+  uint32_t unpaid_ = 0;  // body bytes received and not credited again: never over kInitialCredit
+  uint32_t owed_ = 0;    // of these, what the client has taken
+
+  AppEvent direct_;      // handed over without a copy while the coroutine waits
+  bool has_direct_ = false;
+  std::vector<Item> inbox_;
+  Item current_;         // owns what the last event shows
+
+  std::string body_;
+  std::unique_ptr<SpoolFile> spool_;
+};
+
+}  // namespace cutwater::handler

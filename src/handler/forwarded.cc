@@ -1,0 +1,132 @@
+#include "handler/forwarded.h"
+
+#include <algorithm>
+#include <array>
+
+#include "base/text.h"
+#include "handler/forwarded_chain.h"
+#include "message/authority.h"
+
+namespace cutwater::handler {
+
+namespace {
+
+// What a stranger may not say about where a request comes from.
+constexpr std::array<std::string_view, 15> kForwardingFields = {
+    "X-Forwarded-For",      "X-Forwarded-Proto",  "X-Forwarded-Host",  "X-Forwarded-Port", "X-Forwarded-Ssl",
+    "X-Forwarded-Protocol", "X-Forwarded-Scheme", "X-Forwarded-Server", "X-Forwarded-Prefix", "X-Url-Scheme",
+    "Front-End-Https",      "Forwarded",          "X-Real-Ip",         "X-Client-Ip",      "Via"};
+
+bool is_forwarding_field(std::string_view name) {
+  switch (base::ascii_lower(name.empty() ? ' ' : name.front())) {
+    case 'x':
+    case 'f':
+    case 'v':
+      return std::any_of(kForwardingFields.begin(), kForwardingFields.end(),
+                         [&](std::string_view field) { return base::equals_ignoring_case(field, name); });
+    default:
+      return false;
+  }
+}
+
+void remove_forwarding_fields(message::Headers& headers) {
+  bool any = std::any_of(headers.begin(), headers.end(),
+                         [](const message::HeaderField& field) { return is_forwarding_field(field.name); });
+  if (!any) return;
+  for (std::string_view name : kForwardingFields) headers.remove_all(name);
+}
+
+enum class Scheme { kUnsaid, kHttp, kHttps, kContradictory };
+
+Scheme merge(Scheme left, Scheme right) {
+  if (left == Scheme::kUnsaid) return right;
+  if (right == Scheme::kUnsaid || left == right) return left;
+  return Scheme::kContradictory;
+}
+
+Scheme scheme_named(std::string_view text) {
+  if (base::equals_ignoring_case(text, "https") || base::equals_ignoring_case(text, "wss")) return Scheme::kHttps;
+  if (base::equals_ignoring_case(text, "http") || base::equals_ignoring_case(text, "ws")) return Scheme::kHttp;
+  return Scheme::kContradictory;
+}
+
+Scheme scheme_switched(std::string_view text) {
+  if (base::equals_ignoring_case(text, "on") || text == "1") return Scheme::kHttps;
+  if (base::equals_ignoring_case(text, "off") || text == "0") return Scheme::kHttp;
+  return Scheme::kContradictory;
+}
+
+// X-Forwarded-Proto may list one scheme a hop: the client's is as far from the end as its address is in
+// X-Forwarded-For when both have an entry for every hop, else the nearest proxy's.
+std::string_view scheme_of_hop(std::string_view list, size_t hops, size_t hops_behind_client) {
+  size_t count = static_cast<size_t>(std::count(list.begin(), list.end(), ',')) + 1;
+  size_t skip = count == hops ? hops_behind_client : 0;
+  for (; skip > 0; --skip) list = list.substr(0, list.rfind(','));
+  size_t comma = list.rfind(',');
+  return base::trim_whitespace(comma == std::string_view::npos ? list : list.substr(comma + 1));
+}
+
+Scheme read_scheme(const message::Headers& headers, size_t hops, size_t hops_behind_client) {
+  Scheme scheme = Scheme::kUnsaid;
+  for (const message::HeaderField& field : headers) {
+    std::string_view name = field.name;
+    if (base::equals_ignoring_case(name, "X-Forwarded-Proto") || base::equals_ignoring_case(name, "X-Forwarded-Protocol") ||
+        base::equals_ignoring_case(name, "X-Forwarded-Scheme") || base::equals_ignoring_case(name, "X-Url-Scheme")) {
+      scheme = merge(scheme, scheme_named(scheme_of_hop(field.value, hops, hops_behind_client)));
+    } else if (base::equals_ignoring_case(name, "X-Forwarded-Ssl") || base::equals_ignoring_case(name, "Front-End-Https")) {
+      scheme = merge(scheme, scheme_switched(field.value));
+    }
+  }
+  return scheme;
+}
+
+void apply_scheme(message::Request& request, Scheme scheme) {
+  if (scheme != Scheme::kHttp && scheme != Scheme::kHttps) return;
+  request.scheme = scheme == Scheme::kHttps ? "https" : "http";
+  uint16_t standard = scheme == Scheme::kHttps ? 443 : 80;
+  auto authority = message::parse_authority(request.authority);
+  if (!authority || !authority->port) request.server_port = standard;
+  auto port = base::parse_decimal(request.headers.get("X-Forwarded-Port").value_or(""));
+  if (port && *port > 0 && *port <= 65535) request.server_port = static_cast<uint16_t>(*port);
+}
+
+}  // namespace
+
+bool ForwardedFilter::trusts(const io::Address& peer) const {
+  if (peer.is_unix) return trusted_.trusts_unix_peers();
+  auto address = parse_ip_address(peer.host);
+  return address && trusted_.trusts(*address);
+}
+
+uint16_t ForwardedFilter::filter(message::Request& request, const io::Address& peer, std::string& storage) {
+  bool any = std::any_of(request.headers.begin(), request.headers.end(),
+                         [](const message::HeaderField& field) { return is_forwarding_field(field.name); });
+  if (!any) return 0;
+  if (trusts(peer)) return believe(request, storage);
+  remove_forwarding_fields(request.headers);
+  return 0;
+}
+
+uint16_t ForwardedFilter::believe(message::Request& request, std::string& storage) const {
+  auto hops = read_x_forwarded_for(request.headers);
+  auto standard_hops = read_forwarded(request.headers);
+  if (!hops || !standard_hops) return 400;
+  const ForwardedHop* client = find_client(*hops, trusted_);
+  const ForwardedHop* standard_client = find_client(*standard_hops, trusted_);
+  if (client && standard_client && client->parsed != standard_client->parsed) return 400;
+  const size_t hops_behind_client = client ? static_cast<size_t>(&hops->back() - client) : 0;
+  Scheme scheme = read_scheme(request.headers, hops->size(), hops_behind_client);
+  if (standard_client && !standard_client->scheme.empty()) {
+    scheme = merge(scheme, scheme_named(standard_client->scheme));
+  }
+  if (scheme == Scheme::kContradictory) return 400;
+  apply_scheme(request, scheme);
+  const ForwardedHop* believed = client ? client : standard_client;
+  if (!believed) return 0;
+  storage.assign(believed->address);
+  request.remote_address = storage;
+  request.remote_port = believed->port;
+  return 0;
+}
+
+}  // namespace cutwater::handler

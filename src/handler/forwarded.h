@@ -1,0 +1,28 @@
+// ForwardedFilter: what a request's forwarding fields may say (faults.md 35, 36). From a trusted peer they decide the
+// client's address and the scheme; from anybody else they are removed before a handler sees them.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "handler/trusted_networks.h"
+#include "serve/http_server.h"
+
+namespace cutwater::handler {
+
+class ForwardedFilter final : public serve::RequestFilter {
+ public:
+  explicit ForwardedFilter(TrustedNetworks trusted) : trusted_(std::move(trusted)) {}
+
+  // 400 when a trusted peer's fields contradict each other: somebody behind it is forging.
+  uint16_t filter(message::Request& request, const io::Address& peer, std::string& storage) override;
+
+ private:
+  bool trusts(const io::Address& peer) const;
+  uint16_t believe(message::Request& request, std::string& storage) const;
+
+  TrustedNetworks trusted_;
+};
+
+}  // namespace cutwater::handler

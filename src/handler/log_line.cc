@@ -1,0 +1,155 @@
+#include "handler/log_line.h"
+
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+
+#include <ctime>
+#include <iterator>
+
+#include "base/text.h"
+
+namespace cutwater::handler {
+
+namespace {
+
+constexpr uint16_t kClientLeft = 499;
+
+void append_or_dash(std::string& to, std::string_view text) {
+  if (text.empty()) {
+    to += '-';
+  } else {
+    base::append_log_escaped(to, text);
+  }
+}
+
+// Length of the well-formed UTF-8 sequence at the start of `text` (RFC 3629 section 4), 0 when there is none.
+size_t utf8_sequence(std::string_view text) {
+  auto byte = [&](size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0u; };
+  auto continues = [&](size_t i) { return (byte(i) & 0xc0) == 0x80; };
+  const unsigned first = byte(0);
+  if (first < 0x80) return 1;
+  if (first >= 0xc2 && first <= 0xdf) return continues(1) ? 2 : 0;
+  if (first >= 0xe0 && first <= 0xef) {
+    const bool overlong = first == 0xe0 && byte(1) < 0xa0;
+    const bool surrogate = first == 0xed && byte(1) > 0x9f;
+    return continues(1) && continues(2) && !overlong && !surrogate ? 3 : 0;
+  }
+  if (first >= 0xf0 && first <= 0xf4) {
+    const bool overlong = first == 0xf0 && byte(1) < 0x90;
+    const bool too_large = first == 0xf4 && byte(1) > 0x8f;
+    return continues(1) && continues(2) && continues(3) && !overlong && !too_large ? 4 : 0;
+  }
+  return 0;
+}
+
+void append_key(std::string& to, std::string_view key) {
+  to += to.back() == '{' ? "\"" : ",\"";
+  to.append(key).append("\":");
+}
+
+void append_text(std::string& to, std::string_view key, std::string_view value) {
+  append_key(to, key);
+  append_json_string(to, value);
+}
+
+void append_number(std::string& to, std::string_view key, uint64_t value) {
+  append_key(to, key);
+  base::append_decimal(to, value);
+}
+
+// Milliseconds with microseconds behind the point.
+void append_milliseconds(std::string& to, base::Duration duration) {
+  const int64_t microseconds = std::max<int64_t>(0, duration.count() / 1000);
+  fmt::format_to(std::back_inserter(to), "{}.{:03}", microseconds / 1000, microseconds % 1000);
+}
+
+}  // namespace
+
+uint16_t logged_status(const serve::ExchangeObserver::Summary& summary) {
+  return summary.status == 0 ? kClientLeft : summary.status;
+}
+
+LogTime make_log_time(int64_t unix_seconds) {
+  const auto moment = static_cast<time_t>(unix_seconds);
+  tm local{};
+  tm universal{};
+  localtime_r(&moment, &local);
+  gmtime_r(&moment, &universal);
+  return {fmt::format("{:%d/%b/%Y:%H:%M:%S %z}", local), fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", universal)};
+}
+
+void append_combined(std::string& to, const LogTime& time, const LogRecord& record) {
+  const message::Request& request = record.request;
+  append_or_dash(to, request.remote_address.empty() ? record.connection_address : request.remote_address);
+  to.append(" - - [").append(time.combined).append("] \"");
+  if (request.method.empty()) {
+    to += '-';
+  } else {
+    base::append_log_escaped(to, request.method);
+    to += ' ';
+    base::append_log_escaped(to, request.raw_target);
+    to.append(" HTTP/1.").append(1, static_cast<char>('0' + request.version_minor));
+  }
+  to += "\" ";
+  base::append_decimal(to, logged_status(record.summary));
+  to += ' ';
+  if (record.summary.body_bytes_sent == 0) {
+    to += '-';
+  } else {
+    base::append_decimal(to, record.summary.body_bytes_sent);
+  }
+  to += " \"";
+  append_or_dash(to, request.headers.get("Referer").value_or(""));
+  to += "\" \"";
+  append_or_dash(to, request.headers.get("User-Agent").value_or(""));
+  to += "\"\n";
+}
+
+void append_json_string(std::string& to, std::string_view text) {
+  static constexpr char kHex[] = "0123456789abcdef";
+  to += '"';
+  while (!text.empty()) {
+    const auto byte = static_cast<unsigned char>(text.front());
+    const size_t length = utf8_sequence(text);
+    if (byte == '"' || byte == '\\') {
+      to += '\\';
+      to += text.front();
+    } else if (byte < 0x20 || byte == 0x7f || length == 0) {
+      to += "\\u00";
+      to += kHex[byte >> 4];
+      to += kHex[byte & 15];
+    } else {
+      to.append(text.substr(0, length));
+    }
+    text.remove_prefix(length == 0 ? 1 : length);
+  }
+  to += '"';
+}
+
+void append_json(std::string& to, const LogTime& time, const LogRecord& record) {
+  const message::Request& request = record.request;
+  to += '{';
+  append_text(to, "time", time.rfc3339);
+  append_text(to, "remote", request.remote_address.empty() ? record.connection_address : request.remote_address);
+  if (!request.remote_address.empty() && request.remote_address != record.connection_address) {
+    append_text(to, "peer", record.connection_address);
+  }
+  if (!request.method.empty()) {
+    append_text(to, "method", request.method);
+    append_text(to, "target", request.raw_target);
+    append_text(to, "protocol", request.version_minor == 0 ? "HTTP/1.0" : "HTTP/1.1");
+    append_text(to, "host", request.authority);
+    append_text(to, "scheme", request.scheme);
+  }
+  append_number(to, "status", logged_status(record.summary));
+  append_number(to, "bytes", record.summary.body_bytes_sent);
+  append_key(to, "ms");
+  append_milliseconds(to, record.summary.duration);
+  if (auto referer = request.headers.get("Referer")) append_text(to, "referer", *referer);
+  if (auto agent = request.headers.get("User-Agent")) append_text(to, "agent", *agent);
+  if (record.summary.refused) append_text(to, "refused", record.summary.refused);
+  if (record.summary.aborted) to += ",\"aborted\":true";
+  to += "}\n";
+}
+
+}  // namespace cutwater::handler

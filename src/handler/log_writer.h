@@ -1,0 +1,68 @@
+// LogWriter: lines go into a bounded queue, a thread writes them to one descriptor in batches. The caller never
+// waits: when the queue is full, or the disk is, whole lines are dropped and counted (faults.md 154, 155).
+#pragma once
+
+#include <sys/types.h>
+
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <functional>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <thread>
+
+#include "base/file_descriptor.h"
+
+namespace cutwater::handler {
+
+struct LogWriterOptions {
+  size_t queue_bytes = 4 * 1024 * 1024;
+  int pause_milliseconds = 20;          // between batches: lines that come closer together share a write
+  int give_up_milliseconds = 1000;      // at the end, for a reader that does not read
+};
+
+class LogWriter {
+ public:
+  // Writes to `file` as it is: an inherited stdout is never made non-blocking. Files are opened with O_APPEND.
+  // `lost` is told, on the writer's thread, of lines that could not be written.
+  using Lost = std::function<void(uint64_t lines, std::string_view why)>;
+  LogWriter(base::FileDescriptor file, Lost lost, LogWriterOptions options = {});
+  ~LogWriter();  // what is queued is written first, if that does not take too long
+
+  // `lines`: one or more whole lines, each with its newline.
+  void write(std::string_view lines);
+  // What was written before goes to the old file, what comes after to the new one.
+  void reopen(base::FileDescriptor file);
+
+ private:
+  void run();
+  void use(base::FileDescriptor file);
+  bool write_batch(std::string& batch);
+  void drop_lines(std::string& batch, std::string_view why);
+  ssize_t write_some(std::string_view bytes);
+  bool time_is_up();
+
+  const LogWriterOptions options_;
+  const Lost lost_;
+
+  base::FileDescriptor file_;  // these are the thread's
+  bool regular_ = false;
+  bool mid_line_ = false;      // the last byte written was no newline
+  std::chrono::steady_clock::time_point give_up_at_;
+
+  std::mutex mutex_;           // guards what follows
+  std::condition_variable wake_;
+  std::string queued_;
+  uint64_t dropped_ = 0;
+  base::FileDescriptor next_file_;
+  bool stopping_ = false;
+
+  std::thread thread_;
+};
+
+// O_APPEND | O_CREAT, mode 0640.
+base::FileDescriptor open_log_file(const std::string& path);
+
+}  // namespace cutwater::handler

@@ -1,0 +1,85 @@
+// OpenFile: an open static file with everything a response needs, made once: validators, Content-Type, the whole 200
+// head. Counted, so that a file that was replaced still streams to those who began it.
+#pragma once
+
+#include <sys/stat.h>
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "base/clock.h"
+#include "base/file_descriptor.h"
+#include "message/conditional.h"
+#include "message/response.h"
+
+namespace cutwater::handler {
+
+// What tells one content of a path from the next: the parts of its ETag.
+struct FileIdentity {
+  uint64_t device = 0;
+  uint64_t inode = 0;
+  uint64_t size = 0;
+  int64_t modified_seconds = 0;
+  int64_t modified_nanoseconds = 0;
+  bool operator==(const FileIdentity&) const = default;
+
+  static FileIdentity of(const struct stat& status);
+};
+
+class OpenFile {
+ public:
+  // `name` decides Content-Type; `cache_control` is the field's value.
+  OpenFile(base::FileDescriptor file, const FileIdentity& identity, std::string_view name, std::string cache_control);
+  OpenFile(const OpenFile&) = delete;
+  OpenFile& operator=(const OpenFile&) = delete;
+
+  int descriptor() const { return file_.get(); }
+  const FileIdentity& identity() const { return identity_; }
+  uint64_t size() const { return identity_.size; }
+  message::Validators validators() const { return {etag_, identity_.modified_seconds}; }
+  std::string_view content_type() const { return content_type_; }
+  const message::Response& whole() const { return whole_; }               // 200
+  const message::Response& not_modified() const { return not_modified_; }  // 304
+  // Adds what 200, 206 and 304 share: ETag, Last-Modified, Cache-Control.
+  void add_validators(message::Headers& headers) const;
+
+ private:
+  friend class FileReference;
+  base::FileDescriptor file_;
+  FileIdentity identity_;
+  std::string_view content_type_;
+  std::string etag_;
+  std::string last_modified_;
+  std::string cache_control_;
+  message::Response whole_;
+  message::Response not_modified_;
+  unsigned references_ = 0;
+};
+
+// One of the owners of an OpenFile. Loop thread only.
+class FileReference {
+ public:
+  FileReference() = default;
+  explicit FileReference(OpenFile* file) : file_(file) {
+    if (file_) ++file_->references_;
+  }
+  FileReference(const FileReference& other) : FileReference(other.file_) {}
+  FileReference(FileReference&& other) noexcept : file_(std::exchange(other.file_, nullptr)) {}
+  FileReference& operator=(FileReference other) noexcept {
+    std::swap(file_, other.file_);
+    return *this;
+  }
+  ~FileReference() {
+    if (file_ && --file_->references_ == 0) delete file_;
+  }
+  OpenFile* operator->() const { return file_; }
+  OpenFile& operator*() const { return *file_; }
+  explicit operator bool() const { return file_ != nullptr; }
+
+ private:
+  OpenFile* file_ = nullptr;
+};
+
+}  // namespace cutwater::handler

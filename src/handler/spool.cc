@@ -1,0 +1,105 @@
+#include "handler/spool.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstdlib>
+
+namespace cutwater::handler {
+
+namespace {
+
+// Both errors mean that this file system knows no unnamed files (open(2)).
+bool lacks_unnamed_files(int error) { return error == EOPNOTSUPP || error == EISDIR || error == EINVAL; }
+
+base::FileDescriptor open_spool_file(const std::string& directory) {
+  if (directory.empty()) return base::FileDescriptor(memfd_create("cutwater-body", MFD_CLOEXEC));
+  base::FileDescriptor file(open(directory.c_str(), O_TMPFILE | O_RDWR | O_EXCL | O_CLOEXEC, 0600));
+  if (file.valid() || !lacks_unnamed_files(errno)) return file;
+  std::string name = directory + "/cutwater-XXXXXX";
+  file.reset(mkostemp(name.data(), O_CLOEXEC));
+  if (file.valid()) unlink(name.c_str());
+  return file;
+}
+
+int write_all(int file, std::string_view bytes, uint64_t offset) {
+  while (!bytes.empty()) {
+    ssize_t count = pwrite(file, bytes.data(), bytes.size(), static_cast<off_t>(offset));
+    if (count < 0) {
+      if (errno == EINTR) continue;
+      return errno;
+    }
+    bytes.remove_prefix(static_cast<size_t>(count));
+    offset += static_cast<uint64_t>(count);
+  }
+  return 0;
+}
+
+// What an append's thread works on; owned by both sides, since the request may be gone before the write is.
+struct Append {
+  std::shared_ptr<base::FileDescriptor> file;
+  std::string directory;
+  std::string bytes;
+  uint64_t offset;
+  int error = 0;
+
+  void run() {
+    if (!file->valid()) *file = open_spool_file(directory);
+    error = file->valid() ? write_all(file->get(), bytes, offset) : errno;
+  }
+};
+
+}  // namespace
+
+std::string find_spool_directory() {
+  const char* configured = getenv("TMPDIR");
+  for (const char* directory : {"/var/tmp", configured, "/tmp"}) {
+    if (directory && *directory == '/' && access(directory, W_OK | X_OK) == 0) return directory;
+  }
+  return {};
+}
+
+SpoolFile::~SpoolFile() {
+  area_.total.give_back(size_);
+  app_budget_.give_back(size_);
+}
+
+base::Task<SpoolStatus> SpoolFile::append(std::string bytes) {
+  const uint64_t count = bytes.size();
+  if (!app_budget_.take(count)) co_return SpoolStatus::kOverBudget;
+  if (!area_.total.take(count)) {
+    app_budget_.give_back(count);
+    co_return SpoolStatus::kOverBudget;
+  }
+  if (!file_) file_ = std::make_shared<base::FileDescriptor>();
+  auto job = std::make_shared<Append>();
+  job->file = file_;
+  job->directory = area_.directory;
+  job->bytes = std::move(bytes);
+  job->offset = size_;
+  size_ += count;
+  auto writing = area_.offload.run([job] { job->run(); });
+  co_await writing;
+  if (job->error == 0) co_return SpoolStatus::kWritten;
+  bool full = job->error == ENOSPC || job->error == EDQUOT || job->error == EFBIG;
+  co_return full ? SpoolStatus::kNoSpace : SpoolStatus::kFailed;
+}
+
+base::Result<base::FileDescriptor> SpoolFile::reopen_read_only() const {
+  std::string path = "/proc/self/fd/" + std::to_string(file_ ? file_->get() : -1);
+  base::FileDescriptor reader(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!reader.valid()) return base::system_error("cannot reopen a spooled body");
+  return reader;
+}
+
+base::Result<base::FileDescriptor> memory_file(std::string_view bytes) {
+  base::FileDescriptor file(memfd_create("cutwater-body", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  if (!file.valid()) return base::system_error("cannot hold a body in memory");
+  if (int error = write_all(file.get(), bytes, 0)) return base::system_error("cannot hold a body in memory", error);
+  fcntl(file.get(), F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL);
+  return file;
+}
+
+}  // namespace cutwater::handler

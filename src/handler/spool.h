@@ -1,0 +1,69 @@
+// Spooling: request bodies too large for memory go to a file that never has a name (O_TMPFILE, mode 0600), else to
+// a memfd. What it may take on disk is bounded by two budgets, the app's and the front's.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "base/file_descriptor.h"
+#include "base/result.h"
+#include "base/task.h"
+#include "io/offload.h"
+
+namespace cutwater::handler {
+
+// Bytes that may be held at once. Loop thread only.
+class SpoolBudget {
+ public:
+  explicit SpoolBudget(uint64_t limit) : limit_(limit) {}
+  bool take(uint64_t bytes) {
+    if (bytes > limit_ - used_) return false;
+    used_ += bytes;
+    return true;
+  }
+  void give_back(uint64_t bytes) { used_ -= bytes; }
+  uint64_t used() const { return used_; }
+
+ private:
+  uint64_t limit_;
+  uint64_t used_ = 0;
+};
+
+// Where spool files are made; one per front.
+struct SpoolArea {
+  io::Offload& offload;
+  std::string directory;  // of an ordinary file system; "" = memory only
+  SpoolBudget total{uint64_t{4} << 30};
+};
+
+// "/var/tmp", $TMPDIR or "/tmp": the first this process may write to; "" when none.
+std::string find_spool_directory();
+
+enum class SpoolStatus { kWritten, kOverBudget, kNoSpace, kFailed };
+
+class SpoolFile {
+ public:
+  // Both outlive the file.
+  SpoolFile(SpoolArea& area, SpoolBudget& app_budget) : area_(area), app_budget_(app_budget) {}
+  ~SpoolFile();
+  SpoolFile(const SpoolFile&) = delete;
+  SpoolFile& operator=(const SpoolFile&) = delete;
+
+  // Writes on an offload thread. Only one append at a time.
+  base::Task<SpoolStatus> append(std::string bytes);
+  uint64_t size() const { return size_; }
+  // A second descriptor that cannot write, positioned at 0: for the worker.
+  base::Result<base::FileDescriptor> reopen_read_only() const;
+
+ private:
+  SpoolArea& area_;
+  SpoolBudget& app_budget_;
+  std::shared_ptr<base::FileDescriptor> file_;  // shared with a write that outlives a cancelled request
+  uint64_t size_ = 0;
+};
+
+// A memfd with `bytes`, for bodies that fit memory but not the queue. Sealed against writing.
+base::Result<base::FileDescriptor> memory_file(std::string_view bytes);
+
+}  // namespace cutwater::handler

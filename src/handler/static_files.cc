@@ -1,0 +1,255 @@
+#include "handler/static_files.h"
+
+#include <fmt/format.h>
+#include <pwd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <climits>
+
+#include "base/text.h"
+#include "handler/error_pages.h"
+#include "handler/file_sender.h"
+#include "message/range.h"
+
+namespace cutwater::handler {
+
+namespace {
+
+constexpr size_t kMostDeniedPaths = 256;
+constexpr std::string_view kImmutable = "public, max-age=31536000, immutable";
+constexpr std::string_view kRevalidate = "no-cache";
+
+struct Counted {
+  explicit Counted(size_t& count) : count_(count) { ++count_; }
+  ~Counted() { --count_; }
+  Counted(const Counted&) = delete;
+  size_t& count_;
+};
+
+int64_t unix_now() { return static_cast<int64_t>(time(nullptr)); }
+
+std::string name_of_this_user() {
+  passwd entry{};
+  passwd* found = nullptr;
+  char buffer[1024];
+  if (getpwuid_r(geteuid(), &entry, buffer, sizeof buffer, &found) == 0 && found) return entry.pw_name;
+  return fmt::format("user {}", geteuid());
+}
+
+std::string path_of(int descriptor) {
+  char target[PATH_MAX];
+  std::string link = fmt::format("/proc/self/fd/{}", descriptor);
+  ssize_t length = readlink(link.c_str(), target, sizeof target);
+  return length < 0 ? std::string() : std::string(target, static_cast<size_t>(length));
+}
+
+// The decoded path as it may stand in a Location field: everything but unreserved characters and '/' is encoded.
+void append_percent_encoded(std::string& to, std::string_view path) {
+  static constexpr char kHex[] = "0123456789ABCDEF";
+  for (char c : path) {
+    auto byte = static_cast<unsigned char>(c);
+    bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '/' || c == '-' ||
+                 c == '.' || c == '_' || c == '~';
+    if (plain) {
+      to += c;
+    } else {
+      to += '%';
+      to += kHex[byte >> 4];
+      to += kHex[byte & 15];
+    }
+  }
+}
+
+}  // namespace
+
+bool is_hidden(std::string_view path) {
+  if (path.starts_with(".well-known/")) path.remove_prefix(std::string_view(".well-known/").size());
+  while (!path.empty()) {
+    size_t slash = path.find('/');
+    std::string_view segment = path.substr(0, slash);
+    if (segment.starts_with('.') || segment.ends_with('~')) return true;
+    if (slash == std::string_view::npos) break;
+    path.remove_prefix(slash + 1);
+  }
+  size_t dot = path.rfind('.');
+  if (dot == std::string_view::npos) return false;
+  std::string_view ending = path.substr(dot + 1);
+  return ending.size() >= 2 && ending.size() <= 3 && base::equals_ignoring_case(ending.substr(0, 2), "py");
+}
+
+bool has_hashed_name(std::string_view path) {
+  std::string_view name = path.substr(path.rfind('/') + 1);
+  while (!name.empty()) {
+    size_t end = name.find_first_of(".-");
+    if (end == std::string_view::npos) return false;  // what stands behind the last separator is the ending
+    std::string_view part = name.substr(0, end);
+    auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
+    auto is_letter = [](char c) { return c >= 'a' && c <= 'f'; };
+    bool hexadecimal = std::all_of(part.begin(), part.end(), [&](char c) { return is_digit(c) || is_letter(c); });
+    // Digits alone may be a date, letters alone a word.
+    if (part.size() >= 8 && hexadecimal && std::any_of(part.begin(), part.end(), is_digit) &&
+        std::any_of(part.begin(), part.end(), is_letter)) {
+      return true;
+    }
+    name.remove_prefix(end + 1);
+  }
+  return false;
+}
+
+StaticFiles::StaticFiles(base::FileDescriptor root, StaticOptions options, io::Loop& loop, io::Offload& offload,
+                         base::LogSink& log)
+    : root_(std::make_shared<const base::FileDescriptor>(std::move(root))),
+      options_(std::move(options)),
+      loop_(loop),
+      offload_(offload),
+      log_(log) {
+  std::string_view prefix = options_.prefix;
+  while (prefix.ends_with('/')) prefix.remove_suffix(1);
+  prefix_length_ = prefix.size();
+}
+
+StaticFiles::~StaticFiles() = default;
+
+base::Task<void> StaticFiles::handle(message::Exchange& exchange) {
+  const Counted counted(active_);
+  const message::Request& request = exchange.request;
+  if (request.method != "GET" && request.method != "HEAD") {
+    co_await answer_error(exchange, 405, "Allow", "GET, HEAD");
+    co_return;
+  }
+  std::string_view below = request.path.substr(std::min(prefix_length_, request.path.size()));
+  while (below.starts_with('/')) below.remove_prefix(1);
+  if (request.path_had_encoded_slash || is_hidden(below)) {
+    co_await answer_error(exchange, 404);
+    co_return;
+  }
+  OpenFileCache::Found found = cache_.find(below, loop_.now());
+  if (found.fresh) {
+    co_await answer_with(exchange, std::move(found.file));
+    co_return;
+  }
+  std::string path(below);
+  if (path.empty() || path.ends_with('/')) path += options_.index;
+  if (path.empty()) path = ".";
+  Lookup lookup = co_await look_up(path);
+  if (lookup.file) {
+    co_await answer_with(exchange, std::move(lookup.file));
+  } else if (lookup.is_folder && !options_.index.empty()) {
+    co_await redirect_to_folder(exchange);
+  } else {
+    co_await answer_error(exchange, lookup.status);
+  }
+}
+
+// ---- finding the file
+
+base::Task<StaticFiles::Lookup> StaticFiles::look_up(const std::string& path) {
+  OpenOutcome outcome = open_beneath_cached(root_->get(), path);
+  if (outcome.error == EAGAIN) {
+    auto slow = std::make_shared<OpenOutcome>();
+    auto opening = offload_.run([root = root_, path, slow] { *slow = open_beneath(root->get(), path); });
+    co_await opening;
+    outcome = std::move(*slow);
+  }
+  co_return judge(std::move(outcome), path);
+}
+
+StaticFiles::Lookup StaticFiles::judge(OpenOutcome outcome, const std::string& path) {
+  struct stat status;
+  if (!outcome.file.valid() || fstat(outcome.file.get(), &status) != 0) {
+    cache_.remove(path);
+    if (outcome.error == EMFILE || outcome.error == ENFILE || outcome.error == ENOMEM) return {{}, 503};
+    if (outcome.error != EACCES && outcome.error != EPERM) return {{}, 404};
+    log_permission_denied(path);
+    return {{}, 403};
+  }
+  if (S_ISDIR(status.st_mode)) return {{}, 404, true};
+  if (!S_ISREG(status.st_mode)) return {{}, 404};
+  const FileIdentity identity = FileIdentity::of(status);
+  OpenFileCache::Found known = cache_.find(path, loop_.now());
+  if (known.file && known.file->identity() == identity) {
+    cache_.confirm(path, loop_.now());
+    return {std::move(known.file), 0};
+  }
+  FileReference file(new OpenFile(std::move(outcome.file), identity, path, cache_control_for(path)));
+  cache_.put(path, file, loop_.now());
+  return {std::move(file), 0};
+}
+
+std::string StaticFiles::cache_control_for(std::string_view path) const {
+  if (options_.cache) {
+    auto seconds = std::chrono::duration_cast<std::chrono::seconds>(*options_.cache).count();
+    return fmt::format("public, max-age={}", seconds);
+  }
+  return std::string(has_hashed_name(path) ? kImmutable : kRevalidate);
+}
+
+void StaticFiles::log_permission_denied(const std::string& path) {
+  if (denied_.size() >= kMostDeniedPaths) denied_.clear();
+  if (!denied_.insert(path).second) return;
+  log_.error("CW0401", fmt::format("{} may not read {}/{}; answered 403\nfix: let that user read the file and enter "
+                                   "the folders above it",
+                                   name_of_this_user(), path_of(root_->get()), path));
+}
+
+// ---- answering
+
+// The path begins with exactly one '/' and is encoded anew: it can name nothing but this origin (faults.md 59).
+base::Task<void> StaticFiles::redirect_to_folder(message::Exchange& exchange) {
+  std::string location;
+  append_percent_encoded(location, exchange.request.path);
+  location += '/';
+  if (!exchange.request.query.empty()) location.append("?").append(exchange.request.query);
+  message::Response response;
+  response.status = 301;
+  response.content_length = 0;
+  response.headers.add("Location", location);
+  co_await exchange.response.head(response, {}, true);
+}
+
+base::Task<void> StaticFiles::answer_with(message::Exchange& exchange, FileReference file) {
+  const message::Request& request = exchange.request;
+  switch (message::evaluate_preconditions(request, file->validators(), unix_now())) {
+    case message::Precondition::kNotModified:
+      co_await exchange.response.head(file->not_modified(), {}, true);
+      co_return;
+    case message::Precondition::kFailed:
+      co_await answer_error(exchange, 412);
+      co_return;
+    case message::Precondition::kProceed:
+      break;
+  }
+  if (request.method == "HEAD" || file->size() == 0) {
+    co_await exchange.response.head(file->whole(), {}, true);
+    co_return;
+  }
+  const message::ByteRange range = message::select_range(request, file->validators(), file->size(), unix_now());
+  if (range.kind == message::ByteRange::Kind::kUnsatisfiable) {
+    std::string content_range;
+    message::append_content_range(content_range, range, file->size());
+    co_await answer_error(exchange, 416, "Content-Range", content_range);
+  } else if (range.kind == message::ByteRange::Kind::kPart) {
+    co_await answer_part(exchange, std::move(file), range.first, range.length);
+  } else {
+    const FileRange whole{file->descriptor(), 0, file->size()};
+    co_await send_file(exchange.response, file->whole(), offload_, whole);
+  }
+}
+
+base::Task<void> StaticFiles::answer_part(message::Exchange& exchange, FileReference file, uint64_t first,
+                                          uint64_t length) {
+  std::string content_range;
+  const message::ByteRange range{message::ByteRange::Kind::kPart, first, length};
+  message::append_content_range(content_range, range, file->size());
+  message::Response response;
+  response.status = 206;
+  response.content_length = length;
+  response.headers.add("Content-Type", file->content_type());
+  response.headers.add("Content-Range", content_range);
+  file->add_validators(response.headers);
+  const FileRange part{file->descriptor(), first, length};
+  co_await send_file(exchange.response, response, offload_, part);
+}
+
+}  // namespace cutwater::handler
