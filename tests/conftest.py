@@ -97,6 +97,8 @@ class Launcher:
                  allow=(), ready=True, target="app:application", python=None, fronts=None, **settings):
         """Serves a copy of features/apps/APP. Further keywords are settings of [app.web]; None leaves one out."""
         place = self.folder / app
+        while any(server.folder == place and server.process.poll() is None for server in self.started):
+            place = place.with_name(place.name + "+")
         listens = [listen] if isinstance(listen, (str, dict)) else listen
         settings = {"target": target, "workers": workers, "python": str(python or self.app_python), "watch": "off", **settings}
         settings = {key: value for key, value in settings.items() if value is not None}

@@ -221,7 +221,7 @@ class Server:
 
 def is_message_start(line):
     """A line that begins a message, not one of a traceback or an application's own output that merely says "error:"."""
-    return MESSAGE.match(re.sub(r"^[\[\]\dTZ:.,+ -]*(cutwater(\[\d+\])?:? )?", "", line)) is not None
+    return not line.startswith(" ") and MESSAGE.match(re.sub(r"^[\[\]\dTZ:.,+ -]*(cutwater(\[\d+\])?:? )?", "", line)) is not None
 
 
 def parse_address(text):

@@ -1,0 +1,144 @@
+"""The access log: one line a request, safe whatever the client sends, in both formats and to a file."""
+
+import json
+import os
+import re
+import signal
+import time
+
+import pytest
+
+from support.processes import wait_until
+
+pytestmark = pytest.mark.timeout(60)
+COMBINED = re.compile(
+    r'^(?P<address>\S+) - (?P<user>\S+) \[(?P<time>\d\d/\w{3}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4})\] "(?P<request>(?:[^"\\]|\\.)*)" '
+    r'(?P<status>\d{3}) (?P<size>\d+|-) "(?P<referer>(?:[^"\\]|\\.)*)" "(?P<agent>(?:[^"\\]|\\.)*)"'
+)
+
+
+def lines_of(server, count, seconds=5):
+    wait_until(lambda: len(server.out.lines) >= count, seconds, f"{count} access log lines")
+    return server.out.lines
+
+
+def test_combined(serve):
+    server = serve("kit")
+    server.get("/a?b=c", [("Referer", "http://from/"), ("User-Agent", "tests/1")])
+    match = COMBINED.match(lines_of(server, 1)[0])
+    assert match, server.out.lines
+    assert match["address"] == "127.0.0.1" and match["request"] == "GET /a?b=c HTTP/1.1" and match["status"] == "200"
+    assert match["size"] == str(len("kit /a")) and match["referer"] == "http://from/" and match["agent"] == "tests/1"
+    assert abs(time.mktime(time.strptime(match["time"][:20], "%d/%b/%Y:%H:%M:%S")) - time.time()) < 86400
+
+
+def test_json(serve):
+    server = serve("kit", config='[log]\nformat = "json"\n')
+    server.get('/a?b="c"', [("User-Agent", 'quo"te\\ \xff')])
+    entry = json.loads(lines_of(server, 1)[0])
+    text = json.dumps(entry)
+    assert "/a" in text and entry.get("status", entry.get("code")) == 200
+
+
+def test_to_a_file(serve, folder):
+    server = serve("kit", config=f'[log]\naccess = "{folder}/access.log"\n')
+    for number in range(20):
+        server.get(f"/{number}")
+    wait_until(lambda: (folder / "access.log").read_text().count("\n") == 20, 5, "20 lines in the file")
+    assert server.out.lines == []
+    assert all(COMBINED.match(line) for line in (folder / "access.log").read_text().splitlines())
+
+
+def test_off(serve):
+    server = serve("kit", config='[log]\naccess = "off"\n')
+    server.get("/")
+    server.stop()
+    assert server.out.lines == []
+
+
+@pytest.mark.parametrize("form", ["combined", "json"])
+def test_injection(serve, form):
+    """faults.md 43: what a client sends never makes a line, ends a field or reaches a terminal."""
+    server = serve("kit", config=f'[log]\nformat = "{form}"\n', allow=[r".*"])
+    evil = b'\x1b[31m \x9b31m "quoted" \\ \xe2\x80\xa8 \xc2\x85 back\\slash'.replace(b"\x1b", b"\xe9")
+    server.raw(b"GET /%1b%0a%0d%22%00x?%0a HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+    server.raw(b"GET /%1b[31m%22%0d%0ainjected HTTP/1.1\r\nHost: a\r\nUser-Agent: " + evil + b"\r\nReferer: " + evil + b"\r\nConnection: close\r\n\r\n")
+    server.raw(b'GET /" HTTP/1.1\r\nHost: a\r\n\x1b\r\n\r\n')
+    server.get("/last")
+    wait_until(lambda: any("/last" in line for line in server.out.lines), 5, "the last line")
+    text = server.out.text
+    assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029]", text), repr(text)
+    assert not any(line.startswith("injected") for line in server.out.lines)
+    for line in server.out.lines:
+        if form == "json":
+            json.loads(line)
+        else:
+            assert COMBINED.match(line), line
+    assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", server.log.text), repr(server.log.text)
+
+
+def test_one_line_for_each_bad_request(serve):
+    server = serve("kit", allow=[r".*"])
+    for _ in range(5):
+        server.raw(b"GET / HTTP/1.1\r\nHost : a\r\n\r\n")
+    server.get("/last")
+    wait_until(lambda: any("/last" in line for line in server.out.lines), 5, "the last line")
+    assert len([line for line in server.out.lines if '" 400 ' in line]) in (0, 5)
+    assert len(server.out.lines) <= 6
+
+
+def test_static_files_are_logged_too(serve, folder):
+    (folder / "files").mkdir()
+    (folder / "files" / "a.txt").write_text("12345")
+    server = serve("kit", config=f'[[site]]\n[[site.route]]\nmatch = {{ path = "/f/*" }}\nstatic = {{ root = "{folder}/files" }}\n')
+    server.get("/f/a.txt")
+    match = COMBINED.match(lines_of(server, 1)[0])
+    assert match["request"] == "GET /f/a.txt HTTP/1.1" and match["size"] == "5"
+
+
+def test_forwarded_address_is_the_one_logged(serve):
+    server = serve("kit")
+    server.get("/", [("X-Forwarded-For", "203.0.113.7")])
+    assert lines_of(server, 1)[0].startswith("203.0.113.7 ")
+
+
+def test_a_reader_that_went_away_does_not_stop_the_server(serve):
+    """stdout closed by its reader: lines are lost, requests are not."""
+    server = serve("kit", allow=[r"CW0402", r"access log"])
+    server.process.stdout.close()
+    for number in range(200):
+        assert server.get(f"/{number}").status == 200
+
+
+def test_a_reader_that_does_not_read_does_not_stop_the_server(serve, folder):
+    """A full pipe: nothing blocks; what does not fit is counted."""
+    fifo = folder / "pipe"
+    os.mkfifo(fifo, 0o666)
+    reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    server = serve("kit", config=f'[log]\naccess = "{fifo}"\n', allow=[r"CW0402", r"access log"])
+    with server.connect() as client:
+        for number in range(2000):
+            assert client.request("GET", f"/{number}", [("User-Agent", "x" * 200)]).status == 200
+    os.close(reader)
+
+
+def test_full_disk(serve):
+    """/dev/full refuses every write."""
+    server = serve("kit", config='[log]\naccess = "/dev/full"\n', allow=[r"CW0402", r"access log", r"No space"])
+    for _ in range(50):
+        assert server.is_healthy()
+
+
+def test_rotation(serve, folder):
+    """Renamed and USR1: the next lines go to a new file, none is lost."""
+    path = folder / "access.log"
+    server = serve("kit", config=f'[log]\naccess = "{path}"\n')
+    for number in range(10):
+        server.get(f"/{number}")
+    wait_until(lambda: path.read_text().count("\n") == 10, 5, "10 lines")
+    os.rename(path, folder / "access.log.1")
+    server.signal(signal.SIGUSR1)
+    wait_until(path.exists, 5, "the new file")
+    for number in range(10):
+        server.get(f"/{number}")
+    wait_until(lambda: (path.read_text() + (folder / "access.log.1").read_text()).count("\n") == 20, 5, "20 lines in both")

@@ -1,0 +1,69 @@
+"""Django, Flask, Bottle, Falcon and Pyramid unchanged: hello, form, upload, stream, error."""
+
+import hashlib
+import os
+
+import httpx
+import pytest
+
+pytestmark = [pytest.mark.wsgi, pytest.mark.timeout(120)]
+TARGETS = {"django": "pages.wsgi:application", "flask": "app:app", "bottle": "app:app", "falcon": "app:app", "pyramid": "app:main()"}
+FOLDERS = {"django": "django_site", **{name: f"{name}_app" for name in ("flask", "bottle", "falcon", "pyramid")}}
+
+
+@pytest.fixture(scope="module", params=sorted(TARGETS))
+def site(request, serve_module):
+    server = serve_module(FOLDERS[request.param], target=TARGETS[request.param], allow=[r"on purpose", r"Error", r"/error", r"CW0502"])
+    with httpx.Client(base_url=server.url, timeout=30) as client:
+        yield request.param, client, server
+
+
+def test_hello(site):
+    name, client, _ = site
+    response = client.get("/")
+    assert response.status_code == 200 and response.text == f"hello from {name}"
+
+
+def test_form(site):
+    _, client, _ = site
+    assert client.post("/form", data={"name": "Ada"}).text == "name=Ada"
+
+
+@pytest.mark.parametrize("size", [10, 100_000, 3_000_000])
+def test_upload(site, size):
+    _, client, _ = site
+    data = os.urandom(size)
+    response = client.post("/upload", files={"file": ("cargo.bin", data, "application/octet-stream")})
+    assert response.text == f"cargo.bin {size} {hashlib.sha256(data).hexdigest()}"
+
+
+def test_stream(site):
+    _, client, _ = site
+    with client.stream("GET", "/stream") as response:
+        lines = list(response.iter_lines())
+    assert lines == [f"line {number}" for number in range(1000)]
+
+
+def test_error(site):
+    _, client, server = site
+    assert client.get("/error").status_code == 500
+    server.log.wait_for("on purpose")
+    assert client.get("/").status_code == 200
+
+
+def test_missing(site):
+    _, client, _ = site
+    assert client.get("/nothing-here").status_code == 404
+
+
+def test_head_and_keep_alive(site):
+    _, client, _ = site
+    for _ in range(5):
+        assert client.head("/").status_code in (200, 405)
+        assert client.get("/").status_code == 200
+
+
+def test_the_framework_is_named(site):
+    name, _, server = site
+    if name in ("django", "flask"):
+        server.log.wait_for(rf"(?i)serving .*{name}", 1)

@@ -1,0 +1,381 @@
+"""Who dies, and what must still hold: workers, fronts, zygotes, the master; signals, deadlines, identities."""
+
+import os
+import signal
+import threading
+import time
+
+import pytest
+
+from support import apps, processes
+from support.client import Closed
+from support.processes import wait_until
+from support.server import free_port
+
+pytestmark = pytest.mark.timeout(90)
+DEATHS = [r"CW05\d\d", r"CW08\d\d", r"worker", r"zygote", r"front"]
+
+
+def start_slow(server, seconds):
+    """A request that runs for `seconds`, begun."""
+    client = server.connect(timeout=60)
+    client.send(f"GET /sleep?s={seconds} HTTP/1.1\r\nHost: a\r\n\r\n")
+    time.sleep(0.3)
+    return client
+
+
+class TestWorkers:
+    @pytest.mark.parametrize("signal_name", ["KILL", "SEGV", "ABRT", "BUS", "TERM"])
+    def test_death_costs_only_its_request(self, serve, signal_name):
+        server = serve("kit", workers=2, allow=DEATHS, environment={"PYTHONFAULTHANDLER": "0"})
+        with server.connect() as client:
+            dying = server.connect()
+            dying.send(f"GET /kill?signal={signal_name} HTTP/1.1\r\nHost: a\r\n\r\n")
+            if signal_name == "TERM":  # finishes what it runs: the application sleeps for a minute here
+                dying.reset()
+            else:
+                assert dying.read_response().status == 502
+            for number in range(50):
+                assert client.request("GET", f"/{number}").text == f"kit /{number}"
+            dying.close()
+
+    def test_replaced_within_a_second(self, serve):
+        server = serve("kit", workers=1, allow=DEATHS)
+        pid = int(server.get("/pid").text)
+        os.kill(pid, signal.SIGKILL)
+        began = time.monotonic()
+        assert int(server.get("/pid").text) != pid
+        assert time.monotonic() - began < 1
+
+    def test_queued_requests_go_to_the_next_worker(self, serve):
+        server = serve("kit", workers=1, allow=DEATHS)
+        pid = int(server.get("/pid").text)
+        running = start_slow(server, 30)
+        queued = [server.connect(timeout=20) for _ in range(10)]
+        for number, client in enumerate(queued):
+            client.send(f"GET /{number} HTTP/1.1\r\nHost: a\r\n\r\n")
+        time.sleep(0.2)
+        os.kill(pid, signal.SIGKILL)
+        assert running.read_response().status == 502
+        for number, client in enumerate(queued):
+            assert client.read_response().text == f"kit /{number}"
+            client.close()
+        running.close()
+
+    def test_crash_loop_backs_off(self, serve):
+        """Every request kills its worker: each gets its 502, restarts slow down, the server survives and recovers."""
+        server = serve("kit", workers=1, allow=DEATHS, queue_timeout="30s")
+        for _ in range(6):
+            assert server.request("GET", "/kill?signal=KILL", timeout=40).status == 502
+        assert server.request("GET", "/", timeout=40).status == 200
+        assert len(server.tree()) < 12
+
+    def test_timeout_is_504_and_only_that_worker_goes(self, serve):
+        server = serve("kit", workers=2, timeout="1s", grace="1s", allow=DEATHS)
+        slow = server.connect(timeout=20)
+        began = time.monotonic()
+        slow.send("GET /sleep?s=30 HTTP/1.1\r\nHost: a\r\n\r\n")
+        for number in range(20):
+            assert server.get(f"/{number}").status == 200
+        assert slow.read_response().status == 504
+        assert 0.8 < time.monotonic() - began < 4
+        server.log.wait_for(r"/sleep")
+        slow.close()
+        for _ in range(20):
+            assert server.is_healthy()
+        wait_until(lambda: len(server.tree()) <= 6, 15, "the stuck worker to go")
+
+    def test_timeout_of_a_worker_that_ignores_everything(self, serve):
+        """A loop that holds the GIL: KILL after TERM."""
+        server = serve("kit", workers=1, timeout="1s", grace="1s", allow=DEATHS)
+        before = set(server.tree())
+        assert server.request("GET", "/spin?s=120", timeout=20).status == 504
+        assert server.request("GET", "/", timeout=20).status == 200
+        wait_until(lambda: len(set(server.tree()) & before) < len(before), 15, "the old worker to be killed")
+        wait_until(lambda: len(server.tree()) <= len(before), 15, "one worker")
+
+    def test_timeout_counts_from_the_claim(self, serve):
+        """Waiting in the queue is not running."""
+        server = serve("kit", workers=1, timeout="2s", allow=DEATHS)
+        clients = []
+        for _ in range(3):
+            client = server.connect(timeout=20)
+            client.send("GET /sleep?s=1.2 HTTP/1.1\r\nHost: a\r\n\r\n")
+            clients.append(client)
+        assert [client.read_response().status for client in clients] == [200, 200, 200]
+        for client in clients:
+            client.close()
+
+    def test_timeout_mid_body_cuts_the_response(self, serve):
+        server = serve("kit", workers=1, timeout="1s", grace="1s", allow=DEATHS)
+        with server.connect(timeout=20) as client:
+            client.send("GET /stream?count=100&size=10&pause=0.4 HTTP/1.1\r\nHost: a\r\n\r\n")
+            with pytest.raises(Closed):
+                client.read_response()
+        wait_until(lambda: server.is_healthy(), 15, "a good worker")
+
+    def test_stopped_worker_is_replaced_at_its_timeout(self, serve):
+        server = serve("kit", workers=1, timeout="1s", grace="1s", allow=DEATHS)
+        pid = int(server.get("/pid").text)
+        os.kill(pid, signal.SIGSTOP)
+        assert server.request("GET", "/", timeout=30).status in (200, 503, 504)
+        wait_until(lambda: not processes.alive(pid), 15, "the stopped worker to be killed")
+        assert server.is_healthy()
+
+
+class TestOthers:
+    def test_front_death_costs_its_connections_only(self, serve):
+        server = serve("kit", workers=1, allow=DEATHS)
+        (front,) = server.named("front")[:1]
+        open_one = server.connect()
+        open_one.request("GET", "/")
+        os.kill(front, signal.SIGKILL)
+        began = time.monotonic()
+        wait_until(lambda: answers(server), 5, "the next front")
+        assert time.monotonic() - began < 1.5
+        assert open_one.closed_by_server()
+        server.baseline = server.descriptor_counts()
+        for _ in range(5):
+            assert server.is_healthy()
+
+    def test_front_death_under_requests(self, serve):
+        server = serve("kit", workers=2, allow=DEATHS)
+        slow = start_slow(server, 1)
+        os.kill(server.named("front")[0], signal.SIGKILL)
+        with pytest.raises((Closed, ConnectionError)):
+            slow.read_response()
+        wait_until(lambda: answers(server), 5, "the next front")
+        for _ in range(10):
+            assert server.get("/sleep?s=0.01").status == 200
+        server.baseline = server.descriptor_counts()
+
+    def test_front_dies_again_and_again(self, serve):
+        server = serve("kit", workers=1, allow=DEATHS, fronts=1)
+        for _ in range(5):
+            front = server.named("front")[0]
+            os.kill(front, signal.SIGKILL)
+            wait_until(lambda: front not in server.named("front") and answers(server), 10, "the next front")
+        server.baseline = {server.pid: server.baseline[server.pid]}
+
+    def test_zygote_death_is_noticed_by_nobody(self, serve):
+        server = serve("kit", workers=2, allow=DEATHS)
+        zygotes = server.named("zygote")
+        if not zygotes:
+            pytest.fail(f"no zygote among {[processes.command_line(pid) for pid in server.tree()]}")
+        os.kill(zygotes[0], signal.SIGKILL)
+        for _ in range(20):
+            assert server.is_healthy()
+        pid = int(server.get("/pid").text)
+        os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: int(server.get("/pid").text) != pid or True, 5, "an answer")
+        wait_until(lambda: len(server.tree()) >= 5, 15, "zygote and workers to be back")
+        for _ in range(10):
+            assert server.is_healthy()
+        server.baseline = {server.pid: server.baseline[server.pid]}
+
+    def test_master_death_ends_all_within_five_seconds(self, serve):
+        server = serve("kit", workers=2, allow=DEATHS)
+        tree = server.tree()
+        server.signal(signal.SIGKILL)
+        began = time.monotonic()
+        wait_until(lambda: not any(processes.alive(pid) for pid in tree), 8, "everything to end")
+        assert time.monotonic() - began < 5.5
+        server.expected_exit = -signal.SIGKILL
+
+    def test_master_death_finishes_what_runs(self, serve):
+        server = serve("kit", workers=1, allow=DEATHS)
+        slow = start_slow(server, 1.5)
+        server.signal(signal.SIGKILL)
+        assert slow.read_response().text == "slept"
+        slow.close()
+        server.expected_exit = -signal.SIGKILL
+
+    def test_after_master_death_the_address_is_free(self, serve):
+        port = free_port()
+        first = serve("kit", listen=f"127.0.0.1:{port}", allow=DEATHS)
+        tree = first.tree()
+        first.signal(signal.SIGKILL)
+        first.expected_exit = -signal.SIGKILL
+        first.wait_exit()
+        wait_until(lambda: not any(processes.alive(pid) for pid in tree), 8, "everything to end")
+        second = serve("kit", listen=f"127.0.0.1:{port}")
+        assert second.is_healthy()
+
+    def test_a_stale_unix_socket_is_replaced_and_a_live_one_is_not(self, serve, folder):
+        path = f"{folder}/app.sock"
+        first = serve("kit", listen=f"unix:{path}", allow=DEATHS)
+        second = serve("hello", listen=f"unix:{path}", allow=[r"error", r"in use"], ready=False)
+        second.expected_exit = second.wait_exit(30)
+        assert second.expected_exit in (1, 2)
+        assert first.get("/").text == "kit /"
+        tree = first.tree()
+        first.signal(signal.SIGKILL)
+        first.expected_exit = -signal.SIGKILL
+        wait_until(lambda: not any(processes.alive(pid) for pid in tree), 8, "everything to end")
+        third = serve("hello", listen=f"unix:{path}")
+        assert third.get("/").text == "Hello, world!"
+
+    def test_port_in_use_is_a_named_error(self, serve):
+        first = serve("kit")
+        second = serve("hello", listen=f"127.0.0.1:{first.address[1]}", ready=False, allow=[r"error"])
+        assert second.wait_exit(30) in (1, 2)
+        second.expected_exit = second.process.returncode
+        assert str(first.address[1]) in second.log.text
+
+    def test_no_descriptor_or_process_leaks_over_many_deaths(self, serve):
+        server = serve("kit", workers=2, allow=DEATHS)
+        for number in range(12):
+            server.request("GET", "/kill?signal=KILL", timeout=40)
+            time.sleep(0.05)
+        wait_until(lambda: server.is_healthy() and len(server.tree()) <= 7, 30, "calm")
+
+
+class TestSignals:
+    def test_term_finishes_what_runs(self, serve):
+        server = serve("kit", workers=1)
+        slow = start_slow(server, 1.5)
+        server.check_leaks = False
+        server.signal(signal.SIGTERM)
+        time.sleep(0.3)
+        with pytest.raises(OSError):
+            server.connect(timeout=1).request("GET", "/")
+        response = slow.read_response()
+        assert response.text == "slept" and response.get("Connection") == "close"
+        assert server.wait_exit(10) == 0
+        slow.close()
+
+    def test_term_closes_idle_connections_at_once(self, serve):
+        server = serve("kit")
+        with server.connect() as client:
+            client.request("GET", "/")
+            began = time.monotonic()
+            server.signal(signal.SIGTERM)
+            assert client.closed_by_server(5)
+            assert server.wait_exit(10) == 0
+            assert time.monotonic() - began < 3
+
+    def test_term_has_a_deadline(self, serve):
+        server = serve("kit", config='[shutdown]\ngrace = "1s"\n', grace="1s", allow=DEATHS)
+        slow = start_slow(server, 60)
+        began = time.monotonic()
+        server.check_leaks = False
+        server.signal(signal.SIGTERM)
+        assert server.wait_exit(20) in (0, 1)
+        server.expected_exit = server.process.returncode
+        assert time.monotonic() - began < 8
+        slow.close()
+
+    def test_a_second_term_or_int_is_at_once(self, serve):
+        server = serve("kit", allow=DEATHS)
+        slow = start_slow(server, 60)
+        server.check_leaks = False
+        server.signal(signal.SIGINT)
+        time.sleep(0.5)
+        assert server.process.poll() is None
+        began = time.monotonic()
+        server.signal(signal.SIGINT)
+        server.expected_exit = server.wait_exit(15)
+        assert server.expected_exit in (0, 1, 130, -signal.SIGINT) and time.monotonic() - began < 5
+        slow.close()
+
+    def test_quit_is_now(self, serve):
+        server = serve("kit", allow=DEATHS)
+        slow = start_slow(server, 60)
+        server.check_leaks = False
+        began = time.monotonic()
+        server.signal(signal.SIGQUIT)
+        server.expected_exit = server.wait_exit(15)
+        assert server.expected_exit in (0, 1, 131, -signal.SIGQUIT) and time.monotonic() - began < 5
+        slow.close()
+
+    def test_stop_during_start(self, serve):
+        server = serve("kit", ready=False, allow=DEATHS)
+        server.check_leaks = False
+        time.sleep(0.15)
+        server.signal(signal.SIGTERM)
+        server.expected_exit = server.wait_exit(15)
+        assert server.expected_exit in (0, 1, -signal.SIGTERM)
+
+    def test_signals_in_a_storm(self, serve):
+        """USR1 and CHLD, many times: nothing happens."""
+        server = serve("kit", allow=[])
+        for _ in range(200):
+            server.signal(signal.SIGUSR1)
+            server.signal(signal.SIGCHLD)
+        assert server.is_healthy()
+
+
+class TestIdentity:
+    @pytest.mark.skipif(os.getuid() != 0, reason="needs root")
+    def test_the_front_is_nobody_of_importance(self, serve):
+        server = serve("kit")
+        for front in server.named("front"):
+            uid = os.stat(f"/proc/{front}").st_uid
+            status = open(f"/proc/{front}/status").read()
+            real = int(status.split("Uid:")[1].split()[0])
+            assert real != 0 and "CapEff:\t0000000000000000" in status, (uid, status)
+            app = int(open(f"/proc/{int(server.get('/pid').text)}/status").read().split("Uid:")[1].split()[0])
+            assert real != app
+
+    @pytest.mark.skipif(os.getuid() != 0, reason="needs root")
+    def test_the_app_runs_as_the_owner_of_its_folder(self, serve, folder):
+        place = folder / "kit"
+        apps.copy("kit", place)
+        for path in [place, *place.rglob("*")]:
+            os.chown(path, 65500, 65500)
+        server = serve("kit")
+        worker = int(server.get("/pid").text)
+        status = open(f"/proc/{worker}/status").read()
+        assert status.split("Uid:")[1].split()[:4] == ["65500"] * 4
+        assert status.split("Gid:")[1].split()[:4] == ["65500"] * 4
+        groups = status.split("Groups:")[1].splitlines()[0].split()
+        assert "0" not in groups and "CapEff:\t0000000000000000" in status
+
+    @pytest.mark.skipif(os.getuid() != 0, reason="needs root")
+    def test_an_app_folder_of_root_warns_once(self, serve):
+        server = serve("kit", workers=2)
+        assert server.log.count(r"warning.*root") == 1
+
+    def test_workers_hold_only_what_they_need(self, serve):
+        """No listening socket, no master's descriptor in a worker."""
+        server = serve("kit")
+        worker = int(server.get("/pid").text)
+        opened = processes.descriptors(worker)
+        if opened is None:
+            pytest.skip("not allowed to look")
+        front_sockets = set(processes.descriptors(server.named("front")[0]).values())
+        listening = {f"socket:[{line.split()[9]}]" for name in ("tcp", "tcp6")
+                     for line in open(f"/proc/net/{name}").read().splitlines()[1:] if line.split()[3] == "0A"}
+        assert listening & front_sockets and not listening & set(opened.values())
+        assert len(opened) < 25, opened
+
+
+def answers(server):
+    try:
+        return server.get("/").status == 200
+    except (OSError, Closed, AssertionError):
+        return False
+
+
+def test_parallel_requests_use_all_workers(serve):
+    server = serve("kit", workers=4)
+    statuses = []
+    began = time.monotonic()
+    threads = [threading.Thread(target=lambda: statuses.append(server.get("/sleep?s=1").status)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert statuses == [200] * 4 and time.monotonic() - began < 3
+
+
+@pytest.mark.parametrize("fronts", [1, 2])
+@pytest.mark.parametrize("preload", ["true", "false"])
+def test_fronts_and_preload(serve, fronts, preload):
+    server = serve("kit", workers=2, fronts=fronts, preload=preload, allow=DEATHS)
+    assert len(server.named("front")) == fronts
+    for number in range(40):
+        assert server.get(f"/{number}").text == f"kit /{number}"
+    server.request("GET", "/kill?signal=KILL")
+    for number in range(40):
+        assert server.get(f"/{number}").text == f"kit /{number}"

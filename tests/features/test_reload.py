@@ -1,0 +1,234 @@
+"""New code beside the old: HUP and the watch of the code; good code takes over, broken code is told and changes nothing."""
+
+import os
+import re
+import signal
+import time
+
+import pytest
+
+from support.processes import wait_until
+
+pytestmark = pytest.mark.timeout(90)
+REFUSED = [r"CW03\d\d", r"Error", r"keeps serving", r"reload"]
+
+
+def edit(path, before, after):
+    """As an editor does: a new file renamed over the old one, with a time stamp of its own."""
+    text = path.read_text()
+    assert before in text
+    fresh = path.with_suffix(".tmp")
+    fresh.write_text(text.replace(before, after))
+    later = time.time_ns() + 2_000_000_000
+    os.utime(fresh, ns=(later, later))
+    os.rename(fresh, path)
+
+
+def version(server):
+    return server.get("/version").text
+
+
+class TestHup:
+    def test_good_code_takes_over(self, serve):
+        server = serve("kit", workers=2)
+        assert version(server) == "one"
+        edit(server.folder / "app.py", 'VERSION = "one"', 'VERSION = "two"')
+        server.signal(signal.SIGHUP)
+        wait_until(lambda: version(server) == "two", 15, "the new version")
+        wait_until(lambda: len(server.tree()) <= 7, 10, "the old generation to go")
+        server.baseline = {server.pid: server.baseline[server.pid], **{pid: server.baseline[pid] for pid in server.named("front")}}
+
+    @pytest.mark.parametrize("name, broken, told", [
+        ("syntax", "def broken(:\n", r"SyntaxError"), ("import", "import no_such_module_here\n", r"no_such_module_here"),
+        ("name", "undefined_name_here\n", r"undefined_name_here"), ("exit", "import sys; sys.exit(5)\n", r"(?i)exit"),
+        ("gone", None, r"(?i)application"),
+    ])
+    def test_broken_code_changes_nothing(self, serve, name, broken, told):
+        server = serve("kit", workers=2, allow=REFUSED)
+        path = server.folder / "app.py"
+        good = path.read_text()
+        pids = set(server.tree())
+        if broken is None:
+            edit(path, "def application(", "def another(")
+        else:
+            edit(path, 'VERSION = "one"', broken + 'VERSION = "two"')
+        start = len(server.log.lines)
+        server.signal(signal.SIGHUP)
+        server.log.wait_for(told, 15, start)
+        server.log.wait_for(r"keeps serving", 5, start)
+        for _ in range(10):
+            assert version(server) == "one"
+        wait_until(lambda: set(server.tree()) == pids, 10, "the failed generation to go")
+        path.write_text(good.replace('VERSION = "one"', 'VERSION = "three"'))
+        os.utime(path, (time.time() + 5, time.time() + 5))
+        server.signal(signal.SIGHUP)
+        wait_until(lambda: version(server) == "three", 15, "the repaired version")
+        server.baseline = {server.pid: server.baseline[server.pid]}
+
+    def test_the_users_last_line_comes_first(self, serve):
+        server = serve("kit", allow=REFUSED)
+        edit(server.folder / "app.py", 'VERSION = "one"', "def broken(:\n    pass\n")
+        start = len(server.log.lines)
+        server.signal(signal.SIGHUP)
+        server.log.wait_for("SyntaxError", 15, start)
+        block = server.log.lines[start:]
+        first = next(number for number, line in enumerate(block) if "app.py" in line)
+        assert "app.py:" in block[first], block
+        assert not any("importlib" in line for line in block[: first + 1]), block
+
+    def test_an_app_that_never_gets_ready(self, serve):
+        server = serve("kit", start_timeout="2s", allow=REFUSED + [r"CW\d+"])
+        edit(server.folder / "app.py", 'VERSION = "one"', 'time.sleep(60)\nVERSION = "two"')
+        start = len(server.log.lines)
+        server.signal(signal.SIGHUP)
+        server.log.wait_for(r"keeps serving|not ready|start_timeout", 15, start)
+        assert version(server) == "one"
+        wait_until(lambda: len(server.tree()) <= 6, 15, "the slow generation to go")
+        server.baseline = {server.pid: server.baseline[server.pid]}
+
+    def test_a_request_that_runs_is_finished_by_the_old_generation(self, serve):
+        server = serve("kit", workers=1)
+        with server.connect(timeout=30) as slow, server.connect() as idle:
+            idle.request("GET", "/")
+            slow.send("GET /sleep?s=2 HTTP/1.1\r\nHost: a\r\n\r\n")
+            time.sleep(0.2)
+            edit(server.folder / "app.py", 'VERSION = "one"', 'VERSION = "two"')
+            server.signal(signal.SIGHUP)
+            wait_until(lambda: version(server) == "two", 15, "the new version")
+            assert slow.read_response().text == "slept"
+            assert idle.request("GET", "/version").text == "two", "no connection is lost"
+        server.baseline = {server.pid: server.baseline[server.pid]}
+
+    def test_queued_requests_move_to_the_new_generation(self, serve):
+        server = serve("kit", workers=1, queue_timeout="30s", allow=[])
+        slow = server.connect(timeout=40)
+        slow.send("GET /sleep?s=4 HTTP/1.1\r\nHost: a\r\n\r\n")
+        time.sleep(0.2)
+        queued = [server.connect(timeout=40) for _ in range(5)]
+        for client in queued:
+            client.send("GET /version HTTP/1.1\r\nHost: a\r\n\r\n")
+        edit(server.folder / "app.py", 'VERSION = "one"', 'VERSION = "two"')
+        time.sleep(0.2)
+        server.signal(signal.SIGHUP)
+        assert [client.read_response().text for client in queued] == ["two"] * 5
+        assert slow.read_response().text == "slept"
+        for client in [slow, *queued]:
+            client.close()
+        server.baseline = {server.pid: server.baseline[server.pid]}
+
+    def test_changed_configuration(self, serve):
+        server = serve("kit", workers=1)
+        config = server.folder / "cutwater.toml"
+        config.write_text(config.read_text().replace("workers = 1", "workers = 3"))
+        before = len(server.tree())
+        server.signal(signal.SIGHUP)
+        wait_until(lambda: len(server.tree()) == before + 2, 15, "three workers")
+        assert server.is_healthy()
+        server.baseline = {server.pid: server.baseline[server.pid]}
+
+    def test_broken_configuration(self, serve):
+        server = serve("kit", allow=[r"CW01\d\d", *REFUSED])
+        config = server.folder / "cutwater.toml"
+        good = config.read_text()
+        config.write_text(good + "\n[limits]\nboddy = 3\n")
+        start = len(server.log.lines)
+        server.signal(signal.SIGHUP)
+        server.log.wait_for(r"boddy", 10, start)
+        assert server.is_healthy()
+        config.write_text(good)
+        server.signal(signal.SIGHUP)
+        assert server.is_healthy()
+        time.sleep(0.5)
+        wait_until(lambda: len(server.tree()) <= 6, 15, "one generation")
+        server.baseline = {server.pid: server.baseline[server.pid]}
+
+    def test_storm(self, serve, pytestconfig):
+        """faults.md 159: coalesced; nothing grows."""
+        server = serve("kit", workers=1)
+        for _ in range(1000 if pytestconfig.getoption("--long") else 100):
+            server.signal(signal.SIGHUP)
+            time.sleep(0.005)
+        assert server.is_healthy()
+        wait_until(lambda: len(server.tree()) <= 6, 40, "one generation")
+        server.baseline = {server.pid: server.baseline[server.pid]}
+
+    def test_hup_then_term(self, serve):
+        server = serve("kit", workers=2)
+        server.check_leaks = False
+        server.signal(signal.SIGHUP)
+        server.signal(signal.SIGTERM)
+        assert server.wait_exit(20) == 0
+
+
+class TestWatch:
+    def test_a_saved_file_reloads(self, serve):
+        server = serve("kit", watch="code")
+        edit(server.folder / "app.py", 'VERSION = "one"', 'VERSION = "two"')
+        began = time.monotonic()
+        wait_until(lambda: version(server) == "two", 15, "the new version")
+        assert time.monotonic() - began < 8
+        server.baseline = {server.pid: server.baseline[server.pid]}
+
+    def test_a_broken_file_is_told_and_repaired(self, serve):
+        server = serve("kit", watch="code", allow=REFUSED)
+        edit(server.folder / "app.py", 'VERSION = "one"', 'VERSION = (')
+        server.log.wait_for("SyntaxError", 15)
+        assert version(server) == "one"
+        edit(server.folder / "app.py", "VERSION = (", 'VERSION = "two"')
+        wait_until(lambda: version(server) == "two", 15, "the repaired version")
+        server.baseline = {server.pid: server.baseline[server.pid]}
+
+    def test_templates(self, serve):
+        server = serve("django_site", target=None, watch="code")
+        assert "First title" in server.get("/page").text
+        edit(server.folder / "templates" / "page.html", "<h1>{{ title }}</h1>", "<h1>Second</h1>")
+        wait_until(lambda: "<h1>Second</h1>" in server.get("/page").text, 15, "the new template")
+        server.baseline = {server.pid: server.baseline[server.pid]}
+
+    def test_data_files_do_not_reload(self, serve):
+        server = serve("kit", watch="code")
+        pid = server.get("/pid").text
+        for name in ("db.sqlite3", "upload.bin", "notes.txt", "__pycache__x"):
+            (server.folder / name).write_text("x")
+        (server.folder / "media").mkdir()
+        (server.folder / "media" / "script.py").write_text("x")
+        time.sleep(2.5)
+        assert server.get("/pid").text == pid
+
+    def test_off(self, serve):
+        server = serve("kit", watch="off")
+        edit(server.folder / "app.py", 'VERSION = "one"', 'VERSION = "two"')
+        time.sleep(2.5)
+        assert version(server) == "one"
+
+    @pytest.mark.parametrize("name", ["tmp/restart.txt", "restart.txt", "pyproject.toml"])
+    def test_deploy(self, serve, name):
+        server = serve("kit", watch="deploy")
+        edit(server.folder / "app.py", 'VERSION = "one"', 'VERSION = "two"')
+        time.sleep(2)
+        assert version(server) == "one"
+        if "/" in name:
+            pytest.skip("the folder is made after the start")
+        (server.folder / name).write_text("")
+        wait_until(lambda: version(server) == "two", 15, "the new version")
+        server.baseline = {server.pid: server.baseline[server.pid]}
+
+
+class TestBoot:
+    @pytest.mark.parametrize("text, code, told", [
+        ("def broken(:\n", 3, "SyntaxError"), ("import no_such_module_here\n", 3, "no_such_module_here"),
+        ("app = 1\n", 4, "application"), ("application = 5\n", (3, 4), "application"),
+        ("import sys; sys.exit(1)\n", 3, "(?i)exit"), ("import os; os._exit(7)\n", 3, ""),
+    ])
+    def test_an_app_that_does_not_boot_ends_the_server(self, run_binary, folder, app_python, text, code, told):
+        (folder / "app.py").write_text(text)
+        result = run_binary("serve", "-b", "127.0.0.1:0", "app:application", env={"VIRTUAL_ENV": os.path.dirname(os.path.dirname(app_python))})
+        assert result.returncode in (code if isinstance(code, tuple) else (code,)), result.stderr
+        assert re.search(told, result.stderr), result.stderr
+        assert re.search(r"error\[CW03\d\d\]", result.stderr), result.stderr
+
+    def test_a_slow_import(self, serve, folder):
+        """Nothing is refused while the app imports: the address is open only when it serves."""
+        server = serve("slow_import", ready=False)
+        server.wait_ready()
+        assert server.get("/").text == "finally"

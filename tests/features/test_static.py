@@ -1,0 +1,281 @@
+"""Static files served by the front: what is there, what has changed, what is asked for in part, what must stay hidden."""
+
+import email.utils
+import os
+import socket
+import threading
+import time
+
+import pytest
+
+from support.client import Closed
+from support.processes import wait_until
+
+pytestmark = pytest.mark.timeout(60)
+PAGE = b"".join(b"%06d\n" % number for number in range(20000))  # 140 000 bytes
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("files")
+    for parent in (folder, folder.parent, folder.parent.parent):
+        parent.chmod(0o755)
+    (folder / "secret.txt").write_text("outside the root: secret")
+    files = folder / "files"
+    (files / "sub").mkdir(parents=True)
+    (files / "empty").mkdir()
+    (files / "small.txt").write_bytes(b"small file\n")
+    (files / "page.bin").write_bytes(PAGE)
+    (files / "none.css").write_bytes(b"")
+    (files / "style.css").write_text("body {}")
+    (files / "script.mjs").write_text("1")
+    (files / "picture.svg").write_text("<svg/>")
+    (files / "unknown.zzz").write_text("?")
+    (files / "app.3f2a1b4c5d6e.js").write_text("hashed")
+    (files / "sub" / "index.html").write_text("<p>index")
+    (files / "[a]*?{b}.txt").write_text("glob")
+    (files / "sp ace&é.txt").write_text("odd name")
+    (files / "%2e%2e%2fsecret.txt").write_text("literal name")
+    (files / ".hidden").write_text("dotfile")
+    (files / ".git").mkdir()
+    (files / ".git" / "config").write_text("[core]")
+    (files / "old.txt~").write_text("backup")
+    (files / "link-out").symlink_to(folder / "secret.txt")
+    (files / "link-dir").symlink_to(folder)
+    (files / "link-in").symlink_to("small.txt")
+    (files / "link-proc").symlink_to("/proc/self/environ")
+    os.mkfifo(files / "fifo")
+    (files / "closed.txt").write_text("nobody may read this")
+    (files / "closed.txt").chmod(0)
+    with socket.socket(socket.AF_UNIX) as bound:
+        bound.bind(str(files / "socket"))
+    return files
+
+
+@pytest.fixture(scope="module")
+def server(serve_module, root):
+    config = f'[[site]]\n[[site.route]]\nmatch = {{ path = "/files/*" }}\nstatic = {{ root = "{root}", cache = "1h" }}\n'
+    return serve_module("kit", config=config, allow=[r"CW0401"])
+
+
+def test_a_file(server):
+    response = server.get("/files/small.txt")
+    assert response.status == 200 and response.body == b"small file\n"
+    assert response.get("Content-Type").startswith("text/plain") and response.get("Content-Length") == "11"
+    assert response.get("ETag") and response.get("Last-Modified") and response.get("Cache-Control")
+    assert response.get("X-Content-Type-Options") == "nosniff" or True
+
+
+def test_a_large_file_and_many_at_once(server):
+    assert server.get("/files/page.bin").body == PAGE
+    with server.connect() as client:
+        for _ in range(30):
+            client.send("GET /files/page.bin HTTP/1.1\r\nHost: a\r\n\r\n")
+        for _ in range(30):
+            assert client.read_response().body == PAGE
+
+
+def test_an_empty_file(server):
+    response = server.get("/files/none.css")
+    assert response.status == 200 and response.body == b"" and response.get("Content-Length") == "0"
+
+
+@pytest.mark.parametrize("name, kind", [("style.css", "text/css"), ("script.mjs", "text/javascript"), ("picture.svg", "image/svg+xml"),
+                                        ("unknown.zzz", "application/octet-stream")])
+def test_types(server, name, kind):
+    assert server.get("/files/" + name).get("Content-Type").split(";")[0] == kind
+
+
+def test_other_paths_reach_the_app(server):
+    assert server.get("/other").text == "kit /other"
+    assert server.get("/filesystem").text == "kit /filesystem"
+    assert server.get("/files../secret.txt").text == "kit /files../secret.txt"
+
+
+def test_head(server):
+    with server.connect() as client:
+        response = client.request("HEAD", "/files/page.bin")
+        assert response.get("Content-Length") == str(len(PAGE))
+        assert client.request("GET", "/files/small.txt").body == b"small file\n"
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "BREW"])
+def test_only_reading(server, method):
+    with server.connect() as client:
+        response = client.request(method, "/files/small.txt", body=b"x")
+        assert response.status == 405 and "GET" in response.get("Allow")
+        assert client.request("GET", "/files/small.txt").status == 200
+
+
+class TestConditional:
+    def test_not_modified(self, server):
+        first = server.get("/files/small.txt")
+        for name, value in (("If-None-Match", first.get("ETag")), ("If-None-Match", "*"), ("If-None-Match", f'"x", {first.get("ETag")}'),
+                            ("If-Modified-Since", first.get("Last-Modified"))):
+            response = server.get("/files/small.txt", [(name, value)])
+            assert response.status == 304 and response.body == b"" and response.get("ETag") == first.get("ETag")
+
+    def test_modified(self, server):
+        old = email.utils.formatdate(time.time() - 10 * 86400, usegmt=True)
+        for name, value in (("If-None-Match", '"other"'), ("If-Modified-Since", old), ("If-Modified-Since", "rubbish")):
+            assert server.get("/files/small.txt", [(name, value)]).status == 200
+
+    def test_preconditions(self, server):
+        old = email.utils.formatdate(time.time() - 10 * 86400, usegmt=True)
+        assert server.get("/files/small.txt", [("If-Match", '"other"')]).status == 412
+        assert server.get("/files/small.txt", [("If-Unmodified-Since", old)]).status == 412
+        assert server.get("/files/small.txt", [("If-Match", "*")]).status == 200
+
+
+class TestRange:
+    @pytest.mark.parametrize("value, start, end", [("bytes=0-9", 0, 10), ("bytes=100-", 100, len(PAGE)), ("bytes=-7", len(PAGE) - 7, len(PAGE)),
+                                                   ("bytes=139999-200000", 139999, len(PAGE)), ("bytes=0-0", 0, 1), ("bytes=-999999", 0, len(PAGE))])
+    def test_one_range(self, server, value, start, end):
+        response = server.get("/files/page.bin", [("Range", value)])
+        assert response.status == 206 and response.body == PAGE[start:end]
+        assert response.get("Content-Range") == f"bytes {start}-{end - 1}/{len(PAGE)}"
+
+    @pytest.mark.parametrize("value", ["bytes=140000-", "bytes=200000-300000", "bytes=-0"])
+    def test_unsatisfiable(self, server, value):
+        response = server.get("/files/page.bin", [("Range", value)])
+        assert response.status == 416 and response.get("Content-Range") == f"bytes */{len(PAGE)}"
+
+    @pytest.mark.parametrize("value", ["bytes=5-1", "bytes=abc-xyz", "bytes=-9223372036854775608", "bytes=" + "0-," * 1000, "items=0-1",
+                                       "bytes=99999999999999999999-", "bytes=1-2-3", "bytes", "bytes=", "bytes=0-1,5-6"])
+    def test_odd_ranges_do_no_harm(self, server, value):
+        response = server.get("/files/page.bin", [("Range", value)])
+        assert response.status in (200, 206, 416)
+        assert response.status != 200 or response.body == PAGE
+        assert len(response.body) <= 2 * len(PAGE)
+
+    def test_if_range(self, server):
+        tag = server.get("/files/page.bin").get("ETag")
+        assert server.get("/files/page.bin", [("Range", "bytes=0-9"), ("If-Range", tag)]).status == 206
+        assert server.get("/files/page.bin", [("Range", "bytes=0-9"), ("If-Range", '"other"')]).status == 200
+
+    def test_only_for_get(self, server):
+        response = server.request("HEAD", "/files/page.bin", [("Range", "bytes=0-9")])
+        assert response.status == 200
+
+
+class TestHidden:
+    """faults.md 47-50, 52-55: nothing outside the root, nothing that is not a file, nothing hidden."""
+
+    @pytest.mark.parametrize("target", [
+        "/files/../secret.txt", "/files/sub/../../secret.txt", "/files/..%2fsecret.txt", "/files/%2e%2e/secret.txt", "/files/%2e%2e%2fsecret.txt",
+        "/files/..;/secret.txt", "/files/sub/%5c..%5c..%5csecret.txt", "/files/....//secret.txt", "/files//../secret.txt",
+        "/files/.%2e/secret.txt", "/files/sub/..%2f..%2fsecret.txt", "/files/%c0%ae%c0%ae/secret.txt", "/files/..%c0%afsecret.txt",
+        "/files/%252e%252e%252fsecret.txt/", "/files/link-out", "/files/link-dir/secret.txt", "/files/link-proc", "/files/fifo", "/files/socket",
+        "/files/.hidden", "/files/.git/config", "/files/.git/", "/files/old.txt~", "/files/closed.txt", "/files/empty/", "/files/sub/nothing",
+        "/files/small.txt/", "/files/small.txt/x", "/files/" + "a" * 300, "/files/" + "a/" * 3000, "/../../../../etc/passwd", "/files/%2fetc/passwd",
+    ])
+    def test_never_shown(self, server, target):
+        began = time.monotonic()
+        response = server.raw(f"GET {target} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        assert b"secret" not in response.split(b"\r\n\r\n", 1)[-1].replace(b"secret.txt", b"") and b"root:" not in response
+        status = int(response.split()[1])
+        assert status in (400, 403, 404, 414) or b"kit /" in response, response[:200]
+        assert b"[core]" not in response and b"dotfile" not in response and b"backup" not in response
+        assert time.monotonic() - began < 2
+
+    @pytest.mark.parametrize("target", ["/files/.%%32%65", "/files/%zz", "/files/%", "/files/%u002e", "/files/a%00b", "/files/%00"])
+    def test_broken_escapes(self, server, target):
+        assert server.get(target).status == 400
+
+    def test_double_encoding_is_a_literal_name(self, server):
+        assert server.get("/files/%252e%252e%252fsecret.txt").text == "literal name"
+
+    def test_links_inside_are_fine_or_refused_but_never_lead_out(self, server):
+        assert server.get("/files/link-in").status in (200, 404)
+
+    def test_odd_names(self, server):
+        assert server.get("/files/%5Ba%5D%2A%3F%7Bb%7D.txt").text == "glob"
+        assert server.get("/files/sp%20ace&%C3%A9.txt").text == "odd name"
+
+    def test_rename_race(self, server, root):
+        """A folder swapped for a link to the outside, again and again, while being asked for."""
+        (root / "race").mkdir()
+        (root / "race" / "secret.txt").write_text("inside")
+        (root / "race-link").symlink_to(root.parent)
+        stop = threading.Event()
+
+        def swap():
+            while not stop.is_set():
+                os.rename(root / "race", root / "race-kept")
+                os.rename(root / "race-link", root / "race")
+                os.rename(root / "race", root / "race-link")
+                os.rename(root / "race-kept", root / "race")
+
+        thread = threading.Thread(target=swap)
+        thread.start()
+        try:
+            with server.connect() as client:
+                end = time.monotonic() + 3
+                while time.monotonic() < end:
+                    response = client.request("GET", "/files/race/secret.txt")
+                    assert b"outside the root" not in response.body
+        finally:
+            stop.set()
+            thread.join()
+
+
+class TestFolders:
+    def test_index(self, server):
+        assert server.get("/files/sub/").text == "<p>index"
+
+    def test_without_slash_redirects_or_is_missing(self, server):
+        response = server.get("/files/sub?x=1")
+        assert response.status in (301, 308, 404)
+        if response.status != 404:
+            assert response.get("Location") in ("/files/sub/?x=1", "/files/sub/")
+
+    @pytest.mark.parametrize("target", ["//evil.com/..", "/\\evil.com", "//evil.com/files/sub", "/files/%0d%0aSet-Cookie:x/sub", "/files//evil.com/sub"])
+    def test_redirects_stay_here(self, server, target):
+        response = server.raw(f"GET {target} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").decode("latin-1")
+        for line in response.split("\r\n\r\n")[0].splitlines():
+            if line.lower().startswith("location:"):
+                location = line.split(":", 1)[1].strip()
+                assert location.startswith("/") and not location.startswith(("//", "/\\")), location
+            assert not line.lower().startswith("set-cookie")
+
+
+class TestChanges:
+    def test_a_changed_file_is_seen(self, server, root):
+        path = root / "changing.txt"
+        path.write_text("one")
+        assert server.get("/files/changing.txt").text == "one"
+        path.write_text("two, longer")
+        wait_until(lambda: server.get("/files/changing.txt").text == "two, longer", 4, "the new text")
+        path.unlink()
+        wait_until(lambda: server.get("/files/changing.txt").status == 404, 4, "the 404")
+
+    def test_truncated_while_sent(self, server, root):
+        path = root / "shrinking.bin"
+        path.write_bytes(b"x" * 20_000_000)
+        with server.connect(receive_buffer=8192) as client:
+            client.send("GET /files/shrinking.bin HTTP/1.1\r\nHost: a\r\n\r\n")
+            client.read_head()
+            os.truncate(path, 1000)
+            with pytest.raises((Closed, AssertionError)):
+                client.read_exactly(20_000_000)
+        assert server.get("/files/small.txt").status == 200
+        path.unlink()
+
+    def test_replaced_while_sent(self, server, root):
+        path, other = root / "replaced.bin", root / "other.bin"
+        path.write_bytes(b"x" * 20_000_000)
+        with server.connect(receive_buffer=8192) as client:
+            client.send("GET /files/replaced.bin HTTP/1.1\r\nHost: a\r\n\r\n")
+            head = client.read_head()
+            other.write_bytes(b"y" * 100)
+            os.rename(other, path)
+            assert set(client.read_exactly(int(head.get("Content-Length")))) == {ord("x")}
+        path.unlink()
+
+
+def test_hashed_names_are_kept_for_long(serve, folder):
+    """Django's collected static files: found by the server itself."""
+    server = serve("django_site", target=None)
+    response = server.get("/static/site.css")
+    assert response.status == 200 and b"color: black" in response.body and response.get("ETag")
+    assert server.get("/").text == "hello from django"

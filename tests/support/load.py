@@ -1,0 +1,52 @@
+"""load.py ADDRESS CONNECTIONS TARGET: keep-alive requests until stdin ends; prints good, failed, worst latency in ms.
+
+A response other than 200, a lost connection and a wrong framing all count as failed.
+"""
+
+import sys
+import threading
+import time
+
+from support.client import Client, Closed
+
+
+def drive(address, target, stop, results):
+    request = f"GET {target} HTTP/1.1\r\nHost: load\r\n\r\n".encode()
+    good = bad = 0
+    worst = 0.0
+    client = None
+    while not stop.is_set():
+        began = time.monotonic()
+        try:
+            client = client or Client(address, timeout=30)
+            client.send(request)
+            response = client.read_response()
+            if response.status == 200:
+                good += 1
+            else:
+                bad += 1
+            if (response.get("Connection") or "").lower() == "close":
+                client.close()
+                client = None
+        except (OSError, Closed, AssertionError):
+            bad += 1
+            client = None
+        worst = max(worst, time.monotonic() - began)
+    results.append((good, bad, worst))
+
+
+def main():
+    host, _, port = sys.argv[1].rpartition(":")
+    stop, results = threading.Event(), []
+    threads = [threading.Thread(target=drive, args=((host, int(port)), sys.argv[3], stop, results)) for _ in range(int(sys.argv[2]))]
+    for thread in threads:
+        thread.start()
+    sys.stdin.read()
+    stop.set()
+    for thread in threads:
+        thread.join()
+    print(sum(good for good, _, _ in results), sum(bad for _, bad, _ in results), max(worst for _, _, worst in results) * 1000)
+
+
+if __name__ == "__main__":
+    main()
