@@ -16,15 +16,20 @@ class Task;
 
 namespace detail {
 
+// A task that ends before it ever waits gives its awaiter no second resume: it only says so, and the awaiter goes on
+// where it is. A loop over ready tasks thus needs no stack, also where the compiler makes no tail calls (sanitizers).
 struct TaskPromiseBase {
   std::coroutine_handle<> continuation = std::noop_coroutine();
+  bool awaiter_waits = false;  // has it suspended?
+  bool finished = false;
   std::exception_ptr exception;
 
   struct FinalAwaiter {
     bool await_ready() noexcept { return false; }
     template <class Promise>
-    std::coroutine_handle<> await_suspend(std::coroutine_handle<Promise> finished) noexcept {
-      return finished.promise().continuation;
+    std::coroutine_handle<> await_suspend(std::coroutine_handle<Promise> task) noexcept {
+      task.promise().finished = true;
+      return task.promise().awaiter_waits ? task.promise().continuation : std::noop_coroutine();
     }
     void await_resume() noexcept {}
   };
@@ -83,9 +88,12 @@ class [[nodiscard]] Task {
 
   // Awaiting runs the task to its end; its exception, if any, is thrown here.
   bool await_ready() const noexcept { return false; }
-  std::coroutine_handle<> await_suspend(std::coroutine_handle<> awaiter) noexcept {
-    handle_.promise().continuation = awaiter;
-    return handle_;
+  bool await_suspend(std::coroutine_handle<> awaiter) {
+    promise_type& promise = handle_.promise();
+    promise.continuation = awaiter;
+    handle_.resume();
+    promise.awaiter_waits = !promise.finished;
+    return promise.awaiter_waits;
   }
   T await_resume() { return handle_.promise().take(); }
 

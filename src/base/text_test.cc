@@ -1,0 +1,52 @@
+#include "base/text.h"
+
+#include <gtest/gtest.h>
+
+namespace cutwater::base {
+namespace {
+
+TEST(Text, ComparesIgnoringAsciiCaseOnly) {
+  EXPECT_TRUE(equals_ignoring_case("Content-Length", "cONTENT-lENGTH"));
+  EXPECT_TRUE(equals_ignoring_case("", ""));
+  EXPECT_FALSE(equals_ignoring_case("a", "ab"));
+  EXPECT_FALSE(equals_ignoring_case("[", "{"));
+  EXPECT_FALSE(equals_ignoring_case("@", "`"));
+  EXPECT_FALSE(equals_ignoring_case("\xc4", "\xe4"));
+  EXPECT_EQ(to_ascii_lower("AZ[\xc4z9"), "az[\xc4z9");
+}
+
+TEST(Text, ParsesDecimalStrictly) {
+  EXPECT_EQ(parse_decimal("0"), 0U);
+  EXPECT_EQ(parse_decimal("010"), 10U);
+  EXPECT_EQ(parse_decimal("18446744073709551615"), UINT64_MAX);
+  EXPECT_EQ(parse_decimal("0000000000000000000000000000001"), 1U);
+  for (const char* bad : {"", "+1", "-1", " 1", "1 ", "0x1", "1_0", "1.0", "18446744073709551616",
+                          "99999999999999999999999", "\xd9\xa1"}) {
+    EXPECT_EQ(parse_decimal(bad), std::nullopt) << bad;
+  }
+}
+
+TEST(Text, AppendsDecimal) {
+  std::string to = "n=";
+  append_decimal(to, 0);
+  append_decimal(to, UINT64_MAX);
+  EXPECT_EQ(to, "n=018446744073709551615");
+}
+
+TEST(Text, TrimsBlanksOnly) {
+  EXPECT_EQ(trim_whitespace(" \t a b\t "), "a b");
+  EXPECT_EQ(trim_whitespace("a"), "a");
+  EXPECT_EQ(trim_whitespace(" \t "), "");
+  EXPECT_EQ(trim_whitespace(""), "");
+  EXPECT_EQ(trim_whitespace("\va\n"), "\va\n");
+  EXPECT_EQ(trim_whitespace("\xa0""a"), "\xa0""a");
+}
+
+TEST(Text, EscapesWhatBreaksALogLine) {
+  std::string to;
+  append_log_escaped(to, std::string_view("a\r\n\0\x1b\x7f\"\\\xc3\xa4", 10));
+  EXPECT_EQ(to, "a\\x0d\\x0a\\x00\\x1b\\x7f\\x22\\x5c\xc3\xa4");
+}
+
+}  // namespace
+}  // namespace cutwater::base
