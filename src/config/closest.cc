@@ -29,8 +29,8 @@ std::string closest(std::string_view written, const std::vector<std::string>& wo
   size_t best_distance = std::min<size_t>(3, std::max<size_t>(1, (written.size() + 1) / 3)) + 1;
   for (const std::string& word : words) {
     size_t distance = edit_distance(written, word);
-    // "time" for "timeout": a beginning of at least three letters counts as two changes.
-    if (distance > 2 && written.size() >= 3 && word.starts_with(written)) distance = 2;
+    // "warn" for "warning": a beginning of at least three letters counts as one change.
+    if (distance > 1 && written.size() >= 3 && word.starts_with(written)) distance = 1;
     if (distance < best_distance) {
       best_distance = distance;
       best = word;

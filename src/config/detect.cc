@@ -1,19 +1,78 @@
 #include "config/detect.h"
 
+#include <filesystem>
+
+#include "config/detect_steps.h"
+#include "config/module_place.h"
 #include "config/project_files.h"
 
 namespace cutwater::config {
+namespace {
+
+bool has_php(const std::string& folder) {
+  std::error_code error;
+  for (std::filesystem::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
+    if (it->path().extension() == ".php") return true;
+  }
+  return false;
+}
+
+// What to tell somebody in whose folder there is no app.
+std::string nothing_found(const std::string& folder) {
+  std::string text = "no app found in " + shown_path(folder);
+  for (const char* place : {"", "/dist", "/public", "/build"}) {
+    std::string site = folder + place;
+    if (!is_file(site + "/index.html")) continue;
+    std::string root = *place == '\0' ? "." : std::string(place).substr(1);
+    return text + "; " + shown_path(site + "/index.html") + " makes it look like a site of plain files" +
+           "\n  fix: write a cutwater.toml:\n    [[site]]\n    [[site.route]]\n    match = { path = \"/*\" }\n"
+           "    static = { root = \"" + root + "\" }";
+  }
+  if (has_php(folder)) text += "; it has PHP files, which need a fastcgi upstream: known, not in this version";
+  text += "\n  looked for: Procfile, gunicorn.conf.py, uwsgi.ini, manage.py, passenger_wsgi.py, FLASK_APP, and an app "
+          "in wsgi.py, main.py, app.py ... here and in subfolders";
+  return text + "\n  fix: name it: cutwater serve module:attr (for example shop.wsgi:application)";
+}
+
+}  // namespace
+
+PythonModule read_module_file(const std::string& path) {
+  auto text = read_text_file(path);
+  return text ? read_python_module(*text) : PythonModule();
+}
+
+std::string module_file(const std::string& folder, const std::string& module) {
+  std::string path = folder + "/" + module;
+  for (size_t i = folder.size() + 1; i < path.size(); ++i) {
+    if (path[i] == '.') path[i] = '/';
+  }
+  if (is_file(path + ".py")) return path + ".py";
+  return is_file(path + "/__init__.py") ? path + "/__init__.py" : "";
+}
 
 std::optional<Detected> detect_app(const std::string& folder, Reporter& reporter) {
-  reporter.error("CW0301", "no app found in " + shown_path(folder));
-  return std::nullopt;
+  for (auto step : {detect_declared, detect_django, detect_passenger}) {
+    if (auto found = step(folder)) return found;
+  }
+  auto found = detect_by_names(folder, reporter);
+  if (!found && !reporter.failed()) reporter.error("CW0301", nothing_found(folder));
+  return found;
 }
 
 Detected app_of_file(const std::string& path, const std::string& attribute) {
+  PythonModule content = read_module_file(path);
+  ModulePlace place = place_module(path, "", content);
   Detected found;
-  found.root = absolute_path(path, "..");
-  found.target = path.substr(found.root.size() + 1) + ":" + (attribute.empty() ? "application" : attribute);
+  found.root = place.root;
   found.why = "named as TARGET";
+  std::string name = attribute;
+  if (name.empty() && !content.names.empty()) {
+    name = content.names.front().name;
+    found.why += "; " + name + " is " + content.names.front().what;
+  }
+  if (name.empty()) name = "application";
+  std::string module = place.module.empty() ? path.substr(path.rfind('/') + 1) : place.module;
+  found.target = module + ":" + name;
   return found;
 }
 

@@ -50,6 +50,9 @@ constexpr ErrorCode kCodes[] = {
      "Name it: cutwater serve module:attr."},
     {"CW0302", "several apps found", "Several candidates are equally likely; Cutwater never chooses silently.",
      "Name the one you mean, as the message shows."},
+    {"CW0303", "app only made when run as a program", "The only app in the folder is created under "
+     "if __name__ == \"__main__\". A server imports the file, and then that block does not run.",
+     "Move the line that makes the app out of the block; leave app.run() in it."},
 };
 
 }  // namespace

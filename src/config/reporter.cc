@@ -23,11 +23,21 @@ std::string excerpt(const std::string& line, Position position) {
 
 }  // namespace
 
-void Reporter::add(std::string_view code, std::string text, bool is_error) {
+void Reporter::add(std::string_view code, std::string text, bool is_error, uint32_t line) {
   failed_ = failed_ || is_error;
-  auto same = [&](const Diagnostic& known) { return known.code == code && known.text == text; };
-  if (std::any_of(diagnostics_.begin(), diagnostics_.end(), same)) return;
-  diagnostics_.push_back({std::string(code), std::move(text), is_error});
+  auto same = [&](const Reported& known) { return known.diagnostic.code == code && known.diagnostic.text == text; };
+  if (std::any_of(reported_.begin(), reported_.end(), same)) return;
+  reported_.push_back({{std::string(code), std::move(text), is_error}, line});
+}
+
+std::vector<Diagnostic> Reporter::take() {
+  auto rank = [](const Reported& reported) { return reported.line == 0 ? UINT32_MAX : reported.line; };
+  std::stable_sort(reported_.begin(), reported_.end(),
+                   [&](const Reported& left, const Reported& right) { return rank(left) < rank(right); });
+  std::vector<Diagnostic> diagnostics;
+  for (Reported& reported : reported_) diagnostics.push_back(std::move(reported.diagnostic));
+  reported_.clear();
+  return diagnostics;
 }
 
 void Reporter::error_at(std::string_view code, const Source& source, Position position, const std::string& what,
@@ -41,7 +51,7 @@ void Reporter::error_at(std::string_view code, const Source& source, Position po
     text += excerpt((*source.lines)[position.line - 1], position);
   }
   if (!fix.empty()) text += "\n  fix: " + fix;
-  error(code, std::move(text));
+  add(code, std::move(text), true, position.line);
 }
 
 std::string to_text(const Diagnostic& diagnostic) {

@@ -34,12 +34,17 @@ class Reporter {
   void add(Diagnostic diagnostic) { add(diagnostic.code, std::move(diagnostic.text), diagnostic.is_error); }
 
   bool failed() const { return failed_; }
-  std::vector<Diagnostic> take() { return std::move(diagnostics_); }
+  // In the order of the file's lines, what has no line last.
+  std::vector<Diagnostic> take();
 
  private:
-  void add(std::string_view code, std::string text, bool is_error);
+  struct Reported {
+    Diagnostic diagnostic;
+    uint32_t line;
+  };
+  void add(std::string_view code, std::string text, bool is_error, uint32_t line = 0);
 
-  std::vector<Diagnostic> diagnostics_;
+  std::vector<Reported> reported_;
   bool failed_ = false;
 };
 

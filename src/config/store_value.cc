@@ -13,13 +13,15 @@ struct Problem {
   std::string_view code;
   std::string what;
   std::string fix = {};
+  Position position = {};  // of the part that is wrong, when it is not the whole value
 };
 using Parsed = std::variant<Value, Problem>;
 
 std::string quoted(std::string_view text) { return "\"" + std::string(text) + "\""; }
 
 Problem wrong_type(const Setting& setting, const Node& node) {
-  return {"CW0102", "takes " + kind_text(setting) + ", not " + std::string(type_name(node.type))};
+  return {"CW0102", "takes " + kind_text(setting) + ", not " + std::string(type_name(node.type)), "",
+          node.position};
 }
 
 bool is_text(const Node& node) { return node.type == Node::Type::kText || node.type == Node::Type::kWord; }
@@ -110,22 +112,24 @@ Parsed parse_mode(const Setting& setting, const Node& node) {
 }
 
 Parsed parse_networks(const Setting& setting, const Node& node) {
-  TextList networks;
+  std::vector<Node> items = node.items;
   if (node.type == Node::Type::kWord) {
-    networks = split_list(node.text, ',');
-  } else if (node.type == Node::Type::kList) {
-    for (const Node& item : node.items) {
-      if (!is_text(item)) return wrong_type(setting, item);
-      networks.push_back(item.text);
+    for (const std::string& word : split_list(node.text, ',')) {
+      Node& item = items.emplace_back();
+      item.type = Node::Type::kWord;
+      item.text = word;
     }
-  } else {
+  } else if (node.type != Node::Type::kList) {
     return wrong_type(setting, node);
   }
-  for (const std::string& network : networks) {
-    if (!is_network(network)) {
-      return Problem{"CW0103", quoted(network) + " is no address or network",
-                     "write \"10.0.0.7\", \"10.0.0.0/8\", \"::1\", or \"*\" to believe everybody"};
+  TextList networks;
+  for (const Node& item : items) {
+    if (!is_text(item)) return wrong_type(setting, item);
+    if (!is_network(item.text)) {
+      return Problem{"CW0103", quoted(item.text) + " is no address or network",
+                     "write \"10.0.0.7\", \"10.0.0.0/8\", \"::1\", or \"*\" to believe everybody", item.position};
     }
+    networks.push_back(item.text);
   }
   return Value(networks);
 }
@@ -138,10 +142,12 @@ Parsed parse_variables(const Setting& setting, const Node& node) {
   if (node.type != Node::Type::kTable) return wrong_type(setting, node);
   TextMap variables;
   for (const Entry& entry : node.entries) {
-    if (!is_variable_name(entry.key)) return Problem{"CW0103", quoted(entry.key) + " cannot name a variable"};
+    if (!is_variable_name(entry.key)) {
+      return Problem{"CW0103", quoted(entry.key) + " cannot name a variable", "", entry.position};
+    }
     if (!is_text(entry.node) && entry.node.type != Node::Type::kInteger) {
       return Problem{"CW0102", entry.key + " takes a text, not " + std::string(type_name(entry.node.type)),
-                     "write it in quotes"};
+                     "write it in quotes", entry.node.position};
     }
     if (entry.node.text.find('\0') != std::string::npos) {
       return Problem{"CW0103", entry.key + " holds a zero byte, which no variable can"};
@@ -247,7 +253,8 @@ bool store_value(const Setting& setting, const Node& node, Scope& scope, const S
                  const std::string& folder, const std::string& name, Reporter& reporter) {
   Parsed parsed = parse(setting, node, folder);
   if (const auto* problem = std::get_if<Problem>(&parsed)) {
-    reporter.error_at(problem->code, source, node.position, name + ": " + problem->what, problem->fix);
+    Position position = problem->position.line == 0 ? node.position : problem->position;
+    reporter.error_at(problem->code, source, position, name + ": " + problem->what, problem->fix);
     return false;
   }
   setting.store(scope, std::get<Value>(parsed));
