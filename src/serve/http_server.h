@@ -55,17 +55,24 @@ class ExchangeObserver {
 
 class HttpServer {
  public:
+  // Everything outlives the server. Ignores SIGPIPE for the whole process: sendfile(2) would raise it.
   HttpServer(io::Loop& loop, const ServeOptions& options, message::Handler& root, RequestFilter& filter,
              ExchangeObserver& observer, base::LogSink& log);
   ~HttpServer();
 
-  // Takes an accepted socket. `local` is the listener's address and outlives the connection.
+  // Takes an accepted socket. `local` is the listener's address and outlives the connection. While draining it is
+  // served once more, with "Connection: close": what the kernel had accepted already is not lost.
   void accept(base::FileDescriptor socket, const io::Address& peer, const io::Address& local);
 
-  // Graceful end: idle connections are closed now, the others after their running request ("Connection: close").
-  // Listeners are the caller's. `on_drained` is called once no connection is left.
+  // Graceful end: idle connections are closed now (those that never asked anything within a second), the others after
+  // their running request ("Connection: close"). Listeners are the caller's. `on_drained` is called once from the
+  // loop when no connection is left.
   void drain(std::function<void()> on_drained);
-  void close_all();  // now
+  // Now; running handlers are cancelled. Not from within a handler.
+  void close_all();
+  // `on_full(true)`: limits.connections is reached, pause the listeners (the kernel's queue holds newcomers);
+  // `on_full(false)`: resume them. Before the first, connections that idle for over a second make room.
+  void when_full(std::function<void(bool full)> on_full);
   size_t connections() const;
   bool draining() const;
 

@@ -1,0 +1,138 @@
+#include "serve/body_source.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace cutwater::serve {
+
+using codec::http1::BodyDecoder;
+using message::BodyFraming;
+using message::BodyPiece;
+using message::BodyStatus;
+
+namespace {
+
+constexpr size_t kGather = 16 * 1024;
+
+BodyStatus status_of(BodyDecoder::Outcome outcome) {
+  switch (outcome) {
+    case BodyDecoder::Outcome::kEnd: return BodyStatus::kEnd;
+    case BodyDecoder::Outcome::kTooLarge: return BodyStatus::kTooLarge;
+    default: return BodyStatus::kMalformed;
+  }
+}
+
+// Small chunks become one piece: the later one moves down over the framing between them, in the receive buffer, which
+// is ours to write and consumed up to there.
+std::string_view join(std::string_view gathered, std::string_view piece) {
+  if (gathered.empty()) return piece;
+  std::memmove(const_cast<char*>(gathered.data()) + gathered.size(), piece.data(), piece.size());
+  return {gathered.data(), gathered.size() + piece.size()};
+}
+
+}  // namespace
+
+RequestBody::RequestBody(io::Loop& loop, io::Stream& stream, ConnectionInput& input, const ServeOptions& options,
+                         ContinueSender& sender)
+    : loop_(loop),
+      stream_(stream),
+      input_(input),
+      options_(options),
+      sender_(sender),
+      decoder_(BodyFraming::kNone, 0, options.body_limit) {}
+
+void RequestBody::begin(const message::Request& request) {
+  if (request.framing == BodyFraming::kNone) return;
+  if (request.framing == BodyFraming::kLength && request.content_length == 0) return;
+  framing_ = request.framing;
+  decoder_ = BodyDecoder(request.framing, request.content_length, options_.body_limit);
+  expects_continue_ = request.expects_continue;
+  ended_.reset();
+}
+
+base::Task<BodyPiece> RequestBody::read() {
+  while (true) {
+    if (auto piece = take_piece()) co_return *piece;
+    if (client_waits() && may_send_continue_) {
+      may_send_continue_ = false;
+      expects_continue_ = false;
+      sender_.send_continue();
+    }
+    // What filled the buffer has more behind it: ask before waiting a turn for the answer.
+    if (!input_.more_likely()) {
+      const base::Instant until = deadline();
+      auto waiting = wait(until);
+      if (!co_await waiting) co_return end_with(BodyStatus::kTimedOut);
+    }
+    const io::IoResult result = input_.receive(stream_);
+    if (result.status == io::IoStatus::kEndOfStream || result.status == io::IoStatus::kFailed) {
+      co_return end_with(BodyStatus::kDisconnected);
+    }
+  }
+}
+
+std::optional<BodyPiece> RequestBody::take_piece() {
+  if (ended_) return BodyPiece{*ended_, {}};
+  std::string_view gathered;
+  while (gathered.size() < kGather) {
+    received_any_ = received_any_ || !input_.empty();
+    const BodyDecoder::Step step = decoder_.decode(input_.bytes());
+    input_.consume(step.consumed);
+    received_ += step.consumed;
+    if (step.outcome == BodyDecoder::Outcome::kPiece) {
+      gathered = join(gathered, step.piece);
+      // A handler that knows the length stops reading here: the end must be known without another read.
+      if (framing_ == BodyFraming::kLength && decoder_.remaining() == 0) ended_ = BodyStatus::kEnd;
+      if (ended_) break;
+      continue;
+    }
+    if (step.outcome != BodyDecoder::Outcome::kNeedMore) ended_ = status_of(step.outcome);
+    break;
+  }
+  if (!gathered.empty()) return BodyPiece{BodyStatus::kPiece, gathered};
+  if (ended_) return BodyPiece{*ended_, {}};
+  return std::nullopt;
+}
+
+BodyPiece RequestBody::end_with(BodyStatus status) {
+  ended_ = status;
+  return {status, {}};
+}
+
+// The next bytes must come within the grace, and all so far at the minimum rate, the grace apart (faults.md 70).
+base::Instant RequestBody::deadline() const {
+  const auto rate = static_cast<double>(std::max<uint64_t>(options_.body_min_rate, 1));
+  const double seconds = std::min(static_cast<double>(received_) / rate, 1e9);
+  const auto earned = std::chrono::duration_cast<base::Duration>(std::chrono::duration<double>(seconds));
+  const base::Duration left = options_.body_grace + earned - waited_;
+  return loop_.now() + std::clamp(left, base::Duration(0), options_.body_grace);
+}
+
+base::Task<bool> RequestBody::wait(base::Instant until) {
+  const base::Instant began = loop_.now();
+  const io::WaitResult result = co_await stream_.readable(until);
+  waited_ += loop_.now() - began;
+  co_return result == io::WaitResult::kReady;
+}
+
+uint64_t RequestBody::known_remaining() const {
+  if (ended_ || framing_ != BodyFraming::kLength) return 0;
+  return decoder_.remaining();
+}
+
+base::Task<bool> RequestBody::drain(uint64_t most, base::Instant deadline) {
+  uint64_t drained = 0;
+  while (true) {
+    if (auto piece = take_piece()) {
+      if (piece->status != BodyStatus::kPiece) co_return piece->status == BodyStatus::kEnd;
+      drained += piece->bytes.size();
+      if (drained > most) co_return false;
+      continue;
+    }
+    if (co_await stream_.readable(deadline) == io::WaitResult::kTimedOut) co_return false;
+    const io::IoResult result = input_.receive(stream_);
+    if (result.status == io::IoStatus::kEndOfStream || result.status == io::IoStatus::kFailed) co_return false;
+  }
+}
+
+}  // namespace cutwater::serve

@@ -1,0 +1,136 @@
+#include "serve/connection.h"
+
+#include <poll.h>
+
+#include <utility>
+
+namespace cutwater::serve {
+
+namespace {
+
+constexpr int kRequestsInARow = 32;  // pipelined ones, before other connections have their turn
+constexpr base::Duration kLingerTime = std::chrono::seconds(5);
+constexpr base::Duration kLingerTimeDraining = std::chrono::seconds(1);
+constexpr uint64_t kMostLingering = 64 * 1024 * 1024;
+
+}  // namespace
+
+Connection::Connection(ServerState& server, base::FileDescriptor socket, const io::Address& peer,
+                       const io::Address& local)
+    : server_(server),
+      stream_(io::make_socket_stream(server.loop, std::move(socket))),
+      input_(server.receive_buffer),
+      peer_(peer),
+      local_(local) {
+  stream_->listen_for_hangup(this);
+  append_to(server_.busy);
+}
+
+Connection::~Connection() {
+  unlink();
+  std::erase(server_.hung_up, this);
+}
+
+base::Task<void> Connection::run() {
+  Ending ending = Ending::kKeepAlive;
+  int in_a_row = 0;
+  while (ending == Ending::kKeepAlive) {
+    if (input_.empty()) {
+      in_a_row = 0;
+      if (server_.draining && !never_asked() && !readable_now()) break;
+      const base::Instant deadline = enter_idle();
+      const io::WaitResult waited = co_await stream_->readable(deadline);
+      leave_idle();
+      if (waited == io::WaitResult::kTimedOut) break;
+      const io::IoStatus received = input_.receive(*stream_).status;
+      if (received == io::IoStatus::kWouldBlock) continue;
+      if (received != io::IoStatus::kDone) break;
+    } else if (++in_a_row % kRequestsInARow == 0) {
+      const base::Instant soon = server_.loop.now() + std::chrono::seconds(1);
+      co_await stream_->writable(soon);
+    }
+    auto serving = serve_one();
+    ending = co_await serving;
+    ++requests_;
+  }
+  if (ending == Ending::kLinger) {
+    auto lingering = linger();
+    co_await lingering;
+  }
+  end(ending);
+}
+
+base::Task<Ending> Connection::serve_one() {
+  ActiveExchange exchange(server_, *stream_, input_, peer_, local_);
+  exchange_ = &exchange;
+  auto running = exchange.run();
+  const Ending ending = co_await running;
+  exchange_ = nullptr;
+  if (std::exchange(hung_up_, false)) std::erase(server_.hung_up, this);
+  co_return ending;
+}
+
+// Lingering close (RFC 9112 section 9.6): FIN first, and what still comes is dropped, so that no reset overtakes the
+// answer. Bounded in time and bytes.
+base::Task<void> Connection::linger() {
+  input_.discard();
+  stream_->shutdown_write();
+  const base::Instant deadline = server_.loop.now() + (server_.draining ? kLingerTimeDraining : kLingerTime);
+  uint64_t dropped = 0;
+  while (dropped < kMostLingering) {
+    if (co_await stream_->readable(deadline) == io::WaitResult::kTimedOut) co_return;
+    const io::IoResult received = input_.receive(*stream_);
+    if (received.status == io::IoStatus::kWouldBlock) continue;
+    if (received.status != io::IoStatus::kDone) co_return;
+    dropped += received.count;
+    input_.discard();
+  }
+}
+
+// The socket closes now; this object ends at the end of the turn, when nothing on the stack belongs to it.
+void Connection::end(Ending ending) {
+  if (ending == Ending::kReset) stream_->reset_on_close();
+  stream_.reset();
+  server_.finished.push_back(this);
+  server_.loop.run_hooks_again();
+}
+
+bool Connection::may_be_closed() const { return idle_ && !readable_now(); }
+
+bool Connection::readable_now() const {
+  pollfd state{stream_->descriptor(), POLLIN, 0};
+  return poll(&state, 1, 0) > 0;
+}
+
+base::Instant Connection::enter_idle() {
+  input_.release_memory();
+  idle_ = true;
+  idle_since_ = server_.loop.now();
+  unlink();
+  append_to(server_.idle);
+  return idle_since_ + server_.options.keepalive;
+}
+
+void Connection::leave_idle() {
+  idle_ = false;
+  unlink();
+  append_to(server_.busy);
+}
+
+void Connection::on_hangup() {
+  if (!exchange_) return;
+  exchange_->peer_hung_up();
+  hung_up_ = true;
+  server_.hung_up.push_back(this);
+  server_.loop.run_hooks_again();
+}
+
+bool Connection::tell_hangup() {
+  if (!exchange_) return true;
+  message::ClientGoneListener* listener = exchange_->gone_listener();
+  if (!listener) return false;
+  listener->on_client_gone();
+  return true;
+}
+
+}  // namespace cutwater::serve

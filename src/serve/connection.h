@@ -1,0 +1,57 @@
+// One client connection: a coroutine that reads requests one after the other, has each answered by the root handler,
+// and closes so that the client sees the whole answer (RFC 9112 sections 9.3 to 9.6).
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "base/task.h"
+#include "io/listener.h"
+#include "io/stream.h"
+#include "serve/active_exchange.h"
+#include "serve/input.h"
+#include "serve/server_state.h"
+
+namespace cutwater::serve {
+
+class Connection final : public ConnectionLink, private io::HangupListener {
+ public:
+  // `server` and `local` outlive the connection. It puts itself into the server's lists.
+  Connection(ServerState& server, base::FileDescriptor socket, const io::Address& peer, const io::Address& local);
+  ~Connection();
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
+
+  void start() { root_.start(run()); }
+
+  // Idle, and no byte of a request lies in the kernel: closing it now loses nothing.
+  bool may_be_closed() const;
+  bool never_asked() const { return requests_ == 0; }
+  base::Instant idle_since() const { return idle_since_; }
+  // Tells the handler that the client is gone. False: it does not listen yet, try again next turn.
+  bool tell_hangup();
+
+ private:
+  base::Task<void> run();
+  base::Task<Ending> serve_one();
+  base::Task<void> linger();
+  void end(Ending ending);
+  bool readable_now() const;
+  base::Instant enter_idle();
+  void leave_idle();
+  void on_hangup() override;
+
+  ServerState& server_;
+  std::unique_ptr<io::Stream> stream_;
+  ConnectionInput input_;
+  const io::Address peer_;
+  const io::Address& local_;
+  base::Instant idle_since_{0};
+  uint32_t requests_ = 0;
+  bool idle_ = false;
+  bool hung_up_ = false;                // is in server_.hung_up
+  ActiveExchange* exchange_ = nullptr;  // while one runs, in the coroutine's frame
+  base::TaskSet root_;                  // last: cancelled before anything it uses ends
+};
+
+}  // namespace cutwater::serve

@@ -1,0 +1,88 @@
+// What a response still owes its client. Bytes go to the kernel at once; what it does not take is kept here and
+// flushed in the background while the handler goes on, within the output_buffer that the writer enforces.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "base/task.h"
+#include "io/loop.h"
+#include "io/stream.h"
+#include "serve/http_server.h"
+
+namespace cutwater::serve {
+
+// A client must take bytes at limits.body_min_rate on average over each send_timeout in which the kernel's buffer was
+// full: that ends also those that read one byte a second (faults.md 71). Counts what the peer's kernel acknowledged,
+// since a socket buffer of megabytes says nothing about the client for minutes.
+class SendPace {
+ public:
+  SendPace(io::Stream& stream, const ServeOptions& options) : stream_(stream), options_(options) {}
+  void sent(size_t count) { handed_over_ += count; }
+  // When to judge next; starts a window if none runs.
+  base::Instant deadline(base::Instant now);
+  // At the deadline: whether the client may have another window.
+  bool renew(base::Instant now);
+  void rest() { running_ = false; }  // nothing waits any more
+
+ private:
+  int64_t acknowledged() const {
+    return static_cast<int64_t>(handed_over_) - static_cast<int64_t>(stream_.unacknowledged());
+  }
+
+  io::Stream& stream_;
+  const ServeOptions& options_;
+  uint64_t handed_over_ = 0;
+  bool running_ = false;
+  base::Instant window_began_{0};
+  int64_t acknowledged_before_ = 0;
+};
+
+class Output {
+ public:
+  // `memory` is borrowed for the kept bytes; it and the others outlive the output.
+  Output(io::Loop& loop, io::Stream& stream, const ServeOptions& options, std::string& memory);
+  Output(const Output&) = delete;
+  Output& operator=(const Output&) = delete;
+
+  // Room for a head: append to it, then call send(), which sends it before the pieces.
+  std::string& staged() { return pending_; }
+  // Up to three pieces in one system call, sent or copied when it returns.
+  void send(std::string_view first = {}, std::string_view second = {}, std::string_view third = {});
+  // False: the client is gone or too slow.
+  base::Task<bool> wait_until_below(size_t limit);
+  // File bytes behind everything else. kEndedEarly: the file was shorter, or could not be read.
+  enum class FileOutcome { kSent, kClientGone, kEndedEarly };
+  struct FileResult {
+    FileOutcome outcome;
+    uint64_t sent;
+  };
+  base::Task<FileResult> send_file(int descriptor, uint64_t offset, uint64_t length);
+
+  size_t pending() const { return pending_.size() - sent_; }
+  bool failed() const { return failed_; }
+
+ private:
+  void write_pending(std::string_view first, std::string_view second, std::string_view third);
+  void fail();
+  void flush_in_background();
+  void stop_background() {
+    if (background_.size() > 0) background_.cancel_all();
+  }
+  base::Task<void> flush();
+  base::Task<bool> wait_writable();
+
+  io::Loop& loop_;
+  io::Stream& stream_;
+  const ServeOptions& options_;
+  std::string& pending_;
+  size_t sent_ = 0;       // of pending_
+  bool blocked_ = false;  // the kernel takes no more now
+  bool failed_ = false;
+  SendPace pace_;
+  base::TaskSet background_;
+};
+
+}  // namespace cutwater::serve

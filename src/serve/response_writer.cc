@@ -1,0 +1,145 @@
+#include "serve/response_writer.h"
+
+#include <algorithm>
+
+namespace cutwater::serve {
+
+using codec::http1::ResponseFraming;
+using message::WriteStatus;
+
+HttpResponseWriter::HttpResponseWriter(Output& output, const message::Request& request, DateCache& dates,
+                                       const ServeOptions& options, const bool& draining)
+    : output_(output), request_(request), dates_(dates), options_(options), draining_(draining) {}
+
+base::Task<WriteStatus> HttpResponseWriter::informational(const message::Response& response) {
+  const bool interim = response.status > 101 && response.status < 200;  // 101 would end HTTP here
+  if (interim && !head_sent() && request_.version_minor > 0 && writable()) {
+    codec::http1::append_informational(output_.staged(), response);
+    output_.send();
+  }
+  return settle();
+}
+
+void HttpResponseWriter::send_continue() {
+  if (!head_sent() && writable()) output_.send("HTTP/1.1 100 Continue\r\n\r\n");
+}
+
+// A body that is not read to its end stays in the connection; a client that still waits for "100 Continue" may send
+// it or not: nobody can tell where the next request begins (faults.md 31, 32).
+bool HttpResponseWriter::may_keep_alive() const {
+  if (!may_keep_alive_ || draining_ || !request_.wants_keep_alive) return false;
+  if (!request_body_ || request_body_->complete()) return true;
+  return !request_body_->failed() && !request_body_->client_waits() &&
+         request_body_->known_remaining() <= kMostDrained;
+}
+
+base::Task<WriteStatus> HttpResponseWriter::head(const message::Response& response, std::string_view first_piece,
+                                                 bool complete) {
+  if (head_sent() || !writable()) return settle();
+  const bool length_missing = complete && !response.content_length && message::status_allows_body(response.status) &&
+                              (request_.method != "HEAD" || !first_piece.empty());
+  if (length_missing) {
+    message::Response with_length = response;
+    with_length.content_length = first_piece.size();
+    stage_head(with_length, first_piece, complete);
+  } else {
+    stage_head(response, first_piece, complete);
+  }
+  return settle();
+}
+
+void HttpResponseWriter::stage_head(const message::Response& response, std::string_view first_piece, bool complete) {
+  codec::http1::EncodeContext context;
+  context.head_request = request_.method == "HEAD";
+  context.version_minor = request_.version_minor;
+  context.keep_alive = may_keep_alive();
+  context.date = dates_.now();
+  const auto encoded = codec::http1::append_response_head(output_.staged(), response, context);
+  status_ = response.status;
+  framing_ = encoded.framing;
+  keep_alive_ = encoded.keep_alive;
+  announced_left_ = response.content_length.value_or(0);
+  if (request_body_) request_body_->head_was_sent();
+  send_piece(admit(first_piece), complete);
+}
+
+std::string_view HttpResponseWriter::admit(std::string_view piece) {
+  if (framing_ == ResponseFraming::kNone) return {};
+  if (framing_ == ResponseFraming::kLength) {
+    piece = piece.substr(0, std::min<uint64_t>(piece.size(), announced_left_));
+    announced_left_ -= piece.size();
+  }
+  body_bytes_ += piece.size();
+  return piece;
+}
+
+// Sends what is staged, then the admitted piece, framed.
+void HttpResponseWriter::send_piece(std::string_view piece, bool last) {
+  const bool chunked = framing_ == ResponseFraming::kChunked;
+  if (last) {
+    finished_ = true;
+    if (framing_ == ResponseFraming::kLength && announced_left_ > 0) aborted_ = true;
+  }
+  if (chunked && !piece.empty()) {
+    codec::http1::append_chunk_start(output_.staged(), piece.size());
+    output_.send(piece, codec::http1::kChunkEnd, last ? codec::http1::kLastChunk : std::string_view());
+  } else {
+    output_.send(piece, chunked && last ? codec::http1::kLastChunk : std::string_view());
+  }
+}
+
+base::Task<WriteStatus> HttpResponseWriter::body(std::string_view piece) {
+  if (takes_body()) {
+    piece = admit(piece);
+    if (!piece.empty()) send_piece(piece, false);
+  }
+  return settle();
+}
+
+base::Task<WriteStatus> HttpResponseWriter::finish() {
+  if (takes_body()) send_piece({}, true);
+  return settle();
+}
+
+// The handler may go on as soon as no more than output_buffer is unsent.
+base::Task<WriteStatus> HttpResponseWriter::settle() {
+  if (aborted_) co_return WriteStatus::kClientGone;
+  if (output_.pending() > options_.output_buffer) {
+    auto waiting = output_.wait_until_below(options_.output_buffer);
+    if (!co_await waiting) co_return WriteStatus::kClientGone;
+  }
+  co_return output_.failed() ? WriteStatus::kClientGone : WriteStatus::kWritten;
+}
+
+base::Task<WriteStatus> HttpResponseWriter::file(int descriptor, uint64_t offset, uint64_t length) {
+  if (!takes_body() || framing_ == ResponseFraming::kNone) co_return co_await settle();
+  if (framing_ == ResponseFraming::kLength) {
+    length = std::min(length, announced_left_);
+    announced_left_ -= length;
+  }
+  if (length == 0) co_return co_await settle();
+  const bool chunked = framing_ == ResponseFraming::kChunked;
+  if (chunked) codec::http1::append_chunk_start(output_.staged(), static_cast<size_t>(length));
+  auto sending = output_.send_file(descriptor, offset, length);
+  const Output::FileResult result = co_await sending;
+  body_bytes_ += result.sent;
+  if (result.outcome == Output::FileOutcome::kEndedEarly) aborted_ = true;
+  if (result.outcome == Output::FileOutcome::kSent && chunked) output_.send(codec::http1::kChunkEnd);
+  co_return co_await settle();
+}
+
+bool HttpResponseWriter::client_gone() const {
+  return hung_up_ || output_.failed() || (request_body_ && request_body_->client_left());
+}
+
+bool HttpResponseWriter::complete() const {
+  if (!head_sent() || aborted_) return false;
+  if (framing_ == ResponseFraming::kNone) return true;
+  return finished_ || (framing_ == ResponseFraming::kLength && announced_left_ == 0);
+}
+
+uint64_t HttpResponseWriter::body_bytes_sent() const {
+  return body_bytes_ - std::min<uint64_t>(body_bytes_, output_.pending());
+}
+
+}  // namespace cutwater::serve
