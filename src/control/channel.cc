@@ -75,7 +75,7 @@ base::Result<std::pair<Channel, Channel>> Channel::make_pair() {
 }
 
 bool Channel::send(const nlohmann::json& body, std::vector<int> descriptors) {
-  if (!socket_.valid()) return false;
+  if (!socket_.valid() || ended_) return false;
   std::string text = body.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
   if (text.size() > kMostBytes || descriptors.size() > kMostDescriptors) {
     error_ = "a message of " + std::to_string(text.size()) + " bytes with " + std::to_string(descriptors.size()) +
@@ -112,7 +112,7 @@ bool Channel::flush() {
 }
 
 Channel::Outcome Channel::receive(Message& message) {
-  if (!socket_.valid()) return Outcome::kClosed;
+  if (!socket_.valid() || ended_) return Outcome::kClosed;
   static thread_local std::array<char, kMostBytes> buffer;
   alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int) * kMostDescriptors)> ancillary;
   iovec piece{buffer.data(), buffer.size()};
@@ -140,8 +140,10 @@ Channel::Outcome Channel::receive(Message& message) {
 }
 
 Channel::Outcome Channel::close_because(std::string why) {
+  // The descriptor lives on until the owner has taken it out of its event loop.
+  shutdown(socket_.get(), SHUT_RDWR);
+  ended_ = true;
   error_ = std::move(why);
-  socket_.reset();
   waiting_.clear();
   return Outcome::kClosed;
 }

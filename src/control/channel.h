@@ -36,7 +36,7 @@ class Channel {
   bool wants_write() const { return !waiting_.empty(); }
 
   enum class Outcome { kMessage, kNothing, kClosed };
-  // kClosed: EOF (`error()` is empty), or a message that is none (`error()` says what); the socket is closed then.
+  // kClosed: EOF (`error()` is empty), or a message that is none (`error()` says what); then it stays so.
   Outcome receive(Message& message);
   const std::string& error() const { return error_; }
 
@@ -53,6 +53,7 @@ class Channel {
   base::FileDescriptor socket_;
   std::deque<Waiting> waiting_;
   std::string error_;
+  bool ended_ = false;
 };
 
 }  // namespace cutwater::control

@@ -1,0 +1,159 @@
+// `check`: what `serve` would do, up to the point where it would serve.
+#include <fmt/format.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstdio>
+
+#include "app/console_log.h"
+#include "app/master.h"
+#include "app/master_lines.h"
+#include "app/master_specs.h"
+#include "control/messages.h"
+#include "io/listener.h"
+#include "io/signals.h"
+#include "supervise/interpreter.h"
+
+namespace cutwater::app {
+namespace {
+
+constexpr int kUsage = 2;
+constexpr int kBootFailure = 3;
+constexpr base::Duration kQuitPatience = std::chrono::seconds(1);
+
+void say(const std::string& line) { std::fputs((line + "\n").c_str(), stdout); }
+
+// One app's import in its own interpreter; the loop runs until the outcome is known and the process is gone.
+class ImportCheck {
+ public:
+  ImportCheck(supervise::AppSpec spec, base::LogSink& log)
+      : spec_(std::move(spec)), log_(log), deadline_(loop_.timers(), [this] { give_up(); }) {}
+
+  int run() {
+    auto signals = io::SignalWatcher::create(loop_, {SIGCHLD}, [this](int) { children_.reap(); });
+    supervise::ManagedProcess::Events events{[this](control::Message& message) { on_message(message); },
+                                             [this](const supervise::ExitStatus& status) { on_exit(status); },
+                                             [](const std::string&) {}};
+    auto started = supervise::start_interpreter(loop_, children_, spec_, "check", std::move(events));
+    if (!started) {
+      log_.error("CW0205", spec_.name + ": the interpreter does not start: " + started.error().message);
+      return kBootFailure;
+    }
+    process_ = std::move(*started);
+    deadline_.set(base::monotonic_now() + spec_.start_timeout);
+    loop_.run();
+    return exit_code_.value_or(kBootFailure);
+  }
+
+ private:
+  void on_message(const control::Message& message) {
+    if (message.type() == control::Imported::kType) {
+      auto imported = control::decode<control::Imported>(message.body);
+      if (imported) on_imported(*imported);
+    } else if (message.type() == control::BootFailed::kType) {
+      auto failed = control::decode<control::BootFailed>(message.body);
+      log_.error(failed ? failed->code : "CW0316", spec_.name + ": " + (failed ? failed->text : failed.error().message));
+      exit_code_ = failed && failed->exit_code == 4 ? 4 : kBootFailure;
+    }
+    process_->end(kQuitPatience, kQuitPatience);
+  }
+
+  void on_imported(const control::Imported& imported) {
+    exit_code_ = 0;
+    const std::string framework = imported.framework.empty() ? "" : ", " + imported.framework;
+    say(fmt::format("{}: {} ({}{}) imports with {}; {} workers, {}", spec_.name, imported.target, imported.protocol,
+                    framework, interpreter_label(spec_, imported.python), spec_.workers,
+                    imported.fork_safe ? "forked from one import" : "started one by one: " + imported.fork_reason));
+    for (const std::string& note : imported.notes) say(spec_.name + ": " + note);
+    for (const control::StaticFolder& folder : imported.static_folders) check_folder(folder);
+  }
+
+  void check_folder(const control::StaticFolder& folder) {
+    auto opened = supervise::open_folder_as(spec_.identity ? *spec_.identity : supervise::current_identity(), folder.root);
+    if (opened) {
+      say(fmt::format("{}: static {} -> {}", spec_.name, folder.prefix, folder.root));
+    } else {
+      log_.warning("CW0806", fmt::format("{}: static files at {} will not be served: {}", spec_.name, folder.prefix,
+                                         opened.error().message));
+    }
+  }
+
+  void on_exit(const supervise::ExitStatus& status) {
+    if (!exit_code_) log_.error("CW0316", fmt::format("{}: the interpreter {}", spec_.name, status.describe()));
+    loop_.stop();
+  }
+
+  void give_up() {
+    log_.error("CW0317", spec_.name + ": importing the app took longer than start_timeout");
+    exit_code_ = kBootFailure;
+    process_->end({}, kQuitPatience);
+  }
+
+  const supervise::AppSpec spec_;
+  base::LogSink& log_;
+  io::Loop loop_;
+  supervise::Children children_{loop_};
+  io::Timer deadline_;
+  std::unique_ptr<supervise::ManagedProcess> process_;
+  std::optional<int> exit_code_;
+};
+
+// A port that is taken may well be taken by the server this configuration is checked for.
+int check_listen(const config::Listen& listen, base::LogSink& log) {
+  auto socket = io::open_listening_socket(listen.address, {.backlog = listen.backlog, .unix_mode = listen.mode});
+  if (socket) {
+    if (listen.address.starts_with("unix:/")) unlink(listen.address.substr(5).c_str());
+    say("listen " + listen.address + ": free");
+    return 0;
+  }
+  const std::string text = fmt::format("listen {}: {}", listen.address, socket.error().message);
+  if (socket.error().system_errno == EADDRINUSE) {
+    log.warning("CW0801", text + "\nthat is right if this server runs already");
+    return 0;
+  }
+  log.error("CW0801", text);
+  return kUsage;
+}
+
+int check_static(const config::StaticRoute& route, base::LogSink& log) {
+  struct stat status;
+  if (stat(route.root.c_str(), &status) == 0 && S_ISDIR(status.st_mode)) {
+    say(fmt::format("static {} -> {}", route.prefix, route.root));
+    return 0;
+  }
+  log.error("CW0806", fmt::format("static files at {}: {} is no folder", route.prefix, route.root));
+  return kUsage;
+}
+
+int check_app(const config::App& app, const std::string& library, base::LogSink& log) {
+  auto spec = make_app_spec(app, library, log);
+  if (!spec) {
+    log.error("CW0805", spec.error().message);
+    return kUsage;
+  }
+  return ImportCheck(std::move(*spec), log).run();
+}
+
+}  // namespace
+
+int run_check(const config::Loaded& loaded) {
+  ConsoleLog log(base::Severity::kInfo);
+  prctl(PR_SET_CHILD_SUBREAPER, 1);
+  signal(SIGPIPE, SIG_IGN);
+  int worst = 0;
+  const auto note = [&worst](int outcome) { worst = worst == 0 ? outcome : worst; };
+  for (const config::Listen& listen : loaded.config.listens) note(check_listen(listen, log));
+  for (const config::StaticRoute& route : loaded.config.static_routes) note(check_static(route, log));
+  auto library = find_library();
+  if (!library) {
+    log.error("CW0206", library.error().message);
+    return worst == 0 ? 1 : worst;
+  }
+  for (const config::App& app : loaded.config.apps) note(check_app(app, *library, log));
+  if (worst == 0) say("everything is in order");
+  return worst;
+}
+
+}  // namespace cutwater::app

@@ -1,0 +1,69 @@
+// FrontGroup: the front processes. Each is forked from the master with the listening sockets; one that dies is
+// replaced at once (then at most a second later), with the same sockets, and introduced to what serves.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "app/master_sockets.h"
+#include "config/model.h"
+#include "supervise/fronts.h"
+#include "supervise/managed_process.h"
+#include "supervise/restart_policy.h"
+
+namespace cutwater::app {
+
+class FrontGroup : public supervise::Fronts {
+ public:
+  struct Events {
+    std::function<void(unsigned front, control::Message& message)> message;
+    std::function<void()> all_ready;              // the first time that each front serves
+    std::function<void(unsigned front)> started;  // anew: wants to be introduced
+    std::function<void(unsigned front)> gone;
+    std::function<void()> never_ready;            // a front ended before it ever served: there is no use in going on
+    std::function<void()> all_ended;              // after stop()
+  };
+  // All must outlive this.
+  FrontGroup(io::Loop& loop, supervise::Children& children, base::LogSink& log, const config::Config& config,
+             const Sockets& sockets, Events events);
+
+  bool start();
+  // Stop accepting, finish what runs, be gone after `grace`. Zero: now. May be called again with less.
+  void stop(base::Duration grace);
+  bool ended() const;
+  bool ready() const;
+  void send_reopen_logs();
+
+  unsigned count() const override { return static_cast<unsigned>(fronts_.size()); }
+  bool running(unsigned front) const override;
+  void send(unsigned front, const nlohmann::json& body, std::vector<int> descriptors) override;
+
+  void sweep();  // at the end of a turn
+
+ private:
+  struct Front {
+    std::unique_ptr<supervise::ManagedProcess> process;
+    std::unique_ptr<supervise::ManagedProcess> finished;  // freed at the end of the turn
+    supervise::RestartPolicy policy;
+    std::unique_ptr<io::Timer> restart;
+    base::Instant ready_at = base::kNever;
+    bool ever_ready = false;
+  };
+  base::Result<void> start_front(unsigned index);
+  void restart_front(unsigned index);
+  void on_message(unsigned index, control::Message& message);
+  void on_exited(unsigned index, const supervise::ExitStatus& status);
+
+  io::Loop& loop_;
+  supervise::Children& children_;
+  base::LogSink& log_;
+  const config::Config& config_;
+  const Sockets& sockets_;
+  Events events_;
+  std::vector<Front> fronts_;
+  bool stopping_ = false;
+  bool ready_told_ = false;
+};
+
+}  // namespace cutwater::app

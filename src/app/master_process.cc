@@ -1,0 +1,225 @@
+#include "app/master_process.h"
+
+#include <fmt/format.h>
+#include <signal.h>
+#include <sys/prctl.h>
+
+#include <algorithm>
+
+#include "app/master_lines.h"
+#include "app/master_specs.h"
+#include "app/spawner.h"
+#include "control/messages.h"
+#include "link/segment.h"
+
+namespace cutwater::app {
+namespace {
+
+constexpr int kRuntimeFailure = 1;
+constexpr int kBootFailure = 3;
+constexpr base::Duration kNow = base::Duration::zero();
+// What workers get when the fronts used up the whole grace, or when everything shall end now.
+constexpr base::Duration kLeastGrace = std::chrono::seconds(1);
+constexpr base::Duration kSpawnerPatience = std::chrono::seconds(1);
+
+base::Result<base::FileDescriptor> create_segment(unsigned fronts, unsigned lanes) {
+  link::Layout layout;
+  layout.fronts = fronts;
+  layout.lanes = lanes;
+  return link::create_segment(layout);
+}
+
+}  // namespace
+
+Master::Master(const ServeRequest& request, config::Loaded loaded)
+    : request_(request),
+      config_(std::move(loaded.config)),
+      log_(to_severity(config_.log.level)),
+      spawner_restart_(loop_.timers(), [this] { start_spawner(); }),
+      stop_timer_(loop_.timers(), [this] { end_apps(); }) {
+  loop_.add_hook(*this);
+}
+
+Master::~Master() { loop_.remove_hook(*this); }
+
+int Master::run() {
+  if (!prepare()) return exit_code_;
+  if (start()) {
+    loop_.run();
+  }
+  sockets_.remove_files();
+  return exit_code_;
+}
+
+// Everything that can fail before a process is started.
+bool Master::prepare() {
+  exit_code_ = kRuntimeFailure;
+  if (auto opened = ConsoleLog::open(log_, config_.log.error); !opened) {
+    log_.error("CW0809", opened.error().message);
+    return false;
+  }
+  auto library = find_library();
+  if (!library) {
+    log_.error("CW0206", library.error().message);
+    return false;
+  }
+  library_ = std::move(*library);
+  prctl(PR_SET_CHILD_SUBREAPER, 1);
+  prctl(PR_SET_DUMPABLE, 0);
+  // A disposition of "ignore" inherited from nohup would keep the signal from the signalfd.
+  for (int taken : {SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2, SIGTTIN, SIGTTOU, SIGWINCH, SIGCHLD}) {
+    ::signal(taken, SIG_DFL);
+  }
+  ::signal(SIGPIPE, SIG_IGN);
+  auto signals = io::SignalWatcher::create(
+      loop_, {SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2, SIGTTIN, SIGTTOU, SIGWINCH, SIGCHLD},
+      [this](int signal) { on_signal(signal); });
+  if (!signals) {
+    log_.error("CW0803", signals.error().message);
+    return false;
+  }
+  signals_ = std::move(*signals);
+  if (!sockets_.open(config_, log_)) {
+    sockets_.remove_files();
+    return false;
+  }
+  exit_code_ = 0;
+  return true;
+}
+
+// The spawner before anything that hears the network, the fronts before the apps: they are told of each generation.
+bool Master::start() {
+  FrontGroup::Events events;
+  events.message = [this](unsigned front, control::Message& message) { on_front_message(front, message); };
+  events.all_ready = [this] { announce_when_serving(); };
+  events.started = [this](unsigned front) { on_front_started(front); };
+  events.gone = [this](unsigned front) { on_front_gone(front); };
+  events.never_ready = [this] { give_up(kRuntimeFailure); };
+  events.all_ended = [this] { end_apps(); };
+  fronts_ = std::make_unique<FrontGroup>(loop_, children_, log_, config_, sockets_, std::move(events));
+  world_ = std::make_unique<supervise::World>(
+      supervise::World{loop_, log_, children_, *fronts_, &create_segment});
+  if (!start_spawner() || !fronts_->start() || !start_apps()) give_up(exit_code_ == 0 ? kRuntimeFailure : exit_code_);
+  return true;
+}
+
+bool Master::start_spawner() {
+  if (stopping()) return true;
+  auto channels = control::Channel::make_pair();
+  if (!channels) {
+    log_.error("CW0803", "no spawner can be started: " + channels.error().message);
+    return false;
+  }
+  auto& [ours, theirs] = *channels;
+  auto started = supervise::fork_role({theirs.descriptor()}, [descriptor = theirs.descriptor()] {
+    return run_spawner(control::Channel(base::FileDescriptor(descriptor)));
+  });
+  if (!started) {
+    log_.error("CW0803", "no spawner can be started: " + started.error().message);
+    return false;
+  }
+  spawner_started_ = base::monotonic_now();
+  spawner_ = std::make_unique<supervise::ManagedProcess>(
+      loop_, children_, std::move(*started), std::move(ours),
+      supervise::ManagedProcess::Events{[](control::Message&) {},
+                                        [this](const supervise::ExitStatus& status) { on_spawner_exit(status); },
+                                        [this](const std::string&) { spawner_->terminate_after(kNow, kLeastGrace); }});
+  return true;
+}
+
+void Master::on_spawner_exit(const supervise::ExitStatus& status) {
+  if (stopping()) return;
+  log_.warning("CW0803", fmt::format("the spawner {}; another one is started", status.describe()));
+  const base::Instant now = base::monotonic_now();
+  spawner_restart_.set(now + spawner_policy_.wait_after(now - spawner_started_));
+}
+
+bool Master::start_apps() {
+  for (const config::App& app : config_.apps) {
+    auto spec = make_app_spec(app, library_, log_);
+    if (!spec) {
+      log_.error("CW0805", spec.error().message);
+      exit_code_ = kBootFailure;
+      return false;
+    }
+    supervise::AppSupervisor::Events events;
+    events.first_served = [this] { announce_when_serving(); };
+    events.never_started = [this](const supervise::BootFailure& failure) { give_up(failure.exit_code); };
+    events.ended = [this] { finish_when_over(); };
+    apps_.push_back(std::make_unique<supervise::AppSupervisor>(*world_, std::move(*spec), std::move(events)));
+  }
+  for (auto& app : apps_) {
+    if (!stopping()) app->start();
+  }
+  return true;
+}
+
+void Master::announce_when_serving() {
+  const bool all_serve = std::all_of(apps_.begin(), apps_.end(), [](const auto& app) { return app->serving(); });
+  if (!all_serve || apps_.size() != config_.apps.size() || !fronts_->ready() || announced_ || stopping()) return;
+  announced_ = true;
+  for (const std::string& url : sockets_.urls()) log_.info("listening on " + url);
+  for (const auto& app : apps_) {
+    const supervise::Generation& generation = *app->serving();
+    log_.info(serving_line(generation.spec(), generation.imported(), sockets_.urls(), config_.static_routes));
+  }
+}
+
+void Master::on_front_message(unsigned front, control::Message& message) {
+  for (auto& app : apps_) app->on_front_message(front, message);
+}
+
+void Master::on_front_started(unsigned front) {
+  for (auto& app : apps_) app->introduce_front(front);
+}
+
+void Master::on_front_gone(unsigned front) {
+  for (auto& app : apps_) app->on_front_gone(front);
+}
+
+void Master::give_up(int exit_code) {
+  if (exit_code_ == 0) exit_code_ = exit_code;
+  stop(kNow);
+}
+
+// First the fronts finish what runs; then the workers have nothing to do any more and are ended.
+void Master::stop(base::Duration grace) {
+  const base::Instant deadline = base::monotonic_now() + grace;
+  if (deadline >= stop_deadline_) return;
+  stop_deadline_ = deadline;
+  if (!fronts_) return;
+  fronts_->stop(grace);
+  stop_timer_.set(deadline + kLeastGrace);
+  if (grace == kNow || fronts_->ended()) end_apps();
+}
+
+void Master::end_apps() {
+  if (!stopping()) return;
+  apps_ending_ = true;
+  const base::Duration left = std::max(stop_deadline_ - base::monotonic_now(), kLeastGrace);
+  for (auto& app : apps_) app->end(left);
+  if (spawner_) spawner_->end(kSpawnerPatience, kLeastGrace);
+}
+
+void Master::finish_when_over() {
+  const bool apps_over = std::all_of(apps_.begin(), apps_.end(), [](const auto& app) { return app->over(); });
+  const bool spawner_over = !spawner_ || !spawner_->running();
+  if (apps_ending_ && apps_over && fronts_->ended() && spawner_over) loop_.stop();
+}
+
+bool Master::end_of_turn() {
+  if (fronts_) fronts_->sweep();
+  if (stopping()) {
+    finish_when_over();
+  } else if (reload_waits_) {
+    reload();
+  }
+  return false;
+}
+
+int run_master(const ServeRequest& request, config::Loaded loaded) {
+  Master master(request, std::move(loaded));
+  return master.run();
+}
+
+}  // namespace cutwater::app

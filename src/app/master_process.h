@@ -1,0 +1,75 @@
+// Master: the loop that starts, watches and replaces everything else. Signals become calls, deaths become calls,
+// messages become calls; each is a short function below.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "app/console_log.h"
+#include "app/master.h"
+#include "app/master_fronts.h"
+#include "app/master_sockets.h"
+#include "io/signals.h"
+#include "supervise/app_supervisor.h"
+
+namespace cutwater::app {
+
+class Master : public io::TurnHook {
+ public:
+  Master(const ServeRequest& request, config::Loaded loaded);
+  ~Master() override;
+
+  int run();  // the exit code
+  bool end_of_turn() override;
+
+ private:
+  bool prepare();
+  bool start();
+  bool start_spawner();
+  bool start_apps();
+
+  void on_signal(int signal);
+  void on_interrupt();
+  void reload();
+  void reload_app(const config::App& app);
+  void warn_of_front_settings(const config::Config& fresh);
+  void reopen_logs();
+
+  void on_front_message(unsigned front, control::Message& message);
+  void on_front_started(unsigned front);
+  void on_front_gone(unsigned front);
+  void on_spawner_exit(const supervise::ExitStatus& status);
+  void announce_when_serving();
+
+  void stop(base::Duration grace);  // gracefully; zero: now
+  void end_apps();
+  void finish_when_over();
+  void give_up(int exit_code);
+  bool stopping() const { return stop_deadline_ != base::kNever; }
+
+  const ServeRequest request_;
+  config::Config config_;
+  ConsoleLog log_;
+  io::Loop loop_;
+  supervise::Children children_{loop_};
+  std::unique_ptr<io::SignalWatcher> signals_;
+  Sockets sockets_;
+  std::string library_;
+  std::unique_ptr<FrontGroup> fronts_;
+  std::unique_ptr<supervise::World> world_;
+  std::vector<std::unique_ptr<supervise::AppSupervisor>> apps_;
+  std::unique_ptr<supervise::ManagedProcess> spawner_;
+  supervise::RestartPolicy spawner_policy_;
+  io::Timer spawner_restart_;
+  base::Instant spawner_started_{0};
+  io::Timer stop_timer_;
+  base::Instant stop_deadline_ = base::kNever;
+  bool interrupted_ = false;
+  bool apps_ending_ = false;
+  bool announced_ = false;
+  bool reload_waits_ = false;
+  int exit_code_ = 0;
+};
+
+}  // namespace cutwater::app

@@ -1,0 +1,109 @@
+// What the master does at each signal (interface.md section 11: gunicorn's table).
+#include <fmt/format.h>
+#include <signal.h>
+
+#include <algorithm>
+#include <tuple>
+
+#include "app/master_process.h"
+#include "app/master_specs.h"
+
+namespace cutwater::app {
+namespace {
+
+constexpr base::Duration kNow = base::Duration::zero();
+
+auto key_of(const config::Listen& listen) {
+  return std::tie(listen.address, listen.backlog, listen.mode, listen.trusted_proxies);
+}
+
+auto key_of(const config::StaticRoute& route) { return std::tie(route.prefix, route.root, route.index, route.cache); }
+
+template <class Setting>
+bool differ(const std::vector<Setting>& left, const std::vector<Setting>& right) {
+  return !std::equal(left.begin(), left.end(), right.begin(), right.end(),
+                     [](const Setting& one, const Setting& other) { return key_of(one) == key_of(other); });
+}
+
+auto key_of(const config::Limits& limits) {
+  return std::tie(limits.header, limits.header_count, limits.body, limits.header_timeout, limits.body_min_rate,
+                  limits.keepalive, limits.connections);
+}
+
+auto key_of(const config::Log& log) { return std::tie(log.access, log.format, log.error, log.level); }
+
+}  // namespace
+
+void Master::on_signal(int signal) {
+  switch (signal) {
+    case SIGCHLD: children_.reap(); break;
+    case SIGTERM: stop(config_.shutdown_grace); break;
+    case SIGINT: on_interrupt(); break;
+    case SIGQUIT: stop(kNow); break;
+    case SIGHUP: reload_waits_ = true; break;
+    case SIGUSR1: reopen_logs(); break;
+    case SIGUSR2: log_.warning("CW0106", "SIGUSR2: handing over to a new binary is known, not in this version"); break;
+    case SIGTTIN:
+      for (auto& app : apps_) app->scale(1);
+      break;
+    case SIGTTOU:
+      for (auto& app : apps_) app->scale(-1);
+      break;
+    default: break;
+  }
+}
+
+void Master::on_interrupt() { stop(std::exchange(interrupted_, true) ? kNow : config_.shutdown_grace); }
+
+// At the end of the turn; while an app still starts it waits, so a storm of SIGHUP is one reload now and one after.
+void Master::reload() {
+  const bool busy = std::any_of(apps_.begin(), apps_.end(), [](const auto& app) { return app->starting(); });
+  if (busy || !announced_) return;
+  reload_waits_ = false;
+  config::Loaded fresh = config::load(request_.target, request_.overrides);
+  for (const config::Diagnostic& diagnostic : fresh.diagnostics) {
+    if (diagnostic.is_error) {
+      log_.error(diagnostic.code, diagnostic.text);
+    } else {
+      log_.warning(diagnostic.code, diagnostic.text);
+    }
+  }
+  if (fresh.exit_code != 0) {
+    log_.error("CW0807", "the configuration cannot be used; everything keeps running as it is");
+    return;
+  }
+  warn_of_front_settings(fresh.config);
+  for (const config::App& app : fresh.config.apps) reload_app(app);
+}
+
+void Master::reload_app(const config::App& app) {
+  auto known = std::find_if(apps_.begin(), apps_.end(), [&](const auto& each) { return each->name() == app.name; });
+  if (known == apps_.end()) return;  // told by warn_of_front_settings
+  auto spec = make_app_spec(app, library_, log_);
+  if (spec) {
+    (*known)->reload(std::move(*spec), "asked to reload");
+  } else {
+    log_.error("CW0805", spec.error().message + "; the app keeps running as it is");
+  }
+}
+
+void Master::warn_of_front_settings(const config::Config& fresh) {
+  std::vector<std::string> changed;
+  if (differ(config_.listens, fresh.listens)) changed.push_back("[[listen]]");
+  if (differ(config_.static_routes, fresh.static_routes)) changed.push_back("static routes");
+  if (key_of(config_.limits) != key_of(fresh.limits)) changed.push_back("[limits]");
+  if (key_of(config_.log) != key_of(fresh.log)) changed.push_back("[log]");
+  const auto same_app = [](const config::App& one, const config::App& other) { return one.name == other.name; };
+  if (!std::is_permutation(config_.apps.begin(), config_.apps.end(), fresh.apps.begin(), fresh.apps.end(), same_app)) {
+    changed.push_back("the list of apps");
+  }
+  if (changed.empty()) return;
+  log_.warning("CW0808", fmt::format("changes of {} take effect at the next restart", fmt::join(changed, ", ")));
+}
+
+void Master::reopen_logs() {
+  if (auto reopened = log_.reopen(); !reopened) log_.error("CW0809", reopened.error().message);
+  fronts_->send_reopen_logs();
+}
+
+}  // namespace cutwater::app

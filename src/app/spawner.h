@@ -1,0 +1,13 @@
+// The spawner process: started before any byte of the network is read, it keeps the rights that starting other
+// people's programs needs. It takes only names of configured entries; in this version there are none, so it waits for
+// its end.
+#pragma once
+
+#include "control/channel.h"
+
+namespace cutwater::app {
+
+// Serves until the master says `stop` or is gone. Returns the exit code.
+int run_spawner(control::Channel master);
+
+}  // namespace cutwater::app

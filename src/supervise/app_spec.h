@@ -1,0 +1,48 @@
+// What supervision has to know about an app and about the master around it. Plain values, made by app/ from the
+// configuration anew at each reload.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "io/loop.h"
+#include "supervise/children.h"
+#include "supervise/fronts.h"
+#include "supervise/identity.h"
+
+namespace cutwater::supervise {
+
+struct AppSpec {
+  std::string name;
+  std::string root;       // absolute
+  std::string target;
+  std::string protocol;
+  std::string python;     // absolute path of the interpreter
+  std::string library;    // folder with the `cutwater` package and the extension
+  std::string preload;    // "auto" | "true" | "false"
+  std::string watch;      // "code" | "deploy" | "off"
+  std::string prefix;
+  std::map<std::string, std::string> environment;
+  std::optional<Identity> identity;  // who runs it; nullopt: who we are
+  base::Duration timeout{};
+  base::Duration grace{};
+  base::Duration start_timeout{};
+  base::Duration queue_timeout{};
+  unsigned queue = 100;
+  unsigned workers = 2;
+};
+
+// All of it outlives every app.
+struct World {
+  io::Loop& loop;
+  base::LogSink& log;
+  Children& children;
+  Fronts& fronts;
+  std::function<base::Result<base::FileDescriptor>(unsigned fronts, unsigned lanes)> create_segment;
+};
+
+}  // namespace cutwater::supervise

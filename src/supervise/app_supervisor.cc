@@ -1,0 +1,175 @@
+#include "supervise/app_supervisor.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdlib>
+
+namespace cutwater::supervise {
+
+AppSupervisor::AppSupervisor(World& world, AppSpec spec, Events events)
+    : world_(world),
+      spec_(std::move(spec)),
+      events_(std::move(events)),
+      code_watch_(world.loop, world.log, [this](const std::string& path) { on_code_changed(path); }) {
+  world_.loop.add_hook(*this);
+}
+
+AppSupervisor::~AppSupervisor() { world_.loop.remove_hook(*this); }
+
+template <class Work>
+void AppSupervisor::for_each(Work work) {
+  for (auto& generation : retired_) work(*generation);
+  if (serving_) work(*serving_);
+  if (starting_) work(*starting_);
+}
+
+void AppSupervisor::begin() {
+  AppSpec spec = spec_;
+  spec.workers = static_cast<unsigned>(std::max(1, static_cast<int>(spec.workers) + extra_workers_));
+  // What could not be forked the last time is not imported twice again to find the same.
+  const bool lone = serving_ && serving_->lone() && !serving_->imported().fork_safe && spec.preload == "auto";
+  starting_ = std::make_unique<Generation>(
+      world_, std::move(spec), next_number_++, lone,
+      Generation::Events{[this] { on_ready(); }, [this](const BootFailure& failure) { on_failed(failure); },
+                         [this] { on_needs_successor(); }});
+  starting_->start();
+}
+
+void AppSupervisor::reload(AppSpec spec, const std::string& why) {
+  if (ending_) return;
+  if (starting_) {
+    waiting_ = std::move(spec);
+    return;
+  }
+  spec_ = std::move(spec);
+  world_.log.info(fmt::format("{}: {}; generation {} starts", spec_.name, why, next_number_));
+  begin();
+}
+
+void AppSupervisor::on_ready() {
+  const bool first = !serving_;
+  if (serving_) retired_.push_back(std::move(serving_));
+  serving_ = std::move(starting_);
+  serving_->serve();
+  watch_code(serving_->imported().watch);
+  if (first) {
+    if (events_.first_served) events_.first_served();
+    return;
+  }
+  retired_.back()->drain();
+  world_.log.info(fmt::format("{}: generation {} serves ({})", spec_.name, serving_->number(),
+                              serving_->journey().durations()));
+}
+
+void AppSupervisor::on_failed(const BootFailure& failure) {
+  if (!serving_) {
+    world_.log.error(failure.code, spec_.name + ": " + failure.text);
+    world_.fronts.broadcast(control::encode(control::AppFailed{spec_.name, failure.text}));
+    events_.never_started(failure);
+    return;
+  }
+  world_.log.error(failure.code, fmt::format("{}: new code does not start; generation {} keeps serving\n{}",
+                                             spec_.name, serving_->number(), failure.text));
+  std::vector<std::string> folders = serving_->imported().watch;
+  folders.insert(folders.end(), failure.watch.begin(), failure.watch.end());
+  watch_code(folders);
+}
+
+// Forking from today's code into a generation of yesterday's would mix them; so the next need brings a new generation.
+void AppSupervisor::on_needs_successor() {
+  if (ending_ || starting_) return;
+  reload(spec_, "workers are missing and the zygote is gone");
+}
+
+void AppSupervisor::on_code_changed(const std::string& path) {
+  reload(spec_, path + " changed");
+}
+
+void AppSupervisor::watch_code(const std::vector<std::string>& folders) {
+  code_watch_.watch(CodeWatch::to_mode(spec_.watch), spec_.root, folders);
+}
+
+void AppSupervisor::scale(int change) {
+  if (!serving_ || ending_) return;
+  const int wanted = static_cast<int>(serving_->workers()) + change;
+  if (wanted < 1) return;
+  extra_workers_ += change;
+  serving_->set_workers(static_cast<unsigned>(wanted));
+  world_.log.info(fmt::format("{}: {} workers", spec_.name, serving_->workers()));
+}
+
+void AppSupervisor::end(base::Duration grace) {
+  ending_ = true;
+  waiting_.reset();
+  code_watch_.watch(CodeWatch::Mode::kOff, spec_.root, {});
+  for_each([grace](Generation& generation) { generation.end(grace); });
+}
+
+Generation* AppSupervisor::find(uint64_t number) {
+  Generation* found = nullptr;
+  for_each([&](Generation& generation) {
+    if (generation.number() == number) found = &generation;
+  });
+  return found;
+}
+
+void AppSupervisor::on_front_message(unsigned front, const control::Message& message) {
+  const std::string type = message.type();
+  auto read = [&]<class Body>(Body, auto use) {
+    base::Result<Body> decoded = control::decode<Body>(message.body);
+    if (!decoded || decoded->app != spec_.name) return;
+    if (Generation* generation = find(decoded->generation)) use(*generation, *decoded);
+  };
+  if (type == control::LaneFree::kType) {
+    read(control::LaneFree(), [front](Generation& it, auto& body) { it.on_lane_free(front, body.lane); });
+  } else if (type == control::WorkerStuck::kType) {
+    read(control::WorkerStuck(), [](Generation& it, auto& body) { it.on_stuck(body); });
+  } else if (type == control::WorkerBroken::kType) {
+    read(control::WorkerBroken(), [](Generation& it, auto& body) { it.on_broken(body); });
+  } else if (type == control::GenerationDrained::kType) {
+    read(control::GenerationDrained(), [front](Generation& it, auto&) { it.on_drained(front); });
+  }
+}
+
+void AppSupervisor::introduce_front(unsigned front) {
+  for_each([front](Generation& generation) { generation.introduce_front(front); });
+}
+
+void AppSupervisor::on_front_gone(unsigned front) {
+  for_each([front](Generation& generation) { generation.on_front_gone(front); });
+}
+
+bool AppSupervisor::end_of_turn() {
+  for_each([](Generation& generation) { generation.sweep(); });
+  std::erase_if(retired_, [](const auto& generation) { return generation->state() == Generation::State::kOver; });
+  if (serving_ && serving_->state() == Generation::State::kOver) serving_.reset();
+  if (starting_ && starting_->state() >= Generation::State::kEnding) {
+    // It failed, or everything ends: what is left of it goes in the background.
+    retired_.push_back(std::move(starting_));
+  }
+#ifndef NDEBUG
+  check_invariants();
+#endif
+  if (!starting_ && waiting_ && !ending_) {
+    AppSpec spec = std::move(*waiting_);
+    waiting_.reset();
+    reload(std::move(spec), "asked again meanwhile");
+  }
+  if (over() && !std::exchange(end_told_, true) && events_.ended) events_.ended();
+  return false;
+}
+
+void AppSupervisor::check_invariants() const {
+  const auto check = [](const Generation& generation, auto... allowed) {
+    generation.check_invariants();
+    if (((generation.state() != allowed) && ...)) std::abort();
+  };
+  using State = Generation::State;
+  if (serving_) check(*serving_, State::kServing, State::kEnding);
+  if (starting_) check(*starting_, State::kStarting);
+  for (const auto& generation : retired_) check(*generation, State::kDraining, State::kEnding, State::kOver);
+  if (!starting_ && !serving_ && !retired_.empty() && waiting_) std::abort();
+}
+
+}  // namespace cutwater::supervise

@@ -1,0 +1,70 @@
+// AppSupervisor: one app through all its generations. The one that serves stays until a newer one is ready; a newer
+// one that fails is thrown away and its failure shown. At most one starts at a time and at most one reload waits.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "supervise/code_watch.h"
+#include "supervise/generation.h"
+
+namespace cutwater::supervise {
+
+class AppSupervisor : public io::TurnHook {
+ public:
+  struct Events {
+    std::function<void()> first_served;                      // the first generation takes the traffic
+    std::function<void(const BootFailure&)> never_started;   // the first generation failed: there is nothing to serve
+    std::function<void()> ended;                             // after end(): nothing of the app runs any more
+  };
+  // `world` must outlive this.
+  AppSupervisor(World& world, AppSpec spec, Events events);
+  ~AppSupervisor() override;
+
+  void start() { begin(); }
+  // A new generation beside the old one. While one starts the request waits; more requests are one.
+  void reload(AppSpec spec, const std::string& why);
+  void scale(int change);
+  // Everything ends: finish what runs, be gone after `grace`. May be called again with less.
+  void end(base::Duration grace);
+
+  // Messages of a front, by its number; those about other apps or generations long gone are ignored.
+  void on_front_message(unsigned front, const control::Message& message);
+  void introduce_front(unsigned front);
+  void on_front_gone(unsigned front);
+
+  const std::string& name() const { return spec_.name; }
+  const Generation* serving() const { return serving_.get(); }
+  bool starting() const { return starting_ != nullptr; }
+  bool over() const { return ending_ && !serving_ && !starting_ && retired_.empty(); }
+  bool end_of_turn() override;
+
+ private:
+  void begin();
+  void on_ready();
+  void on_failed(const BootFailure& failure);
+  void on_needs_successor();
+  void on_code_changed(const std::string& path);
+  void watch_code(const std::vector<std::string>& folders);
+  Generation* find(uint64_t number);
+  template <class Work>
+  void for_each(Work work);
+  void check_invariants() const;
+
+  World& world_;
+  AppSpec spec_;
+  Events events_;
+  std::unique_ptr<Generation> serving_;
+  std::unique_ptr<Generation> starting_;
+  std::vector<std::unique_ptr<Generation>> retired_;
+  std::optional<AppSpec> waiting_;   // the reload that comes after the one that starts
+  uint64_t next_number_ = 1;
+  int extra_workers_ = 0;            // TTIN, TTOU; kept over reloads
+  bool ending_ = false;
+  bool end_told_ = false;
+  CodeWatch code_watch_;
+};
+
+}  // namespace cutwater::supervise
