@@ -1,0 +1,262 @@
+"""The command line: commands, flags, exit codes, and errors that say where, what and how to mend it."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+
+import pytest
+
+pytestmark = pytest.mark.timeout(90)
+APP = "def application(environ, start_response):\n    start_response('200 OK', [])\n    return [b'app']\n"
+CODE = re.compile(r"error\[(CW\d{4})\]")
+
+
+@pytest.fixture
+def project(folder, app_python):
+    (folder / "app.py").write_text(APP)
+    return folder
+
+
+def config(folder, text):
+    (folder / "cutwater.toml").write_text(text)
+
+
+class TestCommands:
+    def test_version(self, run_binary):
+        result = run_binary("version")
+        assert result.returncode == 0 and re.fullmatch(r"cutwater \d+\.\d+\.\d+\n", result.stdout)
+        assert json.loads(run_binary("version", "--json").stdout)["version"]
+
+    @pytest.mark.parametrize("words", [["help"], ["--help"], ["-h"], []])
+    def test_help_is_short(self, run_binary, words):
+        result = run_binary(*words)
+        assert "serve" in result.stdout + result.stderr and "check" in result.stdout + result.stderr
+        assert len((result.stdout + result.stderr).splitlines()) < 40
+
+    def test_help_of_serve_names_every_flag(self, run_binary):
+        text = run_binary("serve", "--help").stdout
+        for flag in ("--bind", "--workers", "--timeout", "--queue", "--watch", "--preload", "--access-log", "--limit-body", "-c"):
+            assert flag in text, flag
+        assert "--threads" not in text and "--domain" not in text
+
+    def test_help_of_a_code_and_a_setting(self, run_binary):
+        assert "unknown key" in run_binary("help", "CW0101").stdout
+        assert "60s" in run_binary("help", "timeout").stdout
+        assert run_binary("help", "no-such-topic").returncode == 2
+
+    def test_every_setting_is_documented(self, run_binary):
+        """docs/settings.md is what the program prints."""
+        from pathlib import Path
+
+        path = Path(__file__).resolve().parents[2] / "docs" / "settings.md"
+        assert path.read_text() == run_binary("help", "settings").stdout
+
+    @pytest.mark.parametrize("words, told", [
+        (["serv"], "serve"), (["serve", "--worker", "3"], "--workers"), (["serve", "--time", "3"], "--timeout"),
+        (["check", "a", "b"], "TARGET"), (["serve", "--workers"], "(?i)workers"), (["serve", "--workers", "many"], "many"),
+        (["serve", "--timeout", "3 parsecs"], "parsecs"), (["serve", "-b", "nonsense:address:1"], "nonsense"),
+    ])
+    def test_wrong_use(self, run_binary, words, told):
+        result = run_binary(*words)
+        assert result.returncode == 2 and re.search(told, result.stderr) and CODE.search(result.stderr), result.stderr
+
+    @pytest.mark.parametrize("words", [["dev"], ["reload"], ["serve", "--domain", "example.com"], ["status"]])
+    def test_what_is_not_built_yet(self, run_binary, words):
+        result = run_binary(*words)
+        assert result.returncode == 2 and "known, not in this version" in result.stderr
+
+
+class TestConfiguration:
+    @pytest.mark.parametrize("text, line, told", [
+        ('[app.web]\nworker = 3\n', 2, 'did you mean "workers"'), ('[limit]\n', 1, ""), ('[limits]\nbdy = "1MB"\n', 2, "body"),
+        ('[app.web]\n\n  timeout = "soon"\n', 3, "soon"), ('[app.web]\nworkers = "x"\n', 2, ""), ('[app.web]\nworkers = 0\n', 2, ""),
+        ('[app.web]\nworkers = -1\n', 2, ""), ('[app.web\n', 1, ""), ('[limits]\nbody = []\n', 2, ""),
+        ('[[listen]]\naddr = "127.0.0.1:99999"\n', 2, "99999"), ('[[listen]]\ntrusted_proxies = ["10.0.0.0/64"]\n', 2, "10.0.0.0/64"),
+        ('[app.web]\nthreads = 4\n', 2, "known, not in this version"), ('colour = "red"\n', 1, "colour"),
+        ('[log]\nformat = "xml"\n', 2, "combined"),
+    ])
+    def test_errors_have_file_line_and_column(self, run_binary, project, text, line, told):
+        config(project, text)
+        for command in ("check", "serve"):
+            result = run_binary(command, "-c", "cutwater.toml")
+            assert result.returncode == 2, result.stderr
+            assert CODE.search(result.stderr) and re.search(rf"cutwater\.toml:{line}:\d+", result.stderr), result.stderr
+            assert re.search(told, result.stderr), result.stderr
+
+    def test_all_errors_at_once(self, run_binary, project):
+        config(project, '[app.web]\nworker = 3\ntimout = "3s"\n')
+        assert len(CODE.findall(run_binary("check").stderr)) == 2
+
+    def test_missing_file(self, run_binary, project):
+        result = run_binary("check", "-c", "missing.toml")
+        assert result.returncode == 2 and "missing.toml" in result.stderr
+
+    def test_missing_folder(self, run_binary, project):
+        config(project, '[app.web]\nroot = "nowhere"\ntarget = "app:application"\n')
+        result = run_binary("check")
+        assert result.returncode == 2 and "nowhere" in result.stderr
+
+    def test_missing_interpreter(self, run_binary, project):
+        config(project, '[app.web]\ntarget = "app:application"\npython = "nowhere"\n')
+        result = run_binary("check")
+        assert result.returncode == 2 and "nowhere" in result.stderr
+
+    def test_variables(self, run_binary, project, app_python):
+        config(project, f'[app.web]\ntarget = "${{MODULE:-app}}:application"\npython = "{app_python}"\n[[listen]]\naddr="127.0.0.1:0"\n')
+        assert run_binary("check").returncode == 0
+        assert run_binary("check", env={"MODULE": "absent"}).returncode in (3, 4)
+
+    def test_an_empty_file_is_valid(self, run_binary, project, app_python):
+        config(project, "")
+        result = run_binary("check", "-b", "127.0.0.1:0", env={"VIRTUAL_ENV": os.path.dirname(os.path.dirname(app_python))})
+        assert result.returncode == 0, result.stderr
+
+    def test_pyproject(self, run_binary, project, app_python):
+        (project / "pyproject.toml").write_text(f'[tool.cutwater.app.web]\ntarget = "app:application"\npython = "{app_python}"\nworker = 1\n')
+        result = run_binary("check")
+        assert result.returncode == 2 and "pyproject.toml:4" in result.stderr and "workers" in result.stderr
+
+
+class TestCheck:
+    def test_good(self, run_binary, project, app_python):
+        config(project, f'[app.web]\ntarget = "app:application"\npython = "{app_python}"\n[[listen]]\naddr = "127.0.0.1:0"\n')
+        result = run_binary("check")
+        assert result.returncode == 0 and "app:application" in result.stdout + result.stderr
+        assert json.loads(run_binary("check", "--json").stdout)["ok"] is True
+
+    @pytest.mark.parametrize("text, code", [("import nothing_there\n", 3), ("def broken(:\n", 3), ("other = 1\n", 4), ("application = 3\n", (3, 4))])
+    def test_broken_app(self, run_binary, project, app_python, text, code):
+        (project / "app.py").write_text(text)
+        config(project, f'[app.web]\ntarget = "app:application"\npython = "{app_python}"\n[[listen]]\naddr = "127.0.0.1:0"\n')
+        result = run_binary("check")
+        assert result.returncode in (code if isinstance(code, tuple) else (code,)), result.stderr
+        assert re.search(r"error\[CW03\d\d\]", result.stderr + result.stdout)
+        assert json.loads(run_binary("check", "--json").stdout)["ok"] is False
+
+    def test_port_taken(self, run_binary, serve, project, app_python):
+        server = serve("hello")
+        config(project, f'[app.web]\ntarget = "app:application"\npython = "{app_python}"\n[[listen]]\naddr = "127.0.0.1:{server.address[1]}"\n')
+        result = run_binary("check")
+        assert result.returncode == 2 and str(server.address[1]) in result.stderr
+
+    def test_missing_module_says_how_to_mend_it(self, run_binary, project, app_python):
+        (project / "app.py").write_text("import no_such_package\n")
+        result = run_binary("check", "app:application", "-b", "127.0.0.1:0", env={"VIRTUAL_ENV": os.path.dirname(os.path.dirname(app_python))})
+        assert result.returncode == 3 and "no_such_package" in result.stderr + result.stdout
+        assert "pip install" in result.stderr + result.stdout
+
+
+class TestServe:
+    def start(self, serve, project, *arguments, **options):
+        environment = {"VIRTUAL_ENV": options.pop("venv"), **options.pop("environment", {})}
+        return serve.run(["serve", *arguments], project, environment, **options)
+
+    @pytest.fixture
+    def venv(self, app_python):
+        return os.path.dirname(os.path.dirname(app_python))
+
+    @pytest.mark.parametrize("target", ["app:application", "app.py", "app.py:application", "app:make()", ".", None])
+    def test_targets(self, serve, project, venv, target):
+        (project / "app.py").write_text(APP + "\n\ndef make():\n    return application\n")
+        server = self.start(serve, project, *([target] if target else []), "-b", "127.0.0.1:0", venv=venv)
+        assert server.get("/").text == "app"
+        assert re.search(r"serving .*app", server.log.text)
+
+    def test_a_folder_elsewhere(self, serve, project, folder, venv):
+        (folder / "sub").mkdir()
+        server = self.start(serve, folder / "sub", str(project), "-b", "127.0.0.1:0", "-w", "1", venv=venv)
+        assert server.get("/").text == "app"
+
+    def test_port_variable_binds_everywhere(self, serve, project, venv):
+        from support.server import free_port
+
+        port = free_port()
+        server = self.start(serve, project, venv=venv, environment={"PORT": str(port), "WEB_CONCURRENCY": "3"})
+        assert server.addresses[0][1] == port and server.addresses[0][0] in ("0.0.0.0", "::")
+        server.addresses = [("127.0.0.1", port)]
+        assert server.get("/").text == "app"
+        assert len(server.named("worker")) == 3 or len(server.tree()) >= 7
+
+    def test_flags_beat_variables_beat_the_file(self, serve, project, venv):
+        config(project, '[app.web]\nworkers = 1\n[log]\naccess = "off"\n')
+        server = self.start(serve, project, "-b", "127.0.0.1:0", "--log-format", "json", venv=venv,
+                            environment={"CUTWATER_ACCESS_LOG": "stdout"})
+        server.get("/")
+        from support.processes import wait_until
+
+        wait_until(lambda: server.out.lines, 5, "an access log line")
+        json.loads(server.out.lines[0])
+
+    def test_several_listeners(self, serve, project, venv, folder):
+        server = self.start(serve, project, "-b", "127.0.0.1:0", "-b", "[::1]:0", "-b", f"unix:{folder}/s.sock", venv=venv)
+        assert len(server.addresses) == 3
+        from support.client import Client
+
+        for address in server.addresses:
+            with Client(address) as client:
+                assert client.request("GET", "/").text == "app"
+
+    def test_inherited_descriptor(self, project, binary, venv, tool):
+        """fd:N, as a socket-activating supervisor passes it."""
+        import socket
+
+        with socket.socket() as listening:
+            listening.bind(("127.0.0.1", 0))
+            listening.listen()
+            os.set_inheritable(listening.fileno(), True)
+            process = subprocess.Popen([binary, "serve", "-b", f"fd:{listening.fileno()}"], cwd=project, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL,
+                                       pass_fds=[listening.fileno()], env={**os.environ, "VIRTUAL_ENV": venv})
+            try:
+                address = listening.getsockname()
+                result = subprocess.run([tool("curl"), "-s", "--max-time", "20", f"http://127.0.0.1:{address[1]}/"], capture_output=True)
+                assert result.stdout == b"app"
+            finally:
+                process.send_signal(signal.SIGTERM)
+                process.stderr.read()
+                assert process.wait(20) == 0
+
+
+class TestClients:
+    """Clients that are not ours."""
+
+    def test_curl(self, serve, tool, folder):
+        server = serve("kit")
+        curl = tool("curl")
+        data = os.urandom(2_000_000)
+        (folder / "data").write_bytes(data)
+        result = subprocess.run([curl, "-sS", "--fail", "-T", folder / "data", f"{server.url}/digest"], capture_output=True, timeout=30)
+        assert result.stdout.startswith(b"2000000 "), result.stderr
+        result = subprocess.run([curl, "-sS", "--fail", "-H", "Transfer-Encoding: chunked", "--data-binary", f"@{folder}/data", f"{server.url}/digest"], capture_output=True, timeout=30)
+        assert result.stdout.startswith(b"2000000 "), result.stderr
+        result = subprocess.run([curl, "-sS", "-I", f"{server.url}/"], capture_output=True, timeout=30)
+        assert result.stdout.startswith(b"HTTP/1.1 200 OK")
+        result = subprocess.run([curl, "-sS", "--http1.0", f"{server.url}/stream?count=3&size=2"], capture_output=True, timeout=30)
+        assert result.stdout == b"aabbcc"
+        result = subprocess.run([curl, "-sS", "--http2", f"{server.url}/x"], capture_output=True, timeout=30)
+        assert result.stdout == b"kit /x"
+
+    def test_http_client(self, serve):
+        import http.client
+
+        server = serve("kit")
+        connection = http.client.HTTPConnection(*server.address, timeout=10)
+        for number in range(10):
+            connection.request("POST", "/echo", body=iter([b"one", b"two"]), encode_chunked=True, headers={"Transfer-Encoding": "chunked"})
+            assert connection.getresponse().read() == b"onetwo"
+        connection.close()
+
+    def test_httpx_in_parallel(self, serve):
+        import asyncio
+
+        import httpx
+
+        server = serve("kit", workers=2)
+
+        async def run():
+            async with httpx.AsyncClient(base_url=server.url, timeout=30) as client:
+                answers = await asyncio.gather(*(client.get(f"/{number}") for number in range(200)))
+                return [answer.text for answer in answers]
+
+        assert asyncio.run(run()) == [f"kit /{number}" for number in range(200)]
