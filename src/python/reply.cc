@@ -1,11 +1,15 @@
 #include "python/reply.h"
 
 #include <algorithm>
+#include <string>
 
 #include "python/calls.h"
 
 namespace cutwater::python {
 namespace {
+
+// Up to here passing the descriptor on costs more than the bytes.
+constexpr uint64_t kSmallFile = 64 * 1024;
 
 // Raises what exc_info holds, as "raise exc_info[1].with_traceback(exc_info[2])" does.
 void raise_again(PyObject* exc_info) {
@@ -100,16 +104,17 @@ SendOutcome Reply::write(std::string_view bytes) {
 }
 
 SendOutcome Reply::file(int descriptor, uint64_t offset, uint64_t available) {
-  if (!declared_) declared_ = available;
-  uint64_t length = std::min(available, *declared_);
-  excess_ = available > length;
-  if (!body_allowed() || length == 0) {
-    dropped_ = excess_ = false;
-    return finish(false);
+  announce_total(available);
+  uint64_t length = std::min(available, declared_.value_or(available));
+  if (!body_allowed() || length == 0) return finish(false);
+  if (length <= kSmallFile) {
+    std::string bytes(static_cast<size_t>(length), '\0');
+    ssize_t got = read_file_piece(descriptor, offset, bytes);
+    if (got < 0) return SendOutcome::kError;
+    SendOutcome outcome = block(std::string_view(bytes).substr(0, static_cast<size_t>(got)), false);
+    return outcome == SendOutcome::kSent ? finish(false) : outcome;
   }
-  SendOutcome outcome = channel_.send_head(head_.response(declared_), {}, false, false);
-  if (outcome == SendOutcome::kError) return outcome;
-  head_sent_ = true;
+  SendOutcome outcome = send({}, false, false);
   if (outcome == SendOutcome::kSent) outcome = channel_.send_file(descriptor, offset, length);
   if (outcome != SendOutcome::kSent) return outcome;
   sent_ += length;

@@ -1,8 +1,10 @@
 #include "python/request_channel.h"
 
 #include <time.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 
 #include "python/py_api.h"
 
@@ -11,12 +13,30 @@ namespace {
 
 // The link wakes us when there is room; a look of our own costs nothing beside a full ring.
 constexpr int kRoomPollMilliseconds = 100;
+constexpr size_t kFilePiece = 64 * 1024;
 
 uint32_t flags(bool complete, bool releases) {
   return (complete ? uint32_t{link::kComplete} : 0u) | (releases ? uint32_t{link::kReleases} : 0u);
 }
 
 }  // namespace
+
+ssize_t read_file_piece(int descriptor, uint64_t offset, std::string& into) {
+  ssize_t got;
+  int error;
+  {
+    GilRelease released;
+    do {
+      got = ::pread(descriptor, into.data(), into.size(), static_cast<off_t>(offset));
+      error = errno;
+    } while (got < 0 && error == EINTR);
+  }
+  if (got < 0) {
+    errno = error;
+    PyErr_SetFromErrno(PyExc_OSError);
+  }
+  return got;
+}
 
 void RequestChannel::begin(const link::Claim& claim) {
   claim_ = &claim;
@@ -137,8 +157,32 @@ SendOutcome RequestChannel::send_body(std::string_view body, bool complete) {
 SendOutcome RequestChannel::send_file(int descriptor, uint64_t offset, uint64_t length) {
   if (!still_wanted()) return SendOutcome::kGone;
   SendOutcome outcome = SendOutcome::kSent;
-  while (link_.send_file(*claim_, descriptor, offset, length) != link::SendResult::kSent) {
-    if (!wait(outcome)) return outcome;
+  while (true) {
+    switch (link_.send_file(*claim_, descriptor, offset, length)) {
+      case link::SendResult::kSent:
+        return SendOutcome::kSent;
+      case link::SendResult::kFailed:
+        return send_file_bytes(descriptor, offset, length);
+      default:
+        if (!wait(outcome)) return outcome;
+    }
+  }
+}
+
+SendOutcome RequestChannel::send_file_bytes(int descriptor, uint64_t offset, uint64_t length) {
+  std::string piece;
+  while (length > 0) {
+    piece.resize(static_cast<size_t>(std::min<uint64_t>(length, kFilePiece)));
+    ssize_t got = read_file_piece(descriptor, offset, piece);
+    if (got <= 0) {
+      if (got == 0) PyErr_SetString(PyExc_OSError, "the file became shorter while it was sent");
+      return SendOutcome::kError;
+    }
+    auto bytes = static_cast<size_t>(got);
+    SendOutcome outcome = send_body(std::string_view(piece).substr(0, bytes), false);
+    if (outcome != SendOutcome::kSent) return outcome;
+    offset += bytes;
+    length -= bytes;
   }
   return SendOutcome::kSent;
 }

@@ -2,7 +2,10 @@
 // end. Waits give the GIL up. Of one worker; reused from request to request.
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 #include "base/file_descriptor.h"
@@ -17,6 +20,9 @@ enum class SendOutcome {
   kGone,   // nobody wants the response any more: the client left, the request was cancelled, the front ended
   kError,  // a Python exception is set
 };
+
+// pread() without the GIL: bytes read, 0 at the end of the file, -1 with a Python exception.
+ssize_t read_file_piece(int descriptor, uint64_t offset, std::string& into);
 
 class RequestChannel {
  public:
@@ -47,6 +53,7 @@ class RequestChannel {
   // the slot is let go by the same frame: the claim must not be touched any more.
   SendOutcome send_head(const message::Response& response, std::string_view body, bool complete, bool releases);
   SendOutcome send_body(std::string_view body, bool complete);
+  // A part of a file as body bytes: by descriptor, or read here when that cannot be passed.
   SendOutcome send_file(int descriptor, uint64_t offset, uint64_t length);
   SendOutcome send_end();
   SendOutcome send_abort(bool before_head);
@@ -57,6 +64,7 @@ class RequestChannel {
   base::FileDescriptor fetch_body();
 
  private:
+  SendOutcome send_file_bytes(int descriptor, uint64_t offset, uint64_t length);
   SendOutcome send_control(link::UpKind kind, uint32_t value);
   // Waits for credit or room. False: `outcome` says why there is no point in going on.
   bool wait(SendOutcome& outcome, bool for_descriptor = false);

@@ -91,6 +91,7 @@ void WsgiWorker::run_request() {
   path_ = request_.path;
   body_.begin(claim_, extras_);
   reply_.begin(request_.method == "HEAD");
+  sends_file_ = false;
 
   PyRef result = call_application();
   leave_if_child();
@@ -128,7 +129,8 @@ SendOutcome WsgiWorker::respond(PyObject* result) {
     PyErr_SetString(PyExc_TypeError, misuse);
     return SendOutcome::kError;
   }
-  if (reinterpret_cast<PyObject*>(Py_TYPE(result)) == types_.file_wrapper) {
+  sends_file_ = reinterpret_cast<PyObject*>(Py_TYPE(result)) == types_.file_wrapper;
+  if (sends_file_) {
     bool sent = false;
     SendOutcome outcome = respond_with_file(result, sent);
     if (sent || outcome != SendOutcome::kSent) return outcome;
@@ -188,7 +190,7 @@ SendOutcome WsgiWorker::respond_with_blocks(PyObject* result) {
     SendOutcome outcome = reply_.block(bytes_view(block.get()), false);
     if (outcome != SendOutcome::kSent) return outcome;
     channel_.flush();
-    if (reply_.excess()) return SendOutcome::kSent;
+    if (reply_.excess()) return SendOutcome::kSent;  // no more of it can be sent
   }
 }
 
@@ -240,7 +242,8 @@ void WsgiWorker::failed(std::string_view what, bool abort) {
 }
 
 void WsgiWorker::log_reply() {
-  if (reply_.excess()) {
+  // PEP 3333: of a wrapped file no more than Content-Length is meant.
+  if (reply_.excess() && !sends_file_) {
     host_.problem("CW0503", method_, path_,
                   "sent more than its Content-Length of " + std::to_string(reply_.declared().value_or(0)) +
                       " bytes; the rest was cut off");

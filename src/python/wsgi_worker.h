@@ -84,6 +84,7 @@ class WsgiWorker {
   std::string joined_;
   std::string end_reason_;
   base::Instant control_checked_;
+  bool sends_file_ = false;  // the running request's result is a file wrapper
   bool warned_of_dropped_body_ = false;
 };
 

@@ -1,0 +1,48 @@
+"""The extension module `_cutwater` (src/python): the worker's side of the link between front and workers."""
+
+from typing import Any, Iterator, Optional, Protocol, Sequence, TextIO, Tuple
+from wsgiref.types import WSGIApplication
+
+version: str
+limited_api: int  # 1: the build for every version from 3.9 on
+
+class Host(Protocol):
+    """What the loop asks of Python. Strings hold bytes as latin-1."""
+
+    def control(self) -> Optional[str]: ...
+    def exception(self, method: str, path: str, what: str, error: BaseException) -> None: ...
+    def problem(self, code: str, method: str, path: str, text: str) -> None: ...
+    def plain_file(self, file: Any) -> Optional[Tuple[int, int]]: ...
+    def leave_child(self, error: Optional[BaseException]) -> None: ...
+
+class FileWrapper:
+    """wsgi.file_wrapper of PEP 3333."""
+
+    filelike: Any
+    blksize: int
+    def __init__(self, filelike: Any, blksize: int = 8192) -> None: ...
+    def __iter__(self) -> Iterator[bytes]: ...
+    def __next__(self) -> bytes: ...
+    def close(self) -> None: ...
+
+def serve_wsgi(
+    application: WSGIApplication,
+    host: Host,
+    errors: TextIO,
+    *,
+    segment: int,
+    lane: int,
+    wake: int,
+    front_wakes: Sequence[int],
+    lane_sockets: Sequence[int],
+    control: int,
+    signals: int,
+) -> str:
+    """Serves requests until it shall end, and says why: "retired", "system_exit", or what Host.control() returned.
+
+    Takes over `segment`, `wake`, `front_wakes` and `lane_sockets`; `control` and `signals` are only watched.
+    """
+
+def set_parent_death_signal(signal: int, /) -> None: ...
+def exit_after_hangup(socket: int, milliseconds: int, status: int, /) -> None: ...
+def exit_within(milliseconds: int, status: int, /) -> None: ...

@@ -1,0 +1,78 @@
+"""One end of a SOCK_SEQPACKET pair to the master: one JSON object a message, descriptors beside it."""
+
+from __future__ import annotations
+
+import array
+import json
+import os
+import socket
+from typing import Any, List, Optional, Tuple
+
+MAXIMUM_MESSAGE = 64 * 1024
+MAXIMUM_DESCRIPTORS = 160  # a worker gets two for each of at most 64 fronts, and three more
+
+Message = Tuple[dict, List[int]]
+
+
+class ChannelClosed(Exception):
+    """The master is gone, or it sent what is no message."""
+
+
+class Channel:
+    def __init__(self, descriptor: int) -> None:
+        os.set_inheritable(descriptor, False)
+        self._socket = socket.socket(fileno=descriptor)
+        self._socket.setblocking(True)
+
+    def fileno(self) -> int:
+        return self._socket.fileno()
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def send(self, kind: str, **fields: Any) -> bool:
+        """False when the master is gone: the next receive() will say so."""
+        message = json.dumps({"type": kind, **fields}).encode()
+        try:
+            self._socket.send(message)
+        except (BrokenPipeError, ConnectionResetError):
+            return False
+        return True
+
+    def receive(self) -> Message:
+        """Waits for the next message."""
+        message = self._receive(0)
+        assert message is not None
+        return message
+
+    def receive_waiting(self) -> Optional[Message]:
+        """The message that has come already, or None."""
+        return self._receive(socket.MSG_DONTWAIT)
+
+    def _receive(self, flags: int) -> Optional[Message]:
+        room = socket.CMSG_LEN(MAXIMUM_DESCRIPTORS * array.array("i").itemsize)
+        try:
+            data, ancillary, _, _ = self._socket.recvmsg(MAXIMUM_MESSAGE, room, flags | socket.MSG_CMSG_CLOEXEC)
+        except BlockingIOError:
+            return None
+        except OSError as error:
+            raise ChannelClosed(str(error)) from error
+        descriptors = _descriptors(ancillary)
+        if not data:
+            raise ChannelClosed("the master is gone")
+        try:
+            message = json.loads(data)
+            kind = message["type"]
+        except (ValueError, TypeError, KeyError) as error:
+            raise ChannelClosed(f"not a message: {error}") from error
+        if not isinstance(kind, str):
+            raise ChannelClosed("a message without a type")
+        return message, descriptors
+
+
+def _descriptors(ancillary: list) -> List[int]:
+    found = array.array("i")
+    for level, kind, data in ancillary:
+        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+            found.frombytes(data[: len(data) - len(data) % found.itemsize])
+    return list(found)

@@ -1,0 +1,89 @@
+"""Which interface an application object speaks: WSGI, ASGI, Tornado; decided once, when the app starts."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from typing import Any, Optional
+
+WSGI = "wsgi"
+ASGI = "asgi"
+ASGI2 = "asgi2"
+TORNADO = "tornado"
+AIOHTTP = "aiohttp"
+DASH = "dash"
+FACTORY = "factory"
+
+# By module and name of a class, so that nothing is imported. Tornado first: its Application is callable with one
+# argument. falcon.asgi.App derives from falcon.App.
+_KNOWN_CLASSES = (
+    ("tornado.web", "Application", TORNADO),
+    ("aiohttp.web_app", "Application", AIOHTTP),
+    ("dash.dash", "Dash", DASH),
+    ("falcon.asgi.app", "App", ASGI),
+    ("falcon.app", "App", WSGI),
+    ("django.core.handlers.asgi", "ASGIHandler", ASGI),
+    ("django.core.handlers.wsgi", "WSGIHandler", WSGI),
+    ("quart.app", "Quart", ASGI),
+    ("flask.app", "Flask", WSGI),
+    ("starlette.applications", "Starlette", ASGI),
+    ("litestar.app", "Litestar", ASGI),
+    ("sanic.app", "Sanic", ASGI),
+    ("blacksheep.server.application", "Application", ASGI),
+    ("bottle", "Bottle", WSGI),
+    ("pyramid.router", "Router", WSGI),
+    ("cherrypy._cptree", "Tree", WSGI),
+)
+
+
+def classify(application: Any) -> Optional[str]:
+    """One of the constants above, or None when it cannot be told."""
+    for base in type(application).__mro__:
+        for module, name, kind in _KNOWN_CLASSES:
+            if base.__module__ == module and base.__name__ == name:
+                return kind
+    if not callable(application):
+        return None
+    inner = _unwrap(application)
+    if _is_coroutine(inner):
+        return ASGI
+    return _by_arguments(inner)
+
+
+def _unwrap(application: Any) -> Any:
+    """What decorators and partial() hide, as far as a coroutine function is looked for."""
+    for _ in range(32):
+        if isinstance(application, functools.partial):
+            return application if not _is_coroutine(application.func) else application.func
+        wrapped = getattr(application, "__wrapped__", None)
+        if wrapped is None or isinstance(application, type):
+            return application
+        application = wrapped
+    return application
+
+
+def _is_coroutine(application: Any) -> bool:
+    if inspect.iscoroutinefunction(application):
+        return True
+    return not isinstance(application, type) and inspect.iscoroutinefunction(getattr(application, "__call__", None))
+
+
+def _by_arguments(application: Any) -> Optional[str]:
+    try:
+        parameters = inspect.signature(application).parameters.values()
+    except (ValueError, TypeError):
+        return None
+    positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    required = [p for p in positional if p.default is p.empty]
+    if any(p.kind is p.KEYWORD_ONLY and p.default is p.empty for p in parameters):
+        return None
+    if any(p.kind is p.VAR_POSITIONAL for p in parameters):
+        return WSGI if len(required) == 2 else None
+    names = [p.name for p in positional]
+    if names[:3] == ["scope", "receive", "send"]:
+        return ASGI
+    if names == ["scope"]:
+        return ASGI2
+    if len(required) == 2 or (len(positional) == 2 and len(required) < 2 and names[0].startswith("environ")):
+        return WSGI
+    return FACTORY if not required else None

@@ -1,0 +1,99 @@
+"""Why an app cannot be served, in the words of its author: the last line of their code first, the traceback after."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from typing import List, Optional
+
+BOOT_FAILED = 3
+NO_SUCH_OBJECT = 4
+
+_MAXIMUM_TEXT = 16 * 1024
+_OWN_FOLDER = os.path.dirname(os.path.abspath(__file__)) + os.sep
+
+
+class BootFailure(Exception):
+    """Ends the start of an app; the master prints ``error[<code>] <app>: <text>``."""
+
+    def __init__(self, code: str, text: str, exit_code: int = BOOT_FAILED) -> None:
+        super().__init__(text)
+        self.code = code
+        self.text = text if len(text) <= _MAXIMUM_TEXT else text[:_MAXIMUM_TEXT] + "\n..."
+        self.exit_code = exit_code
+
+
+def printable(text: str) -> str:
+    """One line that cannot steer a terminal or fake another line of the log."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def _is_ours(filename: str) -> bool:
+    return filename.startswith(_OWN_FOLDER) or filename.startswith("<frozen ") or filename == "<string>"
+
+
+def _is_users(filename: str, root: str) -> bool:
+    inside = os.path.abspath(filename).startswith(root.rstrip(os.sep) + os.sep)
+    return inside and "site-packages" not in filename and not filename.startswith(sys.prefix + os.sep)
+
+
+def shown_path(path: str, root: str) -> str:
+    relative = os.path.relpath(path, root)
+    return path if relative.startswith("..") else relative
+
+
+def describe(error: BaseException) -> str:
+    """``ValueError: bad``, on one line."""
+    if isinstance(error, SyntaxError) and error.msg:
+        return f"{type(error).__name__}: {printable(error.msg)}"
+    try:
+        text = str(error)
+    except Exception:  # the app's own __str__
+        text = "(its text cannot be shown)"
+    name = type(error).__qualname__
+    module = type(error).__module__
+    if module not in ("builtins", "__main__"):
+        name = f"{module}.{name}"
+    return f"{name}: {printable(text)}" if text else name
+
+
+def last_user_line(error: BaseException, root: str) -> Optional[str]:
+    """``shop/views.py:14 in view(): rows = list(qs)``: the deepest line of the app's own code, else of any code."""
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if not _is_ours(f.filename)]
+    if not frames:
+        return None
+    users = [f for f in frames if _is_users(f.filename, root)]
+    frame = (users or frames)[-1]
+    place = f"{shown_path(frame.filename, root)}:{frame.lineno} in {frame.name}"
+    if not frame.name.startswith("<"):
+        place += "()"
+    return f"{place}: {printable(frame.line)}" if frame.line else place
+
+
+def place_of(error: BaseException, root: str) -> str:
+    """``shop/views.py:14: `` of the deepest line of the app's own code, or of a SyntaxError; or nothing."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{shown_path(error.filename, root)}:{error.lineno}: "
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if not _is_ours(f.filename)]
+    users = [f for f in frames if _is_users(f.filename, root)]
+    chosen = users or frames
+    if not chosen:
+        return ""
+    return f"{shown_path(chosen[-1].filename, root)}:{chosen[-1].lineno}: "
+
+
+def format_traceback(error: BaseException) -> str:
+    """As Python prints it, less the frames that belong to us and to the import system."""
+    shown = traceback.TracebackException.from_exception(error)
+    pending: List[Optional[traceback.TracebackException]] = [shown]
+    seen = set()
+    while pending:
+        part = pending.pop()
+        if part is None or id(part) in seen:
+            continue
+        seen.add(id(part))
+        kept = [frame for frame in part.stack if not _is_ours(frame.filename)]
+        part.stack = traceback.StackSummary.from_list(kept)
+        pending += [part.__cause__, part.__context__]
+    return "".join(shown.format()).rstrip("\n")

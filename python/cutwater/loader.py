@@ -1,0 +1,284 @@
+"""From a target to the application object: ``module:attr``, ``module:factory("x")``, ``file.py[:attr]``."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import importlib.machinery
+import importlib.util
+import os
+import sys
+from types import ModuleType
+from typing import Any, List, NamedTuple, NoReturn, Optional, Tuple
+
+from cutwater import classify, failure, requirements
+from cutwater.failure import NO_SUCH_OBJECT, BootFailure
+
+_OBJECT_NAMES = ("application", "app", "api", "wsgi_app", "wsgi")
+_FACTORY_NAMES = ("create_app", "make_app")
+_PROTOCOL_NAMES = {classify.WSGI: "WSGI", classify.ASGI: "ASGI", classify.ASGI2: "ASGI 2",
+                   classify.TORNADO: "Tornado", classify.AIOHTTP: "aiohttp", classify.DASH: "Dash"}
+
+
+class Loaded(NamedTuple):
+    application: Any
+    module: ModuleType
+    target: str  # "shop.wsgi:application", as resolved
+    protocol: str
+    notes: List[str]
+
+
+def load(target: str, root: str, protocol: str) -> Loaded:
+    """Raises BootFailure with what the operator should read."""
+    where, _, expression = target.partition(":")
+    module = _import_file(where, root) if _is_file(where, root) else _import_module(where, root)
+    notes: List[str] = []
+    if not expression:
+        expression = _choose(module, root, notes)
+    application, expression = _evaluate(module, expression, root)
+    application, expression, kind = _settle(module, application, expression, protocol, root)
+    return Loaded(application, module, f"{module.__name__}:{expression}", kind, notes)
+
+
+def _is_file(where: str, root: str) -> bool:
+    return where.endswith(".py") or os.sep in where or os.path.isfile(os.path.join(root, where))
+
+
+def shown_module(module: ModuleType, root: str) -> str:
+    file = getattr(module, "__file__", None)
+    return failure.shown_path(file, root) if file else module.__name__
+
+
+# ---- importing
+
+
+def _import_module(name: str, root: str) -> ModuleType:
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name is not None and (name == error.name or name.startswith(error.name + ".")):
+            _fail_missing_target(name, error.name, root)
+        fail_import(error, root)
+    except BaseException as error:  # an app may call sys.exit() while it is imported
+        fail_import(error, root)
+
+
+def _import_file(where: str, root: str) -> ModuleType:
+    path = os.path.normpath(os.path.join(root, where))
+    if not os.path.isfile(path):
+        raise BootFailure("CW0310", f"there is no file {where} in {root}", NO_SUCH_OBJECT)
+    folder, name = _module_name(path)
+    if name is None:
+        return _execute_file(path, root)
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+    known = sys.modules.get(name)
+    if known is not None and not _same_file(getattr(known, "__file__", None), path):
+        return _execute_file(path, root)  # its name is taken, by a module of the standard library for one
+    module = _import_module(name, root)
+    return module if _same_file(getattr(module, "__file__", None), path) else _execute_file(path, root)
+
+
+def _module_name(path: str) -> Tuple[str, Optional[str]]:
+    """The folder that must be on sys.path and the dotted name the file has then; None if it can have none."""
+    folder, file = os.path.split(path)
+    stem, extension = os.path.splitext(file)
+    if extension != ".py" or not stem.isidentifier():
+        return folder, None
+    parts = [] if stem == "__init__" else [stem]
+    while os.path.isfile(os.path.join(folder, "__init__.py")) and os.path.basename(folder).isidentifier():
+        folder, package = os.path.split(folder)
+        parts.insert(0, package)
+    return folder, ".".join(parts)
+
+
+def _same_file(left: Optional[str], right: str) -> bool:
+    return left is not None and os.path.realpath(left) == os.path.realpath(right)
+
+
+def _execute_file(path: str, root: str) -> ModuleType:
+    stem = os.path.splitext(os.path.basename(path))[0]
+    name = "cutwater_app_" + "".join(c if c.isalnum() else "_" for c in stem)
+    loader = importlib.machinery.SourceFileLoader(name, path)
+    spec = importlib.util.spec_from_file_location(name, path, loader=loader)
+    assert spec is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        loader.exec_module(module)
+    except BaseException as error:
+        fail_import(error, root)
+    return module
+
+
+def _fail_missing_target(name: str, missing: str, root: str) -> NoReturn:
+    place = f"the package {missing.rpartition('.')[0]} has no" if "." in missing else f"{root} and sys.path have no"
+    text = f"there is no module {name}: {place} {missing.rpartition('.')[2]}.py and no folder of that name"
+    raise BootFailure("CW0310", text, NO_SUCH_OBJECT)
+
+
+def fail_import(error: BaseException, root: str) -> NoReturn:
+    """Raises the BootFailure for whatever the app's own code raised while it was imported."""
+    if isinstance(error, BootFailure):
+        raise error
+    if isinstance(error, ModuleNotFoundError) and error.name:
+        _fail_missing_package(error, error.name.partition(".")[0], root)
+    if isinstance(error, SystemExit):
+        line = failure.last_user_line(error, root)
+        text = f"{line or 'the app'} ended the interpreter with exit code {error.code!r} while it was imported"
+    else:
+        text = failure.place_of(error, root) + failure.describe(error)
+    raise BootFailure("CW0312", f"{text}\n{failure.format_traceback(error)}") from error
+
+
+def _fail_missing_package(error: ModuleNotFoundError, package: str, root: str) -> NoReturn:
+    importer = failure.place_of(error, root).partition(":")[0] or "the app"
+    assert error.name is not None
+    if package in sys.modules:  # the package is there, a part of it is not
+        text = f"{failure.place_of(error, root)}{failure.describe(error)}\n{failure.format_traceback(error)}"
+        raise BootFailure("CW0312", text) from error
+    listed_in = requirements.listing_file(package, root)
+    lines = [f"{importer} needs {package}, not installed in {requirements.environment_name(root)}"]
+    if listed_in is not None:
+        lines.append(f"note: {listed_in} lists it")
+    lines.append(f"fix: {requirements.install_command(package, listed_in, root)}")
+    lines.append(failure.format_traceback(error))
+    raise BootFailure("CW0311", "\n".join(lines)) from error
+
+
+# ---- finding the object
+
+
+def _kind_name(value: Any) -> Optional[str]:
+    """``WSGI`` for an object that is one by its class or its two arguments; modules and plain classes are none."""
+    if isinstance(value, (type, ModuleType)) or not callable(value):
+        return None
+    return _PROTOCOL_NAMES.get(classify.classify(value) or "")
+
+
+def _applications(module: ModuleType) -> List[Tuple[str, str]]:
+    """Names of the module's own objects that look like applications, with their kind."""
+    found = []
+    for name, value in list(vars(module).items()):
+        if name.startswith("_"):
+            continue
+        imported = getattr(value, "__module__", None) not in (module.__name__, None)
+        is_function = hasattr(value, "__code__")
+        if is_function and imported and name not in _OBJECT_NAMES:
+            continue
+        kind = _kind_name(value)
+        if kind is not None:
+            found.append((name, kind))
+    return found
+
+
+def _choose(module: ModuleType, root: str, notes: List[str]) -> str:
+    for name in _OBJECT_NAMES:
+        value = getattr(module, name, None)
+        if value is not None and not isinstance(value, ModuleType):
+            return name
+    for name in _FACTORY_NAMES:
+        if callable(getattr(module, name, None)):
+            return f"{name}()"
+    found = _applications(module)
+    if len(found) == 1:
+        notes.append(f"took {found[0][0]}, the only application in {shown_module(module, root)}")
+        return found[0][0]
+    _fail_no_object(module, '"application", "app" or create_app()', root)
+
+
+def _fail_no_object(module: ModuleType, wanted: str, root: str) -> NoReturn:
+    found = _applications(module)
+    if found:
+        defined = "it defines: " + ", ".join(f"{name} ({kind})" for name, kind in found[:8])
+    else:
+        names = [n for n, v in vars(module).items() if not n.startswith("_") and not isinstance(v, ModuleType)]
+        defined = "it defines: " + ", ".join(names[:12]) if names else "it defines nothing"
+    lines = [f"{shown_module(module, root)} has no {wanted}; {defined}"]
+    wsgi = [name for name, kind in found if kind == "WSGI"]
+    if wsgi:
+        lines.append(f'fix: target = "{module.__name__}:{wsgi[0]}"')
+    raise BootFailure("CW0310", "\n".join(lines), NO_SUCH_OBJECT)
+
+
+# ---- evaluating
+
+
+def _evaluate(module: ModuleType, expression: str, root: str) -> Tuple[Any, str]:
+    """A dotted name, or the call of one with literal arguments."""
+    try:
+        tree = ast.parse(expression.strip(), mode="eval").body
+    except SyntaxError:
+        _fail_expression(expression)
+    call = tree if isinstance(tree, ast.Call) else None
+    value = _resolve(module, call.func if call else tree, expression, root)
+    if call is None:
+        return value, expression.strip()
+    try:
+        arguments = [ast.literal_eval(argument) for argument in call.args]
+        keywords = {k.arg: ast.literal_eval(k.value) for k in call.keywords if k.arg is not None}
+    except ValueError:
+        _fail_expression(expression)
+    return _call_factory(value, expression.strip(), root, *arguments, **keywords), expression.strip()
+
+
+def _fail_expression(expression: str) -> NoReturn:
+    text = f'"{expression}" is no name and no call with plain arguments\nfix: target = "module:create_app(\'x\')"'
+    raise BootFailure("CW0310", text, NO_SUCH_OBJECT)
+
+
+def _resolve(module: ModuleType, tree: ast.AST, expression: str, root: str) -> Any:
+    if isinstance(tree, ast.Name):
+        if not hasattr(module, tree.id):
+            _fail_no_object(module, f'"{tree.id}"', root)
+        return getattr(module, tree.id)
+    if isinstance(tree, ast.Attribute):
+        owner = _resolve(module, tree.value, expression, root)
+        if not hasattr(owner, tree.attr):
+            text = f'"{expression}" in {shown_module(module, root)}: {type(owner).__name__} has no "{tree.attr}"'
+            raise BootFailure("CW0310", text, NO_SUCH_OBJECT)
+        return getattr(owner, tree.attr)
+    _fail_expression(expression)
+
+
+def _call_factory(factory: Any, shown: str, root: str, *arguments: Any, **keywords: Any) -> Any:
+    try:
+        return factory(*arguments, **keywords)
+    except ModuleNotFoundError as error:
+        fail_import(error, root)
+    except BaseException as error:
+        line = failure.place_of(error, root)
+        text = f"{line}{shown} raised {failure.describe(error)}\n{failure.format_traceback(error)}"
+        raise BootFailure("CW0313", text) from error
+
+
+# ---- which interface
+
+
+def _settle(module: ModuleType, application: Any, expression: str, protocol: str,
+            root: str) -> Tuple[Any, str, str]:
+    shown = f"{module.__name__}:{expression}"
+    kind = classify.classify(application) if protocol in ("", "auto") else protocol
+    if kind == classify.FACTORY and not expression.endswith(")"):
+        expression += "()"
+        application = _call_factory(application, expression, root)
+        kind = classify.classify(application)
+    if application is None or not callable(application):
+        if kind not in (classify.AIOHTTP, classify.TORNADO):
+            text = f"{shown} is {'None' if application is None else type(application).__name__}, no application"
+            raise BootFailure("CW0310", text, NO_SUCH_OBJECT)
+    if kind == classify.WSGI:
+        return application, expression, classify.WSGI
+    _fail_protocol(shown, kind)
+
+
+def _fail_protocol(shown: str, kind: Optional[str]) -> NoReturn:
+    if kind == classify.DASH:
+        raise BootFailure("CW0314", f'{shown} is a Dash app; its WSGI app is its server\nfix: target = "{shown}.server"')
+    if kind == classify.AIOHTTP:
+        raise BootFailure("CW0314", f"{shown} is an aiohttp app, which is neither WSGI nor ASGI: it cannot be served")
+    if kind in _PROTOCOL_NAMES:
+        name = _PROTOCOL_NAMES[kind]
+        raise BootFailure("CW0314", f"{shown} is {'an' if name[0] == 'A' else 'a'} {name} app; "
+                                    f"{name} is known, not in this version, which serves WSGI")
+    raise BootFailure("CW0315", f'cannot tell WSGI from ASGI for {shown}\nfix: protocol = "wsgi"')

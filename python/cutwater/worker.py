@@ -1,0 +1,162 @@
+"""A worker process: what surrounds the extension's loop, from its first signal handler to its exit."""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+import sys
+from typing import Any, List, NoReturn, Optional, Tuple
+
+import _cutwater
+from cutwater import failure, messages
+from cutwater.channel import Channel, ChannelClosed
+
+# A worker that hangs in the app when the master dies, or at its exit in the app's own handlers, ends after this.
+_ORPHAN_MILLISECONDS = 4000
+_EXIT_MILLISECONDS = 3000
+
+# File objects that only hold another one.
+_FILE_SHELLS = {("tempfile", "_TemporaryFileWrapper"), ("django.core.files.base", "File")}
+
+
+class Host:
+    """What the extension's loop asks of Python; src/python/host.h is its other side."""
+
+    def __init__(self, app: str, root: str, channel: Channel) -> None:
+        self._app = app
+        self._root = root
+        self._channel = channel
+        self._terminated = False
+        self.signals = _make_wakeup_pipe()
+        signal.signal(signal.SIGTERM, self._terminate)
+
+    def _terminate(self, *_: Any) -> None:
+        self._terminated = True
+
+    def control(self) -> Optional[str]:
+        """The reason to end, or None: called when the channel or a signal has something to say."""
+        try:
+            while os.read(self.signals, 4096):
+                pass
+        except BlockingIOError:
+            pass
+        if self._terminated:
+            return "terminated"
+        try:
+            received = self._channel.receive_waiting()
+        except ChannelClosed:
+            return "master_gone"
+        if received is None:
+            return None
+        message, descriptors = received
+        for descriptor in descriptors:
+            os.close(descriptor)
+        return "quit" if message["type"] == "quit" else None
+
+    def exception(self, method: str, path: str, what: str, error: BaseException) -> None:
+        lines = [f"{self._app}: {messages.request_name(method, path)} {what} {failure.describe(error)}"]
+        if what.startswith("close()"):
+            lines[0] = f"{self._app}: close() of {messages.request_name(method, path)} raised {failure.describe(error)}"
+        place = failure.last_user_line(error, self._root)
+        if place is not None:
+            lines.append(f"at {place}")
+        lines.append(failure.format_traceback(error))
+        messages.emit("error", "CW0502", lines)
+        if isinstance(error, (SystemExit, KeyboardInterrupt)):
+            messages.emit("warning", "CW0505", [f"{self._app}: worker {os.getpid()} ends, since the app asked for it"])
+
+    def problem(self, code: str, method: str, path: str, text: str) -> None:
+        severity = "warning" if code == "CW0504" else "error"
+        messages.emit(severity, code, [f"{self._app}: {messages.request_name(method, path)} {text}"])
+
+    def plain_file(self, file: Any) -> Optional[Tuple[int, int]]:
+        """(descriptor, offset) if reading the object gives exactly the bytes of a file from there on, else None."""
+        try:
+            for _ in range(3):
+                kind = type(file)
+                if (kind.__module__, kind.__qualname__) not in _FILE_SHELLS:
+                    break
+                file = file.file
+            if type(file) not in (io.FileIO, io.BufferedReader, io.BufferedRandom) or "read" in vars(file):
+                return None
+            if type(file) is io.BufferedRandom:
+                file.flush()
+            if type(file) is not io.FileIO and type(file.raw) is not io.FileIO:
+                return None
+            return file.fileno(), file.tell()
+        except (OSError, ValueError, AttributeError):
+            return None  # closed, or not a real file: reading it says the rest
+
+    def leave_child(self, error: Optional[BaseException]) -> NoReturn:
+        """Ends a child that the app forked and that came back from the app as if it were the worker."""
+        status = 0
+        if isinstance(error, SystemExit):
+            status = error.code if isinstance(error.code, int) else int(error.code is not None)
+        elif error is not None:
+            status = 1
+            messages.emit("error", "CW0502", [f"{self._app}: a forked child raised {failure.describe(error)}",
+                                              failure.format_traceback(error)])
+        else:
+            messages.emit("warning", "CW0507", [
+                f"{self._app}: a child forked by the app came back from it; it was ended, the worker answers",
+                "fix: end the child with os._exit()"])
+        for stream in (sys.stdout, sys.stderr):
+            try:
+                stream.flush()
+            except Exception:  # closed or replaced by the app
+                pass
+        os._exit(status & 0xFF)
+
+
+def _make_wakeup_pipe() -> int:
+    """A signal that arrives just before the loop sleeps must wake it: Python writes a byte for each."""
+    reader, writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+    signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+    return reader
+
+
+def ignore_signal(*_: Any) -> None:
+    """A handler, not SIG_IGN, which programs started by the app would inherit."""
+
+
+def reset_signals() -> None:
+    """What the app installed while it was imported was meant for another kind of process."""
+    for number in signal.valid_signals():
+        handler = signal.getsignal(number)
+        if callable(handler) and handler is not signal.default_int_handler:
+            signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, ignore_signal)  # a terminal sends it to all; the master decides
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
+
+
+def split_descriptors(descriptors: List[int], with_channel: bool) -> Tuple[int, int, int, List[int], List[int]]:
+    """(segment, wake, channel or -1, front wakes, lane sockets) of a `fork` or `attach` message."""
+    head = 3 if with_channel else 2
+    if len(descriptors) < head + 2 or (len(descriptors) - head) % 2 != 0:
+        raise ChannelClosed("a worker's descriptors are incomplete")
+    channel = descriptors[2] if with_channel else -1
+    return descriptors[0], descriptors[1], channel, descriptors[head::2], descriptors[head + 1 :: 2]
+
+
+def serve(application: Any, app: str, root: str, channel: Channel, lane: int, segment: int, wake: int,
+          front_wakes: List[int], lane_sockets: List[int]) -> NoReturn:
+    """Serves until told to end; ends the process."""
+    host = Host(app, root, channel)
+    _cutwater.exit_after_hangup(channel.fileno(), _ORPHAN_MILLISECONDS, 0)
+    status = 0
+    channel.send("ready", pid=os.getpid())
+    try:
+        reason = _cutwater.serve_wsgi(
+            application, host, sys.stderr, segment=segment, lane=lane, wake=wake, front_wakes=front_wakes,
+            lane_sockets=lane_sockets, control=channel.fileno(), signals=host.signals)
+    except BaseException as error:
+        messages.emit("error", "CW0506", [f"{app}: worker {os.getpid()} ends: {failure.describe(error)}",
+                                          failure.format_traceback(error)])
+        reason, status = "broken", 1
+    try:
+        channel.send("exiting", reason=reason)
+    except OSError:
+        pass  # the app closed our descriptors
+    _cutwater.exit_within(_EXIT_MILLISECONDS, status)
+    sys.exit(status)
