@@ -110,9 +110,9 @@ bool FrontLane::room_came() {
   return true;
 }
 
-bool FrontLane::take_wait() {
-  return waits_.value.load(std::memory_order_seq_cst) != 0 &&
-         waits_.value.exchange(0, std::memory_order_seq_cst) != 0;
+void FrontLane::wake_if_waiting() {
+  if (!wake_.valid() || waits_.value.load(std::memory_order_seq_cst) == 0) return;
+  if (waits_.value.exchange(0, std::memory_order_seq_cst) != 0) wake();
 }
 
 void FrontLane::wake() {

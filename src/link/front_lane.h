@@ -29,9 +29,11 @@ class FrontLane {
   bool flush();
   // A send was refused and would succeed now; asks once.
   bool room_came();
-  // The worker announced that it sleeps for frames or room, and this call took the announcement: wake it.
-  bool take_wait();
+  // Writes to the worker's eventfd if it announced that it sleeps and nobody took the announcement yet.
+  void wake_if_waiting();
   void wake();
+  // Frames lie in the down ring.
+  bool unread() const { return down_.unread(); }
 
   base::FileDescriptor receive_file(uint32_t slot, uint32_t generation, uint32_t id) {
     return files_.take(socket_.get(), slot, generation, id);

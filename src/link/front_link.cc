@@ -54,7 +54,7 @@ struct FrontLink::Impl {
   uint64_t dirty = 0;          // lanes that got frames or room since the last wake_workers()
   uint64_t tail = 0;           // ours; the shared one is for the workers
   uint32_t pending_wakes = 0;  // requests queued since the last wake_workers()
-  uint64_t head_at_last_tick = 0;
+  uint64_t head_at_last_tick = ~uint64_t{0};
 };
 
 // Positions of the predecessor are kept: workers may still look at them.
@@ -343,7 +343,7 @@ void FrontLink::Impl::wake_lanes() {
   for (; dirty != 0; dirty &= dirty - 1) {
     auto lane = static_cast<uint32_t>(std::countr_zero(dirty));
     lanes[lane].flush();
-    if (lanes[lane].attached() && lanes[lane].take_wait()) lanes[lane].wake();
+    lanes[lane].wake_if_waiting();
   }
 }
 
@@ -358,7 +358,8 @@ bool FrontLink::Impl::wake_one_idle() {
     auto lane = static_cast<uint32_t>(std::countr_zero(sleeping));
     // Another front may have taken it in this moment.
     if ((idle.fetch_and(~lane_bit(lane), std::memory_order_seq_cst) & lane_bit(lane)) == 0) continue;
-    lanes[lane].wake();
+    // Every sleeper also waits. One that does not any more was given a wake-up for its frames, and will claim too.
+    lanes[lane].wake_if_waiting();
     return true;
   }
 }
@@ -407,7 +408,12 @@ void FrontLink::Impl::requeue_skipped() {
 
 void FrontLink::tick() {
   if (impl_->slots.in_use() > 0) impl_->requeue_skipped();
-  impl_->dirty |= impl_->attached;
+  for (uint64_t rest = impl_->attached; rest != 0; rest &= rest - 1) {
+    auto lane = static_cast<uint32_t>(std::countr_zero(rest));
+    impl_->lanes[lane].flush();
+    if (impl_->lanes[lane].broken()) impl_->drain_lane(lane, 0);  // says so to the receiver
+    else if (impl_->lanes[lane].unread()) impl_->lanes[lane].wake();
+  }
   QueuedEntry entry;
   bool waiting = find_queued(impl_->map, impl_->front, impl_->tail, entry);
   if (waiting) ++impl_->pending_wakes;

@@ -33,6 +33,8 @@ class RingWriter {
   // frame's length must not exceed the reserved one.
   void commit(const FrameHeader& frame);
   bool has_room(uint32_t length);
+  // The reader has not given all room back.
+  bool unread() const { return place_.read_position->load(std::memory_order_acquire) != written_; }
   // The reader's position made no sense.
   bool broken() const { return broken_; }
 
