@@ -1,0 +1,57 @@
+"""All scenarios by name. Where a name has a "+log" twin, every server writes a combined access log to a file."""
+
+import shutil
+import subprocess
+import sys
+
+from .servers import BENCH, ROOT, STATIC, WSGI, Job, Uvicorn
+from .speed import Speed
+from .strength import Idle, Kills, Memory, Reloads
+
+
+def plain(options, workers=1):
+    return Job(BENCH / "apps", "plain:application", workers=workers, asgi="asgi:application")
+
+
+def shop(options, workers=1):
+    """A prepared copy of the example shop."""
+    place = options.folder / "shop"
+    if not place.exists():
+        ignored = shutil.ignore_patterns("db.sqlite3*", "media", "staticfiles", "secret_key", ".prepared", "__pycache__")
+        shutil.copytree(ROOT / "examples" / "shop", place, ignore=ignored)
+        subprocess.run([ROOT / "tools" / "prepare_shop.sh", sys.executable, place], check=True, stdout=subprocess.DEVNULL)
+    return Job(place, "shop.wsgi:application", {"DJANGO_SETTINGS_MODULE": "shop.settings"}, workers=workers)
+
+
+def files(options):
+    place = options.folder / "files"
+    place.mkdir(exist_ok=True)
+    (place / "1k.txt").write_bytes(b"x" * 1024)
+    (place / "100k.txt").write_bytes(b"x" * 102400)
+    for path in (options.folder, place):
+        path.chmod(0o755)
+    return Job(place, files=place)
+
+
+def both(name, text, job, servers, **options):
+    return [Speed(name, text, job, servers, **options), Speed(name + "+log", text + ", access log to a file", job, servers, log=True, **options)]
+
+
+WITHOUT_FLOOR = WSGI[1:]
+ALL = [
+    *both("hello-64", "WSGI hello, 64 connections", plain, [*WSGI, Uvicorn], body=13),
+    *both("hello-8", "WSGI hello, 8 connections", plain, WSGI, connections=8, body=13),
+    *both("hello-1", "WSGI hello, 1 connection", plain, WSGI, connections=1, body=13),
+    *both("close", "WSGI hello, a connection for each request, 64 at a time", plain, WSGI, close=True, body=13),
+    *both("json-10k", "10 KB JSON, 64 connections", plain, WITHOUT_FLOOR, path="/10k"),
+    *both("post-64k", "64 KB POST, 64 connections", plain, WITHOUT_FLOOR, path="/post", post=True, body=13),
+    *both("stream", "16 pieces of 1 KB, 64 connections", plain, WITHOUT_FLOOR, path="/stream", body=16384),
+    *both("json-85us", "JSON application of about 85 us, 64 connections", plain, WITHOUT_FLOOR, path="/json"),
+    *both("django", "Django page (the shop's first), 16 connections", shop, WITHOUT_FLOOR, connections=16),
+    *both("static-1k", "Static file of 1 KB, 64 connections", files, STATIC, path="/1k.txt"),
+    *both("static-100k", "Static file of 100 KB, 64 connections", files, STATIC[1:], path="/100k.txt", body=102400),
+    Memory(shop),
+    Idle(plain),
+    Kills(plain),
+    Reloads(plain),
+]
