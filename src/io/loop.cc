@@ -129,6 +129,10 @@ void Loop::modify(int descriptor, uint32_t events, Watcher& watcher) {
 void Loop::remove(int descriptor, Watcher& watcher) {
   epoll_event event{};
   epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, descriptor, &event);
+  forget(watcher);
+}
+
+void Loop::forget(Watcher& watcher) {
   for (size_t index = next_event_; index < ready_events_; ++index) {
     if (events_[index].data.ptr == &watcher) events_[index].data.ptr = nullptr;
   }

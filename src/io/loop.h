@@ -50,6 +50,10 @@ class Loop {
   void modify(int descriptor, uint32_t events, Watcher& watcher);
   void remove(int descriptor, Watcher& watcher);
 
+  // As remove(), without the system call: for a descriptor that is closed right now and has no duplicate anywhere
+  // (a fork included), since closing the last one is what takes it out of epoll.
+  void forget(Watcher& watcher);
+
   void add_hook(TurnHook& hook);
   void remove_hook(TurnHook& hook);
   // The hooks run once more before the loop blocks: for who gives a hook work while hooks are running.

@@ -40,7 +40,7 @@ SocketStream::SocketStream(Loop& loop, base::FileDescriptor socket)
     : loop_(loop), socket_(std::move(socket)), deadline_(loop.timers(), [this] { on_deadline(); }) {}
 
 SocketStream::~SocketStream() {
-  if (registration_ == Registration::kActive) leave_epoll();
+  if (registration_ == Registration::kActive) loop_.forget(*this);  // the socket is ours alone and closes now
   if (destroyed_) *destroyed_ = true;
 }
 

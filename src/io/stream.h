@@ -94,7 +94,7 @@ class Stream {
   virtual void forget_wait(ReadinessAwaiter& wait, bool for_reading) = 0;
 };
 
-// Takes a connected non-blocking socket. Registers with epoll once, at the first wait, for EPOLLIN | EPOLLRDHUP;
+// Takes a connected non-blocking socket, the only descriptor of it. Registers with epoll once, at the first wait, for EPOLLIN | EPOLLRDHUP;
 // EPOLLOUT only while a write waits; drops EPOLLIN while data lies unread and nobody waits for it.
 std::unique_ptr<Stream> make_socket_stream(Loop& loop, base::FileDescriptor socket);
 

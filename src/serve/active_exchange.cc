@@ -40,32 +40,40 @@ ActiveExchange::~ActiveExchange() {
 
 base::Task<Ending> ActiveExchange::run() {
   HeadScanner scanner(server_.options.head);
-  Head head = Head::kComplete;
-  switch (scan_head(scanner)) {
-    case HeadScanner::Outcome::kComplete: break;
-    case HeadScanner::Outcome::kRefused: head = Head::kRefused; break;
-    case HeadScanner::Outcome::kIncomplete: {
-      auto waiting = wait_for_head(scanner);
-      head = co_await waiting;
+  auto scanned = scan_head(scanner);
+  if (scanned == HeadScanner::Outcome::kIncomplete) {
+    auto waiting = wait_for_head(scanner);
+    const Wait waited = co_await waiting;
+    if (waited == Wait::kClientLeft) {
+      refused_ = "the client left in the middle of a request head";
+      report();
+      co_return Ending::kClose;
     }
+    scanned = waited == Wait::kComplete ? HeadScanner::Outcome::kComplete : HeadScanner::Outcome::kRefused;
   }
-  uint16_t refusal = 0;
-  if (head == Head::kClientLeft) {
-    refused_ = "the client left in the middle of a request head";
-    report();
-    co_return Ending::kClose;
-  }
-  if (head == Head::kTimedOut) {
-    refusal = 408;
-    refused_ = "the request head took too long";
-  } else if (head == Head::kRefused) {
-    refusal = scanner.status;
-    refused_ = scanner.reason;
+  const uint16_t refusal = scanned == HeadScanner::Outcome::kComplete ? parse() : refusal_of(scanner);
+  if (refusal != 0) {
+    refuse(refusal);
+  } else if (memory_->request.path == "*") {  // OPTIONS *: asks for the server itself (RFC 9110 section 9.3.7)
+    write_small(204);
   } else {
-    refusal = parse();
+    auto handling = run_handler();
+    co_await handling;
   }
-  auto last = refusal == 0 ? answer() : refuse(refusal);
-  co_return co_await last;
+  bool keep = writer_.complete() && writer_.keeps_alive();
+  if (output_.pending() > 0 || (keep && !body_.complete())) {
+    auto settling = settle(keep);
+    keep = co_await settling;
+  }
+  if (!head_taken_) memory_->request.clear();
+  report();
+  co_return keep ? Ending::kKeepAlive : how_to_close();
+}
+
+uint16_t ActiveExchange::refusal_of(const HeadScanner& scanner) {
+  const bool timed_out = scanner.status == 0;
+  refused_ = timed_out ? "the request head took too long" : scanner.reason;
+  return timed_out ? 408 : scanner.status;
 }
 
 // A complete head is copied to memory of its own: what lies in the receive buffer dies at the first wait.
@@ -79,16 +87,16 @@ HeadScanner::Outcome ActiveExchange::scan_head(HeadScanner& scanner) {
 }
 
 // The deadline is absolute, from the head's first byte: bytes that trickle in do not move it (faults.md 69).
-base::Task<ActiveExchange::Head> ActiveExchange::wait_for_head(HeadScanner& scanner) {
+base::Task<ActiveExchange::Wait> ActiveExchange::wait_for_head(HeadScanner& scanner) {
   const base::Instant deadline = exchange_.began + server_.options.header_timeout;
   while (true) {
-    if (co_await stream_.readable(deadline) == io::WaitResult::kTimedOut) co_return Head::kTimedOut;
+    if (co_await stream_.readable(deadline) == io::WaitResult::kTimedOut) co_return Wait::kRefused;
     const io::IoResult received = input_.receive(stream_);
     if (received.status == io::IoStatus::kWouldBlock) continue;
-    if (received.status != io::IoStatus::kDone) co_return Head::kClientLeft;
+    if (received.status != io::IoStatus::kDone) co_return Wait::kClientLeft;
     const auto outcome = scan_head(scanner);
-    if (outcome == HeadScanner::Outcome::kComplete) co_return Head::kComplete;
-    if (outcome == HeadScanner::Outcome::kRefused) co_return Head::kRefused;
+    if (outcome == HeadScanner::Outcome::kComplete) co_return Wait::kComplete;
+    if (outcome == HeadScanner::Outcome::kRefused) co_return Wait::kRefused;
   }
 }
 
@@ -142,19 +150,6 @@ uint16_t ActiveExchange::apply_filter() {
   return 0;
 }
 
-base::Task<Ending> ActiveExchange::answer() {
-  if (memory_->request.path == "*") {  // OPTIONS *: asks for the server itself (RFC 9110 section 9.3.7)
-    write_small(204);
-  } else {
-    auto running = run_handler();
-    co_await running;
-  }
-  auto settling = settle();
-  const Ending ending = co_await settling;
-  report();
-  co_return ending;
-}
-
 base::Task<void> ActiveExchange::run_handler() {
   std::string problem;
   try {
@@ -180,7 +175,7 @@ base::Task<void> ActiveExchange::run_handler() {
   }
 }
 
-base::Task<Ending> ActiveExchange::refuse(uint16_t status) {
+void ActiveExchange::refuse(uint16_t status) {
   if (!head_taken_) {
     const bool head_request = memory_->request.method == "HEAD";
     memory_->request.clear();
@@ -188,12 +183,6 @@ base::Task<Ending> ActiveExchange::refuse(uint16_t status) {
   }
   writer_.refuse_keep_alive();
   write_small(status);
-  auto settling = settle();
-  Ending ending = co_await settling;
-  if (ending == Ending::kKeepAlive) ending = Ending::kLinger;
-  if (!head_taken_) memory_->request.clear();
-  report();
-  co_return ending;
 }
 
 // An answer of ours: the status in words, nothing of the request. The few bytes are sent or kept by the call, its task
@@ -210,25 +199,26 @@ void ActiveExchange::write_small(uint16_t status) {
   const auto written = writer_.head(response, text, true);
 }
 
-// The answer is in the writer; now it must reach the client, and the rest of the request must go.
-base::Task<Ending> ActiveExchange::settle() {
-  if (!writer_.complete()) {
-    writer_.abort();
-    auto flushing = output_.wait_until_below(0);
-    co_await flushing;
-    co_return writer_.head_sent() && writer_.ends_with_connection() ? Ending::kReset : Ending::kClose;
-  }
-  bool keep = writer_.keeps_alive();
+// The answer is written; now it must reach the client, and the rest of the request must go (faults.md 31). Returns
+// whether the connection can still go on.
+base::Task<bool> ActiveExchange::settle(bool keep) {
   if (keep && !body_.complete()) {
     const base::Instant deadline = server_.loop.now() + kDrainTime;
     auto draining = body_.drain(HttpResponseWriter::kMostDrained, deadline);
     keep = co_await draining;
   }
   auto flushing = output_.wait_until_below(0);
-  if (!co_await flushing) co_return Ending::kClose;
-  if (keep) co_return Ending::kKeepAlive;
+  const bool flushed = co_await flushing;
+  co_return keep && flushed;
+}
+
+Ending ActiveExchange::how_to_close() const {
+  if (output_.failed()) return Ending::kClose;
+  if (!writer_.complete()) {
+    return writer_.head_sent() && writer_.ends_with_connection() ? Ending::kReset : Ending::kClose;
+  }
   const bool expected = head_taken_ && !memory_->request.wants_keep_alive && body_.complete();
-  co_return expected && !input_.more_likely() ? Ending::kClose : Ending::kLinger;
+  return expected && !input_.more_likely() ? Ending::kClose : Ending::kLinger;
 }
 
 void ActiveExchange::report() {
@@ -238,7 +228,7 @@ void ActiveExchange::report() {
   summary.status = writer_.status();
   summary.body_bytes_sent = writer_.body_bytes_sent();
   summary.duration = base::monotonic_now() - exchange_.began;
-  summary.aborted = writer_.head_sent() && (writer_.aborted() || output_.failed());
+  summary.aborted = writer_.head_sent() && (!writer_.complete() || output_.failed());
   summary.refused = refused_;
   server_.observer.on_exchange_end(memory_->request, exchange_.connection_address, summary);
 }

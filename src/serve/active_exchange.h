@@ -44,17 +44,18 @@ class ActiveExchange {
   message::ClientGoneListener* gone_listener() const { return exchange_.gone_listener; }
 
  private:
-  enum class Head { kComplete, kRefused, kTimedOut, kClientLeft };
+  enum class Wait { kComplete, kRefused, kClientLeft };
 
-  base::Task<Head> wait_for_head(codec::http1::HeadScanner& scanner);
+  base::Task<Wait> wait_for_head(codec::http1::HeadScanner& scanner);
   codec::http1::HeadScanner::Outcome scan_head(codec::http1::HeadScanner& scanner);
-  base::Task<Ending> answer();
-  uint16_t parse();
+  uint16_t refusal_of(const codec::http1::HeadScanner& scanner);
+  uint16_t parse();  // 0, or the status to refuse with
   void fill_in_connection();
   uint16_t apply_filter();
   base::Task<void> run_handler();
-  base::Task<Ending> refuse(uint16_t status);
-  base::Task<Ending> settle();
+  void refuse(uint16_t status);
+  base::Task<bool> settle(bool keep);
+  Ending how_to_close() const;
   void write_small(uint16_t status);
   void report();
 

@@ -13,6 +13,7 @@ using message::BodyStatus;
 namespace {
 
 constexpr size_t kGather = 16 * 1024;
+constexpr int kReadsPerTurn = 8;  // of full buffers: a fast client must not hold the loop
 
 BodyStatus status_of(BodyDecoder::Outcome outcome) {
   switch (outcome) {
@@ -58,8 +59,9 @@ base::Task<BodyPiece> RequestBody::read() {
       expects_continue_ = false;
       sender_.send_continue();
     }
-    // What filled the buffer has more behind it: ask before waiting a turn for the answer.
-    if (!input_.more_likely()) {
+    // What filled the buffer has more behind it: ask before waiting a turn for the answer, but not for ever.
+    if (!input_.more_likely() || ++reads_this_turn_ == kReadsPerTurn) {
+      reads_this_turn_ = 0;
       const base::Instant until = deadline();
       auto waiting = wait(until);
       if (!co_await waiting) co_return end_with(BodyStatus::kTimedOut);

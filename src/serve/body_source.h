@@ -62,6 +62,7 @@ class RequestBody final : public message::BodySource {
   bool expects_continue_ = false;
   bool may_send_continue_ = true;
   bool received_any_ = false;
+  int reads_this_turn_ = 0;
   uint64_t received_ = 0;
   base::Duration waited_{0};  // for the client; the handler's own pauses do not count against it
 };

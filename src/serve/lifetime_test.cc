@@ -93,6 +93,39 @@ TEST(Lifetime, AReaderThatStopsIsCut) {
   EXPECT_TRUE(server.observer.entries[0].summary.aborted);
 }
 
+// Takes `step` bytes every 5 ms. Returns whether the whole answer came.
+bool reads_in_small_steps(TestServer& server, Client& client, size_t step, int milliseconds_at_most) {
+  std::string room(step, '\0');
+  const base::Instant end = base::monotonic_now() + milliseconds(milliseconds_at_most);
+  size_t taken = 0;
+  while (base::monotonic_now() < end && server.server->connections() > 0) {
+    const ssize_t count = ::recv(client.descriptor(), room.data(), room.size(), MSG_DONTWAIT);
+    if (count > 0) taken += static_cast<size_t>(count);
+    server.run_for(5);
+  }
+  client.take();
+  taken += client.received.size();
+  return taken > server.handler.big_size;
+}
+
+TEST(Lifetime, ATrickleReaderIsCutASteadyOneIsNot) {
+  ServeOptions options;
+  options.send_timeout = milliseconds(300);
+  options.body_min_rate = 100'000;
+  TestServer server(options);
+  server.handler.big_size = 20'000'000;
+  Client trickle(server, 4096);
+  trickle.send(get("/big"));
+  EXPECT_FALSE(reads_in_small_steps(server, trickle, 20, 10'000));
+  EXPECT_EQ(server.server->connections(), 0u);
+  TestServer other(options);
+  other.handler.big_size = 5'000'000;
+  Client steady(other, 65536);
+  steady.send(get("/big", "Connection: close\r\n"));
+  EXPECT_TRUE(reads_in_small_steps(other, steady, 20'000, 20'000));
+  EXPECT_FALSE(other.observer.entries.at(0).summary.aborted);
+}
+
 // Within output_buffer the handler is done at once; the connection must still get rid of the client.
 TEST(Lifetime, AReaderThatStopsIsCutAfterTheHandlerEnded) {
   ServeOptions options;
