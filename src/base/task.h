@@ -1,6 +1,6 @@
 // Task<T>: a lazy coroutine with one awaiter. Nothing runs before `co_await task` or TaskSet::start.
-// Cancelling is destroying: the frame's locals, awaitables included, take themselves out of whatever they wait
-// for. GCC 12 rule (ARCHITECTURE section 4): no '{' and no '[' between co_await and ';'.
+// Cancelling is destroying: the frame's locals, awaitables included, take themselves out of whatever they
+// wait for. GCC 12 rule (ARCHITECTURE section 4): no '{' and no '[' between co_await and ';'.
 #pragma once
 
 #include <coroutine>
@@ -16,8 +16,9 @@ class Task;
 
 namespace detail {
 
-// A task that ends before it ever waits gives its awaiter no second resume: it only says so, and the awaiter goes on
-// where it is. A loop over ready tasks thus needs no stack, also where the compiler makes no tail calls (sanitizers).
+// A task that ends before it ever waits gives its awaiter no second resume: it only says so, and the awaiter
+// goes on where it is. A loop over ready tasks thus needs no stack, also where the compiler makes no tail
+// calls (sanitizers).
 struct TaskPromiseBase {
   std::coroutine_handle<> continuation = std::noop_coroutine();
   bool awaiter_waits = false;  // has it suspended?
@@ -109,7 +110,8 @@ inline Task<void> detail::TaskPromise<void>::get_return_object() {
   return Task<void>(std::coroutine_handle<TaskPromise>::from_promise(*this));
 }
 
-// Root tasks and their lifetime: runs each until its end and frees it; the destructor cancels what still runs.
+// Root tasks and their lifetime: runs each until its end and frees it; the destructor cancels what still
+// runs.
 class TaskSet {
  public:
   TaskSet() = default;

@@ -33,7 +33,9 @@ struct Witness {
   int* destroyed_;
 };
 
-Task<int> answer(int number) { co_return number; }
+Task<int> answer(int number) {
+  co_return number;
+}
 
 Task<int> add(int left, int right) {
   int first = co_await answer(left);
@@ -41,7 +43,9 @@ Task<int> add(int left, int right) {
   co_return first + second;
 }
 
-Task<void> store_sum(int& sum) { sum = co_await add(2, 3); }
+Task<void> store_sum(int& sum) {
+  sum = co_await add(2, 3);
+}
 
 Task<void> wait_for(Gate& gate, std::vector<std::string>& log) {
   log.emplace_back("before");
@@ -72,7 +76,9 @@ Task<void> catch_in_task(std::string& caught) {
   }
 }
 
-Task<std::unique_ptr<int>> make_number() { co_return std::make_unique<int>(9); }
+Task<std::unique_ptr<int>> make_number() {
+  co_return std::make_unique<int>(9);
+}
 
 Task<void> take_number(int& number) {
   std::unique_ptr<int> owned = co_await make_number();
@@ -89,7 +95,9 @@ Task<void> loop_over_ready_tasks(int& rounds) {
   for (int round = 0; round < 100'000; ++round) rounds += co_await answer(1);
 }
 
-Task<void> store_depth(uint64_t& depth) { depth = co_await count_down(1000); }
+Task<void> store_depth(uint64_t& depth) {
+  depth = co_await count_down(1000);
+}
 
 TEST(Task, RunsNestedTasksToTheirEnd) {
   TaskSet set;

@@ -39,7 +39,10 @@ TEST(Text, TrimsBlanksOnly) {
   EXPECT_EQ(trim_whitespace(" \t "), "");
   EXPECT_EQ(trim_whitespace(""), "");
   EXPECT_EQ(trim_whitespace("\va\n"), "\va\n");
-  EXPECT_EQ(trim_whitespace("\xa0""a"), "\xa0""a");
+  EXPECT_EQ(trim_whitespace("\xa0"
+                            "a"),
+            "\xa0"
+            "a");
 }
 
 TEST(Text, EscapesWhatBreaksALogLine) {

@@ -1,11 +1,12 @@
-// Host and port as they stand in Host fields, absolute-form targets and forwarding fields (RFC 9110 section 7.2,
-// RFC 3986 section 3.2.2), strictly: faults.md 23.
+// Host and port as they stand in Host fields, absolute-form targets and forwarding fields (RFC 9110
+// section 7.2, RFC 3986 section 3.2.2), strictly: faults.md 23.
 //
 //   authority = host [ ":" *DIGIT ]
-//   host      = "[" IPv6 "]" / label *( "." label ) [ "." ]      label = 1*63( ALPHA / DIGIT / "-" / "_" / "~" )
+//   host      = "[" IPv6 "]" / label *( "." label ) [ "." ]
+//   label     = 1*63( ALPHA / DIGIT / "-" / "_" / "~" )
 //
-// Narrower than RFC 3986 on purpose: its reg-name also allows percent-encoding and sub-delimiters, which no DNS name
-// has and which become injections where applications build links from the name they were asked by.
+// Narrower than RFC 3986 on purpose: its reg-name also allows percent-encoding and sub-delimiters, which no
+// DNS name has and which become injections where applications build links from the name they were asked by.
 #pragma once
 
 #include <cstdint>

@@ -82,7 +82,9 @@ std::optional<int64_t> single_date(const Headers& headers, std::string_view name
   return parse_http_date(*headers.get(name), now);
 }
 
-bool is_get_or_head(const Request& request) { return request.method == "GET" || request.method == "HEAD"; }
+bool is_get_or_head(const Request& request) {
+  return request.method == "GET" || request.method == "HEAD";
+}
 
 }  // namespace
 
@@ -97,7 +99,8 @@ Precondition evaluate_preconditions(const Request& request, const Validators& va
     if (*held) return is_get_or_head(request) ? Precondition::kNotModified : Precondition::kFailed;
   } else if (is_get_or_head(request)) {
     auto since = single_date(headers, "If-Modified-Since", now);
-    if (since && validators.last_modified && *validators.last_modified <= *since) return Precondition::kNotModified;
+    if (since && validators.last_modified && *validators.last_modified <= *since)
+      return Precondition::kNotModified;
   }
   return Precondition::kProceed;
 }
@@ -112,7 +115,8 @@ bool if_range_allows(const Request& request, const Validators& validators, int64
     return current && matches(*asked, *current, Comparison::kStrong);
   }
   std::optional<int64_t> date = parse_http_date(value, now);
-  // A file changed within this very second may change again without a new date: its date proves nothing (8.8.2.2).
+  // A file changed within this very second may change again without a new date: its date proves nothing
+  // (8.8.2.2).
   return date && validators.last_modified == date && now > *date + 1;
 }
 

@@ -1,5 +1,5 @@
-// Conditional requests (RFC 9110 section 13): whether a representation must be sent at all. For whoever has a file or a
-// cached answer with validators; applications answer their own conditions.
+// Conditional requests (RFC 9110 section 13): whether a representation must be sent at all. For whoever has a
+// file or a cached answer with validators; applications answer their own conditions.
 #pragma once
 
 #include <cstdint>
@@ -22,11 +22,12 @@ enum class Precondition {
   kFailed,       // answer 412
 };
 
-// Evaluates If-Match, If-Unmodified-Since, If-None-Match, If-Modified-Since in the order of section 13.2.2, for a
-// representation that exists. Only for requests that would get 2xx without them.
+// Evaluates If-Match, If-Unmodified-Since, If-None-Match, If-Modified-Since in the order of section 13.2.2,
+// for a representation that exists. Only for requests that would get 2xx without them.
 Precondition evaluate_preconditions(const Request& request, const Validators& validators, int64_t now);
 
-// Whether a Range field may be honoured: there is no If-Range, or it names exactly what is here (section 13.1.5).
+// Whether a Range field may be honoured: there is no If-Range, or it names exactly what is here
+// (section 13.1.5).
 bool if_range_allows(const Request& request, const Validators& validators, int64_t now);
 
 }  // namespace cutwater::message

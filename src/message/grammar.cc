@@ -17,8 +17,8 @@ namespace {
 constexpr uint64_t kOnes = 0x0101010101010101;
 constexpr uint64_t kHighBits = kOnes * 0x80;
 
-// Marks the high bit of bytes below 0x20 and of 0x7f. Exact up to and including the first byte marked; above it
-// a borrow may mark more.
+// Marks the high bit of bytes below 0x20 and of 0x7f. Exact up to and including the first byte marked; above
+// it a borrow may mark more.
 constexpr uint64_t mark_controls(uint64_t word) {
   uint64_t below_space = (word - kOnes * 0x20) & ~word;
   uint64_t delete_as_zero = word ^ (kOnes * 0x7f);

@@ -1,7 +1,7 @@
-// The bytes of HTTP: what may stand in names and values (RFC 9110 section 5). Used by everything that reads a message
-// or puts one on a wire, so that nothing is ever accepted in one place and refused in another.
+// The bytes of HTTP: what may stand in names and values (RFC 9110 section 5). Used by everything that reads a
+// message or puts one on a wire, so that nothing is ever accepted in one place and refused in another.
 //
-//   token       = 1*( "!" / "#" / "$" / "%" / "&" / "'" / "*" / "+" / "-" / "." / "^" / "_" / "`" / "|" / "~" / DIGIT / ALPHA )
+//   token       = 1*( DIGIT / ALPHA / one of ! # $ % & ' * + - . ^ _ ` | ~ )
 //   field-value = bytes but CTL; HTAB is allowed, obs-text (0x80-0xff) too
 #pragma once
 
@@ -23,7 +23,9 @@ constexpr std::array<bool, 256> make_token_table() {
 inline constexpr std::array<bool, 256> kTokenTable = make_token_table();
 }  // namespace detail
 
-constexpr bool is_token_byte(char c) { return detail::kTokenTable[static_cast<unsigned char>(c)]; }
+constexpr bool is_token_byte(char c) {
+  return detail::kTokenTable[static_cast<unsigned char>(c)];
+}
 // CTL but HTAB: 0x00-0x08, 0x0a-0x1f, 0x7f.
 constexpr bool is_control_byte(char c) {
   auto byte = static_cast<unsigned char>(c);
@@ -47,8 +49,9 @@ inline bool valid_field(std::string_view name, std::string_view value) {
   return is_token(name) && is_field_value(value);
 }
 
-// Takes the next element of a comma-separated list (RFC 9110 section 5.6.1) off `rest`, without its whitespace; an
-// empty one is given as empty. Commas inside quoted strings are not looked for: for lists of tokens only.
+// Takes the next element of a comma-separated list (RFC 9110 section 5.6.1) off `rest`, without its
+// whitespace; an empty one is given as empty. Commas inside quoted strings are not looked for: for lists of
+// tokens only.
 std::string_view next_list_element(std::string_view& rest);
 
 }  // namespace cutwater::message

@@ -14,12 +14,14 @@ namespace cutwater::message {
 
 inline constexpr size_t kHttpDateLength = 29;
 
-// Appends an IMF-fixdate. Years past 9999 cannot be written and become the end of 9999, years before 0 its beginning.
+// Appends an IMF-fixdate. Years past 9999 cannot be written and become the end of 9999, years before 0 its
+// beginning.
 void append_http_date(std::string& to, int64_t unix_seconds);
 std::string format_http_date(int64_t unix_seconds);
 
-// Strict: exact lengths, separators and case, a day that exists. `now` settles the century of two-digit years: more
-// than 50 years ahead means the last century. nullopt on anything else; a condition with it counts as absent.
+// Strict: exact lengths, separators and case, a day that exists. `now` settles the century of two-digit
+// years: more than 50 years ahead means the last century. nullopt on anything else; a condition with it
+// counts as absent.
 std::optional<int64_t> parse_http_date(std::string_view text, int64_t now);
 
 }  // namespace cutwater::message

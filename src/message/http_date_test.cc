@@ -36,13 +36,26 @@ TEST(HttpDate, RoundTrips) {
 }
 
 TEST(HttpDate, RefusesEverythingElse) {
-  for (const char* bad :
-       {"", "now", "Sun, 06 Nov 1994 08:49:37", "Sun, 06 Nov 1994 08:49:37 GMT ", " Sun, 06 Nov 1994 08:49:37 GMT",
-        "sun, 06 nov 1994 08:49:37 gmt", "Sun, 6 Nov 1994 08:49:37 GMT", "Sun, 06 Nov 94 08:49:37 GMT",
-        "Sun, 31 Feb 1994 08:49:37 GMT", "Sun, 00 Nov 1994 08:49:37 GMT", "Sun, 06 Nov 1994 24:00:00 GMT",
-        "Sun, 06 Nov 1994 08:60:37 GMT", "Sun, 06 Nov 1994 08:49:61 GMT", "Sun, 06 Nov 1994 08:49:37 CET",
-        "Sun, 06 Nov 1994 8:49:37 GMT", "Sun, 06 Nov +994 08:49:37 GMT", "784111777", "Sun Nov 6 08:49:37 1994",
-        "Xxx, 06 Nov 1994 08:49:37 GMT", "Sun, 06 Nov 1994 08:49:37 GMT; length=1"}) {
+  for (const char* bad : {"",
+                          "now",
+                          "Sun, 06 Nov 1994 08:49:37",
+                          "Sun, 06 Nov 1994 08:49:37 GMT ",
+                          " Sun, 06 Nov 1994 08:49:37 GMT",
+                          "sun, 06 nov 1994 08:49:37 gmt",
+                          "Sun, 6 Nov 1994 08:49:37 GMT",
+                          "Sun, 06 Nov 94 08:49:37 GMT",
+                          "Sun, 31 Feb 1994 08:49:37 GMT",
+                          "Sun, 00 Nov 1994 08:49:37 GMT",
+                          "Sun, 06 Nov 1994 24:00:00 GMT",
+                          "Sun, 06 Nov 1994 08:60:37 GMT",
+                          "Sun, 06 Nov 1994 08:49:61 GMT",
+                          "Sun, 06 Nov 1994 08:49:37 CET",
+                          "Sun, 06 Nov 1994 8:49:37 GMT",
+                          "Sun, 06 Nov +994 08:49:37 GMT",
+                          "784111777",
+                          "Sun Nov 6 08:49:37 1994",
+                          "Xxx, 06 Nov 1994 08:49:37 GMT",
+                          "Sun, 06 Nov 1994 08:49:37 GMT; length=1"}) {
     EXPECT_EQ(parse_http_date(bad, kNow), std::nullopt) << bad;
   }
   std::string date = format_http_date(kExample);

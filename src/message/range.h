@@ -1,5 +1,5 @@
-// Range requests (RFC 9110 section 14), one range at most: a request for several gets the whole representation, which
-// any server may do.
+// Range requests (RFC 9110 section 14), one range at most: a request for several gets the whole
+// representation, which any server may do.
 //
 //   Range = "bytes=" 1#( first "-" [ last ] / "-" suffix-length )
 #pragma once
@@ -24,9 +24,9 @@ struct ByteRange {
   uint64_t length = 0;
 };
 
-// For one Range field's value and a representation of `size` bytes. Anything malformed gives kWhole, as if the field
-// were absent; numbers too large for 64 bits count as the largest. A suffix longer than the representation is all of
-// it: kWhole. Not more than 16 ranges of a list are looked at (faults.md 58).
+// For one Range field's value and a representation of `size` bytes. Anything malformed gives kWhole, as if
+// the field were absent; numbers too large for 64 bits count as the largest. A suffix longer than the
+// representation is all of it: kWhole. Not more than 16 ranges of a list are looked at (faults.md 58).
 ByteRange parse_range(std::string_view value, uint64_t size);
 
 // As above, for a whole request: Range counts for GET alone, once, and when If-Range allows. Call it after

@@ -36,17 +36,20 @@ TEST(Range, AnswersWhatCannotBeSatisfied) {
 }
 
 TEST(Range, IgnoresWhatIsMalformed) {
-  for (const char* bad : {"", "bytes", "bytes=", "bytes=,", "bytes=abc-xyz", "bytes=5-1", "bytes=-", "bytes=5", "bytes=1-2-3",
-                          "bytes=+1-2", "bytes=1-+2", "bytes=0x1-2", "bytes=1 -2", "bytes 1-2", "lines=1-2", "bytes=1-2;",
-                          "bytes=--5", "bytes=0-1,x", "bytes =0-1", "bytes=1.0-2"}) {
+  for (const char* bad :
+       {"",          "bytes",       "bytes=",     "bytes=,",     "bytes=abc-xyz", "bytes=5-1",  "bytes=-",
+        "bytes=5",   "bytes=1-2-3", "bytes=+1-2", "bytes=1-+2",  "bytes=0x1-2",   "bytes=1 -2", "bytes 1-2",
+        "lines=1-2", "bytes=1-2;",  "bytes=--5",  "bytes=0-1,x", "bytes =0-1",    "bytes=1.0-2"}) {
     EXPECT_EQ(parsed(bad, 100), "whole") << bad;
   }
 }
 
 TEST(Range, NeverOverflows) {
   EXPECT_EQ(parsed("bytes=-9223372036854775608", 100), "whole");
-  EXPECT_EQ(parsed("bytes=-18446744073709551615", UINT64_MAX), "bytes 0-18446744073709551614/18446744073709551615");
-  EXPECT_EQ(parsed("bytes=0-18446744073709551615", UINT64_MAX), "bytes 0-18446744073709551614/18446744073709551615");
+  EXPECT_EQ(parsed("bytes=-18446744073709551615", UINT64_MAX),
+            "bytes 0-18446744073709551614/18446744073709551615");
+  EXPECT_EQ(parsed("bytes=0-18446744073709551615", UINT64_MAX),
+            "bytes 0-18446744073709551614/18446744073709551615");
   EXPECT_EQ(parsed("bytes=0-99999999999999999999999", 100), "bytes 0-99/100");
   EXPECT_EQ(parsed("bytes=99999999999999999999999-", 100), "bytes */100");
   EXPECT_EQ(parsed("bytes=-99999999999999999999999", 100), "whole");

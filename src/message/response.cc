@@ -4,6 +4,7 @@ namespace cutwater::message {
 
 // IANA HTTP status code registry.
 std::string_view standard_reason(uint16_t status) {
+  // clang-format off
   switch (status) {
     case 100: return "Continue";
     case 101: return "Switching Protocols";
@@ -67,6 +68,7 @@ std::string_view standard_reason(uint16_t status) {
     case 511: return "Network Authentication Required";
     default: return "Unknown";
   }
+  // clang-format on
 }
 
 }  // namespace cutwater::message

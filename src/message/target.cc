@@ -18,7 +18,8 @@ enum TargetByte : uint8_t {
 
 constexpr std::array<uint8_t, 256> make_target_table() {
   std::array<uint8_t, 256> table{};
-  for (size_t byte = 0; byte < table.size(); ++byte) table[byte] = byte <= 0x20 || byte >= 0x7f ? kRefused : 0;
+  for (size_t byte = 0; byte < table.size(); ++byte)
+    table[byte] = byte <= 0x20 || byte >= 0x7f ? kRefused : 0;
   table['#'] = kRefused;
   table['%'] = kEncoded;
   table['/'] = kSlash;
@@ -68,8 +69,8 @@ std::optional<Target> split_absolute(std::string_view text) {
   return target;
 }
 
-// Appends `segment`, which a '/' follows when `more`, to the path in `to` after `start`. That path ends with '/'
-// between two calls.
+// Appends `segment`, which a '/' follows when `more`, to the path in `to` after `start`. That path ends with
+// '/' between two calls.
 void append_segment(std::string& to, size_t start, std::string_view segment, bool more) {
   if (segment.empty() || segment == ".") return;
   if (segment == "..") {
@@ -80,8 +81,8 @@ void append_segment(std::string& to, size_t start, std::string_view segment, boo
   if (more) to += '/';
 }
 
-// In place over to[start..]: merges slashes and removes dot segments (RFC 3986 section 5.2.4; ".." at the root stays
-// there). The result is never longer, so writing trails reading.
+// In place over to[start..]: merges slashes and removes dot segments (RFC 3986 section 5.2.4; ".." at the
+// root stays there). The result is never longer, so writing trails reading.
 void remove_dot_segments(std::string& to, size_t start) {
   std::string decoded = to.substr(start);
   to.resize(start);

@@ -1,6 +1,6 @@
-// Request targets (RFC 9112 section 3.2, HTTP/2's :path) and the one place where a path is decoded (faults.md 47-53):
-// split -> decode ONCE -> refuse control bytes -> merge slashes, remove dot segments -> the path that routes, access
-// rules and handlers all use. The raw form survives only as REQUEST_URI.
+// Request targets (RFC 9112 section 3.2, HTTP/2's :path) and the one place where a path is decoded (faults.md
+// 47-53): split -> decode ONCE -> refuse control bytes -> merge slashes, remove dot segments -> the path that
+// routes, access rules and handlers all use. The raw form survives only as REQUEST_URI.
 #pragma once
 
 #include <cstdint>
@@ -21,16 +21,18 @@ struct Target {
   bool path_is_plain = true;   // decode_path would give `path` back unchanged
 };
 
-// nullopt: malformed, or a form that `method` cannot have ("*" is for OPTIONS, host:port for CONNECT alone). Visible
-// ASCII but '#' is taken; bytes that RFC 3986 wants encoded and browsers send raw ('|', '^', '{', ...) are, too.
+// nullopt: malformed, or a form that `method` cannot have ("*" is for OPTIONS, host:port for CONNECT alone).
+// Visible ASCII but '#' is taken; bytes that RFC 3986 wants encoded and browsers send raw ('|', '^', '{',
+// ...) are, too.
 std::optional<Target> split_target(std::string_view method, std::string_view target);
 
 struct DecodedPath {
   const char* error = nullptr;     // why the path must be refused with 400
   bool had_encoded_slash = false;  // %2F stood in it
 };
-// Appends the decoded path of `raw`, which starts with '/'. The result starts with '/', has no "//", no "." or ".."
-// segments and no control bytes. Decoding it a second time would be a mistake: "%252e" gives "%2e", a literal name.
+// Appends the decoded path of `raw`, which starts with '/'. The result starts with '/', has no "//", no "."
+// or ".." segments and no control bytes. Decoding it a second time would be a mistake: "%252e" gives "%2e", a
+// literal name.
 DecodedPath decode_path(std::string_view raw, std::string& to);
 
 // True when `path` is `prefix` itself or lies below it, by whole segments: "/files" holds "/files/a", not

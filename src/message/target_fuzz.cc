@@ -1,4 +1,5 @@
-// The path normaliser: its result stays under the root, has no control bytes, and is a fixed point once encoded again.
+// The path normaliser: its result stays under the root, has no control bytes, and is a fixed point once
+// encoded again.
 #include <cstdlib>
 #include <string>
 

@@ -1,4 +1,5 @@
-// Small readers of field values: authorities, dates, ranges, entity tags. Nothing they give may be out of bounds.
+// Small readers of field values: authorities, dates, ranges, entity tags. Nothing they give may be out of
+// bounds.
 #include <cstdlib>
 #include <string>
 

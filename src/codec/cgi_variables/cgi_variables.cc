@@ -17,10 +17,14 @@ constexpr char variable_byte(char c) {
 
 bool has_own_variable_or_none(std::string_view name) {
   switch (name.size()) {
-    case 5: return base::equals_ignoring_case(name, "Proxy");
-    case 12: return base::equals_ignoring_case(name, "Content-Type");
-    case 14: return base::equals_ignoring_case(name, "Content-Length");
-    default: return false;
+    case 5:
+      return base::equals_ignoring_case(name, "Proxy");
+    case 12:
+      return base::equals_ignoring_case(name, "Content-Type");
+    case 14:
+      return base::equals_ignoring_case(name, "Content-Length");
+    default:
+      return false;
   }
 }
 

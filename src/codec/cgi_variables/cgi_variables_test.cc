@@ -31,7 +31,8 @@ message::Request sample() {
   return request;
 }
 
-std::map<std::string, std::string, std::less<>> build(const message::Request& request, std::string_view script = "",
+std::map<std::string, std::string, std::less<>> build(const message::Request& request,
+                                                      std::string_view script = "",
                                                       std::optional<uint64_t> length = std::nullopt) {
   MapSink sink;
   cgi_variables(request, script, length, sink);
@@ -47,11 +48,18 @@ std::string header_variable(std::string_view name) {
 
 TEST(CgiVariables, SaysAllOfRfc3875) {
   auto variables = build(sample(), "/shop", 5);
-  std::map<std::string, std::string, std::less<>> expected = {
-      {"REQUEST_METHOD", "POST"}, {"SCRIPT_NAME", "/shop"},        {"PATH_INFO", "/a b"},
-      {"QUERY_STRING", "x=%41"},  {"CONTENT_LENGTH", "5"},         {"SERVER_NAME", "example.com"},
-      {"SERVER_PORT", "8000"},    {"SERVER_PROTOCOL", "HTTP/1.1"}, {"REMOTE_ADDR", "10.0.0.7"},
-      {"REMOTE_PORT", "40123"},   {"REQUEST_URI", "/shop/a%20b?x=%41"}, {"HTTP_HOST", "example.com:8000"}};
+  std::map<std::string, std::string, std::less<>> expected = {{"REQUEST_METHOD", "POST"},
+                                                              {"SCRIPT_NAME", "/shop"},
+                                                              {"PATH_INFO", "/a b"},
+                                                              {"QUERY_STRING", "x=%41"},
+                                                              {"CONTENT_LENGTH", "5"},
+                                                              {"SERVER_NAME", "example.com"},
+                                                              {"SERVER_PORT", "8000"},
+                                                              {"SERVER_PROTOCOL", "HTTP/1.1"},
+                                                              {"REMOTE_ADDR", "10.0.0.7"},
+                                                              {"REMOTE_PORT", "40123"},
+                                                              {"REQUEST_URI", "/shop/a%20b?x=%41"},
+                                                              {"HTTP_HOST", "example.com:8000"}};
   EXPECT_EQ(variables, expected);
 }
 
@@ -79,8 +87,9 @@ TEST(CgiVariables, ContentFieldsHaveTheirOwnNames) {
 TEST(CgiVariables, DropsNamesThatCouldCollide) {
   EXPECT_EQ(header_variable("User-Agent"), "HTTP_USER_AGENT");
   EXPECT_EQ(header_variable("x-1"), "HTTP_X_1");
-  for (const char* name : {"X_Forwarded_For", "Content_Length", "Transfer_Encoding", "X.Real.IP", "REMOTE_USER", "a b",
-                           "x\xe4", "!", "", "Proxy", "pRoXy", "Content-Type", "CONTENT-LENGTH"}) {
+  for (const char* name :
+       {"X_Forwarded_For", "Content_Length", "Transfer_Encoding", "X.Real.IP", "REMOTE_USER", "a b", "x\xe4",
+        "!", "", "Proxy", "pRoXy", "Content-Type", "CONTENT-LENGTH"}) {
     EXPECT_EQ(header_variable(name), "dropped") << name;
   }
   EXPECT_EQ(header_variable("Remote-User"), "HTTP_REMOTE_USER");  // never REMOTE_USER itself
@@ -95,8 +104,13 @@ TEST(CgiVariables, DropsNamesThatCouldCollide) {
 
 TEST(CgiVariables, JoinsRepeatedFields) {
   message::Request request = sample();
-  for (auto [name, value] : {std::pair("Cookie", "a=1"), {"Accept", "x"}, {"cookie", "b=2"}, {"ACCEPT", "y"},
-                             {"Cookie", "c=3"}, {"X", ""}, {"X", ""}}) {
+  for (auto [name, value] : {std::pair("Cookie", "a=1"),
+                             {"Accept", "x"},
+                             {"cookie", "b=2"},
+                             {"ACCEPT", "y"},
+                             {"Cookie", "c=3"},
+                             {"X", ""},
+                             {"X", ""}}) {
     request.headers.add(name, value);
   }
   auto variables = build(request);

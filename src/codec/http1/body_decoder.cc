@@ -17,7 +17,9 @@ constexpr uint64_t kFreeExtensions = 16 * 1024;
 constexpr uint64_t kBodyBytesPerExtensionByte = 8;
 constexpr uint64_t kMostTrailerBytes = 8 * 1024;
 
-constexpr bool is_blank(char c) { return c == ' ' || c == '\t'; }
+constexpr bool is_blank(char c) {
+  return c == ' ' || c == '\t';
+}
 
 // Fields whose late arrival would change what was decided long ago (faults.md 22, RFC 9110 section 6.5.1).
 bool forbidden_in_trailers(std::string_view name) {
@@ -65,13 +67,18 @@ bool BodyDecoder::fail(Outcome outcome, const char* why) {
 bool BodyDecoder::take_byte(char c) {
   if (!account()) return false;
   switch (stage_) {
-    case Stage::kSize: return take_size_byte(c);
-    case Stage::kExtension: return take_extension_byte(c);
-    case Stage::kExtensionName: return take_name_byte(c);
+    case Stage::kSize:
+      return take_size_byte(c);
+    case Stage::kExtension:
+      return take_extension_byte(c);
+    case Stage::kExtensionName:
+      return take_name_byte(c);
     case Stage::kExtensionValue:
     case Stage::kExtensionQuoted:
-    case Stage::kExtensionEscaped: return take_value_byte(c);
-    case Stage::kSizeLineFeed: return c == '\n' ? begin_chunk() : fail(Outcome::kMalformed, "bare CR in chunk size line");
+    case Stage::kExtensionEscaped:
+      return take_value_byte(c);
+    case Stage::kSizeLineFeed:
+      return c == '\n' ? begin_chunk() : fail(Outcome::kMalformed, "bare CR in chunk size line");
     case Stage::kDataCarriageReturn:
       if (c != '\r') return fail(Outcome::kMalformed, "chunk data longer than its size");
       stage_ = Stage::kDataLineFeed;
@@ -80,7 +87,8 @@ bool BodyDecoder::take_byte(char c) {
       if (c != '\n') return fail(Outcome::kMalformed, "bare CR after chunk data");
       stage_ = Stage::kSize;
       return true;
-    default: return take_trailer_byte(c);
+    default:
+      return take_trailer_byte(c);
   }
 }
 
@@ -102,7 +110,8 @@ bool BodyDecoder::account() {
     case Stage::kTrailer:
       if (++trailer_bytes_ > kMostTrailerBytes) return fail(Outcome::kMalformed, "trailers too large");
       return true;
-    default: return true;
+    default:
+      return true;
   }
 }
 
@@ -142,8 +151,9 @@ bool BodyDecoder::take_extension_byte(char c) {
   if (after_name) {
     extension_ = Extension::kNameBlank;
   } else {
-    extension_ = extension_ == Extension::kValue || extension_ == Extension::kValueBlank ? Extension::kValueBlank
-                                                                                        : Extension::kBlank;
+    extension_ = extension_ == Extension::kValue || extension_ == Extension::kValueBlank
+                     ? Extension::kValueBlank
+                     : Extension::kBlank;
   }
   return true;
 }
@@ -223,7 +233,8 @@ bool BodyDecoder::end_trailer_line() {
   if (colon == std::string_view::npos || !message::is_token(line.substr(0, colon))) {
     return fail(Outcome::kMalformed, "malformed trailer field");
   }
-  if (forbidden_in_trailers(line.substr(0, colon))) return fail(Outcome::kMalformed, "forbidden trailer field");
+  if (forbidden_in_trailers(line.substr(0, colon)))
+    return fail(Outcome::kMalformed, "forbidden trailer field");
   trailer_line_.clear();
   stage_ = Stage::kTrailer;
   return true;

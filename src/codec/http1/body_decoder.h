@@ -1,6 +1,8 @@
-// A request body's framing: by length or chunked (RFC 9112 section 7.1). Bytes in -> a piece and a consumed count.
+// A request body's framing: by length or chunked (RFC 9112 section 7.1). Bytes in -> piece, consumed count.
 //
-//   chunked-body = *( chunk-size [ chunk-ext ] CRLF chunk-data CRLF ) 1*"0" [ chunk-ext ] CRLF *( field-line CRLF ) CRLF
+//   chunked-body = *chunk last-chunk *( field-line CRLF ) CRLF
+//   chunk        = chunk-size [ chunk-ext ] CRLF chunk-data CRLF
+//   last-chunk   = 1*16"0" [ chunk-ext ] CRLF
 //   chunk-size   = 1*16HEXDIG
 //   chunk-ext    = *( BWS ";" BWS token [ BWS "=" BWS ( token / quoted-string ) ] )
 #pragma once
@@ -23,9 +25,9 @@ class BodyDecoder {
     std::string_view piece = {};  // with kPiece: a view into `bytes`, never empty
     const char* reason = "";
   };
-  // `limit`: most body bytes (limits.body); what is announced above it is kTooLarge before any of it was taken.
-  // Framing may cost 100 KiB and 4 bytes for each body byte, chunk extensions 16 KiB and 1/8 of the body (faults.md
-  // 21): more is kMalformed. Trailers are checked, size-limited and dropped (22).
+  // `limit`: most body bytes (limits.body); what is announced above it is kTooLarge before any of it was
+  // taken. Framing may cost 100 KiB and 4 bytes for each body byte, chunk extensions 16 KiB and 1/8 of the
+  // body (faults.md 21): more is kMalformed. Trailers are checked, size-limited and dropped (22).
   BodyDecoder(message::BodyFraming framing, uint64_t content_length, uint64_t limit);
   // After kEnd, kMalformed or kTooLarge every further call gives the same again and consumes nothing.
   Step decode(std::string_view bytes);
@@ -36,18 +38,18 @@ class BodyDecoder {
  private:
   // Chunked framing is read byte by byte; the names say what may come next.
   enum class Stage : uint8_t {
-    kLength,              // data of a body with Content-Length
-    kSize,                // digits of a chunk size
-    kExtension,           // BWS before ';' or '=', ';', CR
-    kExtensionName,       // BWS or the first byte of the name, then its rest
-    kExtensionValue,      // BWS or the first byte of the value, or '"', then its rest
+    kLength,          // data of a body with Content-Length
+    kSize,            // digits of a chunk size
+    kExtension,       // BWS before ';' or '=', ';', CR
+    kExtensionName,   // BWS or the first byte of the name, then its rest
+    kExtensionValue,  // BWS or the first byte of the value, or '"', then its rest
     kExtensionQuoted,
-    kExtensionEscaped,    // the byte after '\' in a quoted string
+    kExtensionEscaped,  // the byte after '\' in a quoted string
     kSizeLineFeed,
     kData,
     kDataCarriageReturn,
     kDataLineFeed,
-    kTrailer,             // a trailer field or the last, empty line
+    kTrailer,  // a trailer field or the last, empty line
     kTrailerLineFeed,
     kFinished,
     kFailed,
@@ -71,7 +73,7 @@ class BodyDecoder {
   Extension extension_ = Extension::kNone;
   Outcome failure_ = Outcome::kMalformed;
   const char* reason_ = "";
-  uint64_t left_ = 0;   // of the body with kLength, else of this chunk (while its size is read: that size)
+  uint64_t left_ = 0;  // of the body with kLength, else of this chunk (while its size is read: that size)
   uint64_t limit_;
   uint64_t taken_ = 0;  // body bytes of the chunks announced so far
   uint64_t overhead_ = 0;

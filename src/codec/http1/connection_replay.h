@@ -1,5 +1,5 @@
-// For tests and fuzzers: plays bytes through scanner, parser and body decoder as a connection would, in pieces cut
-// anywhere, and writes down what came out. The cut must not change the transcript.
+// For tests and fuzzers: plays bytes through scanner, parser and body decoder as a connection would, in
+// pieces cut anywhere, and writes down what came out. The cut must not change the transcript.
 #pragma once
 
 #include <cstdint>
@@ -15,8 +15,8 @@
 namespace cutwater::codec::http1 {
 
 struct Transcript {
-  // One per request: "ok", a status ("400"), "body-400", "body-413"; at the end "incomplete" when a message began
-  // and did not end.
+  // One per request: "ok", a status ("400"), "body-400", "body-413"; at the end "incomplete" when a message
+  // began and did not end.
   std::vector<std::string> outcomes;
   std::vector<std::string> requests;  // each accepted head and body, one "name: value" a line
 
@@ -50,9 +50,12 @@ class ConnectionReplay {
 
   bool step_head() {
     switch (scanner_.scan(rest())) {
-      case HeadScanner::Outcome::kIncomplete: return false;
-      case HeadScanner::Outcome::kRefused: return refuse(std::to_string(scanner_.status));
-      case HeadScanner::Outcome::kComplete: break;
+      case HeadScanner::Outcome::kIncomplete:
+        return false;
+      case HeadScanner::Outcome::kRefused:
+        return refuse(std::to_string(scanner_.status));
+      case HeadScanner::Outcome::kComplete:
+        break;
     }
     request_.clear();
     std::string head(rest().substr(0, scanner_.head_length));
@@ -73,11 +76,16 @@ class ConnectionReplay {
     body_ += step.piece;
     position_ += step.consumed;
     switch (step.outcome) {
-      case BodyDecoder::Outcome::kPiece: return true;
-      case BodyDecoder::Outcome::kNeedMore: return false;
-      case BodyDecoder::Outcome::kMalformed: return refuse("body-400");
-      case BodyDecoder::Outcome::kTooLarge: return refuse("body-413");
-      case BodyDecoder::Outcome::kEnd: break;
+      case BodyDecoder::Outcome::kPiece:
+        return true;
+      case BodyDecoder::Outcome::kNeedMore:
+        return false;
+      case BodyDecoder::Outcome::kMalformed:
+        return refuse("body-400");
+      case BodyDecoder::Outcome::kTooLarge:
+        return refuse("body-413");
+      case BodyDecoder::Outcome::kEnd:
+        break;
     }
     transcript_.outcomes.emplace_back("ok");
     transcript_.requests.push_back(description_ + "body: " + body_ + "\n");

@@ -33,16 +33,28 @@ std::string unescape(std::string_view text) {
       continue;
     }
     switch (text.at(++at)) {
-      case 'r': bytes += '\r'; break;
-      case 'n': bytes += '\n'; break;
-      case 't': bytes += '\t'; break;
-      case '0': bytes += '\0'; break;
-      case '\\': bytes += '\\'; break;
+      case 'r':
+        bytes += '\r';
+        break;
+      case 'n':
+        bytes += '\n';
+        break;
+      case 't':
+        bytes += '\t';
+        break;
+      case '0':
+        bytes += '\0';
+        break;
+      case '\\':
+        bytes += '\\';
+        break;
       case 'x':
-        bytes += static_cast<char>(message::hex_value(text.at(at + 1)) * 16 + message::hex_value(text.at(at + 2)));
+        bytes +=
+            static_cast<char>(message::hex_value(text.at(at + 1)) * 16 + message::hex_value(text.at(at + 2)));
         at += 2;
         break;
-      default: ADD_FAILURE() << "unknown escape in " << text;
+      default:
+        ADD_FAILURE() << "unknown escape in " << text;
     }
   }
   return bytes;
@@ -104,7 +116,8 @@ void check_fields(const Case& expected, const Transcript& transcript) {
   }
 }
 
-// Small cases are cut at every offset; of the large ones, whose byte-by-byte run visits every offset too, some.
+// Small cases are cut at every offset; of the large ones, whose byte-by-byte run visits every offset too,
+// some.
 void check_cuts(const Case& played, const Transcript& whole) {
   size_t stride = played.raw.size() <= 2048 ? 1 : 1 + played.raw.size() / 64;
   for (size_t cut = 1; cut < played.raw.size(); cut += stride) {
@@ -131,7 +144,8 @@ TEST_P(Corpus, GivesWhatItExpects) {
 
 std::vector<std::filesystem::path> corpus_files() {
   std::vector<std::filesystem::path> files;
-  for (const auto& entry : std::filesystem::directory_iterator(CUTWATER_SOURCE_DIRECTORY "/tests/corpora/http1")) {
+  for (const auto& entry :
+       std::filesystem::directory_iterator(CUTWATER_SOURCE_DIRECTORY "/tests/corpora/http1")) {
     if (entry.path().extension() == ".txt") files.push_back(entry.path());
   }
   std::sort(files.begin(), files.end());
@@ -140,7 +154,8 @@ std::vector<std::filesystem::path> corpus_files() {
 
 INSTANTIATE_TEST_SUITE_P(Http1, Corpus, testing::ValuesIn(corpus_files()), [](const auto& file) {
   std::string name = file.param.stem().string();
-  std::replace_if(name.begin(), name.end(), [](char c) { return c == '-'; }, '_');
+  std::replace_if(
+      name.begin(), name.end(), [](char c) { return c == '-'; }, '_');
   return name;
 });
 

@@ -6,7 +6,9 @@ namespace cutwater::codec::http1 {
 
 HeadScanner::HeadScanner(const HeadLimits& limits) : limits_(limits) {}
 
-void HeadScanner::reset() { *this = HeadScanner(limits_); }
+void HeadScanner::reset() {
+  *this = HeadScanner(limits_);
+}
 
 HeadScanner::Outcome HeadScanner::refuse(uint16_t code, const char* why) {
   status = code;
@@ -14,8 +16,8 @@ HeadScanner::Outcome HeadScanner::refuse(uint16_t code, const char* why) {
   return Outcome::kRefused;
 }
 
-// Every decision depends only on the bytes up to where it is made, never on how they were cut: the line's length is
-// judged before the byte that ends it.
+// Every decision depends only on the bytes up to where it is made, never on how they were cut: the line's
+// length is judged before the byte that ends it.
 HeadScanner::Outcome HeadScanner::scan(std::string_view bytes) {
   if (status != 0) return Outcome::kRefused;
   if (head_length != 0) return Outcome::kComplete;

@@ -34,23 +34,31 @@ bool has_prefix(std::string_view name, std::string_view prefix) {
 KnownField recognise_field(std::string_view name) {
   char first = base::ascii_lower(name.empty() ? '\0' : name.front());
   switch (name.size()) {
-    case 2: return is(name, "te", KnownField::kHopByHop);
-    case 4: return is(name, "host", KnownField::kHost);
-    case 6: return is(name, "expect", KnownField::kExpect);
+    case 2:
+      return is(name, "te", KnownField::kHopByHop);
+    case 4:
+      return is(name, "host", KnownField::kHost);
+    case 6:
+      return is(name, "expect", KnownField::kExpect);
     case 7:
       if (first == 't') return is(name, "trailer", KnownField::kHopByHop);
       return is(name, "upgrade", KnownField::kHopByHop);
     case 10:
       if (first == 'c') return is(name, "connection", KnownField::kConnection);
       return first == 'k' ? is(name, "keep-alive", KnownField::kHopByHop) : KnownField::kOther;
-    case 12: return is(name, "content-type", KnownField::kContentType);
-    case 13: return first == 'a' ? is(name, "authorization", KnownField::kAuthorization) : KnownField::kOther;
-    case 14: return is(name, "content-length", KnownField::kContentLength);
-    case 16: return is(name, "proxy-connection", KnownField::kHopByHop);
+    case 12:
+      return is(name, "content-type", KnownField::kContentType);
+    case 13:
+      return first == 'a' ? is(name, "authorization", KnownField::kAuthorization) : KnownField::kOther;
+    case 14:
+      return is(name, "content-length", KnownField::kContentLength);
+    case 16:
+      return is(name, "proxy-connection", KnownField::kHopByHop);
     case 17:
       if (first == 't') return is(name, "transfer-encoding", KnownField::kTransferEncoding);
       return first == 's' ? is(name, "sec-websocket-key", KnownField::kWebSocketKey) : KnownField::kOther;
-    default: return KnownField::kOther;
+    default:
+      return KnownField::kOther;
   }
 }
 

@@ -22,9 +22,9 @@ enum class KnownField : uint8_t {
 // `name` is a token.
 KnownField recognise_field(std::string_view name);
 
-// Whether naming `option` in Connection takes the field of that name out of the request. Fields that carry framing,
-// routing, identity or anti-forgery tokens cannot be named away: that would turn a proxy's checks off (CVE-2022-31813,
-// faults.md 36).
+// Whether naming `option` in Connection takes the field of that name out of the request. Fields that carry
+// framing, routing, identity or anti-forgery tokens cannot be named away: that would turn a proxy's checks
+// off (CVE-2022-31813, faults.md 36).
 bool removable_by_connection(std::string_view option);
 
 }  // namespace cutwater::codec::http1

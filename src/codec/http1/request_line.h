@@ -13,7 +13,8 @@ namespace cutwater::codec::http1 {
 inline constexpr size_t kLongestMethod = 64;
 inline constexpr size_t kMostLeadingEmptyLines = 4;
 
-// Whether `line`, without CRLF, ends as a request line of HTTP/1.x does; else 400, or 505 for another major version.
+// Whether `line`, without CRLF, ends as a request line of HTTP/1.x does; else 400, or 505 for another major
+// version.
 ParseResult check_version(std::string_view line);
 
 struct RequestLine {

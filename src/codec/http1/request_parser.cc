@@ -64,7 +64,7 @@ ParseResult HeadParser::take_line(std::string_view& line) {
   const char* begin = rest_.data();
   const char* end = begin + rest_.size();
   const char* control = message::find_control(begin, end);
-  if (end - control < 2 || control[0] != '\r' || control[1] != '\n') return {400, "control byte or bare line end in head"};
+  if (!std::string_view(control, end).starts_with("\r\n")) return {400, "control byte or bare line end"};
   line = rest_.substr(0, static_cast<size_t>(control - begin));
   rest_.remove_prefix(line.size() + 2);
   return {};
@@ -131,12 +131,15 @@ ParseResult HeadParser::parse_field(std::string_view line) {
 
 ParseResult HeadParser::act_on_field(KnownField known, std::string_view name, std::string_view value) {
   switch (known) {
-    case KnownField::kHopByHop: return {};
-    case KnownField::kConnection: return parse_connection(value);
+    case KnownField::kHopByHop:
+      return {};
+    case KnownField::kConnection:
+      return parse_connection(value);
     case KnownField::kExpect:
       request_.headers.add(name, value);
       return parse_expect(value);
-    default: return take_singleton(known, name, value);
+    default:
+      return take_singleton(known, name, value);
   }
 }
 
@@ -144,14 +147,16 @@ ParseResult HeadParser::take_singleton(KnownField known, std::string_view name, 
   if (seen(known)) return {400, "header field given twice that may stand once"};
   seen_ |= bit(known);
   switch (known) {
-    case KnownField::kContentLength: return parse_content_length(name, value);
+    case KnownField::kContentLength:
+      return parse_content_length(name, value);
     case KnownField::kTransferEncoding:
       transfer_encoding_ = value;
       return {};
     case KnownField::kHost:
       host_ = value;
       break;
-    default: break;
+    default:
+      break;
   }
   request_.headers.add(name, value);
   return {};
@@ -163,8 +168,8 @@ ParseResult HeadParser::parse_content_length(std::string_view name, std::string_
   request_.framing = BodyFraming::kLength;
   request_.content_length = *length;
   // "010" is ten, and ten is what everybody behind us sees (faults.md 4).
-  size_t significant = value.find_first_not_of('0');
-  request_.headers.add(name, significant == std::string_view::npos ? value.substr(0, 1) : value.substr(significant));
+  value.remove_prefix(std::min(value.find_first_not_of('0'), value.size() - 1));
+  request_.headers.add(name, value);
   return {};
 }
 
@@ -205,9 +210,10 @@ ParseResult HeadParser::settle() {
   return {};
 }
 
-// RFC 9112 section 6.1. Only "chunked" alone is spoken. Other codings there are get 501, what is none gets 400.
+// RFC 9112 section 6.1. Only "chunked" alone is spoken; other codings that exist get 501, the rest 400.
 ParseResult HeadParser::settle_transfer_encoding() {
-  constexpr std::array<std::string_view, 5> kNotSpoken = {"gzip", "x-gzip", "deflate", "compress", "x-compress"};
+  constexpr std::array<std::string_view, 5> kNotSpoken = {"gzip", "x-gzip", "deflate", "compress",
+                                                          "x-compress"};
   std::string_view value = transfer_encoding_;
   if (!seen(KnownField::kTransferEncoding)) return {};
   if (seen(KnownField::kContentLength)) return {400, "both Content-Length and Transfer-Encoding"};
@@ -232,7 +238,8 @@ ParseResult HeadParser::settle_transfer_encoding() {
   return {400, "malformed Transfer-Encoding"};
 }
 
-// RFC 9112 section 3.2: the absolute-form's authority wins over Host, which is rewritten, but must be valid all the same.
+// RFC 9112 section 3.2: the absolute-form's authority wins over Host, which is rewritten, but must be valid
+// all the same.
 ParseResult HeadParser::settle_authority() {
   std::optional<message::Authority> host;
   if (seen(KnownField::kHost)) {

@@ -1,4 +1,5 @@
-// HTTP/1.1 request head, RFC 9112, strict (faults.md 1A): bytes in -> a Request or the status to refuse with. No I/O.
+// HTTP/1.1 request head, RFC 9112, strict (faults.md 1A): bytes in -> a Request or the status to refuse with.
+// No I/O.
 //
 //   request-line = method SP request-target SP HTTP-version CRLF
 //   field-line   = field-name ":" OWS field-value OWS CRLF
@@ -26,9 +27,9 @@ class HeadScanner {
  public:
   enum class Outcome { kIncomplete, kComplete, kRefused };
   explicit HeadScanner(const HeadLimits& limits);
-  // `bytes` is everything received of this head so far, growing from call to call. kComplete: `head_length` bytes
-  // are the head, the empty line included; a few empty lines before it are allowed and counted (RFC 9112 2.2).
-  // kRefused: `status` (400, 414, 431, 505) and `reason` for one log line.
+  // `bytes` is everything received of this head so far, growing from call to call. kComplete: `head_length`
+  // bytes are the head, the empty line included; a few empty lines before it are allowed and counted (RFC
+  // 9112 2.2). kRefused: `status` (400, 414, 431, 505) and `reason` for one log line.
   Outcome scan(std::string_view bytes);
   size_t head_length = 0;
   uint16_t status = 0;
@@ -45,7 +46,7 @@ class HeadScanner {
   Outcome refuse_length();
 
   HeadLimits limits_;
-  size_t scanned_ = 0;        // everything before was looked at
+  size_t scanned_ = 0;  // everything before was looked at
   size_t line_start_ = 0;
   size_t lines_ = 0;          // complete and not empty ones, the request line included
   size_t empty_lines_ = 0;    // before the request line
@@ -54,17 +55,18 @@ class HeadScanner {
 };
 
 struct ParseResult {
-  uint16_t status = 0;       // 0: parsed; else refuse with it and close
-  const char* reason = "";   // what was wrong, for the log
+  uint16_t status = 0;      // 0: parsed; else refuse with it and close
+  const char* reason = "";  // what was wrong, for the log
 };
 
 // `head` is a complete head and must outlive `request`; `decoded` receives what cannot be a view into it (the
-// decoded path, the lower-cased authority) and must outlive the request too. Fills method, raw_target, path, query,
-// authority, server_name, server_port, version, headers, framing, expectation, keep-alive. Scheme and addresses are
-// the connection's; so is server_port where it is 0 (no port was named) and, for HTTP/1.0 without Host, the authority
-// and server_name, which are empty then. In the headers, hop-by-hop fields and those that Connection names are gone
-// (but for framing and security fields, which cannot be named away); Host says what the authority says.
-// 405 is for TRACE and CONNECT, the answer needs an Allow field (RFC 9110 section 15.5.6): kAllowedMethods.
+// decoded path, the lower-cased authority) and must outlive the request too. Fills method, raw_target, path,
+// query, authority, server_name, server_port, version, headers, framing, expectation, keep-alive. Scheme and
+// addresses are the connection's; so is server_port where it is 0 (no port was named) and, for HTTP/1.0
+// without Host, the authority and server_name, which are empty then. In the headers, hop-by-hop fields and
+// those that Connection names are gone (but for framing and security fields, which cannot be named away);
+// Host says what the authority says. 405 is for TRACE and CONNECT, the answer needs an Allow field (RFC 9110
+// section 15.5.6): kAllowedMethods.
 ParseResult parse_request_head(std::string_view head, const HeadLimits& limits, message::Request& request,
                                std::string& decoded);
 

@@ -13,13 +13,20 @@ using base::equals_ignoring_case;
 // Framing and the connection belong to this file: such fields are never copied from a response.
 bool is_ours(std::string_view name) {
   switch (name.size()) {
-    case 2: return equals_ignoring_case(name, "te");
-    case 7: return equals_ignoring_case(name, "upgrade") || equals_ignoring_case(name, "trailer");
-    case 10: return equals_ignoring_case(name, "connection") || equals_ignoring_case(name, "keep-alive");
-    case 14: return equals_ignoring_case(name, "content-length");
-    case 16: return equals_ignoring_case(name, "proxy-connection");
-    case 17: return equals_ignoring_case(name, "transfer-encoding");
-    default: return false;
+    case 2:
+      return equals_ignoring_case(name, "te");
+    case 7:
+      return equals_ignoring_case(name, "upgrade") || equals_ignoring_case(name, "trailer");
+    case 10:
+      return equals_ignoring_case(name, "connection") || equals_ignoring_case(name, "keep-alive");
+    case 14:
+      return equals_ignoring_case(name, "content-length");
+    case 16:
+      return equals_ignoring_case(name, "proxy-connection");
+    case 17:
+      return equals_ignoring_case(name, "transfer-encoding");
+    default:
+      return false;
   }
 }
 
@@ -64,12 +71,14 @@ ResponseFraming choose_framing(const message::Response& response, const EncodeCo
 
 }  // namespace
 
-EncodedHead append_response_head(std::string& to, const message::Response& response, const EncodeContext& context) {
+EncodedHead append_response_head(std::string& to, const message::Response& response,
+                                 const EncodeContext& context) {
   ResponseFraming framing = choose_framing(response, context);
   bool keep_alive = context.keep_alive && framing != ResponseFraming::kUntilClose;
   append_status_line(to, response);
   if (!append_fields(to, response.headers) && !context.date.empty()) append_field(to, "Date", context.date);
-  // A 304 may repeat the length of the 200 it stands for, but applications give it the length of nothing: left out.
+  // A 304 may repeat the length of the 200 it stands for, but applications give it the length of nothing:
+  // left out.
   if (response.content_length && message::status_allows_body(response.status)) {
     to += "Content-Length: ";
     base::append_decimal(to, *response.content_length);

@@ -15,16 +15,17 @@ struct EncodeContext {
   bool head_request = false;
   uint8_t version_minor = 1;  // of the request: 1.0 never gets chunks or 1xx
   bool keep_alive = true;
-  std::string_view date;      // the IMF-fixdate of this second, cached by the caller
+  std::string_view date;  // the IMF-fixdate of this second, cached by the caller
 };
 
-// Appends status line, Date, the response's fields, framing and Connection. Says how the body must be framed and
-// whether the connection can live on.
+// Appends status line, Date, the response's fields, framing and Connection. Says how the body must be framed
+// and whether the connection can live on.
 struct EncodedHead {
   ResponseFraming framing;
   bool keep_alive;
 };
-EncodedHead append_response_head(std::string& to, const message::Response& response, const EncodeContext& context);
+EncodedHead append_response_head(std::string& to, const message::Response& response,
+                                 const EncodeContext& context);
 void append_informational(std::string& to, const message::Response& response);
 void append_chunk_start(std::string& to, size_t length);  // "1a\r\n"; after the data comes "\r\n"
 inline constexpr std::string_view kChunkEnd = "\r\n";
