@@ -20,7 +20,8 @@ bool is_app_name(const std::string& name) {
 std::string prefix_of_pattern(const std::string& pattern) {
   if (!pattern.starts_with('/') || !pattern.ends_with("/*")) return "";
   std::string prefix = pattern.substr(0, pattern.size() - 1);
-  bool plain = prefix.find_first_of("*?#") == std::string::npos && prefix.find("//") == std::string::npos;
+  bool plain = prefix.find_first_of("*?#") == std::string::npos && prefix.find("//") == std::string::npos &&
+               prefix.find("/./") == std::string::npos && prefix.find("/../") == std::string::npos;
   return plain ? prefix : "";
 }
 

@@ -119,7 +119,7 @@ class Search {
     candidate.name.module = module;
     PythonModule origin = read_module_file(path);
     for (const PythonName& name : origin.names) {
-      if (name.name != candidate.name.name) continue;
+      if (name.name != candidate.name.original) continue;
       candidate.name.score = std::max(candidate.name.score, name.score);
       candidate.name.is_asgi = name.is_asgi;
       return true;

@@ -172,8 +172,10 @@ class ModuleReader {
       const std::string& local = is_name(part, 1, "as") && is_any_name(part, 2) ? part[2].text : original;
       aliases_[local] = from + "." + original;
       std::string what = "imported from " + from;
-      if (is_app_name(local)) add(local, 55, what, false, from);
-      if (is_factory_name(local)) add(local + "()", kFactoryScore, "a factory " + what, false, from);
+      if (is_app_name(local)) add({local, 55, what, line_, false, from, original});
+      if (is_factory_name(local)) {
+        add({local + "()", kFactoryScore, "a factory " + what, line_, false, from, original + "()"});
+      }
     }
   }
 
@@ -248,7 +250,10 @@ class ModuleReader {
     for (size_t i = 0; i < names_->size(); ++i) {
       PythonName known = (*names_)[i];
       if (known.name == original && is_app_name(name)) {
-        add(name, known.score, known.what + " as " + original, known.is_asgi, known.module);
+        known.name = name;
+        known.what += " as " + original;
+        known.line = line_;
+        add(known);
         return;
       }
     }
@@ -279,14 +284,17 @@ class ModuleReader {
     return alias == aliases_.end() ? callee : alias->second + callee.substr(dot);
   }
 
-  void add(const std::string& name, int score, const std::string& what, bool is_asgi = false,
-           const std::string& module = "") {
+  void add(const std::string& name, int score, const std::string& what, bool is_asgi = false) {
+    add({name, score, what, line_, is_asgi});
+  }
+
+  void add(PythonName name) {
     for (PythonName& known : *names_) {
-      if (known.name != name) continue;
-      if (score > known.score) known = {name, score, what, line_, is_asgi, module};
+      if (known.name != name.name) continue;
+      if (name.score > known.score) known = std::move(name);
       return;
     }
-    names_->push_back({name, score, what, line_, is_asgi, module});
+    names_->push_back(std::move(name));
   }
 
   // os.environ.setdefault("DJANGO_SETTINGS_MODULE", "shop.settings"), anywhere and in any spelling on one line.

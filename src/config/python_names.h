@@ -19,6 +19,7 @@ struct PythonName {
   unsigned line = 0;
   bool is_asgi = false;
   std::string module = {};   // of an import: where from, with its leading dots
+  std::string original = {}; // and what it is called there
 };
 
 struct PythonModule {

@@ -1,0 +1,282 @@
+// The messages a user sees for a wrong file, word for word.
+#include "config/config_file.h"
+
+#include <gtest/gtest.h>
+
+#include "config/environment.h"
+#include "config/settings.h"
+#include "config/test_folder.h"
+
+namespace cutwater::config {
+namespace {
+
+class ConfigFile : public testing::Test {
+ protected:
+  ConfigFile() : environment_(folder_.path()) {}
+
+  // Reads `text` as cutwater.toml; all messages, one below the other.
+  std::string messages(const std::string& text) {
+    Reporter reporter;
+    config_ = {};
+    Document document = parse_document("cutwater.toml", "/srv/shop", text, reporter);
+    apply_file(document, document.root, default_listen(reporter), default_app(reporter), config_, reporter);
+    std::string all;
+    for (const Diagnostic& diagnostic : reporter.take()) all += "[" + diagnostic.code + "] " + diagnostic.text + "\n";
+    return all;
+  }
+
+  TestFolder folder_;
+  TestEnvironment environment_;
+  Config config_;
+};
+
+TEST_F(ConfigFile, EmptyIsValid) { EXPECT_EQ(messages(""), ""); }
+
+TEST_F(ConfigFile, Everything) {
+  EXPECT_EQ(messages(R"(
+front_user = "front"
+fronts = 2
+[[listen]]
+addr = ":8080"
+backlog = 100
+mode = "660"
+trusted_proxies = ["10.0.0.0/8", "*"]
+[[listen]]
+addr = "unix:run/x.sock"
+[app.web]
+root = "site"
+target = "shop.wsgi:application"
+protocol = "wsgi"
+python = ".venv"
+workers = 3
+preload = true
+watch = "deploy"
+prefix = "/shop/"
+user = "shop"
+env = { A = "x", B = 1 }
+timeout = "5s"
+grace = "1m"
+start_timeout = "2m"
+queue = 7
+queue_timeout = "500ms"
+[limits]
+header = "16KB"
+header_count = 50
+body = "1GB"
+header_timeout = "3s"
+body_min_rate = "1KB/s"
+keepalive = "5s"
+connections = 10
+[log]
+access = "access.log"
+format = "json"
+error = "/var/log/x.log"
+level = "debug"
+[shutdown]
+grace = "9s"
+[[site]]
+[[site.route]]
+match = { path = "/media/*" }
+static = { root = "media", cache = "1h", index = "" }
+)"),
+            "");
+  ASSERT_EQ(config_.listens.size(), 2u);
+  EXPECT_EQ(config_.listens[0].address, ":8080");
+  EXPECT_EQ(config_.listens[0].mode, 0660);
+  EXPECT_EQ(config_.listens[0].trusted_proxies, (TextList{"10.0.0.0/8", "*"}));
+  EXPECT_EQ(config_.listens[1].address, "unix:/srv/shop/run/x.sock");
+  EXPECT_EQ(config_.listens[1].backlog, 2048);
+  ASSERT_EQ(config_.apps.size(), 1u);
+  const App& app = config_.apps[0];
+  EXPECT_EQ(app.name, "web");
+  EXPECT_EQ(app.root, "/srv/shop/site");
+  EXPECT_EQ(app.workers, 3u);
+  EXPECT_EQ(app.preload, "true");
+  EXPECT_EQ(app.prefix, "/shop");
+  EXPECT_EQ(app.environment, (TextMap{{"A", "x"}, {"B", "1"}}));
+  EXPECT_EQ(app.queue_timeout, std::chrono::milliseconds(500));
+  EXPECT_EQ(config_.limits.body, 1u << 30);
+  EXPECT_EQ(config_.limits.body_min_rate, 1024u);
+  EXPECT_EQ(config_.log.access, "/srv/shop/access.log");
+  EXPECT_EQ(config_.shutdown_grace, std::chrono::seconds(9));
+  ASSERT_EQ(config_.static_routes.size(), 1u);
+  EXPECT_EQ(config_.static_routes[0].prefix, "/media/");
+  EXPECT_EQ(config_.static_routes[0].root, "/srv/shop/media");
+  EXPECT_EQ(config_.static_routes[0].index, "");
+  EXPECT_EQ(config_.static_routes[0].cache, base::Duration(std::chrono::hours(1)));
+}
+
+TEST_F(ConfigFile, UnknownKeyWithSuggestion) {
+  EXPECT_EQ(messages("[app.web]\n  worker = 4\n"),
+            "[CW0101] cutwater.toml:2:3: unknown key \"worker\" in [app.web]; did you mean \"workers\"?\n"
+            "  2 |   worker = 4\n"
+            "    |   ^\n");
+  EXPECT_EQ(messages("[limit_s]\n"),
+            "[CW0101] cutwater.toml:1:2: unknown key \"limit_s\" in the top level; did you mean \"limits\"?\n"
+            "  1 | [limit_s]\n"
+            "    |  ^\n");
+}
+
+TEST_F(ConfigFile, KeyOfAnotherSection) {
+  EXPECT_EQ(messages("[limits]\nworkers = 4\n"),
+            "[CW0101] cutwater.toml:2:1: unknown key \"workers\" in [limits]\n"
+            "  2 | workers = 4\n"
+            "    | ^\n"
+            "  fix: it belongs in [app.NAME]\n");
+}
+
+TEST_F(ConfigFile, LaterKeys) {
+  EXPECT_EQ(messages("[app.web]\nmax_requests = 100\n"),
+            "[CW0106] cutwater.toml:2:1: \"max_requests\" in [app.web] is known, not in this version\n"
+            "  2 | max_requests = 100\n"
+            "    | ^\n"
+            "  fix: remove it\n");
+  for (const char* text : {"include = [\"x\"]", "user = \"x\"", "[tls.main]\ncert = \"x\"", "[upstream.api]", "[program.c]",
+                           "[metrics]", "[[listen]]\nprotocol = \"uwsgi\"", "[[listen]]\ntls = \"auto\"",
+                           "[[site]]\nhosts = [\"x\"]", "[[site]]\n[[site.route]]\nproxy = { to = \"x\" }",
+                           "[log]\nslow = \"2s\"", "[shutdown]\ndelay = \"5s\"", "[app.web]\nworkers = { min = 2 }",
+                           "[app.web]\nprotocol = \"asgi\"", "[log]\naccess = \"syslog\"", "[app.web]\nthreads = 4"}) {
+    std::string all = messages(text);
+    EXPECT_TRUE(all.starts_with("[CW0106]")) << text << "\n" << all;
+    EXPECT_NE(all.find("known, not in this version"), std::string::npos) << all;
+    EXPECT_EQ(all.find("[CW", 1), std::string::npos) << "one problem, one message: " << all;
+  }
+}
+
+TEST_F(ConfigFile, WrongTypes) {
+  EXPECT_EQ(messages("[app.web]\ntimeout = 30\n"),
+            "[CW0102] cutwater.toml:2:11: app.web.timeout: takes a duration such as \"30s\", not a number\n"
+            "  2 | timeout = 30\n"
+            "    |           ^\n"
+            "  fix: give a unit: \"30s\"\n");
+  EXPECT_EQ(messages("fronts = \"2\"\n"),
+            "[CW0102] cutwater.toml:1:10: fronts: takes a number or \"auto\", not a text\n"
+            "  1 | fronts = \"2\"\n"
+            "    |          ^\n"
+            "  fix: write it without quotes\n");
+  EXPECT_TRUE(messages("[listen]\naddr = \":80\"\n").starts_with("[CW0102] cutwater.toml:1:1: listen: takes a list"));
+  EXPECT_TRUE(messages("[app]\ntarget = \"x:y\"\n").starts_with("[CW0102] cutwater.toml:2:1: app.target: an app needs"));
+  EXPECT_TRUE(messages("app = 3\n").starts_with("[CW0102] cutwater.toml:1:7: app: takes a table"));
+  EXPECT_TRUE(messages("[app.web]\nqueue = 1.5\n").starts_with("[CW0102] cutwater.toml:2:9: app.web.queue"));
+  EXPECT_TRUE(messages("[app.web]\nenv = { A = true }\n")
+                  .starts_with("[CW0102] cutwater.toml:2:13: app.web.env: A takes a text, not true or false"));
+  EXPECT_TRUE(messages("[[listen]]\ntrusted_proxies = [\"::1\", 5]\n").starts_with("[CW0102] cutwater.toml:2:27:"));
+}
+
+TEST_F(ConfigFile, WrongValues) {
+  EXPECT_EQ(messages("[limits]\nheader = \"2TB\"\n"),
+            "[CW0103] cutwater.toml:2:10: limits.header: takes 1KB to 1MB, not 2TB\n"
+            "  2 | header = \"2TB\"\n"
+            "    |          ^\n");
+  EXPECT_EQ(messages("[log]\nlevel = \"warn\"\n"),
+            "[CW0103] cutwater.toml:2:9: log.level: \"warn\" is not one of \"debug\", \"info\", \"warning\", \"error\"\n"
+            "  2 | level = \"warn\"\n"
+            "    |         ^\n"
+            "  fix: did you mean \"warning\"?\n");
+  for (const char* text : {"[app.web]\nqueue = 0", "[app.web]\nqueue = -1", "[app.web]\nworkers = 100000",
+                           "[app.web]\ntimeout = \"soon\"", "[app.web]\nprefix = \"shop\"", "[[listen]]\naddr = \"x\"",
+                           "[[listen]]\ntrusted_proxies = [\"everyone\"]", "[app.\"a b\"]", "[app.web]\nroot = \"\"",
+                           "[app.web]\nprefix = \"/a?b\"", "[[listen]]\nmode = \"999\"",
+                           "[app.web]\nuser = \"a\\u0000b\"", "[app.web]\nenv = { \"A=B\" = \"x\" }"}) {
+    std::string all = messages(text);
+    EXPECT_TRUE(all.starts_with("[CW0103]")) << text << "\n" << all;
+  }
+}
+
+TEST_F(ConfigFile, SyntaxError) {
+  EXPECT_EQ(messages("[app.web]\ntarget = \n").substr(0, 42), "[CW0104] cutwater.toml:2:10: not valid TOM");
+  EXPECT_TRUE(messages("a = 1\na = 2\n").starts_with("[CW0104] cutwater.toml:2:"));
+  EXPECT_TRUE(messages(std::string("a = \"\0\"", 7)).starts_with("[CW0104]"));
+}
+
+TEST_F(ConfigFile, EveryProblemInTheOrderOfTheFile) {
+  std::string all = messages("fronts = 0\n[app.web]\nworkes = 1\ntimeout = 1\n[log]\nlevel = \"x\"\n");
+  size_t first = all.find("cutwater.toml:1:10");
+  size_t second = all.find("cutwater.toml:3:1");
+  size_t third = all.find("cutwater.toml:4:11");
+  size_t fourth = all.find("cutwater.toml:6:9");
+  EXPECT_NE(fourth, std::string::npos);
+  EXPECT_LT(first, second);
+  EXPECT_LT(second, third);
+  EXPECT_LT(third, fourth);
+}
+
+TEST_F(ConfigFile, Variables) {
+  environment_.set("SHOP_ROOT", "/srv/other").set("EMPTY", "");
+  EXPECT_EQ(messages("[app.web]\nroot = \"${SHOP_ROOT}/x\"\ntarget = \"${NONE:-a:b}\"\nuser = \"${EMPTY:-me}\"\n"
+                     "python = \"$${X}\"\n"),
+            "");
+  EXPECT_EQ(config_.apps[0].root, "/srv/other/x");
+  EXPECT_EQ(config_.apps[0].target, "a:b");
+  EXPECT_EQ(config_.apps[0].user, "me");
+  EXPECT_EQ(config_.apps[0].python_setting, "${X}");
+  EXPECT_EQ(messages("[app.web]\nuser = \"${NONE}\"\n"),
+            "[CW0107] cutwater.toml:2:8: the variable NONE is not set\n"
+            "  2 | user = \"${NONE}\"\n"
+            "    |        ^\n"
+            "  fix: set it, or give a default: ${NONE:-...}\n");
+  EXPECT_TRUE(messages("[app.web]\nuser = \"${NONE\"\n").starts_with("[CW0107] cutwater.toml:2:8: \"${\" without \"}\""));
+}
+
+TEST_F(ConfigFile, StaticRoutes) {
+  auto route = [](const std::string& match, const std::string& files) {
+    return "[[site]]\n[[site.route]]\nmatch = { path = \"" + match + "\" }\nstatic = { " + files + " }\n";
+  };
+  EXPECT_EQ(messages(route("/a/b/*", "root = \"x\", strip = \"/a\"")), "");
+  EXPECT_EQ(config_.static_routes[0].root, "/srv/shop/x/b");
+  EXPECT_EQ(messages(route("/a/*", "root = \"x\", strip = \"\"")), "");
+  EXPECT_EQ(config_.static_routes[0].root, "/srv/shop/x/a");
+  EXPECT_EQ(messages(route("/*", "root = \".\"")), "");
+  EXPECT_EQ(config_.static_routes[0].prefix, "/");
+  EXPECT_EQ(config_.static_routes[0].root, "/srv/shop");
+  EXPECT_EQ(config_.static_routes[0].index, "index.html");
+  for (const char* path : {"/static", "static/*", "/a*", "/a//b/*", "/*.png", "/a/../b/*", "/./*", ""}) {
+    EXPECT_TRUE(messages(route(path, "root = \"x\"")).starts_with("[CW0103] cutwater.toml:3:18: match.path")) << path;
+  }
+  EXPECT_TRUE(messages(route("/a/*", "root = \"x\", strip = \"/b\"")).starts_with("[CW0103] cutwater.toml:4:32:"));
+  EXPECT_TRUE(messages(route("/ab/*", "root = \"x\", strip = \"/a\"")).starts_with("[CW0103]"));
+  EXPECT_TRUE(messages(route("/a/*", "index = \"x\"")).starts_with("[CW0109] cutwater.toml:4:1: static has no root"));
+  EXPECT_TRUE(messages(route("/a/*", "root = \"x\", index = \"../x\"")).starts_with("[CW0103]"));
+  EXPECT_TRUE(messages("[[site]]\n[[site.route]]\nstatic = { root = \"x\" }\n").starts_with("[CW0109]"));
+  EXPECT_TRUE(messages("[[site]]\n[[site.route]]\nmatch = { path = \"/a/*\" }\n").starts_with("[CW0109]"));
+  std::string two = route("/a/*", "root = \"x\"");
+  EXPECT_TRUE(messages(two + two.substr(9)).starts_with("[CW0108]"));
+}
+
+TEST(Settings, DefaultsAreThoseOfTheModel) {
+  Config from_table;
+  Listen listen{.address = "", .backlog = 0, .mode = 0, .trusted_proxies = {}};
+  App app;
+  Scope scope{.config = &from_table, .listen = &listen, .app = &app};
+  for (Section section : {Section::kTop, Section::kListen, Section::kApp, Section::kLimits, Section::kLog,
+                          Section::kShutdown}) {
+    store_defaults(section, scope);
+  }
+  EXPECT_EQ(listen.address, Listen().address);
+  EXPECT_EQ(listen.backlog, Listen().backlog);
+  EXPECT_EQ(listen.mode, Listen().mode);
+  EXPECT_EQ(listen.trusted_proxies, Listen().trusted_proxies);
+  EXPECT_EQ(app.timeout, App().timeout);
+  EXPECT_EQ(app.grace, App().grace);
+  EXPECT_EQ(app.queue, App().queue);
+  EXPECT_EQ(app.watch, App().watch);
+  EXPECT_EQ(from_table.limits.header, Limits().header);
+  EXPECT_EQ(from_table.limits.body, Limits().body);
+  EXPECT_EQ(from_table.limits.keepalive, Limits().keepalive);
+  EXPECT_EQ(from_table.limits.connections, Limits().connections);
+  EXPECT_EQ(from_table.log.access, Log().access);
+  EXPECT_EQ(from_table.shutdown_grace, Config().shutdown_grace);
+}
+
+TEST(Settings, FlagsAreUnique) {
+  std::map<std::string_view, int> flags;
+  for (const Setting& setting : settings()) {
+    EXPECT_FALSE(setting.help.empty());
+    EXPECT_TRUE(setting.help.ends_with('.')) << setting.key;
+    if (setting.flag.empty()) continue;
+    EXPECT_EQ(++flags[setting.flag], 1) << setting.flag;
+  }
+}
+
+}  // namespace
+}  // namespace cutwater::config

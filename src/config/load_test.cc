@@ -1,0 +1,236 @@
+// From words, file, environment and flags to one configuration.
+#include "config/load.h"
+
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include "config/test_folder.h"
+
+namespace cutwater::config {
+namespace {
+
+class Load : public testing::Test {
+ protected:
+  Load() : environment_(folder_.path()) {
+    folder_.program("bin/python3").file("shop.py", "application = object()\n");
+  }
+
+  Loaded load_target(const std::string& target = "shop:application") { return load(target, overrides_); }
+
+  static std::string first_error(const Loaded& loaded) {
+    for (const Diagnostic& diagnostic : loaded.diagnostics) {
+      if (diagnostic.is_error) return to_text(diagnostic);
+    }
+    return "";
+  }
+
+  TestFolder folder_;
+  TestEnvironment environment_;
+  Overrides overrides_;
+};
+
+TEST_F(Load, Defaults) {
+  Loaded loaded = load_target();
+  EXPECT_EQ(loaded.exit_code, 0) << first_error(loaded);
+  ASSERT_EQ(loaded.config.listens.size(), 1u);
+  EXPECT_EQ(loaded.config.listens[0].address, "127.0.0.1:8000");
+  ASSERT_EQ(loaded.config.apps.size(), 1u);
+  EXPECT_EQ(loaded.config.apps[0].name, "web");
+  EXPECT_EQ(loaded.config.apps[0].target, "shop:application");
+  EXPECT_EQ(loaded.config.apps[0].root, folder_.path());
+  EXPECT_EQ(loaded.config.apps[0].python, folder_.at("bin/python3"));
+  EXPECT_EQ(loaded.config.file, "");
+}
+
+TEST_F(Load, FlagsBeatVariablesBeatFileBeatsDefaults) {
+  EXPECT_EQ(load_target().config.apps[0].timeout, std::chrono::seconds(60));
+  folder_.file("cutwater.toml", "[app.web]\ntimeout = \"5s\"\n[log]\nlevel = \"error\"\n");
+  EXPECT_EQ(load_target().config.apps[0].timeout, std::chrono::seconds(5));
+  environment_.set("CUTWATER_TIMEOUT", "6s").set("CUTWATER_LOG_LEVEL", "debug");
+  Loaded loaded = load_target();
+  EXPECT_EQ(loaded.config.apps[0].timeout, std::chrono::seconds(6));
+  EXPECT_EQ(loaded.config.log.level, "debug");
+  overrides_.settings["app.timeout"] = "7s";
+  EXPECT_EQ(load_target().config.apps[0].timeout, std::chrono::seconds(7));
+}
+
+TEST_F(Load, Workers) {
+  EXPECT_EQ(load_target().config.apps[0].workers, 0u);
+  environment_.set("WEB_CONCURRENCY", "3");
+  EXPECT_EQ(load_target().config.apps[0].workers, 3u);
+  folder_.file("cutwater.toml", "[app.web]\nworkers = 4\n");
+  EXPECT_EQ(load_target().config.apps[0].workers, 4u);
+  environment_.set("CUTWATER_WORKERS", "auto");
+  EXPECT_EQ(load_target().config.apps[0].workers, 0u);
+  overrides_.workers = "5";
+  EXPECT_EQ(load_target().config.apps[0].workers, 5u);
+  overrides_.workers = "many";
+  EXPECT_EQ(load_target().exit_code, 2);
+}
+
+TEST_F(Load, Addresses) {
+  environment_.set("PORT", "5000");
+  EXPECT_EQ(load_target().config.listens[0].address, "0.0.0.0:5000");
+  folder_.file("cutwater.toml", "[[listen]]\naddr = \":1\"\n[[listen]]\naddr = \":2\"\nbacklog = 5\n");
+  EXPECT_EQ(load_target().config.listens.size(), 2u);
+  EXPECT_EQ(load_target().config.listens[0].address, ":1");
+  environment_.set("CUTWATER_BIND", ":3,unix:x.sock");
+  Loaded loaded = load_target();
+  ASSERT_EQ(loaded.config.listens.size(), 2u);
+  EXPECT_EQ(loaded.config.listens[1].address, "unix:" + folder_.at("x.sock"));
+  overrides_.bind = {":4"};
+  overrides_.settings["listen.backlog"] = "9";
+  loaded = load_target();
+  ASSERT_EQ(loaded.config.listens.size(), 1u);
+  EXPECT_EQ(loaded.config.listens[0].address, ":4");
+  EXPECT_EQ(loaded.config.listens[0].backlog, 9);
+  overrides_.bind = {":4", ":4"};
+  EXPECT_NE(first_error(load_target()).find("error[CW0108] two listeners on :4"), std::string::npos);
+  overrides_.bind = {"127.0.0.1:0", "127.0.0.1:0"};
+  EXPECT_EQ(load_target().exit_code, 0);
+}
+
+TEST_F(Load, BadPort) {
+  environment_.set("PORT", "http");
+  EXPECT_EQ(first_error(load_target()),
+            "error[CW0103] PORT: listen.addr: \"0.0.0.0:http\" cannot be listened on: \"http\" is no port (0 to 65535)\n"
+            "  more: cutwater help CW0103");
+}
+
+TEST_F(Load, TrustedProxies) {
+  EXPECT_EQ(load_target().config.listens[0].trusted_proxies, (std::vector<std::string>{"127.0.0.1/32", "::1/128"}));
+  environment_.set("FORWARDED_ALLOW_IPS", "10.0.0.1, 10.1.0.0/16");
+  EXPECT_EQ(load_target().config.listens[0].trusted_proxies, (std::vector<std::string>{"10.0.0.1", "10.1.0.0/16"}));
+  environment_.set("FORWARDED_ALLOW_IPS", "*");
+  EXPECT_EQ(load_target().config.listens[0].trusted_proxies, std::vector<std::string>{"*"});
+  environment_.set("FORWARDED_ALLOW_IPS", "all");
+  EXPECT_EQ(load_target().exit_code, 2);
+  folder_.file("cutwater.toml", "[[listen]]\ntrusted_proxies = []\n");
+  environment_.set("FORWARDED_ALLOW_IPS", "*");
+  EXPECT_TRUE(load_target().config.listens[0].trusted_proxies.empty());
+}
+
+TEST_F(Load, MistypedVariable) {
+  environment_.set("CUTWATER_TIMOUT", "5s").set("CUTWATER_CONTROL_FD", "3").set("CUTWATER_LIBRARY", "/x");
+  Loaded loaded = load_target();
+  EXPECT_EQ(loaded.exit_code, 0);
+  ASSERT_EQ(loaded.diagnostics.size(), 1u);
+  EXPECT_EQ(to_text(loaded.diagnostics[0]),
+            "warning[CW0113] the variable CUTWATER_TIMOUT means nothing; did you mean CUTWATER_TIMEOUT?\n"
+            "  more: cutwater help CW0113");
+}
+
+TEST_F(Load, TargetForms) {
+  folder_.file("site/app.py", "site = make()\nfrom flask import Flask\nweb = Flask(__name__)\n")
+      .file("pack/__init__.py")
+      .file("pack/web.py", "def app(environ, start_response): pass\n")
+      .file("my-app.py", "app = 1\n");
+  auto target = [&](const std::string& words) {
+    Loaded loaded = load_target(words);
+    if (loaded.exit_code != 0) return std::to_string(loaded.exit_code) + " " + loaded.diagnostics[0].code;
+    const App& app = loaded.config.apps[0];
+    return app.root.substr(folder_.path().size()) + " " + app.target;
+  };
+  EXPECT_EQ(target("shop"), " shop:application");
+  EXPECT_EQ(target("shop.wsgi"), " shop.wsgi:application");
+  EXPECT_EQ(target("shop:create_app('x')"), " shop:create_app('x')");
+  EXPECT_EQ(target("site/app.py"), "/site app:web");
+  EXPECT_EQ(target("site/app.py:other"), "/site app:other");
+  EXPECT_EQ(target("site/app.py:make()"), "/site app:make()");
+  EXPECT_EQ(target("pack/web.py"), " pack.web:app");
+  EXPECT_EQ(target("my-app.py:app"), " my-app.py:app");
+  EXPECT_EQ(target("site"), "/site app:web");
+  EXPECT_EQ(target("none.py"), "2 CW0112");
+  EXPECT_EQ(target("none"), "2 CW0112");
+  EXPECT_EQ(target("a b"), "2 CW0112");
+  EXPECT_EQ(target("shop:"), "2 CW0112");
+  EXPECT_EQ(target("none.toml"), "2 CW0105");
+  environment_.set("CUTWATER_APP", "site/app.py:env");
+  EXPECT_EQ(target(""), "/site app:env");
+  EXPECT_EQ(target("shop"), " shop:application");
+}
+
+TEST_F(Load, ConfigurationFiles) {
+  folder_.file("conf/cutwater.toml", "[app.api]\nroot = \"../code\"\ntarget = \"x:y\"\n").file("code/x.py");
+  Loaded loaded = load_target("conf/cutwater.toml");
+  EXPECT_EQ(loaded.exit_code, 0) << first_error(loaded);
+  EXPECT_EQ(loaded.config.file, folder_.at("conf/cutwater.toml"));
+  EXPECT_EQ(loaded.config.apps[0].name, "api");
+  EXPECT_EQ(loaded.config.apps[0].root, folder_.at("code"));
+  EXPECT_EQ(load_target("conf").config.apps[0].target, "x:y");
+  overrides_.config_file = "conf/cutwater.toml";
+  loaded = load_target("shop:other");
+  EXPECT_EQ(loaded.config.apps[0].name, "api");
+  EXPECT_EQ(loaded.config.apps[0].target, "shop:other");
+}
+
+TEST_F(Load, PyprojectTable) {
+  folder_.file("pyproject.toml", "[project]\nname = \"x\"\n[tool.cutwater.app.web]\ntarget = \"shop:application\"\n"
+                                 "[tool.cutwater.limits]\nbdy = \"1MB\"\n");
+  EXPECT_EQ(first_error(load_target("")),
+            "error[CW0101] pyproject.toml:6:1: unknown key \"bdy\" in [limits]; did you mean \"body\"?\n"
+            "  6 | bdy = \"1MB\"\n"
+            "    | ^\n"
+            "  more: cutwater help CW0101");
+  folder_.file("pyproject.toml", "[tool.other]\nx = \"${NOT_OURS}\"\n");
+  EXPECT_EQ(load_target("").exit_code, 4);
+  folder_.file("pyproject.toml", "[broken\n");
+  EXPECT_EQ(load_target("shop:application").exit_code, 0);
+  folder_.file("cutwater.toml", "[log]\nlevel = \"error\"\n").file("pyproject.toml", "[tool.cutwater.log]\nlevel = \"debug\"\n");
+  EXPECT_EQ(load_target().config.log.level, "error");
+}
+
+TEST_F(Load, SeveralApps) {
+  folder_.file("cutwater.toml", "[app.a]\ntarget = \"a:b\"\n[app.b]\ntarget = \"c:d\"\nprefix = \"/b\"\n");
+  EXPECT_EQ(load_target("").config.apps.size(), 2u);
+  EXPECT_TRUE(first_error(load_target("shop:application")).starts_with("error[CW0111] cutwater.toml has 2 apps"));
+  folder_.file("cutwater.toml", "[app.a]\ntarget = \"a:b\"\n[app.b]\ntarget = \"c:d\"\n");
+  EXPECT_TRUE(first_error(load_target("")).starts_with("error[CW0108] the apps a and b both answer at /"));
+}
+
+TEST_F(Load, MissingFolders) {
+  folder_.file("cutwater.toml", "[app.web]\nroot = \"none\"\ntarget = \"a:b\"\n[[site]]\n[[site.route]]\n"
+                                "match = { path = \"/x/*\" }\nstatic = { root = \"nothing\" }\n");
+  Loaded loaded = load_target("");
+  EXPECT_EQ(loaded.exit_code, 2);
+  ASSERT_EQ(loaded.diagnostics.size(), 2u);
+  EXPECT_TRUE(loaded.diagnostics[0].text.starts_with("app.web.root: there is no folder none"));
+  EXPECT_TRUE(loaded.diagnostics[1].text.starts_with("static.root of /x/*: there is no folder nothing"));
+}
+
+TEST_F(Load, OnlyFiles) {
+  folder_.file("www/index.html").file("www/cutwater.toml",
+                                      "[[site]]\n[[site.route]]\nmatch = { path = \"/*\" }\nstatic = { root = \".\" }\n");
+  Loaded loaded = load_target("www");
+  EXPECT_EQ(loaded.exit_code, 0) << first_error(loaded);
+  EXPECT_TRUE(loaded.config.apps.empty());
+  EXPECT_EQ(loaded.config.static_routes.size(), 1u);
+}
+
+TEST_F(Load, NothingFound) {
+  folder_.file("empty/readme.txt");
+  Loaded loaded = load_target("empty");
+  EXPECT_EQ(loaded.exit_code, 4);
+  EXPECT_TRUE(first_error(loaded).starts_with("error[CW0301] no app found in empty\n  looked for: "));
+  EXPECT_NE(first_error(loaded).find("fix: name it: cutwater serve module:attr"), std::string::npos);
+}
+
+TEST_F(Load, FileThatOthersMayChange) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only as root";
+  folder_.file("cutwater.toml");
+  ::chmod(folder_.at("cutwater.toml").c_str(), 0666);
+  Loaded loaded = load_target();
+  EXPECT_EQ(loaded.exit_code, 0);
+  ASSERT_EQ(loaded.diagnostics.size(), 1u);
+  EXPECT_EQ(loaded.diagnostics[0].code, "CW0114");
+}
+
+TEST_F(Load, AnotherLoadSeesTheChangedFile) {
+  folder_.file("cutwater.toml", "[app.web]\nqueue = 5\n");
+  EXPECT_EQ(load_target().config.apps[0].queue, 5u);
+  folder_.file("cutwater.toml", "[app.web]\nqueue = 6\n");
+  EXPECT_EQ(load_target().config.apps[0].queue, 6u);
+}
+
+}  // namespace
+}  // namespace cutwater::config
