@@ -36,7 +36,7 @@ _KNOWN_CLASSES = (
 )
 
 
-def classify(application: Any) -> Optional[str]:
+def classify(application: Any, depth: int = 8) -> Optional[str]:
     """One of the constants above, or None when it cannot be told."""
     for base in type(application).__mro__:
         for module, name, kind in _KNOWN_CLASSES:
@@ -47,7 +47,7 @@ def classify(application: Any) -> Optional[str]:
     inner = _unwrap(application)
     if _is_coroutine(inner):
         return ASGI
-    return _by_arguments(inner)
+    return _by_arguments(inner) or _by_closure(inner, depth)
 
 
 def _unwrap(application: Any) -> Any:
@@ -87,3 +87,18 @@ def _by_arguments(application: Any) -> Optional[str]:
     if len(required) == 2 or (len(positional) == 2 and len(required) < 2 and names[0].startswith("environ")):
         return WSGI
     return FACTORY if not required else None
+
+
+def _by_closure(application: Any, depth: int) -> Optional[str]:
+    """A wrapper that takes ``*args`` speaks what the one application it closes over speaks."""
+    kinds = set()
+    for cell in getattr(application, "__closure__", None) or ():
+        try:
+            inner = cell.cell_contents
+        except ValueError:  # not assigned yet
+            continue
+        if callable(inner) and not isinstance(inner, type):
+            kind = classify(inner, depth - 1) if depth > 0 else None
+            if kind in (WSGI, ASGI):
+                kinds.add(kind)
+    return kinds.pop() if len(kinds) == 1 else None

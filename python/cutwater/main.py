@@ -8,11 +8,15 @@ both are gone from os.environ and sys.path before the app is imported. docs/proc
 
 from __future__ import annotations
 
+import sys
+
+# Of -c without -P: a json.py in the app's root must not be taken for the one that we import.
+sys.path[:] = [entry for entry in sys.path if entry]
+
 import gc
 import os
 import platform
 import signal
-import sys
 from typing import Any, Dict, NoReturn, Tuple
 
 from cutwater import fork_safety, framework, loader, project, worker, zygote
@@ -50,8 +54,6 @@ def _enter_app(start: Dict[str, Any]) -> None:
     root = start["root"]
     os.environ.update(start.get("environment", {}))
     os.chdir(root)
-    if sys.path and sys.path[0] == "":  # of -c without -P
-        del sys.path[0]
     sys.path.insert(0, root)
     sys.argv = ["cutwater"]
     for stream in (sys.stdout, sys.stderr):

@@ -22,7 +22,7 @@ def _write(text: str) -> None:
 def emit(severity: str, code: str, lines: List[str]) -> None:
     """One message: ``error[CW0502] first line``, the others indented, in one write."""
     first = failure.printable(lines[0])
-    rest = "".join(f"  {line}\n" for text in lines[1:] for line in text.splitlines())
+    rest = "".join(f"  {failure.printable(line)}\n" for text in lines[1:] for line in text.split("\n"))
     _write(f"{severity}[{code}] {first}\n{rest}")
 
 

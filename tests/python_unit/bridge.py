@@ -19,6 +19,7 @@ BOOTSTRAP = ("import os, sys; sys.path.insert(0, os.environ['CUTWATER_LIBRARY'])
 HEAD, BODY, END, ABORT, FILE, BODY_WANTED = 1, 2, 3, 9, 10, 11
 DISCONNECT, CANCEL, CREDIT = 3, 4, 5
 COMPLETE, RELEASES, BEFORE_HEAD = 1, 2, 4
+INITIAL_CREDIT = 128 * 1024
 NONE, INLINE, CHUNKS, DESCRIPTOR = 0, 1, 2, 3
 
 
@@ -90,6 +91,12 @@ class Bridge:
     @property
     def log(self):
         return self.errors.read_text(errors="replace")
+
+    def wait_log(self, text, seconds=5.0):
+        deadline = time.monotonic() + seconds
+        while text not in self.log:
+            assert time.monotonic() < deadline, f"{text!r} is not in the log:\n{self.log}"
+            time.sleep(0.005)
 
     def start_worker(self, lane=0):
         worker = Worker(self, lane)

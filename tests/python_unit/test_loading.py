@@ -1,0 +1,336 @@
+"""From a target to an application, and what the operator reads when that fails (interface.md sections 5 and 9)."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+WSGI = "def {name}(environ, start_response):\n    start_response('200 OK', [])\n    return [{body}]\n"
+HELLO = WSGI.format(name="application", body="b'hello'")
+
+
+def imported(bridge):
+    return bridge.channel.expect("imported")
+
+
+def failed(bridge):
+    message = bridge.channel.expect("failed")
+    assert bridge.process.wait(10) == message["exit_code"]
+    return message
+
+
+def served(bridge, target="/"):
+    imported(bridge)
+    bridge.start_worker()
+    return bridge.get(target).body.decode()
+
+
+# ---- targets
+
+
+@pytest.mark.parametrize("target, resolved", [
+    ("app", "app:application"), ("app:application", "app:application"), ("app.py", "app:application"),
+    ("app.py:application", "app:application"), ("shop.wsgi", "shop.wsgi:application"),
+    ("shop/wsgi.py", "shop.wsgi:application"), ("src/server.py:main", "server:main"),
+    ("app:holder.inner", "app:holder.inner"), ("app:make('x', size=3)", "app:make('x', size=3)"),
+    ("my-app.py", "cutwater_app_my_app:application"), ("json.py", "cutwater_app_json:application"),
+    ("app:late", "app:late()"), ("only.py", "only:service"), ("factory.py", "factory:create_app()"),
+])
+def test_targets(start, target, resolved):
+    files = {
+        "app.py": HELLO + "class holder:\n    inner = staticmethod(application)\n"
+                  "def make(word, size):\n    assert (word, size) == ('x', 3)\n    return application\n"
+                  "def late():\n    return application\n",
+        "shop/__init__.py": "", "shop/wsgi.py": "from . import views\napplication = views.application\n",
+        "shop/views.py": HELLO, "src/server.py": "import helper\nmain = helper.application\n", "src/helper.py": HELLO,
+        "my-app.py": HELLO, "json.py": HELLO, "only.py": WSGI.format(name="service", body="b'hello'"),
+        "factory.py": HELLO.replace("application", "_inner") + "def create_app(name='x'):\n    return _inner\n"}
+    bridge = start(target, files=files)
+    message = imported(bridge)
+    assert message["target"] == resolved
+    bridge.start_worker()
+    assert bridge.get().body == b"hello"
+
+
+def test_the_app_finds_its_own_modules_and_nothing_of_ours(start):
+    app = '''
+import os, sys
+def application(environ, start_response):
+    start_response("200 OK", [])
+    import local
+    return [repr([os.getcwd(), sys.path[0], sys.argv, local.name, os.environ.get("GIVEN"),
+                  [name for name in os.environ if name.startswith("CUTWATER")],
+                  [entry for entry in sys.path if "library" in entry]]).encode()]
+'''
+    bridge = start("app", files={"app.py": app, "local.py": "name = 'local'"}, environment={"GIVEN": "yes"})
+    root = str(bridge.root)
+    assert eval(served(bridge)) == [root, root, ["cutwater"], "local", "yes", [], []]
+
+
+# ---- failures
+
+
+def text_of(start, target, files, **options):
+    return failed(start(target, files=files, **options))
+
+
+def test_no_such_object(start):
+    message = text_of(start, "shop.wsgi:app", {"shop/__init__.py": "", "shop/wsgi.py": HELLO})
+    assert (message["code"], message["exit_code"]) == ("CW0310", 4)
+    assert message["text"] == ('shop/wsgi.py has no "app"; it defines: application (WSGI)\n'
+                               'fix: target = "shop.wsgi:application"')
+
+
+def test_nothing_that_looks_like_an_app(start):
+    message = text_of(start, "app", {"app.py": "import os\nx = 1\n"})
+    assert message["text"] == 'app.py has no "application", "app" or create_app(); it defines: x'
+
+
+@pytest.mark.parametrize("target, text", [
+    ("nowhere", "there is no module nowhere: "), ("shop.nowhere:app", "the package shop has no nowhere.py"),
+    ("nowhere.py", "there is no file nowhere.py in "), ("app:1+1", "is no name and no call"),
+    ("app:application.missing", 'has no "missing"'), ("app:number", "app:number is int, no application"),
+    ("app:nothing()", "app:nothing() is None, no application"),
+    ("app:nothing(x)", "is no name and no call"),
+])
+def test_no_such_target(start, target, text):
+    files = {"app.py": HELLO + "number = 1\ndef nothing():\n    return None\n", "shop/__init__.py": ""}
+    message = text_of(start, target, files)
+    assert (message["code"], message["exit_code"]) == ("CW0310", 4)
+    assert text in message["text"]
+
+
+def test_missing_package(start):
+    files = {"app.py": "import os\nimport flask_of_nobody\n", "requirements.txt": "Flask-of.Nobody>=1\n"}
+    message = text_of(start, "app", files)
+    assert (message["code"], message["exit_code"]) == ("CW0311", 3)
+    lines = message["text"].splitlines()
+    assert lines[0].startswith("app.py needs flask_of_nobody, not installed in Python 3.")
+    assert lines[1] == "note: requirements.txt lists it"
+    assert lines[2].startswith("fix: ") and lines[2].endswith("pip install -r requirements.txt")
+
+
+def test_missing_package_in_a_virtual_environment(start, tmp_path, python):
+    root = tmp_path / "project"
+    root.mkdir()
+    subprocess.run([python, "-m", "venv", "--without-pip", root / ".venv"], check=True)
+    bridge = start("app", root=root, files={"app.py": "import yaml_x.y\n", "sub/x.py": ""},
+                   python=root / ".venv/bin/python")
+    lines = failed(bridge)["text"].splitlines()
+    assert lines[0].startswith("app.py needs yaml_x, not installed in .venv (Python 3.")
+    assert lines[1] == "fix: .venv/bin/python -m pip install yaml-x"
+
+
+def test_syntax_error(start):
+    files = {"app.py": "from shop import views\n", "shop/__init__.py": "", "shop/views.py": "x = 1\ny = (\n"}
+    message = text_of(start, "app", files)
+    assert (message["code"], message["exit_code"]) == ("CW0312", 3)
+    assert message["text"].splitlines()[0] == "shop/views.py:2: SyntaxError: '(' was never closed"
+    assert 'File "' in message["text"] and "loader.py" not in message["text"]
+    assert message["watch"]
+
+
+def test_exception_while_importing(start):
+    files = {"app.py": "import json\nimport settings\n", "settings.py": "import json\njson.loads('{')\n"}
+    message = text_of(start, "app", files)
+    assert message["code"] == "CW0312"
+    first = message["text"].splitlines()[0]
+    assert first.startswith("settings.py:2: json.decoder.JSONDecodeError: Expecting property name")
+
+
+def test_exit_while_importing(start):
+    message = text_of(start, "app", {"app.py": "import sys\nsys.exit('no database')\n"})
+    assert message["text"].splitlines()[0].endswith("ended the interpreter with exit code 'no database' while it was imported")
+
+
+def test_a_factory_that_raises(start):
+    message = text_of(start, "app:make('x')", {"app.py": "def make(name):\n    raise ValueError(name)\n"})
+    assert message["code"] == "CW0313"
+    assert message["text"].splitlines()[0] == "app.py:2: make('x') raised ValueError: x"
+
+
+# ---- interfaces
+
+ASGI = "async def app(scope, receive, send):\n    pass\n"
+
+
+@pytest.mark.parametrize("code, error", [
+    (ASGI, "CW0314"),
+    ("import functools\n" + ASGI + "app = functools.partial(app)\n", "CW0314"),
+    ("class App:\n    async def __call__(self, scope, receive, send): pass\napp = App()\n", "CW0314"),
+    ("def app(scope):\n    pass\n", "CW0314"),
+    ("def app(scope, receive, send):\n    pass\n", "CW0314"),
+    ("import functools\n" + ASGI + "def wrap(f):\n    @functools.wraps(f)\n    def inner(*a):\n        return f(*a)\n"
+     "    return inner\napp = wrap(app)\n", "CW0314"),
+    (ASGI + "inner = app\ndef wrap(f):\n    def call(*a, **k):\n        return f(*a, **k)\n    return call\napp = wrap(inner)\n",
+     "CW0314"),
+    ("class Application:\n    def __call__(self, request): pass\nApplication.__module__ = 'tornado.web'\napp = Application()\n",
+     "CW0314"),
+    ("class Application:\n    pass\nApplication.__module__ = 'aiohttp.web_app'\napp = Application()\n", "CW0314"),
+    ("def app(*anything):\n    pass\n", "CW0315"),
+    ("def app(one, two, three):\n    pass\n", "CW0315"),
+])
+def test_what_is_not_served(start, code, error):
+    message = text_of(start, "app:app", {"app.py": code})
+    assert (message["code"], message["exit_code"]) == (error, 3)
+    if error == "CW0315":
+        assert message["text"] == 'cannot tell WSGI from ASGI for app:app\nfix: protocol = "wsgi"'
+
+
+@pytest.mark.parametrize("code", [
+    HELLO, "class application:\n    def __init__(self, environ, start_response):\n        start_response('200 OK', [])\n"
+           "    def __iter__(self):\n        yield b'hello'\n",
+    "class App:\n    def __call__(self, environ, start_response):\n        start_response('200 OK', [])\n"
+    "        return [b'hello']\napplication = App()\n",
+    "class App:\n    def serve(self, env, start):\n        start('200 OK', [])\n        return [b'hello']\napplication = App().serve\n",
+    HELLO + "inner = application\ndef wrap(f):\n    def call(*a, **k):\n        return f(*a, **k)\n    return call\n"
+            "application = wrap(inner)\n",
+    HELLO + "import functools\nfull = application\ndef three(x, environ, start_response):\n"
+            "    return full(environ, start_response)\napplication = functools.partial(three, 1)\n",
+    HELLO + "inner = application\ndef application(environ, start_response, extra=None):\n    return inner(environ, start_response)\n",
+])
+def test_what_is_wsgi(start, code):
+    assert served(start("app", files={"app.py": code})) == "hello"
+
+
+def test_protocol_decides(start):
+    code = "def app(*a):\n    a[1]('200 OK', [])\n    return [b'forced']\n"
+    assert served(start("app:app", files={"app.py": code}, protocol="wsgi")) == "forced"
+
+
+# ---- modes and forks
+
+
+def test_check_reports_and_waits(start):
+    bridge = start("app", files={"app.py": HELLO}, mode="check")
+    assert imported(bridge)["protocol"] == "wsgi"
+    bridge.channel.send("quit")
+    assert bridge.process.wait(10) == 0
+
+
+@pytest.mark.wsgi
+@pytest.mark.parametrize("mode", ["zygote", "worker"])
+def test_every_interpreter(start, every_python, mode):
+    bridge = start("app", files={"app.py": HELLO}, mode=mode, python=every_python)
+    assert imported(bridge)["python"].startswith("3.")
+    worker = bridge.start_worker()
+    for _ in range(50):
+        assert bridge.get().body == b"hello"
+    worker.retire()
+    assert worker.wait() == 0
+    assert bridge.log == ""
+
+
+def test_preload_settings(start):
+    app = {"app.py": "import threading, time\nthreading.Thread(target=time.sleep, args=(60,), daemon=True).start()\n" + HELLO}
+    message = imported(start("app", files=app))
+    assert not message["fork_safe"]
+    assert message["fork_reason"].startswith("thread Thread-1") and message["fork_reason"].endswith("runs time.sleep")
+    message = imported(start("app", files=app, preload="true"))
+    assert message["fork_safe"] and "thread" in message["fork_reason"]
+    message = imported(start("app", files={"app.py": HELLO}, preload="false"))
+    assert (message["fork_safe"], message["fork_reason"]) == (False, "preload = false")
+
+
+CONNECTIONS = {
+    "tcp": ("import socket\nserver = socket.create_server(('127.0.0.1', 0))\n"
+            "class Pool:\n    def __init__(self):\n        self.connection = socket.create_connection(server.getsockname())\n"
+            "pool = Pool()\n", "open connection to 127.0.0.1:"),
+    "listening": ("import socket\nserver = socket.create_server(('127.0.0.1', 0))\n", None),
+    "udp": ("import socket\ns = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\ns.connect(('127.0.0.1', 514))\n", None),
+    "sqlite": ("import sqlite3\nc = sqlite3.connect('data.sqlite')\nc.execute('create table t (x)')\nc.commit()\n",
+               "open SQLite database "),
+    "closed sqlite": ("import sqlite3\nc = sqlite3.connect('data.sqlite')\nc.execute('create table t (x)')\nc.close()\n", None),
+}
+
+
+@pytest.mark.parametrize("name", CONNECTIONS)
+def test_connections_forbid_a_fork(start, name):
+    code, reason = CONNECTIONS[name]
+    message = imported(start("app", files={"app.py": code + HELLO}))
+    assert message["fork_safe"] == (reason is None), message
+    assert message["fork_reason"].startswith(reason or "")
+    if name == "tcp":
+        assert message["fork_reason"].endswith(", made by app")
+
+
+def test_workers_get_their_own_random_numbers_and_signals(start):
+    app = '''
+import random, signal
+signal.signal(signal.SIGHUP, lambda *a: None)
+signal.signal(signal.SIGTERM, lambda *a: None)
+def application(environ, start_response):
+    start_response("200 OK", [])
+    return [repr((random.random(), signal.getsignal(signal.SIGHUP) == signal.SIG_DFL)).encode()]
+'''
+    bridge = start("app", files={"app.py": app})
+    imported(bridge)
+    answers = set()
+    for lane in (0, 1):
+        worker = bridge.start_worker(lane)
+        answers.add(bridge.get().body)
+        worker.retire()
+        assert worker.wait() == 0
+    assert len(answers) == 2
+    assert all(answer.endswith(b"True)") for answer in answers)
+
+
+def test_garbage_collection_is_on_in_workers_and_shared_objects_are_frozen(start):
+    app = "import gc\n" + HELLO.replace("b'hello'", "repr((gc.isenabled(), gc.get_freeze_count() > 1000)).encode()")
+    assert served(start("app", files={"app.py": app})) == "(True, True)"
+
+
+def test_a_zygote_ends_with_the_master(start):
+    bridge = start("app", files={"app.py": HELLO})
+    imported(bridge)
+    bridge.channel.ours.close()
+    assert bridge.process.wait(5) == 0
+
+
+def test_no_descriptors_pile_up_in_the_zygote(start):
+    bridge = start("app", files={"app.py": HELLO})
+    imported(bridge)
+    folder = Path(f"/proc/{bridge.process.pid}/fd")
+    before = len(list(folder.iterdir()))
+    for _ in range(3):
+        worker = bridge.start_worker()
+        worker.kill()
+        bridge.links[0].lane_died(0)
+        worker.close()
+        del bridge.workers[0]
+    assert len(list(folder.iterdir())) == before
+
+
+# ---- watched folders
+
+
+def test_watched_folders(start):
+    files = {"app.py": "import shop.views\n" + HELLO, "shop/__init__.py": "", "shop/views.py": "",
+             "shop/templates/shop/page.html": "", "shop/static/x.js": "", "tools/run.py": "", "docs/readme.md": "",
+             "node_modules/x/y.py": "", ".git/hook.py": "", ".venv/pyvenv.cfg": "", ".venv/lib/x.py": "",
+             "env/pyvenv.cfg": "", "env/lib/x.py": "", "media/upload.py": "", "shop/__pycache__/x.py": ""}
+    bridge = start("app", files=files)
+    relative = {os.path.relpath(folder, bridge.root) for folder in imported(bridge)["watch"]}
+    assert relative == {".", "shop", "shop/templates", "shop/templates/shop", "tools"}
+
+
+def test_a_huge_tree_stays_within_a_message(start):
+    files = {f"package{number}/{'deep_' * 20}{number}/module.py": "" for number in range(700)}
+    bridge = start("app", files={"app.py": HELLO, **files})
+    assert 50 < len(imported(bridge)["watch"]) <= 500
+
+
+# ---- the extension as a file
+
+
+@pytest.mark.parametrize("suffix", [".abi3.so", ".cpython-311-x86_64-linux-gnu.so"])
+def test_the_extension_brings_nothing_along(build, suffix):
+    path = build / "library" / f"_cutwater{suffix}"
+    if not path.exists():
+        pytest.skip(f"{path.name} is not built here")
+    dynamic = subprocess.run(["readelf", "-dW", path], capture_output=True, text=True, check=True).stdout
+    needed = {line.split("[")[1].rstrip("]") for line in dynamic.splitlines() if "(NEEDED)" in line}
+    assert {name.split(".")[0] for name in needed} <= {"libc", "libm", "ld-linux-x86-64"}, needed
+    symbols = subprocess.run(["nm", "-D", "--defined-only", path], capture_output=True, text=True, check=True).stdout
+    assert [line.split()[-1] for line in symbols.splitlines()] == ["PyInit__cutwater"]

@@ -1,0 +1,131 @@
+"""What is read out of Django and Flask (interface.md section 5, stage B). Runs in the tests' own environment."""
+
+import os
+import sys
+
+import pytest
+
+SETTINGS = '''
+from pathlib import Path
+BASE_DIR = Path(__file__).resolve().parent.parent
+SECRET_KEY = "x"
+DEBUG = {debug}
+ALLOWED_HOSTS = {hosts}
+ROOT_URLCONF = "site_of_ours.urls"
+INSTALLED_APPS = ["django.contrib.staticfiles", "shop"]
+TEMPLATES = [{{"BACKEND": "django.template.backends.django.DjangoTemplates", "DIRS": [BASE_DIR / "pages"], "APP_DIRS": True}}]
+STATIC_URL = "static/"
+{more}
+DATABASES = {{"default": {{"ENGINE": "django.db.backends.sqlite3", "NAME": BASE_DIR / "db.sqlite3"}}}}
+'''
+FILES = {
+    "site_of_ours/__init__.py": "",
+    "site_of_ours/urls.py": "from django.urls import include, path\nurlpatterns = [path('shop/', include('shop.urls'))]\n",
+    "site_of_ours/wsgi.py": "import os\nfrom django.core.wsgi import get_wsgi_application\n"
+                            "os.environ['DJANGO_SETTINGS_MODULE'] = 'site_of_ours.settings'\n"
+                            "application = get_wsgi_application()\n"
+                            "from django.db import connection\nconnection.cursor().execute('select 1')\n",
+    "shop/__init__.py": "", "shop/urls.py": "from django.urls import path\nfrom . import views\n"
+                                            "urlpatterns = [path('', views.index), path('file', views.file)]\n",
+    "shop/views.py": "from django.http import HttpResponse, FileResponse\n"
+                     "def index(request):\n    return HttpResponse(f'{request.method} {request.POST.get(\"a\")}')\n"
+                     "def file(request):\n    return FileResponse(open(__file__, 'rb'))\n",
+    "shop/templates/shop/a.html": "", "pages/deep/b.html": "", "media/x.py": "", "collected/app.js": "x",
+}
+
+
+def django(start, *, debug=False, hosts=("*",), more="", changes=None):
+    settings = SETTINGS.format(debug=debug, hosts=list(hosts), more=more)
+    files = {**FILES, "site_of_ours/settings.py": settings, **(changes or {})}
+    return start("site_of_ours.wsgi", files=files, python=sys.executable)
+
+
+def test_django(start):
+    bridge = django(start, more="STATIC_ROOT = BASE_DIR / 'collected'\nMEDIA_ROOT = BASE_DIR / 'media'")
+    message = bridge.channel.expect("imported")
+    assert message["framework"].startswith("Django ")
+    assert message["static"] == [{"prefix": "/static/", "root": str(bridge.root / "collected")}]
+    assert message["notes"] == []
+    assert (message["fork_safe"], message["fork_reason"]) == (True, "")
+    relative = {os.path.relpath(folder, bridge.root) for folder in message["watch"]}
+    assert relative == {".", "site_of_ours", "shop", "shop/templates", "shop/templates/shop", "pages", "pages/deep"}
+    bridge.start_worker()
+    form = bridge.request("POST", "/shop/", [("Content-Type", "application/x-www-form-urlencoded")], b"a=b%20c")
+    assert (form.status, form.body) == (200, b"POST b c")
+    assert bridge.get("/shop/file").body == FILES["shop/views.py"].encode()
+    bridge.settle()
+
+
+@pytest.mark.parametrize("options, note", [
+    ({"debug": True}, "DEBUG = True"), ({"hosts": ()}, "ALLOWED_HOSTS is empty"),
+    ({}, "/static/ is not served: STATIC_ROOT is not set"),
+    ({"more": "STATIC_ROOT = BASE_DIR / 'nowhere'"}, "/static/ is not served: STATIC_ROOT nowhere does not exist"),
+    ({"more": "STATIC_ROOT = BASE_DIR / 'hollow'", "changes": {"hollow/.x/y": ""}}, None),
+])
+def test_django_notes(start, options, note):
+    message = django(start, **options).channel.expect("imported")
+    if note is None:
+        assert message["notes"] == [] and len(message["static"]) == 1
+    else:
+        assert any(note in text for text in message["notes"]), message["notes"]
+        assert message["static"] == []
+
+
+@pytest.mark.parametrize("changes, first", [
+    ({"shop/views.py": "import os\ndef index(:\n"}, "shop/views.py:2: SyntaxError"),
+    ({"shop/urls.py": "from . import nothing\n"}, "shop/urls.py:1: ImportError: cannot import name 'nothing'"),
+    ({"site_of_ours/urls.py": "x = 1\n"}, "django.core.exceptions.ImproperlyConfigured"),
+    ({"site_of_ours/settings.py": "raise RuntimeError('no secret')\n"},
+     "site_of_ours/settings.py:1: RuntimeError: no secret"),
+])
+def test_django_that_does_not_import(start, changes, first):
+    message = django(start, changes=changes).channel.expect("failed")
+    assert (message["code"], message["exit_code"]) == ("CW0312", 3)
+    assert first in message["text"].splitlines()[0]
+    assert message["watch"]
+
+
+def test_flask(start):
+    app = ("from flask import Flask, request\napp = Flask(__name__)\n"
+           "@app.post('/')\ndef index():\n    return f'{request.form[\"a\"]} {len(request.files[\"f\"].read())}'\n"
+           "@app.get('/stream')\ndef stream():\n    return (f'{i} ' for i in range(3)), {'X-Stream': 'yes'}\n")
+    files = {"app.py": app, "static/style.css": "x", "templates/a/b.html": ""}
+    bridge = start("app", files=files, python=sys.executable)
+    message = bridge.channel.expect("imported")
+    assert message["framework"].startswith("Flask ")
+    assert message["static"] == [{"prefix": "/static/", "root": str(bridge.root / "static")}]
+    assert {os.path.relpath(folder, bridge.root) for folder in message["watch"]} == {".", "templates", "templates/a"}
+    bridge.start_worker()
+    body = (b"--b\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\ntext\r\n--b\r\nContent-Disposition: form-data; "
+            b"name=\"f\"; filename=\"x\"\r\n\r\n" + b"z" * 50_000 + b"\r\n--b--\r\n")
+    response = bridge.request("POST", "/", [("Content-Type", "multipart/form-data; boundary=b")], body)
+    assert (response.status, response.body) == (200, b"text 50000")
+    assert bridge.get("/stream").body == b"0 1 2 "
+    assert bridge.get("/nowhere").status == 404
+
+
+def test_flask_behind_middleware(start):
+    app = ("from flask import Flask\nflask = Flask(__name__)\n"
+           "class Middleware:\n    def __init__(self, application):\n        self.application = application\n"
+           "    def __call__(self, environ, start_response):\n        return self.application(environ, start_response)\n"
+           "app = Middleware(flask.wsgi_app)\n")
+    bridge = start("app", files={"app.py": app}, python=sys.executable)
+    assert bridge.channel.expect("imported")["framework"].startswith("Flask ")
+
+
+def test_numpy_is_reseeded_and_its_threads_allow_a_fork(start):
+    pytest.importorskip("numpy", reason="numpy is no requirement of the tests")
+    app = ("import numpy\nnumpy.dot(numpy.ones((500, 500)), numpy.ones((500, 500)))\n"
+           "def application(environ, start_response):\n    start_response('200 OK', [])\n"
+           "    a = numpy.ones((400, 400))\n"
+           "    return [repr((numpy.random.random(), float(numpy.dot(a, a)[0, 0]))).encode()]\n")
+    bridge = start("app", files={"app.py": app}, python=sys.executable)
+    message = bridge.channel.expect("imported")
+    assert message["fork_safe"], message["fork_reason"]
+    answers = []
+    for lane in (0, 1):
+        worker = bridge.start_worker(lane)
+        answers.append(eval(bridge.get().body))
+        worker.retire()
+        assert worker.wait() == 0
+    assert answers[0][0] != answers[1][0] and answers[0][1] == 400.0
