@@ -49,7 +49,8 @@ void Listener::resume() {
   update_registration();
 }
 
-// EPOLLEXCLUSIVE: of several fronts on one socket not all wake for one connection. It allows no EPOLL_CTL_MOD.
+// EPOLLEXCLUSIVE: of several fronts on one socket not all wake for one connection. It allows no
+// EPOLL_CTL_MOD.
 void Listener::update_registration() {
   const bool wanted = !paused_ && !retry_.armed();
   if (wanted == registered_) return;
@@ -91,8 +92,9 @@ void Listener::back_off(int error) {
   update_registration();
   if (now - last_logged_ < kLogAtMostEvery) return;
   last_logged_ = now;
-  log_.error("", base::system_error("cannot accept on " + to_text(local_) + ", trying again every 100 ms", error)
-                     .message);
+  log_.error("",
+             base::system_error("cannot accept on " + to_text(local_) + ", trying again every 100 ms", error)
+                 .message);
 }
 
 }  // namespace cutwater::io

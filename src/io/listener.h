@@ -1,5 +1,5 @@
-// Listener: accepts on a bound, listening, non-blocking socket (opened by the master). When descriptors run out it
-// pauses for 100 ms and logs once a second instead of spinning (faults.md 153).
+// Listener: accepts on a bound, listening, non-blocking socket (opened by the master). When descriptors run
+// out it pauses for 100 ms and logs once a second instead of spinning (faults.md 153).
 #pragma once
 
 #include <sys/socket.h>
@@ -31,7 +31,7 @@ class Listener : public Watcher {
   Listener(Loop& loop, base::FileDescriptor socket, base::LogSink& log, Accept accept);
   ~Listener() override;
 
-  void pause();   // connection limit reached, or shutting down: the kernel's backlog holds newcomers
+  void pause();  // connection limit reached, or shutting down: the kernel's backlog holds newcomers
   void resume();
   void on_events(uint32_t events) override;
   const Address& local_address() const { return local_; }
@@ -53,14 +53,16 @@ class Listener : public Watcher {
   base::Instant last_logged_{0};
 };
 
-// Binds and listens: "127.0.0.1:8000", "localhost:8000", ":8000" (all IPv4 addresses), "[::1]:8000", "[::]:8000"
-// (IPv6 alone), "unix:/run/x.sock", "fd:3" (inherited). Port 0: the kernel chooses. A stale unix socket file (nobody
-// answers on it) is replaced, a live one is an error. For the master, before rights are dropped; may block on names.
+// Binds and listens: "127.0.0.1:8000", "localhost:8000", ":8000" (all IPv4 addresses), "[::1]:8000",
+// "[::]:8000" (IPv6 alone), "unix:/run/x.sock", "fd:3" (inherited). Port 0: the kernel chooses. A stale unix
+// socket file (nobody answers on it) is replaced, a live one is an error. For the master, before rights are
+// dropped; may block on names.
 struct ListenOptions {
   int backlog = 2048;
   int unix_mode = 0666;
 };
-base::Result<base::FileDescriptor> open_listening_socket(std::string_view address, const ListenOptions& options);
+base::Result<base::FileDescriptor> open_listening_socket(std::string_view address,
+                                                         const ListenOptions& options);
 
 // "127.0.0.1:8000", "[::1]:8000", "unix:/run/x.sock": for messages and links.
 std::string to_text(const Address& address);

@@ -77,11 +77,14 @@ Result<FileDescriptor> listen_unix(std::string_view address, std::string_view pa
                                    const ListenOptions& options) {
   const std::string path(path_text);
   const auto raw = unix_address(path);
-  if (!raw) return cannot_listen(address, path.empty() ? "the path is empty" : "the path is too long (over 107 bytes)");
+  if (!raw)
+    return cannot_listen(address,
+                         path.empty() ? "the path is empty" : "the path is too long (over 107 bytes)");
   if (int error = clear_stale_socket(path, *raw); error != 0) return cannot_listen(address, error);
   FileDescriptor socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (!socket.valid()) return cannot_listen(address, errno);
-  // The mode must be right from the first moment, and chmod on a path may follow somebody's link: umask does both.
+  // The mode must be right from the first moment, and chmod on a path may follow somebody's link: umask does
+  // both.
   const mode_t before = umask(static_cast<mode_t>(~options.unix_mode & 0777));
   const int bound = bind(socket.get(), reinterpret_cast<const sockaddr*>(&*raw), sizeof *raw);
   const int error = errno;
@@ -130,7 +133,8 @@ Result<FileDescriptor> listen_at(std::string_view address, const addrinfo& place
 
 Result<FileDescriptor> listen_tcp(std::string_view address, const ListenOptions& options) {
   const auto parts = split_host_and_port(address);
-  if (!parts) return cannot_listen(address, "expected host:port, :port, [address]:port, unix:/path or fd:number");
+  if (!parts)
+    return cannot_listen(address, "expected host:port, :port, [address]:port, unix:/path or fd:number");
   addrinfo hints{};
   hints.ai_socktype = SOCK_STREAM;
   hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV;
@@ -141,7 +145,8 @@ Result<FileDescriptor> listen_tcp(std::string_view address, const ListenOptions&
     return cannot_listen(address, gai_strerror(error));
   }
   const std::unique_ptr<addrinfo, void (*)(addrinfo*)> places(found, freeaddrinfo);
-  // "localhost" may name ::1 first: IPv4 is preferred, since that is what "localhost:8000" is tried with by all.
+  // "localhost" may name ::1 first: IPv4 is preferred, since that is what "localhost:8000" is tried with by
+  // all.
   for (const addrinfo* place = found; place; place = place->ai_next) {
     if (place->ai_family == AF_INET) return listen_at(address, *place, options.backlog);
   }
@@ -150,7 +155,8 @@ Result<FileDescriptor> listen_tcp(std::string_view address, const ListenOptions&
 
 }  // namespace
 
-base::Result<base::FileDescriptor> open_listening_socket(std::string_view address, const ListenOptions& options) {
+base::Result<base::FileDescriptor> open_listening_socket(std::string_view address,
+                                                         const ListenOptions& options) {
   if (address.starts_with("fd:")) return adopt(address, address.substr(3));
   if (address.starts_with("unix:")) return listen_unix(address, address.substr(5), options);
   return listen_tcp(address, options);
@@ -194,7 +200,8 @@ std::string to_text(const Address& address) {
 base::Result<Address> local_address_of(int socket) {
   sockaddr_storage raw{};
   socklen_t length = sizeof raw;
-  if (getsockname(socket, reinterpret_cast<sockaddr*>(&raw), &length) != 0) return system_error("getsockname");
+  if (getsockname(socket, reinterpret_cast<sockaddr*>(&raw), &length) != 0)
+    return system_error("getsockname");
   return to_address(raw, length);
 }
 

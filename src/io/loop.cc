@@ -59,7 +59,9 @@ void Loop::run() {
   while (!std::exchange(stopped_, false)) turn();
 }
 
-void Loop::stop() { stopped_ = true; }
+void Loop::stop() {
+  stopped_ = true;
+}
 
 void Loop::turn() {
   const int timeout = std::exchange(hooks_again_, false) ? 0 : milliseconds_to_wait();
@@ -138,7 +140,9 @@ void Loop::forget(Watcher& watcher) {
   }
 }
 
-void Loop::add_hook(TurnHook& hook) { hooks_.push_back(&hook); }
+void Loop::add_hook(TurnHook& hook) {
+  hooks_.push_back(&hook);
+}
 
 // The slot stays until the end of the round: hooks may be running.
 void Loop::remove_hook(TurnHook& hook) {

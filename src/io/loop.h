@@ -1,6 +1,6 @@
-// Loop: one thread's epoll, level-triggered (eventfds edge-triggered and never read), its timers, and what runs at
-// the end of each turn. A turn: epoll_wait -> watchers of ready descriptors -> due timers -> turn hooks, until no
-// hook has more to do. Time is read once per turn. Not thread-safe but for post().
+// Loop: one thread's epoll, level-triggered (eventfds edge-triggered and never read), its timers, and what
+// runs at the end of each turn. A turn: epoll_wait -> watchers of ready descriptors -> due timers -> turn
+// hooks, until no hook has more to do. Time is read once per turn. Not thread-safe but for post().
 #pragma once
 
 #include <sys/epoll.h>
@@ -18,16 +18,16 @@
 
 namespace cutwater::io {
 
-// Told of a descriptor's events; one watcher watches one descriptor. May remove (and destroy) itself or any other
-// watcher from within on_events: events already fetched for a removed watcher are dropped.
+// Told of a descriptor's events; one watcher watches one descriptor. May remove (and destroy) itself or any
+// other watcher from within on_events: events already fetched for a removed watcher are dropped.
 class Watcher {
  public:
   virtual ~Watcher() = default;
   virtual void on_events(uint32_t events) = 0;
 };
 
-// Runs after all events of a turn, before the loop would block. Returns true when it found or made more work: all
-// hooks then run again (a bounded number of rounds) and the loop polls instead of blocking.
+// Runs after all events of a turn, before the loop would block. Returns true when it found or made more work:
+// all hooks then run again (a bounded number of rounds) and the loop polls instead of blocking.
 class TurnHook {
  public:
   virtual ~TurnHook() = default;
@@ -50,8 +50,8 @@ class Loop {
   void modify(int descriptor, uint32_t events, Watcher& watcher);
   void remove(int descriptor, Watcher& watcher);
 
-  // As remove(), without the system call: for a descriptor that is closed right now and has no duplicate anywhere
-  // (a fork included), since closing the last one is what takes it out of epoll.
+  // As remove(), without the system call: for a descriptor that is closed right now and has no duplicate
+  // anywhere (a fork included), since closing the last one is what takes it out of epoll.
   void forget(Watcher& watcher);
 
   void add_hook(TurnHook& hook);
@@ -64,8 +64,8 @@ class Loop {
 
   TimerQueue& timers() { return timers_; }
 
-  // Warns, at most once a second, of turns that took longer than 50 ms: everybody waited for them. `log` outlives
-  // the loop's last turn.
+  // Warns, at most once a second, of turns that took longer than 50 ms: everybody waited for them. `log`
+  // outlives the loop's last turn.
   void watch_turns(base::LogSink& log) { turn_log_ = &log; }
 
  private:

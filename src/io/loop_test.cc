@@ -19,7 +19,9 @@ namespace {
 
 using base::FileDescriptor;
 
-FileDescriptor ready_descriptor() { return FileDescriptor(eventfd(1, EFD_NONBLOCK | EFD_CLOEXEC)); }
+FileDescriptor ready_descriptor() {
+  return FileDescriptor(eventfd(1, EFD_NONBLOCK | EFD_CLOEXEC));
+}
 
 struct CountingLog : base::LogSink {
   void write(base::Severity, std::string_view, std::string_view text) override { lines.emplace_back(text); }

@@ -1,5 +1,5 @@
-// Offload: threads for what may block (cold files, spool I/O, password hashes). `co_await offload.run(work)` runs
-// `work` on one of them and resumes on the loop's thread.
+// Offload: threads for what may block (cold files, spool I/O, password hashes). `co_await offload.run(work)`
+// runs `work` on one of them and resumes on the loop's thread.
 #pragma once
 
 #include <condition_variable>

@@ -1,5 +1,5 @@
-// SignalWatcher: signals as calls on the loop. The signals are blocked and read from a signalfd, so they interrupt
-// nothing and arrive between other events.
+// SignalWatcher: signals as calls on the loop. The signals are blocked and read from a signalfd, so they
+// interrupt nothing and arrive between other events.
 #pragma once
 
 #include <signal.h>
@@ -19,8 +19,9 @@ class SignalWatcher {
  public:
   // Called once per delivered signal. The kernel merges equal pending signals: SIGCHLD means "one or more".
   using Callback = std::function<void(int signal)>;
-  // Blocks `signals` in this thread; make it before other threads start, they inherit the mask. The signals stay
-  // blocked when the watcher ends. `loop` outlives it; the callback may stop the loop but not destroy the watcher.
+  // Blocks `signals` in this thread; make it before other threads start, they inherit the mask. The signals
+  // stay blocked when the watcher ends. `loop` outlives it; the callback may stop the loop but not destroy
+  // the watcher.
   static base::Result<std::unique_ptr<SignalWatcher>> create(Loop& loop, std::initializer_list<int> signals,
                                                              Callback callback);
   SignalWatcher(Loop& loop, base::FileDescriptor descriptor, Callback callback);

@@ -67,7 +67,9 @@ IoResult SocketStream::send_file(int file, uint64_t offset, size_t length) {
   return without_interruption([&] { return ::sendfile(socket_.get(), file, &position, length); });
 }
 
-void SocketStream::shutdown_write() { ::shutdown(socket_.get(), SHUT_WR); }
+void SocketStream::shutdown_write() {
+  ::shutdown(socket_.get(), SHUT_WR);
+}
 
 size_t SocketStream::unacknowledged() const {
   int queued = 0;
@@ -80,7 +82,9 @@ void SocketStream::reset_on_close() {
   setsockopt(socket_.get(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
 }
 
-void SocketStream::listen_for_hangup(HangupListener* listener) { hangup_listener_ = listener; }
+void SocketStream::listen_for_hangup(HangupListener* listener) {
+  hangup_listener_ = listener;
+}
 
 bool SocketStream::start_wait(ReadinessAwaiter& wait, bool for_reading, base::Instant deadline) {
   if (registration_ == Registration::kGone || (for_reading && read_ended_)) return false;

@@ -18,10 +18,10 @@
 namespace cutwater::io {
 
 enum class IoStatus {
-  kDone,        // `count` bytes moved; for a read 0 never occurs here
+  kDone,  // `count` bytes moved; for a read 0 never occurs here
   kWouldBlock,
   kEndOfStream,  // the peer sent FIN
-  kFailed,      // `error` holds errno; the connection is useless
+  kFailed,       // `error` holds errno; the connection is useless
 };
 struct IoResult {
   IoStatus status;
@@ -33,7 +33,8 @@ enum class WaitResult { kReady, kTimedOut };
 
 class Stream;
 
-// co_await stream.readable(deadline): resumes when a read would not block (data, FIN or error) or at the deadline.
+// co_await stream.readable(deadline): resumes when a read would not block (data, FIN or error) or at the
+// deadline.
 class [[nodiscard]] ReadinessAwaiter {
  public:
   ReadinessAwaiter(Stream& stream, bool for_reading, base::Instant deadline)
@@ -53,9 +54,9 @@ class [[nodiscard]] ReadinessAwaiter {
   std::coroutine_handle<> waiter_;
 };
 
-// Told once when the peer's side ends (FIN or reset) while nobody reads: a client that leaves while it is queued. A
-// peer that only closed its sending half looks the same; writing to it still works. Called from within the loop's
-// event dispatch; may destroy the stream.
+// Told once when the peer's side ends (FIN or reset) while nobody reads: a client that leaves while it is
+// queued. A peer that only closed its sending half looks the same; writing to it still works. Called from
+// within the loop's event dispatch; may destroy the stream.
 class HangupListener {
  public:
   virtual ~HangupListener() = default;
@@ -68,8 +69,8 @@ class Stream {
 
   virtual IoResult read(std::span<char> into) = 0;
   virtual IoResult write(std::span<const iovec> pieces) = 0;
-  // Up to `length` bytes of `file` from `offset`. kDone with count 0 means the file ended early. The process must
-  // ignore SIGPIPE: sendfile(2) has no flag against it.
+  // Up to `length` bytes of `file` from `offset`. kDone with count 0 means the file ended early. The process
+  // must ignore SIGPIPE: sendfile(2) has no flag against it.
   virtual IoResult send_file(int file, uint64_t offset, size_t length) = 0;
   // FIN towards the peer; reading goes on (lingering close, RFC 9112 section 9.6).
   virtual void shutdown_write() = 0;
@@ -94,8 +95,9 @@ class Stream {
   virtual void forget_wait(ReadinessAwaiter& wait, bool for_reading) = 0;
 };
 
-// Takes a connected non-blocking socket, the only descriptor of it. Registers with epoll once, at the first wait, for EPOLLIN | EPOLLRDHUP;
-// EPOLLOUT only while a write waits; drops EPOLLIN while data lies unread and nobody waits for it.
+// Takes a connected non-blocking socket, the only descriptor of it. Registers with epoll once, at the first
+// wait, for EPOLLIN | EPOLLRDHUP; EPOLLOUT only while a write waits; drops EPOLLIN while data lies unread and
+// nobody waits.
 std::unique_ptr<Stream> make_socket_stream(Loop& loop, base::FileDescriptor socket);
 
 // The thread's receive buffer (64 KiB). What lies in it dies at the next co_await: copy what must live.

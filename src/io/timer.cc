@@ -18,7 +18,9 @@ void Timer::set(base::Instant deadline) {
   queue_.insert(*this, deadline);
 }
 
-base::Instant TimerQueue::next() const { return heap_.empty() ? base::kNever : heap_.front()->queued_at_; }
+base::Instant TimerQueue::next() const {
+  return heap_.empty() ? base::kNever : heap_.front()->queued_at_;
+}
 
 void TimerQueue::fire_due(base::Instant now) {
   // No more steps than timers were queued: one that always sets itself to "now" must not hold the loop.

@@ -1,5 +1,6 @@
-// Timer: calls back once when a moment has passed. Moving the deadline later costs one store: the queue finds out
-// when the old moment comes (a keep-alive connection re-arms at each request, and almost none ever fires).
+// Timer: calls back once when a moment has passed. Moving the deadline later costs one store: the queue finds
+// out when the old moment comes (a keep-alive connection re-arms at each request, and almost none ever
+// fires).
 #pragma once
 
 #include <cstddef>
@@ -31,7 +32,7 @@ class Timer {
 
   TimerQueue& queue_;
   std::function<void()> fire_;
-  base::Instant deadline_ = base::kNever;  // what the owner wants
+  base::Instant deadline_ = base::kNever;   // what the owner wants
   base::Instant queued_at_ = base::kNever;  // where the heap has it; never after deadline_ while armed
   size_t heap_index_ = kNotQueued;
 };
@@ -39,7 +40,7 @@ class Timer {
 // A binary heap of timers owned elsewhere.
 class TimerQueue {
  public:
-  base::Instant next() const;         // when to look again; kNever when nothing is queued
+  base::Instant next() const;        // when to look again; kNever when nothing is queued
   void fire_due(base::Instant now);  // not from within a timer
 
  private:

@@ -128,7 +128,10 @@ TEST(Timer, ManyAgainstASortedModel) {
   for (int step = 0; step < 20'000; ++step) {
     Entry& entry = entries[random() % entries.size()];
     switch (random() % 4) {
-      case 0: entry.timer->cancel(); entry.wanted = base::kNever; break;
+      case 0:
+        entry.timer->cancel();
+        entry.wanted = base::kNever;
+        break;
       case 1:
         now = now + base::Duration(random() % 50);
         queue.fire_due(now);

@@ -1,5 +1,5 @@
-// WakeWatcher: an eventfd that other threads or processes write to. Registered edge-triggered and never read: each
-// write is one event, and a wake costs the woken side no read().
+// WakeWatcher: an eventfd that other threads or processes write to. Registered edge-triggered and never read:
+// each write is one event, and a wake costs the woken side no read().
 #pragma once
 
 #include <functional>
@@ -12,11 +12,12 @@
 namespace cutwater::io {
 
 base::Result<base::FileDescriptor> create_wake_descriptor();  // non-blocking, close-on-exec
-void write_wake(int descriptor);                              // from any thread; never blocks, never fails visibly
+void write_wake(int descriptor);  // from any thread; never blocks, never fails visibly
 
 class WakeWatcher {
  public:
-  // Takes an eventfd. Wakes may be merged and may come without cause: `on_wake` looks for itself what there is to do.
+  // Takes an eventfd. Wakes may be merged and may come without cause: `on_wake` looks for itself what there
+  // is to do.
   WakeWatcher(Loop& loop, base::FileDescriptor descriptor, std::function<void()> on_wake);
 
   bool valid() const { return watcher_.valid(); }

@@ -1,5 +1,5 @@
-// CallbackWatcher: a watched descriptor whose events go to a function: pidfds, channels, inotify, pipes. For what is
-// not hot; hot paths derive from Watcher.
+// CallbackWatcher: a watched descriptor whose events go to a function: pidfds, channels, inotify, pipes. For
+// what is not hot; hot paths derive from Watcher.
 #pragma once
 
 #include <cstdint>
@@ -13,8 +13,8 @@ namespace cutwater::io {
 class CallbackWatcher : public Watcher {
  public:
   using Callback = std::function<void(uint32_t events)>;
-  // Neither owns nor closes `descriptor`, which must stay open while watched. `loop` outlives the watcher. The callback
-  // may destroy the watcher. `valid` tells whether the kernel took the registration.
+  // Neither owns nor closes `descriptor`, which must stay open while watched. `loop` outlives the watcher.
+  // The callback may destroy the watcher. `valid` tells whether the kernel took the registration.
   CallbackWatcher(Loop& loop, int descriptor, uint32_t events, Callback callback);
   ~CallbackWatcher() override;
   CallbackWatcher(const CallbackWatcher&) = delete;

@@ -26,7 +26,8 @@ ActiveExchange::ActiveExchange(ServerState& server, io::Stream& stream, Connecti
       output_(server.loop, stream, server.options, memory_->output),
       writer_(output_, memory_->request, server.dates, server.options, server.draining),
       body_(server.loop, stream, input, server.options, writer_),
-      exchange_{memory_->request, body_, writer_, server.loop.now(), peer.host, ++server.last_exchange, nullptr} {
+      exchange_{memory_->request,       body_,  writer_, server.loop.now(), peer.host,
+                ++server.last_exchange, nullptr} {
   writer_.set_body(body_);
 }
 
@@ -54,7 +55,8 @@ base::Task<Ending> ActiveExchange::run() {
   const uint16_t refusal = scanned == HeadScanner::Outcome::kComplete ? parse() : refusal_of(scanner);
   if (refusal != 0) {
     refuse(refusal);
-  } else if (memory_->request.path == "*") {  // OPTIONS *: asks for the server itself (RFC 9110 section 9.3.7)
+  } else if (memory_->request.path ==
+             "*") {  // OPTIONS *: asks for the server itself (RFC 9110 section 9.3.7)
     write_small(204);
   } else {
     auto handling = run_handler();
@@ -115,7 +117,8 @@ uint16_t ActiveExchange::parse() {
     return status;
   }
   const message::Request& request = memory_->request;
-  if (request.framing == message::BodyFraming::kLength && request.content_length > server_.options.body_limit) {
+  if (request.framing == message::BodyFraming::kLength &&
+      request.content_length > server_.options.body_limit) {
     refused_ = "the body is over limits.body";
     return 413;
   }
@@ -141,7 +144,8 @@ uint16_t ActiveExchange::apply_filter() {
   const std::string_view authority = request.authority;
   const std::string_view name = request.server_name;
   const uint16_t port = request.server_port;
-  if (const uint16_t status = server_.filter.filter(request, peer_, memory_->filtered); status != 0) return status;
+  if (const uint16_t status = server_.filter.filter(request, peer_, memory_->filtered); status != 0)
+    return status;
   if (request.authority == authority) return 0;
   const auto parts = message::parse_authority(request.authority);
   if (!parts) return 0;
@@ -166,8 +170,12 @@ base::Task<void> ActiveExchange::run_handler() {
   if (problem.empty() && (writer_.client_gone() || writer_.aborted())) co_return;
   if (problem.empty()) problem = "it gave no answer";
   const message::Request& request = memory_->request;
-  server_.log.error("", std::string("a handler failed on ").append(request.method).append(" ").append(request.path)
-                            .append(": ").append(problem));
+  server_.log.error("", std::string("a handler failed on ")
+                            .append(request.method)
+                            .append(" ")
+                            .append(request.path)
+                            .append(": ")
+                            .append(problem));
   if (writer_.head_sent()) {
     writer_.abort();
   } else {
@@ -185,8 +193,8 @@ void ActiveExchange::refuse(uint16_t status) {
   write_small(status);
 }
 
-// An answer of ours: the status in words, nothing of the request. The few bytes are sent or kept by the call, its task
-// has nothing to wait for.
+// An answer of ours: the status in words, nothing of the request. The few bytes are sent or kept by the call,
+// its task has nothing to wait for.
 void ActiveExchange::write_small(uint16_t status) {
   message::Response response;
   response.status = status;
@@ -199,8 +207,8 @@ void ActiveExchange::write_small(uint16_t status) {
   const auto written = writer_.head(response, text, true);
 }
 
-// The answer is written; now it must reach the client, and the rest of the request must go (faults.md 31). Returns
-// whether the connection can still go on.
+// The answer is written; now it must reach the client, and the rest of the request must go (faults.md 31).
+// Returns whether the connection can still go on.
 base::Task<bool> ActiveExchange::settle(bool keep) {
   if (keep && !body_.complete()) {
     const base::Instant deadline = server_.loop.now() + kDrainTime;
@@ -209,11 +217,11 @@ base::Task<bool> ActiveExchange::settle(bool keep) {
   }
   auto flushing = output_.wait_until_below(0);
   const bool flushed = co_await flushing;
-  co_return keep && flushed;
+  co_return keep&& flushed;
 }
 
 Ending ActiveExchange::how_to_close() const {
-  if (output_.failed()) return Ending::kClose;
+  if (output_.failed()) return Ending::kReset;  // too slow, or gone: nothing may linger in the kernel for it
   if (!writer_.complete()) {
     return writer_.head_sent() && writer_.ends_with_connection() ? Ending::kReset : Ending::kClose;
   }

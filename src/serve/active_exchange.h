@@ -1,5 +1,5 @@
-// One request and its answer on a connection: from the first byte of the head to the last byte handed to the kernel.
-// Lives in the frame of Connection::serve_one.
+// One request and its answer on a connection: from the first byte of the head to the last byte handed to the
+// kernel. Lives in the frame of Connection::serve_one.
 #pragma once
 
 #include <cstdint>
@@ -23,8 +23,9 @@ namespace cutwater::serve {
 enum class Ending {
   kKeepAlive,
   kClose,   // the client expects it, nothing of its is unread
-  kLinger,  // it may still be sending: read on a while, so that a reset does not eat the answer (RFC 9112 9.6)
-  kReset,   // the answer was cut and only a reset shows it
+  kLinger,  // it may still be sending: read on a while, so that a reset does not eat the answer (RFC
+            // 9112 9.6)
+  kReset,   // the answer was cut and only a reset shows it, or the client takes nothing any more
 };
 
 class ActiveExchange {

@@ -17,14 +17,17 @@ constexpr int kReadsPerTurn = 8;  // of full buffers: a fast client must not hol
 
 BodyStatus status_of(BodyDecoder::Outcome outcome) {
   switch (outcome) {
-    case BodyDecoder::Outcome::kEnd: return BodyStatus::kEnd;
-    case BodyDecoder::Outcome::kTooLarge: return BodyStatus::kTooLarge;
-    default: return BodyStatus::kMalformed;
+    case BodyDecoder::Outcome::kEnd:
+      return BodyStatus::kEnd;
+    case BodyDecoder::Outcome::kTooLarge:
+      return BodyStatus::kTooLarge;
+    default:
+      return BodyStatus::kMalformed;
   }
 }
 
-// Small chunks become one piece: the later one moves down over the framing between them, in the receive buffer, which
-// is ours to write and consumed up to there.
+// Small chunks become one piece: the later one moves down over the framing between them, in the receive
+// buffer, which is ours to write and consumed up to there.
 std::string_view join(std::string_view gathered, std::string_view piece) {
   if (gathered.empty()) return piece;
   std::memmove(const_cast<char*>(gathered.data()) + gathered.size(), piece.data(), piece.size());
@@ -33,8 +36,8 @@ std::string_view join(std::string_view gathered, std::string_view piece) {
 
 }  // namespace
 
-RequestBody::RequestBody(io::Loop& loop, io::Stream& stream, ConnectionInput& input, const ServeOptions& options,
-                         ContinueSender& sender)
+RequestBody::RequestBody(io::Loop& loop, io::Stream& stream, ConnectionInput& input,
+                         const ServeOptions& options, ContinueSender& sender)
     : loop_(loop),
       stream_(stream),
       input_(input),
@@ -101,7 +104,8 @@ BodyPiece RequestBody::end_with(BodyStatus status) {
   return {status, {}};
 }
 
-// The next bytes must come within the grace, and all so far at the minimum rate, the grace apart (faults.md 70).
+// The next bytes must come within the grace, and all so far at the minimum rate, the grace apart (faults.md
+// 70).
 base::Instant RequestBody::deadline() const {
   const auto rate = static_cast<double>(std::max<uint64_t>(options_.body_min_rate, 1));
   const double seconds = std::min(static_cast<double>(received_) / rate, 1e9);
@@ -133,7 +137,8 @@ base::Task<bool> RequestBody::drain(uint64_t most, base::Instant deadline) {
     }
     if (co_await stream_.readable(deadline) == io::WaitResult::kTimedOut) co_return false;
     const io::IoResult result = input_.receive(stream_);
-    if (result.status == io::IoStatus::kEndOfStream || result.status == io::IoStatus::kFailed) co_return false;
+    if (result.status == io::IoStatus::kEndOfStream || result.status == io::IoStatus::kFailed)
+      co_return false;
   }
 }
 

@@ -1,5 +1,5 @@
-// The request's body as a handler pulls it: received when asked for, decoded in place, within the limits and the pace
-// of faults.md 66-70.
+// The request's body as a handler pulls it: received when asked for, decoded in place, within the limits and
+// the pace of faults.md 66-70.
 #pragma once
 
 #include <cstdint>
@@ -31,7 +31,8 @@ class RequestBody final : public message::BodySource {
 
   base::Task<message::BodyPiece> read() override;
 
-  // Reads and drops the rest so that the connection can go on. False: more than `most` bytes, too slow, or broken.
+  // Reads and drops the rest so that the connection can go on. False: more than `most` bytes, too slow, or
+  // broken.
   base::Task<bool> drain(uint64_t most, base::Instant deadline);
 
   bool complete() const { return ended_ == message::BodyStatus::kEnd; }

@@ -1,5 +1,5 @@
-// Many clients that send good and bad requests in random pieces and leave at random moments. Nothing may break, and
-// nothing may be left over (faults.md R5).
+// Many clients that send good and bad requests in random pieces and leave at random moments. Nothing may
+// break, and nothing may be left over (faults.md R5).
 #include <gtest/gtest.h>
 
 #include <dirent.h>
@@ -23,21 +23,36 @@ size_t open_descriptors() {
 
 std::string random_request(std::mt19937& random) {
   switch (random() % 16) {
-    case 0: return get("/stream");
-    case 1: return post("/echo", std::string(random() % 100'000, 'p'));
-    case 2: return "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n";
-    case 3: return "POST /early HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhelloXX";
-    case 4: return post("/early", std::string(random() % 200'000, 'e'));
-    case 5: return get("/throw-late");
-    case 6: return get("/abort");
-    case 7: return "BAD\x01 / HTTP/1.1\r\n\r\n";
-    case 8: return get("/big");
-    case 9: return "HEAD /a HTTP/1.1\r\nHost: a\r\n\r\n";
-    case 10: return get("/short");
-    case 11: return "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 50\r\nExpect: 100-continue\r\n\r\n";
-    case 12: return "GET /a HTTP/1.0\r\n\r\n";
-    case 13: return get("/silent");
-    default: return get("/a");
+    case 0:
+      return get("/stream");
+    case 1:
+      return post("/echo", std::string(random() % 100'000, 'p'));
+    case 2:
+      return "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n";
+    case 3:
+      return "POST /early HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhelloXX";
+    case 4:
+      return post("/early", std::string(random() % 200'000, 'e'));
+    case 5:
+      return get("/throw-late");
+    case 6:
+      return get("/abort");
+    case 7:
+      return "BAD\x01 / HTTP/1.1\r\n\r\n";
+    case 8:
+      return get("/big");
+    case 9:
+      return "HEAD /a HTTP/1.1\r\nHost: a\r\n\r\n";
+    case 10:
+      return get("/short");
+    case 11:
+      return "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 50\r\nExpect: 100-continue\r\n\r\n";
+    case 12:
+      return "GET /a HTTP/1.0\r\n\r\n";
+    case 13:
+      return get("/silent");
+    default:
+      return get("/a");
   }
 }
 
@@ -55,13 +70,23 @@ void step(TestServer& server, ChaosClient& one, std::mt19937& random) {
     return;
   }
   switch (random() % 24) {
-    case 0: one.client->leave(); break;
-    case 1: one.client->leave_with_reset(); break;
-    case 2: one.client->finish_sending(); return;
-    case 3: one.client->take(); return;
+    case 0:
+      one.client->leave();
+      break;
+    case 1:
+      one.client->leave_with_reset();
+      break;
+    case 2:
+      one.client->finish_sending();
+      return;
+    case 3:
+      one.client->take();
+      return;
     default: {
-      const size_t length = std::min<size_t>(one.to_send.size(), random() % 2 ? random() % 20 : random() % 50'000);
-      const ssize_t sent = ::send(one.client->descriptor(), one.to_send.data(), length, MSG_DONTWAIT | MSG_NOSIGNAL);
+      const size_t length =
+          std::min<size_t>(one.to_send.size(), random() % 2 ? random() % 20 : random() % 50'000);
+      const ssize_t sent =
+          ::send(one.client->descriptor(), one.to_send.data(), length, MSG_DONTWAIT | MSG_NOSIGNAL);
       if (sent > 0) one.to_send.erase(0, static_cast<size_t>(sent));
       if (!one.to_send.empty() && !one.client->ended && !one.client->reset) return;
       one.client->take();

@@ -70,8 +70,8 @@ base::Task<Ending> Connection::serve_one() {
   co_return ending;
 }
 
-// Lingering close (RFC 9112 section 9.6): FIN first, and what still comes is dropped, so that no reset overtakes the
-// answer. Bounded in time and bytes.
+// Lingering close (RFC 9112 section 9.6): FIN first, and what still comes is dropped, so that no reset
+// overtakes the answer. Bounded in time and bytes.
 base::Task<void> Connection::linger() {
   input_.discard();
   stream_->shutdown_write();
@@ -95,7 +95,9 @@ void Connection::end(Ending ending) {
   server_.loop.run_hooks_again();
 }
 
-bool Connection::may_be_closed() const { return idle_ && !readable_now(); }
+bool Connection::may_be_closed() const {
+  return idle_ && !readable_now();
+}
 
 bool Connection::readable_now() const {
   pollfd state{stream_->descriptor(), POLLIN, 0};

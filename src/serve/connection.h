@@ -1,5 +1,5 @@
-// One client connection: a coroutine that reads requests one after the other, has each answered by the root handler,
-// and closes so that the client sees the whole answer (RFC 9112 sections 9.3 to 9.6).
+// One client connection: a coroutine that reads requests one after the other, has each answered by the root
+// handler, and closes so that the client sees the whole answer (RFC 9112 sections 9.3 to 9.6).
 #pragma once
 
 #include <cstdint>
@@ -17,7 +17,8 @@ namespace cutwater::serve {
 class Connection final : public ConnectionLink, private io::HangupListener {
  public:
   // `server` and `local` outlive the connection. It puts itself into the server's lists.
-  Connection(ServerState& server, base::FileDescriptor socket, const io::Address& peer, const io::Address& local);
+  Connection(ServerState& server, base::FileDescriptor socket, const io::Address& peer,
+             const io::Address& local);
   ~Connection();
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;

@@ -12,8 +12,8 @@ namespace cutwater::serve {
 
 namespace {
 
-constexpr base::Duration kFirstRequestGrace = std::chrono::seconds(1);    // while draining
-constexpr base::Duration kIdleBeforeEviction = std::chrono::seconds(1);   // when there are too many
+constexpr base::Duration kFirstRequestGrace = std::chrono::seconds(1);   // while draining
+constexpr base::Duration kIdleBeforeEviction = std::chrono::seconds(1);  // when there are too many
 constexpr base::Duration kLookForRoomEvery = std::chrono::milliseconds(100);
 constexpr size_t kMostEvictedAtOnce = 64;
 
@@ -54,8 +54,10 @@ struct HttpServer::Impl final : io::TurnHook {
   io::Timer look_for_room;
 };
 
-void HttpServer::Impl::accept(base::FileDescriptor socket, const io::Address& peer, const io::Address& local) {
-  auto* connection = new Connection(state, std::move(socket), peer, local);  // the lists own it: see destroy()
+void HttpServer::Impl::accept(base::FileDescriptor socket, const io::Address& peer,
+                              const io::Address& local) {
+  auto* connection =
+      new Connection(state, std::move(socket), peer, local);  // the lists own it: see destroy()
   ++count;
   connection->start();
   if (state.draining) grace_over.set(state.loop.now() + kFirstRequestGrace);
@@ -83,7 +85,8 @@ bool HttpServer::Impl::tell_of_hangups() {
       later.push_back(connection);
     }
   }
-  // One of these may have ended meanwhile: it lives until destroy_finished(), and takes itself out of hung_up there.
+  // One of these may have ended meanwhile: it lives until destroy_finished(), and takes itself out of hung_up
+  // there.
   state.hung_up = std::move(later);
   return told;
 }
@@ -145,8 +148,8 @@ void HttpServer::Impl::report_drained() {
   if (count == 0 && state.draining && on_drained) state.loop.post(std::exchange(on_drained, nullptr));
 }
 
-HttpServer::HttpServer(io::Loop& loop, const ServeOptions& options, message::Handler& root, RequestFilter& filter,
-                       ExchangeObserver& observer, base::LogSink& log)
+HttpServer::HttpServer(io::Loop& loop, const ServeOptions& options, message::Handler& root,
+                       RequestFilter& filter, ExchangeObserver& observer, base::LogSink& log)
     : impl_(std::make_unique<Impl>(loop, options, root, filter, observer, log)) {
   signal(SIGPIPE, SIG_IGN);
 }
@@ -164,12 +167,20 @@ void HttpServer::drain(std::function<void()> on_drained) {
   impl_->close_idle(false);
 }
 
-void HttpServer::close_all() { impl_->close_all(); }
+void HttpServer::close_all() {
+  impl_->close_all();
+}
 
-void HttpServer::when_full(std::function<void(bool full)> on_full) { impl_->on_full = std::move(on_full); }
+void HttpServer::when_full(std::function<void(bool full)> on_full) {
+  impl_->on_full = std::move(on_full);
+}
 
-size_t HttpServer::connections() const { return impl_->count; }
+size_t HttpServer::connections() const {
+  return impl_->count;
+}
 
-bool HttpServer::draining() const { return impl_->state.draining; }
+bool HttpServer::draining() const {
+  return impl_->state.draining;
+}
 
 }  // namespace cutwater::serve

@@ -1,5 +1,5 @@
-// HttpServer: the inbound engine: each accepted connection is one coroutine that joins a Stream, the HTTP/1 codec and
-// the root handler. Owns its connections; one per front.
+// HttpServer: the inbound engine: each accepted connection is one coroutine that joins a Stream, the HTTP/1
+// codec and the root handler. Owns its connections; one per front.
 #pragma once
 
 #include <cstdint>
@@ -19,31 +19,31 @@ namespace cutwater::serve {
 
 struct ServeOptions {
   codec::http1::HeadLimits head;
-  uint64_t body_limit = 100 * 1024 * 1024;                      // limits.body
-  base::Duration header_timeout = std::chrono::seconds(10);     // absolute, from the first byte of a head
-  base::Duration keepalive = std::chrono::seconds(75);          // idle between requests
-  uint64_t body_min_rate = 500;                                 // limits.body_min_rate, bytes per second
-  base::Duration body_grace = std::chrono::seconds(10);         // before the rate counts, and longest silence
-  base::Duration send_timeout = std::chrono::seconds(60);       // no progress in writing
-  size_t output_buffer = 512 * 1024;                            // unsent bytes of one response before a writer waits
-  size_t connections = 20000;                                   // limits.connections, of this front
+  uint64_t body_limit = 100 * 1024 * 1024;                   // limits.body
+  base::Duration header_timeout = std::chrono::seconds(10);  // absolute, from the first byte of a head
+  base::Duration keepalive = std::chrono::seconds(75);       // idle between requests
+  uint64_t body_min_rate = 500;                              // limits.body_min_rate, bytes per second
+  base::Duration body_grace = std::chrono::seconds(10);      // before the rate counts, and longest silence
+  base::Duration send_timeout = std::chrono::seconds(60);    // no progress in writing
+  size_t output_buffer = 512 * 1024;  // unsent bytes of one response before a writer waits
+  size_t connections = 20000;         // limits.connections, of this front
 };
 
-// Decides what is believed of a request's forwarding fields before any handler sees it (faults.md 35, 36): may
-// rewrite remote_address, scheme, authority and remove fields. Returns 0, or the status to refuse with.
+// Decides what is believed of a request's forwarding fields before any handler sees it (faults.md 35, 36):
+// may rewrite remote_address, scheme, authority and remove fields. Returns 0, or the status to refuse with.
 class RequestFilter {
  public:
   virtual ~RequestFilter() = default;
   virtual uint16_t filter(message::Request& request, const io::Address& peer, std::string& storage) = 0;
 };
 
-// Told when an exchange is over, for the access log. Called on the loop's thread; must not block. Refused heads
-// (400, 408, 431 ...) are told too, with an empty method.
+// Told when an exchange is over, for the access log. Called on the loop's thread; must not block. Refused
+// heads (400, 408, 431 ...) are told too, with an empty method.
 class ExchangeObserver {
  public:
   virtual ~ExchangeObserver() = default;
   struct Summary {
-    uint16_t status;          // 0: the client left before an answer; 499 is the log's business
+    uint16_t status;  // 0: the client left before an answer; 499 is the log's business
     uint64_t body_bytes_sent;
     base::Duration duration;  // from the first byte of the head to the last byte handed to the kernel
     bool aborted;             // the response was cut
@@ -60,13 +60,13 @@ class HttpServer {
              ExchangeObserver& observer, base::LogSink& log);
   ~HttpServer();
 
-  // Takes an accepted socket. `local` is the listener's address and outlives the connection. While draining it is
-  // served once more, with "Connection: close": what the kernel had accepted already is not lost.
+  // Takes an accepted socket. `local` is the listener's address and outlives the connection. While draining
+  // it is served once more, with "Connection: close": what the kernel had accepted already is not lost.
   void accept(base::FileDescriptor socket, const io::Address& peer, const io::Address& local);
 
-  // Graceful end: idle connections are closed now (those that never asked anything within a second), the others after
-  // their running request ("Connection: close"). Listeners are the caller's. `on_drained` is called once from the
-  // loop when no connection is left.
+  // Graceful end: idle connections are closed now (those that never asked anything within a second), the
+  // others after their running request ("Connection: close"). Listeners are the caller's. `on_drained` is
+  // called once from the loop when no connection is left.
   void drain(std::function<void()> on_drained);
   // Now; running handlers are cancelled. Not from within a handler.
   void close_all();

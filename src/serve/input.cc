@@ -23,8 +23,8 @@ io::IoResult ConnectionInput::receive(io::Stream& stream) {
   return result;
 }
 
-// Moves what is left into kept_. In the frequent case of a head that comes byte by byte it is there already and
-// starts at its beginning: nothing is copied twice.
+// Moves what is left into kept_. In the frequent case of a head that comes byte by byte it is there already
+// and starts at its beginning: nothing is copied twice.
 void ConnectionInput::keep() {
   if (bytes_.empty()) return;
   const bool kept_already = bytes_.data() >= kept_.data() && bytes_.data() < kept_.data() + kept_.size();

@@ -1,6 +1,6 @@
-// What a connection has received and not consumed. All connections of a server receive into one buffer; bytes stay
-// there as long as nobody else needs it and are copied to the connection's own memory only then. An idle connection
-// owns nothing.
+// What a connection has received and not consumed. All connections of a server receive into one buffer; bytes
+// stay there as long as nobody else needs it and are copied to the connection's own memory only then. An idle
+// connection owns nothing.
 #pragma once
 
 #include <cstddef>

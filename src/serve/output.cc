@@ -8,14 +8,18 @@ namespace cutwater::serve {
 
 namespace {
 
-constexpr size_t kCheaperToCopy = 4096;                // than to hand over as pieces of their own
-constexpr uint64_t kFileBytesPerTurn = 1024 * 1024;    // a fast reader must not hold the loop
+constexpr size_t kCheaperToCopy = 4096;              // than to hand over as pieces of their own
+constexpr uint64_t kFileBytesPerTurn = 1024 * 1024;  // a fast reader must not hold the loop
 constexpr size_t kSentFileAtOnce = 512 * 1024;
 
 // An error of sendfile that came from the socket, not from the file.
-bool is_the_clients(int error) { return error == EPIPE || error == ECONNRESET || error == ETIMEDOUT; }
+bool is_the_clients(int error) {
+  return error == EPIPE || error == ECONNRESET || error == ETIMEDOUT;
+}
 
-iovec piece_of(std::string_view bytes) { return {const_cast<char*>(bytes.data()), bytes.size()}; }
+iovec piece_of(std::string_view bytes) {
+  return {const_cast<char*>(bytes.data()), bytes.size()};
+}
 
 }  // namespace
 
@@ -29,7 +33,8 @@ base::Instant SendPace::deadline(base::Instant now) {
 }
 
 bool SendPace::renew(base::Instant now) {
-  const auto milliseconds = std::chrono::duration_cast<std::chrono::milliseconds>(options_.send_timeout).count();
+  const auto milliseconds =
+      std::chrono::duration_cast<std::chrono::milliseconds>(options_.send_timeout).count();
   const auto wanted = static_cast<int64_t>(options_.body_min_rate) * milliseconds / 1000;
   const int64_t acknowledged_now = acknowledged();
   if (acknowledged_now - acknowledged_before_ < std::max<int64_t>(wanted, 1)) return false;
@@ -39,7 +44,7 @@ bool SendPace::renew(base::Instant now) {
 }
 
 Output::Output(io::Loop& loop, io::Stream& stream, const ServeOptions& options, std::string& memory)
-    : loop_(loop), stream_(stream), options_(options), pending_(memory), pace_(stream, options) {
+    : loop_(loop), stream_(stream), pending_(memory), pace_(stream, options) {
   pending_.clear();
 }
 
@@ -95,7 +100,8 @@ void Output::fail() {
   sent_ = 0;
 }
 
-// Runs only while nobody awaits this output: it never resumes anybody, so it can be cancelled from everywhere.
+// Runs only while nobody awaits this output: it never resumes anybody, so it can be cancelled from
+// everywhere.
 void Output::flush_in_background() {
   if (blocked_ && background_.size() == 0) background_.start(flush());
 }

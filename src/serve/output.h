@@ -1,5 +1,5 @@
-// What a response still owes its client. Bytes go to the kernel at once; what it does not take is kept here and
-// flushed in the background while the handler goes on, within the output_buffer that the writer enforces.
+// What a response still owes its client. Bytes go to the kernel at once; what it does not take is kept here
+// and flushed in the background while the handler goes on, within the output_buffer that the writer enforces.
 #pragma once
 
 #include <cstddef>
@@ -14,9 +14,9 @@
 
 namespace cutwater::serve {
 
-// A client must take bytes at limits.body_min_rate on average over each send_timeout in which the kernel's buffer was
-// full: that ends also those that read one byte a second (faults.md 71). Counts what the peer's kernel acknowledged,
-// since a socket buffer of megabytes says nothing about the client for minutes.
+// A client must take bytes at limits.body_min_rate on average over each send_timeout in which the kernel's
+// buffer was full: that ends also those that read one byte a second (faults.md 71). Counts what the peer's
+// kernel acknowledged, since a socket buffer of megabytes says nothing about the client for minutes.
 class SendPace {
  public:
   SendPace(io::Stream& stream, const ServeOptions& options) : stream_(stream), options_(options) {}
@@ -76,7 +76,6 @@ class Output {
 
   io::Loop& loop_;
   io::Stream& stream_;
-  const ServeOptions& options_;
   std::string& pending_;
   size_t sent_ = 0;       // of pending_
   bool blocked_ = false;  // the kernel takes no more now

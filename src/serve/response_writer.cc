@@ -24,8 +24,8 @@ void HttpResponseWriter::send_continue() {
   if (!head_sent() && writable()) output_.send("HTTP/1.1 100 Continue\r\n\r\n");
 }
 
-// A body that is not read to its end stays in the connection; a client that still waits for "100 Continue" may send
-// it or not: nobody can tell where the next request begins (faults.md 31, 32).
+// A body that is not read to its end stays in the connection; a client that still waits for "100 Continue"
+// may send it or not: nobody can tell where the next request begins (faults.md 31, 32).
 bool HttpResponseWriter::may_keep_alive() const {
   if (!may_keep_alive_ || draining_ || !request_.wants_keep_alive) return false;
   if (!request_body_ || request_body_->complete()) return true;
@@ -33,10 +33,11 @@ bool HttpResponseWriter::may_keep_alive() const {
          request_body_->known_remaining() <= kMostDrained;
 }
 
-base::Task<WriteStatus> HttpResponseWriter::head(const message::Response& response, std::string_view first_piece,
-                                                 bool complete) {
+base::Task<WriteStatus> HttpResponseWriter::head(const message::Response& response,
+                                                 std::string_view first_piece, bool complete) {
   if (head_sent() || !writable()) return settle();
-  const bool length_missing = complete && !response.content_length && message::status_allows_body(response.status) &&
+  const bool length_missing = complete && !response.content_length &&
+                              message::status_allows_body(response.status) &&
                               (request_.method != "HEAD" || !first_piece.empty());
   if (length_missing) {
     message::Response with_length = response;
@@ -48,7 +49,8 @@ base::Task<WriteStatus> HttpResponseWriter::head(const message::Response& respon
   return settle();
 }
 
-void HttpResponseWriter::stage_head(const message::Response& response, std::string_view first_piece, bool complete) {
+void HttpResponseWriter::stage_head(const message::Response& response, std::string_view first_piece,
+                                    bool complete) {
   codec::http1::EncodeContext context;
   context.head_request = request_.method == "HEAD";
   context.version_minor = request_.version_minor;

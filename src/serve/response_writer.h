@@ -1,5 +1,5 @@
-// The response as a handler writes it, in HTTP/1.1's framing. The calls act when they are made; what is awaited is
-// only room in the output buffer.
+// The response as a handler writes it, in HTTP/1.1's framing. The calls act when they are made; what is
+// awaited is only room in the output buffer.
 #pragma once
 
 #include <cstdint>

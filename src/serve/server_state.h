@@ -34,8 +34,8 @@ struct ConnectionLink {
 };
 
 struct ServerState {
-  ServerState(io::Loop& on, const ServeOptions& given, message::Handler& handler, RequestFilter& request_filter,
-              ExchangeObserver& told, base::LogSink& sink)
+  ServerState(io::Loop& on, const ServeOptions& given, message::Handler& handler,
+              RequestFilter& request_filter, ExchangeObserver& told, base::LogSink& sink)
       : loop(on), options(given), root(handler), filter(request_filter), observer(told), log(sink) {}
 
   io::Loop& loop;
@@ -51,10 +51,10 @@ struct ServerState {
   uint64_t last_exchange = 0;
   bool draining = false;
 
-  ConnectionLink idle;                 // wait for a request and have none of its bytes
+  ConnectionLink idle;  // wait for a request and have none of its bytes
   ConnectionLink busy;
-  std::vector<Connection*> hung_up;    // to be told to their handlers at the end of the turn
-  std::vector<Connection*> finished;   // to be destroyed at the end of the turn
+  std::vector<Connection*> hung_up;   // to be told to their handlers at the end of the turn
+  std::vector<Connection*> finished;  // to be destroyed at the end of the turn
 };
 
 }  // namespace cutwater::serve

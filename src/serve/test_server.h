@@ -1,5 +1,5 @@
-// For the tests of this folder: a server on a loopback socket, a handler with one behaviour per path, and clients, all
-// on one thread and one loop.
+// For the tests of this folder: a server on a loopback socket, a handler with one behaviour per path, and
+// clients, all on one thread and one loop.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -61,7 +61,7 @@ struct Gate : message::ClientGoneListener {
   struct Awaiter {
     Gate& gate;
     bool await_ready() const noexcept { return gate.open; }
-    void await_suspend(std::coroutine_handle<> waiter) { gate.waiter = waiter; }
+    void await_suspend(std::coroutine_handle<> handler) { gate.waiter = handler; }
     void await_resume() const noexcept {}
   };
   Awaiter wait() { return Awaiter{*this}; }
@@ -122,8 +122,9 @@ class TestHandler : public message::Handler {
   }
   base::Task<void> where(Exchange& exchange) {
     const message::Request& r = exchange.request;
-    std::string text = std::string(r.scheme) + " " + std::string(r.authority) + " " + std::string(r.server_name) +
-                       " " + std::to_string(r.server_port) + " " + std::string(r.remote_address);
+    std::string text = std::string(r.scheme) + " " + std::string(r.authority) + " " +
+                       std::string(r.server_name) + " " + std::to_string(r.server_port) + " " +
+                       std::string(r.remote_address);
     return plain(exchange, text);
   }
   base::Task<void> echo(Exchange& exchange) {
@@ -288,7 +289,8 @@ class Client {
  public:
   explicit Client(TestServer& server, int receive_buffer = 0) : server_(server) {
     socket_ = base::FileDescriptor(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    if (receive_buffer) setsockopt(socket_.get(), SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof receive_buffer);
+    if (receive_buffer)
+      setsockopt(socket_.get(), SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof receive_buffer);
     sockaddr_in address{};
     address.sin_family = AF_INET;
     address.sin_port = htons(server.listener->local_address().port);
@@ -350,7 +352,8 @@ class Client {
   }
   size_t count(std::string_view text) const {
     size_t found = 0;
-    for (size_t at = received.find(text); at != std::string::npos; at = received.find(text, at + text.size())) ++found;
+    for (size_t at = received.find(text); at != std::string::npos; at = received.find(text, at + text.size()))
+      ++found;
     return found;
   }
   int descriptor() const { return socket_.get(); }
@@ -368,8 +371,9 @@ inline std::string get(std::string_view path, std::string_view fields = "") {
   return "GET " + std::string(path) + " HTTP/1.1\r\nHost: a\r\n" + std::string(fields) + "\r\n";
 }
 inline std::string post(std::string_view path, std::string_view body, std::string_view fields = "") {
-  return "POST " + std::string(path) + " HTTP/1.1\r\nHost: a\r\nContent-Length: " + std::to_string(body.size()) +
-         "\r\n" + std::string(fields) + "\r\n" + std::string(body);
+  return "POST " + std::string(path) +
+         " HTTP/1.1\r\nHost: a\r\nContent-Length: " + std::to_string(body.size()) + "\r\n" +
+         std::string(fields) + "\r\n" + std::string(body);
 }
 
 }  // namespace cutwater::serve::test
