@@ -124,9 +124,10 @@ bool EnvironBuilder::set_request(PyObject* environ, const message::Request& requ
 }
 
 bool EnvironBuilder::set_fields(PyObject* environ, const message::Request& request) {
+  size_t place = 0;
   for (const message::HeaderField& field : request.headers) {
     Variable* variable = nullptr;
-    if (!find_variable(field.name, variable)) return false;
+    if (!find_variable(field.name, place++, variable)) return false;
     if (variable == nullptr) continue;
     if (variable->seen_in == request_number_) {
       if (!set_repeated(environ, *variable, field.value)) return false;
@@ -150,18 +151,26 @@ bool EnvironBuilder::set_repeated(PyObject* environ, const Variable& variable, s
   return joined && PyDict_SetItem(environ, variable.key.get(), joined.get()) == 0;
 }
 
-bool EnvironBuilder::find_variable(std::string_view field_name, Variable*& variable) {
-  auto known = by_field_name_.find(field_name);
-  if (known != by_field_name_.end()) {
-    variable = known->second;
+bool EnvironBuilder::find_variable(std::string_view field_name, size_t place, Variable*& variable) {
+  if (place < last_seen_.size() && last_seen_[place]->first == field_name) {
+    variable = last_seen_[place]->second;
     return true;
   }
-  return make_variable(field_name, variable);
+  auto known = by_field_name_.find(field_name);
+  if (known == by_field_name_.end()) {
+    if (!make_variable(field_name)) return false;
+    known = by_field_name_.find(field_name);
+  }
+  variable = known->second;
+  if (place < last_seen_.size()) last_seen_[place] = &*known;
+  if (place == last_seen_.size() && place < kRememberedNames) last_seen_.push_back(&*known);
+  return true;
 }
 
-bool EnvironBuilder::make_variable(std::string_view field_name, Variable*& variable) {
+bool EnvironBuilder::make_variable(std::string_view field_name) {
   // When clients have filled the tables with invented names they start anew, but for what this request has set.
   if (by_field_name_.size() >= kRememberedNames || variables_.size() >= kRememberedNames) {
+    last_seen_.clear();
     by_field_name_.clear();
     for (auto entry = variables_.begin(); entry != variables_.end();) {
       entry = entry->second->seen_in == request_number_ ? std::next(entry) : variables_.erase(entry);
@@ -173,7 +182,7 @@ bool EnvironBuilder::make_variable(std::string_view field_name, Variable*& varia
     name = kKeyNames.at(kContentType);
     is_variable = true;
   }
-  variable = nullptr;
+  Variable* variable = nullptr;
   if (is_variable) {
     auto entry = variables_.find(name);
     if (entry == variables_.end()) {

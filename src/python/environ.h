@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <vector>
 
 #include "link/request_record.h"
 #include "message/request.h"
@@ -56,15 +57,18 @@ class EnvironBuilder {
   bool set_request(PyObject* environ, const message::Request& request, const link::RequestExtras& extras);
   bool set_fields(PyObject* environ, const message::Request& request);
   bool set_repeated(PyObject* environ, const Variable& variable, std::string_view value);
-  // nullptr in `variable` for fields that must not become one. False with a Python exception.
-  bool find_variable(std::string_view field_name, Variable*& variable);
-  bool make_variable(std::string_view field_name, Variable*& variable);
+  // nullptr in `variable` for fields that must not become one. False with a Python exception. `place`: which of the
+  // request's fields it is; clients send theirs in the same order again and again.
+  bool find_variable(std::string_view field_name, size_t place, Variable*& variable);
+  bool make_variable(std::string_view field_name);
 
   PyRef template_;
   PyRef keys_[kKeyCount];
   CachedText caches_[kKeyCount];
   std::unordered_map<std::string, std::unique_ptr<Variable>, TextHash, std::equal_to<>> variables_;
-  std::unordered_map<std::string, Variable*, TextHash, std::equal_to<>> by_field_name_;
+  using FieldNames = std::unordered_map<std::string, Variable*, TextHash, std::equal_to<>>;
+  FieldNames by_field_name_;
+  std::vector<const FieldNames::value_type*> last_seen_;  // by place
   uint64_t request_number_ = 0;
 };
 

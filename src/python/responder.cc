@@ -10,6 +10,7 @@ namespace {
 
 struct ResponderObject {
   PyObject_HEAD Reply* reply;
+  PyObject* write;  // borrowed from the Responder while a reply is attached
 };
 
 Reply* reply_of(PyObject* self, const char* callable) {
@@ -46,7 +47,9 @@ PyMethodDef write_definition = {"write", write_block, METH_O, "write(block): sen
 PyObject* start(PyObject* self, PyObject* status, PyObject* headers, PyObject* exc_info) {
   Reply* reply = reply_of(self, "start_response");
   if (reply == nullptr || !reply->start(status, headers, exc_info)) return nullptr;
-  return PyCFunction_NewEx(&write_definition, self, nullptr);
+  PyObject* write = reinterpret_cast<ResponderObject*>(self)->write;
+  Py_INCREF(write);
+  return write;
 }
 
 #ifdef Py_LIMITED_API
@@ -106,23 +109,36 @@ PyType_Spec responder_spec = {"_cutwater.Responder", sizeof(ResponderObject), 0,
 
 PyObject* make_responder_type() { return PyType_FromSpec(&responder_spec); }
 
-PyObject* Responder::attach(Reply& reply) {
-  // Kept by nobody: the callable by us alone, the object by us and by the callable.
-  bool reusable = object_ && Py_REFCNT(start_response_.get()) == 1 && Py_REFCNT(object_.get()) == 2;
-  if (!reusable) {
-    PyRef object = PyRef::steal(reinterpret_cast<PyObject*>(new_instance<ResponderObject>(type_.get())));
-    if (!object) return nullptr;
-    PyRef callable = PyRef::steal(PyCFunction_NewEx(&start_response_definition, object.get(), nullptr));
-    if (!callable) return nullptr;
-    start_response_ = std::move(callable);
-    object_ = std::move(object);
+bool Responder::prepare() {
+  // Kept by nobody: the callables by us alone, their object by us and by both of them.
+  if (object_ && Py_REFCNT(start_response_.get()) == 1 && Py_REFCNT(write_.get()) == 1 &&
+      Py_REFCNT(object_.get()) == 3) {
+    return true;
   }
-  reinterpret_cast<ResponderObject*>(object_.get())->reply = &reply;
+  PyRef object = PyRef::steal(reinterpret_cast<PyObject*>(new_instance<ResponderObject>(type_.get())));
+  if (!object) return false;
+  PyRef start = PyRef::steal(PyCFunction_NewEx(&start_response_definition, object.get(), nullptr));
+  PyRef write = PyRef::steal(PyCFunction_NewEx(&write_definition, object.get(), nullptr));
+  if (!start || !write) return false;
+  start_response_ = std::move(start);
+  write_ = std::move(write);
+  object_ = std::move(object);
+  return true;
+}
+
+PyObject* Responder::attach(Reply& reply) {
+  if (!prepare()) return nullptr;
+  auto* object = reinterpret_cast<ResponderObject*>(object_.get());
+  object->reply = &reply;
+  object->write = write_.get();
   return start_response_.get();
 }
 
 void Responder::detach() {
-  if (object_) reinterpret_cast<ResponderObject*>(object_.get())->reply = nullptr;
+  if (!object_) return;
+  auto* object = reinterpret_cast<ResponderObject*>(object_.get());
+  object->reply = nullptr;
+  object->write = nullptr;
 }
 
 }  // namespace cutwater::python

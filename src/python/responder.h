@@ -20,9 +20,12 @@ class Responder {
   void detach();
 
  private:
+  bool prepare();
+
   PyRef type_;
   PyRef object_;
   PyRef start_response_;
+  PyRef write_;
 };
 
 }  // namespace cutwater::python
