@@ -6,12 +6,12 @@ import array
 import json
 import os
 import socket
-from typing import Any, List, Optional, Tuple
+from typing import Any, Dict, List, Optional, Tuple
 
 MAXIMUM_MESSAGE = 64 * 1024
 MAXIMUM_DESCRIPTORS = 160  # a worker gets two for each of at most 64 fronts, and three more
 
-Message = Tuple[dict, List[int]]
+Message = Tuple[Dict[str, Any], List[int]]
 
 
 class ChannelClosed(Exception):
@@ -70,7 +70,7 @@ class Channel:
         return message, descriptors
 
 
-def _descriptors(ancillary: list) -> List[int]:
+def _descriptors(ancillary: List[Tuple[int, int, bytes]]) -> List[int]:
     found = array.array("i")
     for level, kind, data in ancillary:
         if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:

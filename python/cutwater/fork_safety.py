@@ -13,7 +13,7 @@ import socket
 import stat
 import sys
 import threading
-from typing import Iterable, NamedTuple, Optional
+from typing import Iterable, NamedTuple, Optional, Set
 
 # Peers that give a database away when no Python object owns the connection.
 _SERVICES = {5432: "PostgreSQL", 3306: "MySQL", 6379: "Redis", 27017: "MongoDB", 11211: "memcached", 5672: "RabbitMQ",
@@ -87,7 +87,7 @@ def _native_suspect() -> str:
 # ---- connections and databases
 
 
-def _connection(own: set) -> Optional[str]:
+def _connection(own: Set[int]) -> Optional[str]:
     try:
         descriptors = sorted(int(name) for name in os.listdir("/proc/self/fd"))
     except OSError:

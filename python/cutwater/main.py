@@ -13,118 +13,30 @@ import sys
 # Of -c without -P: a json.py in the app's root must not be taken for the one that we import.
 sys.path[:] = [entry for entry in sys.path if entry]
 
-import gc
 import os
 import platform
-import signal
-from typing import Any, Dict, NoReturn, Tuple
 
-from cutwater import fork_safety, framework, loader, project, worker, zygote
-from cutwater.channel import Channel, ChannelClosed
-from cutwater.failure import BootFailure
+from cutwater.channel import Channel
+from cutwater.failure import BOOT_FAILED
+
+_OLDEST = (3, 9)
 
 
-def run() -> NoReturn:
+def run() -> None:
+    """Never returns."""
     channel = Channel(int(os.environ.pop("CUTWATER_CONTROL_FD")))
-    _leave_library(os.environ.pop("CUTWATER_LIBRARY"))
-    signal.signal(signal.SIGINT, worker.ignore_signal)
+    library = os.environ.pop("CUTWATER_LIBRARY")
+    python = f"{platform.python_implementation()} {platform.python_version()} ({sys.executable})"
+    if sys.version_info < _OLDEST:
+        _refuse(channel, "CW0204", f"{python} is too old: Cutwater serves apps on CPython 3.9 and newer")
     try:
-        start, _ = channel.receive()
-        if start["type"] != "start":
-            raise ChannelClosed(f"expected start, got {start['type']}")
-    except ChannelClosed as error:
-        print(f"cutwater: {error}", file=sys.stderr)
-        os._exit(1)
-    _enter_app(start)
-    loaded, fork_safe = _import(start, channel)
-    if start["mode"] == "zygote" and fork_safe:
-        zygote.freeze()
-        zygote.run(loaded.application, start["app"], start["root"], channel)
-    elif start["mode"] == "worker":
-        _run_alone(loaded.application, start, channel)
-    os._exit(_wait_for_quit(channel))
-
-
-def _leave_library(library: str) -> None:
-    """The app must find only its own modules; ours stay importable through the package."""
+        from cutwater import boot
+    except ImportError as error:
+        _refuse(channel, "CW0316", f"{python} cannot load Cutwater's extension: {error}")
     sys.path[:] = [entry for entry in sys.path if entry != library]
+    boot.run(channel)
 
 
-def _enter_app(start: Dict[str, Any]) -> None:
-    root = start["root"]
-    os.environ.update(start.get("environment", {}))
-    os.chdir(root)
-    sys.path.insert(0, root)
-    sys.argv = ["cutwater"]
-    for stream in (sys.stdout, sys.stderr):
-        reconfigure = getattr(stream, "reconfigure", None)
-        if reconfigure is not None:
-            reconfigure(line_buffering=True)
-
-
-def _import(start: Dict[str, Any], channel: Channel) -> Tuple[loader.Loaded, bool]:
-    """Loads the app and tells the master how that went."""
-    root = start["root"]
-    if start["mode"] == "zygote":
-        gc.disable()  # holes left by a collection would be filled, and so copied, in every worker
-    try:
-        loaded = loader.load(start["target"], root, start.get("protocol", "auto"))
-        probe = framework.probe(loaded, root)
-    except BootFailure as failed:
-        channel.send("failed", exit_code=failed.exit_code, code=failed.code, text=failed.text,
-                     watch=project.watched_folders(root))
-        _flush()
-        os._exit(failed.exit_code)
-    framework.close_database_connections()
-    verdict = _may_fork(start.get("preload", "auto"), channel)
-    channel.send(
-        "imported", python=platform.python_version(), target=loaded.target, framework=probe.framework,
-        protocol=loaded.protocol, static=probe.static,
-        watch=project.watched_folders(root, probe.templates, probe.not_watched), fork_safe=verdict.safe,
-        fork_reason=verdict.reason, notes=loaded.notes + probe.notes)
-    return loaded, verdict.safe
-
-
-def _may_fork(preload: Any, channel: Channel) -> fork_safety.Verdict:
-    if preload in (False, "false"):
-        return fork_safety.Verdict(False, "preload = false")
-    verdict = fork_safety.check([channel.fileno()])
-    if preload in (True, "true"):
-        return fork_safety.Verdict(True, verdict.reason)  # forced; the reason is still worth a line
-    return verdict
-
-
-def _run_alone(application: Any, start: Dict[str, Any], channel: Channel) -> NoReturn:
-    """A worker that no zygote forked: it has imported the app itself and serves on its own channel."""
-    try:
-        message, descriptors = channel.receive()
-        while message["type"] not in ("attach", "quit"):
-            message, descriptors = channel.receive()
-        if message["type"] == "quit":
-            os._exit(0)
-        segment, wake, _, front_wakes, lane_sockets = worker.split_descriptors(descriptors, with_channel=False)
-    except ChannelClosed:
-        os._exit(0)
-    worker.reset_signals()
-    zygote.follow_master(os.getppid())
-    worker.serve(application, start["app"], start["root"], channel, int(message["lane"]), segment, wake, front_wakes,
-                 lane_sockets)
-
-
-def _wait_for_quit(channel: Channel) -> int:
-    """A check, or a zygote that cannot fork: everything was said; the master ends the conversation."""
-    _flush()
-    try:
-        while channel.receive()[0]["type"] != "quit":
-            pass
-    except ChannelClosed:
-        pass
-    return 0
-
-
-def _flush() -> None:
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except Exception:  # closed or replaced by the app
-            pass
+def _refuse(channel: Channel, code: str, text: str) -> None:
+    channel.send("failed", exit_code=BOOT_FAILED, code=code, text=text, watch=[])
+    os._exit(BOOT_FAILED)

@@ -8,7 +8,7 @@ import signal
 import sys
 import time
 import warnings
-from typing import Any, List, NoReturn
+from typing import Any, Dict, List, NoReturn
 
 import _cutwater
 from cutwater import worker
@@ -45,7 +45,7 @@ def _fork() -> int:
         return os.fork()
 
 
-def _fork_worker(application: Any, app: str, root: str, channel: Channel, message: dict, descriptors: List[int],
+def _fork_worker(application: Any, app: str, root: str, channel: Channel, message: Dict[str, Any], descriptors: List[int],
                  master: int) -> int:
     """Forks twice, so that the worker becomes the child of the master, the subreaper. Returns its pid."""
     sys.stdout.flush()

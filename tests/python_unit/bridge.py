@@ -68,7 +68,8 @@ class Channel:
 
 
 class Bridge:
-    def __init__(self, build, python, root, target, *, mode="zygote", fronts=1, lanes=2, **start):
+    def __init__(self, build, python, root, target, *, mode="zygote", fronts=1, lanes=2, library=None,
+                 **start):
         self.front_module = load_test_front(build)
         self.mode, self.root, self.fronts, self.lanes = mode, Path(root), fronts, lanes
         self.segment = self.front_module.create_segment(fronts, lanes)
@@ -77,7 +78,7 @@ class Bridge:
         self.channel = Channel()
         self.errors = self.root / "stderr.log"
         self.workers = {}
-        environment = {**os.environ, "CUTWATER_LIBRARY": str(Path(build) / "library"),
+        environment = {**os.environ, "CUTWATER_LIBRARY": str(library or Path(build) / "library"),
                        "CUTWATER_CONTROL_FD": str(self.channel.theirs.fileno()), "PYTHONDONTWRITEBYTECODE": "1"}
         environment.pop("PYTHONPATH", None)
         with open(self.errors, "wb") as errors:

@@ -334,3 +334,13 @@ def test_the_extension_brings_nothing_along(build, suffix):
     assert {name.split(".")[0] for name in needed} <= {"libc", "libm", "ld-linux-x86-64"}, needed
     symbols = subprocess.run(["nm", "-D", "--defined-only", path], capture_output=True, text=True, check=True).stdout
     assert [line.split()[-1] for line in symbols.splitlines()] == ["PyInit__cutwater"]
+
+
+def test_an_interpreter_that_cannot_load_the_extension(start, build, tmp_path):
+    library = tmp_path / "hollow"
+    library.mkdir()
+    (library / "cutwater").symlink_to(build / "library" / "cutwater")
+    bridge = start("app", files={"app.py": HELLO}, library=library)
+    message = failed(bridge)
+    assert (message["code"], message["exit_code"]) == ("CW0316", 3)
+    assert "cannot load Cutwater's extension" in message["text"]

@@ -1,7 +1,7 @@
 """The extension module `_cutwater` (src/python): the worker's side of the link between front and workers."""
 
 from typing import Any, Iterator, Optional, Protocol, Sequence, TextIO, Tuple
-from wsgiref.types import WSGIApplication
+from _typeshed.wsgi import WSGIApplication
 
 version: str
 limited_api: int  # 1: the build for every version from 3.9 on
