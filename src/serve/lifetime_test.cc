@@ -22,7 +22,7 @@ TEST(Lifetime, HeadDeadlineIsAbsolute) {
   }
   ASSERT_TRUE(client.receive_text("Request Timeout\n"));
   EXPECT_EQ(client.received.find("HTTP/1.1 408 "), 0u);
-  EXPECT_LT(base::monotonic_now() - began, milliseconds(400));
+  EXPECT_LT(base::monotonic_now() - began, std::chrono::seconds(2));
   client.finish_sending();
   EXPECT_TRUE(client.receive_to_end());
   ASSERT_EQ(server.observer.entries.size(), 1u);
@@ -31,14 +31,14 @@ TEST(Lifetime, HeadDeadlineIsAbsolute) {
 
 TEST(Lifetime, IdleConnectionsEndSilently) {
   ServeOptions options;
-  options.keepalive = milliseconds(60);
+  options.keepalive = milliseconds(300);
   TestServer server(options);
   Client silent(server);
   Client once(server);
   once.send(get("/a"));
-  ASSERT_TRUE(once.receive_to_end(1000));
+  ASSERT_TRUE(once.receive_to_end(5000));
   EXPECT_TRUE(once.received.ends_with("hello /a"));
-  ASSERT_TRUE(silent.receive_to_end(1000));
+  ASSERT_TRUE(silent.receive_to_end(5000));
   EXPECT_TRUE(silent.ended);
   EXPECT_EQ(silent.received, "");
   EXPECT_EQ(server.observer.entries.size(), 1u);

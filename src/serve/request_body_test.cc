@@ -166,7 +166,7 @@ TEST(RequestBody, SilenceGets408) {
   TestServer server(options);
   Client client(server);
   client.send("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n123");
-  ASSERT_TRUE(client.receive_text("HTTP/1.1 408 ", 1000));
+  ASSERT_TRUE(client.receive_text("HTTP/1.1 408 "));
   EXPECT_NE(client.received.find("Connection: close"), std::string::npos);
   EXPECT_EQ(server.handler.ends, std::vector<BodyStatus>{BodyStatus::kTimedOut});
 }
@@ -184,7 +184,7 @@ TEST(RequestBody, ATrickleBelowTheRateGets408) {
     client.receive_until([&] { return !client.received.empty(); }, 10);
   }
   EXPECT_EQ(client.received.find("HTTP/1.1 408 "), 0u);
-  EXPECT_LT(base::monotonic_now() - began, std::chrono::seconds(1));
+  EXPECT_LT(base::monotonic_now() - began, std::chrono::seconds(3));
 }
 
 TEST(RequestBody, TheHandlersOwnPausesDoNotCount) {
