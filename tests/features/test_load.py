@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from support import processes
+from support.client import Closed
 from support.processes import wait_until
 from test_reload import edit, version
 
@@ -95,3 +96,90 @@ def test_many_idle_connections(serve):
     assert grown < 20e6 and server.is_healthy()
     for client in clients:
         client.close()
+
+
+def test_good_traffic_among_hundreds_of_slow_clients(serve):
+    """faults.md 72: idle, trickling and non-reading connections; everybody else is served."""
+    server = serve("kit", workers=2, config='[limits]\nheader_timeout = "60s"\n', allow=[r"slow", r"CW05\d\d"])
+    slow = []
+    for number in range(600):
+        client = server.connect(receive_buffer=4096)
+        if number % 3 == 1:
+            client.send("GET / HTTP/1.1\r\nHost: a\r\nX-Slow: ")
+        elif number % 3 == 2:
+            client.send("POST /digest HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\nabc")
+        slow.append(client)
+    load = Load(server, "/")
+    end = time.monotonic() + 5
+    while time.monotonic() < end:
+        for client in slow[1::3]:
+            client.send("x")
+        for client in slow[2::3]:
+            client.send("y" * 50)
+        time.sleep(0.2)
+    good, bad, worst = load.finish()
+    print(f"{good} good, {bad} failed, worst latency {worst:.0f} ms")
+    assert bad == 0 and good > 500
+    for client in slow:
+        client.close()
+
+
+def test_running_out_of_descriptors(serve):
+    """faults.md 153: no spinning, open connections go on, and it recovers."""
+    server = serve("kit", workers=1, fronts=1, allow=[r"descriptor", r"EMFILE", r"Too many", r"CW\d+"])
+    front = server.named("front")[0]
+    with server.connect() as client:
+        assert client.request("GET", "/").status == 200
+        opened = len(processes.descriptors(front) or ())
+        if not opened:
+            pytest.skip("not allowed to look")
+        resource.prlimit(front, resource.RLIMIT_NOFILE, (opened + 5, 4096))
+        waiting = [server.connect() for _ in range(40)]
+        time.sleep(0.5)
+        before = cpu_seconds(front)
+        time.sleep(2)
+        assert cpu_seconds(front) - before < 0.5, "the front spins"
+        assert client.request("GET", "/still").text == "kit /still"
+        for other in waiting:
+            other.close()
+    wait_until(lambda: fast_answer(server), 20, "new connections")
+
+
+def cpu_seconds(pid):
+    fields = processes.stat_fields(pid)
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def fast_answer(server):
+    try:
+        return server.request("GET", "/", timeout=2).status == 200
+    except (OSError, Closed):
+        return False
+
+
+def test_memory_stays_flat(serve):
+    """Requests of many kinds, then the same again: the second time nothing grows."""
+    server = serve("kit", workers=1, fronts=1, allow=[r"CW05\d\d"])
+    front, worker = server.named("front")[0], int(server.get("/pid").text)
+
+    def exercise():
+        for target in ("/", "/stream?count=20&size=5000", "/big?n=300000", "/environ?x=1", "/status?s=404%20Gone", "/headers?count=50"):
+            with server.connect() as client:
+                for _ in range(150):
+                    client.request("GET", target)
+        for size in (10, 70_000, 500_000):
+            with server.connect() as client:
+                for _ in range(40):
+                    client.request("POST", "/digest", body=b"x" * size)
+        for number in range(200):
+            client = server.connect()
+            client.send(b"POST /digest HTTP/1.1\r\nHost: a\r\nContent-Length: 500000\r\n\r\n" + b"x" * (number * 1000))
+            client.reset()
+
+    exercise()
+    exercise()
+    before = processes.memory(front), processes.memory(worker)
+    exercise()
+    exercise()
+    after = processes.memory(front), processes.memory(worker)
+    assert after[0] - before[0] < 3 << 20 and after[1] - before[1] < 3 << 20, (before, after)
