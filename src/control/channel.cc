@@ -127,7 +127,8 @@ Channel::Outcome Channel::receive(Message& message) {
   } while (size < 0 && errno == EINTR);
   if (size < 0) {
     if (errno == EAGAIN || errno == EWOULDBLOCK) return Outcome::kNothing;
-    return close_because(base::system_error("reading a channel").message);
+    // A peer that died with our messages unread resets the connection: an end like any other.
+    return close_because(errno == ECONNRESET ? "" : base::system_error("reading a channel").message);
   }
   message.descriptors = take_descriptors(header);
   if (size == 0) return close_because("");

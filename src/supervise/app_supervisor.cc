@@ -142,11 +142,16 @@ void AppSupervisor::on_front_gone(unsigned front) {
 
 bool AppSupervisor::end_of_turn() {
   for_each([](Generation& generation) { generation.sweep(); });
-  std::erase_if(retired_, [](const auto& generation) { return generation->state() == Generation::State::kOver; });
-  if (serving_ && serving_->state() == Generation::State::kOver) serving_.reset();
+  size_t changes = std::erase_if(
+      retired_, [](const auto& generation) { return generation->state() == Generation::State::kOver; });
+  if (serving_ && serving_->state() == Generation::State::kOver) {
+    serving_.reset();
+    ++changes;
+  }
   if (starting_ && starting_->state() >= Generation::State::kEnding) {
     // It failed, or everything ends: what is left of it goes in the background.
     retired_.push_back(std::move(starting_));
+    ++changes;
   }
 #ifndef NDEBUG
   check_invariants();
@@ -157,7 +162,7 @@ bool AppSupervisor::end_of_turn() {
     reload(std::move(spec), "asked again meanwhile");
   }
   if (over() && !std::exchange(end_told_, true) && events_.ended) events_.ended();
-  return false;
+  return changes > 0;
 }
 
 void AppSupervisor::check_invariants() const {

@@ -48,7 +48,7 @@ void Generation::start_interpreter(bool as_lone) {
   journey_.enter(Journey::Step::kStartingInterpreter, base::monotonic_now());
   ManagedProcess::Events events{[this](control::Message& message) { on_interpreter_message(message); },
                                 [this](const ExitStatus& status) { on_interpreter_exit(status); },
-                                [](const std::string&) {}};
+                                [this](const std::string& why) { on_interpreter_silent(why); }};
   auto started = supervise::start_interpreter(world_.loop, world_.children, spec_, as_lone ? "worker" : "zygote",
                                               std::move(events));
   if (!started) {
@@ -92,6 +92,16 @@ void Generation::on_interpreter_exit(const ExitStatus& status) {
                                              "needed", label(), status.describe()));
   }
   if (pool_) pool_->on_zygote_gone();
+}
+
+// Its channel ended: it is about to exit, or it sent what is no message and cannot be trusted any more.
+void Generation::on_interpreter_silent(const std::string& why) {
+  if (!why.empty()) {
+    const std::string text = "the interpreter sent " + why;
+    if (state_ == State::kStarting) fail({3, "CW0316", text, {}});
+    else world_.log.error("CW0316", label() + ": " + text);
+  }
+  if (interpreter_) interpreter_->terminate_after(kQuitPatience, kZygoteGrace);
 }
 
 void Generation::on_imported(control::Imported imported) {

@@ -58,6 +58,7 @@ class Generation {
   uint64_t number() const { return number_; }
   const AppSpec& spec() const { return spec_; }
   bool lone() const { return lone_; }
+  pid_t interpreter_pid() const { return interpreter_ ? interpreter_->pid() : 0; }
   unsigned workers() const { return pool_ ? pool_->target() : spec_.workers; }
   unsigned ready_workers() const { return pool_ ? pool_->ready_count() : 0; }
   const Journey& journey() const { return journey_; }
@@ -67,6 +68,7 @@ class Generation {
   void start_interpreter(bool as_lone);
   void on_interpreter_message(control::Message& message);
   void on_interpreter_exit(const ExitStatus& status);
+  void on_interpreter_silent(const std::string& why);
   void on_imported(control::Imported imported);
   bool make_shared_memory();
   void open_static_folders();

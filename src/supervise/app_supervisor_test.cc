@@ -1,0 +1,307 @@
+#include "supervise/app_supervisor.h"
+
+#include <dirent.h>
+#include <signal.h>
+
+#include "supervise/app_test_support.h"
+
+namespace cutwater::supervise {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+size_t count_of(const char* folder) {
+  size_t count = 0;
+  for ([[maybe_unused]] const auto& entry : std::filesystem::directory_iterator(folder)) ++count;
+  return count;
+}
+
+bool alive(pid_t pid) { return kill(pid, 0) == 0; }
+
+TEST_F(AppTest, ServesWhenWorkersAreReady) {
+  ASSERT_TRUE(start_serving()) << log.all();
+  EXPECT_EQ(fronts->swapped, 1u);
+  EXPECT_EQ(fronts->sent_of("worker_started"), 2u);
+  EXPECT_EQ(fronts->sent.front()["type"], "generation");
+  EXPECT_TRUE(log.lines.empty()) << log.all();
+}
+
+TEST_F(AppTest, AppFailsAtTheFirstStart) {
+  behave("fail");
+  start();
+  ASSERT_TRUE(run_until([this] { return failed.has_value(); }));
+  EXPECT_EQ(failed->exit_code, 4);
+  EXPECT_TRUE(log.has("CW0310 shop: no such object"));
+  EXPECT_EQ(fronts->sent_of("app_failed"), 1u);
+}
+
+TEST_F(AppTest, CrashAtImportNamesSignalAndStep) {
+  behave("crash_at_import");
+  start();
+  ASSERT_TRUE(run_until([this] { return failed.has_value(); }));
+  EXPECT_EQ(failed->exit_code, 3);
+  EXPECT_TRUE(log.has("was killed by SIGSEGV")) << log.all();
+  EXPECT_TRUE(log.has("while importing the app")) << log.all();
+}
+
+TEST_F(AppTest, ImportThatHangsIsGivenUp) {
+  behave("hang_at_import");
+  spec.start_timeout = milliseconds(300);
+  start();
+  ASSERT_TRUE(run_until([this] { return failed.has_value(); }));
+  EXPECT_TRUE(log.has("CW0317")) << log.all();
+}
+
+TEST_F(AppTest, NonsenseFromTheInterpreterEndsTheStart) {
+  behave("nonsense");
+  start();
+  EXPECT_TRUE(run_until([this] { return failed.has_value(); })) << log.all();
+}
+
+TEST_F(AppTest, MissingInterpreterSaysWho) {
+  spec.python = "/nowhere/python";
+  start();
+  ASSERT_TRUE(failed);
+  EXPECT_TRUE(log.has("cannot execute /nowhere/python: No such file or directory")) << log.all();
+}
+
+TEST_F(AppTest, WorkersThatNeverGetReadyFailTheGeneration) {
+  behave("crash_at_start");
+  start();
+  ASSERT_TRUE(run_until([this] { return failed.has_value(); }));
+  EXPECT_TRUE(log.has("exited with status 9")) << log.all();
+}
+
+TEST_F(AppTest, DeadWorkerIsReplacedAtOnce) {
+  ASSERT_TRUE(start_serving());
+  const pid_t victim = fronts->workers.begin()->second;
+  kill(victim, SIGKILL);
+  const base::Instant before = base::monotonic_now();
+  ASSERT_TRUE(run_until([this] { return log.has("was killed by SIGKILL, maybe out of memory"); }));
+  ASSERT_TRUE(run_until([this] { return app->serving()->ready_workers() == 2; }));
+  EXPECT_LT(base::monotonic_now() - before, seconds(1));
+}
+
+TEST_F(AppTest, CrashLoopBacksOff) {
+  ASSERT_TRUE(start_serving());
+  behave("crash_when_ready");
+  app->reload(spec, "test");
+  ASSERT_TRUE(run_until([this] { return fronts->swapped == 2; })) << log.all();
+  run_for(seconds(2));
+  // For each of the two: at once, then after 0.1, 0.2, 0.4, 0.8 s.
+  EXPECT_LE(fronts->sent_of("worker_started"), 2u + 2 * 7);
+  EXPECT_GE(fronts->sent_of("worker_started"), 2u + 2 * 3);
+}
+
+TEST_F(AppTest, ReloadSwapsAndEndsTheOldGeneration) {
+  ASSERT_TRUE(start_serving());
+  std::vector<pid_t> old;
+  for (auto [lane, pid] : fronts->workers) old.push_back(pid);
+  app->reload(spec, "test");
+  ASSERT_TRUE(run_until([this] { return fronts->sent_of("drop_generation") == 1; })) << log.all();
+  EXPECT_EQ(fronts->swapped, 2u);
+  for (pid_t pid : old) EXPECT_FALSE(alive(pid));
+  EXPECT_TRUE(log.has("generation 2 serves"));
+}
+
+TEST_F(AppTest, BrokenReloadKeepsTheOldGeneration) {
+  ASSERT_TRUE(start_serving());
+  behave("fail");
+  app->reload(spec, "test");
+  ASSERT_TRUE(run_until([this] { return log.has("generation 1 keeps serving\nno such object"); }));
+  run_for(milliseconds(200));
+  EXPECT_EQ(fronts->swapped, 1u);
+  EXPECT_EQ(app->serving()->ready_workers(), 2u);
+  behave("well");
+  app->reload(spec, "test");
+  EXPECT_TRUE(run_until([this] { return fronts->swapped == 3; })) << log.all();
+}
+
+TEST_F(AppTest, ReloadStormIsTwoReloads) {
+  ASSERT_TRUE(start_serving());
+  for (int i = 0; i < 1000; ++i) app->reload(spec, "test");
+  ASSERT_TRUE(run_until([this] { return fronts->sent_of("drop_generation") == 2; }));
+  EXPECT_EQ(fronts->swapped, 3u);
+}
+
+TEST_F(AppTest, ReloadsLeaveNothingBehind) {
+  ASSERT_TRUE(start_serving(2));
+  app->reload(spec, "warm up");
+  const auto settled = [this](size_t reloads) {
+    return fronts->sent_of("drop_generation") == 2 * reloads && app->serving()->ready_workers() == 2;
+  };
+  ASSERT_TRUE(run_until([&] { return settled(1); }));
+  const size_t descriptors = count_of("/proc/self/fd");
+  for (size_t i = 0; i < 5; ++i) {
+    app->reload(spec, "test");
+    ASSERT_TRUE(run_until([&] { return settled(i + 2); })) << log.all();
+  }
+  // The fake fronts keep the pidfds they were given: two workers, two fronts, five reloads.
+  EXPECT_EQ(count_of("/proc/self/fd"), descriptors + 2 * 2 * 5);
+}
+
+TEST_F(AppTest, DrainingGenerationIsEndedByItsDeadline) {
+  spec.grace = milliseconds(500);
+  behave("ignore_quit");
+  ASSERT_TRUE(start_serving());
+  fronts->answer_drained = false;
+  behave("well");
+  app->reload(spec, "test");
+  ASSERT_TRUE(run_until([this] { return fronts->sent_of("drop_generation") == 1; })) << log.all();
+  EXPECT_TRUE(log.has("requests running longer than grace")) << log.all();
+  EXPECT_TRUE(log.has("was killed")) << log.all();
+}
+
+TEST_F(AppTest, StuckWorkerIsReplacedFirst) {
+  spec.grace = milliseconds(300);
+  behave("ignore_quit");
+  ASSERT_TRUE(start_serving());
+  const auto [lane, pid] = *fronts->workers.begin();
+  fronts->say(0, {{"type", "worker_stuck"}, {"app", "shop"}, {"generation", 1}, {"lane", lane}, {"method", "GET"},
+                  {"path", "/report"}, {"seconds", 60}});
+  ASSERT_TRUE(run_until([this] { return fronts->sent_of("worker_started") == 3; }));
+  EXPECT_TRUE(alive(pid));
+  EXPECT_TRUE(log.has("GET /report took longer than timeout = 60 s")) << log.all();
+  EXPECT_EQ(fronts->sent_of("retire_worker"), 1u);
+  ASSERT_TRUE(run_until([pid = pid] { return !alive(pid); }));
+  ASSERT_TRUE(run_until([this] { return app->serving()->ready_workers() == 2; }));
+}
+
+TEST_F(AppTest, BrokenWorkerIsReplaced) {
+  ASSERT_TRUE(start_serving());
+  const auto [lane, pid] = *fronts->workers.begin();
+  fronts->say(0, {{"type", "worker_broken"}, {"app", "shop"}, {"generation", 1}, {"lane", lane}, {"why", "bad frame"}});
+  ASSERT_TRUE(run_until([pid = pid] { return !alive(pid); }));
+  ASSERT_TRUE(run_until([this] { return app->serving()->ready_workers() == 2; }));
+  EXPECT_TRUE(log.has("CW0522")) << log.all();
+}
+
+TEST_F(AppTest, MessagesThatNameNothingAreIgnored) {
+  ASSERT_TRUE(start_serving());
+  fronts->say(0, {{"type", "lane_free"}, {"app", "shop"}, {"generation", 1}, {"lane", 4000000}});
+  fronts->say(0, {{"type", "lane_free"}, {"app", "shop"}, {"generation", 9}, {"lane", 0}});
+  fronts->say(0, {{"type", "lane_free"}, {"app", "shop"}, {"generation", 1}, {"lane", 0}});
+  fronts->say(0, {{"type", "worker_stuck"}, {"app", "shop"}, {"generation", 1}, {"lane", 77}, {"method", ""},
+                  {"path", ""}, {"seconds", 1}});
+  fronts->say(0, {{"type", "generation_drained"}, {"app", "shop"}, {"generation", 1}});
+  fronts->say(0, {{"type", "worker_broken"}, {"app", "shop"}});
+  run_for(milliseconds(100));
+  EXPECT_EQ(app->serving()->ready_workers(), 2u);
+}
+
+TEST_F(AppTest, ZygoteDeathLeavesWorkersAndTheNextNeedBringsANewOne) {
+  ASSERT_TRUE(start_serving());
+  behave("well");
+  const pid_t zygote = app->serving()->interpreter_pid();
+  ASSERT_GT(zygote, 0);
+  kill(zygote, SIGKILL);
+  ASSERT_TRUE(run_until([this] { return log.has("its workers serve on"); })) << log.all();
+  EXPECT_EQ(app->serving()->ready_workers(), 2u);
+  kill(fronts->workers.begin()->second, SIGKILL);
+  ASSERT_TRUE(run_until([this] { return fronts->swapped == 2; })) << log.all();
+}
+
+TEST_F(AppTest, ZygoteThatDiesWhileForkingFailsTheStart) {
+  behave("zygote_dies_at_fork");
+  start();
+  ASSERT_TRUE(run_until([this] { return failed.has_value(); })) << log.all();
+  EXPECT_TRUE(log.has("exited with status 7")) << log.all();
+}
+
+TEST_F(AppTest, UnsafeAppRunsLoneWorkers) {
+  behave("unsafe");
+  ASSERT_TRUE(start_serving()) << log.all();
+  EXPECT_TRUE(log.has("started one by one instead of forked: a thread")) << log.all();
+  kill(fronts->workers.begin()->second, SIGKILL);
+  ASSERT_TRUE(run_until([this] { return fronts->sent_of("worker_started") == 3; }));
+  ASSERT_TRUE(run_until([this] { return app->serving()->ready_workers() == 2; }));
+  app->reload(spec, "test");
+  ASSERT_TRUE(run_until([this] { return fronts->swapped == 2; })) << log.all();
+  EXPECT_TRUE(app->serving()->lone());
+  behave("well");
+  app->reload(spec, "test");  // found to be safe now, so the one after it is forked again
+  ASSERT_TRUE(run_until([this] { return fronts->swapped == 3; }));
+  app->reload(spec, "test");
+  ASSERT_TRUE(run_until([this] { return fronts->swapped == 4; }));
+  EXPECT_FALSE(app->serving()->lone());
+}
+
+TEST_F(AppTest, PreloadFalseStartsEachAfresh) {
+  spec.preload = "false";
+  ASSERT_TRUE(start_serving()) << log.all();
+  EXPECT_TRUE(app->serving()->lone());
+}
+
+TEST_F(AppTest, NewFrontGetsTheSameWorkers) {
+  ASSERT_TRUE(start_serving(2));
+  fronts->kill(1);
+  kill(fronts->workers.begin()->second, SIGKILL);  // a death the new front must hear of as well
+  ASSERT_TRUE(run_until([this] { return fronts->sent_of("worker_started") == 5; })) << log.all();
+  ASSERT_TRUE(run_until([this] { return app->serving()->ready_workers() == 2; }));
+  fronts->sent.clear();
+  fronts->revive(1);
+  EXPECT_EQ(fronts->sent.front()["type"], "generation");
+  EXPECT_EQ(fronts->sent_of("worker_started"), 3u);
+  EXPECT_EQ(fronts->sent.back()["type"], "swap");
+  run_for(milliseconds(100));
+  app->reload(spec, "test");
+  ASSERT_TRUE(run_until([this] { return fronts->sent_of("drop_generation") == 2; })) << log.all();
+}
+
+TEST_F(AppTest, FrontDeathDuringDrainHoldsNothingUp) {
+  ASSERT_TRUE(start_serving(2));
+  fronts->answer_drained = false;
+  app->reload(spec, "test");
+  ASSERT_TRUE(run_until([this] { return fronts->swapped == 2; }));
+  fronts->say(0, {{"type", "generation_drained"}, {"app", "shop"}, {"generation", 1}});
+  run_for(milliseconds(50));
+  EXPECT_EQ(fronts->sent_of("drop_generation"), 0u);
+  fronts->kill(1);
+  EXPECT_TRUE(run_until([this] { return fronts->sent_of("drop_generation") == 1; })) << log.all();
+}
+
+TEST_F(AppTest, ScalesUpAndDown) {
+  ASSERT_TRUE(start_serving());
+  app->scale(1);
+  ASSERT_TRUE(run_until([this] { return app->serving()->ready_workers() == 3; }));
+  app->scale(-1);
+  app->scale(-1);
+  app->scale(-1);  // never below one
+  ASSERT_TRUE(run_until([this] { return app->serving()->ready_workers() == 1; }));
+  EXPECT_EQ(app->serving()->workers(), 1u);
+  app->reload(spec, "test");
+  ASSERT_TRUE(run_until([this] { return fronts->swapped == 2; }));
+  EXPECT_EQ(app->serving()->workers(), 1u);
+}
+
+TEST_F(AppTest, ChangedCodeStartsANewGeneration) {
+  spec.watch = "code";
+  ASSERT_TRUE(start_serving());
+  std::ofstream(spec.root + "/views.py") << "pass";
+  ASSERT_TRUE(run_until([this] { return fronts->swapped == 2; })) << log.all();
+  EXPECT_TRUE(log.has("views.py changed")) << log.all();
+}
+
+TEST_F(AppTest, ManyKillsNeverSlowTheReturn) {
+  ASSERT_TRUE(start_serving());
+  for (int i = 0; i < 15; ++i) {
+    ASSERT_TRUE(run_until([this] { return app->serving()->ready_workers() == 2; }, seconds(2))) << i << log.all();
+    run_for(milliseconds(120));
+    for (auto [lane, pid] : fronts->workers) {
+      if (alive(pid)) {
+        kill(pid, SIGKILL);
+        break;
+      }
+    }
+  }
+}
+
+TEST_F(AppTest, EndIsCleanWhileStarting) {
+  behave("hang_at_import");
+  start();
+  run_for(milliseconds(100));
+}
+
+}  // namespace
+}  // namespace cutwater::supervise
