@@ -57,8 +57,12 @@ inline PyObject* tuple_item(PyObject* tuple, Py_ssize_t index) {
 #endif
 }
 
-inline bool is_exact_list(PyObject* object) { return Py_TYPE(object) == &PyList_Type; }
-inline bool is_exact_tuple(PyObject* object) { return Py_TYPE(object) == &PyTuple_Type; }
+inline bool is_exact_list(PyObject* object) {
+  return Py_TYPE(object) == &PyList_Type;
+}
+inline bool is_exact_tuple(PyObject* object) {
+  return Py_TYPE(object) == &PyTuple_Type;
+}
 
 // The slot functions of our own heap types: PyType_GetSlot works with both APIs.
 inline void free_instance(PyObject* self) {

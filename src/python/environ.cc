@@ -14,17 +14,17 @@ constexpr size_t kRememberedNames = 256;   // both bound what a hostile client c
 constexpr size_t kRememberedBytes = 1024;  // of one value; longer ones are made anew
 
 constexpr std::array<const char*, 15> kKeyNames = {
-    "REQUEST_METHOD", "SCRIPT_NAME", "PATH_INFO",   "QUERY_STRING", "SERVER_NAME",
-    "SERVER_PORT",    "SERVER_PROTOCOL", "REMOTE_ADDR", "REMOTE_PORT",  "REQUEST_URI",
-    "wsgi.url_scheme", "wsgi.input", "CONTENT_LENGTH", "CONTENT_TYPE", "HTTPS"};
+    "REQUEST_METHOD",  "SCRIPT_NAME",     "PATH_INFO",      "QUERY_STRING", "SERVER_NAME",
+    "SERVER_PORT",     "SERVER_PROTOCOL", "REMOTE_ADDR",    "REMOTE_PORT",  "REQUEST_URI",
+    "wsgi.url_scheme", "wsgi.input",      "CONTENT_LENGTH", "CONTENT_TYPE", "HTTPS"};
 
 bool store(PyObject* dict, const char* key, PyObject* value) {
   PyRef name = PyRef::steal(PyUnicode_InternFromString(key));
   return name && value != nullptr && PyDict_SetItem(dict, name.get(), value) == 0;
 }
 
-// A clone keeps the key table of its original: entries put in and taken out again leave room for the header fields,
-// so that no request pays for a resize.
+// A clone keeps the key table of its original: entries put in and taken out again leave room for the header
+// fields, so that no request pays for a resize.
 bool leave_room(PyObject* dict) {
   constexpr int kSpare = 6;
   for (bool put_in : {true, false}) {
@@ -81,9 +81,11 @@ PyObject* EnvironBuilder::build(const message::Request& request, const link::Req
                                 uint64_t body_size, PyObject* input) {
   ++request_number_;
   PyRef environ = PyRef::steal(PyDict_Copy(template_.get()));
-  if (!environ || !set_request(environ.get(), request, extras) || !set_fields(environ.get(), request)) return nullptr;
+  if (!environ || !set_request(environ.get(), request, extras) || !set_fields(environ.get(), request))
+    return nullptr;
   bool has_body = request.framing != message::BodyFraming::kNone || body_size > 0;
-  if (has_body && !set_number(environ.get(), kContentLength, body_size, caches_[kContentLength])) return nullptr;
+  if (has_body && !set_number(environ.get(), kContentLength, body_size, caches_[kContentLength]))
+    return nullptr;
   if (PyDict_SetItem(environ.get(), keys_[kInput].get(), input) < 0) return nullptr;
   return environ.release();
 }
@@ -168,7 +170,8 @@ bool EnvironBuilder::find_variable(std::string_view field_name, size_t place, Va
 }
 
 bool EnvironBuilder::make_variable(std::string_view field_name) {
-  // When clients have filled the tables with invented names they start anew, but for what this request has set.
+  // When clients have filled the tables with invented names they start anew, but for what this request has
+  // set.
   if (by_field_name_.size() >= kRememberedNames || variables_.size() >= kRememberedNames) {
     last_seen_.clear();
     by_field_name_.clear();

@@ -1,5 +1,6 @@
-// EnvironBuilder: the environ of each request, a fresh builtin dict (PEP 3333; faults.md 37-40, 90). It is cloned from
-// a template with room to grow; names and the last value of each field are remembered as str objects.
+// EnvironBuilder: the environ of each request, a fresh builtin dict (PEP 3333; faults.md 37-40, 90). It is
+// cloned from a template with room to grow; names and the last value of each field are remembered as str
+// objects.
 #pragma once
 
 #include <cstdint>
@@ -36,8 +37,22 @@ class EnvironBuilder {
 
  private:
   enum Key : size_t {
-    kMethod, kScriptName, kPathInfo, kQuery, kServerName, kServerPort, kProtocol, kRemoteAddress, kRemotePort,
-    kRequestUri, kUrlScheme, kInput, kContentLength, kContentType, kHttps, kKeyCount
+    kMethod,
+    kScriptName,
+    kPathInfo,
+    kQuery,
+    kServerName,
+    kServerPort,
+    kProtocol,
+    kRemoteAddress,
+    kRemotePort,
+    kRequestUri,
+    kUrlScheme,
+    kInput,
+    kContentLength,
+    kContentType,
+    kHttps,
+    kKeyCount
   };
   // A variable that header fields turn into.
   struct Variable {
@@ -57,8 +72,8 @@ class EnvironBuilder {
   bool set_request(PyObject* environ, const message::Request& request, const link::RequestExtras& extras);
   bool set_fields(PyObject* environ, const message::Request& request);
   bool set_repeated(PyObject* environ, const Variable& variable, std::string_view value);
-  // nullptr in `variable` for fields that must not become one. False with a Python exception. `place`: which of the
-  // request's fields it is; clients send theirs in the same order again and again.
+  // nullptr in `variable` for fields that must not become one. False with a Python exception. `place`: which
+  // of the request's fields it is; clients send theirs in the same order again and again.
   bool find_variable(std::string_view field_name, size_t place, Variable*& variable);
   bool make_variable(std::string_view field_name);
 

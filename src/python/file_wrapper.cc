@@ -12,7 +12,9 @@ struct FileWrapper {
   Py_ssize_t block_size;
 };
 
-FileWrapper* as_wrapper(PyObject* self) { return reinterpret_cast<FileWrapper*>(self); }
+FileWrapper* as_wrapper(PyObject* self) {
+  return reinterpret_cast<FileWrapper*>(self);
+}
 
 PyObject* make(PyTypeObject* type, PyObject* arguments, PyObject* keywords) {
   static const char* names[] = {"filelike", "blksize", nullptr};
@@ -40,7 +42,8 @@ PyObject* iter(PyObject* self) {
 }
 
 PyObject* next(PyObject* self) {
-  PyRef block = PyRef::steal(PyObject_CallMethod(as_wrapper(self)->file, "read", "n", as_wrapper(self)->block_size));
+  PyRef block =
+      PyRef::steal(PyObject_CallMethod(as_wrapper(self)->file, "read", "n", as_wrapper(self)->block_size));
   if (!block) return nullptr;
   Py_ssize_t size = PyObject_Size(block.get());
   return size > 0 ? block.release() : nullptr;
@@ -90,12 +93,17 @@ PyType_Slot slots[] = {{Py_tp_new, reinterpret_cast<void*>(make)},
                        {Py_tp_members, members},
                        {0, nullptr}};
 
-PyType_Spec spec = {"_cutwater.FileWrapper", sizeof(FileWrapper), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC, slots};
+PyType_Spec spec = {"_cutwater.FileWrapper", sizeof(FileWrapper), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
+                    slots};
 
 }  // namespace
 
-PyObject* make_file_wrapper_type() { return PyType_FromSpec(&spec); }
+PyObject* make_file_wrapper_type() {
+  return PyType_FromSpec(&spec);
+}
 
-PyObject* wrapped_file(PyObject* wrapper) { return as_wrapper(wrapper)->file; }
+PyObject* wrapped_file(PyObject* wrapper) {
+  return as_wrapper(wrapper)->file;
+}
 
 }  // namespace cutwater::python

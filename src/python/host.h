@@ -1,5 +1,5 @@
-// Host: the Python object that stands behind a worker's loop (python/cutwater/worker.py): log messages, the master's
-// channel, and the questions that Python answers better than C++.
+// Host: the Python object that stands behind a worker's loop (python/cutwater/worker.py): log messages, the
+// master's channel, and the questions that Python answers better than C++.
 #pragma once
 
 #include <cstdint>
@@ -30,8 +30,8 @@ class Host {
   // What a file-like object really is: false with a Python exception.
   bool plain_file(PyObject* file, PlainFile& plain);
 
-  // For a child that the application forked and that came back into the loop: flushes and ends the process with what
-  // the exception (or nullptr) says.
+  // For a child that the application forked and that came back into the loop: flushes and ends the process
+  // with what the exception (or nullptr) says.
   [[noreturn]] void leave_child(PyObject* exception);
 
  private:

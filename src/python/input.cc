@@ -82,7 +82,9 @@ PyObject* input_next(PyObject* self) {
   return body->read_line(kEverything);
 }
 
-void input_free(PyObject* self) { free_instance(self); }
+void input_free(PyObject* self) {
+  free_instance(self);
+}
 
 PyMethodDef input_methods[] = {
     {"read", input_read, METH_VARARGS, "read(size=-1): the next bytes of the request body"},
@@ -100,9 +102,13 @@ PyType_Spec input_spec = {"_cutwater.Input", sizeof(Input), 0, Py_TPFLAGS_DEFAUL
 
 }  // namespace
 
-PyObject* make_input_type() { return PyType_FromSpec(&input_spec); }
+PyObject* make_input_type() {
+  return PyType_FromSpec(&input_spec);
+}
 
-PyObject* new_input(PyObject* type) { return reinterpret_cast<PyObject*>(new_instance<Input>(type)); }
+PyObject* new_input(PyObject* type) {
+  return reinterpret_cast<PyObject*>(new_instance<Input>(type));
+}
 
 void attach_input(PyObject* input, RequestBody* body, RequestChannel* channel) {
   reinterpret_cast<Input*>(input)->body = body;

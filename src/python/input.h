@@ -1,5 +1,5 @@
-// wsgi.input: the request's body as PEP 3333 wants it: read, readline, readlines, iteration; b"" for ever at its end.
-// Used after its request it raises ValueError.
+// wsgi.input: the request's body as PEP 3333 wants it: read, readline, readlines, iteration; b"" for ever at
+// its end. Used after its request it raises ValueError.
 #pragma once
 
 #include "python/py_api.h"

@@ -1,5 +1,5 @@
-// The module `_cutwater`: what python/cutwater/_cutwater.pyi describes. Multi-phase, with its state in the module, so
-// that several interpreters of a process could each have one.
+// The module `_cutwater`: what python/cutwater/_cutwater.pyi describes. Multi-phase, with its state in the
+// module, so that several interpreters of a process could each have one.
 #include <vector>
 
 #include "base/file_descriptor.h"
@@ -19,7 +19,9 @@ struct ModuleState {
   WsgiTypes types;
 };
 
-ModuleState& state_of(PyObject* module) { return *static_cast<ModuleState*>(PyModule_GetState(module)); }
+ModuleState& state_of(PyObject* module) {
+  return *static_cast<ModuleState*>(PyModule_GetState(module));
+}
 
 // Takes over the descriptors of a sequence of int. False with a Python exception.
 bool read_descriptors(PyObject* sequence, std::vector<base::FileDescriptor>& descriptors) {
@@ -34,7 +36,7 @@ bool read_descriptors(PyObject* sequence, std::vector<base::FileDescriptor>& des
 }
 
 PyObject* serve_wsgi(PyObject* module, PyObject* arguments, PyObject* keywords) {
-  static const char* names[] = {"application", "host", "errors", "segment", "lane", "wake",
+  static const char* names[] = {"application", "host",         "errors",  "segment", "lane", "wake",
                                 "front_wakes", "lane_sockets", "control", "signals", nullptr};
   WsgiWorker::Setup setup{};
   int segment_descriptor = -1;
@@ -43,8 +45,8 @@ PyObject* serve_wsgi(PyObject* module, PyObject* arguments, PyObject* keywords) 
   PyObject* front_wakes = nullptr;
   PyObject* lane_sockets = nullptr;
   if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "OOO$iIiOOii:serve_wsgi", const_cast<char**>(names),
-                                   &setup.application, &setup.host, &setup.errors, &segment_descriptor, &lane, &wake,
-                                   &front_wakes, &lane_sockets, &setup.control, &setup.signals)) {
+                                   &setup.application, &setup.host, &setup.errors, &segment_descriptor, &lane,
+                                   &wake, &front_wakes, &lane_sockets, &setup.control, &setup.signals)) {
     return nullptr;
   }
   link::WorkerLink::Descriptors descriptors;
@@ -56,7 +58,8 @@ PyObject* serve_wsgi(PyObject* module, PyObject* arguments, PyObject* keywords) 
   }
   auto segment = link::Segment::map(segment_descriptor);
   if (!segment) {
-    PyErr_Format(PyExc_OSError, "cannot use the shared memory of the front: %s", segment.error().message.c_str());
+    PyErr_Format(PyExc_OSError, "cannot use the shared memory of the front: %s",
+                 segment.error().message.c_str());
     return nullptr;
   }
   const link::Layout& layout = segment->layout();
@@ -131,11 +134,14 @@ int clear(PyObject* module) {
   return 0;
 }
 
-void destroy(void* module) { clear(static_cast<PyObject*>(module)); }
+void destroy(void* module) {
+  clear(static_cast<PyObject*>(module));
+}
 
 PyMethodDef functions[] = {
     {"serve_wsgi", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(serve_wsgi)),
-     METH_VARARGS | METH_KEYWORDS, "Serves requests from the fronts' queues until told to end; returns the reason."},
+     METH_VARARGS | METH_KEYWORDS,
+     "Serves requests from the fronts' queues until told to end; returns the reason."},
     {"set_parent_death_signal", py_set_parent_death_signal, METH_VARARGS,
      "set_parent_death_signal(signal): sent to this process when its parent ends."},
     {"exit_after_hangup", py_exit_after_hangup, METH_VARARGS,
@@ -150,8 +156,15 @@ PyModuleDef_Slot slots[] = {{Py_mod_exec, reinterpret_cast<void*>(execute)},
 #endif
                             {0, nullptr}};
 
-PyModuleDef definition = {PyModuleDef_HEAD_INIT, "_cutwater", "Cutwater's worker side.", sizeof(ModuleState),
-                          functions, slots, traverse, clear, destroy};
+PyModuleDef definition = {PyModuleDef_HEAD_INIT,
+                          "_cutwater",
+                          "Cutwater's worker side.",
+                          sizeof(ModuleState),
+                          functions,
+                          slots,
+                          traverse,
+                          clear,
+                          destroy};
 
 }  // namespace
 }  // namespace cutwater::python

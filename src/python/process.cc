@@ -26,7 +26,8 @@ void* wait_and_exit(void* argument) {
     pollfd entry{deadline->socket, POLLRDHUP, 0};
     while (::poll(&entry, 1, -1) < 0 && errno == EINTR) {
     }
-    // The application closed what is not its own: nothing can be watched any more, and the loop ends by itself.
+    // The application closed what is not its own: nothing can be watched any more, and the loop ends by
+    // itself.
     if ((entry.revents & POLLNVAL) != 0) return nullptr;
   }
   timespec pause{deadline->milliseconds / 1000, deadline->milliseconds % 1000 * 1'000'000L};
@@ -74,6 +75,8 @@ bool exit_after_hangup(int socket, int milliseconds, int status) {
   return false;
 }
 
-bool exit_within(int milliseconds, int status) { return start({-1, milliseconds, status}); }
+bool exit_within(int milliseconds, int status) {
+  return start({-1, milliseconds, status});
+}
 
 }  // namespace cutwater::python

@@ -1,5 +1,5 @@
-// The C API, in one of two shapes: the full API of one minor version, or the limited API of 3.9 (abi3) for every
-// interpreter without a build of its own. Code outside strings.h and calls.h does not care which.
+// The C API, in one of two shapes: the full API of one minor version, or the limited API of 3.9 (abi3) for
+// every interpreter without a build of its own. Code outside strings.h and calls.h does not care which.
 #pragma once
 
 #define PY_SSIZE_T_CLEAN

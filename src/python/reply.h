@@ -1,5 +1,5 @@
-// Reply: the response of the running request, from start_response() to its last byte: when the head goes out, what
-// Content-Length allows, what HEAD, 204 and 304 drop (PEP 3333; faults.md 74-81).
+// Reply: the response of the running request, from start_response() to its last byte: when the head goes out,
+// what Content-Length allows, what HEAD, 204 and 304 drop (PEP 3333; faults.md 74-81).
 #pragma once
 
 #include <cstdint>
@@ -24,8 +24,8 @@ class Reply {
 
   // The application's body is `bytes` long in all: becomes Content-Length when it gave none.
   void announce_total(uint64_t bytes);
-  // The next block, sent at once; the head goes with the first that is not empty. `may_release`: nothing of the
-  // request is needed any more once the response is complete.
+  // The next block, sent at once; the head goes with the first that is not empty. `may_release`: nothing of
+  // the request is needed any more once the response is complete.
   SendOutcome block(std::string_view bytes, bool may_release);
   // write(): a block, and nothing may hold it back.
   SendOutcome write(std::string_view bytes);

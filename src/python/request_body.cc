@@ -123,7 +123,9 @@ PyObject* RequestBody::take(uint64_t count) {
   return bytes.release();
 }
 
-PyObject* RequestBody::read(uint64_t limit) { return take(std::min(limit, remaining())); }
+PyObject* RequestBody::read(uint64_t limit) {
+  return take(std::min(limit, remaining()));
+}
 
 PyObject* RequestBody::read_line(uint64_t limit) {
   limit = std::min(limit, remaining());

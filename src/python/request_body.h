@@ -1,5 +1,6 @@
-// RequestBody: the complete body of the running request, wherever it lies: in the slot, in chunks of shared memory, or
-// in a file of the front that is asked for when the application first reads. Read from front to end.
+// RequestBody: the complete body of the running request, wherever it lies: in the slot, in chunks of shared
+// memory, or in a file of the front that is asked for when the application first reads. Read from front to
+// end.
 #pragma once
 
 #include <cstdint>
@@ -24,14 +25,15 @@ class RequestBody {
 
   uint64_t remaining() const { return size_ - position_; }
   uint64_t size() const { return size_; }
-  // The next bytes, at most `limit` (of what remains), as a new bytes object; nullptr with a Python exception.
+  // The next bytes, at most `limit` (of what remains), as a new bytes object; nullptr with a Python
+  // exception.
   PyObject* read(uint64_t limit);
   // Up to and with the next newline, at most `limit` bytes; b"" at the end.
   PyObject* read_line(uint64_t limit);
 
  private:
-  // The contiguous bytes at the position, none at the end of the body; false with a Python exception. A file is
-  // looked at through a window.
+  // The contiguous bytes at the position, none at the end of the body; false with a Python exception. A file
+  // is looked at through a window.
   bool peek(std::string_view& bytes);
   bool fill_window();
   // Takes `count` <= remaining() bytes out.

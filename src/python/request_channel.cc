@@ -116,8 +116,8 @@ SendOutcome RequestChannel::send_head(const message::Response& response, std::st
   bool whole = first.size() == body.size();
   SendOutcome outcome = SendOutcome::kSent;
   while (true) {
-    link::SendResult sent = link_.send_response(*claim_, response, first,
-                                                whole ? flags(complete, complete && releases) : 0);
+    link::SendResult sent =
+        link_.send_response(*claim_, response, first, whole ? flags(complete, complete && releases) : 0);
     if (sent.status == link::SendResult::kTooLarge) {
       PyErr_SetString(PyExc_ValueError, "the response headers are too long");
       return SendOutcome::kError;
@@ -196,7 +196,9 @@ SendOutcome RequestChannel::send_control(link::UpKind kind, uint32_t value) {
   return SendOutcome::kSent;
 }
 
-SendOutcome RequestChannel::send_end() { return send_control(link::UpKind::kEnd, 0); }
+SendOutcome RequestChannel::send_end() {
+  return send_control(link::UpKind::kEnd, 0);
+}
 
 SendOutcome RequestChannel::send_abort(bool before_head) {
   return send_control(link::UpKind::kAbort, before_head ? uint32_t{link::kBeforeHead} : 0u);

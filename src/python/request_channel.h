@@ -1,5 +1,5 @@
-// RequestChannel: the way of the running request to its front: frames with back-pressure, its body's descriptor, the
-// end. Waits give the GIL up. Of one worker; reused from request to request.
+// RequestChannel: the way of the running request to its front: frames with back-pressure, its body's
+// descriptor, the end. Waits give the GIL up. Of one worker; reused from request to request.
 #pragma once
 
 #include <sys/types.h>
@@ -38,8 +38,8 @@ class RequestChannel {
   bool still_wanted();
   // False in a child the application forked: nothing of the request may be touched there.
   bool attached() const { return link_.attached(); }
-  // Another thread of the application may be inside a wait or a read of this request: marked by Inside, waited out
-  // before the request ends.
+  // Another thread of the application may be inside a wait or a read of this request: marked by Inside,
+  // waited out before the request ends.
   void settle();
   struct Inside {
     explicit Inside(RequestChannel& channel) : channel_(channel) { ++channel_.inside_; }
@@ -49,9 +49,10 @@ class RequestChannel {
     RequestChannel& channel_;
   };
 
-  // The head with the first body bytes. With `complete` they are the whole body; with `releases` (only with complete)
-  // the slot is let go by the same frame: the claim must not be touched any more.
-  SendOutcome send_head(const message::Response& response, std::string_view body, bool complete, bool releases);
+  // The head with the first body bytes. With `complete` they are the whole body; with `releases` (only with
+  // complete) the slot is let go by the same frame: the claim must not be touched any more.
+  SendOutcome send_head(const message::Response& response, std::string_view body, bool complete,
+                        bool releases);
   SendOutcome send_body(std::string_view body, bool complete);
   // A part of a file as body bytes: by descriptor, or read here when that cannot be passed.
   SendOutcome send_file(int descriptor, uint64_t offset, uint64_t length);

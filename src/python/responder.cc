@@ -58,15 +58,16 @@ PyObject* start_response(PyObject* self, PyObject* arguments, PyObject* keywords
   PyObject* status = nullptr;
   PyObject* headers = nullptr;
   PyObject* exc_info = nullptr;
-  if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "OO|O:start_response", const_cast<char**>(names), &status,
-                                   &headers, &exc_info)) {
+  if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "OO|O:start_response", const_cast<char**>(names),
+                                   &status, &headers, &exc_info)) {
     return nullptr;
   }
   return start(self, status, headers, exc_info);
 }
 constexpr int kStartResponseFlags = METH_VARARGS | METH_KEYWORDS;
 #else
-PyObject* start_response(PyObject* self, PyObject* const* arguments, Py_ssize_t positional, PyObject* keywords) {
+PyObject* start_response(PyObject* self, PyObject* const* arguments, Py_ssize_t positional,
+                         PyObject* keywords) {
   static constexpr const char* kNames[] = {"status", "headers", "exc_info"};
   PyObject* values[3] = {nullptr, nullptr, nullptr};
   if (positional > 3) {
@@ -98,7 +99,9 @@ PyMethodDef start_response_definition = {
     "start_response", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(start_response)),
     kStartResponseFlags, "start_response(status, headers, exc_info=None) -> write (PEP 3333)"};
 
-void responder_free(PyObject* self) { free_instance(self); }
+void responder_free(PyObject* self) {
+  free_instance(self);
+}
 
 PyType_Slot responder_slots[] = {{Py_tp_dealloc, reinterpret_cast<void*>(responder_free)}, {0, nullptr}};
 
@@ -107,7 +110,9 @@ PyType_Spec responder_spec = {"_cutwater.Responder", sizeof(ResponderObject), 0,
 
 }  // namespace
 
-PyObject* make_responder_type() { return PyType_FromSpec(&responder_spec); }
+PyObject* make_responder_type() {
+  return PyType_FromSpec(&responder_spec);
+}
 
 bool Responder::prepare() {
   // Kept by nobody: the callables by us alone, their object by us and by both of them.

@@ -1,5 +1,5 @@
-// The two callables an application gets: start_response and, from it, write. They may outlive their request and then
-// raise.
+// The two callables an application gets: start_response and, from it, write. They may outlive their request
+// and then raise.
 #pragma once
 
 #include "python/py_api.h"

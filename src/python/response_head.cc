@@ -67,7 +67,8 @@ bool ResponseHead::set(PyObject* status, PyObject* headers) {
   }
   if (!fresh.read_status(status)) return false;
   if (!PyList_Check(headers)) {
-    PyErr_Format(PyExc_TypeError, "start_response() needs a list of headers, not %s", type_name(headers).c_str());
+    PyErr_Format(PyExc_TypeError, "start_response() needs a list of headers, not %s",
+                 type_name(headers).c_str());
     return false;
   }
   fresh.text_.clear();
@@ -96,7 +97,8 @@ bool ResponseHead::read_status(PyObject* status) {
   bool valid = text.ok() && view.size() >= 3 && (view.size() == 3 || view[3] == ' ') && !has_control(view);
   auto code = valid ? base::parse_decimal(view.substr(0, 3)) : std::nullopt;
   if (!code || *code < 200) {
-    PyErr_Format(PyExc_ValueError, "start_response() needs a status like '200 OK' from 200 to 999, not %R", status);
+    PyErr_Format(PyExc_ValueError, "start_response() needs a status like '200 OK' from 200 to 999, not %R",
+                 status);
     return false;
   }
   status_ = static_cast<uint16_t>(*code);
@@ -122,7 +124,8 @@ bool ResponseHead::read_field(PyObject* item) {
     return false;
   }
   if (!value_text.ok() || has_control(value_text.view())) {
-    PyErr_Format(PyExc_ValueError, "response header %R has a character that no header may have: %R", name, value);
+    PyErr_Format(PyExc_ValueError, "response header %R has a character that no header may have: %R", name,
+                 value);
     return false;
   }
   std::string_view trimmed = base::trim_whitespace(value_text.view());

@@ -1,5 +1,5 @@
-// ResponseHead: what an application gave to start_response(), checked and copied (PEP 3333; faults.md 76-80), so that
-// nothing of it can change or hurt later. Reused from request to request.
+// ResponseHead: what an application gave to start_response(), checked and copied (PEP 3333; faults.md 76-80),
+// so that nothing of it can change or hurt later. Reused from request to request.
 #pragma once
 
 #include <cstdint>
@@ -15,8 +15,8 @@ namespace cutwater::python {
 
 class ResponseHead {
  public:
-  // False with a Python exception (TypeError, ValueError or AssertionError) that says what breaks the rules; the head
-  // given before, if any, is kept then.
+  // False with a Python exception (TypeError, ValueError or AssertionError) that says what breaks the rules;
+  // the head given before, if any, is kept then.
   bool set(PyObject* status, PyObject* headers);
   void clear();
 

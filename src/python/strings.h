@@ -1,5 +1,5 @@
-// Text and bytes between Python and C++. PEP 3333 native strings carry bytes as latin-1, so a str and a string_view
-// of the same length mean the same.
+// Text and bytes between Python and C++. PEP 3333 native strings carry bytes as latin-1, so a str and a
+// string_view of the same length mean the same.
 #pragma once
 
 #include <string>

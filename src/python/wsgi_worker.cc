@@ -68,7 +68,8 @@ WsgiWorker::Step WsgiWorker::idle() {
   Waiter::Woken woken = waiter_.for_request();
   if (woken == Waiter::Woken::kError) {
     // A signal handler of the application may raise, as sys.exit() in a handler of SIGTERM does.
-    bool exits = PyErr_ExceptionMatches(PyExc_SystemExit) != 0 || PyErr_ExceptionMatches(PyExc_KeyboardInterrupt) != 0;
+    bool exits =
+        PyErr_ExceptionMatches(PyExc_SystemExit) != 0 || PyErr_ExceptionMatches(PyExc_KeyboardInterrupt) != 0;
     if (!exits) return Step::kError;
     PyErr_Clear();
     end_reason_ = "system_exit";

@@ -1,5 +1,5 @@
-// WsgiWorker: the loop of one WSGI worker: claim a request, build its environ, call the application, send what it
-// gives, let the slot go. Runs in the thread that calls serve(), with the GIL but for its waits.
+// WsgiWorker: the loop of one WSGI worker: claim a request, build its environ, call the application, send
+// what it gives, let the slot go. Runs in the thread that calls serve(), with the GIL but for its waits.
 #pragma once
 
 #include <string>
@@ -38,8 +38,8 @@ class WsgiWorker {
   // `link` outlives the worker.
   WsgiWorker(const WsgiTypes& types, const Setup& setup, link::WorkerLink& link);
 
-  // Until the worker shall end; `reason` says why ("retired", "system_exit", what Host::control() said). False with a
-  // Python exception.
+  // Until the worker shall end; `reason` says why ("retired", "system_exit", what Host::control() said).
+  // False with a Python exception.
   bool serve(std::string& reason);
 
  private:

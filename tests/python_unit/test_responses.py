@@ -296,3 +296,29 @@ def test_two_workers_share_the_queue(start):
     slow = bridge.submit("GET", "/sleeps?1")
     assert {bridge.get("/pid").body for _ in range(10)} <= {str(worker.pid).encode() for worker in workers}
     assert bridge.collect(slow).body == b"slept"
+
+
+def test_nothing_leaks(start, every_python):
+    bridge = start("faulty:application", python=every_python)
+    bridge.channel.expect("imported")
+    worker = bridge.start_worker()
+    paths = ["/", "/several", "/generator", "/writes", "/closable", "/replaced", "/file?70000", "/file?100",
+             "/bad_header?3", "/bad_status?0", "/bad_result?1", "/echo", "/reads?iter"]
+
+    def round_of(count):
+        for _ in range(count):
+            for path in paths:
+                bridge.request("POST", path, [("X-Header", "value"), ("Content-Type", "a/b")], b"line\n" * 200)
+
+    def resident():
+        with open(f"/proc/{worker.pid}/statm") as file:
+            return int(file.read().split()[1]) * 4
+
+    def descriptors():
+        return len(os.listdir(f"/proc/{worker.pid}/fd"))
+
+    round_of(30)
+    memory, open_files = resident(), descriptors()
+    round_of(100)
+    assert resident() - memory < 300, "kilobytes grew"  # one leaked object a request would be over 1000 x 50 bytes
+    assert descriptors() == open_files

@@ -1,5 +1,5 @@
-// The module `_cutwater_test_front`: a front's end of the link for tests in Python, which play master and front without
-// a network. Not part of the product.
+// The module `_cutwater_test_front`: a front's end of the link for tests in Python, which play master and
+// front without a network. Not part of the product.
 #include <memory>
 #include <string>
 #include <vector>
@@ -20,8 +20,8 @@ PyObject* new_bytes(std::string_view text) {
   return PyBytes_FromStringAndSize(text.data(), static_cast<Py_ssize_t>(text.size()));
 }
 
-// Collects the frames of one drain() as tuples (kind, lane, slot, generation, value, payload); the payload of a head is
-// (status, reason, length or None, [(name, value)], body).
+// Collects the frames of one drain() as tuples (kind, lane, slot, generation, value, payload); the payload of
+// a head is (status, reason, length or None, [(name, value)], body).
 class Collector : public link::UpReceiver {
  public:
   void on_frame(uint32_t lane, link::Ticket ticket, const link::FrameHeader& frame,
@@ -55,10 +55,11 @@ class Collector : public link::UpReceiver {
       PyRef pair = PyRef::steal(Py_BuildValue("(NN)", new_latin1(field.name), new_latin1(field.value)));
       PyList_Append(fields.get(), pair.get());
     }
-    PyRef length = response.content_length ? PyRef::steal(PyLong_FromUnsignedLongLong(*response.content_length))
-                                           : PyRef::share(Py_None);
-    return Py_BuildValue("(iNOON)", int{response.status}, new_latin1(response.reason), length.get(), fields.get(),
-                         new_bytes(body));
+    PyRef length = response.content_length
+                       ? PyRef::steal(PyLong_FromUnsignedLongLong(*response.content_length))
+                       : PyRef::share(Py_None);
+    return Py_BuildValue("(iNOON)", int{response.status}, new_latin1(response.reason), length.get(),
+                         fields.get(), new_bytes(body));
   }
 
   PyRef frames_ = PyRef::steal(PyList_New(0));
@@ -74,7 +75,9 @@ struct Front {
   PyObject_HEAD State* state;
 };
 
-State& state_of(PyObject* self) { return *reinterpret_cast<Front*>(self)->state; }
+State& state_of(PyObject* self) {
+  return *reinterpret_cast<Front*>(self)->state;
+}
 
 PyObject* front_new(PyTypeObject* type, PyObject* arguments, PyObject*) {
   int descriptor = -1;
@@ -101,10 +104,12 @@ PyObject* attach_lane(PyObject* self, PyObject* arguments) {
   Py_RETURN_NONE;
 }
 
-std::string_view text_of(const char* data, Py_ssize_t size) { return {data, static_cast<size_t>(size)}; }
+std::string_view text_of(const char* data, Py_ssize_t size) {
+  return {data, static_cast<size_t>(size)};
+}
 
-// submit(method, target, path, query, scheme, minor, fields, body, framing, place, body_length, script_name, remote,
-// remote_port, server, server_port) -> (slot, generation) or None. All texts are bytes.
+// submit(method, target, path, query, scheme, minor, fields, body, framing, place, body_length, script_name,
+// remote, remote_port, server, server_port) -> (slot, generation) or None. All texts are bytes.
 PyObject* submit(PyObject* self, PyObject* arguments) {
   const char* texts[9];
   Py_ssize_t sizes[9];
@@ -116,9 +121,10 @@ PyObject* submit(PyObject* self, PyObject* arguments) {
   unsigned short remote_port = 0;
   unsigned short server_port = 0;
   if (!PyArg_ParseTuple(arguments, "y#y#y#y#y#iO!y#iiKy#y#Hy#H", &texts[0], &sizes[0], &texts[1], &sizes[1],
-                        &texts[2], &sizes[2], &texts[3], &sizes[3], &texts[4], &sizes[4], &minor, &PyList_Type,
-                        &fields, &texts[5], &sizes[5], &framing, &place, &body_length, &texts[6], &sizes[6],
-                        &texts[7], &sizes[7], &remote_port, &texts[8], &sizes[8], &server_port)) {
+                        &texts[2], &sizes[2], &texts[3], &sizes[3], &texts[4], &sizes[4], &minor,
+                        &PyList_Type, &fields, &texts[5], &sizes[5], &framing, &place, &body_length,
+                        &texts[6], &sizes[6], &texts[7], &sizes[7], &remote_port, &texts[8], &sizes[8],
+                        &server_port)) {
     return nullptr;
   }
   message::Request request;
@@ -176,7 +182,8 @@ PyObject* send_down(PyObject* self, PyObject* arguments) {
   unsigned int generation = 0;
   unsigned int value = 0;
   if (!PyArg_ParseTuple(arguments, "IiIII", &lane, &kind, &slot, &generation, &value)) return nullptr;
-  bool sent = state_of(self).link.send_down(lane, static_cast<link::DownKind>(kind), {slot, generation}, value, {});
+  bool sent =
+      state_of(self).link.send_down(lane, static_cast<link::DownKind>(kind), {slot, generation}, value, {});
   return PyBool_FromLong(sent);
 }
 
@@ -199,7 +206,9 @@ PyObject* lane_died(PyObject* self, PyObject* arguments) {
   return lost.release();
 }
 
-PyObject* in_use(PyObject* self, PyObject*) { return PyLong_FromUnsignedLong(state_of(self).link.in_use()); }
+PyObject* in_use(PyObject* self, PyObject*) {
+  return PyLong_FromUnsignedLong(state_of(self).link.in_use());
+}
 
 PyObject* send_body(PyObject* self, PyObject* arguments) {
   unsigned int lane = 0;
@@ -246,13 +255,16 @@ PyType_Slot front_slots[] = {{Py_tp_new, reinterpret_cast<void*>(front_new)},
                              {0, nullptr}};
 PyType_Spec front_spec = {"_cutwater_test_front.Front", sizeof(Front), 0, Py_TPFLAGS_DEFAULT, front_slots};
 
-PyMethodDef functions[] = {{"create_segment", create_segment, METH_VARARGS, nullptr}, {nullptr, nullptr, 0, nullptr}};
+PyMethodDef functions[] = {{"create_segment", create_segment, METH_VARARGS, nullptr},
+                           {nullptr, nullptr, 0, nullptr}};
 
-int execute(PyObject* module) { return PyModule_AddObject(module, "Front", PyType_FromSpec(&front_spec)); }
+int execute(PyObject* module) {
+  return PyModule_AddObject(module, "Front", PyType_FromSpec(&front_spec));
+}
 
 PyModuleDef_Slot slots[] = {{Py_mod_exec, reinterpret_cast<void*>(execute)}, {0, nullptr}};
-PyModuleDef definition = {PyModuleDef_HEAD_INIT, "_cutwater_test_front", nullptr, 0, functions, slots, nullptr,
-                          nullptr, nullptr};
+PyModuleDef definition = {
+    PyModuleDef_HEAD_INIT, "_cutwater_test_front", nullptr, 0, functions, slots, nullptr, nullptr, nullptr};
 
 }  // namespace
 }  // namespace cutwater::python
