@@ -17,6 +17,9 @@ constexpr std::array kFolders = std::to_array<std::string_view>({"app", "src", "
 constexpr int kSure = 90;
 constexpr int kMaybe = 55;
 
+// Somebody's home folder is no project: looking for an app ends some time.
+constexpr size_t kMostFolders = 500;
+
 struct Candidate {
   std::string path;
   ModulePlace place;
@@ -78,6 +81,7 @@ class Search {
       return name == own_name || std::find(kFolders.begin(), kFolders.end(), name) != kFolders.end();
     };
     for (const std::string& name : subfolders(project_)) {
+      if (result[0].size() + result[1].size() > kMostFolders) break;
       std::string folder = project_ + "/" + name;
       result[is_telling(name) ? 0 : 1].push_back(folder);
       for (const std::string& inner : subfolders(folder)) result[1].push_back(folder + "/" + inner);

@@ -46,6 +46,10 @@ constexpr ErrorCode kCodes[] = {
      "python3 -m venv --clear .venv and install the requirements."},
     {"CW0204", "Python is too old", "Cutwater serves apps on CPython 3.9 and newer.",
      "Make the environment with a newer Python."},
+    {"CW0205", "interpreter does not start", "The app's Python could not be run as the app's user, in the app's folder.",
+     "Set `python` or `user` of the app, or move the files to where that user may read them."},
+    {"CW0206", "Cutwater's own files are missing", "The folder `library` beside the cutwater program, with the Python "
+     "side of the server, is not there or cannot be read.", "Install Cutwater again, or build it: ./run."},
     {"CW0301", "no app found", "No TARGET was given and nothing in the folder looks like a WSGI app.",
      "Name it: cutwater serve module:attr."},
     {"CW0302", "several apps found", "Several candidates are equally likely; Cutwater never chooses silently.",
@@ -53,6 +57,91 @@ constexpr ErrorCode kCodes[] = {
     {"CW0303", "app only made when run as a program", "The only app in the folder is created under "
      "if __name__ == \"__main__\". A server imports the file, and then that block does not run.",
      "Move the line that makes the app out of the block; leave app.run() in it."},
+    {"CW0310", "no such app object", "The module or file was imported or looked for, but the object that `target` names "
+     "is not there, or is not something a server can call.", "Set `target` to one of the names in the message."},
+    {"CW0311", "module missing", "The app imports a package that its virtual environment does not have.",
+     "Install it there, as the message shows; if it is installed elsewhere, set `python` to that environment."},
+    {"CW0312", "app does not import", "Importing the app raised an exception; the traceback is shown, the last line "
+     "of your code first. At a reload the generation before keeps serving.", "Correct the code; with watch = \"code\" "
+     "saving the file is enough, else send HUP."},
+    {"CW0313", "factory raised", "The factory named in `target` was called and raised an exception.",
+     "Correct the factory, or the arguments in `target`."},
+    {"CW0314", "interface not in this version", "The app speaks another interface than WSGI.",
+     "Serve it with a server of that interface; for Dash name the app's server."},
+    {"CW0315", "cannot tell WSGI from ASGI", "The object can be called, but neither its type nor its parameters say how.",
+     "Set protocol = \"wsgi\"."},
+    {"CW0316", "interpreter ended while the app was imported", "The app's Python exited, crashed or sent something "
+     "unreadable before the app was ready. Native packages that crash at import do that.",
+     "Import the app by hand in that interpreter: python -c \"import MODULE\"."},
+    {"CW0317", "app not ready in time", "Importing the app and starting a worker took longer than `start_timeout`; the "
+     "message says where it was.", "Raise `start_timeout`, or do slow work after the import."},
+    {"CW0401", "static file not readable", "The front's user may not read a file under a static folder; the client got "
+     "403. The front never runs as root and never as an app's user.", "chmod o+r the file and o+x the folders above, or "
+     "set `front_user`."},
+    {"CW0402", "access log lines lost", "The access log could not be written as fast as requests came, or its disk is "
+     "full. Requests are served all the same.", "Look at the disk or at who reads the pipe."},
+    {"CW0403", "front cannot drop its rights", "Started as root, the front could not become its user, and it never "
+     "serves as root.", "Set `front_user` to an existing user."},
+    {"CW0404", "front cannot serve", "The front hit an error it cannot go on with; the master starts another one.",
+     "The message has the reason; often a limit such as open files (ulimit -n)."},
+    {"CW0501", "request took too long", "A request ran longer than `timeout`: the client got 504 and that worker alone "
+     "is replaced.", "Raise `timeout`, or do this work outside of the request."},
+    {"CW0502", "app raised", "The app raised an exception that it did not handle; the client got 500, or a cut "
+     "connection when the response had begun.", "Correct the code at the line shown."},
+    {"CW0503", "response breaks PEP 3333", "The app gave a status, header or body that WSGI does not allow, or more or "
+     "fewer bytes than its Content-Length.", "Correct the response; the message names the part."},
+    {"CW0504", "body where none is allowed", "The app gave a body with a status or method that has none (204, 304, HEAD); "
+     "it was dropped.", "Return an empty body there."},
+    {"CW0505", "app ends its worker", "The app raised SystemExit or KeyboardInterrupt while it answered; the worker ends "
+     "and another one is started.", "Do not call sys.exit() in a request."},
+    {"CW0506", "worker cannot go on", "A worker met a damaged request or an error in Cutwater's own code and ends; its "
+     "request is answered 502.", "Report it with the traceback."},
+    {"CW0507", "forked child came back", "The app forked, and the child returned into the server's code; it was ended, "
+     "the worker answers.", "End the child with os._exit(), or use subprocess."},
+    {"CW0511", "queue is full", "More than `queue` requests were waiting for a worker, or one waited longer than "
+     "`queue_timeout`; they were answered 503 with Retry-After.", "More workers, a faster app, or a larger `queue`."},
+    {"CW0512", "request body too large", "A body was larger than `limits.body`; the client got 413.",
+     "Raise `limits.body` if such uploads are meant to work."},
+    {"CW0513", "no room for a request body", "A body too large for memory could not be written to the spool folder, or "
+     "the uploads running now fill what they may take.", "Look at the disk of TMPDIR."},
+    {"CW0514", "worker sent a broken response", "What a worker wrote could not be understood; the client got 502 and the "
+     "worker is replaced. Nothing of it reached the client.", "Look for native packages that write where they must not."},
+    {"CW0521", "worker ended", "A worker crashed or exited by itself; what it was running got 502, queued requests are "
+     "untouched, another one is started.", "The message has the signal or exit code; SIGKILL is often the kernel short of "
+     "memory (dmesg)."},
+    {"CW0522", "worker broke the link", "A worker wrote nonsense to the shared memory or its channel and is replaced.",
+     "Look for native packages that write where they must not."},
+    {"CW0523", "not finished in time", "A worker or an old generation did not finish within `grace` and was killed.",
+     "Raise `grace`, or make requests shorter."},
+    {"CW0524", "worker cannot be started", "The system refused a process or descriptor, or a worker was not ready within "
+     "`start_timeout`; it is tried again.", "Look at the limits of processes, memory and open files."},
+    {"CW0525", "zygote ended", "The process that workers are forked from is gone. Workers serve on; a new one is started "
+     "when it is needed.", "The message has the signal or exit code."},
+    {"CW0526", "no shared memory", "The memory between front and workers could not be made.",
+     "Look at the limits of memory and open files."},
+    {"CW0527", "too many workers", "More workers were asked for than one app can have.", "Lower `workers`."},
+    {"CW0528", "no worker became ready", "The app imports, but its workers end before they are ready.",
+     "The messages before say how they ended."},
+    {"CW0530", "changes of code are not seen", "The system gives no more inotify watches, so watch = \"code\" does not see "
+     "every file.", "Raise fs.inotify.max_user_watches, or reload with HUP."},
+    {"CW0801", "cannot listen", "The address is taken, not one of this machine, or needs rights (ports below 1024).",
+     "Choose another address, or end what listens there: ss -ltnp."},
+    {"CW0802", "front ended", "The process that holds the connections ended; they are lost, another one is started within "
+     "a second.", "The message has the signal or exit code; report it."},
+    {"CW0803", "master lacks something", "A helper process or the master's signal handling could not be set up.",
+     "Look at the limits of processes and open files."},
+    {"CW0804", "app runs as root", "Cutwater runs as root, the app has no `user`, and its folder belongs to root.",
+     "Set `user` of the app, or chown its folder."},
+    {"CW0805", "app cannot be run as asked", "The app's user does not exist, or its identity cannot be taken.",
+     "Correct `user` of the app; only root can run an app as somebody else."},
+    {"CW0806", "static folder cannot be opened", "A folder of static files does not exist or may not be entered by the "
+     "user who opens it. Everything else is served.", "Create it (Django: manage.py collectstatic) or correct the path."},
+    {"CW0807", "reload refused", "At HUP the configuration had errors; everything keeps running as it was.",
+     "Correct the errors above and send HUP again."},
+    {"CW0808", "needs a restart", "At HUP a setting was changed that only takes effect when Cutwater starts.",
+     "Restart Cutwater when it suits."},
+    {"CW0809", "log file cannot be opened", "The error or access log names a file that cannot be opened or written.",
+     "Correct `log.access` or `log.error`, or the folder's permissions."},
 };
 
 }  // namespace

@@ -40,9 +40,15 @@ class Loader {
 
  private:
   bool read_everything(const std::string& words) {
-    std::string text = words.empty() ? environment_value("CUTWATER_APP") : words;
-    auto target = read_target(text, reporter_);
+    const std::string variable = environment_value("CUTWATER_APP");
+    auto target = read_target(words.empty() ? variable : words, reporter_);
     if (!target) return false;
+    if (!words.empty() && !target->app && !variable.empty()) {
+      // TARGET says where, the variable says what.
+      auto named = read_target(variable, reporter_);
+      if (!named) return false;
+      target->app = named->app;
+    }
     Scope scope{.config = &config_};
     for (Section section : {Section::kTop, Section::kLimits, Section::kLog, Section::kShutdown}) {
       store_defaults(section, scope);

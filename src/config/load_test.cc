@@ -148,6 +148,10 @@ TEST_F(Load, TargetForms) {
   environment_.set("CUTWATER_APP", "site/app.py:env");
   EXPECT_EQ(target(""), "/site app:env");
   EXPECT_EQ(target("shop"), " shop:application");
+  environment_.set("CUTWATER_APP", "web:site");
+  EXPECT_EQ(target("site"), "/site web:site");
+  folder_.file("cutwater.toml", "[app.web]\ntarget = \"file:app\"\n");
+  EXPECT_EQ(target("cutwater.toml"), " web:site");
 }
 
 TEST_F(Load, ConfigurationFiles) {
