@@ -81,7 +81,7 @@ Parsed parse_integer(const Setting& setting, const Node& node) {
 Parsed parse_amount(const Setting& setting, const Node& node) {
   if (!is_text(node)) {
     Problem problem = wrong_type(setting, node);
-    const char* unit = setting.kind == Kind::kDuration ? "s" : "MB";
+    const char* unit = setting.kind == Kind::kDuration ? "s" : "B";
     if (node.type == Node::Type::kInteger && !node.text.starts_with('-')) {
       problem.fix = "give a unit: \"" + node.text + unit + "\"";
     }

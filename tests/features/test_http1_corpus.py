@@ -23,7 +23,7 @@ def server_for(serve_module):
 
     def start(limit):
         if limit not in servers:
-            config = f'[limits]\nbody = {limit}\nheader_timeout = "5s"\n[log]\naccess = "off"\n'
+            config = f'[limits]\nbody = "{limit}B"\nheader_timeout = "5s"\n[log]\naccess = "off"\n'
             # The refusals are what this file is about; each may be logged.
             servers[limit] = serve_module("kit", config=config, allow=[r".*"])
         return servers[limit]
