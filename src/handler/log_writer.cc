@@ -1,6 +1,5 @@
 #include "handler/log_writer.h"
 
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/stat.h>
@@ -32,10 +31,6 @@ void block_all_signals() {
 }
 
 }  // namespace
-
-base::FileDescriptor open_log_file(const std::string& path) {
-  return base::FileDescriptor(open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0640));
-}
 
 LogWriter::LogWriter(base::FileDescriptor file, Lost lost, LogWriterOptions options)
     : options_(options), lost_(std::move(lost)) {

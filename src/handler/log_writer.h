@@ -62,7 +62,4 @@ class LogWriter {
   std::thread thread_;
 };
 
-// O_APPEND | O_CREAT, mode 0640.
-base::FileDescriptor open_log_file(const std::string& path);
-
 }  // namespace cutwater::handler

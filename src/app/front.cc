@@ -1,0 +1,231 @@
+#include "app/front.h"
+
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <memory>
+
+#include "app/console_log.h"
+#include "app/front_apps.h"
+#include "app/front_gates.h"
+#include "app/front_identity.h"
+#include "app/front_log.h"
+#include "app/front_master_link.h"
+#include "handler/access_log.h"
+#include "handler/router.h"
+#include "handler/spool.h"
+#include "handler/static_files.h"
+#include "io/loop.h"
+#include "io/offload.h"
+#include "io/signals.h"
+
+namespace cutwater::app {
+
+namespace {
+
+constexpr base::Duration kGraceWithoutMaster = std::chrono::milliseconds(4500);
+constexpr size_t kOffloadThreads = 4;
+constexpr rlim_t kOtherDescriptors = 512;  // workers, static files, spools, logs
+constexpr base::Duration kSlowTurn = std::chrono::milliseconds(50);
+
+// Connections this process has descriptors for.
+size_t raise_descriptor_limit(size_t wanted) {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return wanted;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+  const rlim_t left = limit.rlim_cur > 2 * kOtherDescriptors ? limit.rlim_cur - kOtherDescriptors : limit.rlim_cur / 2;
+  return std::min<size_t>(wanted, left);
+}
+
+// The second line of defence against a master that vanishes; the first is the channel's EOF. Set after the change of
+// user, which clears it.
+bool follow_master(pid_t master) {
+  prctl(PR_SET_PDEATHSIG, SIGTERM);
+  return getppid() == master;
+}
+
+// Something blocked the loop: every client of this front waited.
+class SlowTurns final : public io::TurnHook {
+ public:
+  SlowTurns(io::Loop& loop, base::LogSink& log) : loop_(loop), log_(log) { loop_.add_hook(*this); }
+  ~SlowTurns() override { loop_.remove_hook(*this); }
+  bool end_of_turn() override {
+    const base::Duration took = base::monotonic_now() - loop_.now();
+    if (took >= kSlowTurn) {
+      auto milliseconds = std::chrono::duration_cast<std::chrono::milliseconds>(took).count();
+      log_.write(base::Severity::kDebug, "", "a turn of the front's loop took " + std::to_string(milliseconds) + " ms");
+    }
+    return false;
+  }
+
+ private:
+  io::Loop& loop_;
+  base::LogSink& log_;
+};
+
+class FrontProcess {
+ public:
+  FrontProcess(FrontStart& start, LogFiles files, FrontLog& log, size_t connections);
+  base::Result<void> open();
+  int run();
+
+ private:
+  void make_observer(base::FileDescriptor access_file);
+  void add_static_routes();
+  void stop(base::Duration grace);
+  void reopen_logs(std::vector<base::FileDescriptor> files);
+
+  FrontStart& start_;
+  FrontLog& log_;
+  const bool access_is_file_;
+  const bool error_is_file_;
+  const size_t connections_;
+  io::Loop loop_;
+  SlowTurns slow_turns_;
+  io::Offload offload_;
+  handler::SpoolArea spool_;
+  FrontMasterLink master_;
+  handler::Router router_;
+  std::vector<std::unique_ptr<handler::StaticFiles>> static_routes_;
+  FrontApps apps_;
+  std::unique_ptr<serve::ExchangeObserver> observer_;
+  handler::AccessLog* access_log_ = nullptr;  // the observer, when it is one
+  std::unique_ptr<FrontGates> gates_;         // first to go: its connections use everything above
+  std::unique_ptr<io::SignalWatcher> signals_;
+  io::Timer deadline_;
+  bool stopping_ = false;
+};
+
+FrontProcess::FrontProcess(FrontStart& start, LogFiles files, FrontLog& log, size_t connections)
+    : start_(start),
+      log_(log),
+      access_is_file_(files.access_is_file),
+      error_is_file_(files.error_is_file),
+      connections_(connections),
+      slow_turns_(loop_, log),
+      offload_(loop_, kOffloadThreads),
+      spool_{offload_, handler::find_spool_directory()},
+      master_(loop_, std::move(start.master), log,
+              {[this](base::Duration grace) { stop(grace); },
+               [this](std::vector<base::FileDescriptor> reopened) { reopen_logs(std::move(reopened)); },
+               [this] { stop(kGraceWithoutMaster); }}),
+      apps_(router_, {loop_, offload_, spool_, log, master_, start.index}),
+      deadline_(loop_.timers(), [this] {
+        gates_->close_all();
+        loop_.stop();
+      }) {
+  make_observer(std::move(files.access));
+}
+
+void FrontProcess::make_observer(base::FileDescriptor access_file) {
+  if (!access_file.valid()) {
+    observer_ = std::make_unique<handler::NoAccessLog>();
+    return;
+  }
+  const auto format =
+      start_.config.log.format == "json" ? handler::LogFormat::kJson : handler::LogFormat::kCombined;
+  auto access_log = std::make_unique<handler::AccessLog>(loop_, format, std::move(access_file), LostLines(log_));
+  access_log_ = access_log.get();
+  observer_ = std::move(access_log);
+}
+
+void FrontProcess::add_static_routes() {
+  const auto& routes = start_.config.static_routes;
+  for (size_t i = 0; i < routes.size() && i < start_.static_roots.size(); ++i) {
+    if (!start_.static_roots[i].valid()) continue;
+    handler::StaticOptions options{routes[i].prefix, routes[i].index, routes[i].cache};
+    static_routes_.push_back(std::make_unique<handler::StaticFiles>(std::move(start_.static_roots[i]),
+                                                                    std::move(options), loop_, offload_, log_));
+    router_.add(routes[i].prefix, *static_routes_.back());
+  }
+}
+
+base::Result<void> FrontProcess::open() {
+  auto signals = io::SignalWatcher::create(loop_, {SIGTERM}, [this](int) { stop(kGraceWithoutMaster); });
+  if (!signals) return signals.error();
+  signals_ = std::move(*signals);
+  add_static_routes();
+  for (const config::App& app : start_.config.apps) apps_.add(app.name, app.prefix);
+  GateServices services{loop_, router_, *observer_, log_, serve_options(start_.config.limits)};
+  services.options.connections = connections_;
+  auto gates = FrontGates::open(start_.config.listens, std::move(start_.listening), services);
+  if (!gates) return gates.error();
+  gates_ = std::move(*gates);
+  master_.connect(apps_);
+  master_.send_ready();
+  return {};
+}
+
+int FrontProcess::run() {
+  loop_.run();
+  master_.disconnect();
+  gates_.reset();
+  return 0;
+}
+
+// May come again with less time, or when the master goes while this front is stopping already.
+void FrontProcess::stop(base::Duration grace) {
+  const base::Instant deadline = base::monotonic_now() + grace;
+  if (deadline < deadline_.deadline()) deadline_.set(deadline);
+  if (std::exchange(stopping_, true)) return;
+  if (grace > base::Duration::zero()) gates_->drain([this] { loop_.stop(); });
+}
+
+void FrontProcess::reopen_logs(std::vector<base::FileDescriptor> files) {
+  // The order of the master: the access log's file, then the error log's, each only if it is a file.
+  auto given = files.begin();
+  auto next = [&](const std::string& path) {
+    if (given != files.end()) return std::move(*given++);
+    auto opened = open_log_file(path);
+    if (opened) return std::move(*opened);
+    log_.error("CW0809", opened.error().message);
+    return base::FileDescriptor();
+  };
+  if (access_log_ && access_is_file_) {
+    if (auto file = next(start_.config.log.access); file.valid()) access_log_->reopen(std::move(file));
+  }
+  if (error_is_file_) {
+    if (auto file = next(start_.config.log.error); file.valid()) log_.reopen(std::move(file));
+  }
+}
+
+}  // namespace
+
+int run_front(FrontStart start) {
+  prctl(PR_SET_NAME, "cutwater-front");
+  const pid_t master = getppid();
+  for (int ignored : {SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGPIPE}) signal(ignored, SIG_IGN);
+  ConsoleLog early_log(to_severity(start.config.log.level));
+  auto files = open_log_files(start.config.log);
+  if (!files) {
+    early_log.error("CW0809", files.error().message);
+    return 1;
+  }
+  const size_t connections = raise_descriptor_limit(start.config.limits.connections);
+  if (auto dropped = drop_to_front_identity(start.config); !dropped) {
+    early_log.error("CW0403", dropped.error().message);
+    return 1;
+  }
+  if (!follow_master(master)) return 0;
+  FrontLog log(to_severity(start.config.log.level), std::move(files->error));
+  if (start.index == 0 && connections < start.config.limits.connections) {
+    log.info("limits.connections is " + std::to_string(connections) + " here: there are no more file descriptors");
+  }
+  try {
+    FrontProcess front(start, std::move(*files), log, connections);
+    if (auto opened = front.open(); !opened) {
+      log.error("CW0404", "the front cannot serve: " + opened.error().message);
+      return 1;
+    }
+    return front.run();
+  } catch (const std::exception& failure) {
+    log.error("CW0404", std::string("the front cannot go on: ") + failure.what());
+    return 1;
+  }
+}
+
+}  // namespace cutwater::app

@@ -1,0 +1,115 @@
+#include "app/front_apps.h"
+
+#include <algorithm>
+
+namespace cutwater::app {
+
+namespace {
+
+constexpr size_t kGenerationDescriptors = 2;  // segment and wake eventfd; the folders follow
+constexpr size_t kWorkerDescriptors = 3;
+
+}  // namespace
+
+FrontApps::FrontApps(handler::Router& router, const handler::AppServices& services)
+    : router_(router), services_(services) {}
+
+void FrontApps::add(const std::string& name, const std::string& prefix) { router_.add(prefix, *app(name).handler); }
+
+FrontApps::App& FrontApps::app(const std::string& name) {
+  App& app = apps_[name];
+  if (!app.handler) app.handler = std::make_unique<handler::AppHandler>(name, services_);
+  return app;
+}
+
+FrontApps::App* FrontApps::find(const std::string& name) {
+  auto found = apps_.find(name);
+  return found == apps_.end() ? nullptr : &found->second;
+}
+
+base::Result<void> FrontApps::add_generation(control::GenerationCreated message,
+                                             std::vector<base::FileDescriptor> descriptors) {
+  if (descriptors.size() != kGenerationDescriptors + message.static_folders.size()) {
+    return base::Error{"a generation came with the wrong number of descriptors"};
+  }
+  handler::GenerationOptions options;
+  options.app = message.app;
+  options.number = message.generation;
+  options.prefix = message.prefix;
+  options.timeout = message.timeout;
+  options.queue = message.queue;
+  options.queue_timeout = message.queue_timeout;
+  App& owner = app(message.app);
+  auto added = owner.handler->add_generation(std::move(options), {std::move(descriptors[0]), std::move(descriptors[1])});
+  if (!added) return added;
+  Generation& generation = owner.generations[message.generation];
+  generation.prefix = message.prefix;
+  for (size_t i = 0; i < message.static_folders.size(); ++i) {
+    handler::StaticOptions folder;
+    folder.prefix = message.static_folders[i].prefix;
+    folder.cache = message.static_folders[i].cache;
+    generation.folder_prefixes.push_back(folder.prefix);
+    generation.folders.push_back(std::make_unique<handler::StaticFiles>(
+        std::move(descriptors[kGenerationDescriptors + i]), std::move(folder), services_.loop, services_.offload,
+        services_.log));
+  }
+  return {};
+}
+
+void FrontApps::attach_worker(const control::WorkerStarted& message, std::vector<base::FileDescriptor> descriptors) {
+  App* owner = find(message.app);
+  if (!owner || descriptors.size() != kWorkerDescriptors) return;
+  owner->handler->attach_worker(message.generation, message.lane,
+                                {std::move(descriptors[0]), std::move(descriptors[1]), std::move(descriptors[2])});
+}
+
+void FrontApps::swap(const control::Swap& message) {
+  App* owner = find(message.app);
+  if (!owner || !owner->generations.contains(message.generation)) return;
+  if (auto previous = owner->generations.find(owner->current); previous != owner->generations.end()) {
+    hide(*owner, previous->second);
+  }
+  owner->current = message.generation;
+  show(*owner, owner->generations[message.generation]);
+  owner->handler->swap_to(message.generation);
+  free_retired_folders();
+}
+
+void FrontApps::show(App& app, const Generation& generation) {
+  router_.remove(*app.handler);
+  for (size_t i = 0; i < generation.folders.size(); ++i) {
+    router_.add(generation.folder_prefixes[i], *generation.folders[i]);
+  }
+  router_.add(generation.prefix, *app.handler);
+}
+
+void FrontApps::hide(App& app, const Generation& generation) {
+  for (const auto& folder : generation.folders) router_.remove(*folder);
+  router_.remove(*app.handler);
+}
+
+void FrontApps::set_failed(const control::AppFailed& message) { app(message.app).handler->set_failed(); }
+
+void FrontApps::retire_worker(const control::RetireWorker& message) {
+  if (App* owner = find(message.app)) owner->handler->retire_worker(message.generation, message.lane);
+}
+
+void FrontApps::drop_generation(const control::DropGeneration& message) {
+  App* owner = find(message.app);
+  if (!owner) return;
+  if (auto dropped = owner->generations.find(message.generation); dropped != owner->generations.end()) {
+    for (auto& folder : dropped->second.folders) {
+      router_.remove(*folder);
+      retired_.push_back(std::move(folder));
+    }
+    owner->generations.erase(dropped);
+  }
+  owner->handler->drop_generation(message.generation);
+  free_retired_folders();
+}
+
+void FrontApps::free_retired_folders() {
+  std::erase_if(retired_, [](const auto& folder) { return folder->active() == 0; });
+}
+
+}  // namespace cutwater::app

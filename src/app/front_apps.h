@@ -1,0 +1,59 @@
+// FrontApps: the apps of a front as the master announces them: a handler for each, its generations, the folders they
+// bring, and their places in the router.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "control/channel.h"
+#include "control/messages.h"
+#include "handler/app.h"
+#include "handler/router.h"
+#include "handler/static_files.h"
+
+namespace cutwater::app {
+
+class FrontApps {
+ public:
+  // All outlive this. No exchange may be running when it ends.
+  FrontApps(handler::Router& router, const handler::AppServices& services);
+
+  // Known from the configuration: it answers 503 until its first generation serves.
+  void add(const std::string& name, const std::string& prefix);
+
+  base::Result<void> add_generation(control::GenerationCreated message,
+                                    std::vector<base::FileDescriptor> descriptors);
+  void attach_worker(const control::WorkerStarted& message, std::vector<base::FileDescriptor> descriptors);
+  void swap(const control::Swap& message);
+  void set_failed(const control::AppFailed& message);
+  void retire_worker(const control::RetireWorker& message);
+  void drop_generation(const control::DropGeneration& message);
+
+ private:
+  using Folders = std::vector<std::unique_ptr<handler::StaticFiles>>;
+  struct Generation {
+    std::string prefix;
+    std::vector<std::string> folder_prefixes;  // beside `folders`
+    Folders folders;
+  };
+  struct App {
+    std::unique_ptr<handler::AppHandler> handler;
+    std::map<uint64_t, Generation> generations;
+    uint64_t current = 0;
+  };
+  App& app(const std::string& name);
+  App* find(const std::string& name);
+  void show(App& app, const Generation& generation);
+  void hide(App& app, const Generation& generation);
+  void free_retired_folders();
+
+  handler::Router& router_;
+  handler::AppServices services_;
+  std::map<std::string, App> apps_;
+  Folders retired_;  // still answering somebody
+};
+
+}  // namespace cutwater::app

@@ -1,0 +1,54 @@
+// FrontGates: the listening sockets and the HTTP servers behind them. Listeners that trust the same proxies share a
+// server, since a server has one filter for what a request may say about where it comes from.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "base/file_descriptor.h"
+#include "base/result.h"
+#include "config/model.h"
+#include "handler/forwarded.h"
+#include "io/listener.h"
+#include "io/loop.h"
+#include "serve/http_server.h"
+
+namespace cutwater::app {
+
+struct GateServices {
+  io::Loop& loop;
+  message::Handler& root;
+  serve::ExchangeObserver& observer;
+  base::LogSink& log;
+  serve::ServeOptions options;
+};
+
+class FrontGates {
+ public:
+  // `sockets` in the order of `listens`; the services outlive the gates.
+  static base::Result<std::unique_ptr<FrontGates>> open(const std::vector<config::Listen>& listens,
+                                                        std::vector<base::FileDescriptor> sockets,
+                                                        const GateServices& services);
+
+  // Takes what the kernel has accepted already, then nothing more; `on_drained` once all requests are answered.
+  void drain(std::function<void()> on_drained);
+  void close_all();
+
+ private:
+  struct Gate {
+    std::vector<std::string> trusted;
+    std::vector<std::unique_ptr<io::Address>> addresses;  // of the listeners; the server's connections refer to them
+    std::unique_ptr<handler::ForwardedFilter> filter;
+    std::unique_ptr<serve::HttpServer> server;
+    std::vector<std::unique_ptr<io::Listener>> listeners;
+  };
+  base::Result<Gate*> gate_for(const std::vector<std::string>& trusted, const GateServices& services);
+
+  std::vector<std::unique_ptr<Gate>> gates_;
+  size_t draining_ = 0;
+};
+
+serve::ServeOptions serve_options(const config::Limits& limits);
+
+}  // namespace cutwater::app

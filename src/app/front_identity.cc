@@ -1,0 +1,64 @@
+#include "app/front_identity.h"
+
+#include <grp.h>
+#include <sys/prctl.h>
+
+#include <algorithm>
+#include <vector>
+
+namespace cutwater::app {
+
+namespace {
+
+std::vector<uid_t> users_of_apps(const config::Config& config) {
+  std::vector<uid_t> users;
+  for (const config::App& app : config.apps) {
+    auto identity = app.user.empty() ? supervise::identity_of_owner(app.root) : supervise::find_identity(app.user);
+    if (identity) users.push_back(identity->user);
+  }
+  return users;
+}
+
+void limit_groups(supervise::Identity& identity) {
+  identity.groups = {identity.group};
+  if (const group* web = getgrnam("www-data")) identity.groups.push_back(web->gr_gid);
+}
+
+}  // namespace
+
+base::Result<supervise::Identity> choose_front_identity(const config::Config& config) {
+  const std::vector<uid_t> taken = users_of_apps(config);
+  const std::vector<std::string> candidates =
+      config.front_user.empty() ? std::vector<std::string>{"cutwater", "nobody"} : std::vector{config.front_user};
+  std::string why = "none of the users it may have exists";
+  for (const std::string& name : candidates) {
+    auto identity = supervise::find_identity(name);
+    if (!identity) {
+      if (!config.front_user.empty()) why = identity.error().message;
+      continue;
+    }
+    if (identity->user == 0) {
+      why = "it never runs as root";
+    } else if (std::find(taken.begin(), taken.end(), identity->user) != taken.end()) {
+      why = "user " + name + " is an app's";
+    } else {
+      limit_groups(*identity);
+      return std::move(*identity);
+    }
+  }
+  return base::Error{"the front has no user of its own: " + why +
+                     "\nfix: adduser --system --group cutwater, or set front_user to a user that no app has"};
+}
+
+base::Result<void> drop_to_front_identity(const config::Config& config) {
+  if (supervise::running_as_root()) {
+    auto identity = choose_front_identity(config);
+    if (!identity) return identity.error();
+    if (auto became = supervise::become(*identity); !became) return became;
+  }
+  prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+  prctl(PR_SET_DUMPABLE, 0);
+  return {};
+}
+
+}  // namespace cutwater::app

@@ -1,0 +1,17 @@
+// The user the front runs as when it was started as root: `front_user`, else cutwater, else nobody; never root and
+// never the user of an app, whose files and processes it would then own.
+#pragma once
+
+#include "base/result.h"
+#include "config/model.h"
+#include "supervise/identity.h"
+
+namespace cutwater::app {
+
+// Who to become. The group www-data is added where it exists, so that files made for a web server can be read.
+base::Result<supervise::Identity> choose_front_identity(const config::Config& config);
+
+// Becomes that user for good (nothing, when not started as root), and cannot be looked into by others of that user.
+base::Result<void> drop_to_front_identity(const config::Config& config);
+
+}  // namespace cutwater::app

@@ -1,0 +1,85 @@
+#include "app/front_log.h"
+
+#include <fcntl.h>
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdlib>
+
+#include "app/console_log.h"
+#include "base/clock.h"
+
+namespace cutwater::app {
+
+namespace {
+
+constexpr base::Duration kTellEvery = std::chrono::seconds(10);
+
+base::FileDescriptor duplicate(int descriptor) {
+  return base::FileDescriptor(fcntl(descriptor, F_DUPFD_CLOEXEC, 3));
+}
+
+std::string timestamp() {
+  timespec now;
+  clock_gettime(CLOCK_REALTIME, &now);
+  tm parts{};
+  gmtime_r(&now.tv_sec, &parts);
+  return fmt::format("{:%Y-%m-%dT%H:%M:%S}.{:03}Z ", parts, now.tv_nsec / 1'000'000);
+}
+
+bool may_use_colour() {
+  const char* no_colour = getenv("NO_COLOR");
+  return no_colour == nullptr || *no_colour == '\0';
+}
+
+}  // namespace
+
+base::Result<LogFiles> open_log_files(const config::Log& settings) {
+  LogFiles files;
+  if (settings.access == "stdout") {
+    files.access = duplicate(STDOUT_FILENO);
+  } else if (settings.access != "off") {
+    auto opened = open_log_file(settings.access);
+    if (!opened) return opened.error();
+    files.access = std::move(*opened);
+    files.access_is_file = true;
+  }
+  if (settings.error.empty() || settings.error == "stderr") {
+    files.error = duplicate(STDERR_FILENO);
+  } else {
+    auto opened = open_log_file(settings.error);
+    if (!opened) return opened.error();
+    files.error = std::move(*opened);
+    files.error_is_file = true;
+  }
+  return files;
+}
+
+FrontLog::FrontLog(base::Severity least, base::FileDescriptor file)
+    : least_(least),
+      terminal_(isatty(file.get()) != 0),
+      colour_(terminal_ && may_use_colour()),
+      writer_(std::move(file), [this](uint64_t lines, std::string_view) { lost_ += lines; }) {}
+
+void FrontLog::write(base::Severity severity, std::string_view code, std::string_view text) {
+  if (severity < least_) return;
+  std::string block = terminal_ ? std::string() : timestamp();
+  if (const uint64_t lost = lost_.exchange(0); lost > 0) {
+    block += fmt::format("warning {} lines were lost here: the log took no more\n", lost);
+    if (!terminal_) block += timestamp();
+  }
+  block += ConsoleLog::format(severity, code, text, colour_);
+  writer_.write(block);
+}
+
+void LostLines::operator()(uint64_t lines, std::string_view why) {
+  untold_ += lines;
+  const int64_t now = base::monotonic_now().nanoseconds;
+  if (now - told_at_ < kTellEvery.count()) return;
+  told_at_ = now;
+  log_.warning("CW0402", fmt::format("{} lines of the access log were lost: {}", std::exchange(untold_, 0), why));
+}
+
+}  // namespace cutwater::app

@@ -1,0 +1,54 @@
+// FrontLog: the operator's messages of a front, in the form of ConsoleLog, through a writer thread: a full disk or a
+// pipe that nobody reads never holds the loop up. Any thread may write.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "base/file_descriptor.h"
+#include "base/log.h"
+#include "base/result.h"
+#include "config/model.h"
+#include "handler/log_writer.h"
+
+namespace cutwater::app {
+
+// The files the configuration names, opened while the front still has the rights to.
+struct LogFiles {
+  base::FileDescriptor access;  // not valid: no access log
+  base::FileDescriptor error;
+  bool access_is_file = false;
+  bool error_is_file = false;
+};
+base::Result<LogFiles> open_log_files(const config::Log& settings);
+
+class FrontLog final : public base::LogSink {
+ public:
+  FrontLog(base::Severity least, base::FileDescriptor file);
+
+  void write(base::Severity severity, std::string_view code, std::string_view text) override;
+  void reopen(base::FileDescriptor file) { writer_.reopen(std::move(file)); }
+
+ private:
+  const base::Severity least_;
+  const bool terminal_;
+  const bool colour_;
+  std::atomic<uint64_t> lost_{0};
+  handler::LogWriter writer_;
+};
+
+// Tells the log of lost access log lines, at most every ten seconds. Called on the access log's thread.
+class LostLines {
+ public:
+  explicit LostLines(base::LogSink& log) : log_(log) {}
+  void operator()(uint64_t lines, std::string_view why);
+
+ private:
+  base::LogSink& log_;
+  uint64_t untold_ = 0;
+  int64_t told_at_ = INT64_MIN / 2;  // monotonic nanoseconds
+};
+
+}  // namespace cutwater::app

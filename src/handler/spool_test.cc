@@ -1,0 +1,79 @@
+#include "handler/spool.h"
+
+#include <fcntl.h>
+
+#include "handler/handler_test_support.h"
+
+namespace cutwater::handler {
+namespace {
+
+class SpoolTest : public testing::TestWithParam<bool> {
+ protected:
+  SpoolStatus append(SpoolFile& file, std::string bytes) {
+    std::optional<SpoolStatus> status;
+    tasks_.start([](SpoolFile& target, std::string content, std::optional<SpoolStatus>& result) -> base::Task<void> {
+      auto writing = target.append(std::move(content));
+      result = co_await writing;
+    }(file, std::move(bytes), status));
+    runner_.until([&] { return status.has_value(); });
+    return status.value_or(SpoolStatus::kFailed);
+  }
+
+  io::Loop loop_;
+  io::Offload offload_{loop_, 1};
+  SpoolArea area_{offload_, GetParam() ? find_spool_directory() : "", SpoolBudget{1000}};
+  SpoolBudget budget_{500};
+  LoopRunner runner_{loop_};
+  base::TaskSet tasks_;
+};
+
+TEST_P(SpoolTest, ReadsBackReadOnly) {
+  SpoolFile file(area_, budget_);
+  EXPECT_EQ(append(file, "hello "), SpoolStatus::kWritten);
+  EXPECT_EQ(append(file, "world"), SpoolStatus::kWritten);
+  EXPECT_EQ(file.size(), 11u);
+  auto reader = file.reopen_read_only();
+  ASSERT_TRUE(reader) << reader.error().message;
+  char content[20];
+  EXPECT_EQ(read(reader->get(), content, sizeof content), 11);
+  EXPECT_EQ(std::string_view(content, 11), "hello world");
+  EXPECT_EQ(write(reader->get(), "x", 1), -1);
+  EXPECT_EQ(ftruncate(reader->get(), 0), -1);
+}
+
+TEST_P(SpoolTest, BudgetsAreKept) {
+  {
+    SpoolFile file(area_, budget_);
+    EXPECT_EQ(append(file, std::string(400, 'x')), SpoolStatus::kWritten);
+    EXPECT_EQ(append(file, std::string(101, 'x')), SpoolStatus::kOverBudget);
+    SpoolBudget other(1000);
+    SpoolFile second(area_, other);
+    EXPECT_EQ(append(second, std::string(601, 'x')), SpoolStatus::kOverBudget);
+    EXPECT_EQ(other.used(), 0u);
+    EXPECT_EQ(area_.total.used(), 400u);
+  }
+  EXPECT_EQ(area_.total.used(), 0u);
+  EXPECT_EQ(budget_.used(), 0u);
+}
+
+INSTANTIATE_TEST_SUITE_P(DiskAndMemory, SpoolTest, testing::Bool());
+
+TEST(Spool, UnwritableFolderFails) {
+  io::Loop loop;
+  io::Offload offload(loop, 1);
+  SpoolArea area{offload, "/proc/none"};
+  SpoolBudget budget(100);
+  LoopRunner runner(loop);
+  base::TaskSet tasks;
+  SpoolFile file(area, budget);
+  std::optional<SpoolStatus> status;
+  tasks.start([](SpoolFile& target, std::optional<SpoolStatus>& result) -> base::Task<void> {
+    auto writing = target.append("x");
+    result = co_await writing;
+  }(file, status));
+  runner.until([&] { return status.has_value(); });
+  EXPECT_EQ(status, SpoolStatus::kFailed);
+}
+
+}  // namespace
+}  // namespace cutwater::handler
