@@ -134,17 +134,18 @@ class StressFront : public UpReceiver {
   bool run(int total) {
     int submitted = 0;
     while (submitted < total || !open_.empty()) {
-      while (submitted < total && submit(submitted)) ++submitted;
+      while (submitted < total && open_.size() < most_open && submit(submitted)) ++submitted;
       if (random_() % 8 == 0) leave_one();
       for (auto lane = blocked_.begin(); lane != blocked_.end();)
         lane = send_pieces(lane->first) ? blocked_.erase(lane) : ++lane;
       bool any = link_->drain();
       link_->wake_workers();
       if (on_turn) on_turn();
-      if (any || (open_.empty() && submitted < total)) continue;
+      if (any || open_.empty()) continue;
       if (link_->prepare_to_sleep()) {
-        pollfd entries[2] = {{wake_, POLLIN, 0}, {also_watched, POLLIN, 0}};
-        if (poll(entries, 2, kLostWakeup) == 0) return false;
+        std::vector<pollfd> entries{{wake_, POLLIN, 0}};
+        for (int descriptor : also_watched) entries.push_back({descriptor, POLLIN, 0});
+        if (poll(entries.data(), entries.size(), kLostWakeup) == 0) return false;
       }
       link_->awake();
       take_count(wake_);
@@ -197,7 +198,8 @@ class StressFront : public UpReceiver {
 
   int answered = 0, aborted = 0, taken_back = 0, left = 0, lost = 0, lost_after_leaving = 0, wrong = 0,
       broken = 0;
-  int also_watched = -1;  // a descriptor, and what to do in each turn
+  size_t most_open = SIZE_MAX;    // requests under way at a time
+  std::vector<int> also_watched;  // descriptors that end a sleep, and what to do in each turn
   std::function<void()> on_turn;
 
  private:
