@@ -187,6 +187,7 @@ TEST_F(ConfigFile, SyntaxError) {
   EXPECT_EQ(messages("[app.web]\ntarget = \n").substr(0, 42), "[CW0104] cutwater.toml:2:10: not valid TOM");
   EXPECT_TRUE(messages("a = 1\na = 2\n").starts_with("[CW0104] cutwater.toml:2:"));
   EXPECT_TRUE(messages(std::string("a = \"\0\"", 7)).starts_with("[CW0104]"));
+  EXPECT_TRUE(messages("a = 1\n [[#\n").starts_with("[CW0104] cutwater.toml:2:2: not valid TOML: a [table] needs"));
 }
 
 TEST_F(ConfigFile, EveryProblemInTheOrderOfTheFile) {

@@ -3,10 +3,17 @@
 #include <stdlib.h>
 
 #include <algorithm>
+#include <cctype>
 #include <filesystem>
 
-// Header-only and without exceptions: a syntax error is a value here.
-#define TOML_EXCEPTIONS 0
+// Version 3.3 takes some broken table headers ("[[#") for impossible and asserts, or promises the optimiser, that they
+// are not there. Here they are errors like the others, in every kind of build.
+#undef NDEBUG
+namespace {
+struct TomlAssertionFailed {};
+}  // namespace
+#define TOML_ASSERT(expression) ((expression) ? static_cast<void>(0) : throw TomlAssertionFailed())
+#define TOML_EXCEPTIONS 1
 #define TOML_HEADER_ONLY 1
 #include <toml++/toml.h>
 
@@ -77,6 +84,19 @@ std::vector<std::string> split_lines(const std::string& text) {
   return lines;
 }
 
+// The first "[" of a line that no key follows.
+Position broken_header(const std::vector<std::string>& lines) {
+  for (size_t i = 0; i < lines.size(); ++i) {
+    size_t begin = lines[i].find_first_not_of(" \t");
+    if (begin == std::string::npos || lines[i][begin] != '[') continue;
+    size_t key = lines[i].find_first_not_of(" \t[", begin);
+    bool good = key != std::string::npos && (std::isalnum(static_cast<unsigned char>(lines[i][key])) != 0 ||
+                                             std::string_view("_-\"'").find(lines[i][key]) != std::string_view::npos);
+    if (!good) return {static_cast<uint32_t>(i + 1), static_cast<uint32_t>(begin + 1)};
+  }
+  return {};
+}
+
 }  // namespace
 
 const Entry* Node::find(std::string_view key) const {
@@ -106,14 +126,15 @@ Document parse_document(std::string file, std::string folder, const std::string&
   document.root.type = Node::Type::kTable;
   document.lines = split_lines(text);
   const Source source = document.source();
-  toml::parse_result result = toml::parse(std::string_view(text), document.file);
-  if (!result) {
-    const toml::parse_error& error = result.error();
+  try {
+    const toml::table table = toml::parse(std::string_view(text), document.file);
+    document.root = Converter(source, reporter).convert(table);
+  } catch (const toml::parse_error& error) {
     reporter.error_at("CW0104", source, to_position(error.source().begin),
                       "not valid TOML: " + std::string(error.description()));
-    return document;
+  } catch (const TomlAssertionFailed&) {
+    reporter.error_at("CW0104", source, broken_header(document.lines), "not valid TOML: a [table] needs a name");
   }
-  document.root = Converter(source, reporter).convert(result.table());
   return document;
 }
 

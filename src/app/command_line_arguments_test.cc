@@ -1,0 +1,95 @@
+#include "app/command_line_arguments.h"
+
+#include <gtest/gtest.h>
+
+#include "app/command_line_help.h"
+#include "config/settings.h"
+
+namespace cutwater::app {
+namespace {
+
+using Words = std::vector<std::string>;
+
+Arguments parsed(const Words& words) {
+  ParsedArguments result = parse_arguments("serve", words);
+  const auto* error = std::get_if<UsageError>(&result);
+  EXPECT_EQ(error, nullptr) << (error == nullptr ? "" : error->text);
+  return error == nullptr ? std::get<Arguments>(result) : Arguments();
+}
+
+// "CW0120 text"
+std::string refused(const Words& words) {
+  ParsedArguments result = parse_arguments("serve", words);
+  const auto* error = std::get_if<UsageError>(&result);
+  return error == nullptr ? "accepted" : error->code + " " + error->text;
+}
+
+TEST(Arguments, Nothing) {
+  Arguments arguments = parsed({});
+  EXPECT_EQ(arguments.target, "");
+  EXPECT_TRUE(arguments.overrides.bind.empty());
+  EXPECT_FALSE(arguments.overrides.workers);
+  EXPECT_TRUE(arguments.overrides.settings.empty());
+}
+
+TEST(Arguments, TargetAnywhere) {
+  EXPECT_EQ(parsed({"shop:app", "-w", "2"}).target, "shop:app");
+  EXPECT_EQ(parsed({"-b", ":80", "shop:app"}).target, "shop:app");
+  EXPECT_EQ(parsed({"-b", ":80", "-b", ":81", "--timeout", "5s", "."}).target, ".");
+}
+
+TEST(Arguments, Values) {
+  Arguments arguments = parsed({"-b", ":80", "--bind=unix:/x", "-w4", "-c", "x.toml", "--timeout=5s", "--log-format", "json",
+                                "--preload", "false", "--prefix", "/a=b"});
+  EXPECT_EQ(arguments.overrides.bind, (Words{":80", "unix:/x"}));
+  EXPECT_EQ(arguments.overrides.workers, "4");
+  EXPECT_EQ(arguments.overrides.config_file, "x.toml");
+  EXPECT_EQ(arguments.overrides.settings,
+            (std::map<std::string, std::string>{
+                {"app.timeout", "5s"}, {"log.format", "json"}, {"app.preload", "false"}, {"app.prefix", "/a=b"}}));
+}
+
+TEST(Arguments, QuietAndVerbose) {
+  EXPECT_EQ(parsed({"-q"}).overrides.settings["log.level"], "warning");
+  EXPECT_EQ(parsed({"-v"}).overrides.settings["log.level"], "debug");
+  EXPECT_EQ(parsed({"-v", "--log-level", "error"}).overrides.settings["log.level"], "error");
+}
+
+TEST(Arguments, EveryFlagOfTheTableWorks) {
+  for (const config::Setting& setting : config::settings()) {
+    if (setting.flag.empty() || setting.flag == "bind" || setting.flag == "workers" || setting.flag == "app") continue;
+    EXPECT_EQ(parsed({"--" + std::string(setting.flag), "x"}).overrides.settings[full_name(setting)], "x");
+    EXPECT_NE(command_help("serve", false).find("--" + std::string(setting.flag)), std::string::npos);
+  }
+}
+
+TEST(Arguments, Refused) {
+  EXPECT_EQ(refused({"--timeot", "5s"}),
+            "CW0120 unknown flag --timeot; did you mean --timeout?\n  fix: cutwater serve --help lists the flags");
+  EXPECT_EQ(refused({"--domain", "example.com"}), "CW0106 the flag --domain is known, not in this version");
+  EXPECT_EQ(refused({"--threads=4"}), "CW0106 the flag --threads is known, not in this version");
+  EXPECT_EQ(refused({"a:b", "c:d"}), "CW0120 serve takes one TARGET; \"c:d\" is too much");
+  EXPECT_TRUE(refused({"--timeout"}).starts_with("CW0120 serve: "));
+  EXPECT_TRUE(refused({"-z"}).starts_with("CW0120 unknown flag -z"));
+}
+
+TEST(Help, Topics) {
+  EXPECT_TRUE(help_topic("CW0101", false).starts_with("CW0101: unknown key\n"));
+  EXPECT_EQ(help_topic("cw0101", false), help_topic("0101", false));
+  EXPECT_NE(help_topic("timeout", false).find("default 60s"), std::string::npos);
+  EXPECT_NE(help_topic("--limit-body", false).find("CUTWATER_LIMIT_BODY"), std::string::npos);
+  EXPECT_EQ(help_topic("nonsense", false), "");
+  EXPECT_EQ(help_topic("CW9999", false), "");
+  EXPECT_EQ(short_help(false).find('\x1b'), std::string::npos);
+  EXPECT_NE(short_help(true).find('\x1b'), std::string::npos);
+}
+
+TEST(Help, OnlyWhatThereIs) {
+  std::string text = command_help("serve", false) + short_help(false) + help_topic("settings", false);
+  for (const char* later : {"--domain", "max_requests", "threads", "cutwater status", "[upstream", "[tls", "proxy ="}) {
+    EXPECT_EQ(text.find(later), std::string::npos) << later;
+  }
+}
+
+}  // namespace
+}  // namespace cutwater::app
