@@ -11,8 +11,9 @@
 #undef NDEBUG
 namespace {
 struct TomlAssertionFailed {};
+[[noreturn]] void fail_toml_assertion() { throw TomlAssertionFailed(); }
 }  // namespace
-#define TOML_ASSERT(expression) ((expression) ? static_cast<void>(0) : throw TomlAssertionFailed())
+#define TOML_ASSERT(expression) ((expression) ? static_cast<void>(0) : fail_toml_assertion())
 #define TOML_EXCEPTIONS 1
 #define TOML_HEADER_ONLY 1
 #include <toml++/toml.h>
