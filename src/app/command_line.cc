@@ -1,5 +1,6 @@
 #include "app/command_line.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -9,7 +10,9 @@
 
 #include "app/command_line_arguments.h"
 #include "app/command_line_help.h"
+#include "app/console_log.h"
 #include "app/master.h"
+#include "base/file_descriptor.h"
 #include "config/closest.h"
 #include "config/later.h"
 
@@ -50,15 +53,40 @@ int usage(const std::string& code, const std::string& text) {
   return kUsage;
 }
 
-nlohmann::json to_json(const config::Loaded& loaded) {
-  nlohmann::json problems = nlohmann::json::array();
-  for (const config::Diagnostic& diagnostic : loaded.diagnostics) {
-    problems.push_back({{"code", diagnostic.code},
-                        {"severity", diagnostic.is_error ? "error" : "warning"},
-                        {"text", diagnostic.text}});
+// `check --json`: everything that is found becomes one object on stdout. What the apps print while they are imported
+// goes to stderr meanwhile.
+class JsonReport : public base::LogSink {
+ public:
+  JsonReport() : stdout_(::fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3)) { ::dup2(STDERR_FILENO, STDOUT_FILENO); }
+
+  void write(base::Severity severity, std::string_view code, std::string_view text) override {
+    if (severity < base::Severity::kWarning) return;
+    add_problem(std::string(code), std::string(text), severity == base::Severity::kError);
   }
-  return {{"ok", false}, {"exit_code", loaded.exit_code}, {"problems", problems}, {"choices", loaded.choices}};
-}
+  void say(const std::string& line) { report_.push_back(line); }
+
+  // Writes the object and gives `exit_code` back.
+  int finish(const config::Loaded& loaded, int exit_code) {
+    for (const config::Diagnostic& diagnostic : loaded.diagnostics) {
+      add_problem(diagnostic.code, diagnostic.text, diagnostic.is_error);
+    }
+    nlohmann::json object = {{"ok", exit_code == 0},         {"exit_code", exit_code}, {"problems", problems_},
+                             {"choices", loaded.choices}, {"report", report_}};
+    std::string text = object.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+    ::dup2(stdout_.get(), STDOUT_FILENO);
+    print(stdout, text);
+    return exit_code;
+  }
+
+ private:
+  void add_problem(const std::string& code, const std::string& text, bool is_error) {
+    problems_.push_back({{"code", code}, {"severity", is_error ? "error" : "warning"}, {"text", text}});
+  }
+
+  base::FileDescriptor stdout_;
+  nlohmann::json problems_ = nlohmann::json::array();
+  nlohmann::json report_ = nlohmann::json::array();
+};
 
 int serve(const Arguments& arguments) {
   config::Loaded loaded = config::load(arguments.target, arguments.overrides);
@@ -73,15 +101,19 @@ int serve(const Arguments& arguments) {
 
 int check(const Arguments& arguments) {
   config::Loaded loaded = config::load(arguments.target, arguments.overrides);
-  if (arguments.json && loaded.exit_code != 0) {
-    print(stdout, to_json(loaded).dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
-    return loaded.exit_code;
+  if (arguments.json) {
+    JsonReport report;
+    int exit_code = loaded.exit_code;
+    if (exit_code == 0) exit_code = run_check(loaded, report, [&](const std::string& line) { report.say(line); });
+    return report.finish(loaded, exit_code);
   }
-  if (!arguments.json) {
-    for (const config::Diagnostic& diagnostic : loaded.diagnostics) print_diagnostic(diagnostic);
-  }
+  for (const config::Diagnostic& diagnostic : loaded.diagnostics) print_diagnostic(diagnostic);
   if (loaded.exit_code != 0) return loaded.exit_code;
-  return run_check(loaded);
+  for (const std::string& choice : loaded.choices) {
+    if (!arguments.quiet) print(stdout, without_control_bytes(choice) + "\n");
+  }
+  ConsoleLog log;
+  return run_check(loaded, log, [](const std::string& line) { print(stdout, line + "\n"); });
 }
 
 int version(const std::vector<std::string>& words) {
