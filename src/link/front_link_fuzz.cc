@@ -51,7 +51,7 @@ class Machine {
   }
 
   void run(base::ByteReader program) {
-    while (!program.rest().empty()) step(program);
+    while (!program.failed() && !program.rest().empty()) step(program);
     for (uint32_t lane = 0; lane < kLanes; ++lane) front_->lane_died(lane);
     for (Ticket ticket : tickets_) front_->take_back(ticket);
     if (front_->in_use() != 0 || !front_->has_room(front_->maximum_body())) abort();
@@ -85,7 +85,7 @@ class Machine {
         auto offset = program.integer<uint8_t>() * size_t{64};
         std::string_view bytes =
             program.bytes(std::min<size_t>(program.integer<uint8_t>(), program.rest().size()));
-        std::memcpy(map_.up_ring(0, lane) + offset, bytes.data(), bytes.size());
+        if (!bytes.empty()) std::memcpy(map_.up_ring(0, lane) + offset, bytes.data(), bytes.size());
         break;
       }
       case 4:
