@@ -5,9 +5,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <cstdio>
-
-#include "app/console_log.h"
 #include "app/master.h"
 #include "app/master_lines.h"
 #include "app/master_specs.h"
@@ -23,13 +20,13 @@ constexpr int kUsage = 2;
 constexpr int kBootFailure = 3;
 constexpr base::Duration kQuitPatience = std::chrono::seconds(1);
 
-void say(const std::string& line) { std::fputs((line + "\n").c_str(), stdout); }
+using Say = std::function<void(const std::string& line)>;
 
 // One app's import in its own interpreter; the loop runs until the outcome is known and the process is gone.
 class ImportCheck {
  public:
-  ImportCheck(supervise::AppSpec spec, base::LogSink& log)
-      : spec_(std::move(spec)), log_(log), deadline_(loop_.timers(), [this] { give_up(); }) {}
+  ImportCheck(supervise::AppSpec spec, base::LogSink& log, const Say& say)
+      : spec_(std::move(spec)), log_(log), say_(say), deadline_(loop_.timers(), [this] { give_up(); }) {}
 
   int run() {
     auto signals = io::SignalWatcher::create(loop_, {SIGCHLD}, [this](int) { children_.reap(); });
@@ -63,17 +60,17 @@ class ImportCheck {
   void on_imported(const control::Imported& imported) {
     exit_code_ = 0;
     const std::string framework = imported.framework.empty() ? "" : ", " + imported.framework;
-    say(fmt::format("{}: {} ({}{}) imports with {}; {} workers, {}", spec_.name, imported.target, imported.protocol,
+    say_(fmt::format("{}: {} ({}{}) imports with {}; {} workers, {}", spec_.name, imported.target, imported.protocol,
                     framework, interpreter_label(spec_, imported.python), spec_.workers,
                     imported.fork_safe ? "forked from one import" : "started one by one: " + imported.fork_reason));
-    for (const std::string& note : imported.notes) say(spec_.name + ": " + note);
+    for (const std::string& note : imported.notes) say_(spec_.name + ": " + note);
     for (const control::StaticFolder& folder : imported.static_folders) check_folder(folder);
   }
 
   void check_folder(const control::StaticFolder& folder) {
     auto opened = supervise::open_folder_as(spec_.identity ? *spec_.identity : supervise::current_identity(), folder.root);
     if (opened) {
-      say(fmt::format("{}: static {} -> {}", spec_.name, folder.prefix, folder.root));
+      say_(fmt::format("{}: static {} -> {}", spec_.name, folder.prefix, folder.root));
     } else {
       log_.warning("CW0806", fmt::format("{}: static files at {} will not be served: {}", spec_.name, folder.prefix,
                                          opened.error().message));
@@ -93,6 +90,7 @@ class ImportCheck {
 
   const supervise::AppSpec spec_;
   base::LogSink& log_;
+  const Say& say_;
   io::Loop loop_;
   supervise::Children children_{loop_};
   io::Timer deadline_;
@@ -101,7 +99,7 @@ class ImportCheck {
 };
 
 // A port that is taken may well be taken by the server this configuration is checked for.
-int check_listen(const config::Listen& listen, base::LogSink& log) {
+int check_listen(const config::Listen& listen, base::LogSink& log, const Say& say) {
   auto socket = io::open_listening_socket(listen.address, {.backlog = listen.backlog, .unix_mode = listen.mode});
   if (socket) {
     if (listen.address.starts_with("unix:/")) unlink(listen.address.substr(5).c_str());
@@ -117,7 +115,7 @@ int check_listen(const config::Listen& listen, base::LogSink& log) {
   return kUsage;
 }
 
-int check_static(const config::StaticRoute& route, base::LogSink& log) {
+int check_static(const config::StaticRoute& route, base::LogSink& log, const Say& say) {
   struct stat status;
   if (stat(route.root.c_str(), &status) == 0 && S_ISDIR(status.st_mode)) {
     say(fmt::format("static {} -> {}", route.prefix, route.root));
@@ -127,31 +125,30 @@ int check_static(const config::StaticRoute& route, base::LogSink& log) {
   return kUsage;
 }
 
-int check_app(const config::App& app, const std::string& library, base::LogSink& log) {
+int check_app(const config::App& app, const std::string& library, base::LogSink& log, const Say& say) {
   auto spec = make_app_spec(app, library, log);
   if (!spec) {
     log.error("CW0805", spec.error().message);
     return kUsage;
   }
-  return ImportCheck(std::move(*spec), log).run();
+  return ImportCheck(std::move(*spec), log, say).run();
 }
 
 }  // namespace
 
-int run_check(const config::Loaded& loaded) {
-  ConsoleLog log(base::Severity::kInfo);
+int run_check(const config::Loaded& loaded, base::LogSink& log, const Say& say) {
   prctl(PR_SET_CHILD_SUBREAPER, 1);
   signal(SIGPIPE, SIG_IGN);
   int worst = 0;
   const auto note = [&worst](int outcome) { worst = worst == 0 ? outcome : worst; };
-  for (const config::Listen& listen : loaded.config.listens) note(check_listen(listen, log));
-  for (const config::StaticRoute& route : loaded.config.static_routes) note(check_static(route, log));
+  for (const config::Listen& listen : loaded.config.listens) note(check_listen(listen, log, say));
+  for (const config::StaticRoute& route : loaded.config.static_routes) note(check_static(route, log, say));
   auto library = find_library();
   if (!library) {
     log.error("CW0206", library.error().message);
     return worst == 0 ? 1 : worst;
   }
-  for (const config::App& app : loaded.config.apps) note(check_app(app, *library, log));
+  for (const config::App& app : loaded.config.apps) note(check_app(app, *library, log, say));
   if (worst == 0) say("everything is in order");
   return worst;
 }

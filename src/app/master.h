@@ -2,8 +2,10 @@
 // from the network.
 #pragma once
 
+#include <functional>
 #include <string>
 
+#include "base/log.h"
 #include "config/load.h"
 
 namespace cutwater::app {
@@ -18,7 +20,9 @@ struct ServeRequest {
 // boot), 4 (app object not found).
 int run_master(const ServeRequest& request, config::Loaded loaded);
 
-// `check`: imports every app in its own interpreter, tries ports and folders; prints what it found. 0, 2, 3 or 4.
-int run_check(const config::Loaded& loaded);
+// `check`: imports every app in its own interpreter, tries ports and folders. What is wrong goes to `log`, what is right
+// to `say`, line by line. Returns 0, 1, 2, 3 or 4.
+int run_check(const config::Loaded& loaded, base::LogSink& log,
+              const std::function<void(const std::string& line)>& say);
 
 }  // namespace cutwater::app

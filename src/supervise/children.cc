@@ -1,6 +1,5 @@
 #include "supervise/children.h"
 
-#include <sys/epoll.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 

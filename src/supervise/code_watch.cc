@@ -1,6 +1,5 @@
 #include "supervise/code_watch.h"
 
-#include <sys/epoll.h>
 #include <sys/inotify.h>
 #include <unistd.h>
 

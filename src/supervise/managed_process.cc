@@ -1,7 +1,6 @@
 #include "supervise/managed_process.h"
 
 #include <signal.h>
-#include <sys/epoll.h>
 
 #include <algorithm>
 

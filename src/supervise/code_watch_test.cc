@@ -1,0 +1,95 @@
+#include "supervise/code_watch.h"
+
+#include <gtest/gtest.h>
+
+#include "supervise/app_test_support.h"
+
+namespace cutwater::supervise {
+namespace {
+
+using std::chrono::milliseconds;
+
+class CodeWatchTest : public AppTest {
+ protected:
+  CodeWatchTest() : watch_(loop, log, [this](const std::string& path) { changes_.push_back(path); }) {}
+  void write(const std::string& path) {
+    std::filesystem::create_directories(std::filesystem::path(spec.root + "/" + path).parent_path());
+    std::ofstream(spec.root + "/" + path) << "text";
+  }
+  std::vector<std::string> changes_after(base::Duration span) {
+    changes_.clear();
+    run_for(span);
+    return changes_;
+  }
+  using Paths = std::vector<std::string>;
+  static constexpr base::Duration kLong = milliseconds(1300);
+
+  std::vector<std::string> changes_;
+  CodeWatch watch_;
+};
+
+TEST_F(CodeWatchTest, TellsOnceAfterQuiet) {
+  watch_.watch(CodeWatch::Mode::kCode, spec.root, {spec.root});
+  for (int i = 0; i < 4; ++i) {
+    write("views.py");
+    EXPECT_EQ(changes_after(milliseconds(400)), Paths{});
+  }
+  EXPECT_EQ(changes_after(kLong), Paths{"views.py"});
+  EXPECT_EQ(changes_after(kLong), Paths{});
+}
+
+TEST_F(CodeWatchTest, IgnoresWhatIsNoCode) {
+  watch_.watch(CodeWatch::Mode::kCode, spec.root, {spec.root});
+  for (const char* name : {"db.sqlite3", "db.sqlite3-journal", ".views.py.swp", "views.pyc", "upload.png", ".env"}) {
+    write(name);
+  }
+  EXPECT_EQ(changes_after(kLong), Paths{});
+}
+
+TEST_F(CodeWatchTest, SeesEditorsThatReplaceFiles) {
+  watch_.watch(CodeWatch::Mode::kCode, spec.root, {spec.root});
+  write("new~");
+  std::filesystem::rename(spec.root + "/new~", spec.root + "/page.html");
+  EXPECT_EQ(changes_after(kLong), Paths{"page.html"});
+  std::filesystem::remove(spec.root + "/page.html");
+  EXPECT_EQ(changes_after(kLong), Paths{"page.html"});
+}
+
+TEST_F(CodeWatchTest, SeesNewPackages) {
+  watch_.watch(CodeWatch::Mode::kCode, spec.root, {spec.root});
+  write("cart/admin/models.py");
+  EXPECT_EQ(changes_after(kLong), Paths{"cart/admin/models.py"});
+  write("cart/admin/models.py");
+  EXPECT_EQ(changes_after(kLong), Paths{"cart/admin/models.py"});
+}
+
+TEST_F(CodeWatchTest, LeavesOutForeignFolders) {
+  for (const char* folder : {"node_modules/x", ".venv/lib", "static", "media", "shop"}) {
+    std::filesystem::create_directories(spec.root + "/" + folder);
+  }
+  watch_.watch(CodeWatch::Mode::kCode, spec.root,
+               {spec.root, spec.root + "/node_modules/x", spec.root + "/.venv/lib", spec.root + "/static", "/usr",
+                spec.root + "/media", spec.root + "/shop", spec.root + "/../outside", spec.root + "/nowhere"});
+  EXPECT_EQ(watch_.watched(), 2u);
+}
+
+TEST_F(CodeWatchTest, DeployModeKnowsItsFiles) {
+  watch_.watch(CodeWatch::Mode::kDeploy, spec.root, {});
+  write("views.py");
+  EXPECT_EQ(changes_after(kLong), Paths{});
+  write("tmp/restart.txt");  // the folder is new as well
+  run_for(milliseconds(50));
+  write("tmp/restart.txt");
+  EXPECT_EQ(changes_after(kLong), Paths{"tmp/restart.txt"});
+}
+
+TEST_F(CodeWatchTest, OffIsOff) {
+  watch_.watch(CodeWatch::Mode::kCode, spec.root, {spec.root});
+  watch_.watch(CodeWatch::Mode::kOff, spec.root, {spec.root});
+  write("views.py");
+  EXPECT_EQ(changes_after(kLong), Paths{});
+  EXPECT_EQ(watch_.watched(), 0u);
+}
+
+}  // namespace
+}  // namespace cutwater::supervise
