@@ -36,7 +36,7 @@ void Reply::begin(bool for_head_request) {
   sent_ = 0;
   active_ = true;
   for_head_request_ = for_head_request;
-  head_sent_ = ended_ = excess_ = missing_ = dropped_ = false;
+  head_sent_ = ended_ = excess_ = excess_allowed_ = missing_ = dropped_ = false;
 }
 
 bool Reply::start(PyObject* status, PyObject* headers, PyObject* exc_info) {
@@ -85,16 +85,16 @@ SendOutcome Reply::block(std::string_view bytes, bool may_release) {
     dropped_ = true;
     return head_sent_ ? SendOutcome::kSent : send({}, true, may_release);
   }
-  if (declared_) {
-    uint64_t left = *declared_ - std::min(sent_, *declared_);
-    if (bytes.size() > left) {
-      excess_ = true;
-      bytes = bytes.substr(0, static_cast<size_t>(left));
-    }
-    if (bytes.empty() && head_sent_) return SendOutcome::kSent;
-  }
-  bool complete = declared_ && sent_ + bytes.size() == *declared_;
-  return send(bytes, complete, may_release);
+  if (!declared_) return send(bytes, false, may_release);
+  uint64_t left = *declared_ - std::min(sent_, *declared_);
+  bool too_much = bytes.size() > left;
+  if (too_much) bytes = bytes.substr(0, static_cast<size_t>(left));
+  excess_ = excess_ || (too_much && !excess_allowed_);
+  if (ended_) return SendOutcome::kSent;
+  if (!excess_) return send(bytes, bytes.size() == left, may_release);
+  // The length on the wire was wrong once: nothing that follows on this connection could be trusted.
+  SendOutcome outcome = bytes.empty() && head_sent_ ? SendOutcome::kSent : send(bytes, false, false);
+  return outcome == SendOutcome::kSent ? abort() : outcome;
 }
 
 SendOutcome Reply::write(std::string_view bytes) {

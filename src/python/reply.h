@@ -22,6 +22,8 @@ class Reply {
   // start_response(). `exc_info` may be nullptr or None. False with a Python exception.
   bool start(PyObject* status, PyObject* headers, PyObject* exc_info);
 
+  // Content-Length shall cut what follows without a complaint: only a part of a file is meant.
+  void allow_excess() { excess_allowed_ = true; }
   // The application's body is `bytes` long in all: becomes Content-Length when it gave none.
   void announce_total(uint64_t bytes);
   // The next block, sent at once; the head goes with the first that is not empty. `may_release`: nothing of
@@ -42,7 +44,9 @@ class Reply {
   std::optional<uint64_t> declared() const { return declared_; }
   uint64_t sent() const { return sent_; }
   // What the log should say when all is over.
-  bool excess() const { return excess_; }    // more bytes than Content-Length: cut off
+  bool excess() const {
+    return excess_;
+  }  // more bytes than Content-Length: cut off, and the connection with them
   bool missing() const { return missing_; }  // fewer: aborted
   bool dropped() const { return dropped_; }  // a body where none is allowed
   uint16_t status() const { return head_.status(); }
@@ -60,6 +64,7 @@ class Reply {
   bool head_sent_ = false;
   bool ended_ = false;
   bool excess_ = false;
+  bool excess_allowed_ = false;
   bool missing_ = false;
   bool dropped_ = false;
 };

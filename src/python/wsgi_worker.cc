@@ -132,6 +132,7 @@ SendOutcome WsgiWorker::respond(PyObject* result) {
   }
   sends_file_ = reinterpret_cast<PyObject*>(Py_TYPE(result)) == types_.file_wrapper;
   if (sends_file_) {
+    reply_.allow_excess();  // PEP 3333: of a wrapped file no more than Content-Length is meant
     bool sent = false;
     SendOutcome outcome = respond_with_file(result, sent);
     if (sent || outcome != SendOutcome::kSent) return outcome;
@@ -191,7 +192,8 @@ SendOutcome WsgiWorker::respond_with_blocks(PyObject* result) {
     SendOutcome outcome = reply_.block(bytes_view(block.get()), false);
     if (outcome != SendOutcome::kSent) return outcome;
     channel_.flush();
-    if (reply_.excess()) return SendOutcome::kSent;  // no more of it can be sent
+    if (reply_.excess() || (sends_file_ && reply_.ended()))
+      return SendOutcome::kSent;  // no more of it can be sent
   }
 }
 
@@ -243,11 +245,10 @@ void WsgiWorker::failed(std::string_view what, bool abort) {
 }
 
 void WsgiWorker::log_reply() {
-  // PEP 3333: of a wrapped file no more than Content-Length is meant.
-  if (reply_.excess() && !sends_file_) {
+  if (reply_.excess()) {
     host_.problem("CW0503", method_, path_,
                   "sent more than its Content-Length of " + std::to_string(reply_.declared().value_or(0)) +
-                      " bytes; the rest was cut off");
+                      " bytes; the rest was cut off, and the connection closed");
   }
   if (reply_.missing()) {
     host_.problem("CW0503", method_, path_,

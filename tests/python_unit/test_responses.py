@@ -54,7 +54,7 @@ def test_input_is_still_there_in_close(faulty):
 
 def test_more_than_content_length_is_cut(faulty):
     response = faulty.get("/too_much")
-    assert (response.body, response.length, response.aborted) == (b"abc", 3, False)
+    assert (response.body, response.length, response.aborted, response.before_head) == (b"abc", 3, True, False)
     faulty.wait_log("GET /too_much sent more than its Content-Length of 3 bytes")
 
 
