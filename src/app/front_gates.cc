@@ -1,6 +1,5 @@
 #include "app/front_gates.h"
 
-#include <sys/epoll.h>
 
 #include <algorithm>
 

@@ -1,6 +1,5 @@
 #include "app/front_master_link.h"
 
-#include <sys/epoll.h>
 
 #include <algorithm>
 #include <chrono>

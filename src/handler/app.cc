@@ -181,6 +181,7 @@ void AppHandler::tick() {
     generation->check_deadlines(now);
     outstanding |= !generation->idle();
   }
+  drop_those_who_left(now);
   const base::Duration patience = current_ ? current_->options().queue_timeout : base::Duration::zero();
   while (!line_.empty() && now - line_.front()->entered > patience) {
     AppRequest& expired = *line_.front();
@@ -188,6 +189,13 @@ void AppHandler::tick() {
     expired.fail(503);
   }
   if (outstanding) tick_.set(now + kTick);
+}
+
+void AppHandler::drop_those_who_left(base::Instant now) {
+  const std::vector<AppRequest*> line(line_.begin(), line_.end());  // dropping leaves the line
+  for (AppRequest* request : line) {
+    if (request->has_left(now)) request->drop();
+  }
 }
 
 // ---- generations

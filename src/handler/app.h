@@ -82,6 +82,7 @@ class AppHandler final : public message::Handler, public io::TurnHook {
   void report_drained();
   void start_tick();
   void tick();
+  void drop_those_who_left(base::Instant now);
   AppGeneration* find(uint64_t number);
   base::Task<void> answer_failure(message::Exchange& exchange, uint16_t status);
 

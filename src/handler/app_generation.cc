@@ -1,6 +1,5 @@
 #include "handler/app_generation.h"
 
-#include <sys/epoll.h>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -181,6 +180,7 @@ void AppGeneration::check_deadline(SlotUse& use, base::Instant now) {
   }
   AppRequest* request = use.request;
   if (where.kind == link::SlotState::kQueued) {
+    if (request && request->has_left(now)) return request->drop();
     if (request && now - request->entered > options_.queue_timeout && take_back(*request)) request->fail(503);
     return;
   }

@@ -1,5 +1,6 @@
 #include "handler/app_request.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "handler/app.h"
@@ -13,6 +14,7 @@ namespace {
 constexpr size_t kBodyInMemory = 64 * 1024;
 constexpr size_t kSpoolWrite = 256 * 1024;     // one hand-over to a thread
 constexpr uint32_t kCreditStep = link::kInitialCredit / 2;
+constexpr base::Duration kHalfClosedPatience = std::chrono::milliseconds(100);
 
 }  // namespace
 
@@ -160,7 +162,13 @@ void AppRequest::fail(uint16_t status) {
   keep(event, nullptr, {});
 }
 
-void AppRequest::on_client_gone() {
+void AppRequest::on_client_gone() { left_at_ = std::min(left_at_, app_.services_.loop.now()); }
+
+bool AppRequest::has_left(base::Instant now) const {
+  return left_at_ != base::kNever && now - left_at_ >= kHalfClosedPatience;
+}
+
+void AppRequest::drop() {
   if (client_gone_) return;
   client_gone_ = true;
   if (in_line) app_.leave_line(*this);

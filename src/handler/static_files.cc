@@ -19,6 +19,7 @@ namespace {
 constexpr size_t kMostDeniedPaths = 256;
 constexpr std::string_view kImmutable = "public, max-age=31536000, immutable";
 constexpr std::string_view kRevalidate = "no-cache";
+constexpr std::string_view kNoBody;
 
 struct Counted {
   explicit Counted(size_t& count) : count_(count) { ++count_; }
@@ -205,14 +206,14 @@ base::Task<void> StaticFiles::redirect_to_folder(message::Exchange& exchange) {
   response.status = 301;
   response.content_length = 0;
   response.headers.add("Location", location);
-  co_await exchange.response.head(response, {}, true);
+  co_await exchange.response.head(response, kNoBody, true);
 }
 
 base::Task<void> StaticFiles::answer_with(message::Exchange& exchange, FileReference file) {
   const message::Request& request = exchange.request;
   switch (message::evaluate_preconditions(request, file->validators(), unix_now())) {
     case message::Precondition::kNotModified:
-      co_await exchange.response.head(file->not_modified(), {}, true);
+      co_await exchange.response.head(file->not_modified(), kNoBody, true);
       co_return;
     case message::Precondition::kFailed:
       co_await answer_error(exchange, 412);
@@ -221,7 +222,7 @@ base::Task<void> StaticFiles::answer_with(message::Exchange& exchange, FileRefer
       break;
   }
   if (request.method == "HEAD" || file->size() == 0) {
-    co_await exchange.response.head(file->whole(), {}, true);
+    co_await exchange.response.head(file->whole(), kNoBody, true);
     co_return;
   }
   const message::ByteRange range = message::select_range(request, file->validators(), file->size(), unix_now());
