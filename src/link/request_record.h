@@ -10,6 +10,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string_view>
 
 #include "base/byte_reader.h"
@@ -33,8 +34,8 @@ struct RequestExtras {
   uint64_t exchange_id = 0;
 };
 
-// Bytes of the record, or 0 when it does not fit `to` (which then is failed).
-size_t encode_request(const message::Request& request, const RequestExtras& extras, base::ByteWriter& to);
+// Bytes of the record, or 0 when it does not fit `to` (which then is untouched).
+size_t encode_request(const message::Request& request, const RequestExtras& extras, std::span<char> to);
 // What encode_request will write.
 size_t encoded_size(const message::Request& request, const RequestExtras& extras);
 // False when the record is damaged. The request's views point into `record`.

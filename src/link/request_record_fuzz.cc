@@ -11,7 +11,6 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   link::RequestExtras extras;
   if (!link::decode_request(record, request, extras)) return 0;
   std::string again(link::encoded_size(request, extras), '\0');
-  base::ByteWriter writer(again);
-  if (link::encode_request(request, extras, writer) != record.size() || again != record) abort();
+  if (link::encode_request(request, extras, again) != record.size() || again != record) abort();
   return 0;
 }

@@ -115,8 +115,7 @@ bool SlotStore::write(uint32_t slot, const Plan& plan, const message::Request& r
   std::span<char> room = plan.record_in_slot
                              ? std::span(memory + kHeaderBytes, layout.slot_bytes - kHeaderBytes)
                              : std::span(map_.chunk(front_, header.record_chunk), layout.chunk_bytes);
-  base::ByteWriter writer(room);
-  header.record_bytes = static_cast<uint32_t>(encode_request(request, extras, writer));
+  header.record_bytes = static_cast<uint32_t>(encode_request(request, extras, room));
   header.body_bytes = static_cast<uint32_t>(body.size());
   header.body_chunk_count = static_cast<uint16_t>(plan.body_chunks);
   for (uint32_t index = 0; index < plan.body_chunks; ++index) {

@@ -240,7 +240,9 @@ TEST_F(WakeTest, WorkerDelaysTheWakeWhileMoreIsQueued) {
     ASSERT_TRUE(front_->submit(request, {}, ""));
     ASSERT_TRUE(workers_[0]->claim(claim));
     workers_[0]->send_response(claim, hello_response(), "", kComplete | kReleases);
+    SegmentMap(world_.segment()).queue(0).front_sleeps.value = 1;  // calls count only while a front sleeps
     workers_[0]->wake_fronts(true);
+    EXPECT_EQ(take_count(world_.front_wake(0)), 1u);
     front_->drain();
   }
   for (int count = 0; count < 3; ++count) submit();

@@ -223,11 +223,6 @@ void WorkerLink::Impl::wake_fronts() {
 
 void WorkerLink::wake_fronts(bool may_delay) {
   if (!attached()) return;
-  base::Instant now;
-  if (may_delay) {
-    now = base::monotonic_now();
-    impl_->delay.call_ended(now);
-  }
   // A front that is awake looks at the rings again before it sleeps.
   bool sleeper = false;
   for (WorkerFront& front : impl_->fronts) {
@@ -238,7 +233,11 @@ void WorkerLink::wake_fronts(bool may_delay) {
       front.forget_news();
   }
   if (!sleeper) return impl_->delay.woken();
-  if (may_delay && impl_->delay.trusts() && has_queued() && impl_->delay.may_wait(now)) return;
+  if (may_delay) {
+    base::Instant now = base::monotonic_now();
+    impl_->delay.call_ended(now);
+    if (impl_->delay.trusts() && impl_->any_queued() && impl_->delay.may_wait(now)) return;
+  }
   impl_->wake_fronts();
 }
 
