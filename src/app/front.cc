@@ -212,8 +212,9 @@ int run_front(FrontStart start) {
   }
   if (!follow_master(master)) return 0;
   FrontLog log(to_severity(start.config.log.level), std::move(files->error));
-  if (start.index == 0 && connections < start.config.limits.connections) {
-    log.info("limits.connections is " + std::to_string(connections) + " here: there are no more file descriptors");
+  if (start.index == 0 && connections < start.config.limits.connections / 2) {
+    log.info("no more than " + std::to_string(connections) +
+             " connections at once: the limit of file descriptors (ulimit -n) is lower than limits.connections");
   }
   try {
     FrontProcess front(start, std::move(*files), log, connections);

@@ -416,12 +416,15 @@ TEST_F(AppTest, AClientThatLeavesARunningRequestIsToldToTheWorker) {
   auto& leaver = get();
   auto claimed = claim(worker);
   leaver.leave();
+  // It may have closed one half only: the first write that fails decides.
+  worker.send_response(claimed, plain(), "x", 0);
+  worker.wake_fronts(false);
   until_done(leaver);
   std::optional<link::DownFrame> frame;
   runner_.until([&] { return (frame = worker.receive()).has_value(); });
   EXPECT_EQ(static_cast<link::DownKind>(frame->header.kind), link::DownKind::kDisconnect);
-  // What it still sends is dropped, with credit so that it can come to its end.
-  worker.send_response(claimed, plain(), std::string(1000, 'x'), 0);
+  // What the worker still sends is dropped, with credit so that it can come to its end.
+  worker.send_body(claimed, std::string(1000, 'x'), 0);
   worker.wake_fronts(false);
   runner_.until([&] { return (frame = worker.receive()).has_value(); });
   EXPECT_EQ(static_cast<link::DownKind>(frame->header.kind), link::DownKind::kCredit);
@@ -474,8 +477,10 @@ TEST_F(AppTest, AnAbandonedRequestHasATimeoutToo) {
   options_.timeout = std::chrono::milliseconds(150);
   auto& worker = start_one_worker();
   auto& leaver = get("/left");
-  claim(worker);
+  auto claimed = claim(worker);
   leaver.leave();
+  worker.send_response(claimed, plain(), "x", 0);
+  worker.wake_fronts(false);
   until_done(leaver);
   runner_.until([&] { return noted("stuck 1/0 GET /left"); });
 }

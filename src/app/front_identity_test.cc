@@ -1,0 +1,57 @@
+#include "app/front_identity.h"
+
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+namespace cutwater::app {
+namespace {
+
+config::Config with_app_user(const std::string& user) {
+  config::Config config;
+  config.apps.emplace_back();
+  config.apps.back().root = "/";
+  config.apps.back().user = user;
+  return config;
+}
+
+TEST(FrontIdentity, FallsBackToNobodyButNeverToAnAppsUser) {
+  if (supervise::find_identity("cutwater")) GTEST_SKIP() << "this machine has a user cutwater";
+  auto chosen = choose_front_identity(with_app_user("daemon"));
+  ASSERT_TRUE(chosen);
+  EXPECT_EQ(chosen->name, "nobody");
+  auto refused = choose_front_identity(with_app_user("nobody"));
+  ASSERT_FALSE(refused);
+  EXPECT_NE(refused.error().message.find("user nobody is an app's"), std::string::npos);
+}
+
+TEST(FrontIdentity, ConfiguredUserIsTakenOrRefused) {
+  config::Config config = with_app_user("daemon");
+  config.front_user = "bin";
+  auto chosen = choose_front_identity(config);
+  ASSERT_TRUE(chosen);
+  EXPECT_EQ(chosen->name, "bin");
+  EXPECT_LE(chosen->groups.size(), 2u);  // its own, and www-data where it exists
+  for (const char* wrong : {"root", "daemon", "no-such-user"}) {
+    config.front_user = wrong;
+    EXPECT_FALSE(choose_front_identity(config)) << wrong;
+  }
+}
+
+TEST(FrontIdentity, DroppingIsForGood) {
+  if (geteuid() != 0) GTEST_SKIP() << "not root";
+  const pid_t child = fork();
+  if (child == 0) {
+    config::Config config = with_app_user("daemon");
+    config.front_user = "bin";
+    if (!drop_to_front_identity(config)) _exit(1);
+    if (geteuid() == 0 || getuid() == 0 || setuid(0) == 0) _exit(2);
+    _exit(0);
+  }
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_EQ(WEXITSTATUS(status), 0);
+}
+
+}  // namespace
+}  // namespace cutwater::app
