@@ -105,11 +105,11 @@ class Launcher:
         if not place.exists():
             apps.copy(app, place)
         apps.write_config(place, settings, listens, config, fronts or self.fronts)
-        return self.run(["serve", "-c", "cutwater.toml", *arguments], place, environment, allow, ready)
+        return self.run(["serve", "-c", "cutwater.toml", *arguments], place, environment, allow, ready, workers)
 
-    def run(self, arguments, place, environment=None, allow=(), ready=True, binary=None):
-        """Any command line, in any folder."""
-        server = Server(binary or self.binary, arguments, place, environment, allow_root(allow), ready=False)
+    def run(self, arguments, place, environment=None, allow=(), ready=True, workers=None):
+        """Any command line, in any folder. `workers`: how many there will be, if the test knows."""
+        server = Server(self.binary, arguments, place, environment, allow_root(allow), workers)
         self.started.append(server)
         if ready:
             server.wait_ready()

@@ -58,7 +58,7 @@ def test_off(serve):
 
 @pytest.mark.parametrize("form", ["combined", "json"])
 def test_injection(serve, form):
-    """faults.md 43: what a client sends never makes a line, ends a field or reaches a terminal."""
+    """what a client sends never makes a line, ends a field or reaches a terminal."""
     server = serve("kit", config=f'[log]\nformat = "{form}"\n', allow=[r".*"])
     evil = b'\x1b[31m \x9b31m "quoted" \\ \xe2\x80\xa8 \xc2\x85 back\\slash'.replace(b"\x1b", b"\xe9")
     server.raw(b"GET /%1b%0a%0d%22%00x?%0a HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")

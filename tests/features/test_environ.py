@@ -99,7 +99,7 @@ def test_repeated_single_fields_are_refused(server, name):
 
 
 def test_names_that_could_pose_as_others_are_dropped(server):
-    """faults.md 37, 38."""
+    """What clients claim about themselves is not believed."""
     values = environ(server, headers=[
         ("X_Forwarded_For", "6.6.6.6"), ("Content_Length", "9"), ("Transfer_Encoding", "chunked"), ("X.Real.IP", "6.6.6.6"),
         ("REMOTE_USER", "root"), ("Proxy", "http://evil"), ("pRoXy", "http://evil"),
@@ -110,13 +110,13 @@ def test_names_that_could_pose_as_others_are_dropped(server):
 
 
 def test_hop_by_hop_fields_cannot_take_ours_away(server):
-    """faults.md 36."""
+    """What clients claim about themselves is not believed."""
     values = environ(server, headers=[("Connection", "keep-alive, Host, Cookie, X-Forwarded-For"), ("Cookie", "a=1")])
     assert values["HTTP_HOST"] == "example.org:8080" and values["HTTP_COOKIE"] == "a=1"
 
 
 class TestForwarded:
-    """faults.md 35. The tests' own address is loopback, which is trusted by default."""
+    """The tests' own address is loopback, which is trusted by default."""
 
     SPOOF = [("X-Forwarded-For", "6.6.6.6"), ("X-Forwarded-Proto", "https"), ("X-Forwarded-Host", "evil"), ("X-Forwarded-Port", "1"),
              ("Forwarded", "for=6.6.6.6;proto=https"), ("X-Real-IP", "6.6.6.6"), ("X-Client-IP", "6.6.6.6")]

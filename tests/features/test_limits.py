@@ -72,15 +72,18 @@ def test_many_tiny_chunks_are_refused_in_time(serve):
 
 
 def test_the_header_deadline_is_absolute(small):
-    """One byte every 0.2 s does not push the deadline off."""
-    with small.connect() as client:
+    """A byte every 0.1 s does not push the deadline off."""
+    with small.connect(timeout=0.1) as client:
         began = time.monotonic()
-        with pytest.raises((BrokenPipeError, ConnectionResetError)):
-            for _ in range(30):
-                client.send("G" if time.monotonic() == began else "E")
-                time.sleep(0.2)
-            raise AssertionError("still open after 6 s")
-        assert 0.8 < time.monotonic() - began < 4
+        client.send("GET / HTTP/1.1\r\nHost: a\r\nX: ")
+        while not client.buffer:
+            assert time.monotonic() - began < 4, "no 408 after 4 s"
+            client.send("x")
+            try:
+                client.fill()
+            except TimeoutError:
+                pass
+        assert client.read_head().status == 408 and time.monotonic() - began > 0.7
 
 
 def test_a_slow_header_gets_408(small):
@@ -93,10 +96,9 @@ def test_a_slow_header_gets_408(small):
 
 
 def test_a_silent_connection_is_closed_silently(small):
-    """Nothing was asked, so nothing is answered."""
+    """Nothing was asked, so nothing is answered, or 408 at most."""
     with small.connect() as client:
-        assert client.read_to_end() in (b"",) or True
-    assert small.is_healthy()
+        assert client.read_to_end()[:12] in (b"", b"HTTP/1.1 408")
 
 
 def test_idle_keep_alive_ends_at_its_deadline(small):
@@ -122,22 +124,37 @@ def test_slow_body_gets_408_and_never_holds_a_worker(serve):
         client.close()
 
 
-def test_slow_reader_is_cut_off_and_the_rest_is_served(serve):
-    """Reads nothing of a large answer: memory stays bounded, the worker is free again, the connection ends."""
-    server = serve("kit", workers=1, allow=REFUSED)
+def test_a_client_that_does_not_read_costs_little(serve):
+    """Memory stays bounded, others are served, and the worker is free again when the client goes."""
+    server = serve("kit", workers=2, allow=REFUSED)
     front = server.named("front")[0]
     server.get("/big?n=30000000")
     before = processes.memory(front)
-    slow = [server.connect(timeout=60, receive_buffer=4096) for _ in range(8)]
-    for client in slow:
-        client.send("GET /big?n=30000000 HTTP/1.1\r\nHost: a\r\n\r\n")
-    deadline = time.monotonic() + 60
-    while server.get("/").status != 200:
-        assert time.monotonic() < deadline
-    assert processes.memory(front) - before < 64 << 20
-    for client in slow:
-        client.reset()
-    assert server.is_healthy()
+    with server.connect(receive_buffer=4096) as slow:
+        slow.send("GET /big?n=30000000 HTTP/1.1\r\nHost: a\r\n\r\n")
+        slow.read_head()
+        for number in range(50):
+            assert server.get(f"/{number}").status == 200
+        assert processes.memory(front) - before < 16 << 20
+        slow.reset()
+    with server.connect() as first, server.connect() as second:
+        for client in (first, second):
+            client.send("GET /sleep?s=1 HTTP/1.1\r\nHost: a\r\n\r\n")
+        began = time.monotonic()
+        assert [client.read_response().text for client in (first, second)] == ["slept", "slept"]
+        assert time.monotonic() - began < 1.9, "a worker is still held"
+
+
+@pytest.mark.long
+@pytest.mark.timeout(200)
+def test_a_client_that_does_not_read_is_cut_off(serve):
+    server = serve("kit", workers=1, timeout="10m", allow=REFUSED)
+    with server.connect(receive_buffer=4096, timeout=100) as slow:
+        slow.send("GET /big?n=30000000 HTTP/1.1\r\nHost: a\r\n\r\n")
+        slow.read_head()
+        assert server.request("GET", "/", timeout=150).status in (200, 503)
+        processes.wait_until(lambda: server.is_healthy(), 100, "the worker")
+        assert len(slow.read_to_end()) < 30000000
 
 
 def test_a_client_reading_slowly_but_steadily_gets_everything(serve):

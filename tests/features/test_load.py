@@ -99,7 +99,7 @@ def test_many_idle_connections(serve):
 
 
 def test_good_traffic_among_hundreds_of_slow_clients(serve):
-    """faults.md 72: idle, trickling and non-reading connections; everybody else is served."""
+    """idle, trickling and non-reading connections; everybody else is served."""
     server = serve("kit", workers=2, config='[limits]\nheader_timeout = "60s"\n', allow=[r"slow", r"CW05\d\d"])
     slow = []
     for number in range(600):
@@ -125,7 +125,7 @@ def test_good_traffic_among_hundreds_of_slow_clients(serve):
 
 
 def test_running_out_of_descriptors(serve):
-    """faults.md 153: no spinning, open connections go on, and it recovers."""
+    """no spinning, open connections go on, and it recovers."""
     server = serve("kit", workers=1, fronts=1, allow=[r"descriptor", r"EMFILE", r"Too many", r"CW\d+"])
     front = server.named("front")[0]
     with server.connect() as client:

@@ -143,7 +143,7 @@ class TestHup:
         server.baseline = {server.pid: server.baseline[server.pid]}
 
     def test_storm(self, serve, pytestconfig):
-        """faults.md 159: coalesced; nothing grows."""
+        """coalesced; nothing grows."""
         server = serve("kit", workers=1)
         for _ in range(1000 if pytestconfig.getoption("--long") else 100):
             server.signal(signal.SIGHUP)

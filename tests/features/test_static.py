@@ -159,7 +159,7 @@ class TestRange:
 
 
 class TestHidden:
-    """faults.md 47-50, 52-55: nothing outside the root, nothing that is not a file, nothing hidden."""
+    """nothing outside the root, nothing that is not a file, nothing hidden."""
 
     @pytest.mark.parametrize("target", [
         "/files/../secret.txt", "/files/sub/../../secret.txt", "/files/..%2fsecret.txt", "/files/%2e%2e/secret.txt", "/files/%2e%2e%2fsecret.txt",

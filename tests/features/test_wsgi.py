@@ -1,4 +1,4 @@
-"""PEP 3333 from the application's side: input, output, errors, and every way to break the contract (faults.md 74-90)."""
+"""PEP 3333 from the application's side: input, output, errors, and every way to break the contract."""
 
 import hashlib
 import importlib.util
@@ -21,44 +21,56 @@ APP_ERRORS = [r"CW050[234]", r"Traceback", r"Error"]
 DEATHS = [r"CW05\d\d", r"CW08\d\d", r"worker"]
 
 
+@pytest.fixture(scope="module")
+def validated(serve_module):
+    return serve_module("validated")
+
+
+@pytest.fixture(scope="module")
+def reading(serve_module):
+    return serve_module("input")
+
+
+@pytest.fixture(scope="module")
+def faults(serve_module):
+    return serve_module("faults", allow=APP_ERRORS)
+
+
+@pytest.fixture(scope="module")
+def kit(serve_module):
+    return serve_module("kit", allow=[r"CW0504", r"CW0503", r"CW0502"])
+
+
 class TestValidated:
     """Under wsgiref.validate."""
-
-    @pytest.fixture(scope="class")
-    def server(self, serve_module):
-        return serve_module("validated")
 
     @pytest.mark.parametrize("path, answer", [
         ("/", b"GET 0"), ("/streamed", b"one two three"), ("/written", b"written returned"), ("/errors", b"fine"),
     ])
-    def test_get(self, server, path, answer):
-        assert server.get(path).body == answer
+    def test_get(self, validated, path, answer):
+        assert validated.get(path).body == answer
 
-    def test_post(self, server):
-        assert server.request("POST", "/", [("Content-Type", "text/plain")], b"12345").body == b"POST 5"
+    def test_post(self, validated):
+        assert validated.request("POST", "/", [("Content-Type", "text/plain")], b"12345").body == b"POST 5"
 
-    def test_lines(self, server):
+    def test_lines(self, validated):
         body = b"first line\nsecond\nthird\nlast without end"
-        assert server.request("POST", "/lines", body=body).body == b"[b'first line', [b'\\n'], [b'second\\n', b'third\\n', b'last without end']]"
+        assert validated.request("POST", "/lines", body=body).body == b"[b'first line', [b'\\n'], [b'second\\n', b'third\\n', b'last without end']]"
 
-    def test_exc_info_replaces_the_head(self, server):
-        response = server.get("/replaced")
+    def test_exc_info_replaces_the_head(self, validated):
+        response = validated.get("/replaced")
         assert (response.status, response.body) == (503, b"replaced")
 
-    def test_304(self, server):
-        assert server.get("/empty").status == 304
+    def test_304(self, validated):
+        assert validated.get("/empty").status == 304
 
 
 class TestInput:
-    @pytest.fixture(scope="class")
-    def server(self, serve_module):
-        return serve_module("input")
-
     @pytest.mark.parametrize("size", [0, 1, 100, 70_000, 300_000])
     @pytest.mark.parametrize("framing", ["length", "chunked"])
-    def test_every_way_of_reading_agrees_with_bytesio(self, server, size, framing):
+    def test_every_way_of_reading_agrees_with_bytesio(self, reading, size, framing):
         data = b"".join(b"line %d %s\n" % (number, b"x" * (number % 97)) for number in range(size // 10 + 1))[:size]
-        with server.connect() as client:
+        with reading.connect() as client:
             for number, plan in enumerate(input_app.PLANS):
                 head = f"POST /?{number} HTTP/1.1\r\nHost: a\r\n".encode()
                 if framing == "length":
@@ -69,154 +81,146 @@ class TestInput:
 
 
 class TestOutput:
-    @pytest.fixture(scope="class")
-    def server(self, serve_module):
-        return serve_module("faults", allow=APP_ERRORS)
+    def test_write_and_iterator_keep_their_order(self, faults):
+        assert faults.get("/write_then_iterate").body == b"1234"
 
-    def test_write_and_iterator_keep_their_order(self, server):
-        assert server.get("/write_then_iterate").body == b"1234"
-
-    def test_the_head_may_be_replaced_until_the_first_byte(self, server):
-        response = server.get("/empty_pieces")
+    def test_the_head_may_be_replaced_until_the_first_byte(self, faults):
+        response = faults.get("/empty_pieces")
         assert (response.status, response.body) == (503, b"late")
 
     @pytest.mark.parametrize("path", ["raises_before", "raises_after_start", "never_starts", "returns_none", "returns_int",
                                       "yields_str", "starts_twice", "deep"])
-    def test_500_before_the_first_byte(self, server, path):
-        with server.connect() as client:
+    def test_500_before_the_first_byte(self, faults, path):
+        with faults.connect() as client:
             response = client.request("GET", "/" + path)
             assert response.status == 500 and b"Traceback" not in response.body and b"app.py" not in response.body
-        assert server.is_healthy()
+        assert faults.is_healthy()
 
-    def test_returning_text_is_refused(self, server):
-        assert server.get("/returns_str").status == 500
+    def test_returning_text_is_refused(self, faults):
+        assert faults.get("/returns_str").status == 500
 
-    def test_the_traceback_is_in_the_log(self, server):
-        start = len(server.log.lines)
-        server.get("/raises_before")
-        server.log.wait_for("ValueError: before start_response", start=start)
+    def test_the_traceback_is_in_the_log(self, faults):
+        start = len(faults.log.lines)
+        faults.get("/raises_before")
+        faults.log.wait_for("ValueError: before start_response", start=start)
 
     @pytest.mark.parametrize("path", ["raises_mid_body", "raises_mid_body_with_length", "yields_str_mid_body", "exc_info_after_output"])
-    def test_after_the_first_byte_the_response_is_cut_visibly(self, server, path):
-        with server.connect() as client:
+    def test_after_the_first_byte_the_response_is_cut_visibly(self, faults, path):
+        with faults.connect() as client:
             client.send(f"GET /{path} HTTP/1.1\r\nHost: a\r\n\r\n")
             with pytest.raises(Closed):
                 client.read_response()
-        assert server.is_healthy()
+        assert faults.is_healthy()
 
-    def test_exc_info_before_output_replaces(self, server):
-        response = server.get("/exc_info_before_output")
+    def test_exc_info_before_output_replaces(self, faults):
+        response = faults.get("/exc_info_before_output")
         assert response.status == 503 and response.get("X-First") is None
 
     @pytest.mark.parametrize("status", ["OK", "20X%20OK", "2000%20OK", "200OK", "99%20Low", "100%20Continue", "none", "bytes", "int", "split", "nul"])
-    def test_bad_status_lines(self, server, status):
-        response = server.get("/status?" + status)
+    def test_bad_status_lines(self, faults, status):
+        response = faults.get("/status?" + status)
         assert response.status == 500 and response.get("X-Injected") is None
 
     @pytest.mark.parametrize("status", ["200%20OK", "404%20Not%20Found", "299%20Anything%20goes", "599%20Odd"])
-    def test_good_status_lines(self, server, status):
-        response = server.get("/status?" + status)
+    def test_good_status_lines(self, faults, status):
+        response = faults.get("/status?" + status)
         assert response.status == int(status[:3]) and response.reason == status[6:].replace("%20", " ")
 
     @pytest.mark.parametrize("kind", ["tuple", "dict", "none", "pair_of_three", "bytes_name", "bytes_value", "int_value", "empty_name",
                                       "space_name", "colon_name", "ctl_name", "crlf", "lf", "nul", "wide", "wide_name"])
-    def test_bad_headers(self, server, kind):
-        response = server.get("/header?" + kind)
+    def test_bad_headers(self, faults, kind):
+        response = faults.get("/header?" + kind)
         assert response.status == 500 and response.get("X-Injected") is None
-        assert server.is_healthy()
+        assert faults.is_healthy()
 
-    def test_latin_1_header(self, server):
-        assert server.get("/header?latin").get("A") == "caf\u00e9"
+    def test_latin_1_header(self, faults):
+        assert faults.get("/header?latin").get("A") == "caf\u00e9"
 
     @pytest.mark.parametrize("kind", ["connection", "te", "keepalive", "upgrade", "trailer", "proxy", "TE"])
-    def test_hop_by_hop_fields_are_never_sent(self, server, kind):
-        with server.connect() as client:
+    def test_hop_by_hop_fields_are_never_sent(self, faults, kind):
+        with faults.connect() as client:
             response = client.request("GET", "/hop_by_hop?" + kind)
             assert response.status in (200, 500)
             for name in ("Keep-Alive", "Upgrade", "Trailer", "Proxy-Connection", "TE"):
                 assert response.get(name) is None
             assert client.request("GET", "/").status == 200
 
-    def test_length_too_small_cuts_the_rest_and_closes(self, server):
-        with server.connect() as client:
+    def test_length_too_small_cuts_the_rest_and_closes(self, faults):
+        with faults.connect() as client:
             client.send("GET /length?4,10 HTTP/1.1\r\nHost: a\r\n\r\n")
             assert client.read_response().body == b"xxxx"
             assert client.closed_by_server()
 
-    def test_length_too_large_is_seen_by_the_client(self, server):
-        with server.connect() as client:
+    def test_length_too_large_is_seen_by_the_client(self, faults):
+        with faults.connect() as client:
             client.send("GET /length?100,10 HTTP/1.1\r\nHost: a\r\n\r\n")
             with pytest.raises(Closed):
                 client.read_response()
 
-    def test_bad_lengths(self, server):
-        assert server.get("/two_lengths").status == 500
-        assert server.get("/length?abc,3").status == 500
-        assert server.get("/length?-1,3").status == 500
+    def test_bad_lengths(self, faults):
+        assert faults.get("/two_lengths").status == 500
+        assert faults.get("/length?abc,3").status == 500
+        assert faults.get("/length?-1,3").status == 500
 
-    def test_no_length_on_204(self, server):
-        with server.connect() as client:
+    def test_no_length_on_204(self, faults):
+        with faults.connect() as client:
             assert client.request("GET", "/length_on_204").get("Content-Length") is None
             assert client.request("GET", "/").status == 200
 
     @pytest.mark.parametrize("path", ["closes", "raises_mid_body", "close_raises", "length?4,10", "yields_str"])
-    def test_close_is_called_exactly_once(self, server, path):
-        marker = server.folder / "closed.txt"
+    def test_close_is_called_exactly_once(self, faults, path):
+        marker = faults.folder / "closed.txt"
         marker.unlink(missing_ok=True)
-        server.raw(f"GET /{path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        faults.raw(f"GET /{path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
         wait_until(marker.exists, 5, "close()")
-        server.get("/")
+        faults.get("/")
         assert marker.read_text() == "closed\n"
 
-    def test_close_for_head(self, server):
-        marker = server.folder / "closed.txt"
+    def test_close_for_head(self, faults):
+        marker = faults.folder / "closed.txt"
         marker.unlink(missing_ok=True)
-        assert server.request("HEAD", "/closes").body == b""
+        assert faults.request("HEAD", "/closes").body == b""
         wait_until(marker.exists, 5, "close()")
 
-    def test_close_raising_is_logged_only(self, server):
-        assert server.get("/close_raises").body == b"fine"
-        server.log.wait_for("close went wrong")
+    def test_close_raising_is_logged_only(self, faults):
+        assert faults.get("/close_raises").body == b"fine"
+        faults.log.wait_for("close went wrong")
 
-    def test_slow_close_does_not_delay_the_answer(self, server):
-        with server.connect() as client:
+    def test_slow_close_does_not_delay_the_answer(self, faults):
+        with faults.connect() as client:
             client.socket.settimeout(0.25)
             assert client.request("GET", "/slow_close").body == b"body"
 
-    def test_file_wrapper_without_a_file(self, server):
-        assert server.get("/file_without_fileno").body == b"from memory" * 1000
+    def test_file_wrapper_without_a_file(self, faults):
+        assert faults.get("/file_without_fileno").body == b"from memory" * 1000
 
-    def test_kept_input_is_dead(self, server):
-        with server.connect() as client:
+    def test_kept_input_is_dead(self, faults):
+        with faults.connect() as client:
             client.request("POST", "/input_kept", body=b"secret")
             assert b"secret" not in client.request("POST", "/input_kept", body=b"other").body
 
-    def test_kept_start_response_is_dead(self, server):
-        with server.connect() as client:
+    def test_kept_start_response_is_dead(self, faults):
+        with faults.connect() as client:
             client.request("GET", "/start_response_kept")
             response = client.request("GET", "/start_response_kept")
             assert response.get("X-Stale") is None and response.text != "accepted"
 
 
 class TestKit:
-    @pytest.fixture(scope="class")
-    def server(self, serve_module):
-        return serve_module("kit", allow=[r"CW0504", r"CW0503", r"CW0502"])
-
-    def test_close_when_the_client_leaves(self, server, folder):
+    def test_close_when_the_client_leaves(self, kit, folder):
         marker = folder / "marker"
-        with server.connect() as client:
+        with kit.connect() as client:
             client.send(f"GET /endless?marker={marker} HTTP/1.1\r\nHost: a\r\n\r\n")
             client.read_exactly(500_000)
             client.reset()
         wait_until(lambda: marker.exists() and marker.read_text(), 10, "close()")
         assert marker.read_text().count("closed") == 1
-        assert server.is_healthy()
+        assert kit.is_healthy()
 
-    def test_back_pressure_stops_the_application(self, server, folder):
+    def test_back_pressure_stops_the_application(self, kit, folder):
         """A client that does not read stops the iterator: nothing piles up."""
         marker = folder / "marker"
-        with server.connect(receive_buffer=4096) as client:
+        with kit.connect(receive_buffer=4096) as client:
             client.send(f"GET /endless?marker={marker} HTTP/1.1\r\nHost: a\r\n\r\n")
             client.read_exactly(1000)
             client.socket.settimeout(1)
@@ -226,60 +230,60 @@ class TestKit:
         assert int(marker.read_text().split()[-1]) * 65536 < 32 << 20
 
     @pytest.mark.parametrize("status", ["204 No Content", "304 Not Modified"])
-    def test_bodiless_statuses(self, server, status):
-        with server.connect() as client:
+    def test_bodiless_statuses(self, kit, status):
+        with kit.connect() as client:
             target = "/no_content?body=1&s=" + status.replace(" ", "%20")
             assert client.request("GET", target).status == int(status[:3])
             assert client.request("GET", "/").status == 200
 
-    def test_cookies_stay_apart(self, server):
-        assert server.get("/cookies").all("Set-Cookie") == ["a=1", "b=2; Path=/"]
+    def test_cookies_stay_apart(self, kit):
+        assert kit.get("/cookies").all("Set-Cookie") == ["a=1", "b=2; Path=/"]
 
-    def test_many_response_headers(self, server):
-        response = server.get("/headers?count=100&size=100")
+    def test_many_response_headers(self, kit):
+        response = kit.get("/headers?count=100&size=100")
         assert len([1 for name, _ in response.headers if name.startswith("X-Header-")]) == 100
 
-    def test_errors_and_prints_reach_the_log(self, server):
-        server.get("/log?text=marker42")
-        server.log.wait_for("errors marker42")
-        server.log.wait_for("written marker42")
+    def test_errors_and_prints_reach_the_log(self, kit):
+        kit.get("/log?text=marker42")
+        kit.log.wait_for("errors marker42")
+        kit.log.wait_for("written marker42")
 
     @pytest.mark.parametrize("size", [10, 65536, 5_000_000])
-    def test_file_wrapper(self, server, folder, size):
+    def test_file_wrapper(self, kit, folder, size):
         path = folder / "data.bin"
         path.write_bytes(os.urandom(size))
         data = path.read_bytes()
-        with server.connect() as client:
+        with kit.connect() as client:
             assert client.request("GET", f"/file?path={path}").body == data
             assert client.request("GET", f"/file?path={path}&offset=7").body == data[7:]
             assert client.request("GET", f"/file?path={path}&offset=2&length=5").body == data[2:7]
             assert client.request("GET", "/").status == 200
 
-    def test_file_wrapper_shorter_than_its_length(self, server, folder):
+    def test_file_wrapper_shorter_than_its_length(self, kit, folder):
         path = folder / "data.bin"
         path.write_bytes(b"x" * 100)
-        with server.connect() as client:
+        with kit.connect() as client:
             client.send(f"GET /file?path={path}&length=200 HTTP/1.1\r\nHost: a\r\n\r\n")
             with pytest.raises(Closed):
                 client.read_response()
-        assert server.is_healthy()
+        assert kit.is_healthy()
 
-    def test_file_wrapper_over_a_pipe(self, server, folder):
+    def test_file_wrapper_over_a_pipe(self, kit, folder):
         import threading
 
         path = folder / "fifo"
         os.mkfifo(path, 0o666)
         threading.Thread(target=lambda: path.write_bytes(b"from a pipe"), daemon=True).start()
-        response = server.get(f"/file?path={path}")
+        response = kit.get(f"/file?path={path}")
         assert response.status in (200, 500)
 
-    def test_head_runs_the_application(self, server):
-        response = server.request("HEAD", "/environ")
+    def test_head_runs_the_application(self, kit):
+        response = kit.request("HEAD", "/environ")
         assert response.status == 200 and int(response.get("Content-Length")) > 100
 
-    def test_spooled_upload(self, server):
+    def test_spooled_upload(self, kit):
         data = os.urandom(3_000_000)
-        response = server.request("POST", "/digest", body=data)
+        response = kit.request("POST", "/digest", body=data)
         assert response.text == f"{len(data)} {hashlib.sha256(data).hexdigest()}"
 
 

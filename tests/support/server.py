@@ -65,8 +65,8 @@ class Output:
 class Server:
     """`arguments` follow the binary's name. `allow`: patterns of warnings and errors the test explains."""
 
-    def __init__(self, binary, arguments, folder, environment=None, allow=(), ready=True, seconds=60.0):
-        self.folder, self.allow = Path(folder), list(allow)
+    def __init__(self, binary, arguments, folder, environment=None, allow=(), workers=None):
+        self.folder, self.allow, self.workers = Path(folder), list(allow), workers
         self.expected_exit = 0
         self.check_leaks = True
         variables = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", **(environment or {})}
@@ -78,25 +78,37 @@ class Server:
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
         )
         self.pid = self.process.pid
+        processes.adopt(self.pid)
         self.out, self.log = Output(self.process.stdout), Output(self.process.stderr)
         self.addresses = []
+        self.baseline = {}
         self.finished = False
-        if ready:
-            self.wait_ready(seconds)
 
     # -- life
 
     def wait_ready(self, seconds=60.0):
+        """Ready is said when the first worker is; for the count of descriptors all of them must be there."""
         self.log.wait_for(SERVING, seconds)
         self.log.wait_for(LISTENING, 5)
         self.addresses = [parse_address(match[1]) for match in map(LISTENING.search, self.log.lines) if match]
+        if self.workers:
+            wait_until(self.knows_all_workers, 30, "all workers")
         self.baseline = self.descriptor_counts()
+
+    def knows_all_workers(self):
+        """Each front holds a pidfd of each worker."""
+        opened = [processes.descriptors(front) for front in self.named("front")]
+        return all(front is None or list(front.values()).count("anon_inode:[pidfd]") >= self.workers for front in opened)
 
     def signal(self, number):
         os.kill(self.pid, number)
 
-    def wait_exit(self, seconds=40.0):
-        return self.process.wait(seconds)
+    def wait_exit(self, seconds=20.0):
+        try:
+            return self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            alive = {pid: processes.name(pid) for pid in self.tree()}
+            raise AssertionError(f"still there after {seconds} s: {alive}\n{self.log.text}") from None
 
     def stop(self):
         """TERM, then everything that must hold when a server has gone. Called for every test by the fixture."""
