@@ -211,7 +211,8 @@ void FrontLink::attach_lane(uint32_t lane, base::FileDescriptor wake, base::File
   impl_->lanes[lane].attach(std::move(wake), std::move(socket));
   impl_->attached |= lane_bit(lane);
   impl_->dirty |= lane_bit(lane);
-  ++impl_->pending_wakes;  // it may have gone to sleep before anybody could wake it
+  // It may have gone to sleep before anybody could wake it, or a dead front took its announcement and wrote nothing.
+  impl_->lanes[lane].wake();
 }
 
 bool FrontLink::lane_attached(uint32_t lane) const {

@@ -339,6 +339,7 @@ TEST_F(FrontWorkerTest, ReleaseIsNeverLostInAFullRing) {
   }
   worker_->release(second);
   EXPECT_TRUE(worker_->prepare_to_wait());  // nothing to be done before the front has read
+  take_count(world_.lane_wake(0));
   front_->drain();
   front_->wake_workers();
   EXPECT_EQ(take_count(world_.lane_wake(0)), 1u);

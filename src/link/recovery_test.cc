@@ -56,7 +56,7 @@ TEST_F(RecoveryTest, DeadWorkerLosesOnlyWhatItHadNotAnswered) {
 
 TEST_F(RecoveryTest, DeathWakesAnotherAndForgetsTheSleeper) {
   auto other = world_.worker(1, {front_.get()});
-  front_->wake_workers();
+  for (uint32_t lane : {0u, 1u}) take_count(world_.lane_wake(lane));
   ASSERT_TRUE(worker_->prepare_to_sleep());
   ASSERT_TRUE(other->prepare_to_sleep());
   submit();
@@ -230,6 +230,7 @@ TEST(TwoFrontsTest, EachHasItsOwn) {
     EXPECT_EQ(fronts[index]->in_use(), 0u);
   }
   ASSERT_TRUE(worker->prepare_to_sleep());
+  take_count(world.lane_wake(0));
   ASSERT_TRUE(fronts[1]->submit(request, {}, ""));
   fronts[1]->wake_workers();
   EXPECT_EQ(take_count(world.lane_wake(0)), 1u);
