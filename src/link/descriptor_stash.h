@@ -1,5 +1,5 @@
-// DescriptorStash: the descriptors that came on a lane socket before anybody asked for them. Bounded: a sender that
-// floods it loses its oldest.
+// DescriptorStash: the descriptors that came on a lane socket before anybody asked for them. Bounded: a
+// sender that floods it loses its oldest.
 #pragma once
 
 #include <deque>
@@ -33,7 +33,9 @@ class DescriptorStash {
   }
   // What belongs to a request that is over will never be asked for.
   void forget(uint32_t slot, uint32_t generation) {
-    std::erase_if(kept_, [&](const LaneDescriptor& kept) { return kept.slot == slot && kept.generation == generation; });
+    std::erase_if(kept_, [&](const LaneDescriptor& kept) {
+      return kept.slot == slot && kept.generation == generation;
+    });
   }
   bool ended() const { return ended_; }
   bool empty() const { return kept_.empty(); }

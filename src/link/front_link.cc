@@ -2,8 +2,8 @@
 
 #include <bit>
 
-#include "link/lane_socket.h"
 #include "link/front_lane.h"
+#include "link/lane_socket.h"
 #include "link/request_queue.h"
 #include "link/slot_store.h"
 #include "link/up_frame_check.h"
@@ -170,7 +170,9 @@ size_t FrontLink::maximum_body() const {
   return impl_->slots.maximum_body();
 }
 
-bool FrontLink::holds(Ticket ticket) const { return impl_->valid(ticket); }
+bool FrontLink::holds(Ticket ticket) const {
+  return impl_->valid(ticket);
+}
 
 bool FrontLink::take_back(Ticket ticket) {
   if (!impl_->valid(ticket)) return false;
@@ -211,7 +213,8 @@ void FrontLink::attach_lane(uint32_t lane, base::FileDescriptor wake, base::File
   impl_->lanes[lane].attach(std::move(wake), std::move(socket));
   impl_->attached |= lane_bit(lane);
   impl_->dirty |= lane_bit(lane);
-  // It may have gone to sleep before anybody could wake it, or a dead front took its announcement and wrote nothing.
+  // It may have gone to sleep before anybody could wake it, or a dead front took its announcement and wrote
+  // nothing.
   impl_->lanes[lane].wake();
 }
 
@@ -359,7 +362,8 @@ bool FrontLink::Impl::wake_one_idle() {
     auto lane = static_cast<uint32_t>(std::countr_zero(sleeping));
     // Another front may have taken it in this moment.
     if ((idle.fetch_and(~lane_bit(lane), std::memory_order_seq_cst) & lane_bit(lane)) == 0) continue;
-    // Every sleeper also waits. One that does not any more was given a wake-up for its frames, and will claim too.
+    // Every sleeper also waits. One that does not any more was given a wake-up for its frames, and will claim
+    // too.
     lanes[lane].wake_if_waiting();
     return true;
   }
@@ -412,8 +416,10 @@ void FrontLink::tick() {
   for (uint64_t rest = impl_->attached; rest != 0; rest &= rest - 1) {
     auto lane = static_cast<uint32_t>(std::countr_zero(rest));
     impl_->lanes[lane].flush();
-    if (impl_->lanes[lane].broken()) impl_->drain_lane(lane, 0);  // says so to the receiver
-    else if (impl_->lanes[lane].unread()) impl_->lanes[lane].wake();
+    if (impl_->lanes[lane].broken())
+      impl_->drain_lane(lane, 0);  // says so to the receiver
+    else if (impl_->lanes[lane].unread())
+      impl_->lanes[lane].wake();
   }
   QueuedEntry entry;
   bool waiting = find_queued(impl_->map, impl_->front, impl_->tail, entry);

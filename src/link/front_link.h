@@ -32,8 +32,8 @@ struct SlotState {
       0};  // with kClaimed, by the worker's clock (CLOCK_MONOTONIC is one for all), never later than now
 };
 
-// Receives what the lanes bring. Called from drain(), lane_died() and tick(); `payload` lies in shared memory until
-// the call returns. May call back into the FrontLink, but for drain(), attach_lane() and lane_died().
+// Receives what the lanes bring. Called from drain(), lane_died() and tick(); `payload` lies in shared memory
+// until the call returns. May call back into the FrontLink, but for drain(), attach_lane() and lane_died().
 class UpReceiver {
  public:
   virtual ~UpReceiver() = default;

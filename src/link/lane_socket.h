@@ -1,5 +1,5 @@
-// Descriptors on a lane socket (SOCK_SEQPACKET, one pair per front and lane). One message is 12 bytes, little-endian,
-// u32 slot | u32 generation | u32 id, with exactly one descriptor (SCM_RIGHTS). Never blocks.
+// Descriptors on a lane socket (SOCK_SEQPACKET, one pair per front and lane). One message is 12 bytes,
+// little-endian, u32 slot | u32 generation | u32 id, with exactly one descriptor (SCM_RIGHTS). Never blocks.
 //
 //   down: the body of a kDescriptor request, in answer to its kBodyWanted; id 0; to be read from offset 0
 //   up:   the file of a kFile frame, sent before it; id is the frame's value, counting up from 1 in each lane

@@ -334,8 +334,7 @@ bool WorkerLink::attached() const {
 base::FileDescriptor WorkerLink::receive_body_descriptor(const Claim& claim) {
   if (!attached()) return {};
   WorkerFront& front = impl_->fronts[claim.front];
-  base::FileDescriptor body =
-      front.bodies().take(front.socket(), claim.slot, claim.generation, 0);
+  base::FileDescriptor body = front.bodies().take(front.socket(), claim.slot, claim.generation, 0);
   if (front.bodies().ended()) impl_->retired = true;
   return body;
 }
@@ -347,7 +346,8 @@ SendResult::Status WorkerLink::send_file(const Claim& claim, int descriptor, uin
   std::array<uint64_t, 2> range{offset, length};
   if (front.reserve(sizeof range) == nullptr) return SendResult::kFull;
   uint32_t id = ++impl_->next_file;
-  if (!send_lane_descriptor(front.socket(), claim.slot, claim.generation, id, descriptor)) return SendResult::kFailed;
+  if (!send_lane_descriptor(front.socket(), claim.slot, claim.generation, id, descriptor))
+    return SendResult::kFailed;
   front.send(frame_for(claim, UpKind::kFile, id, sizeof range),
              {{reinterpret_cast<const char*>(range.data()), sizeof range}});
   return SendResult::kSent;
