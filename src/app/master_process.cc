@@ -20,6 +20,7 @@ constexpr int kBootFailure = 3;
 constexpr base::Duration kNow = base::Duration::zero();
 // What workers get when the fronts used up the whole grace, or when everything shall end now.
 constexpr base::Duration kLeastGrace = std::chrono::seconds(1);
+constexpr base::Duration kAnnouncePatience = std::chrono::seconds(2);
 constexpr base::Duration kSpawnerPatience = std::chrono::seconds(1);
 
 base::Result<base::FileDescriptor> create_segment(unsigned fronts, unsigned lanes) {
@@ -36,6 +37,7 @@ Master::Master(const ServeRequest& request, config::Loaded loaded)
       config_(std::move(loaded.config)),
       log_(to_severity(config_.log.level)),
       spawner_restart_(loop_.timers(), [this] { start_spawner(); }),
+      announce_timer_(loop_.timers(), [this] { announce_when_serving(); }),
       stop_timer_(loop_.timers(), [this] { end_apps(); }) {
   loop_.add_hook(*this);
 }
@@ -154,15 +156,27 @@ bool Master::start_apps() {
   return true;
 }
 
+// An app serves from its first worker on; the operator is told when the others are there too, or fail to come.
 void Master::announce_when_serving() {
+  if (announced_ || stopping() || !fronts_->ready()) return;
   const bool all_serve = std::all_of(apps_.begin(), apps_.end(), [](const auto& app) { return app->serving(); });
-  if (!all_serve || apps_.size() != config_.apps.size() || !fronts_->ready() || announced_ || stopping()) return;
+  if (!all_serve) return;
+  const bool complete = std::all_of(apps_.begin(), apps_.end(), [](const auto& app) {
+    return app->serving()->ready_workers() == app->serving()->workers();
+  });
+  const base::Instant now = base::monotonic_now();
+  if (announce_by_ == base::kNever) announce_by_ = now + kAnnouncePatience;
+  if (!complete && now < announce_by_) {
+    announce_timer_.set(announce_by_);
+    return;
+  }
   announced_ = true;
   for (const std::string& url : sockets_.urls()) log_.info("listening on " + url);
   for (const auto& app : apps_) {
     const supervise::Generation& generation = *app->serving();
     log_.info(serving_line(generation.spec(), generation.imported(), sockets_.urls(), config_.static_routes));
   }
+  if (apps_.empty()) log_.info("serving static files only");
 }
 
 void Master::on_front_message(unsigned front, control::Message& message) {
@@ -211,6 +225,8 @@ bool Master::end_of_turn() {
   if (fronts_) fronts_->sweep();
   if (stopping()) {
     finish_when_over();
+  } else if (!announced_) {
+    announce_when_serving();
   } else if (reload_waits_) {
     reload();
   }

@@ -63,6 +63,8 @@ class Master : public io::TurnHook {
   supervise::RestartPolicy spawner_policy_;
   io::Timer spawner_restart_;
   base::Instant spawner_started_{0};
+  io::Timer announce_timer_;
+  base::Instant announce_by_ = base::kNever;
   io::Timer stop_timer_;
   base::Instant stop_deadline_ = base::kNever;
   bool interrupted_ = false;

@@ -69,7 +69,7 @@ void Master::reload() {
     }
   }
   if (fresh.exit_code != 0) {
-    log_.error("CW0807", "the configuration cannot be used; everything keeps running as it is");
+    log_.error("CW0807", "reload refused: the configuration cannot be used; everything keeps running as it is");
     return;
   }
   warn_of_front_settings(fresh.config);

@@ -261,6 +261,16 @@ TEST_F(AppTest, FrontDeathDuringDrainHoldsNothingUp) {
   EXPECT_TRUE(run_until([this] { return fronts->sent_of("drop_generation") == 1; })) << log.all();
 }
 
+TEST_F(AppTest, EndWaitsForNoFrontThatIsGone) {
+  ASSERT_TRUE(start_serving(2));
+  fronts->kill(0);
+  fronts->kill(1);
+  const base::Instant before = base::monotonic_now();
+  app->end(seconds(30));
+  ASSERT_TRUE(run_until([this] { return app->over(); })) << log.all();
+  EXPECT_LT(base::monotonic_now() - before, seconds(3));
+}
+
 TEST_F(AppTest, ScalesUpAndDown) {
   ASSERT_TRUE(start_serving());
   app->scale(1);

@@ -16,8 +16,10 @@ namespace fs = std::filesystem;
 constexpr uint32_t kEvents = IN_CLOSE_WRITE | IN_CREATE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_ONLYDIR;
 constexpr size_t kMostFolders = 4096;
 
-constexpr std::array kSourceEndings = {".py",    ".html", ".htm",  ".xml",  ".txt", ".jinja",
-                                       ".jinja2", ".j2",  ".mako", ".tmpl", ".tpl", ".pyx"};
+constexpr std::array kSourceEndings = {".py",     ".pyx", ".html", ".htm", ".jinja",
+                                       ".jinja2", ".j2",  ".mako", ".tmpl", ".tpl"};
+// Templates of mails and feeds; anywhere else such files are data.
+constexpr std::array kTemplateEndings = {".txt", ".xml"};
 constexpr std::array kDeployNames = {"restart.txt", ".deploy", "pyproject.toml"};
 // What tools and the app itself write into; never source.
 constexpr std::array kForeignFolders = {"node_modules", "__pycache__", "site-packages", "static",
@@ -26,6 +28,10 @@ constexpr std::array kForeignFolders = {"node_modules", "__pycache__", "site-pac
 bool is_foreign(std::string_view name) {
   if (name.starts_with('.')) return true;
   return std::find(kForeignFolders.begin(), kForeignFolders.end(), name) != kForeignFolders.end();
+}
+
+bool ends_with_any(std::string_view name, const auto& endings) {
+  return std::any_of(endings.begin(), endings.end(), [name](std::string_view end) { return name.ends_with(end); });
 }
 
 // Whether `folder` is `root` or lies below it without passing through a foreign folder.
@@ -50,28 +56,41 @@ CodeWatch::Mode CodeWatch::to_mode(std::string_view setting) {
 }
 
 void CodeWatch::watch(Mode mode, const std::string& root, const std::vector<std::string>& folders) {
-  watcher_.reset();
-  inotify_.reset();
-  folders_.clear();
   mode_ = mode;
   root_ = fs::path(root).lexically_normal().native();
   if (root_.size() > 1 && root_.ends_with('/')) root_.pop_back();
-  if (mode == Mode::kOff) return;
+  if (mode == Mode::kOff) {
+    watcher_.reset();
+    inotify_.reset();
+    folders_.clear();
+    quiet_.cancel();
+    return;
+  }
+  if (!inotify_.valid() && !open_inotify()) return;
+  const std::set<std::string> chosen = choose(folders);
+  for (const auto& [descriptor, folder] : folders_) {
+    if (!chosen.contains(folder)) inotify_rm_watch(inotify_.get(), descriptor);
+  }
+  std::erase_if(folders_, [&](const auto& entry) { return !chosen.contains(entry.second); });
+  for (const std::string& folder : chosen) add(folder);
+}
+
+bool CodeWatch::open_inotify() {
   inotify_.reset(inotify_init1(IN_NONBLOCK | IN_CLOEXEC));
   if (!inotify_.valid()) {
     log_.warning("CW0530", base::system_error("changes of code are not seen: inotify").message +
                                "\nfix: raise fs.inotify.max_user_instances, or reload with SIGHUP");
-    return;
+    return false;
   }
   watcher_ = std::make_unique<io::CallbackWatcher>(loop_, inotify_.get(), EPOLLIN, [this](uint32_t) { read_events(); });
-  for (const std::string& folder : choose(folders)) add(folder);
+  return true;
 }
 
-std::vector<std::string> CodeWatch::choose(const std::vector<std::string>& folders) const {
+std::set<std::string> CodeWatch::choose(const std::vector<std::string>& folders) const {
   if (mode_ == Mode::kDeploy) return {root_, root_ + "/tmp"};
-  std::vector<std::string> chosen;
+  std::set<std::string> chosen;
   for (const std::string& folder : folders) {
-    if (chosen.size() < kMostFolders && belongs(root_, folder)) chosen.push_back(folder);
+    if (chosen.size() < kMostFolders && belongs(root_, folder)) chosen.insert(folder);
   }
   return chosen;
 }
@@ -117,7 +136,7 @@ void CodeWatch::on_event(const std::string& folder, uint32_t mask, const std::st
   }
   // A created file is empty yet; what fills it closes it.
   if (mask & IN_CREATE) return;
-  if (matters(name)) note_change(folder + "/" + name);
+  if (matters(folder, name)) note_change(folder + "/" + name);
 }
 
 // A folder that comes with its files: they may have been written before it was watched.
@@ -129,17 +148,17 @@ void CodeWatch::on_new_folder(const std::string& folder) {
     const std::string name = entry.path().filename().native();
     if (entry.is_directory(error) && !entry.is_symlink(error) && !is_foreign(name)) {
       on_new_folder(entry.path().native());
-    } else if (matters(name)) {
+    } else if (matters(folder, name)) {
       note_change(entry.path().native());
     }
   }
 }
 
-bool CodeWatch::matters(std::string_view name) const {
+bool CodeWatch::matters(std::string_view folder, std::string_view name) const {
   if (mode_ == Mode::kDeploy) return std::find(kDeployNames.begin(), kDeployNames.end(), name) != kDeployNames.end();
   if (name.starts_with('.')) return false;
-  return std::any_of(kSourceEndings.begin(), kSourceEndings.end(),
-                     [name](std::string_view ending) { return name.ends_with(ending); });
+  const bool among_templates = folder.find("/templates") != std::string_view::npos;
+  return ends_with_any(name, kSourceEndings) || (among_templates && ends_with_any(name, kTemplateEndings));
 }
 
 void CodeWatch::note_change(const std::string& path) {

@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -25,18 +26,20 @@ class CodeWatch {
   ~CodeWatch();
 
   // From now on these folders (those outside of `root` and in hidden or foreign folders are left out) and no others.
+  // What is watched already stays so without a gap.
   void watch(Mode mode, const std::string& root, const std::vector<std::string>& folders);
   size_t watched() const { return folders_.size(); }
 
   static Mode to_mode(std::string_view setting);  // "code" | "deploy" | "off"
 
  private:
-  std::vector<std::string> choose(const std::vector<std::string>& folders) const;
+  bool open_inotify();
+  std::set<std::string> choose(const std::vector<std::string>& folders) const;
   void add(const std::string& folder);
   void read_events();
   void on_event(const std::string& folder, uint32_t mask, const std::string& name);
   void on_new_folder(const std::string& folder);
-  bool matters(std::string_view name) const;
+  bool matters(std::string_view folder, std::string_view name) const;
   void note_change(const std::string& path);
 
   io::Loop& loop_;

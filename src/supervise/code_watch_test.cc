@@ -40,10 +40,17 @@ TEST_F(CodeWatchTest, TellsOnceAfterQuiet) {
 
 TEST_F(CodeWatchTest, IgnoresWhatIsNoCode) {
   watch_.watch(CodeWatch::Mode::kCode, spec.root, {spec.root});
-  for (const char* name : {"db.sqlite3", "db.sqlite3-journal", ".views.py.swp", "views.pyc", "upload.png", ".env"}) {
+  for (const char* name : {"db.sqlite3", "db.sqlite3-journal", ".views.py.swp", "views.pyc", "upload.png", ".env", "notes.txt"}) {
     write(name);
   }
   EXPECT_EQ(changes_after(kLong), Paths{});
+}
+
+TEST_F(CodeWatchTest, SeesMailTemplates) {
+  std::filesystem::create_directories(spec.root + "/shop/templates/mail");
+  watch_.watch(CodeWatch::Mode::kCode, spec.root, {spec.root + "/shop/templates/mail"});
+  write("shop/templates/mail/welcome.txt");
+  EXPECT_EQ(changes_after(kLong), Paths{"shop/templates/mail/welcome.txt"});
 }
 
 TEST_F(CodeWatchTest, SeesEditorsThatReplaceFiles) {

@@ -63,7 +63,8 @@ void Generation::start_interpreter(bool as_lone) {
 
 void Generation::on_interpreter_message(control::Message& message) {
   const std::string type = message.type();
-  if (type == control::Imported::kType && journey_.step() == Journey::Step::kImporting) {
+  if (type == control::Imported::kType) {
+    if (state_ != State::kStarting || journey_.step() != Journey::Step::kImporting) return;
     auto imported = control::decode<control::Imported>(message.body);
     if (imported) {
       on_imported(std::move(*imported));
@@ -311,6 +312,10 @@ void Generation::end(base::Duration grace) {
   deadline_.set(base::monotonic_now() + kQuitPatience + grace + kLanePatience);
   if (interpreter_) interpreter_->end(kQuitPatience, kZygoteGrace);
   if (pool_) pool_->end(kQuitPatience, grace);
+  // A front that ended before cannot say any more that a worker's lane is free.
+  for (unsigned front = 0; lanes_ && front < world_.fronts.count(); ++front) {
+    if (!world_.fronts.running(front)) lanes_->forget_front(front);
+  }
 }
 
 void Generation::set_workers(unsigned workers) {
@@ -355,6 +360,9 @@ void Generation::sweep() {
 }
 
 void Generation::finish_if_empty() {
+  for (unsigned front = 0; lanes_ && front < world_.fronts.count(); ++front) {
+    if (!world_.fronts.running(front)) lanes_->forget_front(front);
+  }
   if (interpreter_ || !dismissed_.empty() || (pool_ && !pool_->empty()) || (lanes_ && !lanes_->all_free())) return;
   if (lanes_) world_.fronts.broadcast(control::encode(control::DropGeneration{spec_.name, number_}));
   deadline_.cancel();
