@@ -177,6 +177,16 @@ TEST_F(AppTest, BrokenWorkerIsReplaced) {
   EXPECT_TRUE(log.has("CW0522")) << log.all();
 }
 
+TEST_F(AppTest, StoppedWorkerIsReplaced) {
+  spec.timeout = milliseconds(500);
+  ASSERT_TRUE(start_serving());
+  const pid_t pid = fronts->workers.begin()->second;
+  kill(pid, SIGSTOP);
+  ASSERT_TRUE(run_until([pid] { return !alive(pid); })) << log.all();
+  EXPECT_TRUE(log.has("is stopped (SIGSTOP)")) << log.all();
+  ASSERT_TRUE(run_until([this] { return app->serving()->ready_workers() == 2; }));
+}
+
 TEST_F(AppTest, MessagesThatNameNothingAreIgnored) {
   ASSERT_TRUE(start_serving());
   fronts->say(0, {{"type", "lane_free"}, {"app", "shop"}, {"generation", 1}, {"lane", 4000000}});

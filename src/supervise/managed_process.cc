@@ -55,6 +55,7 @@ void ManagedProcess::escalate() {
   }
   if (now >= terminate_at_) {
     signal(SIGTERM);
+    signal(SIGCONT);  // a stopped process hears nothing else
     terminate_at_ = base::kNever;
   }
   escalation_.set(std::min(terminate_at_, kill_at_));

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <fstream>
 
 #include "control/messages.h"
 
@@ -18,10 +19,29 @@ constexpr base::Duration kQuitPatience = std::chrono::seconds(1);
 // Starts that may fail on top of one for each position before a generation is given up.
 constexpr unsigned kSpareStarts = 2;
 
+base::Duration look_interval(const AppSpec& spec) {
+  return std::clamp<base::Duration>(spec.timeout / 4, std::chrono::milliseconds(250), std::chrono::seconds(15));
+}
+
+// Stopped by SIGSTOP and the like: "T" is the state, the first field behind the name in /proc/PID/stat.
+bool is_stopped(pid_t pid) {
+  std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
+  std::string text;
+  std::getline(file, text);
+  const size_t name_end = text.rfind(')');
+  return name_end != std::string::npos && name_end + 2 < text.size() && text[name_end + 2] == 'T';
+}
+
 }  // namespace
 
 WorkerPool::WorkerPool(World& world, Lanes& lanes, const AppSpec& spec, Events events)
-    : world_(world), lanes_(lanes), spec_(spec), events_(std::move(events)) {}
+    : world_(world),
+      lanes_(lanes),
+      spec_(spec),
+      events_(std::move(events)),
+      look_(world.loop.timers(), [this] { look_for_stopped(); }) {
+  look_.set(base::monotonic_now() + look_interval(spec_));
+}
 
 WorkerPool::~WorkerPool() {
   for (auto& worker : workers_) release_strangers(*worker);
@@ -271,6 +291,25 @@ void WorkerPool::on_broken(unsigned lane, const std::string& why) {
   replace(*worker);
 }
 
+// A stopped worker claims nothing, so no request of its own would ever be found to take too long.
+void WorkerPool::look_for_stopped() {
+  const base::Instant now = base::monotonic_now();
+  look_.set(now + look_interval(spec_));
+  for (size_t i = 0; i < workers_.size(); ++i) {
+    Worker& worker = *workers_[i];
+    if (worker.state != Worker::State::kReady) continue;
+    if (!is_stopped(worker.process->pid())) {
+      worker.stopped_since = base::kNever;
+    } else if (worker.stopped_since == base::kNever) {
+      worker.stopped_since = now;
+    } else if (now - worker.stopped_since >= spec_.timeout) {
+      world_.log.warning("CW0522", fmt::format("{}: {} is stopped (SIGSTOP) for longer than timeout; it is replaced",
+                                               spec_.name, name_of(worker)));
+      replace(worker);
+    }
+  }
+}
+
 void WorkerPool::replace(Worker& worker) {
   Position* position = worker.position;
   worker.position = nullptr;
@@ -320,6 +359,7 @@ void WorkerPool::kill_longest_leaving() {
 
 void WorkerPool::end(base::Duration patience, base::Duration grace) {
   ending_ = true;
+  look_.cancel();
   for (auto& position : positions_) position->retry->cancel();
   for (auto& worker : workers_) end_worker(*worker, patience, grace);
 }

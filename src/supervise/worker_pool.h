@@ -29,6 +29,7 @@ struct Worker {
   std::optional<Lanes::Offer> offer;    // what it still has to be given
   pid_t claimed_pid = 0;                // what it says, while its zygote has not said it
   base::Instant ready_at = base::kNever;
+  base::Instant stopped_since = base::kNever;  // by SIGSTOP, as far as we have looked
   std::string reason;                   // why it left, in its own words
   bool holds_strangers = false;
   std::unique_ptr<io::Timer> deadline;  // to be ready; or, when stuck, to be ended whatever its replacement does
@@ -88,6 +89,7 @@ class WorkerPool {
   void on_channel_ended(Worker& worker, const std::string& why);
   void on_exited(Worker& worker, const ExitStatus& status);
   void on_deadline(Worker& worker);
+  void look_for_stopped();
   void mark_gone(Worker& worker);
   void log_end(const Worker& worker, const ExitStatus& status);
   void release_strangers(Worker& worker);
@@ -101,6 +103,7 @@ class WorkerPool {
   Events events_;
   std::vector<std::unique_ptr<Position>> positions_;
   std::vector<std::unique_ptr<Worker>> workers_;  // oldest first
+  io::Timer look_;
   uint64_t next_number_ = 1;
   unsigned failed_starts_ = 0;
   bool ever_ready_ = false;
