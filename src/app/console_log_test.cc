@@ -1,0 +1,95 @@
+#include "app/console_log.h"
+
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <stdlib.h>
+
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+namespace cutwater::app {
+namespace {
+
+using base::Severity;
+
+class ConsoleLogTest : public testing::Test {
+ protected:
+  ConsoleLogTest() {
+    char folder[] = "/tmp/cutwater-log-test-XXXXXX";
+    folder_ = mkdtemp(folder);
+  }
+  ~ConsoleLogTest() override { std::filesystem::remove_all(folder_); }
+  std::string path(const std::string& name) const { return folder_ + "/" + name; }
+  std::string text(const std::string& name) const {
+    std::ifstream file(path(name));
+    std::ostringstream all;
+    all << file.rdbuf();
+    return all.str();
+  }
+  std::string folder_;
+};
+
+TEST_F(ConsoleLogTest, FormatsOneProblemAsOneBlock) {
+  EXPECT_EQ(ConsoleLog::format(Severity::kError, "CW0312", "web: new code\nshop.py:1: oops\n", false),
+            "error[CW0312] web: new code\n  shop.py:1: oops\n");
+  EXPECT_EQ(ConsoleLog::format(Severity::kInfo, "", "serving", false), "serving\n");
+  EXPECT_EQ(ConsoleLog::format(Severity::kWarning, "", "slow", false), "warning slow\n");
+}
+
+TEST_F(ConsoleLogTest, ForgesNoLineAndMovesNoCursor) {
+  EXPECT_EQ(ConsoleLog::format(Severity::kInfo, "", "a\rb\x1b[2J\nerror[CW0001] c\x7f", false),
+            "a\\x0db\\x1b[2J\n  error[CW0001] c\\x7f\n");
+}
+
+TEST_F(ConsoleLogTest, ColoursOnlyTheHead) {
+  EXPECT_EQ(ConsoleLog::format(Severity::kError, "CW0312", "text", true), "\x1b[1;31merror[CW0312]\x1b[0m text\n");
+}
+
+TEST_F(ConsoleLogTest, WritesToAFileWithTime) {
+  ConsoleLog log;
+  ASSERT_TRUE(ConsoleLog::open(log, path("log")).ok());
+  log.info("hello");
+  log.write(Severity::kDebug, "", "left out");
+  EXPECT_THAT(text("log"), testing::MatchesRegex("20..-..-..T..:..:..\\....Z hello\n"));
+}
+
+TEST_F(ConsoleLogTest, ReopensAfterRotation) {
+  ConsoleLog log;
+  ASSERT_TRUE(ConsoleLog::open(log, path("log")).ok());
+  log.info("one");
+  std::filesystem::rename(path("log"), path("log.1"));
+  log.info("two");
+  ASSERT_TRUE(log.reopen().ok());
+  log.info("three");
+  EXPECT_THAT(text("log.1"), testing::AllOf(testing::HasSubstr("one"), testing::HasSubstr("two")));
+  EXPECT_THAT(text("log"), testing::HasSubstr("three"));
+}
+
+TEST_F(ConsoleLogTest, FollowsNoSymbolicLink) {
+  std::ofstream(path("target")) << "";
+  std::filesystem::create_symlink(path("target"), path("link"));
+  EXPECT_FALSE(open_log_file(path("link")).ok());
+  EXPECT_FALSE(open_log_file(folder_).ok());
+  EXPECT_FALSE(open_log_file(path("nowhere/log")).ok());
+}
+
+TEST_F(ConsoleLogTest, FullPipeLosesLinesAndCountsThem) {
+  ASSERT_EQ(mkfifo(path("pipe").c_str(), 0600), 0);
+  base::FileDescriptor reader(::open(path("pipe").c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+  ConsoleLog log;
+  ASSERT_TRUE(ConsoleLog::open(log, path("pipe")).ok());
+  const std::string line(1000, 'x');
+  for (int i = 0; i < 200; ++i) log.info(line);  // a pipe holds 64 KiB
+  std::string seen;
+  char buffer[4096];
+  for (ssize_t size; (size = read(reader.get(), buffer, sizeof buffer)) > 0;) seen.append(buffer, static_cast<size_t>(size));
+  log.info("again");
+  for (ssize_t size; (size = read(reader.get(), buffer, sizeof buffer)) > 0;) seen.append(buffer, static_cast<size_t>(size));
+  EXPECT_THAT(seen, testing::ContainsRegex("warning 1[0-9][0-9] messages were lost here"));
+  EXPECT_THAT(seen, testing::EndsWith("again\n"));
+}
+
+}  // namespace
+}  // namespace cutwater::app

@@ -1,0 +1,53 @@
+#include "app/master_lines.h"
+
+#include <gtest/gtest.h>
+#include <stdlib.h>
+
+#include <filesystem>
+#include <fstream>
+
+namespace cutwater::app {
+namespace {
+
+class LinesTest : public testing::Test {
+ protected:
+  LinesTest() {
+    char folder[] = "/tmp/cutwater-lines-test-XXXXXX";
+    spec_.root = mkdtemp(folder);
+    std::filesystem::create_directories(spec_.root + "/.venv/bin");
+    std::ofstream(spec_.root + "/.venv/pyvenv.cfg") << "";
+    spec_.python = spec_.root + "/.venv/bin/python";
+    imported_.target = "shop.wsgi:application";
+    imported_.protocol = "wsgi";
+    imported_.framework = "Django 5.2";
+    imported_.python = "3.12.1";
+    imported_.static_folders = {{"/static/", spec_.root + "/staticfiles", std::nullopt}};
+  }
+  ~LinesTest() override { std::filesystem::remove_all(spec_.root); }
+  supervise::AppSpec spec_;
+  control::Imported imported_;
+};
+
+TEST_F(LinesTest, SaysWhatServesWithWhatAndWhere) {
+  EXPECT_EQ(serving_line(spec_, imported_, {"http://127.0.0.1:8000"}, {}),
+            "serving shop.wsgi:application (WSGI, Django 5.2) with .venv Python 3.12.1 on http://127.0.0.1:8000; "
+            "static /static/ -> staticfiles/");
+}
+
+TEST_F(LinesTest, NamesEveryPlace) {
+  imported_.framework.clear();
+  imported_.static_folders.clear();
+  spec_.prefix = "/shop";
+  EXPECT_EQ(serving_line(spec_, imported_, {"http://127.0.0.1:8000", "unix:/run/x.sock"},
+                         {{"/media/", "/srv/media", "", std::nullopt}}),
+            "serving shop.wsgi:application (WSGI) with .venv Python 3.12.1 on http://127.0.0.1:8000/shop, "
+            "unix:/run/x.sock/shop; static /media/ -> /srv/media/");
+}
+
+TEST_F(LinesTest, NamesAnInterpreterWithoutEnvironmentByItsPath) {
+  spec_.python = "/usr/bin/python3";
+  EXPECT_EQ(interpreter_label(spec_, "3.11.2"), "Python 3.11.2 (/usr/bin/python3)");
+}
+
+}  // namespace
+}  // namespace cutwater::app
