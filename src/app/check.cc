@@ -51,7 +51,8 @@ class ImportCheck {
       if (imported) on_imported(*imported);
     } else if (message.type() == control::BootFailed::kType) {
       auto failed = control::decode<control::BootFailed>(message.body);
-      log_.error(failed ? failed->code : "CW0316", spec_.name + ": " + (failed ? failed->text : failed.error().message));
+      log_.error(failed ? failed->code : "CW0316",
+                 spec_.name + ": " + (failed ? failed->text : failed.error().message));
       exit_code_ = failed && failed->exit_code == 4 ? 4 : kBootFailure;
     }
     process_->end(kQuitPatience, kQuitPatience);
@@ -59,26 +60,28 @@ class ImportCheck {
 
   void on_imported(const control::Imported& imported) {
     exit_code_ = 0;
-    const std::string framework = imported.framework.empty() ? "" : ", " + imported.framework;
-    say_(fmt::format("{}: {} ({}{}) imports with {}; {} workers, {}", spec_.name, imported.target, imported.protocol,
-                    framework, interpreter_label(spec_, imported.python), spec_.workers,
-                    imported.fork_safe ? "forked from one import" : "started one by one: " + imported.fork_reason));
+    say_(fmt::format(
+        "{}: {} imports with {}; {} workers, {}", spec_.name, app_label(imported),
+        interpreter_label(spec_, imported.python), spec_.workers,
+        imported.fork_safe ? "forked from one import" : "started one by one: " + imported.fork_reason));
     for (const std::string& note : imported.notes) say_(spec_.name + ": " + note);
     for (const control::StaticFolder& folder : imported.static_folders) check_folder(folder);
   }
 
   void check_folder(const control::StaticFolder& folder) {
-    auto opened = supervise::open_folder_as(spec_.identity ? *spec_.identity : supervise::current_identity(), folder.root);
+    auto opened = supervise::open_folder_as(spec_.identity ? *spec_.identity : supervise::current_identity(),
+                                            folder.root);
     if (opened) {
       say_(fmt::format("{}: static {} -> {}", spec_.name, folder.prefix, folder.root));
     } else {
-      log_.warning("CW0806", fmt::format("{}: static files at {} will not be served: {}", spec_.name, folder.prefix,
-                                         opened.error().message));
+      log_.warning("CW0806", fmt::format("{}: static files at {} will not be served: {}", spec_.name,
+                                         folder.prefix, opened.error().message));
     }
   }
 
   void on_exit(const supervise::ExitStatus& status) {
-    if (!exit_code_) log_.error("CW0316", fmt::format("{}: the interpreter {}", spec_.name, status.describe()));
+    if (!exit_code_)
+      log_.error("CW0316", fmt::format("{}: the interpreter {}", spec_.name, status.describe()));
     loop_.stop();
   }
 
@@ -100,7 +103,8 @@ class ImportCheck {
 
 // A port that is taken may well be taken by the server this configuration is checked for.
 int check_listen(const config::Listen& listen, base::LogSink& log, const Say& say) {
-  auto socket = io::open_listening_socket(listen.address, {.backlog = listen.backlog, .unix_mode = listen.mode});
+  auto socket =
+      io::open_listening_socket(listen.address, {.backlog = listen.backlog, .unix_mode = listen.mode});
   if (socket) {
     if (listen.address.starts_with("unix:/")) unlink(listen.address.substr(5).c_str());
     say("listen " + listen.address + ": free");

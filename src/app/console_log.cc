@@ -18,10 +18,14 @@ constexpr size_t kPipePiece = 4096;
 
 const char* name_of(base::Severity severity) {
   switch (severity) {
-    case base::Severity::kDebug: return "debug";
-    case base::Severity::kInfo: return "info";
-    case base::Severity::kWarning: return "warning";
-    case base::Severity::kError: break;
+    case base::Severity::kDebug:
+      return "debug";
+    case base::Severity::kInfo:
+      return "info";
+    case base::Severity::kWarning:
+      return "warning";
+    case base::Severity::kError:
+      break;
   }
   return "error";
 }
@@ -44,8 +48,8 @@ std::string timestamp() {
   return stamp + "." + milliseconds.substr(1) + "Z ";
 }
 
-// Control bytes become \xHH, so that a text from elsewhere forges no line and moves no cursor; further lines are
-// indented, as only the first one is a message of its own.
+// Control bytes become \xHH, so that a text from elsewhere forges no line and moves no cursor; further lines
+// are indented, as only the first one is a message of its own.
 void append_block(std::string& to, std::string_view text) {
   static constexpr char kHex[] = "0123456789abcdef";
   while (!text.empty() && text.back() == '\n') text.remove_suffix(1);
@@ -73,8 +77,8 @@ base::Severity to_severity(std::string_view level) {
 }
 
 base::Result<base::FileDescriptor> open_log_file(const std::string& path) {
-  base::FileDescriptor file(
-      ::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0640));
+  base::FileDescriptor file(::open(
+      path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0640));
   if (!file.valid()) return base::system_error("cannot open the log " + path);
   struct stat status;
   if (fstat(file.get(), &status) != 0) return base::system_error("cannot open the log " + path);
@@ -105,7 +109,8 @@ base::Result<void> ConsoleLog::reopen() {
   return {};
 }
 
-std::string ConsoleLog::format(base::Severity severity, std::string_view code, std::string_view text, bool colour) {
+std::string ConsoleLog::format(base::Severity severity, std::string_view code, std::string_view text,
+                               bool colour) {
   std::string block;
   if (severity != base::Severity::kInfo || !code.empty()) {
     if (colour) block += colour_of(severity);
@@ -133,8 +138,8 @@ void ConsoleLog::write(base::Severity severity, std::string_view code, std::stri
   if (!put(stamp + format(severity, code, text, colour_))) ++lost_;
 }
 
-// A file is written at once; a terminal or pipe only while it takes something, since our end of it may be shared and
-// must not be made non-blocking.
+// A file is written at once; a terminal or pipe only while it takes something, since our end of it may be
+// shared and must not be made non-blocking.
 bool ConsoleLog::put(std::string_view block) {
   while (!block.empty()) {
     pollfd ready{descriptor_, POLLOUT, 0};

@@ -1,5 +1,6 @@
-// ConsoleLog: messages for the operator on stderr or in a file, one block for each problem (interface.md section 9).
-// Never blocks: what the other end does not take is dropped and counted, and the count is told when it takes again.
+// ConsoleLog: messages for the operator on stderr or in a file, one block for each problem (interface.md
+// section 9). Never blocks: what the other end does not take is dropped and counted, and the count is told
+// when it takes again.
 #pragma once
 
 #include <cstdint>
@@ -28,7 +29,8 @@ class ConsoleLog : public base::LogSink {
   void write(base::Severity severity, std::string_view code, std::string_view text) override;
 
   // The block as written: "error[CW0312] what\n  why\n". For tests: everything but the time.
-  static std::string format(base::Severity severity, std::string_view code, std::string_view text, bool colour);
+  static std::string format(base::Severity severity, std::string_view code, std::string_view text,
+                            bool colour);
 
  private:
   bool put(std::string_view block);
@@ -42,7 +44,8 @@ class ConsoleLog : public base::LogSink {
   uint64_t lost_ = 0;
 };
 
-// Opens a log file for appending: created with 0640, never through a symbolic link, only a regular file or a pipe.
+// Opens a log file for appending: created with 0640, never through a symbolic link, only a regular file or a
+// pipe.
 base::Result<base::FileDescriptor> open_log_file(const std::string& path);
 
 }  // namespace cutwater::app

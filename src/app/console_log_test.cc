@@ -44,7 +44,8 @@ TEST_F(ConsoleLogTest, ForgesNoLineAndMovesNoCursor) {
 }
 
 TEST_F(ConsoleLogTest, ColoursOnlyTheHead) {
-  EXPECT_EQ(ConsoleLog::format(Severity::kError, "CW0312", "text", true), "\x1b[1;31merror[CW0312]\x1b[0m text\n");
+  EXPECT_EQ(ConsoleLog::format(Severity::kError, "CW0312", "text", true),
+            "\x1b[1;31merror[CW0312]\x1b[0m text\n");
 }
 
 TEST_F(ConsoleLogTest, WritesToAFileWithTime) {
@@ -84,9 +85,11 @@ TEST_F(ConsoleLogTest, FullPipeLosesLinesAndCountsThem) {
   for (int i = 0; i < 200; ++i) log.info(line);  // a pipe holds 64 KiB
   std::string seen;
   char buffer[4096];
-  for (ssize_t size; (size = read(reader.get(), buffer, sizeof buffer)) > 0;) seen.append(buffer, static_cast<size_t>(size));
+  for (ssize_t size; (size = read(reader.get(), buffer, sizeof buffer)) > 0;)
+    seen.append(buffer, static_cast<size_t>(size));
   log.info("again");
-  for (ssize_t size; (size = read(reader.get(), buffer, sizeof buffer)) > 0;) seen.append(buffer, static_cast<size_t>(size));
+  for (ssize_t size; (size = read(reader.get(), buffer, sizeof buffer)) > 0;)
+    seen.append(buffer, static_cast<size_t>(size));
   EXPECT_THAT(seen, testing::ContainsRegex("warning 1[0-9][0-9] messages were lost here"));
   EXPECT_THAT(seen, testing::EndsWith("again\n"));
 }

@@ -39,8 +39,8 @@ std::vector<base::FileDescriptor> own(const std::vector<int>& numbers) {
 
 }  // namespace
 
-FrontGroup::FrontGroup(io::Loop& loop, supervise::Children& children, base::LogSink& log, const config::Config& config,
-                       const Sockets& sockets, Events events)
+FrontGroup::FrontGroup(io::Loop& loop, supervise::Children& children, base::LogSink& log,
+                       const config::Config& config, const Sockets& sockets, Events events)
     : loop_(loop),
       children_(children),
       log_(log),
@@ -50,7 +50,8 @@ FrontGroup::FrontGroup(io::Loop& loop, supervise::Children& children, base::LogS
       fronts_(front_count(config)) {
   for (unsigned index = 0; index < count(); ++index) {
     fronts_[index].policy = supervise::RestartPolicy(kRestart);
-    fronts_[index].restart = std::make_unique<io::Timer>(loop.timers(), [this, index] { restart_front(index); });
+    fronts_[index].restart =
+        std::make_unique<io::Timer>(loop.timers(), [this, index] { restart_front(index); });
   }
 }
 
@@ -74,7 +75,8 @@ base::Result<void> FrontGroup::start_front(unsigned index) {
   keep.insert(keep.end(), static_roots.begin(), static_roots.end());
   keep.push_back(theirs.descriptor());
   auto started = supervise::fork_role(std::move(keep), [&, channel = theirs.descriptor()] {
-    return run_front({config_, index, control::Channel(base::FileDescriptor(channel)), own(listening), own(static_roots)});
+    return run_front(
+        {config_, index, control::Channel(base::FileDescriptor(channel)), own(listening), own(static_roots)});
   });
   if (!started) return started.error();
   Front& front = fronts_[index];
@@ -114,8 +116,8 @@ void FrontGroup::on_message(unsigned index, control::Message& message) {
 
 void FrontGroup::on_exited(unsigned index, const supervise::ExitStatus& status) {
   Front& front = fronts_[index];
-  const base::Duration lived = front.ready_at == base::kNever ? base::Duration::zero()
-                                                              : base::monotonic_now() - front.ready_at;
+  const base::Duration lived =
+      front.ready_at == base::kNever ? base::Duration::zero() : base::monotonic_now() - front.ready_at;
   const pid_t pid = front.process->pid();
   front.finished = std::move(front.process);
   events_.gone(index);
@@ -128,8 +130,8 @@ void FrontGroup::on_exited(unsigned index, const supervise::ExitStatus& status) 
     events_.never_ready();
     return;
   }
-  log_.error("CW0802", fmt::format("a front (pid {}) {}; its connections are lost, another one is started", pid,
-                                   status.describe()));
+  log_.error("CW0802", fmt::format("a front (pid {}) {}; its connections are lost, another one is started",
+                                   pid, status.describe()));
   const base::Duration wait = front.policy.wait_after(lived);
   front.restart->set(base::monotonic_now() + wait);
 }
@@ -152,7 +154,9 @@ bool FrontGroup::ready() const {
   return std::all_of(fronts_.begin(), fronts_.end(), [](const Front& front) { return front.ever_ready; });
 }
 
-bool FrontGroup::running(unsigned front) const { return fronts_.at(front).process != nullptr; }
+bool FrontGroup::running(unsigned front) const {
+  return fronts_.at(front).process != nullptr;
+}
 
 void FrontGroup::send(unsigned front, const nlohmann::json& body, std::vector<int> descriptors) {
   if (running(front)) fronts_[front].process->send(body, std::move(descriptors));

@@ -1,5 +1,5 @@
-// FrontGroup: the front processes. Each is forked from the master with the listening sockets; one that dies is
-// replaced at once (then at most a second later), with the same sockets, and introduced to what serves.
+// FrontGroup: the front processes. Each is forked from the master with the listening sockets; one that dies
+// is replaced at once (then at most a second later), with the same sockets, and introduced to what serves.
 #pragma once
 
 #include <functional>
@@ -21,8 +21,8 @@ class FrontGroup : public supervise::Fronts {
     std::function<void()> all_ready;              // the first time that each front serves
     std::function<void(unsigned front)> started;  // anew: wants to be introduced
     std::function<void(unsigned front)> gone;
-    std::function<void()> never_ready;            // a front ended before it ever served: there is no use in going on
-    std::function<void()> all_ended;              // after stop()
+    std::function<void()> never_ready;  // a front ended before it ever served: there is no use in going on
+    std::function<void()> all_ended;    // after stop()
   };
   // All must outlive this.
   FrontGroup(io::Loop& loop, supervise::Children& children, base::LogSink& log, const config::Config& config,

@@ -12,7 +12,8 @@ namespace fs = std::filesystem;
 
 // Relative where that is shorter to read: inside of the app's root.
 std::string short_path(const std::string& path, const std::string& root) {
-  const fs::path inside = fs::path(path).lexically_normal().lexically_relative(fs::path(root).lexically_normal());
+  const fs::path inside =
+      fs::path(path).lexically_normal().lexically_relative(fs::path(root).lexically_normal());
   if (inside.empty() || *inside.begin() == "..") return path;
   return inside.native();
 }
@@ -24,21 +25,27 @@ std::string with_slash(std::string path) {
 
 }  // namespace
 
+std::string app_label(const control::Imported& imported) {
+  std::string protocol = imported.protocol;
+  for (char& c : protocol) c = c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c;
+  const std::string framework = imported.framework.empty() ? "" : ", " + imported.framework;
+  return fmt::format("{} ({}{})", imported.target, protocol, framework);
+}
+
 std::string interpreter_label(const supervise::AppSpec& spec, const std::string& version) {
   const fs::path environment = fs::path(spec.python).parent_path().parent_path();
   std::error_code error;
-  if (!fs::exists(environment / "pyvenv.cfg", error)) return fmt::format("Python {} ({})", version, spec.python);
+  if (!fs::exists(environment / "pyvenv.cfg", error))
+    return fmt::format("Python {} ({})", version, spec.python);
   return fmt::format("{} Python {}", short_path(environment.native(), spec.root), version);
 }
 
 std::string serving_line(const supervise::AppSpec& spec, const control::Imported& imported,
-                         const std::vector<std::string>& urls, const std::vector<config::StaticRoute>& routes) {
-  std::string protocol = imported.protocol;
-  std::transform(protocol.begin(), protocol.end(), protocol.begin(), [](unsigned char c) { return std::toupper(c); });
-  const std::string framework = imported.framework.empty() ? "" : ", " + imported.framework;
+                         const std::vector<std::string>& urls,
+                         const std::vector<config::StaticRoute>& routes) {
   std::vector<std::string> places;
   for (const std::string& url : urls) places.push_back(url + spec.prefix);
-  std::string line = fmt::format("serving {} ({}{}) with {} on {}", imported.target, protocol, framework,
+  std::string line = fmt::format("serving {} with {} on {}", app_label(imported),
                                  interpreter_label(spec, imported.python), fmt::join(places, ", "));
   std::vector<std::string> folders;
   for (const config::StaticRoute& route : routes) {

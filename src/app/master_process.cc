@@ -42,7 +42,9 @@ Master::Master(const ServeRequest& request, config::Loaded loaded)
   loop_.add_hook(*this);
 }
 
-Master::~Master() { loop_.remove_hook(*this); }
+Master::~Master() {
+  loop_.remove_hook(*this);
+}
 
 int Master::run() {
   if (!prepare()) return exit_code_;
@@ -69,7 +71,8 @@ bool Master::prepare() {
   prctl(PR_SET_CHILD_SUBREAPER, 1);
   prctl(PR_SET_DUMPABLE, 0);
   // A disposition of "ignore" inherited from nohup would keep the signal from the signalfd.
-  for (int taken : {SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2, SIGTTIN, SIGTTOU, SIGWINCH, SIGCHLD}) {
+  for (int taken :
+       {SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2, SIGTTIN, SIGTTOU, SIGWINCH, SIGCHLD}) {
     ::signal(taken, SIG_DFL);
   }
   ::signal(SIGPIPE, SIG_IGN);
@@ -89,7 +92,8 @@ bool Master::prepare() {
   return true;
 }
 
-// The spawner before anything that hears the network, the fronts before the apps: they are told of each generation.
+// The spawner before anything that hears the network, the fronts before the apps: they are told of each
+// generation.
 bool Master::start() {
   FrontGroup::Events events;
   events.message = [this](unsigned front, control::Message& message) { on_front_message(front, message); };
@@ -99,9 +103,10 @@ bool Master::start() {
   events.never_ready = [this] { give_up(kRuntimeFailure); };
   events.all_ended = [this] { end_apps(); };
   fronts_ = std::make_unique<FrontGroup>(loop_, children_, log_, config_, sockets_, std::move(events));
-  world_ = std::make_unique<supervise::World>(
-      supervise::World{loop_, log_, children_, *fronts_, &create_segment});
-  if (!start_spawner() || !fronts_->start() || !start_apps()) give_up(exit_code_ == 0 ? kRuntimeFailure : exit_code_);
+  world_ =
+      std::make_unique<supervise::World>(supervise::World{loop_, log_, children_, *fronts_, &create_segment});
+  if (!start_spawner() || !fronts_->start() || !start_apps())
+    give_up(exit_code_ == 0 ? kRuntimeFailure : exit_code_);
   return true;
 }
 
@@ -123,9 +128,9 @@ bool Master::start_spawner() {
   spawner_started_ = base::monotonic_now();
   spawner_ = std::make_unique<supervise::ManagedProcess>(
       loop_, children_, std::move(*started), std::move(ours),
-      supervise::ManagedProcess::Events{[](control::Message&) {},
-                                        [this](const supervise::ExitStatus& status) { on_spawner_exit(status); },
-                                        [this](const std::string&) { spawner_->terminate_after(kNow, kLeastGrace); }});
+      supervise::ManagedProcess::Events{
+          [](control::Message&) {}, [this](const supervise::ExitStatus& status) { on_spawner_exit(status); },
+          [this](const std::string&) { spawner_->terminate_after(kNow, kLeastGrace); }});
   return true;
 }
 
@@ -156,10 +161,12 @@ bool Master::start_apps() {
   return true;
 }
 
-// An app serves from its first worker on; the operator is told when the others are there too, or fail to come.
+// An app serves from its first worker on; the operator is told when the others are there too, or fail to
+// come.
 void Master::announce_when_serving() {
   if (announced_ || stopping() || !fronts_->ready()) return;
-  const bool all_serve = std::all_of(apps_.begin(), apps_.end(), [](const auto& app) { return app->serving(); });
+  const bool all_serve =
+      std::all_of(apps_.begin(), apps_.end(), [](const auto& app) { return app->serving(); });
   if (!all_serve) return;
   const bool complete = std::all_of(apps_.begin(), apps_.end(), [](const auto& app) {
     return app->serving()->ready_workers() == app->serving()->workers();

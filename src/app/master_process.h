@@ -1,5 +1,5 @@
-// Master: the loop that starts, watches and replaces everything else. Signals become calls, deaths become calls,
-// messages become calls; each is a short function below.
+// Master: the loop that starts, watches and replaces everything else. Signals become calls, deaths become
+// calls, messages become calls; each is a short function below.
 #pragma once
 
 #include <memory>

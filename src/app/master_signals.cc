@@ -17,7 +17,9 @@ auto key_of(const config::Listen& listen) {
   return std::tie(listen.address, listen.backlog, listen.mode, listen.trusted_proxies);
 }
 
-auto key_of(const config::StaticRoute& route) { return std::tie(route.prefix, route.root, route.index, route.cache); }
+auto key_of(const config::StaticRoute& route) {
+  return std::tie(route.prefix, route.root, route.index, route.cache);
+}
 
 template <class Setting>
 bool differ(const std::vector<Setting>& left, const std::vector<Setting>& right) {
@@ -26,36 +28,56 @@ bool differ(const std::vector<Setting>& left, const std::vector<Setting>& right)
 }
 
 auto key_of(const config::Limits& limits) {
-  return std::tie(limits.header, limits.header_count, limits.body, limits.header_timeout, limits.body_min_rate,
-                  limits.keepalive, limits.connections);
+  return std::tie(limits.header, limits.header_count, limits.body, limits.header_timeout,
+                  limits.body_min_rate, limits.keepalive, limits.connections);
 }
 
-auto key_of(const config::Log& log) { return std::tie(log.access, log.format, log.error, log.level); }
+auto key_of(const config::Log& log) {
+  return std::tie(log.access, log.format, log.error, log.level);
+}
 
 }  // namespace
 
 void Master::on_signal(int signal) {
   switch (signal) {
-    case SIGCHLD: children_.reap(); break;
-    case SIGTERM: stop(config_.shutdown_grace); break;
-    case SIGINT: on_interrupt(); break;
-    case SIGQUIT: stop(kNow); break;
-    case SIGHUP: reload_waits_ = true; break;
-    case SIGUSR1: reopen_logs(); break;
-    case SIGUSR2: log_.warning("CW0106", "SIGUSR2: handing over to a new binary is known, not in this version"); break;
+    case SIGCHLD:
+      children_.reap();
+      break;
+    case SIGTERM:
+      stop(config_.shutdown_grace);
+      break;
+    case SIGINT:
+      on_interrupt();
+      break;
+    case SIGQUIT:
+      stop(kNow);
+      break;
+    case SIGHUP:
+      reload_waits_ = true;
+      break;
+    case SIGUSR1:
+      reopen_logs();
+      break;
+    case SIGUSR2:
+      log_.warning("CW0106", "SIGUSR2: handing over to a new binary is known, not in this version");
+      break;
     case SIGTTIN:
       for (auto& app : apps_) app->scale(1);
       break;
     case SIGTTOU:
       for (auto& app : apps_) app->scale(-1);
       break;
-    default: break;
+    default:
+      break;
   }
 }
 
-void Master::on_interrupt() { stop(std::exchange(interrupted_, true) ? kNow : config_.shutdown_grace); }
+void Master::on_interrupt() {
+  stop(std::exchange(interrupted_, true) ? kNow : config_.shutdown_grace);
+}
 
-// At the end of the turn; while an app still starts it waits, so a storm of SIGHUP is one reload now and one after.
+// At the end of the turn; while an app still starts it waits, so a storm of SIGHUP is one reload now and one
+// after.
 void Master::reload() {
   const bool busy = std::any_of(apps_.begin(), apps_.end(), [](const auto& app) { return app->starting(); });
   if (busy || !announced_) return;
@@ -69,7 +91,8 @@ void Master::reload() {
     }
   }
   if (fresh.exit_code != 0) {
-    log_.error("CW0807", "reload refused: the configuration cannot be used; everything keeps running as it is");
+    log_.error("CW0807",
+               "reload refused: the configuration cannot be used; everything keeps running as it is");
     return;
   }
   warn_of_front_settings(fresh.config);
@@ -77,7 +100,8 @@ void Master::reload() {
 }
 
 void Master::reload_app(const config::App& app) {
-  auto known = std::find_if(apps_.begin(), apps_.end(), [&](const auto& each) { return each->name() == app.name; });
+  auto known =
+      std::find_if(apps_.begin(), apps_.end(), [&](const auto& each) { return each->name() == app.name; });
   if (known == apps_.end()) return;  // told by warn_of_front_settings
   auto spec = make_app_spec(app, library_, log_);
   if (spec) {
@@ -93,12 +117,16 @@ void Master::warn_of_front_settings(const config::Config& fresh) {
   if (differ(config_.static_routes, fresh.static_routes)) changed.push_back("static routes");
   if (key_of(config_.limits) != key_of(fresh.limits)) changed.push_back("[limits]");
   if (key_of(config_.log) != key_of(fresh.log)) changed.push_back("[log]");
-  const auto same_app = [](const config::App& one, const config::App& other) { return one.name == other.name; };
-  if (!std::is_permutation(config_.apps.begin(), config_.apps.end(), fresh.apps.begin(), fresh.apps.end(), same_app)) {
+  const auto same_app = [](const config::App& one, const config::App& other) {
+    return one.name == other.name;
+  };
+  if (!std::is_permutation(config_.apps.begin(), config_.apps.end(), fresh.apps.begin(), fresh.apps.end(),
+                           same_app)) {
     changed.push_back("the list of apps");
   }
   if (changed.empty()) return;
-  log_.warning("CW0808", fmt::format("changes of {} take effect at the next restart", fmt::join(changed, ", ")));
+  log_.warning("CW0808",
+               fmt::format("changes of {} take effect at the next restart", fmt::join(changed, ", ")));
 }
 
 void Master::reopen_logs() {

@@ -24,10 +24,12 @@ std::string url_of(int socket, const std::string& address) {
 }  // namespace
 
 bool Sockets::open_listening(const config::Listen& listen, base::LogSink& log) {
-  auto socket = io::open_listening_socket(listen.address, {.backlog = listen.backlog, .unix_mode = listen.mode});
+  auto socket =
+      io::open_listening_socket(listen.address, {.backlog = listen.backlog, .unix_mode = listen.mode});
   if (!socket) {
     std::string text = fmt::format("cannot listen on {}: {}", listen.address, socket.error().message);
-    if (socket.error().system_errno == EADDRINUSE) text += "\nfix: stop the other server, or choose an address with -b";
+    if (socket.error().system_errno == EADDRINUSE)
+      text += "\nfix: stop the other server, or choose an address with -b";
     if (socket.error().system_errno == EACCES) text += "\nfix: start as root, or choose a port above 1023";
     log.error("CW0801", text);
     return false;
@@ -48,7 +50,8 @@ bool Sockets::open(const config::Config& config, base::LogSink& log) {
   for (const config::StaticRoute& route : config.static_routes) {
     base::FileDescriptor folder(::open(route.root.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
     if (!folder.valid()) {
-      log.error("CW0806", base::system_error(fmt::format("static files at {}: {}", route.prefix, route.root)).message);
+      log.error("CW0806",
+                base::system_error(fmt::format("static files at {}: {}", route.prefix, route.root)).message);
       all = false;
     }
     static_roots_.push_back(std::move(folder));
@@ -59,8 +62,8 @@ bool Sockets::open(const config::Config& config, base::LogSink& log) {
 void Sockets::remove_files() {
   for (const File& file : files_) {
     struct stat status;
-    const bool ours = lstat(file.path.c_str(), &status) == 0 && status.st_dev == file.device &&
-                      status.st_ino == file.inode;
+    const bool ours =
+        lstat(file.path.c_str(), &status) == 0 && status.st_dev == file.device && status.st_ino == file.inode;
     if (ours) unlink(file.path.c_str());
   }
   files_.clear();

@@ -24,12 +24,14 @@ base::Result<std::optional<supervise::Identity>> identity_of(const config::App& 
   if (!supervise::running_as_root()) {
     const supervise::Identity self = supervise::current_identity();
     if (!app.user.empty() && app.user != self.name && app.user != std::to_string(self.user)) {
-      return base::Error{fmt::format("app.{}.user = \"{}\" needs cutwater to be started as root; it runs as {}", app.name,
-                                     app.user, self.name)};
+      return base::Error{
+          fmt::format("app.{}.user = \"{}\" needs cutwater to be started as root; it runs as {}", app.name,
+                      app.user, self.name)};
     }
     return std::optional<supervise::Identity>();
   }
-  auto identity = app.user.empty() ? supervise::identity_of_owner(app.root) : supervise::find_identity(app.user);
+  auto identity =
+      app.user.empty() ? supervise::identity_of_owner(app.root) : supervise::find_identity(app.user);
   if (!identity) return base::Error{fmt::format("app.{}.user: {}", app.name, identity.error().message)};
   if (identity->user == 0) {
     log.warning("CW0804", fmt::format("{}: the app runs as root, because root owns {}\n"

@@ -1,4 +1,5 @@
-// From the configuration of an app to what supervision needs: who runs it, how many workers, where our library is.
+// From the configuration of an app to what supervision needs: who runs it, how many workers, where our
+// library is.
 #pragma once
 
 #include <string>
@@ -10,10 +11,12 @@
 
 namespace cutwater::app {
 
-// The folder with the `cutwater` package and the extension: $CUTWATER_LIBRARY, else `library` beside the executable.
+// The folder with the `cutwater` package and the extension: $CUTWATER_LIBRARY, else `library` beside the
+// executable.
 base::Result<std::string> find_library();
 
 // Warns on `log` when the app will run as root. The error names the user that cannot be used.
-base::Result<supervise::AppSpec> make_app_spec(const config::App& app, const std::string& library, base::LogSink& log);
+base::Result<supervise::AppSpec> make_app_spec(const config::App& app, const std::string& library,
+                                               base::LogSink& log);
 
 }  // namespace cutwater::app

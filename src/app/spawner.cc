@@ -17,8 +17,10 @@ int run_spawner(control::Channel master) {
     if (poll(&ready, 1, -1) < 0 && errno != EINTR) return 1;
     control::Message message;
     switch (master.receive(message)) {
-      case control::Channel::Outcome::kClosed: return 0;
-      case control::Channel::Outcome::kNothing: break;
+      case control::Channel::Outcome::kClosed:
+        return 0;
+      case control::Channel::Outcome::kNothing:
+        break;
       case control::Channel::Outcome::kMessage:
         if (message.type() == control::Stop::kType || message.type() == control::Quit::kType) return 0;
         break;

@@ -1,6 +1,6 @@
-// The spawner process: started before any byte of the network is read, it keeps the rights that starting other
-// people's programs needs. It takes only names of configured entries; in this version there are none, so it waits for
-// its end.
+// The spawner process: started before any byte of the network is read, it keeps the rights that starting
+// other people's programs needs. It takes only names of configured entries; in this version there are none,
+// so it waits for its end.
 #pragma once
 
 #include "control/channel.h"

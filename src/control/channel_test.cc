@@ -63,7 +63,8 @@ TEST(Channel, KeepsWhatTheKernelDoesNotTake) {
   base::FileDescriptor file(open("/dev/null", O_RDWR | O_CLOEXEC));
   const std::string filler(30000, 'x');
   int sent = 0;
-  while (!left.wants_write()) ASSERT_TRUE(left.send({{"type", "filler"}, {"number", sent++}, {"filler", filler}}));
+  while (!left.wants_write())
+    ASSERT_TRUE(left.send({{"type", "filler"}, {"number", sent++}, {"filler", filler}}));
   ASSERT_TRUE(left.send({{"type", "filler"}, {"number", sent++}}, {file.get()}));
   file.reset();  // the waiting message has its own duplicate
   EXPECT_FALSE(left.flush());

@@ -1,5 +1,5 @@
-// What supervision has to know about an app and about the master around it. Plain values, made by app/ from the
-// configuration anew at each reload.
+// What supervision has to know about an app and about the master around it. Plain values, made by app/ from
+// the configuration anew at each reload.
 #pragma once
 
 #include <functional>
@@ -18,13 +18,13 @@ namespace cutwater::supervise {
 
 struct AppSpec {
   std::string name;
-  std::string root;       // absolute
+  std::string root;  // absolute
   std::string target;
   std::string protocol;
-  std::string python;     // absolute path of the interpreter
-  std::string library;    // folder with the `cutwater` package and the extension
-  std::string preload;    // "auto" | "true" | "false"
-  std::string watch;      // "code" | "deploy" | "off"
+  std::string python;   // absolute path of the interpreter
+  std::string library;  // folder with the `cutwater` package and the extension
+  std::string preload;  // "auto" | "true" | "false"
+  std::string watch;    // "code" | "deploy" | "off"
   std::string prefix;
   std::map<std::string, std::string> environment;
   std::optional<Identity> identity;  // who runs it; nullopt: who we are

@@ -15,7 +15,9 @@ AppSupervisor::AppSupervisor(World& world, AppSpec spec, Events events)
   world_.loop.add_hook(*this);
 }
 
-AppSupervisor::~AppSupervisor() { world_.loop.remove_hook(*this); }
+AppSupervisor::~AppSupervisor() {
+  world_.loop.remove_hook(*this);
+}
 
 template <class Work>
 void AppSupervisor::for_each(Work work) {
@@ -76,7 +78,8 @@ void AppSupervisor::on_failed(const BootFailure& failure) {
   watch_code(folders);
 }
 
-// Forking from today's code into a generation of yesterday's would mix them; so the next need brings a new generation.
+// Forking from today's code into a generation of yesterday's would mix them; so the next need brings a new
+// generation.
 void AppSupervisor::on_needs_successor() {
   if (ending_ || starting_) return;
   reload(spec_, "workers are missing and the zygote is gone");

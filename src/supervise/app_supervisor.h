@@ -1,5 +1,6 @@
-// AppSupervisor: one app through all its generations. The one that serves stays until a newer one is ready; a newer
-// one that fails is thrown away and its failure shown. At most one starts at a time and at most one reload waits.
+// AppSupervisor: one app through all its generations. The one that serves stays until a newer one is ready; a
+// newer one that fails is thrown away and its failure shown. At most one starts at a time and at most one
+// reload waits.
 #pragma once
 
 #include <memory>
@@ -15,9 +16,10 @@ namespace cutwater::supervise {
 class AppSupervisor : public io::TurnHook {
  public:
   struct Events {
-    std::function<void()> first_served;                      // the first generation takes the traffic
-    std::function<void(const BootFailure&)> never_started;   // the first generation failed: there is nothing to serve
-    std::function<void()> ended;                             // after end(): nothing of the app runs any more
+    std::function<void()> first_served;  // the first generation takes the traffic
+    std::function<void(const BootFailure&)>
+        never_started;            // the first generation failed: there is nothing to serve
+    std::function<void()> ended;  // after end(): nothing of the app runs any more
   };
   // `world` must outlive this.
   AppSupervisor(World& world, AppSpec spec, Events events);
@@ -59,9 +61,9 @@ class AppSupervisor : public io::TurnHook {
   std::unique_ptr<Generation> serving_;
   std::unique_ptr<Generation> starting_;
   std::vector<std::unique_ptr<Generation>> retired_;
-  std::optional<AppSpec> waiting_;   // the reload that comes after the one that starts
+  std::optional<AppSpec> waiting_;  // the reload that comes after the one that starts
   uint64_t next_number_ = 1;
-  int extra_workers_ = 0;            // TTIN, TTOU; kept over reloads
+  int extra_workers_ = 0;  // TTIN, TTOU; kept over reloads
   bool ending_ = false;
   bool end_told_ = false;
   CodeWatch code_watch_;

@@ -17,7 +17,9 @@ size_t count_of(const char* folder) {
   return count;
 }
 
-bool alive(pid_t pid) { return kill(pid, 0) == 0; }
+bool alive(pid_t pid) {
+  return kill(pid, 0) == 0;
+}
 
 TEST_F(AppTest, ServesWhenWorkersAreReady) {
   ASSERT_TRUE(start_serving()) << log.all();
@@ -158,8 +160,13 @@ TEST_F(AppTest, StuckWorkerIsReplacedFirst) {
   behave("ignore_quit");
   ASSERT_TRUE(start_serving());
   const auto [lane, pid] = *fronts->workers.begin();
-  fronts->say(0, {{"type", "worker_stuck"}, {"app", "shop"}, {"generation", 1}, {"lane", lane}, {"method", "GET"},
-                  {"path", "/report"}, {"seconds", 60}});
+  fronts->say(0, {{"type", "worker_stuck"},
+                  {"app", "shop"},
+                  {"generation", 1},
+                  {"lane", lane},
+                  {"method", "GET"},
+                  {"path", "/report"},
+                  {"seconds", 60}});
   ASSERT_TRUE(run_until([this] { return fronts->sent_of("worker_started") == 3; }));
   EXPECT_TRUE(alive(pid));
   EXPECT_TRUE(log.has("GET /report took longer than timeout = 60 s")) << log.all();
@@ -171,7 +178,9 @@ TEST_F(AppTest, StuckWorkerIsReplacedFirst) {
 TEST_F(AppTest, BrokenWorkerIsReplaced) {
   ASSERT_TRUE(start_serving());
   const auto [lane, pid] = *fronts->workers.begin();
-  fronts->say(0, {{"type", "worker_broken"}, {"app", "shop"}, {"generation", 1}, {"lane", lane}, {"why", "bad frame"}});
+  fronts->say(
+      0,
+      {{"type", "worker_broken"}, {"app", "shop"}, {"generation", 1}, {"lane", lane}, {"why", "bad frame"}});
   ASSERT_TRUE(run_until([pid = pid] { return !alive(pid); }));
   ASSERT_TRUE(run_until([this] { return app->serving()->ready_workers() == 2; }));
   EXPECT_TRUE(log.has("CW0522")) << log.all();
@@ -192,8 +201,13 @@ TEST_F(AppTest, MessagesThatNameNothingAreIgnored) {
   fronts->say(0, {{"type", "lane_free"}, {"app", "shop"}, {"generation", 1}, {"lane", 4000000}});
   fronts->say(0, {{"type", "lane_free"}, {"app", "shop"}, {"generation", 9}, {"lane", 0}});
   fronts->say(0, {{"type", "lane_free"}, {"app", "shop"}, {"generation", 1}, {"lane", 0}});
-  fronts->say(0, {{"type", "worker_stuck"}, {"app", "shop"}, {"generation", 1}, {"lane", 77}, {"method", ""},
-                  {"path", ""}, {"seconds", 1}});
+  fronts->say(0, {{"type", "worker_stuck"},
+                  {"app", "shop"},
+                  {"generation", 1},
+                  {"lane", 77},
+                  {"method", ""},
+                  {"path", ""},
+                  {"seconds", 1}});
   fronts->say(0, {{"type", "generation_drained"}, {"app", "shop"}, {"generation", 1}});
   fronts->say(0, {{"type", "worker_broken"}, {"app", "shop"}});
   run_for(milliseconds(100));
@@ -306,7 +320,8 @@ TEST_F(AppTest, ChangedCodeStartsANewGeneration) {
 TEST_F(AppTest, ManyKillsNeverSlowTheReturn) {
   ASSERT_TRUE(start_serving());
   for (int i = 0; i < 15; ++i) {
-    ASSERT_TRUE(run_until([this] { return app->serving()->ready_workers() == 2; }, seconds(2))) << i << log.all();
+    ASSERT_TRUE(run_until([this] { return app->serving()->ready_workers() == 2; }, seconds(2)))
+        << i << log.all();
     run_for(milliseconds(120));
     for (auto [lane, pid] : fronts->workers) {
       if (alive(pid)) {

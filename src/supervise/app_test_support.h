@@ -1,5 +1,5 @@
-// For tests of app supervision: a library folder whose `cutwater.main` plays zygote and workers as a script tells it,
-// fronts that answer as real ones would, and a loop that runs until something is true.
+// For tests of app supervision: a library folder whose `cutwater.main` plays zygote and workers as a script
+// tells it, fronts that answer as real ones would, and a loop that runs until something is true.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -92,7 +92,8 @@ def work(channel, words, receive, send):
 class RecordingLog : public base::LogSink {
  public:
   void write(base::Severity severity, std::string_view code, std::string_view text) override {
-    lines.push_back((severity >= base::Severity::kWarning ? std::string(code) + " " : "") + std::string(text));
+    lines.push_back((severity >= base::Severity::kWarning ? std::string(code) + " " : "") +
+                    std::string(text));
   }
   bool has(std::string_view part) const {
     for (const std::string& line : lines) {
@@ -115,7 +116,7 @@ class FakeFronts : public Fronts {
 
   AppSupervisor* app = nullptr;
   bool answer_drained = true;
-  std::vector<nlohmann::json> sent;  // of all fronts, in order
+  std::vector<nlohmann::json> sent;   // of all fronts, in order
   std::map<unsigned, pid_t> workers;  // by lane, as front 0 was told last
   uint64_t swapped = 0;
 
@@ -140,9 +141,8 @@ class FakeFronts : public Fronts {
     loop_.post([this, front, body] { app->on_front_message(front, control::Message{body, {}}); });
   }
   size_t sent_of(std::string_view type) const {
-    return static_cast<size_t>(std::count_if(sent.begin(), sent.end(), [type](const auto& body) {
-      return body["type"] == type;
-    }));
+    return static_cast<size_t>(
+        std::count_if(sent.begin(), sent.end(), [type](const auto& body) { return body["type"] == type; }));
   }
 
  private:
@@ -155,13 +155,13 @@ class FakeFronts : public Fronts {
     if (front == 0) workers[body["lane"]] = body["pid"];
     auto watch = std::make_unique<Watch>();
     watch->pidfd.reset(dup(descriptors[2]));
-    watch->watcher = std::make_unique<io::CallbackWatcher>(
-        loop_, watch->pidfd.get(), EPOLLIN, [this, front, body, at = watch.get()](uint32_t) {
-          at->watcher->stop();
-          nlohmann::json answer = body;
-          answer["type"] = "lane_free";
-          say(front, answer);
-        });
+    watch->watcher = std::make_unique<io::CallbackWatcher>(loop_, watch->pidfd.get(), EPOLLIN,
+                                                           [this, front, body, at = watch.get()](uint32_t) {
+                                                             at->watcher->stop();
+                                                             nlohmann::json answer = body;
+                                                             answer["type"] = "lane_free";
+                                                             say(front, answer);
+                                                           });
     watches_[front].push_back(std::move(watch));
   }
   void on_swap(unsigned front, const nlohmann::json& body) {
@@ -215,8 +215,9 @@ class AppTest : public testing::Test {
   void start(unsigned front_count = 1) {
     fronts = std::make_unique<FakeFronts>(loop, front_count);
     world = std::make_unique<World>(World{loop, log, children, *fronts, [](unsigned, unsigned) {
-      return base::Result<base::FileDescriptor>(base::FileDescriptor(memfd_create("segment", MFD_CLOEXEC)));
-    }});
+                                            return base::Result<base::FileDescriptor>(
+                                                base::FileDescriptor(memfd_create("segment", MFD_CLOEXEC)));
+                                          }});
     AppSupervisor::Events events;
     events.first_served = [this] { served = true; };
     events.never_started = [this](const BootFailure& failure) { failed = failure; };

@@ -1,5 +1,5 @@
-// Children: every process this one has to wait for. Those somebody knows are watched by pidfd and told to their Child;
-// strangers (grandchildren that a subreaper or pid 1 inherits) are reaped silently.
+// Children: every process this one has to wait for. Those somebody knows are watched by pidfd and told to
+// their Child; strangers (grandchildren that a subreaper or pid 1 inherits) are reaped silently.
 #pragma once
 
 #include <functional>
@@ -25,8 +25,8 @@ class Children {
   void hold() { ++holders_; }
   void release();
 
-  // A process that became our child without our doing (a zygote's grandchild): checks that it is ours and unknown.
-  // It may have ended already.
+  // A process that became our child without our doing (a zygote's grandchild): checks that it is ours and
+  // unknown. It may have ended already.
   base::Result<StartedProcess> adopt(pid_t pid);
   bool knows(pid_t pid) const { return known_.contains(pid); }
 
@@ -41,7 +41,8 @@ class Children {
 class Child {
  public:
   using OnExit = std::function<void(const ExitStatus&)>;
-  // `children` must outlive this. `on_exit` is called once, after the process was waited for; it must not destroy this.
+  // `children` must outlive this. `on_exit` is called once, after the process was waited for; it must not
+  // destroy this.
   Child(Children& children, StartedProcess process, OnExit on_exit);
   ~Child();
   Child(const Child&) = delete;

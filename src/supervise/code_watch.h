@@ -1,5 +1,6 @@
-// CodeWatch: tells when an app's code was changed on disk, after one second of quiet. Watches folders by inotify and
-// looks at names only: source and templates, or in deploy mode the few files whose touch means "restart".
+// CodeWatch: tells when an app's code was changed on disk, after one second of quiet. Watches folders by
+// inotify and looks at names only: source and templates, or in deploy mode the few files whose touch means
+// "restart".
 #pragma once
 
 #include <functional>
@@ -25,8 +26,8 @@ class CodeWatch {
   CodeWatch(io::Loop& loop, base::LogSink& log, std::function<void(const std::string& path)> changed);
   ~CodeWatch();
 
-  // From now on these folders (those outside of `root` and in hidden or foreign folders are left out) and no others.
-  // What is watched already stays so without a gap.
+  // From now on these folders (those outside of `root` and in hidden or foreign folders are left out) and no
+  // others. What is watched already stays so without a gap.
   void watch(Mode mode, const std::string& root, const std::vector<std::string>& folders);
   size_t watched() const { return folders_.size(); }
 

@@ -46,7 +46,8 @@ unsigned smaller(unsigned left, unsigned right) {
   return std::min(left, right);
 }
 
-// A group's limit holds for all below it. In a container the path is of the host and the root is the group itself.
+// A group's limit holds for all below it. In a container the path is of the host and the root is the group
+// itself.
 template <class Quota>
 unsigned least_along(const std::string& root, std::string path, Quota quota) {
   unsigned least = quota(root);
@@ -81,7 +82,8 @@ unsigned cgroup_cpus(const std::string& cgroup_root, const std::string& self_cgr
 unsigned usable_cpus() {
   cpu_set_t set;
   unsigned cpus = 1;
-  if (sched_getaffinity(0, sizeof set, &set) == 0) cpus = std::max(1u, static_cast<unsigned>(CPU_COUNT(&set)));
+  if (sched_getaffinity(0, sizeof set, &set) == 0)
+    cpus = std::max(1u, static_cast<unsigned>(CPU_COUNT(&set)));
   return smaller(cpus, cgroup_cpus("/sys/fs/cgroup", read_text("/proc/self/cgroup")));
 }
 

@@ -56,7 +56,9 @@ TEST_F(CgroupTest, NonsenseIsNoLimit) {
   EXPECT_EQ(cgroup_cpus(root_, ""), 0u);
 }
 
-TEST(UsableCpus, IsAtLeastOne) { EXPECT_GE(usable_cpus(), 1u); }
+TEST(UsableCpus, IsAtLeastOne) {
+  EXPECT_GE(usable_cpus(), 1u);
+}
 
 }  // namespace
 }  // namespace cutwater::supervise

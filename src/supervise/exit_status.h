@@ -8,8 +8,8 @@
 namespace cutwater::supervise {
 
 struct ExitStatus {
-  int code = 0;          // of exit(); meaningless when `signal` is set
-  int signal = 0;        // 0: it called exit()
+  int code = 0;    // of exit(); meaningless when `signal` is set
+  int signal = 0;  // 0: it called exit()
   bool dumped_core = false;
   bool unknown = false;  // nobody knows: the process was never seen
 

@@ -11,7 +11,7 @@
 namespace cutwater::supervise {
 namespace {
 
-constexpr unsigned kMostLanes = 64;          // link::Layout
+constexpr unsigned kMostLanes = 64;  // link::Layout
 constexpr unsigned kFewestSpareLanes = 4;
 constexpr unsigned kMostWorkers = kMostLanes - kFewestSpareLanes;
 constexpr base::Duration kQuitPatience = std::chrono::seconds(1);
@@ -37,7 +37,9 @@ Generation::Generation(World& world, AppSpec spec, uint64_t number, bool lone, E
 
 Generation::~Generation() = default;
 
-std::string Generation::label() const { return fmt::format("{}: generation {}", spec_.name, number_); }
+std::string Generation::label() const {
+  return fmt::format("{}: generation {}", spec_.name, number_);
+}
 
 void Generation::start() {
   deadline_.set(base::monotonic_now() + spec_.start_timeout);
@@ -49,12 +51,16 @@ void Generation::start_interpreter(bool as_lone) {
   ManagedProcess::Events events{[this](control::Message& message) { on_interpreter_message(message); },
                                 [this](const ExitStatus& status) { on_interpreter_exit(status); },
                                 [this](const std::string& why) { on_interpreter_silent(why); }};
-  auto started = supervise::start_interpreter(world_.loop, world_.children, spec_, as_lone ? "worker" : "zygote",
-                                              std::move(events));
+  auto started = supervise::start_interpreter(world_.loop, world_.children, spec_,
+                                              as_lone ? "worker" : "zygote", std::move(events));
   if (!started) {
-    fail({3, "CW0205", "the interpreter does not start: " + started.error().message +
-                           fmt::format("\nfix: set app.{}.python or app.{}.user, or move the files to where that user may "
-                                       "read them", spec_.name, spec_.name), {}});
+    fail({3,
+          "CW0205",
+          "the interpreter does not start: " + started.error().message +
+              fmt::format("\nfix: set app.{}.python or app.{}.user, or move the files to where that user may "
+                          "read them",
+                          spec_.name, spec_.name),
+          {}});
     return;
   }
   interpreter_ = std::move(*started);
@@ -86,11 +92,15 @@ void Generation::on_interpreter_message(control::Message& message) {
 
 void Generation::on_interpreter_exit(const ExitStatus& status) {
   if (state_ == State::kStarting) {
-    fail({3, "CW0316", fmt::format("the interpreter {} {}", status.describe(), journey_.where(base::monotonic_now())),
+    fail({3,
+          "CW0316",
+          fmt::format("the interpreter {} {}", status.describe(), journey_.where(base::monotonic_now())),
           {}});
   } else if (state_ <= State::kServing) {
-    world_.log.warning("CW0525", fmt::format("{}: its zygote {}; its workers serve on, a new one is started when it is "
-                                             "needed", label(), status.describe()));
+    world_.log.warning("CW0525",
+                       fmt::format("{}: its zygote {}; its workers serve on, a new one is started when it is "
+                                   "needed",
+                                   label(), status.describe()));
   }
   if (pool_) pool_->on_zygote_gone();
 }
@@ -99,8 +109,10 @@ void Generation::on_interpreter_exit(const ExitStatus& status) {
 void Generation::on_interpreter_silent(const std::string& why) {
   if (!why.empty()) {
     const std::string text = "the interpreter sent " + why;
-    if (state_ == State::kStarting) fail({3, "CW0316", text, {}});
-    else world_.log.error("CW0316", label() + ": " + text);
+    if (state_ == State::kStarting)
+      fail({3, "CW0316", text, {}});
+    else
+      world_.log.error("CW0316", label() + ": " + text);
   }
   if (interpreter_) interpreter_->terminate_after(kQuitPatience, kZygoteGrace);
 }
@@ -148,15 +160,16 @@ bool Generation::make_shared_memory() {
 
 // Opened with the app's own rights: it may not name a folder that it could not read itself.
 void Generation::open_static_folders() {
-  description_ = {spec_.name, number_, spec_.prefix, spec_.timeout, spec_.queue, spec_.queue_timeout, "auto", {}};
+  description_ = {spec_.name, number_, spec_.prefix, spec_.timeout, spec_.queue, spec_.queue_timeout,
+                  "auto",     {}};
   for (const control::StaticFolder& folder : imported_.static_folders) {
     auto opened = open_folder_as(spec_.identity ? *spec_.identity : current_identity(), folder.root);
     if (opened) {
       description_.static_folders.push_back({folder.prefix, folder.cache});
       static_folders_.push_back(std::move(*opened));
     } else {
-      world_.log.warning("CW0806", fmt::format("{}: static files at {} are not served: {}", spec_.name, folder.prefix,
-                                               opened.error().message));
+      world_.log.warning("CW0806", fmt::format("{}: static files at {} are not served: {}", spec_.name,
+                                               folder.prefix, opened.error().message));
     }
   }
 }
@@ -170,21 +183,24 @@ void Generation::announce(unsigned front) {
 void Generation::start_workers() {
   unsigned workers = spec_.workers;
   if (workers > kMostWorkers) {
-    world_.log.warning("CW0527", fmt::format("{}: {} workers are the most there can be; {} were asked for", spec_.name,
-                                             kMostWorkers, workers));
+    world_.log.warning("CW0527", fmt::format("{}: {} workers are the most there can be; {} were asked for",
+                                             spec_.name, kMostWorkers, workers));
     workers = kMostWorkers;
   }
   pool_.emplace(world_, *lanes_, spec_,
-                WorkerPool::Events{[this](Worker& worker) { return launch(worker); },
-                                   [this](Worker& worker, control::Message& message) {
-                                     on_lone_message(worker, message);
-                                   },
-                                   [this] { on_worker_ready(); },
-                                   [this](const std::string& why) { fail({3, "CW0528", why, {}}); }});
+                WorkerPool::Events{
+                    [this](Worker& worker) { return launch(worker); },
+                    [this](Worker& worker, control::Message& message) { on_lone_message(worker, message); },
+                    [this] { on_worker_ready(); },
+                    [this](const std::string& why) {
+                      fail({3, "CW0528", why, {}});
+                    }});
   pool_->set_target(workers);
 }
 
-bool Generation::launch(Worker& worker) { return lone_ ? launch_lone(worker) : launch_forked(worker); }
+bool Generation::launch(Worker& worker) {
+  return lone_ ? launch_lone(worker) : launch_forked(worker);
+}
 
 bool Generation::launch_forked(Worker& worker) {
   if (!interpreter_ || !interpreter_->running()) {
@@ -193,7 +209,8 @@ bool Generation::launch_forked(Worker& worker) {
   }
   auto channels = control::Channel::make_pair();
   if (!channels) {
-    world_.log.error("CW0524", fmt::format("{}: no worker can be started: {}", spec_.name, channels.error().message));
+    world_.log.error("CW0524",
+                     fmt::format("{}: no worker can be started: {}", spec_.name, channels.error().message));
     return false;
   }
   auto& [ours, theirs] = *channels;
@@ -201,8 +218,8 @@ bool Generation::launch_forked(Worker& worker) {
                           lane_descriptors(*worker.offer, theirs.descriptor()))) {
     return false;
   }
-  worker.process = std::make_unique<ManagedProcess>(world_.loop, world_.children, std::nullopt, std::move(ours),
-                                                    pool_->events_for(worker));
+  worker.process = std::make_unique<ManagedProcess>(world_.loop, world_.children, std::nullopt,
+                                                    std::move(ours), pool_->events_for(worker));
   worker.offer->lane_sockets.clear();  // they travel with the message
   return true;
 }
@@ -224,9 +241,11 @@ bool Generation::launch_lone(Worker& worker) {
     attach(worker);
     return true;
   }
-  auto started = supervise::start_interpreter(world_.loop, world_.children, spec_, "worker", pool_->events_for(worker));
+  auto started =
+      supervise::start_interpreter(world_.loop, world_.children, spec_, "worker", pool_->events_for(worker));
   if (!started) {
-    world_.log.error("CW0205", fmt::format("{}: no worker can be started: {}", spec_.name, started.error().message));
+    world_.log.error("CW0205",
+                     fmt::format("{}: no worker can be started: {}", spec_.name, started.error().message));
     return false;
   }
   worker.process = std::move(*started);
@@ -235,7 +254,8 @@ bool Generation::launch_lone(Worker& worker) {
 
 void Generation::attach(Worker& worker) {
   if (!worker.offer) return;
-  worker.process->send(control::encode(control::Attach{worker.lane, worker.number}), lane_descriptors(*worker.offer, -1));
+  worker.process->send(control::encode(control::Attach{worker.lane, worker.number}),
+                       lane_descriptors(*worker.offer, -1));
   worker.offer.reset();
 }
 
@@ -265,8 +285,11 @@ void Generation::on_worker_ready() {
 void Generation::on_start_deadline() {
   if (state_ == State::kStarting) {
     const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(spec_.start_timeout).count();
-    fail({3, "CW0317", fmt::format("not ready within start_timeout = {} s: gave up {}", seconds,
-                                   journey_.where(base::monotonic_now())), {}});
+    fail({3,
+          "CW0317",
+          fmt::format("not ready within start_timeout = {} s: gave up {}", seconds,
+                      journey_.where(base::monotonic_now())),
+          {}});
   } else if (state_ == State::kDraining) {
     world_.log.warning("CW0523", label() + " had requests running longer than grace; they are ended");
     end(kQuitPatience);
@@ -328,8 +351,8 @@ void Generation::on_lane_free(unsigned front, unsigned lane) {
 
 void Generation::on_stuck(const control::WorkerStuck& message) {
   if (!pool_) return;
-  pool_->on_stuck(message.lane, fmt::format("{} {} took longer than timeout = {} s", message.method, message.path,
-                                            message.seconds));
+  pool_->on_stuck(message.lane, fmt::format("{} {} took longer than timeout = {} s", message.method,
+                                            message.path, message.seconds));
 }
 
 void Generation::on_broken(const control::WorkerBroken& message) {
@@ -363,7 +386,8 @@ void Generation::finish_if_empty() {
   for (unsigned front = 0; lanes_ && front < world_.fronts.count(); ++front) {
     if (!world_.fronts.running(front)) lanes_->forget_front(front);
   }
-  if (interpreter_ || !dismissed_.empty() || (pool_ && !pool_->empty()) || (lanes_ && !lanes_->all_free())) return;
+  if (interpreter_ || !dismissed_.empty() || (pool_ && !pool_->empty()) || (lanes_ && !lanes_->all_free()))
+    return;
   if (lanes_) world_.fronts.broadcast(control::encode(control::DropGeneration{spec_.name, number_}));
   deadline_.cancel();
   state_ = State::kOver;

@@ -1,7 +1,8 @@
-// Generation: one load of an app's code: its zygote (or lone workers), its shared memory, its workers. Lives beside
-// older and newer ones; AppSupervisor decides which takes the traffic.
+// Generation: one load of an app's code: its zygote (or lone workers), its shared memory, its workers. Lives
+// beside older and newer ones; AppSupervisor decides which takes the traffic.
 //
-//   kStarting --first worker ready--> kReady --serve()--> kServing --drain()--> kDraining --drained--> kEnding --> kOver
+//   kStarting --first worker ready--> kReady --serve()--> kServing --drain()--> kDraining --drained-->
+//   kEnding --> kOver
 //       \--------- failed, end() ---------------------------------------------------------------------^
 #pragma once
 
@@ -29,17 +30,17 @@ class Generation {
 
   // Called from the loop; none of them may destroy the generation.
   struct Events {
-    std::function<void()> ready;                      // a worker is ready: may serve
-    std::function<void(const BootFailure&)> failed;   // ends by itself now
-    std::function<void()> needs_successor;            // workers are missing and the zygote is gone
+    std::function<void()> ready;                     // a worker is ready: may serve
+    std::function<void(const BootFailure&)> failed;  // ends by itself now
+    std::function<void()> needs_successor;           // workers are missing and the zygote is gone
   };
   // `world` must outlive this. `lone`: do not try a zygote, as the last generation could not be forked.
   Generation(World& world, AppSpec spec, uint64_t number, bool lone, Events events);
   ~Generation();
 
   void start();
-  void serve();   // takes the traffic; the fronts are told
-  void drain();   // a newer one serves: finish what runs, then end
+  void serve();                    // takes the traffic; the fronts are told
+  void drain();                    // a newer one serves: finish what runs, then end
   void end(base::Duration grace);  // ask the workers to finish now; kill them after `grace`
   void set_workers(unsigned workers);
 

@@ -1,5 +1,5 @@
-// Identity: the user a process runs as. Becoming one is final and verified; a process that cannot become who it
-// should be must not go on (CVE-2014-0240 class).
+// Identity: the user a process runs as. Becoming one is final and verified; a process that cannot become who
+// it should be must not go on (CVE-2014-0240 class).
 #pragma once
 
 #include <sys/types.h>
@@ -25,11 +25,12 @@ Identity current_identity();
 base::Result<Identity> find_identity(const std::string& user);  // a name or a number
 base::Result<Identity> identity_of_owner(const std::string& folder);
 
-// setgroups -> setgid -> setuid -> all capabilities dropped -> checked that root cannot be regained. For a child that
-// was forked for this. Clears PDEATHSIG and dumpability (the kernel's doing).
+// setgroups -> setgid -> setuid -> all capabilities dropped -> checked that root cannot be regained. For a
+// child that was forked for this. Clears PDEATHSIG and dumpability (the kernel's doing).
 base::Result<void> become(const Identity& identity);
 
-// Opens a folder (O_PATH) with the rights of `identity`, then takes the own ones back. Single-threaded callers only.
+// Opens a folder (O_PATH) with the rights of `identity`, then takes the own ones back. Single-threaded
+// callers only.
 base::Result<base::FileDescriptor> open_folder_as(const Identity& identity, const std::string& folder);
 
 }  // namespace cutwater::supervise

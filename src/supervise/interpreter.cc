@@ -10,7 +10,8 @@ namespace cutwater::supervise {
 namespace {
 
 constexpr const char* kBootstrap =
-    "import os, sys; sys.path.insert(0, os.environ['CUTWATER_LIBRARY']); from cutwater import main; main.run()";
+    "import os, sys; sys.path.insert(0, os.environ['CUTWATER_LIBRARY']); from cutwater import main; "
+    "main.run()";
 constexpr int kChannelDescriptor = 3;
 
 // Ours less what belongs to this process alone, the app's own on top, and who it is.
@@ -19,7 +20,8 @@ std::vector<std::string> make_environment(const AppSpec& spec) {
   for (char** entry = environ; *entry != nullptr; ++entry) {
     const std::string_view text = *entry;
     const size_t equals = text.find('=');
-    if (equals != std::string_view::npos) variables[std::string(text.substr(0, equals))] = text.substr(equals + 1);
+    if (equals != std::string_view::npos)
+      variables[std::string(text.substr(0, equals))] = text.substr(equals + 1);
   }
   for (const char* own : {"NOTIFY_SOCKET", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "WATCHDOG_USEC"}) {
     variables.erase(own);

@@ -7,11 +7,16 @@ namespace {
 
 const char* name_of(Journey::Step step) {
   switch (step) {
-    case Journey::Step::kStartingInterpreter: return "starting the interpreter";
-    case Journey::Step::kImporting: return "importing the app";
-    case Journey::Step::kMakingSharedMemory: return "making shared memory";
-    case Journey::Step::kStartingWorkers: return "starting workers";
-    case Journey::Step::kReady: break;
+    case Journey::Step::kStartingInterpreter:
+      return "starting the interpreter";
+    case Journey::Step::kImporting:
+      return "importing the app";
+    case Journey::Step::kMakingSharedMemory:
+      return "making shared memory";
+    case Journey::Step::kStartingWorkers:
+      return "starting workers";
+    case Journey::Step::kReady:
+      break;
   }
   return "serving";
 }

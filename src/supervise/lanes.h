@@ -1,7 +1,8 @@
-// Lanes: the places in a generation's shared memory at which workers are attached. A lane is taken for a worker, told
-// to every front (`worker_started`), and free again when the worker's process is gone and every front that was told
-// has said `lane_free`. Given out last in, first out, so that few pages are touched. The master keeps a duplicate of
-// every descriptor of a lane for as long as it is taken: a front that is started anew gets the very same ones.
+// Lanes: the places in a generation's shared memory at which workers are attached. A lane is taken for a
+// worker, told to every front (`worker_started`), and free again when the worker's process is gone and every
+// front that was told has said `lane_free`. Given out last in, first out, so that few pages are touched. The
+// master keeps a duplicate of every descriptor of a lane for as long as it is taken: a front that is started
+// anew gets the very same ones.
 #pragma once
 
 #include <optional>
@@ -21,12 +22,13 @@ class Lanes {
   // What the worker of a lane gets; the lane sockets' other ends stay here, for the fronts.
   struct Offer {
     unsigned lane = 0;
-    int wake = -1;                                    // lent
-    std::vector<base::FileDescriptor> lane_sockets;   // one for each front
+    int wake = -1;                                   // lent
+    std::vector<base::FileDescriptor> lane_sockets;  // one for each front
   };
   // nullopt with an empty error: all lanes are taken.
   std::optional<Offer> take(base::Error& error);
-  // The worker's process is known: tells the fronts. `pidfd` is duplicated; false when that failed and nobody was told.
+  // The worker's process is known: tells the fronts. `pidfd` is duplicated; false when that failed and nobody
+  // was told.
   bool announce(unsigned lane, pid_t pid, int pidfd);
   // Tells the fronts that the worker of this lane shall claim no more.
   void retire(unsigned lane);

@@ -61,7 +61,8 @@ void ManagedProcess::escalate() {
   escalation_.set(std::min(terminate_at_, kill_at_));
 }
 
-// One message per event: the descriptor is watched level-triggered, and no owner is ever surprised by a second one.
+// One message per event: the descriptor is watched level-triggered, and no owner is ever surprised by a
+// second one.
 void ManagedProcess::on_channel(uint32_t ready) {
   if ((ready & EPOLLOUT) && channel_.flush()) {
     watching_writes_ = false;
@@ -74,9 +75,13 @@ void ManagedProcess::receive_one() {
   const std::shared_ptr<Events> events = events_;
   control::Message message;
   switch (channel_.receive(message)) {
-    case control::Channel::Outcome::kNothing: return;
-    case control::Channel::Outcome::kMessage: events->message(message); return;
-    case control::Channel::Outcome::kClosed: break;
+    case control::Channel::Outcome::kNothing:
+      return;
+    case control::Channel::Outcome::kMessage:
+      events->message(message);
+      return;
+    case control::Channel::Outcome::kClosed:
+      break;
   }
   watcher_.stop();
   events->channel_ended(channel_.error());

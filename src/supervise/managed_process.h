@@ -1,4 +1,5 @@
-// ManagedProcess: a child process and the channel to it. What it said before it ended is heard before its end is.
+// ManagedProcess: a child process and the channel to it. What it said before it ended is heard before its end
+// is.
 #pragma once
 
 #include <functional>
@@ -19,12 +20,13 @@ class ManagedProcess {
   struct Events {
     std::function<void(control::Message&)> message;
     std::function<void(const ExitStatus&)> exited;
-    // The channel ended though the process has not (yet). Damaged input says why; an end in order has no text.
+    // The channel ended though the process has not (yet). Damaged input says why; an end in order has no
+    // text.
     std::function<void(const std::string& why)> channel_ended;
   };
   // `loop` and `children` must outlive this. Without `process` its pid is not known yet: see adopt().
-  ManagedProcess(io::Loop& loop, Children& children, std::optional<StartedProcess> process, control::Channel channel,
-                 Events events);
+  ManagedProcess(io::Loop& loop, Children& children, std::optional<StartedProcess> process,
+                 control::Channel channel, Events events);
 
   void adopt(StartedProcess process);
   // From the next event on; may be called from within one.

@@ -24,9 +24,13 @@ struct Failure {
   size_t need;  // which of `needs`
 };
 
-int pidfd_open(pid_t pid) { return static_cast<int>(syscall(SYS_pidfd_open, pid, 0)); }
+int pidfd_open(pid_t pid) {
+  return static_cast<int>(syscall(SYS_pidfd_open, pid, 0));
+}
 
-void close_from(unsigned first) { close_range(first, UINT_MAX, 0); }
+void close_from(unsigned first) {
+  close_range(first, UINT_MAX, 0);
+}
 
 base::Result<StartedProcess> watch(pid_t pid) {
   StartedProcess started{pid, base::FileDescriptor(pidfd_open(pid))};
@@ -102,11 +106,16 @@ std::vector<char*> to_pointers(const std::vector<std::string>& texts) {
 base::Error explain(const Program& program, const Failure& failure) {
   const std::string who = "user " + (program.identity ? program.identity->name : current_identity().name);
   switch (failure.step) {
-    case Step::kDescriptors: return base::system_error("cannot pass descriptors", failure.error);
-    case Step::kIdentity: return base::system_error("cannot become " + who, failure.error);
-    case Step::kFolder: return base::system_error(who + " cannot enter " + program.folder, failure.error);
-    case Step::kNeeds: return base::system_error(who + " cannot read " + program.needs[failure.need], failure.error);
-    case Step::kExec: break;
+    case Step::kDescriptors:
+      return base::system_error("cannot pass descriptors", failure.error);
+    case Step::kIdentity:
+      return base::system_error("cannot become " + who, failure.error);
+    case Step::kFolder:
+      return base::system_error(who + " cannot enter " + program.folder, failure.error);
+    case Step::kNeeds:
+      return base::system_error(who + " cannot read " + program.needs[failure.need], failure.error);
+    case Step::kExec:
+      break;
   }
   return base::system_error(who + " cannot execute " + program.arguments[0], failure.error);
 }

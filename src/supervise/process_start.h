@@ -1,6 +1,6 @@
-// Starting processes from the master: exec of another program, or a fork that plays another role of this one. Both
-// ways the child gets default signals, its own process group, SIGTERM when the master's thread ends, and no
-// descriptor but those named.
+// Starting processes from the master: exec of another program, or a fork that plays another role of this one.
+// Both ways the child gets default signals, its own process group, SIGTERM when the master's thread ends, and
+// no descriptor but those named.
 #pragma once
 
 #include <sys/types.h>
@@ -34,8 +34,9 @@ struct Program {
 // The error says which step failed and, where rights were missing, for whom.
 base::Result<StartedProcess> start_program(const Program& program);
 
-// Runs `role` in a forked child and exits with what it returns. Of the open descriptors the child keeps 0, 1, 2 and
-// `keep`. Objects of the parent's stack exist in the child too, but must not be used: their descriptors are closed.
+// Runs `role` in a forked child and exits with what it returns. Of the open descriptors the child keeps 0, 1,
+// 2 and `keep`. Objects of the parent's stack exist in the child too, but must not be used: their descriptors
+// are closed.
 base::Result<StartedProcess> fork_role(std::vector<int> keep, const std::function<int()>& role);
 
 }  // namespace cutwater::supervise

@@ -83,7 +83,8 @@ TEST(ProcessStart, BecomesTheUserForGood) {
   ASSERT_TRUE(nobody.ok());
   Program program;
   program.identity = *nobody;
-  const std::string status = output_of("grep -E '^(Uid|Gid|Groups|CapPrm|CapEff|CapInh|CapAmb)' /proc/$$/status >&3", program);
+  const std::string status =
+      output_of("grep -E '^(Uid|Gid|Groups|CapPrm|CapEff|CapInh|CapAmb)' /proc/$$/status >&3", program);
   const std::string user = std::to_string(nobody->user);
   EXPECT_THAT(status, testing::HasSubstr("Uid:\t" + user + "\t" + user + "\t" + user + "\t" + user));
   for (const char* set : {"CapPrm", "CapEff", "CapInh", "CapAmb"}) {
@@ -165,7 +166,8 @@ TEST(ExitStatus, SpeaksPlainly) {
   EXPECT_EQ(ExitStatus{}.describe(), "ended by itself");
   EXPECT_EQ((ExitStatus{.code = 3}).describe(), "exited with status 3");
   EXPECT_EQ((ExitStatus{.signal = SIGKILL}).describe(), "was killed by SIGKILL, maybe out of memory");
-  EXPECT_EQ((ExitStatus{.signal = SIGSEGV, .dumped_core = true}).describe(), "was killed by SIGSEGV, core dumped");
+  EXPECT_EQ((ExitStatus{.signal = SIGSEGV, .dumped_core = true}).describe(),
+            "was killed by SIGSEGV, core dumped");
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
-// RestartPolicy: how long to wait before a process that died is started again. The first time not at all; then, while
-// it keeps dying young, 0.1 s doubling to 30 s. Each life that was not short halves the wait, a healthy one forgets it:
-// so what kills workers from outside, however often, never slows their return, and a crash loop never spins.
+// RestartPolicy: how long to wait before a process that died is started again. The first time not at all;
+// then, while it keeps dying young, 0.1 s doubling to 30 s. Each life that was not short halves the wait, a
+// healthy one forgets it: so what kills workers from outside, however often, never slows their return, and a
+// crash loop never spins.
 #pragma once
 
 #include "base/clock.h"

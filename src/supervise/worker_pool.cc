@@ -20,7 +20,8 @@ constexpr base::Duration kQuitPatience = std::chrono::seconds(1);
 constexpr unsigned kSpareStarts = 2;
 
 base::Duration look_interval(const AppSpec& spec) {
-  return std::clamp<base::Duration>(spec.timeout / 4, std::chrono::milliseconds(250), std::chrono::seconds(15));
+  return std::clamp<base::Duration>(spec.timeout / 4, std::chrono::milliseconds(250),
+                                    std::chrono::seconds(15));
 }
 
 // Stopped by SIGSTOP and the like: "T" is the state, the first field behind the name in /proc/PID/stat.
@@ -56,7 +57,8 @@ unsigned WorkerPool::ready_count() const {
 void WorkerPool::set_target(unsigned workers) {
   while (positions_.size() < workers) {
     auto& position = positions_.emplace_back(std::make_unique<Position>());
-    position->retry = std::make_unique<io::Timer>(world_.loop.timers(), [this, at = position.get()] { fill(*at); });
+    position->retry =
+        std::make_unique<io::Timer>(world_.loop.timers(), [this, at = position.get()] { fill(*at); });
     fill(*position);
   }
   while (positions_.size() > workers) {
@@ -95,7 +97,8 @@ void WorkerPool::fill(Position& position) {
     retry_later(position, {});
     return;
   }
-  worker.deadline = std::make_unique<io::Timer>(world_.loop.timers(), [this, &worker] { on_deadline(worker); });
+  worker.deadline =
+      std::make_unique<io::Timer>(world_.loop.timers(), [this, &worker] { on_deadline(worker); });
   worker.deadline->set(base::monotonic_now() + spec_.start_timeout);
   if (worker.process->known()) {
     announce(worker);
@@ -123,7 +126,8 @@ ManagedProcess::Events WorkerPool::events_for(Worker& worker) {
 
 void WorkerPool::announce(Worker& worker) {
   if (lanes_.announce(worker.lane, worker.process->pid(), worker.process->pidfd())) return;
-  world_.log.error("CW0524", fmt::format("{}: {} cannot be watched and is ended", spec_.name, name_of(worker)));
+  world_.log.error("CW0524",
+                   fmt::format("{}: {} cannot be watched and is ended", spec_.name, name_of(worker)));
   worker.process->signal(SIGKILL);
 }
 
@@ -212,7 +216,8 @@ void WorkerPool::become_ready(Worker& worker) {
 void WorkerPool::on_channel_ended(Worker& worker, const std::string& why) {
   if (worker.state == Worker::State::kGone) return;
   if (!why.empty()) {
-    world_.log.error("CW0522", fmt::format("{}: {} sent {}; it is replaced", spec_.name, name_of(worker), why));
+    world_.log.error("CW0522",
+                     fmt::format("{}: {} sent {}; it is replaced", spec_.name, name_of(worker), why));
   }
   if (worker.process->known()) {
     worker.process->end(kQuitPatience, kReplacementPatience);
@@ -223,8 +228,8 @@ void WorkerPool::on_channel_ended(Worker& worker, const std::string& why) {
 
 void WorkerPool::on_exited(Worker& worker, const ExitStatus& status) {
   if (worker.state == Worker::State::kGone) return;
-  const base::Duration lived = worker.ready_at == base::kNever ? base::Duration::zero()
-                                                               : base::monotonic_now() - worker.ready_at;
+  const base::Duration lived =
+      worker.ready_at == base::kNever ? base::Duration::zero() : base::monotonic_now() - worker.ready_at;
   log_end(worker, status);
   Position* position = worker.position;
   mark_gone(worker);
@@ -277,17 +282,18 @@ Worker* WorkerPool::on_lane(unsigned lane) {
 void WorkerPool::on_stuck(unsigned lane, const std::string& what) {
   Worker* worker = on_lane(lane);
   if (!worker || worker->state != Worker::State::kReady) return;
-  world_.log.warning("CW0501", fmt::format("{}: {}; answered 504, {} is replaced\n"
-                                           "fix: raise app.{}.timeout, or do this work outside of the request",
-                                           spec_.name, what, name_of(*worker), spec_.name));
+  world_.log.warning("CW0501",
+                     fmt::format("{}: {}; answered 504, {} is replaced\n"
+                                 "fix: raise app.{}.timeout, or do this work outside of the request",
+                                 spec_.name, what, name_of(*worker), spec_.name));
   replace(*worker);
 }
 
 void WorkerPool::on_broken(unsigned lane, const std::string& why) {
   Worker* worker = on_lane(lane);
   if (!worker || worker->state == Worker::State::kLeaving) return;
-  world_.log.error("CW0522", fmt::format("{}: {} broke the link to the front ({}); it is replaced", spec_.name,
-                                         name_of(*worker), why));
+  world_.log.error("CW0522", fmt::format("{}: {} broke the link to the front ({}); it is replaced",
+                                         spec_.name, name_of(*worker), why));
   replace(*worker);
 }
 
@@ -303,8 +309,9 @@ void WorkerPool::look_for_stopped() {
     } else if (worker.stopped_since == base::kNever) {
       worker.stopped_since = now;
     } else if (now - worker.stopped_since >= spec_.timeout) {
-      world_.log.warning("CW0522", fmt::format("{}: {} is stopped (SIGSTOP) for longer than timeout; it is replaced",
-                                               spec_.name, name_of(worker)));
+      world_.log.warning("CW0522",
+                         fmt::format("{}: {} is stopped (SIGSTOP) for longer than timeout; it is replaced",
+                                     spec_.name, name_of(worker)));
       replace(worker);
     }
   }
@@ -314,7 +321,8 @@ void WorkerPool::replace(Worker& worker) {
   Position* position = worker.position;
   worker.position = nullptr;
   worker.state = Worker::State::kLeaving;
-  worker.deadline = std::make_unique<io::Timer>(world_.loop.timers(), [this, &worker] { on_deadline(worker); });
+  worker.deadline =
+      std::make_unique<io::Timer>(world_.loop.timers(), [this, &worker] { on_deadline(worker); });
   worker.deadline->set(base::monotonic_now() + kReplacementPatience);
   lanes_.retire(worker.lane);
   if (!position) return;
@@ -329,9 +337,9 @@ void WorkerPool::on_deadline(Worker& worker) {
     end_worker(worker, {}, spec_.grace);
     return;
   }
-  world_.log.error("CW0524", fmt::format("{}: {} was not ready within start_timeout = {} s", spec_.name,
-                                         name_of(worker),
-                                         std::chrono::duration_cast<std::chrono::seconds>(spec_.start_timeout).count()));
+  world_.log.error(
+      "CW0524", fmt::format("{}: {} was not ready within start_timeout = {} s", spec_.name, name_of(worker),
+                            std::chrono::duration_cast<std::chrono::seconds>(spec_.start_timeout).count()));
   if (worker.process->known()) {
     worker.process->signal(SIGKILL);
   } else {

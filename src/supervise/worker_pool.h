@@ -1,6 +1,7 @@
-// WorkerPool: the workers of one generation. A *position* is one of the workers that should be there; a *worker* is a
-// process that fills one, until it dies or is replaced. Whoever dies is started again by its position's restart policy;
-// whoever is stuck gets its replacement first, on a spare lane, and is ended afterwards.
+// WorkerPool: the workers of one generation. A *position* is one of the workers that should be there; a
+// *worker* is a process that fills one, until it dies or is replaced. Whoever dies is started again by its
+// position's restart policy; whoever is stuck gets its replacement first, on a spare lane, and is ended
+// afterwards.
 #pragma once
 
 #include <functional>
@@ -24,15 +25,16 @@ struct Worker {
   uint64_t number = 0;
   unsigned lane = 0;
   State state = State::kStarting;
-  Position* position = nullptr;         // nullptr: replaced, or wanted no more
+  Position* position = nullptr;  // nullptr: replaced, or wanted no more
   std::unique_ptr<ManagedProcess> process;
-  std::optional<Lanes::Offer> offer;    // what it still has to be given
-  pid_t claimed_pid = 0;                // what it says, while its zygote has not said it
+  std::optional<Lanes::Offer> offer;  // what it still has to be given
+  pid_t claimed_pid = 0;              // what it says, while its zygote has not said it
   base::Instant ready_at = base::kNever;
   base::Instant stopped_since = base::kNever;  // by SIGSTOP, as far as we have looked
-  std::string reason;                   // why it left, in its own words
+  std::string reason;                          // why it left, in its own words
   bool holds_strangers = false;
-  std::unique_ptr<io::Timer> deadline;  // to be ready; or, when stuck, to be ended whatever its replacement does
+  std::unique_ptr<io::Timer>
+      deadline;  // to be ready; or, when stuck, to be ended whatever its replacement does
 };
 
 struct Position {
