@@ -42,7 +42,7 @@ void FrontLane::reset() {
   up_ = RingReader(up_place());
   down_ = RingWriter(down_place());
   backlog_.clear();
-  refused_ = attached_ = broken_ = retiring = false;
+  refused_ = news_ = attached_ = broken_ = retiring = false;
   wake_.reset();
   socket_.reset();
   files_ = DescriptorStash();
@@ -61,6 +61,7 @@ bool FrontLane::write(const FrameHeader& frame, std::string_view payload) {
   if (room == nullptr) return false;
   if (!payload.empty()) std::memcpy(room, payload.data(), payload.size());
   down_.commit(frame);
+  news_ = true;
   return true;
 }
 

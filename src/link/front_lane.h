@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/file_descriptor.h"
@@ -29,6 +30,8 @@ class FrontLane {
   bool flush();
   // A send was refused and would succeed now; asks once.
   bool room_came();
+  // Frames went out since this was asked last, be it from the backlog.
+  bool take_news() { return std::exchange(news_, false); }
   // Writes to the worker's eventfd if it announced that it sleeps and nobody took the announcement yet.
   void wake_if_waiting();
   void wake();
@@ -66,6 +69,7 @@ class FrontLane {
   std::vector<FrameHeader> backlog_;
   uint32_t refused_length_ = 0;
   bool refused_ = false;
+  bool news_ = false;
   bool attached_ = false;
   bool broken_ = false;
   base::FileDescriptor wake_;

@@ -295,10 +295,9 @@ bool FrontLink::drain() {
   for (uint64_t rest = impl_->attached; rest != 0; rest &= rest - 1) {
     auto lane = static_cast<uint32_t>(std::countr_zero(rest));
     any |= impl_->drain_lane(lane, kFramesPerLane);
-    if (impl_->lanes[lane].room_came()) {
-      impl_->dirty |= lane_bit(lane);
-      impl_->receiver.on_room(lane);
-    }
+    if (impl_->lanes[lane].room_came()) impl_->receiver.on_room(lane);
+    // Also when there was room for what was kept, but not for what was refused.
+    if (impl_->lanes[lane].take_news()) impl_->dirty |= lane_bit(lane);
   }
   return any;
 }

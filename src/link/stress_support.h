@@ -138,7 +138,7 @@ class StressFront : public UpReceiver {
       if (random_() % 8 == 0) leave_one();
       for (auto lane = blocked_.begin(); lane != blocked_.end();)
         lane = send_pieces(lane->first) ? blocked_.erase(lane) : ++lane;
-      bool any = link_->drain();
+      bool any = link_->drain() || std::exchange(room_, false);
       link_->wake_workers();
       if (on_turn) on_turn();
       if (any || open_.empty()) continue;
@@ -185,6 +185,7 @@ class StressFront : public UpReceiver {
     }
   }
   void on_broken_lane(uint32_t, std::string_view) override { ++broken; }
+  void on_room(uint32_t) override { room_ = true; }
 
   void lose(const std::vector<Ticket>& tickets) {
     for (Ticket ticket : tickets) {
@@ -249,6 +250,7 @@ class StressFront : public UpReceiver {
   std::mt19937 random_;
   std::map<uint32_t, Open> open_;
   std::map<uint32_t, bool> blocked_;
+  bool room_ = false;  // a refused send is due again
   std::unique_ptr<FrontLink> link_;
 };
 
