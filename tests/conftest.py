@@ -45,7 +45,7 @@ def binary(pytestconfig):
 def release_binary(pytestconfig):
     path = Path(pytestconfig.getoption("--release-binary")).resolve()
     if not path.exists():
-        pytest.skip(f"{path} is not built")
+        pytest.fail(f"{path} is not built: run ./run or ./test, which build it")
     return path
 
 
