@@ -28,8 +28,9 @@ else()
   if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
     target_compile_options(cutwater_options INTERFACE -fcf-protection)
   endif()
-  target_compile_options(cutwater_options INTERFACE $<$<CONFIG:Release>:-U_FORTIFY_SOURCE>)
-  target_compile_definitions(cutwater_options INTERFACE $<$<CONFIG:Release>:_FORTIFY_SOURCE=3>)
+  # Both as options: CMake puts definitions before options, and the undefining must come first.
+  target_compile_options(cutwater_options INTERFACE
+    "$<$<CONFIG:Release>:-U_FORTIFY_SOURCE;-D_FORTIFY_SOURCE=3>")
   target_link_options(cutwater_options INTERFACE -Wl,-z,relro,-z,now,-z,noexecstack)
 endif()
 
