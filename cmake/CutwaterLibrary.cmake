@@ -62,6 +62,10 @@ function(cutwater_precompile target header)
   endif()
 endfunction()
 
+if(CUTWATER_FUZZ)
+  add_custom_target(fuzzers)  # all of them, and no more than they need
+endif()
+
 # cutwater_library(codec/http1 DEPENDS base message) makes target cutwater_codec_http1 from src/codec/http1/*.cc.
 function(cutwater_library folder)
   cmake_parse_arguments(ARG "" "" "DEPENDS" ${ARGN})
@@ -107,6 +111,7 @@ function(cutwater_library folder)
       add_executable(${name}_${fuzzer_name} ${fuzzer})
       target_link_libraries(${name}_${fuzzer_name} PRIVATE ${target})
       target_link_options(${name}_${fuzzer_name} PRIVATE -fsanitize=fuzzer)
+      add_dependencies(fuzzers ${name}_${fuzzer_name})
       set_target_properties(${name}_${fuzzer_name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/fuzzers)
     endforeach()
   endif()

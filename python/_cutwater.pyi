@@ -34,13 +34,14 @@ def serve_wsgi(
     lane: int,
     wake: int,
     front_wakes: Sequence[int],
+    front_alarms: Sequence[int],
     lane_sockets: Sequence[int],
     control: int,
     signals: int,
 ) -> str:
     """Serves requests until it shall end, and says why: "retired", "system_exit", or what Host.control() returned.
 
-    Takes over `segment`, `wake`, `front_wakes` and `lane_sockets`; `control` and `signals` are only watched.
+    Takes over `segment`, `wake`, `front_wakes`, `front_alarms` and `lane_sockets`; `control` and `signals` are only watched.
     """
 
 def set_parent_death_signal(signal: int, /) -> None: ...

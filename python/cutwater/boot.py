@@ -85,13 +85,12 @@ def _run_alone(application: Any, start: Dict[str, Any], channel: Channel) -> NoR
             message, descriptors = channel.receive()
         if message["type"] == "quit":
             os._exit(0)
-        segment, wake, _, front_wakes, lane_sockets = worker.split_descriptors(descriptors, with_channel=False)
+        _, link = worker.split_descriptors(descriptors, with_channel=False)
     except ChannelClosed:
         os._exit(0)
     worker.reset_signals()
     zygote.follow_master(os.getppid())
-    worker.serve(application, start["app"], start["root"], channel, int(message["lane"]), segment, wake, front_wakes,
-                 lane_sockets)
+    worker.serve(application, start["app"], start["root"], channel, int(message["lane"]), link)
 
 
 def _wait_for_quit(channel: Channel) -> int:

@@ -6,7 +6,7 @@ import io
 import os
 import signal
 import sys
-from typing import Any, List, NoReturn, Optional, Tuple
+from typing import Any, List, NamedTuple, NoReturn, Optional, Tuple
 
 import _cutwater
 from cutwater import failure, messages
@@ -130,17 +130,27 @@ def reset_signals() -> None:
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
 
 
-def split_descriptors(descriptors: List[int], with_channel: bool) -> Tuple[int, int, int, List[int], List[int]]:
-    """(segment, wake, channel or -1, front wakes, lane sockets) of a `fork` or `attach` message."""
+class LinkDescriptors(NamedTuple):
+    """What ties a worker to the fronts; the last three have one entry for each front."""
+
+    segment: int
+    wake: int
+    front_wakes: List[int]
+    front_alarms: List[int]
+    lane_sockets: List[int]
+
+
+def split_descriptors(descriptors: List[int], with_channel: bool) -> Tuple[int, LinkDescriptors]:
+    """(channel or -1, the link's) of a `fork` or `attach` message."""
     head = 3 if with_channel else 2
-    if len(descriptors) < head + 2 or (len(descriptors) - head) % 2 != 0:
+    fronts = descriptors[head:]
+    if not fronts or len(fronts) % 3 != 0:
         raise ChannelClosed("a worker's descriptors are incomplete")
     channel = descriptors[2] if with_channel else -1
-    return descriptors[0], descriptors[1], channel, descriptors[head::2], descriptors[head + 1 :: 2]
+    return channel, LinkDescriptors(descriptors[0], descriptors[1], fronts[::3], fronts[1::3], fronts[2::3])
 
 
-def serve(application: Any, app: str, root: str, channel: Channel, lane: int, segment: int, wake: int,
-          front_wakes: List[int], lane_sockets: List[int]) -> NoReturn:
+def serve(application: Any, app: str, root: str, channel: Channel, lane: int, link: LinkDescriptors) -> NoReturn:
     """Serves until told to end; ends the process."""
     host = Host(app, root, channel)
     _cutwater.exit_after_hangup(channel.fileno(), _ORPHAN_MILLISECONDS, 0)
@@ -148,8 +158,8 @@ def serve(application: Any, app: str, root: str, channel: Channel, lane: int, se
     channel.send("ready", pid=os.getpid())
     try:
         reason = _cutwater.serve_wsgi(
-            application, host, sys.stderr, segment=segment, lane=lane, wake=wake, front_wakes=front_wakes,
-            lane_sockets=lane_sockets, control=channel.fileno(), signals=host.signals)
+            application, host, sys.stderr, lane=lane, control=channel.fileno(), signals=host.signals,
+            **link._asdict())
     except BaseException as error:
         messages.emit("error", "CW0506", [f"{app}: worker {os.getpid()} ends: {failure.describe(error)}",
                                           failure.format_traceback(error)])

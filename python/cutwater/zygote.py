@@ -80,8 +80,8 @@ def _become_worker(application: Any, app: str, root: str, lane: int, descriptors
     worker.reset_signals()
     _reseed()
     follow_master(master)
-    segment, wake, control, front_wakes, lane_sockets = worker.split_descriptors(descriptors, with_channel=True)
-    worker.serve(application, app, root, Channel(control), lane, segment, wake, front_wakes, lane_sockets)
+    control, link = worker.split_descriptors(descriptors, with_channel=True)
+    worker.serve(application, app, root, Channel(control), lane, link)
 
 
 def _reseed() -> None:

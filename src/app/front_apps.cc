@@ -6,7 +6,7 @@ namespace cutwater::app {
 
 namespace {
 
-constexpr size_t kGenerationDescriptors = 2;  // segment and wake eventfd; the folders follow
+constexpr size_t kGenerationDescriptors = 3;  // segment, wake eventfd, alarm; the folders follow
 constexpr size_t kWorkerDescriptors = 3;
 
 }  // namespace
@@ -40,7 +40,8 @@ base::Result<void> FrontApps::add_generation(control::GenerationCreated message,
   options.queue = message.queue;
   options.queue_timeout = message.queue_timeout;
   App& owner = app(message.app);
-  auto added = owner.handler->add_generation(std::move(options), {std::move(descriptors[0]), std::move(descriptors[1])});
+  auto added = owner.handler->add_generation(
+      std::move(options), {std::move(descriptors[0]), std::move(descriptors[1]), std::move(descriptors[2])});
   if (!added) return added;
   Generation& generation = owner.generations[message.generation];
   generation.prefix = message.prefix;

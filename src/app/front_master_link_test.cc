@@ -53,7 +53,8 @@ class FrontMasterLinkTest : public testing::Test {
     message.queue_timeout = std::chrono::seconds(10);
     message.static_folders.push_back({"/static/", std::nullopt});
     base::FileDescriptor folder(open(folder_.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-    ASSERT_TRUE(master_->send(control::encode(message), {world.memory(), world.front_wake(0), folder.get()}));
+    ASSERT_TRUE(master_->send(control::encode(message),
+                              {world.memory(), world.front_wake(0), world.front_alarm(0), folder.get()}));
   }
   std::unique_ptr<link::WorkerLink> send_worker(uint64_t number, link::World& world) {
     int pair[2];
@@ -61,6 +62,7 @@ class FrontMasterLinkTest : public testing::Test {
     link::WorkerLink::Descriptors descriptors;
     descriptors.wake = base::FileDescriptor(dup(world.lane_wake(0)));
     descriptors.front_wakes.emplace_back(dup(world.front_wake(0)));
+    descriptors.front_alarms.emplace_back(dup(world.front_alarm(0)));
     descriptors.lane_sockets.emplace_back(pair[0]);
     base::FileDescriptor front_end(pair[1]);
     sleepers_.push_back(fork());

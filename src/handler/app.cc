@@ -215,7 +215,8 @@ base::Result<void> AppHandler::add_generation(GenerationOptions options, Generat
   }
   wake_up();  // the new link must hear of the next announcement too
   generations_.push_back(std::make_unique<AppGeneration>(*this, std::move(options), std::move(*segment),
-                                                         services_.front_index, std::move(descriptors.wake)));
+                                                         services_.front_index, std::move(descriptors.wake),
+                                                         std::move(descriptors.alarm)));
   return {};
 }
 

@@ -9,7 +9,7 @@
 
 namespace cutwater::handler {
 
-// The eventfd workers write when this front has announced that it sleeps.
+// The eventfd workers write when this front has announced that it sleeps, or the timerfd they set.
 class AppGeneration::Wake final : public io::Watcher {
  public:
   Wake(AppHandler& app, base::FileDescriptor descriptor) : app_(app), descriptor_(std::move(descriptor)) {
@@ -47,13 +47,15 @@ class AppGeneration::WorkerProcess final : public io::Watcher {
 };
 
 AppGeneration::AppGeneration(AppHandler& app, GenerationOptions options, link::Segment segment,
-                             uint32_t front_index, base::FileDescriptor wake)
+                             uint32_t front_index, base::FileDescriptor wake,
+                             base::FileDescriptor alarm)
     : app_(app),
       options_(std::move(options)),
       slots_(segment.layout().slots),
       workers_(segment.layout().lanes),
       link_(std::move(segment), front_index, *this),
-      wake_(std::make_unique<Wake>(app, std::move(wake))) {}
+      wake_(std::make_unique<Wake>(app, std::move(wake))),
+      alarm_(std::make_unique<Wake>(app, std::move(alarm))) {}
 
 AppGeneration::~AppGeneration() = default;
 

@@ -26,7 +26,8 @@ struct GenerationOptions {
 
 struct GenerationDescriptors {
   base::FileDescriptor segment;
-  base::FileDescriptor wake;  // this front's eventfd: registered edge-triggered, never read
+  base::FileDescriptor wake;   // this front's eventfd: registered edge-triggered, never read
+  base::FileDescriptor alarm;  // this front's timerfd, the same: set by a worker that lets a wake wait
 };
 struct WorkerDescriptors {
   base::FileDescriptor wake;
@@ -38,7 +39,7 @@ class AppGeneration final : public link::UpReceiver {
  public:
   // `app` owns the generation.
   AppGeneration(AppHandler& app, GenerationOptions options, link::Segment segment, uint32_t front_index,
-                base::FileDescriptor wake);
+                base::FileDescriptor wake, base::FileDescriptor alarm);
   ~AppGeneration() override;
 
   const GenerationOptions& options() const { return options_; }
@@ -100,6 +101,7 @@ class AppGeneration final : public link::UpReceiver {
   size_t attached_ = 0;
   link::FrontLink link_;
   std::unique_ptr<Wake> wake_;
+  std::unique_ptr<Wake> alarm_;
 };
 
 }  // namespace cutwater::handler

@@ -75,7 +75,8 @@ class AppTest : public testing::Test {
     GenerationOptions options = options_;
     options.number = number;
     auto added = app_.add_generation(options, {base::FileDescriptor(dup(generation.world.memory())),
-                                               base::FileDescriptor(dup(generation.world.front_wake(0)))});
+                                               base::FileDescriptor(dup(generation.world.front_wake(0))),
+                                               base::FileDescriptor(dup(generation.world.front_alarm(0)))});
     EXPECT_TRUE(added) << added.error().message;
     return generation;
   }
@@ -85,6 +86,7 @@ class AppTest : public testing::Test {
     link::WorkerLink::Descriptors descriptors;
     descriptors.wake = base::FileDescriptor(dup(generation.world.lane_wake(lane)));
     descriptors.front_wakes.emplace_back(dup(generation.world.front_wake(0)));
+    descriptors.front_alarms.emplace_back(dup(generation.world.front_alarm(0)));
     descriptors.lane_sockets.emplace_back(pair[0]);
     auto& process = generation.processes[lane] = std::make_unique<Sleeper>();
     app_.attach_worker(generation.number, lane,

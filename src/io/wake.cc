@@ -1,6 +1,7 @@
 #include "io/wake.h"
 
 #include <sys/eventfd.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include <utility>
@@ -10,6 +11,12 @@ namespace cutwater::io {
 base::Result<base::FileDescriptor> create_wake_descriptor() {
   base::FileDescriptor descriptor(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
   if (!descriptor.valid()) return base::system_error("eventfd");
+  return descriptor;
+}
+
+base::Result<base::FileDescriptor> create_alarm_descriptor() {
+  base::FileDescriptor descriptor(timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC));
+  if (!descriptor.valid()) return base::system_error("timerfd_create");
   return descriptor;
 }
 

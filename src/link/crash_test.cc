@@ -56,6 +56,7 @@ class CrashTest : public testing::TestWithParam<int> {
     WorkerLink::Descriptors descriptors;
     descriptors.wake = base::FileDescriptor(dup(world_.lane_wake(lane)));
     descriptors.front_wakes.emplace_back(dup(world_.front_wake(0)));
+    descriptors.front_alarms.emplace_back(dup(world_.front_alarm(0)));
     descriptors.lane_sockets.push_back(std::move(socket));
     WorkerLink link(std::move(*segment), lane, std::move(descriptors));
     StressWorker worker(link);

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include <functional>
@@ -63,7 +64,10 @@ class World {
     auto mapped = Segment::map(memory_.get());
     EXPECT_TRUE(mapped.ok()) << mapped.error().message;
     segment_ = std::make_unique<Segment>(std::move(*mapped));
-    for (uint32_t front = 0; front < layout.fronts; ++front) front_wakes_.push_back(new_eventfd());
+    for (uint32_t front = 0; front < layout.fronts; ++front) {
+      front_wakes_.push_back(new_eventfd());
+      front_alarms_.emplace_back(timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
+    }
     for (uint32_t lane = 0; lane < layout.lanes; ++lane) lane_wakes_.push_back(new_eventfd());
   }
 
@@ -86,6 +90,7 @@ class World {
       int pair[2];
       EXPECT_EQ(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
       descriptors.front_wakes.push_back(copy_of(front_wakes_[front]));
+      descriptors.front_alarms.push_back(copy_of(front_alarms_[front]));
       descriptors.lane_sockets.emplace_back(pair[0]);
       base::FileDescriptor other(pair[1]);
       if (front < fronts.size())
@@ -97,6 +102,7 @@ class World {
   Segment& segment() { return *segment_; }
   int memory() const { return memory_.get(); }
   int front_wake(uint32_t front) const { return front_wakes_[front].get(); }
+  int front_alarm(uint32_t front) const { return front_alarms_[front].get(); }
   int lane_wake(uint32_t lane) const { return lane_wakes_[lane].get(); }
   const Layout& layout() const { return layout_; }
 
@@ -105,6 +111,7 @@ class World {
   base::FileDescriptor memory_;
   std::unique_ptr<Segment> segment_;
   std::vector<base::FileDescriptor> front_wakes_;
+  std::vector<base::FileDescriptor> front_alarms_;
   std::vector<base::FileDescriptor> lane_wakes_;
 };
 

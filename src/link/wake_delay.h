@@ -1,7 +1,7 @@
 // WakeDelay: when a worker may let its wake of the front wait. Each wake of a front on the same core costs
 // two context switches; an app of 85 us that wakes it for every response loses 12-15 % there. So the wake
-// waits for up to 4 responses or 200 us, but only when the last calls were short: nobody looks at the clock
-// during a call, and a response must not be held behind a slow one.
+// waits for up to 4 responses or 200 us, but only when the last calls were short. Nobody looks at the clock
+// during a call; should the next one be slow all the same, the front's alarm bounds the wait.
 #pragma once
 
 #include <cstdint>

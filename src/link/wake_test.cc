@@ -1,7 +1,10 @@
 // Who wakes whom, and when nobody is woken.
+#include <poll.h>
+
 #include "link/link_test_support.h"
 #include "link/segment_map.h"
 #include "link/wake_delay.h"
+#include "link/worker_front.h"
 
 namespace cutwater::link {
 namespace {
@@ -266,6 +269,36 @@ TEST_F(DelayTest, OnlyWithTrustAndWhileMoreIsQueued) {
     EXPECT_TRUE(woken_by_answer(3, false));  // forced: never waits
     EXPECT_TRUE(woken_by_answer(0, true));   // nothing else is queued
   }
+}
+
+// What a worker keeps back for the next short call is seen soon though the next one is slow.
+TEST_F(DelayTest, TheAlarmWakesTheFrontDuringASlowCall) {
+  bool delayed = false;
+  for (int count = 0; count < 100 * WakeDelay::kTrust && !delayed; ++count)
+    delayed = !woken_by_answer(3, true);
+  ASSERT_TRUE(delayed);
+  pollfd alarm{world_.front_alarm(0), POLLIN, 0};
+  EXPECT_EQ(poll(&alarm, 1, 10'000), 1);
+  uint64_t rings = take_count(world_.front_alarm(0));
+  EXPECT_GE(rings, 1u);
+}
+
+TEST_F(WakeTest, WorkersShareAnAlarmThatRingsInTime) {
+  SegmentMap map(world_.segment());
+  WorkerFront first(map, 0, 0, {}, base::FileDescriptor(dup(world_.front_alarm(0))), {});
+  WorkerFront second(map, 0, 1, {}, {}, {});
+  base::Instant now = base::monotonic_now();
+  EXPECT_FALSE(second.ensure_alarm(now));  // it has none
+  EXPECT_TRUE(first.ensure_alarm(now));
+  int64_t due = map.queue(0).alarm_due.value;
+  EXPECT_EQ(due, now.nanoseconds + WorkerFront::kAlarm.count());
+  EXPECT_TRUE(first.ensure_alarm(now + microseconds(500)));
+  EXPECT_EQ(map.queue(0).alarm_due.value, due);  // rings in time already
+  EXPECT_TRUE(first.ensure_alarm(now + milliseconds(1)));
+  EXPECT_EQ(map.queue(0).alarm_due.value, due + 1'000'000);
+  map.queue(0).alarm_due.value = due + 1'000'000'000;  // nonsense of another worker
+  EXPECT_TRUE(first.ensure_alarm(now + milliseconds(2)));
+  EXPECT_EQ(map.queue(0).alarm_due.value, due + 2'000'000);
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/file_descriptor.h"
 #include "link/descriptor_stash.h"
 #include "link/ring.h"
@@ -17,7 +18,7 @@ namespace cutwater::link {
 class WorkerFront {
  public:
   WorkerFront(const SegmentMap& map, uint32_t front, uint32_t lane, base::FileDescriptor wake,
-              base::FileDescriptor socket);
+              base::FileDescriptor alarm, base::FileDescriptor socket);
 
   // Room for one frame's payload, nullptr when there is none (remembered for room_lacks()).
   char* reserve(uint32_t length);
@@ -38,6 +39,10 @@ class WorkerFront {
   bool has_news() const { return news_; }  // frames went out since the front was looked after
   bool front_sleeps() const { return queue_.front_sleeps.value.load(std::memory_order_seq_cst) != 0; }
   void wake_if_asleep();
+  // The front is woken no later than `kAlarm` from `now`, whatever this worker does meanwhile. False: it has
+  // no alarm.
+  bool ensure_alarm(base::Instant now);
+  static constexpr base::Duration kAlarm = std::chrono::milliseconds(1);
   void forget_news() { news_ = false; }
   void flush_releases();
 
@@ -54,6 +59,7 @@ class WorkerFront {
   bool refused_ = false;
   bool news_ = false;
   base::FileDescriptor wake_;
+  base::FileDescriptor alarm_;
   base::FileDescriptor socket_;
   DescriptorStash bodies_;
 };

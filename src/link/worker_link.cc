@@ -37,6 +37,7 @@ struct WorkerLink::Impl {
   bool work_came();
   void publish_received();
   void wake_fronts();
+  bool ensure_alarms(base::Instant now);
   uint64_t tail(uint32_t front) const { return map.queue(front).tail.value.load(std::memory_order_seq_cst); }
 
   Segment segment;
@@ -57,11 +58,12 @@ struct WorkerLink::Impl {
 WorkerLink::Impl::Impl(Segment mapped, uint32_t lane_index, Descriptors descriptors)
     : segment(std::move(mapped)), map(segment), lane(lane_index), wake(std::move(descriptors.wake)) {
   descriptors.front_wakes.resize(map.layout().fronts);
+  descriptors.front_alarms.resize(map.layout().fronts);
   descriptors.lane_sockets.resize(map.layout().fronts);
   fronts.reserve(map.layout().fronts);
   for (uint32_t front = 0; front < map.layout().fronts; ++front)
     fronts.emplace_back(map, front, lane, std::move(descriptors.front_wakes[front]),
-                        std::move(descriptors.lane_sockets[front]));
+                        std::move(descriptors.front_alarms[front]), std::move(descriptors.lane_sockets[front]));
   if (wake.valid()) set_nonblocking(wake.get());
   release_leftovers();
 }
@@ -221,6 +223,13 @@ void WorkerLink::Impl::wake_fronts() {
   delay.woken();
 }
 
+// For each front that is left asleep over a frame.
+bool WorkerLink::Impl::ensure_alarms(base::Instant now) {
+  for (WorkerFront& front : fronts)
+    if (front.has_news() && !front.ensure_alarm(now)) return false;
+  return true;
+}
+
 void WorkerLink::wake_fronts(bool may_delay) {
   if (!attached()) return;
   // A front that is awake looks at the rings again before it sleeps.
@@ -236,7 +245,9 @@ void WorkerLink::wake_fronts(bool may_delay) {
   if (may_delay) {
     base::Instant now = base::monotonic_now();
     impl_->delay.call_ended(now);
-    if (impl_->delay.trusts() && impl_->any_queued() && impl_->delay.may_wait(now)) return;
+    if (impl_->delay.trusts() && impl_->any_queued() && impl_->delay.may_wait(now) &&
+        impl_->ensure_alarms(now))
+      return;
   }
   impl_->wake_fronts();
 }

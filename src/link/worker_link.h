@@ -52,6 +52,7 @@ class WorkerLink {
   struct Descriptors {
     base::FileDescriptor wake;                       // eventfd this worker sleeps on
     std::vector<base::FileDescriptor> front_wakes;   // eventfd of each front
+    std::vector<base::FileDescriptor> front_alarms;  // timerfd of each front; without one no wake is delayed
     std::vector<base::FileDescriptor> lane_sockets;  // to each front, for descriptors only
   };
   WorkerLink(Segment segment, uint32_t lane, Descriptors descriptors);
@@ -81,7 +82,8 @@ class WorkerLink {
   uint32_t maximum_up_payload() const;
   // After a response. Wakes fronts that sleep. `may_delay`: the caller goes straight on to claim(); then the
   // wake may wait for up to 4 responses or 200 us, if a request is queued and the last calls were short (both
-  // known here). Call with false before anything that may last, and after each streamed piece.
+  // known here), and 1 ms if the next call is not. Call with false before anything that may last, and after
+  // each streamed piece.
   void wake_fronts(bool may_delay);
 
   std::optional<DownFrame> receive();  // next frame of any down ring; kRetire is handed over too

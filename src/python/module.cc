@@ -36,23 +36,26 @@ bool read_descriptors(PyObject* sequence, std::vector<base::FileDescriptor>& des
 }
 
 PyObject* serve_wsgi(PyObject* module, PyObject* arguments, PyObject* keywords) {
-  static const char* names[] = {"application", "host",         "errors",  "segment", "lane", "wake",
-                                "front_wakes", "lane_sockets", "control", "signals", nullptr};
+  static const char* names[] = {"application",  "host",         "errors",  "segment", "lane", "wake", "front_wakes",
+                                "front_alarms", "lane_sockets", "control", "signals", nullptr};
   WsgiWorker::Setup setup{};
   int segment_descriptor = -1;
   unsigned int lane = 0;
   int wake = -1;
   PyObject* front_wakes = nullptr;
+  PyObject* front_alarms = nullptr;
   PyObject* lane_sockets = nullptr;
-  if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "OOO$iIiOOii:serve_wsgi", const_cast<char**>(names),
+  if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "OOO$iIiOOOii:serve_wsgi", const_cast<char**>(names),
                                    &setup.application, &setup.host, &setup.errors, &segment_descriptor, &lane,
-                                   &wake, &front_wakes, &lane_sockets, &setup.control, &setup.signals)) {
+                                   &wake, &front_wakes, &front_alarms, &lane_sockets, &setup.control,
+                                   &setup.signals)) {
     return nullptr;
   }
   link::WorkerLink::Descriptors descriptors;
   descriptors.wake.reset(wake);
   base::FileDescriptor segment_owner(segment_descriptor);
   if (!read_descriptors(front_wakes, descriptors.front_wakes) ||
+      !read_descriptors(front_alarms, descriptors.front_alarms) ||
       !read_descriptors(lane_sockets, descriptors.lane_sockets)) {
     return nullptr;
   }
@@ -64,6 +67,7 @@ PyObject* serve_wsgi(PyObject* module, PyObject* arguments, PyObject* keywords) 
   }
   const link::Layout& layout = segment->layout();
   if (lane >= layout.lanes || descriptors.front_wakes.size() != layout.fronts ||
+      descriptors.front_alarms.size() != layout.fronts ||
       descriptors.lane_sockets.size() != layout.fronts) {
     PyErr_SetString(PyExc_ValueError, "lane and descriptors do not fit the shared memory");
     return nullptr;

@@ -148,11 +148,13 @@ bool Generation::make_shared_memory() {
   segment_ = std::move(*segment);
   for (unsigned front = 0; front < world_.fronts.count(); ++front) {
     auto wake = io::create_wake_descriptor();
-    if (!wake) {
-      fail({3, "CW0526", "no eventfd: " + wake.error().message, {}});
+    auto alarm = io::create_alarm_descriptor();
+    if (!wake || !alarm) {
+      fail({3, "CW0526", "no wake-up: " + (wake ? alarm : wake).error().message, {}});
       return false;
     }
     front_wakes_.push_back(std::move(*wake));
+    front_alarms_.push_back(std::move(*alarm));
   }
   lanes_.emplace(world_.fronts, spec_.name, number_, lanes);
   return true;
@@ -175,7 +177,7 @@ void Generation::open_static_folders() {
 }
 
 void Generation::announce(unsigned front) {
-  std::vector<int> descriptors{segment_.get(), front_wakes_[front].get()};
+  std::vector<int> descriptors{segment_.get(), front_wakes_[front].get(), front_alarms_[front].get()};
   for (const base::FileDescriptor& folder : static_folders_) descriptors.push_back(folder.get());
   world_.fronts.send(front, control::encode(description_), std::move(descriptors));
 }
@@ -229,6 +231,7 @@ std::vector<int> Generation::lane_descriptors(const Lanes::Offer& offer, int cha
   if (channel >= 0) descriptors.push_back(channel);
   for (size_t front = 0; front < front_wakes_.size(); ++front) {
     descriptors.push_back(front_wakes_[front].get());
+    descriptors.push_back(front_alarms_[front].get());
     descriptors.push_back(offer.lane_sockets[front].get());
   }
   return descriptors;

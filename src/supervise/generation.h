@@ -100,6 +100,7 @@ class Generation {
   std::vector<std::unique_ptr<ManagedProcess>> dismissed_;  // zygotes that are told to quit
   base::FileDescriptor segment_;
   std::vector<base::FileDescriptor> front_wakes_;
+  std::vector<base::FileDescriptor> front_alarms_;
   std::vector<base::FileDescriptor> static_folders_;
   control::GenerationCreated description_;
   std::optional<Lanes> lanes_;

@@ -10,8 +10,7 @@ namespace cutwater::supervise {
 
 ManagedProcess::ManagedProcess(io::Loop& loop, Children& children, std::optional<StartedProcess> process,
                                control::Channel channel, Events events)
-    : loop_(loop),
-      children_(children),
+    : children_(children),
       channel_(std::move(channel)),
       events_(std::make_shared<Events>(std::move(events))),
       watcher_(loop, channel_.descriptor(), EPOLLIN, [this](uint32_t ready) { on_channel(ready); }),

