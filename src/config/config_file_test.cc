@@ -188,6 +188,7 @@ TEST_F(ConfigFile, SyntaxError) {
   EXPECT_TRUE(messages("a = 1\na = 2\n").starts_with("[CW0104] cutwater.toml:2:"));
   EXPECT_TRUE(messages(std::string("a = \"\0\"", 7)).starts_with("[CW0104]"));
   EXPECT_TRUE(messages("a = 1\n [[#\n").starts_with("[CW0104] cutwater.toml:2:2: not valid TOML: a [table] needs"));
+  EXPECT_TRUE(messages("a = 1 \xef\xbb\x9f\n").starts_with("[CW0104] cutwater.toml:1:7"));  // U+FEDF
 }
 
 TEST_F(ConfigFile, EveryProblemInTheOrderOfTheFile) {
