@@ -45,22 +45,27 @@ class ByteWriter {
 
   template <class Integer>
   void integer(Integer value) {
-    char raw[sizeof value];
-    std::memcpy(raw, &value, sizeof value);
-    bytes({raw, sizeof value});
+    if (char* to = take(sizeof value)) std::memcpy(to, &value, sizeof value);
   }
   void bytes(std::string_view source) {
-    if (failed_ || source.size() > room_.size() - used_) {
-      failed_ = true;
-      return;
-    }
-    if (!source.empty()) std::memcpy(room_.subspan(used_).data(), source.data(), source.size());
-    used_ += source.size();
+    char* to = take(source.size());
+    if (to && !source.empty()) std::memcpy(to, source.data(), source.size());
   }
   size_t used() const { return used_; }
   bool failed() const { return failed_; }
 
  private:
+  // nullptr: no room for so many.
+  char* take(size_t count) {
+    if (failed_ || count > room_.size() - used_) {
+      failed_ = true;
+      return nullptr;
+    }
+    char* to = room_.data() + used_;
+    used_ += count;
+    return to;
+  }
+
   std::span<char> room_;
   size_t used_ = 0;
   bool failed_ = false;

@@ -4,7 +4,7 @@ namespace cutwater::base {
 
 // A self-destroying coroutine around each started task, linked into its set for as long as it lives.
 struct TaskSet::Root {
-  struct promise_type : Link {
+  struct promise_type : Link, PooledFrame {
     TaskSet& set;
 
     promise_type(TaskSet& owner, Task<void>&) : set(owner) {

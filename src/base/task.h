@@ -9,6 +9,8 @@
 #include <optional>
 #include <utility>
 
+#include "base/frame_pool.h"
+
 namespace cutwater::base {
 
 template <class T>
@@ -19,7 +21,7 @@ namespace detail {
 // A task that ends before it ever waits gives its awaiter no second resume: it only says so, and the awaiter
 // goes on where it is. A loop over ready tasks thus needs no stack, also where the compiler makes no tail
 // calls (sanitizers).
-struct TaskPromiseBase {
+struct TaskPromiseBase : PooledFrame {
   std::coroutine_handle<> continuation = std::noop_coroutine();
   bool awaiter_waits = false;  // has it suspended?
   bool finished = false;

@@ -1,15 +1,8 @@
 #include "base/text.h"
 
-#include <algorithm>
 #include <charconv>
 
 namespace cutwater::base {
-
-bool equals_ignoring_case(std::string_view left, std::string_view right) {
-  return left.size() == right.size() &&
-         std::equal(left.begin(), left.end(), right.begin(),
-                    [](char a, char b) { return ascii_lower(a) == ascii_lower(b); });
-}
 
 std::string to_ascii_lower(std::string_view text) {
   std::string lower(text);
@@ -29,13 +22,6 @@ void append_decimal(std::string& to, uint64_t number) {
   char digits[20];
   auto [end, error] = std::to_chars(digits, digits + sizeof digits, number);
   to.append(digits, end);
-}
-
-std::string_view trim_whitespace(std::string_view text) {
-  auto is_blank = [](char c) { return c == ' ' || c == '\t'; };
-  while (!text.empty() && is_blank(text.front())) text.remove_prefix(1);
-  while (!text.empty() && is_blank(text.back())) text.remove_suffix(1);
-  return text;
 }
 
 void append_log_escaped(std::string& to, std::string_view text) {

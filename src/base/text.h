@@ -1,6 +1,7 @@
 // Small text helpers without a locale; ASCII only, bytes above 0x7f are left alone.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -9,7 +10,13 @@
 namespace cutwater::base {
 
 constexpr char ascii_lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
-bool equals_ignoring_case(std::string_view left, std::string_view right);
+inline bool equals_ignoring_case(std::string_view left, std::string_view right) {
+  if (left.size() != right.size()) return false;
+  for (size_t index = 0; index < left.size(); ++index) {
+    if (ascii_lower(left[index]) != ascii_lower(right[index])) return false;
+  }
+  return true;
+}
 std::string to_ascii_lower(std::string_view text);
 
 // Only digits, no sign, no blanks; nullopt on anything else and on overflow.
@@ -17,7 +24,12 @@ std::optional<uint64_t> parse_decimal(std::string_view digits);
 void append_decimal(std::string& to, uint64_t number);
 
 // Without SP and HTAB at both ends (OWS of RFC 9110 section 5.6.3).
-std::string_view trim_whitespace(std::string_view text);
+inline std::string_view trim_whitespace(std::string_view text) {
+  auto is_blank = [](char c) { return c == ' ' || c == '\t'; };
+  while (!text.empty() && is_blank(text.front())) text.remove_prefix(1);
+  while (!text.empty() && is_blank(text.back())) text.remove_suffix(1);
+  return text;
+}
 
 // Control bytes, '"' and '\' become \xHH: safe inside one line of a log (faults.md 43).
 void append_log_escaped(std::string& to, std::string_view text);

@@ -11,8 +11,14 @@
 #include "base/text.h"
 
 namespace cutwater::message {
-#ifndef __SSE2__
 namespace {
+
+const char* find_control_bytewise(const char* begin, const char* end) {
+  while (begin != end && !is_control_byte(*begin)) ++begin;
+  return begin;
+}
+
+#ifndef __SSE2__
 
 constexpr uint64_t kOnes = 0x0101010101010101;
 constexpr uint64_t kHighBits = kOnes * 0x80;
@@ -26,13 +32,10 @@ constexpr uint64_t mark_controls(uint64_t word) {
   return (below_space | is_delete) & kHighBits;
 }
 
-}  // namespace
-#endif
-
-#ifdef __SSE2__
+#else
 
 // Of 16 bytes at `at`, a bit for each control byte.
-static unsigned control_bits(const char* at) {
+unsigned control_bits(const char* at) {
   __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(at));
   __m128i below_space = _mm_cmpeq_epi8(_mm_min_epu8(bytes, _mm_set1_epi8(0x1f)), bytes);
   __m128i is_delete = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(0x7f));
@@ -41,11 +44,19 @@ static unsigned control_bits(const char* at) {
   return static_cast<unsigned>(_mm_movemask_epi8(control));
 }
 
+#endif
+}  // namespace
+
+#ifdef __SSE2__
+
 const char* find_control(const char* begin, const char* end) {
+  if (end - begin < 16) return find_control_bytewise(begin, end);
   for (; end - begin >= 16; begin += 16) {
     if (unsigned bits = control_bits(begin)) return begin + std::countr_zero(bits);
   }
-  return std::find_if(begin, end, is_control_byte);
+  // The rest once more with what lies before it, where there is none.
+  unsigned bits = begin == end ? 0 : control_bits(end - 16);
+  return bits == 0 ? end : end - 16 + std::countr_zero(bits);
 }
 
 #else
@@ -65,13 +76,16 @@ const char* find_control(const char* begin, const char* end) {
       ++begin;
     }
   }
-  return std::find_if(begin, end, is_control_byte);
+  return find_control_bytewise(begin, end);
 }
 
 #endif
 
 bool is_token(std::string_view text) {
-  return !text.empty() && std::all_of(text.begin(), text.end(), is_token_byte);
+  for (char c : text) {
+    if (!is_token_byte(c)) return false;
+  }
+  return !text.empty();
 }
 
 bool is_field_value(std::string_view text) {

@@ -118,7 +118,8 @@ ParseResult HeadParser::parse_target(const RequestLine& line) {
 
 ParseResult HeadParser::parse_field(std::string_view line) {
   if (line.size() > limits_.field) return {431, "header field too large"};
-  const char* colon = std::find_if_not(line.begin(), line.end(), message::is_token_byte);
+  const char* colon = line.begin();
+  while (colon != line.end() && message::is_token_byte(*colon)) ++colon;
   if (line.front() == ' ' || line.front() == '\t') return {400, "folded header line"};
   if (colon == line.begin() || colon == line.end() || *colon != ':') return {400, "malformed header name"};
   std::string_view name(line.begin(), colon);
