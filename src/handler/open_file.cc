@@ -2,10 +2,18 @@
 
 #include <fmt/format.h>
 
+#include "handler/file_sender.h"
 #include "handler/mime_types.h"
 #include "message/http_date.h"
 
 namespace cutwater::handler {
+
+namespace {
+
+constexpr uint64_t kMostKept = 4096;   // bytes; a system call costs more than they do
+constexpr int64_t kSettledSeconds = 2;  // longer than any file system's clock takes to move
+
+}  // namespace
 
 FileIdentity FileIdentity::of(const struct stat& status) {
   return {status.st_dev, status.st_ino, static_cast<uint64_t>(status.st_size), status.st_mtim.tv_sec,
@@ -28,6 +36,17 @@ OpenFile::OpenFile(base::FileDescriptor file, const FileIdentity& identity, std:
   add_validators(whole_.headers);
   not_modified_.status = 304;
   add_validators(not_modified_.headers);
+}
+
+std::string_view OpenFile::content(int64_t now_unix_seconds) {
+  if (!content_.empty() || size() > kMostKept || now_unix_seconds - identity_.modified_seconds <= kSettledSeconds) {
+    return content_;
+  }
+  content_.resize(size() + 1);  // one more: a file that grew is not taken for whole
+  const CachedRead read = read_cached(descriptor(), 0, content_);
+  const bool whole = read.outcome == CachedRead::kRead && read.count == size();
+  content_.resize(whole ? read.count : 0);
+  return content_;
 }
 
 void OpenFile::add_validators(message::Headers& headers) const {

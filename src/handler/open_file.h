@@ -42,6 +42,9 @@ class OpenFile {
   std::string_view content_type() const { return content_type_; }
   const message::Response& whole() const { return whole_; }               // 200
   const message::Response& not_modified() const { return not_modified_; }  // 304
+  // All of a small file, kept from its first reading on; empty: read it. What was changed in the last moments is never
+  // kept: a further change may leave no trace in the file's time, and would not be seen.
+  std::string_view content(int64_t now_unix_seconds);
   // Adds what 200, 206 and 304 share: ETag, Last-Modified, Cache-Control.
   void add_validators(message::Headers& headers) const;
 
@@ -53,6 +56,7 @@ class OpenFile {
   std::string etag_;
   std::string last_modified_;
   std::string cache_control_;
+  std::string content_;
   message::Response whole_;
   message::Response not_modified_;
   unsigned references_ = 0;

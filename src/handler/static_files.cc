@@ -232,6 +232,8 @@ base::Task<void> StaticFiles::answer_with(message::Exchange& exchange, FileRefer
     co_await answer_error(exchange, 416, "Content-Range", content_range);
   } else if (range.kind == message::ByteRange::Kind::kPart) {
     co_await answer_part(exchange, std::move(file), range.first, range.length);
+  } else if (const std::string_view content = file->content(unix_now()); !content.empty()) {
+    co_await exchange.response.head(file->whole(), content, true);
   } else {
     const FileRange whole{file->descriptor(), 0, file->size()};
     co_await send_file(exchange.response, file->whole(), offload_, whole);

@@ -250,6 +250,40 @@ TEST_F(StaticFilesTest, TruncatedFileIsCutNotPadded) {
   EXPECT_TRUE(cut->writer.aborted);
 }
 
+TEST_F(StaticFilesTest, SettledSmallFilesAreKeptAndAChangeIsSeen) {
+  write("root/small.txt", "first");
+  const auto long_ago = fs::file_time_type::clock::now() - std::chrono::hours(1);
+  fs::last_write_time(root_ / "small.txt", long_ago);
+  EXPECT_EQ(get("/static/small.txt")->writer.content, "first");
+  EXPECT_EQ(get("/static/small.txt")->writer.content, "first");
+  write("root/small.txt", "again");  // in place, of the same length
+  runner_.turns(std::chrono::milliseconds(1050));
+  EXPECT_EQ(get("/static/small.txt")->writer.content, "again");
+  write("root/small.txt", "third");  // touched just now: not kept, so seen at once
+  EXPECT_EQ(get("/static/small.txt")->writer.content, "third");
+}
+
+TEST(OpenFile, KeepsOnlyWhatIsSmallAndSettled) {
+  const std::string path = testing::TempDir() + "open-file-content";
+  auto opened = [&](size_t size) {
+    std::ofstream(path) << std::string(size, 'x');
+    base::FileDescriptor descriptor(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    struct stat status;
+    EXPECT_EQ(fstat(descriptor.get(), &status), 0);
+    return FileReference(new OpenFile(std::move(descriptor), FileIdentity::of(status), "a", ""));
+  };
+  const auto small = opened(4096);
+  const int64_t modified = small->identity().modified_seconds;
+  EXPECT_EQ(small->content(modified + 2), "");
+  EXPECT_EQ(small->content(modified - 1000), "");  // its time lies in the future
+  EXPECT_EQ(small->content(modified + 3).size(), 4096u);
+  EXPECT_EQ(opened(4097)->content(modified + 1000), "");
+  const auto grown = opened(100);
+  std::ofstream(path, std::ios::app) << "more";
+  EXPECT_EQ(grown->content(modified + 1000), "");
+  fs::remove(path);
+}
+
 TEST(OpenFileCache, KeepsTheMostRecentlyUsed) {
   OpenFileCache cache(2);
   base::Instant now{1};
