@@ -24,12 +24,12 @@ bool store(PyObject* dict, const char* key, PyObject* value) {
 }
 
 // A clone keeps the key table of its original: entries put in and taken out again leave room for the header
-// fields, so that no request pays for a resize.
+// fields, so that no request pays for a resize. They are str: a table that never saw another key is smaller.
 bool leave_room(PyObject* dict) {
   constexpr int kSpare = 6;
   for (bool put_in : {true, false}) {
-    for (long number = 0; number < kSpare; ++number) {
-      PyRef key = PyRef::steal(PyLong_FromLong(number));
+    for (int number = 0; number < kSpare; ++number) {
+      PyRef key = PyRef::steal(PyUnicode_FromFormat("spare %d", number));
       if (!key) return false;
       int failed = put_in ? PyDict_SetItem(dict, key.get(), Py_None) : PyDict_DelItem(dict, key.get());
       if (failed != 0) return false;

@@ -1,39 +1,15 @@
 #include "python/response_head.h"
 
-#include <array>
 #include <utility>
 
 #include "base/text.h"
 #include "link/response_record.h"
+#include "message/grammar.h"
 #include "python/calls.h"
 #include "python/strings.h"
 
 namespace cutwater::python {
 namespace {
-
-constexpr std::array<bool, 256> make_token_table() {
-  std::array<bool, 256> table{};
-  for (char c : std::string_view("!#$%&'*+-.^_`|~0123456789"
-                                 "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")) {
-    table[static_cast<unsigned char>(c)] = true;
-  }
-  return table;
-}
-constexpr std::array<bool, 256> kToken = make_token_table();  // RFC 9110 section 5.6.2
-
-bool is_token(std::string_view name) {
-  for (char c : name) {
-    if (!kToken[static_cast<unsigned char>(c)]) return false;
-  }
-  return !name.empty();
-}
-
-bool has_control(std::string_view value) {
-  for (char c : value) {
-    if ((static_cast<unsigned char>(c) < 0x20 && c != '\t') || c == 0x7f) return true;
-  }
-  return false;
-}
 
 // PEP 3333: an application must not use hop-by-hop fields; this also covers names that only proxies use.
 bool is_hop_by_hop(std::string_view name) {
@@ -57,36 +33,29 @@ bool is_hop_by_hop(std::string_view name) {
 }  // namespace
 
 bool ResponseHead::set(PyObject* status, PyObject* headers) {
-  ResponseHead fresh;
-  // The buffers of the last request serve again, unless there is a head that a failure must leave in place.
-  if (!given()) {
-    fresh.text_.swap(text_);
-    fresh.fields_.swap(fields_);
-    fresh.reason_.swap(reason_);
-    fresh.response_.headers = std::move(response_.headers);
-  }
-  if (!fresh.read_status(status)) return false;
+  fresh_.text.clear();
+  fresh_.fields.clear();
+  fresh_.content_length.reset();
+  if (!read_status(status, fresh_)) return false;
   if (!PyList_Check(headers)) {
     PyErr_Format(PyExc_TypeError, "start_response() needs a list of headers, not %s",
                  type_name(headers).c_str());
     return false;
   }
-  fresh.text_.clear();
-  fresh.fields_.clear();
   for (Py_ssize_t index = 0; index < list_size(headers); ++index) {
-    if (!fresh.read_field(list_item(headers, index))) return false;
+    if (!read_field(list_item(headers, index), fresh_)) return false;
   }
-  if (!message::status_allows_body(fresh.status_) && fresh.status_ != 304) fresh.content_length_.reset();
-  *this = std::move(fresh);
+  if (!message::status_allows_body(fresh_.status) && fresh_.status != 304) fresh_.content_length.reset();
+  std::swap(values_, fresh_);
   return true;
 }
 
 void ResponseHead::clear() {
-  status_ = 0;
-  content_length_.reset();
+  values_.status = 0;
+  values_.content_length.reset();
 }
 
-bool ResponseHead::read_status(PyObject* status) {
+bool ResponseHead::read_status(PyObject* status, Values& into) {
   if (!PyUnicode_Check(status)) {
     PyErr_Format(PyExc_TypeError, "start_response() needs a status like '200 OK' as str, not %s",
                  type_name(status).c_str());
@@ -94,19 +63,19 @@ bool ResponseHead::read_status(PyObject* status) {
   }
   Latin1View text(status);
   std::string_view view = text.view();
-  bool valid = text.ok() && view.size() >= 3 && (view.size() == 3 || view[3] == ' ') && !has_control(view);
+  bool valid = text.ok() && view.size() >= 3 && (view.size() == 3 || view[3] == ' ') && message::is_field_value(view);
   auto code = valid ? base::parse_decimal(view.substr(0, 3)) : std::nullopt;
   if (!code || *code < 200) {
     PyErr_Format(PyExc_ValueError, "start_response() needs a status like '200 OK' from 200 to 999, not %R",
                  status);
     return false;
   }
-  status_ = static_cast<uint16_t>(*code);
-  reason_ = base::trim_whitespace(view.substr(3));
+  into.status = static_cast<uint16_t>(*code);
+  into.reason = base::trim_whitespace(view.substr(3));
   return true;
 }
 
-bool ResponseHead::read_field(PyObject* item) {
+bool ResponseHead::read_field(PyObject* item, Values& into) {
   if (!PyTuple_Check(item) || tuple_size(item) != 2) {
     PyErr_Format(PyExc_TypeError, "a response header must be a tuple (name, value), not %R", item);
     return false;
@@ -119,11 +88,11 @@ bool ResponseHead::read_field(PyObject* item) {
   }
   Latin1View name_text(name);
   Latin1View value_text(value);
-  if (!name_text.ok() || !is_token(name_text.view())) {
+  if (!name_text.ok() || !message::is_token(name_text.view())) {
     PyErr_Format(PyExc_ValueError, "%R is no valid response header name", name);
     return false;
   }
-  if (!value_text.ok() || has_control(value_text.view())) {
+  if (!value_text.ok() || !message::is_field_value(value_text.view())) {
     PyErr_Format(PyExc_ValueError, "response header %R has a character that no header may have: %R", name,
                  value);
     return false;
@@ -134,33 +103,33 @@ bool ResponseHead::read_field(PyObject* item) {
                  "response header %R is hop-by-hop: it belongs to the server (PEP 3333)", name);
     return false;
   }
-  if (base::equals_ignoring_case(name_text.view(), "content-length")) return read_content_length(trimmed);
-  fields_.push_back({text_.size(), name_text.view().size(), trimmed.size()});
-  text_.append(name_text.view()).append(trimmed);
+  if (base::equals_ignoring_case(name_text.view(), "content-length")) return read_content_length(trimmed, into);
+  into.fields.push_back({into.text.size(), name_text.view().size(), trimmed.size()});
+  into.text.append(name_text.view()).append(trimmed);
   return true;
 }
 
-bool ResponseHead::read_content_length(std::string_view value) {
+bool ResponseHead::read_content_length(std::string_view value, Values& into) {
   auto length = base::parse_decimal(value);
   if (!length) {
     PyErr_Format(PyExc_ValueError, "Content-Length %s is no number", std::string(value).c_str());
     return false;
   }
-  if (content_length_) {
+  if (into.content_length) {
     PyErr_SetString(PyExc_ValueError, "Content-Length is given twice");
     return false;
   }
-  content_length_ = length;
+  into.content_length = length;
   return true;
 }
 
 const message::Response& ResponseHead::response(std::optional<uint64_t> content_length) {
-  response_.status = status_;
-  response_.reason = reason_;
+  response_.status = values_.status;
+  response_.reason = values_.reason;
   response_.content_length = content_length;
   response_.headers.clear();
-  std::string_view text = text_;
-  for (const Field& field : fields_) {
+  std::string_view text = values_.text;
+  for (const Field& field : values_.fields) {
     response_.headers.add(text.substr(field.name_begin, field.name_size),
                           text.substr(field.name_begin + field.name_size, field.value_size));
   }

@@ -20,10 +20,10 @@ class ResponseHead {
   bool set(PyObject* status, PyObject* headers);
   void clear();
 
-  bool given() const { return status_ != 0; }
-  uint16_t status() const { return status_; }
+  bool given() const { return values_.status != 0; }
+  uint16_t status() const { return values_.status; }
   // As the application said; nothing for 204, where the field is dropped.
-  std::optional<uint64_t> content_length() const { return content_length_; }
+  std::optional<uint64_t> content_length() const { return values_.content_length; }
   // Views into this object, until the next set() or clear().
   const message::Response& response(std::optional<uint64_t> content_length);
 
@@ -31,16 +31,21 @@ class ResponseHead {
   struct Field {
     size_t name_begin, name_size, value_size;
   };
+  struct Values {
+    std::string text;  // names and values, one behind the other
+    std::vector<Field> fields;
+    std::string reason;
+    uint16_t status = 0;
+    std::optional<uint64_t> content_length;
+  };
   // The parts of set(): each false with a Python exception.
-  bool read_status(PyObject* status);
-  bool read_field(PyObject* item);
-  bool read_content_length(std::string_view value);
+  static bool read_status(PyObject* status, Values& into);
+  static bool read_field(PyObject* item, Values& into);
+  static bool read_content_length(std::string_view value, Values& into);
 
-  std::string text_;  // names and values, one behind the other
-  std::vector<Field> fields_;
-  std::string reason_;
-  uint16_t status_ = 0;
-  std::optional<uint64_t> content_length_;
+  // What was given, and room for what is being read: a failure must leave the head before in place.
+  Values values_;
+  Values fresh_;
   message::Response response_;
 };
 
