@@ -14,7 +14,7 @@ class WakeDelay {
  public:
   static constexpr int kMostResponses = 4;
   static constexpr base::Duration kLongest = std::chrono::microseconds(200);
-  static constexpr base::Duration kShortCall = std::chrono::microseconds(150);
+  static constexpr base::Duration kShortCall = std::chrono::microseconds(200);
   static constexpr base::Duration kSlowCall = std::chrono::milliseconds(1);
   static constexpr int kTrust = 128;  // short calls in a row (about) before any delay
   static constexpr int kMostTrust = 256;
