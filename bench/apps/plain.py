@@ -9,9 +9,10 @@ PLAIN = [("Content-Type", "text/plain"), ("Content-Length", "13")]
 
 
 def rows():
+    """Made and written as JSON, about 85 us on the machine the targets were set on."""
     return {
         "user": {"id": 4711, "name": "Ada Lovelace", "roles": ["admin", "editor"]},
-        "orders": [{"id": number, "total": number * 1.25, "lines": [number, number + 1], "open": number % 2 == 0} for number in range(26)],
+        "orders": [{"id": number, "total": number * 1.25, "lines": [number, number + 1], "open": number % 2 == 0} for number in range(60)],
     }
 
 

@@ -53,6 +53,8 @@ def main():
             print(f"== {scenario.name}: {scenario.text}", flush=True)
             result = scenario.run(options)
             results.append(result)
+            if result.get("note"):
+                print("   " + result["note"])
             if result["servers"]:
                 print(report.as_text(report.table(result)), flush=True)
     finally:

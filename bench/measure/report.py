@@ -47,6 +47,7 @@ def write(results, folder, options):
     parts = [f"# Benchmark\n\nOne CPU for the server, another for the load; {options.rounds} interleaved rounds of {options.seconds} s, medians. "
              f"Kernel {about['kernel']}, CPython {about['python']}."]
     for result in results:
-        parts.append(f"## {result['text']}\n\n{as_markdown(table(result))}")
+        note = f"\n\n{result['note']}" if result.get("note") else ""
+        parts.append(f"## {result['text']}\n\n{as_markdown(table(result))}{note}")
     (folder / f"{stamp}.md").write_text("\n\n".join(parts) + "\n")
     return folder / f"{stamp}.md"

@@ -4,7 +4,7 @@ import shutil
 import subprocess
 import sys
 
-from .servers import BENCH, ROOT, STATIC, WSGI, Job, Uvicorn
+from .servers import BENCH, BODIES, ROOT, STATIC, WSGI, Job, Uvicorn
 from .speed import Speed
 from .strength import Idle, Kills, Memory, Reloads
 
@@ -33,6 +33,15 @@ def files(options):
     return Job(place, files=place)
 
 
+def alone(options):
+    """What the JSON application costs without any server, on the server's CPU."""
+    code = ("import timeit, plain; call = lambda: plain.application({'PATH_INFO': '/json'}, lambda *_: None); "
+            "print(min(timeit.repeat(call, number=500, repeat=9)) / 500 * 1e6)")
+    words = ["taskset", "-c", "0", sys.executable, "-c", code]
+    done = subprocess.run(words, cwd=BENCH / "apps", capture_output=True, text=True, check=True)
+    return f"the application alone takes {float(done.stdout):.1f} us"
+
+
 def both(name, text, job, servers, **options):
     return [Speed(name, text, job, servers, **options), Speed(name + "+log", text + ", access log to a file", job, servers, log=True, **options)]
 
@@ -44,9 +53,9 @@ ALL = [
     *both("hello-1", "WSGI hello, 1 connection", plain, WSGI, connections=1, body=13),
     *both("close", "WSGI hello, a connection for each request, 64 at a time", plain, WSGI, close=True, body=13),
     *both("json-10k", "10 KB JSON, 64 connections", plain, WITHOUT_FLOOR, path="/10k"),
-    *both("post-64k", "64 KB POST, 64 connections", plain, WITHOUT_FLOOR, path="/post", post=True, body=13),
-    *both("stream", "16 pieces of 1 KB, 64 connections", plain, WITHOUT_FLOOR, path="/stream", body=16384),
-    *both("json-85us", "JSON application of about 85 us, 64 connections", plain, WITHOUT_FLOOR, path="/json"),
+    *both("post-64k", "64 KB POST, 64 connections", plain, BODIES, path="/post", post=True, body=13),
+    *both("stream", "16 pieces of 1 KB, 64 connections", plain, BODIES, path="/stream", body=16384),
+    *both("json-85us", "JSON application of about 85 us, 64 connections", plain, WITHOUT_FLOOR, path="/json", alone=alone),
     *both("django", "Django page (the shop's first), 16 connections", shop, WITHOUT_FLOOR, connections=16),
     *both("static-1k", "Static file of 1 KB, 64 connections", files, STATIC, path="/1k.txt"),
     *both("static-100k", "Static file of 100 KB, 64 connections", files, STATIC[1:], path="/100k.txt", body=102400),

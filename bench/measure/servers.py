@@ -8,7 +8,9 @@ import sys
 import time
 from pathlib import Path
 
-from . import processes
+from support.processes import children, name, tree
+
+from . import cpu
 
 BENCH = Path(__file__).resolve().parent.parent
 ROOT = BENCH.parent
@@ -32,6 +34,13 @@ mimetype.assign = ( ".txt" => "text/plain" )
 {log}
 """
 
+H2O = """
+user: root
+num-threads: 1
+listen: {{ host: 127.0.0.1, port: {port} }}
+hosts: {{ default: {{ paths: {{ /: {{ file.dir: "{files}" }} }} }} }}
+{log}"""
+
 
 class Job:
     """What a server has to do: an application (folder, target, its environment) or a folder of files."""
@@ -47,20 +56,29 @@ def free_port():
         return probe.getsockname()[1]
 
 
+def maps_shared_memory(pid):
+    try:
+        return "/memfd:cutwater" in Path(f"/proc/{pid}/maps").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
 class Server:
     name = ""
     has_log = True
+    ends_connections = False  # after each answer, without saying so: the load must not expect them to stay
 
-    def __init__(self, job, folder, log=False, cpu=0):
+    def __init__(self, job, folder, log=False, cpu_number=0):
         self.job, self.folder, self.log = job, Path(folder) / f"{self.name}-{'log' if log else 'quiet'}-{free_port()}", log
         self.folder.mkdir(parents=True)
         self.port = free_port()
         environment = {**os.environ, **job.environment, "PYTHONPATH": str(job.folder), "PYTHONDONTWRITEBYTECODE": "1"}
         self.output = open(self.folder / "output.txt", "wb")
         self.process = subprocess.Popen(
-            ["taskset", "-c", str(cpu), *map(str, self.command())], cwd=job.folder, env=environment,
+            ["taskset", "-c", str(cpu_number), *map(str, self.command())], cwd=job.folder, env=environment,
             stdin=subprocess.DEVNULL, stdout=self.output, stderr=subprocess.STDOUT, start_new_session=True,
         )
+        cpu.prefer(self.process.pid)
         self.wait()
 
     def wait(self):
@@ -77,13 +95,13 @@ class Server:
         raise RuntimeError(f"{self.name} did not start:\n" + (self.folder / "output.txt").read_text()[-2000:])
 
     def stop(self):
-        tree = processes.tree(self.process.pid)
+        processes = tree(self.process.pid)
         self.process.send_signal(signal.SIGTERM)
         try:
             self.process.wait(5)
         except subprocess.TimeoutExpired:
             pass
-        for pid in tree:
+        for pid in processes:
             try:
                 os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:
@@ -130,10 +148,13 @@ class Cutwater(Server):
         return [ROOT / "build" / "cutwater", "serve", "-c", self.folder / "cutwater.toml"]
 
     def workers(self):
-        return [pid for pid in processes.tree(self.pid) if "worker" in processes.name(pid)]
+        """Those of the master's children that have mapped a generation's shared memory, but for the front."""
+        return [pid for pid in children(self.pid) if name(pid) != "cutwater-front" and maps_shared_memory(pid)]
 
 
 class Gunicorn(Server):
+    """Its default worker, which ends each connection after its answer."""
+
     name = "gunicorn"
 
     def command(self):
@@ -152,12 +173,31 @@ class GunicornThreads(Gunicorn):
 
 
 class Uwsgi(Server):
+    """One process: it keeps connections, but serves one until that is quiet; the other 63 wait. Latencies say little."""
+
     name = "uwsgi"
+    socket = "--http11-socket"
 
     def command(self):
         log = ["--req-logger", f"file:{self.log_file}", "--log-format", '%(addr) - %(user) [%(ltime)] "%(method) %(uri) %(proto)" %(status) %(rsize) "%(referer)" "%(uagent)"'] if self.log else ["--disable-logging"]
-        return [BIN / "uwsgi", "--http11-socket", f"127.0.0.1:{self.port}", "--module", self.job.target, "--processes", self.job.workers, "--master",
+        return [BIN / "uwsgi", self.socket, f"127.0.0.1:{self.port}", "--module", self.job.target, "--processes", self.job.workers, "--master",
                 "--need-app", "--die-on-term", "--listen", "1024", "--virtualenv", sys.prefix, "--buffer-size", "32768", *log]
+
+
+class UwsgiThreads(Uwsgi):
+    """A thread for each connection: uWSGI's way to serve 64 kept connections at a time."""
+
+    name = "uwsgi 64 threads"
+
+    def command(self):
+        return [*super().command(), "--threads", "64"]
+
+
+class UwsgiClosing(Uwsgi):
+    """For what its kept connections cannot do: bodies of more than a buffer, answers without a length."""
+
+    socket = "--http-socket"
+    ends_connections = True
 
 
 class Bjoern(Server):
@@ -204,5 +244,15 @@ class Lighttpd(Server):
         return ["/usr/sbin/lighttpd", "-D", "-f", self.folder / "lighttpd.conf"]
 
 
-WSGI = [Floor, Cutwater, Bjoern, Granian, Uwsgi, Gunicorn, GunicornThreads]
-STATIC = [Floor, Cutwater, Lighttpd, Nginx]
+class H2o(Server):
+    name = "h2o"
+
+    def command(self):
+        log = f"access-log: {self.log_file}\n" if self.log else ""
+        (self.folder / "h2o.conf").write_text(H2O.format(port=self.port, files=self.job.files, log=log))
+        return ["/usr/bin/h2o", "-m", "worker", "-c", self.folder / "h2o.conf"]
+
+
+WSGI = [Floor, Cutwater, Bjoern, Granian, Uwsgi, UwsgiThreads, Gunicorn, GunicornThreads]
+BODIES = [Cutwater, Bjoern, Granian, UwsgiClosing, Gunicorn, GunicornThreads]
+STATIC = [Floor, Cutwater, Lighttpd, H2o, Nginx]

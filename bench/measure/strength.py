@@ -7,7 +7,9 @@ import signal
 import socket
 import time
 
-from . import load, processes
+from support.processes import memory, name, tree
+
+from . import load
 from .servers import Cutwater, Gunicorn, Uwsgi
 
 
@@ -20,17 +22,19 @@ class Memory:
         self.job = job
 
     def run(self, options):
-        rows = {}
+        rows, notes = {}, []
         for kind in (Cutwater, Uwsgi, Gunicorn):
             if not options.wants(kind.name):
                 continue
             server = kind(self.job(options, workers=4), options.folder)
             try:
-                load.run(server.port, "/", options.seconds, 16)
-                rows[kind.name] = {"megabytes": processes.total_pss(server.pid) / 1e6, "processes": len(processes.tree(server.pid))}
+                load.run(options.folder, server.port, "/", options.seconds, 16)
+                sizes = {pid: memory(pid, "Pss") / 1e6 for pid in tree(server.pid)}
+                rows[kind.name] = {"megabytes": sum(sizes.values()), "processes": len(sizes)}
+                notes.append(f"{kind.name}: " + ", ".join(f"{name(pid)} {size:.1f}" for pid, size in sizes.items()))
             finally:
                 server.stop()
-        return {"scenario": self.name, "text": self.text, "kind": "table", "servers": rows}
+        return {"scenario": self.name, "text": self.text, "kind": "table", "servers": rows, "note": "; ".join(notes)}
 
 
 class Idle:
@@ -49,14 +53,14 @@ class Idle:
         server = Cutwater(self.job(options), options.folder)
         held = []
         try:
-            (front,) = [pid for pid in processes.tree(server.pid) if "front" in processes.name(pid)]
-            before = processes.pss(front)
+            (front,) = [pid for pid in tree(server.pid) if "front" in name(pid)]
+            before = memory(front, "Pss")
             for _ in range(count):
                 connection = socket.create_connection(("127.0.0.1", server.port))
                 connection.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
                 connection.recv(4096)
                 held.append(connection)
-            after = processes.pss(front)
+            after = memory(front, "Pss")
         finally:
             for connection in held:
                 connection.close()
@@ -77,7 +81,7 @@ class Kills:
         server = Cutwater(self.job(options, workers=2), options.folder)
         try:
             seconds = max(options.seconds * 2, 4)
-            wrk = load.start(server.port, "/json", seconds, 16)
+            wrk = load.start(options.folder, server.port, "/json", seconds, 16)
             end, kills = time.monotonic() + seconds - 0.5, 0
             while time.monotonic() < end:
                 time.sleep(0.2)
@@ -105,7 +109,7 @@ class Reloads:
         server = Cutwater(self.job(options, workers=2), options.folder)
         done, wrk = 0, None
         try:
-            wrk = load.start(server.port, "/json", 600, 8)
+            wrk = load.start(options.folder, server.port, "/json", 600, 8)
             time.sleep(0.5)
             for _ in range(count):
                 before = set(server.workers())
