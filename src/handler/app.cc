@@ -56,8 +56,7 @@ base::Task<void> AppHandler::handle(message::Exchange& exchange) {
         status = co_await response.informational(request.head());
         break;
       case AppEvent::Kind::kBody:
-        status = co_await response.body(event.bytes);
-        if (status == message::WriteStatus::kWritten && event.complete) co_await response.finish();
+        status = co_await response.body(event.bytes, event.complete);
         break;
       case AppEvent::Kind::kFile:
         status = co_await send_file_body(response, services_.offload, event.file);
@@ -144,6 +143,7 @@ bool AppHandler::resume_all() {
 
 bool AppHandler::end_of_turn() {
   wake_up();
+  ++turn_;
   bool worked = resume_all();
   for (auto& generation : generations_) worked |= generation->link().drain();
   worked |= resume_all();

@@ -94,6 +94,7 @@ class AppHandler final : public message::Handler, public io::TurnHook {
   bool failed_ = false;
   bool announced_ = false;  // that this front sleeps
   uint64_t arrivals_ = 0;
+  uint64_t turn_ = 0;  // counts end_of_turn()
   std::deque<AppRequest*> line_;
   std::vector<AppRequest*> to_resume_;
   ResponseHeadPool heads_;

@@ -14,6 +14,8 @@ namespace {
 constexpr size_t kBodyInMemory = 64 * 1024;
 constexpr size_t kSpoolWrite = 256 * 1024;     // one hand-over to a thread
 constexpr uint32_t kCreditStep = link::kInitialCredit / 2;
+// Further pieces of one turn, up to this long, are put together: dearer to send than to copy.
+constexpr size_t kSmallPiece = 4096;
 constexpr base::Duration kHalfClosedPatience = std::chrono::milliseconds(100);
 
 }  // namespace
@@ -138,6 +140,8 @@ void AppRequest::on_body(std::string_view bytes, bool complete) {
       return;
     }
   }
+  const bool follows = app_.turn_ == delivered_in_turn_;
+  if (follows && event.kind == AppEvent::Kind::kBody && bytes.size() <= kSmallPiece) return keep(event, nullptr, {});
   deliver(event, nullptr, {});
 }
 
@@ -149,6 +153,10 @@ void AppRequest::on_file(base::FileDescriptor file, uint64_t offset, uint64_t le
 }
 
 void AppRequest::on_end() {
+  if (!inbox_.empty() && inbox_.back().event.kind == AppEvent::Kind::kBody) {
+    inbox_.back().event.complete = true;
+    return;
+  }
   AppEvent event;
   event.kind = AppEvent::Kind::kEnd;
   event.complete = true;
@@ -195,6 +203,7 @@ void AppRequest::deliver(const AppEvent& event, ResponseHeadPool::Pointer head, 
   if (!waiter_ || !inbox_.empty() || client_gone_) return keep(event, std::move(head), std::move(file));
   direct_ = event;
   has_direct_ = true;
+  delivered_in_turn_ = app_.turn_;
   app_.heads_.give_back(std::exchange(current_.head, std::move(head)));
   current_.file = std::move(file);
   std::exchange(waiter_, nullptr).resume();

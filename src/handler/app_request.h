@@ -117,6 +117,7 @@ class AppRequest final : public message::ClientGoneListener {
 
   AppEvent direct_;      // handed over without a copy while the coroutine waits
   bool has_direct_ = false;
+  uint64_t delivered_in_turn_ = 0;
   std::vector<Item> inbox_;
   Item current_;         // owns what the last event shows
 

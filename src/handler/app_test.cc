@@ -192,6 +192,20 @@ TEST_F(AppTest, StreamedPiecesGoOutOneByOne) {
   EXPECT_TRUE(exchange.writer.finished);
 }
 
+TEST_F(AppTest, SmallPiecesOfOneTurnGoOutTogether) {
+  auto& worker = start_one_worker();
+  auto& exchange = get();
+  auto claimed = claim(worker);
+  worker.send_response(claimed, plain(), "head", 0);
+  worker.send_body(claimed, "one", 0);
+  worker.send_body(claimed, "two", 0);
+  worker.send_up(claimed, link::UpKind::kEnd, link::kReleases, "");
+  worker.wake_fronts(false);
+  until_done(exchange);
+  EXPECT_EQ(exchange.writer.pieces, (std::vector<std::string>{"head", "onetwo"}));
+  EXPECT_TRUE(exchange.writer.finished);
+}
+
 TEST_F(AppTest, HeadAloneIsSentWithTheTurn) {
   auto& worker = start_one_worker();
   auto& exchange = get();

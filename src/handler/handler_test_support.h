@@ -63,10 +63,11 @@ class NotingWriter final : public message::ResponseWriter {
     finished = complete;
     return written();
   }
-  base::Task<message::WriteStatus> body(std::string_view piece) override {
+  base::Task<message::WriteStatus> body(std::string_view piece, bool complete) override {
     EXPECT_TRUE(head_sent_);
     content.append(piece);
     pieces.push_back(std::string(piece));
+    finished |= complete;
     return written();
   }
   base::Task<message::WriteStatus> file(int descriptor, uint64_t offset, uint64_t length) override {

@@ -208,14 +208,14 @@ TEST_F(WakeTest, FrontGoneRetires) {
 }
 
 TEST(WakeDelayTest, OnlyAfterManyShortCallsAndNotForLong) {
-  WakeDelay delay;
+  WakeDelay delay(WakeDelay::kResponses);
   base::Instant now{1'000'000'000};
   auto call = [&](base::Duration took) {
     delay.call_began(now);
     now = now + took;
     delay.call_ended(now);
   };
-  for (int count = 0; count < WakeDelay::kTrust; ++count) {
+  for (int count = 0; count < WakeDelay::kResponses.trust; ++count) {
     EXPECT_FALSE(delay.may_wait(now));
     call(microseconds(10));
   }
@@ -262,7 +262,7 @@ TEST_F(DelayTest, OnlyWithTrustAndWhileMoreIsQueued) {
   EXPECT_TRUE(woken_by_answer(3, true));  // no short calls seen yet
   // On a busy machine calls may not look short: then try again.
   bool delayed = false;
-  for (int count = 0; count < 100 * WakeDelay::kTrust && !delayed; ++count)
+  for (int count = 0; count < 100 * WakeDelay::kResponses.trust && !delayed; ++count)
     delayed = !woken_by_answer(3, true);
   EXPECT_TRUE(delayed);
   for (int count = 0; count < 10; ++count) {
@@ -271,10 +271,29 @@ TEST_F(DelayTest, OnlyWithTrustAndWhileMoreIsQueued) {
   }
 }
 
+TEST_F(DelayTest, PiecesThatComeFastTravelTogether) {
+  submit();
+  Claim claim;
+  ASSERT_TRUE(workers_[0]->claim(claim));
+  workers_[0]->send_response(claim, hello_response(), "", 0);
+  int wakes = 0;
+  constexpr int kPieces = 4000;
+  for (int piece = 0; piece < kPieces; ++piece) {
+    front_->drain();
+    ASSERT_TRUE(front_->prepare_to_sleep());
+    workers_[0]->send_body(claim, "x", 0);
+    workers_[0]->wake_fronts_between_pieces();
+    wakes += take_count(world_.front_wake(0)) == 1;
+    front_->awake();
+  }
+  EXPECT_GT(wakes, WakeDelay::kPieces.trust - 1);  // not before they were seen to come fast
+  EXPECT_LT(wakes, kPieces);
+}
+
 // What a worker keeps back for the next short call is seen soon though the next one is slow.
 TEST_F(DelayTest, TheAlarmWakesTheFrontDuringASlowCall) {
   bool delayed = false;
-  for (int count = 0; count < 100 * WakeDelay::kTrust && !delayed; ++count)
+  for (int count = 0; count < 100 * WakeDelay::kResponses.trust && !delayed; ++count)
     delayed = !woken_by_answer(3, true);
   ASSERT_TRUE(delayed);
   pollfd alarm{world_.front_alarm(0), POLLIN, 0};

@@ -36,6 +36,7 @@ struct WorkerLink::Impl {
   bool any_queued() const;
   bool work_came();
   void publish_received();
+  bool leaves_sleeper();
   void wake_fronts();
   bool ensure_alarms(base::Instant now);
   uint64_t tail(uint32_t front) const { return map.queue(front).tail.value.load(std::memory_order_seq_cst); }
@@ -45,7 +46,8 @@ struct WorkerLink::Impl {
   uint32_t lane;
   base::FileDescriptor wake;
   std::vector<WorkerFront> fronts;
-  WakeDelay delay;
+  WakeDelay delay{WakeDelay::kResponses};
+  WakeDelay piece_delay{WakeDelay::kPieces};
   uint32_t next_front = 0;     // whose queue is looked at first
   uint32_t next_receiver = 0;  // whose down ring is
   uint32_t next_file = 0;
@@ -96,6 +98,7 @@ bool WorkerLink::Impl::take(uint32_t front, const QueuedEntry& entry, Claim& cla
   base::Instant now = base::monotonic_now();
   control.claimed_at.store(now.nanoseconds, std::memory_order_release);
   delay.call_began(now);
+  piece_delay.call_began(now);
   crash_point(CrashPoint::kAfterStamp);
   pass_entry(map, front, entry.position);
   crash_point(CrashPoint::kAfterHead);
@@ -221,6 +224,24 @@ void WorkerLink::Impl::wake_fronts() {
   for (WorkerFront& front : fronts)
     if (front.has_news()) front.wake_if_asleep();
   delay.woken();
+  piece_delay.woken();
+}
+
+// A front that is awake looks at the rings again before it sleeps.
+bool WorkerLink::Impl::leaves_sleeper() {
+  bool sleeper = false;
+  for (WorkerFront& front : fronts) {
+    if (!front.has_news()) continue;
+    if (front.front_sleeps())
+      sleeper = true;
+    else
+      front.forget_news();
+  }
+  if (!sleeper) {
+    delay.woken();
+    piece_delay.woken();
+  }
+  return sleeper;
 }
 
 // For each front that is left asleep over a frame.
@@ -231,17 +252,7 @@ bool WorkerLink::Impl::ensure_alarms(base::Instant now) {
 }
 
 void WorkerLink::wake_fronts(bool may_delay) {
-  if (!attached()) return;
-  // A front that is awake looks at the rings again before it sleeps.
-  bool sleeper = false;
-  for (WorkerFront& front : impl_->fronts) {
-    if (!front.has_news()) continue;
-    if (front.front_sleeps())
-      sleeper = true;
-    else
-      front.forget_news();
-  }
-  if (!sleeper) return impl_->delay.woken();
+  if (!attached() || !impl_->leaves_sleeper()) return;
   if (may_delay) {
     base::Instant now = base::monotonic_now();
     impl_->delay.call_ended(now);
@@ -249,6 +260,16 @@ void WorkerLink::wake_fronts(bool may_delay) {
         impl_->ensure_alarms(now))
       return;
   }
+  impl_->wake_fronts();
+}
+
+void WorkerLink::wake_fronts_between_pieces() {
+  if (!attached()) return;
+  const base::Instant now = base::monotonic_now();
+  impl_->piece_delay.call_ended(now);
+  impl_->piece_delay.call_began(now);
+  if (!impl_->leaves_sleeper()) return;
+  if (impl_->piece_delay.may_wait(now) && impl_->ensure_alarms(now)) return;
   impl_->wake_fronts();
 }
 

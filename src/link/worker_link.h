@@ -82,9 +82,11 @@ class WorkerLink {
   uint32_t maximum_up_payload() const;
   // After a response. Wakes fronts that sleep. `may_delay`: the caller goes straight on to claim(); then the
   // wake may wait for up to 4 responses or 200 us, if a request is queued and the last calls were short (both
-  // known here), and 1 ms if the next call is not. Call with false before anything that may last, and after
-  // each streamed piece.
+  // known here), and 1 ms if the next call is not. Call with false before anything that may last.
   void wake_fronts(bool may_delay);
+  // After a streamed piece, when the caller at once asks the application for the next one: the same, for up to
+  // 16 pieces, if they lately came fast.
+  void wake_fronts_between_pieces();
 
   std::optional<DownFrame> receive();  // next frame of any down ring; kRetire is handed over too
 

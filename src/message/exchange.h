@@ -44,7 +44,8 @@ class ResponseWriter {
   virtual base::Task<WriteStatus> informational(const Response& response) = 0;  // 103 Early Hints
   // `first_piece` is sent together with the head; `complete`: it is the whole body.
   virtual base::Task<WriteStatus> head(const Response& response, std::string_view first_piece, bool complete) = 0;
-  virtual base::Task<WriteStatus> body(std::string_view piece) = 0;
+  // `complete`: the last piece; finish() has nothing to do any more.
+  virtual base::Task<WriteStatus> body(std::string_view piece, bool complete) = 0;
   virtual base::Task<WriteStatus> file(int descriptor, uint64_t offset, uint64_t length) = 0;
   // The body is complete. When fewer bytes came than Content-Length announced, the connection is cut instead.
   virtual base::Task<WriteStatus> finish() = 0;

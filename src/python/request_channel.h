@@ -59,7 +59,7 @@ class RequestChannel {
   SendOutcome send_end();
   SendOutcome send_abort(bool before_head);
   // Lets the front have what was sent before the application goes on.
-  void flush() { link_.wake_fronts(false); }
+  void flush() { link_.wake_fronts_between_pieces(); }
 
   // The body that is held by descriptor. Not valid: a Python exception is set.
   base::FileDescriptor fetch_body();

@@ -90,10 +90,10 @@ void HttpResponseWriter::send_piece(std::string_view piece, bool last) {
   }
 }
 
-base::Task<WriteStatus> HttpResponseWriter::body(std::string_view piece) {
+base::Task<WriteStatus> HttpResponseWriter::body(std::string_view piece, bool complete) {
   if (takes_body()) {
     piece = admit(piece);
-    if (!piece.empty()) send_piece(piece, false);
+    if (!piece.empty() || complete) send_piece(piece, complete);
   }
   return settle();
 }

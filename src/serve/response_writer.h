@@ -28,7 +28,7 @@ class HttpResponseWriter final : public message::ResponseWriter, public Continue
   base::Task<message::WriteStatus> informational(const message::Response& response) override;
   base::Task<message::WriteStatus> head(const message::Response& response, std::string_view first_piece,
                                         bool complete) override;
-  base::Task<message::WriteStatus> body(std::string_view piece) override;
+  base::Task<message::WriteStatus> body(std::string_view piece, bool complete) override;
   base::Task<message::WriteStatus> file(int descriptor, uint64_t offset, uint64_t length) override;
   base::Task<message::WriteStatus> finish() override;
   void abort() override { aborted_ = true; }

@@ -155,7 +155,7 @@ class TestHandler : public message::Handler {
     auto starting = exchange.response.head(response, "", false);
     co_await starting;
     for (const char* text : {"one ", "two ", "three"}) {
-      auto writing = exchange.response.body(text);
+      auto writing = exchange.response.body(text, false);
       co_await writing;
     }
     auto ending = exchange.response.finish();
@@ -166,7 +166,7 @@ class TestHandler : public message::Handler {
     response.content_length = length;
     auto starting = exchange.response.head(response, text.substr(0, 3), false);
     co_await starting;
-    auto writing = exchange.response.body(std::string_view(text).substr(3));
+    auto writing = exchange.response.body(std::string_view(text).substr(3), false);
     co_await writing;
     auto ending = exchange.response.finish();
     co_await ending;
@@ -201,7 +201,7 @@ class TestHandler : public message::Handler {
     auto starting = exchange.response.head(response, "", false);
     co_await starting;
     while (big_taken < big_size) {
-      auto writing = exchange.response.body(piece);
+      auto writing = exchange.response.body(piece, false);
       const WriteStatus status = co_await writing;
       writes.push_back(status);
       if (status != WriteStatus::kWritten) co_return;
@@ -225,7 +225,7 @@ class TestHandler : public message::Handler {
     response.status = status;
     auto starting = exchange.response.head(response, "must not be seen", false);
     co_await starting;
-    auto writing = exchange.response.body("nor this");
+    auto writing = exchange.response.body("nor this", false);
     co_await writing;
     auto ending = exchange.response.finish();
     co_await ending;
