@@ -9,6 +9,7 @@ import signal
 import sys
 from typing import Any, Dict, NoReturn, Tuple
 
+import _cutwater
 from cutwater import fork_safety, framework, loader, project, worker, zygote
 from cutwater.channel import Channel, ChannelClosed
 from cutwater.failure import BootFailure
@@ -23,6 +24,7 @@ def run(channel: Channel) -> NoReturn:
     except ChannelClosed as error:
         print(f"cutwater: {error}", file=sys.stderr)
         os._exit(1)
+    _cutwater.set_process_name("cutwater-" + start["mode"])
     _enter_app(start)
     loaded, fork_safe = _import(start, channel)
     if start["mode"] == "zygote" and fork_safe:
@@ -56,7 +58,7 @@ def _import(start: Dict[str, Any], channel: Channel) -> Tuple[loader.Loaded, boo
     except BootFailure as failed:
         channel.send("failed", exit_code=failed.exit_code, code=failed.code, text=failed.text,
                      watch=project.watched_folders(root))
-        _flush()
+        worker.flush_streams()
         os._exit(failed.exit_code)
     framework.close_database_connections()
     verdict = _may_fork(start.get("preload", "auto"), channel)
@@ -89,24 +91,15 @@ def _run_alone(application: Any, start: Dict[str, Any], channel: Channel) -> NoR
     except ChannelClosed:
         os._exit(0)
     worker.reset_signals()
-    zygote.follow_master(os.getppid())
     worker.serve(application, start["app"], start["root"], channel, int(message["lane"]), link)
 
 
 def _wait_for_quit(channel: Channel) -> int:
     """A check, or a zygote that cannot fork: everything was said; the master ends the conversation."""
-    _flush()
+    worker.flush_streams()
     try:
         while channel.receive()[0]["type"] != "quit":
             pass
     except ChannelClosed:
         pass
     return 0
-
-
-def _flush() -> None:
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except Exception:  # closed or replaced by the app
-            pass

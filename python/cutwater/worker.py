@@ -101,12 +101,16 @@ class Host:
             messages.emit("warning", "CW0507", [
                 f"{self._app}: a child forked by the app came back from it; it was ended, the worker answers",
                 "fix: end the child with os._exit()"])
-        for stream in (sys.stdout, sys.stderr):
-            try:
-                stream.flush()
-            except Exception:  # closed or replaced by the app
-                pass
+        flush_streams()
         os._exit(status & 0xFF)
+
+
+def flush_streams() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except Exception:  # closed or replaced by the app
+            pass
 
 
 def _make_wakeup_pipe() -> int:
@@ -153,7 +157,10 @@ def split_descriptors(descriptors: List[int], with_channel: bool) -> Tuple[int, 
 def serve(application: Any, app: str, root: str, channel: Channel, lane: int, link: LinkDescriptors) -> NoReturn:
     """Serves until told to end; ends the process."""
     host = Host(app, root, channel)
-    _cutwater.exit_after_hangup(channel.fileno(), _ORPHAN_MILLISECONDS, 0)
+    try:
+        _cutwater.end_with_parent(channel.fileno(), _ORPHAN_MILLISECONDS)
+    except OSError:
+        pass  # the end of the channel is noticed all the same, unless the app hangs
     status = 0
     channel.send("ready", pid=os.getpid())
     try:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import os
-import signal
 import sys
 import time
 import warnings
 from typing import Any, Dict, List, NoReturn
 
 import _cutwater
-from cutwater import worker
+from cutwater import failure, messages, worker
 from cutwater.channel import Channel, ChannelClosed
 
 
@@ -32,8 +32,12 @@ def run(application: Any, app: str, root: str, channel: Channel) -> NoReturn:
         if message["type"] == "quit":
             os._exit(0)
         if message["type"] == "fork":
-            pid = _fork_worker(application, app, root, channel, message, descriptors, master)
-            channel.send("forked", worker=message["worker"], pid=pid)
+            try:
+                pid = _fork_worker(application, app, root, channel, message, descriptors, master)
+            except (OSError, MemoryError) as error:  # for a while: the master asks again
+                channel.send("fork_failed", worker=message["worker"], text=getattr(error, "strerror", None) or str(error))
+            else:
+                channel.send("forked", worker=message["worker"], pid=pid)
         for descriptor in descriptors:
             os.close(descriptor)
 
@@ -48,38 +52,62 @@ def _fork() -> int:
 def _fork_worker(application: Any, app: str, root: str, channel: Channel, message: Dict[str, Any], descriptors: List[int],
                  master: int) -> int:
     """Forks twice, so that the worker becomes the child of the master, the subreaper. Returns its pid."""
-    sys.stdout.flush()
-    sys.stderr.flush()
+    worker.flush_streams()
     reader, writer = os.pipe2(os.O_CLOEXEC)
-    middle = _fork()
-    if middle == 0:
-        try:
-            pid = _fork()
-        except OSError:
-            os._exit(1)
-        if pid != 0:
-            os.write(writer, str(pid).encode())
-            os._exit(0)
+    try:
+        middle = _fork()
+    except OSError:
         os.close(reader)
         os.close(writer)
-        channel.close()
-        _become_worker(application, app, root, int(message["lane"]), descriptors, master)
+        raise
+    if middle == 0:
+        os.close(reader)
+        _fork_again(application, app, root, channel, message, descriptors, master, writer)
     os.close(writer)
     try:
-        answer = os.read(reader, 32)
+        answer = int(os.read(reader, 32) or 0)
     finally:
         os.close(reader)
         os.waitpid(middle, 0)
-    if not answer:
-        raise OSError("cannot fork a worker")
-    return int(answer)
+    if answer < 0:
+        raise OSError(-answer, os.strerror(-answer))
+    if answer == 0:
+        raise OSError("the process in between was killed")
+    return answer
+
+
+def _fork_again(application: Any, app: str, root: str, channel: Channel, message: Dict[str, Any], descriptors: List[int],
+                master: int, writer: int) -> NoReturn:
+    """The process in between: writes the worker's pid, or the error number, negative. No exception may leave it."""
+    try:
+        pid = _fork()
+    except OSError as error:
+        pid = -(error.errno or errno.EAGAIN)
+    except MemoryError:
+        pid = -errno.ENOMEM
+    if pid != 0:
+        try:
+            os.write(writer, str(pid).encode())
+        finally:
+            os._exit(0)
+    os.close(writer)
+    channel.close()
+    try:
+        _become_worker(application, app, root, int(message["lane"]), descriptors, master)
+    except SystemExit:
+        raise
+    except BaseException as error:
+        messages.emit("error", "CW0506", [f"{app}: worker {os.getpid()} does not start: {failure.describe(error)}",
+                                          failure.format_traceback(error)])
+        os._exit(1)
 
 
 def _become_worker(application: Any, app: str, root: str, lane: int, descriptors: List[int], master: int) -> NoReturn:
+    _cutwater.set_process_name("cutwater-worker")
     gc.enable()
     worker.reset_signals()
     _reseed()
-    follow_master(master)
+    wait_for_master(master)
     control, link = worker.split_descriptors(descriptors, with_channel=True)
     worker.serve(application, app, root, Channel(control), lane, link)
 
@@ -91,9 +119,8 @@ def _reseed() -> None:
         numpy_random.seed()
 
 
-def follow_master(master: int) -> None:
-    """SIGTERM when the master dies; to be set once the process is its child, and in vain if it died before."""
+def wait_for_master(master: int) -> None:
+    """Until this process is the master's child, which it becomes when the process in between has ended."""
     deadline = time.monotonic() + 1
     while os.getppid() != master and time.monotonic() < deadline:
         time.sleep(0.0005)
-    _cutwater.set_parent_death_signal(signal.SIGTERM)

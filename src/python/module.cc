@@ -86,18 +86,18 @@ PyObject* none_or_errno(bool succeeded) {
   Py_RETURN_NONE;
 }
 
-PyObject* py_set_parent_death_signal(PyObject*, PyObject* arguments) {
-  int signal = 0;
-  if (!PyArg_ParseTuple(arguments, "i:set_parent_death_signal", &signal)) return nullptr;
-  return none_or_errno(set_parent_death_signal(signal));
+PyObject* py_set_process_name(PyObject*, PyObject* arguments) {
+  const char* name = nullptr;
+  if (!PyArg_ParseTuple(arguments, "s:set_process_name", &name)) return nullptr;
+  set_process_name(name);
+  Py_RETURN_NONE;
 }
 
-PyObject* py_exit_after_hangup(PyObject*, PyObject* arguments) {
-  int socket = -1;
+PyObject* py_end_with_parent(PyObject*, PyObject* arguments) {
+  int channel = -1;
   int milliseconds = 0;
-  int status = 0;
-  if (!PyArg_ParseTuple(arguments, "iii:exit_after_hangup", &socket, &milliseconds, &status)) return nullptr;
-  return none_or_errno(exit_after_hangup(socket, milliseconds, status));
+  if (!PyArg_ParseTuple(arguments, "ii:end_with_parent", &channel, &milliseconds)) return nullptr;
+  return none_or_errno(end_with_parent(channel, milliseconds));
 }
 
 PyObject* py_exit_within(PyObject*, PyObject* arguments) {
@@ -146,10 +146,10 @@ PyMethodDef functions[] = {
     {"serve_wsgi", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(serve_wsgi)),
      METH_VARARGS | METH_KEYWORDS,
      "Serves requests from the fronts' queues until told to end; returns the reason."},
-    {"set_parent_death_signal", py_set_parent_death_signal, METH_VARARGS,
-     "set_parent_death_signal(signal): sent to this process when its parent ends."},
-    {"exit_after_hangup", py_exit_after_hangup, METH_VARARGS,
-     "exit_after_hangup(socket, milliseconds, status): ends this process so long after the peer has closed."},
+    {"set_process_name", py_set_process_name, METH_VARARGS,
+     "set_process_name(name): what ps shows of this process; at most 15 bytes."},
+    {"end_with_parent", py_end_with_parent, METH_VARARGS,
+     "end_with_parent(channel, milliseconds): kills this process so long after its parent has ended."},
     {"exit_within", py_exit_within, METH_VARARGS,
      "exit_within(milliseconds, status): ends this process then, if it still runs."},
     {nullptr, nullptr, 0, nullptr}};

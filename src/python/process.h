@@ -3,13 +3,13 @@
 
 namespace cutwater::python {
 
-// The kernel sends `signal` to this process when its parent ends (PR_SET_PDEATHSIG). The second line of
-// defence only: a change of user clears it. False with errno.
-bool set_parent_death_signal(int signal);
+// What `ps` and /proc/PID/comm show of this process: at most 15 bytes. Threads started later have it too.
+void set_process_name(const char* name);
 
-// Ends the process `milliseconds` after the other end of `socket` was closed, whatever Python does then: the
-// master is gone. `socket` is duplicated. False with errno.
-bool exit_after_hangup(int socket, int milliseconds, int status);
+// Kills this process `milliseconds` after its parent, at the other end of `channel`, has ended, whatever Python does then
+// (it notices the end of the channel itself, unless the app hangs). Without a thread: Python warns at each fork() of a
+// process that has one. In vain after a change of user. False with errno.
+bool end_with_parent(int channel, int milliseconds);
 
 // Ends the process in `milliseconds`, unless it has ended by itself. False with errno.
 bool exit_within(int milliseconds, int status);
