@@ -12,7 +12,11 @@ constexpr size_t kWorkerDescriptors = 3;
 }  // namespace
 
 FrontApps::FrontApps(handler::Router& router, const handler::AppServices& services)
-    : router_(router), services_(services) {}
+    : router_(router), services_(services) {
+  services_.loop.add_hook(*this);
+}
+
+FrontApps::~FrontApps() { services_.loop.remove_hook(*this); }
 
 void FrontApps::add(const std::string& name, const std::string& prefix) { router_.add(prefix, *app(name).handler); }
 
@@ -73,7 +77,6 @@ void FrontApps::swap(const control::Swap& message) {
   owner->current = message.generation;
   show(*owner, owner->generations[message.generation]);
   owner->handler->swap_to(message.generation);
-  free_retired_folders();
 }
 
 void FrontApps::show(App& app, const Generation& generation) {
@@ -95,6 +98,10 @@ void FrontApps::retire_worker(const control::RetireWorker& message) {
   if (App* owner = find(message.app)) owner->handler->retire_worker(message.generation, message.lane);
 }
 
+void FrontApps::pause(const control::WorkersPaused& message) {
+  if (App* owner = find(message.app)) owner->handler->pause(message.generation, message.pause);
+}
+
 void FrontApps::drop_generation(const control::DropGeneration& message) {
   App* owner = find(message.app);
   if (!owner) return;
@@ -106,11 +113,12 @@ void FrontApps::drop_generation(const control::DropGeneration& message) {
     owner->generations.erase(dropped);
   }
   owner->handler->drop_generation(message.generation);
-  free_retired_folders();
 }
 
-void FrontApps::free_retired_folders() {
+// What a dropped generation brought goes when the last answer from it has been sent.
+bool FrontApps::end_of_turn() {
   std::erase_if(retired_, [](const auto& folder) { return folder->active() == 0; });
+  return false;
 }
 
 }  // namespace cutwater::app

@@ -13,13 +13,15 @@
 #include "handler/app.h"
 #include "handler/router.h"
 #include "handler/static_files.h"
+#include "io/loop.h"
 
 namespace cutwater::app {
 
-class FrontApps {
+class FrontApps : public io::TurnHook {
  public:
   // All outlive this. No exchange may be running when it ends.
   FrontApps(handler::Router& router, const handler::AppServices& services);
+  ~FrontApps() override;
 
   // Known from the configuration: it answers 503 until its first generation serves.
   void add(const std::string& name, const std::string& prefix);
@@ -30,7 +32,10 @@ class FrontApps {
   void swap(const control::Swap& message);
   void set_failed(const control::AppFailed& message);
   void retire_worker(const control::RetireWorker& message);
+  void pause(const control::WorkersPaused& message);
   void drop_generation(const control::DropGeneration& message);
+
+  bool end_of_turn() override;
 
  private:
   using Folders = std::vector<std::unique_ptr<handler::StaticFiles>>;
@@ -48,7 +53,6 @@ class FrontApps {
   App* find(const std::string& name);
   void show(App& app, const Generation& generation);
   void hide(App& app, const Generation& generation);
-  void free_retired_folders();
 
   handler::Router& router_;
   handler::AppServices services_;

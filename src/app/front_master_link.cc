@@ -19,6 +19,18 @@ std::string shown(std::string_view text) {
   return safe;
 }
 
+const char* to_text(handler::StuckClient client) {
+  switch (client) {
+    case handler::StuckClient::k504:
+      return "504";
+    case handler::StuckClient::kCut:
+      return "cut";
+    case handler::StuckClient::kNone:
+      break;
+  }
+  return "none";
+}
+
 }  // namespace
 
 FrontMasterLink::FrontMasterLink(io::Loop& loop, control::Channel channel, base::LogSink& log, Events events)
@@ -86,6 +98,8 @@ void FrontMasterLink::on_message(control::Message message) {
     decoded<control::AppFailed>(message, [&](const control::AppFailed& content) { apps_->set_failed(content); });
   } else if (type == control::RetireWorker::kType) {
     decoded<control::RetireWorker>(message, [&](const control::RetireWorker& content) { apps_->retire_worker(content); });
+  } else if (type == control::WorkersPaused::kType) {
+    decoded<control::WorkersPaused>(message, [&](const control::WorkersPaused& content) { apps_->pause(content); });
   } else if (type == control::DropGeneration::kType) {
     decoded<control::DropGeneration>(message,
                                      [&](const control::DropGeneration& content) { apps_->drop_generation(content); });
@@ -123,14 +137,14 @@ void FrontMasterLink::lane_free(const handler::GenerationOptions& generation, ui
 }
 
 void FrontMasterLink::worker_stuck(const handler::GenerationOptions& generation, uint32_t lane,
-                                   std::string_view method, std::string_view path, base::Duration since) {
+                                   std::string_view method, std::string_view path, handler::StuckClient client) {
   control::WorkerStuck report;
   report.app = generation.app;
   report.generation = generation.number;
   report.lane = lane;
   report.method = shown(method);
   report.path = shown(path);
-  report.seconds = static_cast<unsigned>(std::chrono::duration_cast<std::chrono::seconds>(since).count());
+  report.client = to_text(client);
   send(control::encode(report));
 }
 

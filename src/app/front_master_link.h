@@ -32,7 +32,7 @@ class FrontMasterLink final : public handler::AppReports {
 
   void lane_free(const handler::GenerationOptions& generation, uint32_t lane) override;
   void worker_stuck(const handler::GenerationOptions& generation, uint32_t lane, std::string_view method,
-                    std::string_view path, base::Duration since) override;
+                    std::string_view path, handler::StuckClient client) override;
   void worker_broken(const handler::GenerationOptions& generation, uint32_t lane, std::string_view why) override;
   void generation_drained(const handler::GenerationOptions& generation) override;
 

@@ -36,7 +36,10 @@ Master::Master(const ServeRequest& request, config::Loaded loaded)
     : request_(request),
       config_(std::move(loaded.config)),
       log_(to_severity(config_.log.level)),
-      spawner_restart_(loop_.timers(), [this] { start_spawner(); }),
+      spawner_restart_(loop_.timers(),
+                       [this] {
+                         if (!stopping() && !start_spawner()) restart_spawner_after({});
+                       }),
       announce_timer_(loop_.timers(), [this] { announce_when_serving(); }),
       stop_timer_(loop_.timers(), [this] { end_apps(); }) {
   loop_.add_hook(*this);
@@ -111,7 +114,6 @@ bool Master::start() {
 }
 
 bool Master::start_spawner() {
-  if (stopping()) return true;
   auto channels = control::Channel::make_pair();
   if (!channels) {
     log_.error("CW0803", "no spawner can be started: " + channels.error().message);
@@ -137,8 +139,11 @@ bool Master::start_spawner() {
 void Master::on_spawner_exit(const supervise::ExitStatus& status) {
   if (stopping()) return;
   log_.warning("CW0803", fmt::format("the spawner {}; another one is started", status.describe()));
-  const base::Instant now = base::monotonic_now();
-  spawner_restart_.set(now + spawner_policy_.wait_after(now - spawner_started_));
+  restart_spawner_after(base::monotonic_now() - spawner_started_);
+}
+
+void Master::restart_spawner_after(base::Duration lived) {
+  spawner_restart_.set(base::monotonic_now() + spawner_policy_.wait_after(lived));
 }
 
 bool Master::start_apps() {

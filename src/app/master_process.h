@@ -40,6 +40,7 @@ class Master : public io::TurnHook {
   void on_front_started(unsigned front);
   void on_front_gone(unsigned front);
   void on_spawner_exit(const supervise::ExitStatus& status);
+  void restart_spawner_after(base::Duration lived);
   void announce_when_serving();
 
   void stop(base::Duration grace);  // gracefully; zero: now

@@ -122,6 +122,9 @@ constexpr ErrorCode kCodes[] = {
     {"CW0527", "too many workers", "More workers were asked for than one app can have.", "Lower `workers`."},
     {"CW0528", "no worker became ready", "The app imports, but its workers end before they are ready.",
      "The messages before say how they ended."},
+    {"CW0529", "workers keep dying", "All workers of an app die soon after their start, so the next one is started after a "
+     "growing pause, at most 30 s. Requests that would wait for it longer than `queue_timeout` are answered 503 at once.",
+     "The messages before say how the workers ended."},
     {"CW0530", "changes of code are not seen", "The system gives no more inotify watches, so watch = \"code\" does not see "
      "every file.", "Raise fs.inotify.max_user_watches, or reload with HUP."},
     {"CW0801", "cannot listen", "The address is taken, not one of this machine, or needs rights (ports below 1024).",

@@ -83,6 +83,20 @@ struct GenerationDrainedTag {
 using Swap = GenerationNamed<SwapTag>;
 using DropGeneration = GenerationNamed<DropGenerationTag>;
 
+// All workers of the generation are gone, and none is started before so long. The next `worker_started` ends it.
+struct WorkersPaused {
+  static constexpr const char* kType = "workers_paused";
+  std::string app;
+  uint64_t generation = 0;
+  base::Duration pause{};
+  template <class Visitor>
+  void visit(Visitor& field) {
+    field("app", app);
+    field("generation", generation);
+    field("pause", pause);
+  }
+};
+
 struct AppFailed {
   static constexpr const char* kType = "app_failed";
   std::string app;
@@ -156,7 +170,7 @@ struct WorkerStuck {
   unsigned lane = 0;
   std::string method;
   std::string path;
-  unsigned seconds = 0;
+  std::string client;  // what its client got: "504" | "cut" (the head was sent) | "none" (it has left, or has it all)
   template <class Visitor>
   void visit(Visitor& field) {
     field("app", app);
@@ -164,7 +178,7 @@ struct WorkerStuck {
     field("lane", lane);
     field("method", method);
     field("path", path);
-    field("seconds", seconds);
+    field("client", client);
   }
 };
 
@@ -282,6 +296,18 @@ struct BootFailed {
     field("code", code);
     field("text", text);
     field("watch", watch);
+  }
+};
+
+// No worker could be forked now: too many processes, or no memory. The zygote lives on.
+struct ForkFailed {
+  static constexpr const char* kType = "fork_failed";
+  uint64_t worker = 0;
+  std::string text;
+  template <class Visitor>
+  void visit(Visitor& field) {
+    field("worker", worker);
+    field("text", text);
   }
 };
 

@@ -23,6 +23,8 @@ void try_all(const nlohmann::json& body) {
   round_trip<AppFailed>(body);
   round_trip<Stop>(body);
   round_trip<LaneFree>(body);
+  round_trip<WorkersPaused>(body);
+  round_trip<ForkFailed>(body);
   round_trip<WorkerStuck>(body);
   round_trip<WorkerBroken>(body);
   round_trip<StartApp>(body);

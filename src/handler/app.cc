@@ -9,6 +9,7 @@ namespace cutwater::handler {
 namespace {
 
 constexpr base::Duration kTick = std::chrono::milliseconds(100);
+constexpr std::chrono::seconds kLeastRetryAfter{2};
 constexpr uint64_t kSpoolPerApp = uint64_t{2} << 30;
 
 }  // namespace
@@ -76,8 +77,16 @@ base::Task<void> AppHandler::handle(message::Exchange& exchange) {
 }
 
 base::Task<void> AppHandler::answer_failure(message::Exchange& exchange, uint16_t status) {
-  if (status == 503) return answer_error(exchange, status, "Retry-After", "2");
-  return answer_error(exchange, status);
+  if (status != 503) {
+    auto answering = answer_error(exchange, status);
+    co_await answering;
+    co_return;
+  }
+  auto wait = kLeastRetryAfter;
+  if (current_) wait = std::max(wait, std::chrono::ceil<std::chrono::seconds>(current_->pause_left(services_.loop.now())));
+  const std::string seconds = std::to_string(wait.count());
+  auto answering = answer_error(exchange, status, "Retry-After", seconds);
+  co_await answering;
 }
 
 size_t AppHandler::waiting() const { return line_.size() + (current_ ? current_->link().queued() : 0); }
@@ -87,6 +96,7 @@ uint16_t AppHandler::enqueue(AppRequest& request) {
   wake_up();
   request.entered = services_.loop.now();
   request.order = ++arrivals_;
+  if (current_->waits_in_vain(request.entered, request.entered)) return 503;
   // What idle workers are about to claim does not count as waiting.
   if (waiting() >= current_->options().queue + current_->attached_workers()) {
     log_.write(base::Severity::kWarning, "CW0511",
@@ -182,8 +192,7 @@ void AppHandler::tick() {
     outstanding |= !generation->idle();
   }
   drop_those_who_left(now);
-  const base::Duration patience = current_ ? current_->options().queue_timeout : base::Duration::zero();
-  while (!line_.empty() && now - line_.front()->entered > patience) {
+  while (!line_.empty() && (!current_ || current_->waits_in_vain(line_.front()->entered, now))) {
     AppRequest& expired = *line_.front();
     leave_line(expired);
     expired.fail(503);
@@ -222,7 +231,13 @@ base::Result<void> AppHandler::add_generation(GenerationOptions options, Generat
 
 void AppHandler::attach_worker(uint64_t number, uint32_t lane, WorkerDescriptors descriptors) {
   wake_up();
-  if (AppGeneration* generation = find(number)) generation->attach_worker(lane, std::move(descriptors));
+  AppGeneration* generation = find(number);
+  if (generation) return generation->attach_worker(lane, std::move(descriptors));
+  // Of a generation that drains since before this front was started: the master counts on an answer.
+  GenerationOptions unknown;
+  unknown.app = name_;
+  unknown.number = number;
+  services_.reports.lane_free(unknown, lane);
 }
 
 void AppHandler::swap_to(uint64_t number) {
@@ -247,6 +262,10 @@ void AppHandler::set_failed() {
 
 void AppHandler::retire_worker(uint64_t number, uint32_t lane) {
   if (AppGeneration* generation = find(number)) generation->link().retire_lane(lane);
+}
+
+void AppHandler::pause(uint64_t number, base::Duration pause) {
+  if (AppGeneration* generation = find(number)) generation->pause_until(services_.loop.now() + pause);
 }
 
 void AppHandler::report_drained() {

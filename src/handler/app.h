@@ -22,13 +22,16 @@
 
 namespace cutwater::handler {
 
+// What the client of a request that took too long got.
+enum class StuckClient { k504, kCut, kNone };
+
 // What an app tells the master.
 class AppReports {
  public:
   virtual ~AppReports() = default;
   virtual void lane_free(const GenerationOptions& generation, uint32_t lane) = 0;
   virtual void worker_stuck(const GenerationOptions& generation, uint32_t lane, std::string_view method,
-                            std::string_view path, base::Duration since) = 0;
+                            std::string_view path, StuckClient client) = 0;
   virtual void worker_broken(const GenerationOptions& generation, uint32_t lane, std::string_view why) = 0;
   virtual void generation_drained(const GenerationOptions& generation) = 0;
 };
@@ -57,6 +60,8 @@ class AppHandler final : public message::Handler, public io::TurnHook {
   void swap_to(uint64_t generation);
   void set_failed();
   void retire_worker(uint64_t generation, uint32_t lane);
+  // No worker of it comes before so long; the next attach_worker() ends that.
+  void pause(uint64_t generation, base::Duration pause);
   void drop_generation(uint64_t generation);
 
   bool end_of_turn() override;

@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "handler/app.h"
 #include "link/response_record.h"
@@ -62,6 +63,7 @@ AppGeneration::~AppGeneration() = default;
 void AppGeneration::attach_worker(uint32_t lane, WorkerDescriptors descriptors) {
   if (lane >= workers_.size()) return;
   ++attached_;
+  paused_until_ = base::Instant{0};
   link_.attach_lane(lane, std::move(descriptors.wake), std::move(descriptors.socket));
   workers_[lane] = std::make_unique<WorkerProcess>(*this, lane, std::move(descriptors.process));
 }
@@ -103,7 +105,8 @@ bool AppGeneration::submit(AppRequest& request) {
   use.state = SlotUse::State::kActive;
   use.answered = use.reported_stuck = false;
   use.request = &request;
-  use.progress = request.entered;
+  use.looked_at = app_.services_.loop.now();
+  use.unread = {};
   request.generation = this;
   request.ticket = *ticket;
   return true;
@@ -119,7 +122,6 @@ void AppGeneration::let_go(AppRequest& request) {
     return;
   }
   use.state = SlotUse::State::kAbandoned;
-  use.progress = app_.services_.loop.now();
   use.method = request.exchange().request.method;
   use.path = request.exchange().request.path;
   link::SlotState where = link_.state(use.ticket);
@@ -151,7 +153,6 @@ std::vector<AppRequest*> AppGeneration::take_back_all() {
 void AppGeneration::give_credit(AppRequest& request, uint32_t bytes) {
   link::SlotState where = link_.state(request.ticket);
   if (where.kind != link::SlotState::kClaimed) return;
-  use_of(request).progress = app_.services_.loop.now();
   link_.send_down(where.lane, link::DownKind::kCredit, request.ticket, bytes, {});
 }
 
@@ -167,13 +168,21 @@ void AppGeneration::fail_all() {
 
 // ---- deadlines
 
+bool AppGeneration::waits_in_vain(base::Instant entered, base::Instant now) const {
+  const base::Instant end = entered + options_.queue_timeout;
+  return std::max(now, paused_until_) > end;
+}
+
 void AppGeneration::check_deadlines(base::Instant now) {
   for (SlotUse& use : slots_) {
     if (use.state != SlotUse::State::kFree) check_deadline(use, now);
   }
 }
 
+// `timeout` counts from the claim until the worker lets the slot go, however much of an answer comes meanwhile. Only
+// while the client does not take what has come, it stands still: that is not the worker's fault.
 void AppGeneration::check_deadline(SlotUse& use, base::Instant now) {
+  const base::Duration since_last_look = now - std::exchange(use.looked_at, now);
   const link::SlotState where = link_.state(use.ticket);
   // What was claimed once and is not any more has been released.
   if (use.state != SlotUse::State::kActive && where.kind != link::SlotState::kClaimed) {
@@ -183,30 +192,26 @@ void AppGeneration::check_deadline(SlotUse& use, base::Instant now) {
   AppRequest* request = use.request;
   if (where.kind == link::SlotState::kQueued) {
     if (request && request->has_left(now)) return request->drop();
-    if (request && now - request->entered > options_.queue_timeout && take_back(*request)) request->fail(503);
+    if (request && waits_in_vain(request->entered, now) && take_back(*request)) request->fail(503);
     return;
   }
-  // A client that does not read is not the worker's fault.
-  if (use.answered && request && !request->waits_for_event()) {
-    use.progress = now;
-    return;
-  }
-  const base::Instant since = use.answered || !request ? std::max(use.progress, where.claimed_at) : where.claimed_at;
-  if (use.reported_stuck || now - since <= options_.timeout) return;
-  report_stuck(use, where.lane, now - since);
+  if (use.answered && request && !request->waits_for_event()) use.unread += since_last_look;
+  if (use.reported_stuck || now - where.claimed_at - use.unread <= options_.timeout) return;
+  report_stuck(use, where.lane);
 }
 
-void AppGeneration::report_stuck(SlotUse& use, uint32_t lane, base::Duration since) {
+void AppGeneration::report_stuck(SlotUse& use, uint32_t lane) {
   use.reported_stuck = true;
   AppRequest* request = use.request;
-  if (request && use.state == SlotUse::State::kActive) {
-    const message::Request& asked = request->exchange().request;
-    app_.services_.reports.worker_stuck(options_, lane, asked.method, asked.path, since);
-    link_.send_down(lane, link::DownKind::kCancel, use.ticket, 0, {});
-    request->fail(504);
+  if (!request || use.state != SlotUse::State::kActive) {
+    app_.services_.reports.worker_stuck(options_, lane, use.method, use.path, StuckClient::kNone);
     return;
   }
-  app_.services_.reports.worker_stuck(options_, lane, use.method, use.path, since);
+  const message::Request& asked = request->exchange().request;
+  const auto client = request->answer_begun() ? StuckClient::kCut : StuckClient::k504;
+  app_.services_.reports.worker_stuck(options_, lane, asked.method, asked.path, client);
+  link_.send_down(lane, link::DownKind::kCancel, use.ticket, 0, {});
+  request->fail(504);
 }
 
 // ---- frames
@@ -222,7 +227,6 @@ void AppGeneration::on_frame(uint32_t lane, link::Ticket ticket, const link::Fra
                         (carries_flags && (frame.value & link::kComplete) != 0);
   const bool abandoned = use.state != SlotUse::State::kActive || !use.request;
   use.answered = true;
-  use.progress = app_.services_.loop.now();
   // Before the request is told: its coroutine may end, and be gone, within the call below.
   if (complete) {
     const bool released = (frame.value & link::kReleases) != 0;

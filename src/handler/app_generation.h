@@ -2,6 +2,7 @@
 // which request lies in which slot. What workers write is untrusted.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -19,7 +20,7 @@ struct GenerationOptions {
   std::string app;
   uint64_t number = 0;
   std::string prefix;                                      // SCRIPT_NAME
-  base::Duration timeout = std::chrono::seconds(60);       // from the claim, later from the last sign of progress
+  base::Duration timeout = std::chrono::seconds(60);       // from the claim to the release; see check_deadline
   unsigned queue = 100;                                    // waiting requests; beyond: 503
   base::Duration queue_timeout = std::chrono::seconds(10);
 };
@@ -59,6 +60,12 @@ class AppGeneration final : public link::UpReceiver {
   std::vector<AppRequest*> take_back_all();
   void give_credit(AppRequest& request, uint32_t bytes);
 
+  // No worker comes before that moment.
+  void pause_until(base::Instant moment) { paused_until_ = moment; }
+  base::Duration pause_left(base::Instant now) const { return std::max(paused_until_ - now, base::Duration::zero()); }
+  // Waiting since `entered`, a request has reached its queue_timeout, or will before a worker can come.
+  bool waits_in_vain(base::Instant entered, base::Instant now) const;
+
   void check_deadlines(base::Instant now);
   // Every request still here gets 502: the generation is about to go.
   void fail_all();
@@ -78,7 +85,8 @@ class AppGeneration final : public link::UpReceiver {
     bool answered = false;       // a frame of it came: it cannot be given to another worker
     bool reported_stuck = false;
     AppRequest* request = nullptr;
-    base::Instant progress{0};   // last frame, or when the client was last ready for more
+    base::Instant looked_at{0};  // when its deadline was checked last
+    base::Duration unread{0};    // how long its client did not take what had come
     std::string method, path;    // kept for the log once the request is gone
   };
 
@@ -91,7 +99,7 @@ class AppGeneration final : public link::UpReceiver {
   void refuse(AppRequest& request, uint32_t lane, std::string_view why);
   void worker_ended(uint32_t lane);
   void check_deadline(SlotUse& use, base::Instant now);
-  void report_stuck(SlotUse& use, uint32_t lane, base::Duration since);
+  void report_stuck(SlotUse& use, uint32_t lane);
   SlotUse& use_of(const AppRequest& request) { return slots_[request.ticket.slot]; }
 
   AppHandler& app_;
@@ -99,6 +107,7 @@ class AppGeneration final : public link::UpReceiver {
   std::vector<SlotUse> slots_;
   std::vector<std::unique_ptr<WorkerProcess>> workers_;  // by lane
   size_t attached_ = 0;
+  base::Instant paused_until_{0};
   link::FrontLink link_;
   std::unique_ptr<Wake> wake_;
   std::unique_ptr<Wake> alarm_;

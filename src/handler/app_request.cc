@@ -114,6 +114,7 @@ void AppRequest::on_head(ResponseHeadPool::Pointer head, std::string_view bytes,
   event.bytes = bytes;
   event.complete = complete;
   if (!account_for(bytes.size())) return fail(502);
+  answer_begun_ = true;
   // A head alone waits for what the same turn may bring behind it: a file, or the first piece.
   if (bytes.empty() && !complete) return keep(event, std::move(head), {});
   deliver(event, std::move(head), {});
@@ -170,7 +171,10 @@ void AppRequest::fail(uint16_t status) {
   keep(event, nullptr, {});
 }
 
-void AppRequest::on_client_gone() { left_at_ = std::min(left_at_, app_.services_.loop.now()); }
+void AppRequest::on_client_gone(bool for_good) {
+  left_at_ = std::min(left_at_, app_.services_.loop.now());
+  if (for_good) drop();
+}
 
 bool AppRequest::has_left(base::Instant now) const {
   return left_at_ != base::kNever && now - left_at_ >= kHalfClosedPatience;

@@ -71,11 +71,12 @@ class AppRequest final : public message::ClientGoneListener {
   // The client gets the page of `status`, or a cut response when the head was sent already.
   void fail(uint16_t status);
   // A client that ended its sending half may still read (`nc -N`): it counts as gone for a request that goes on
-  // waiting for a worker, not for one that a worker takes at once.
-  void on_client_gone() override;
+  // waiting for a worker, not for one that a worker takes at once. One that is gone for good is dropped at once.
+  void on_client_gone(bool for_good) override;
   bool has_left(base::Instant now) const;
   void drop();  // it has left: nothing runs for it any more
 
+  bool answer_begun() const { return answer_begun_; }  // its head has come
   bool waits_for_event() const { return waiter_ != nullptr; }
   void resume();
 
@@ -112,6 +113,7 @@ class AppRequest final : public message::ClientGoneListener {
   std::coroutine_handle<> waiter_;
   base::Instant left_at_ = base::kNever;
   bool client_gone_ = false;
+  bool answer_begun_ = false;
   uint32_t unpaid_ = 0;  // body bytes received and not credited again: never over kInitialCredit
   uint32_t owed_ = 0;    // of these, what the client has taken
 

@@ -20,9 +20,10 @@ class NotingReports final : public AppReports {
     notes.push_back("free " + std::to_string(generation.number) + "/" + std::to_string(lane));
   }
   void worker_stuck(const GenerationOptions& generation, uint32_t lane, std::string_view method,
-                    std::string_view path, base::Duration) override {
+                    std::string_view path, StuckClient client) override {
+    const char* got = client == StuckClient::k504 ? "504" : client == StuckClient::kCut ? "cut" : "none";
     notes.push_back("stuck " + std::to_string(generation.number) + "/" + std::to_string(lane) + " " +
-                    std::string(method) + " " + std::string(path));
+                    std::string(method) + " " + std::string(path) + " " + got);
   }
   void worker_broken(const GenerationOptions& generation, uint32_t lane, std::string_view) override {
     notes.push_back("broken " + std::to_string(generation.number) + "/" + std::to_string(lane));
@@ -452,6 +453,22 @@ TEST_F(AppTest, AClientThatLeavesARunningRequestIsToldToTheWorker) {
   EXPECT_EQ(next.writer.content, "next");
 }
 
+TEST_F(AppTest, AClientThatIsGoneForGoodIsDroppedAtOnce) {
+  auto& worker = start_one_worker();
+  auto& leaver = get();
+  auto claimed = claim(worker);
+  leaver.leave(true);
+  until_done(leaver);
+  std::optional<link::DownFrame> frame;
+  runner_.until([&] { return (frame = worker.receive()).has_value(); });
+  EXPECT_EQ(static_cast<link::DownKind>(frame->header.kind), link::DownKind::kDisconnect);
+  answer(worker, claimed, "nobody");  // dropped
+  auto& next = get();
+  answer(worker, claim(worker), "next");
+  until_done(next);
+  EXPECT_EQ(next.writer.content, "next");
+}
+
 TEST_F(AppTest, ADeadWorkerLosesOnlyWhatItRan) {
   auto& worker = start_one_worker();
   auto& running = get("/running");
@@ -482,11 +499,29 @@ TEST_F(AppTest, OverTheTimeoutIs504AndReported) {
   auto claimed = claim(worker);
   until_done(slow);
   EXPECT_EQ(slow.writer.status(), 504);
-  EXPECT_TRUE(noted("stuck 1/0 GET /slow"));
+  EXPECT_TRUE(noted("stuck 1/0 GET /slow 504"));
   EXPECT_EQ(reports_.notes.size(), 1u);
   answer(worker, claimed, "late");  // dropped
   runner_.turns(std::chrono::milliseconds(20));
   EXPECT_EQ(reports_.notes.size(), 1u);
+}
+
+TEST_F(AppTest, TheTimeoutCountsFromTheClaimWhateverComes) {
+  options_.timeout = std::chrono::milliseconds(300);
+  auto& worker = start_one_worker();
+  auto& exchange = get("/endless");
+  auto claimed = claim(worker);
+  worker.send_response(claimed, plain(), "x", 0);
+  worker.wake_fronts(false);
+  const base::Instant began = base::monotonic_now();
+  while (!exchange.done && base::monotonic_now() - began < std::chrono::seconds(5)) {
+    worker.send_body(claimed, "y", 0);
+    worker.wake_fronts(false);
+    runner_.turns(std::chrono::milliseconds(20));
+  }
+  EXPECT_TRUE(exchange.done);
+  EXPECT_TRUE(exchange.writer.aborted);
+  EXPECT_TRUE(noted("stuck 1/0 GET /endless cut"));
 }
 
 TEST_F(AppTest, AnAbandonedRequestHasATimeoutToo) {
@@ -498,7 +533,7 @@ TEST_F(AppTest, AnAbandonedRequestHasATimeoutToo) {
   worker.send_response(claimed, plain(), "x", 0);
   worker.wake_fronts(false);
   until_done(leaver);
-  runner_.until([&] { return noted("stuck 1/0 GET /left"); });
+  runner_.until([&] { return noted("stuck 1/0 GET /left none"); });
 }
 
 TEST_F(AppTest, AClientThatDoesNotReadIsNotTheWorkersFault) {
@@ -551,6 +586,36 @@ TEST_F(AppTest, DroppingAGenerationEndsWhatItRan) {
   until_done(running);
   EXPECT_EQ(running.writer.status(), 502);
   EXPECT_EQ(get().writer.status(), 503);
+}
+
+TEST_F(AppTest, WhoWouldWaitInVainIsRefusedAtOnce) {
+  options_.queue_timeout = std::chrono::seconds(5);
+  auto& worker = start_one_worker();
+  auto& running = get("/running");
+  auto claimed = claim(worker);
+  auto& queued = get("/queued");
+  generations_[0]->processes[0]->kill();
+  until_done(running);
+  app_.pause(1, std::chrono::seconds(3));
+  runner_.turns(std::chrono::milliseconds(250));
+  EXPECT_FALSE(queued.done);  // the next worker comes in time
+  app_.pause(1, std::chrono::seconds(20));
+  until_done(queued);
+  EXPECT_EQ(queued.writer.status(), 503);
+  auto& late = get("/late");
+  until_done(late);
+  EXPECT_EQ(late.writer.status(), 503);
+  EXPECT_EQ(late.writer.header("Retry-After"), "20");
+  auto& other = add_worker(*generations_[0], 1);
+  auto& served = get("/served");
+  answer(other, claim(other), "alive");
+  until_done(served);
+  EXPECT_EQ(served.writer.content, "alive");
+}
+
+TEST_F(AppTest, AWorkerOfAnUnknownGenerationIsAnsweredFor) {
+  app_.attach_worker(9, 3, {});
+  EXPECT_TRUE(noted("free 9/3"));
 }
 
 TEST_F(AppTest, CancelledExchangesLeaveNothingBehind) {

@@ -153,9 +153,9 @@ class TestExchange {
       body.pieces.push_back(std::move(piece));
     }
   }
-  void leave() {
+  void leave(bool for_good = false) {
     writer.gone = true;
-    if (exchange.gone_listener) exchange.gone_listener->on_client_gone();
+    if (exchange.gone_listener) exchange.gone_listener->on_client_gone(for_good);
   }
   void cancel() { tasks_.cancel_all(); }
 

@@ -137,7 +137,12 @@ void SocketStream::nobody_reads(uint32_t events) {
   } else {
     set_interest(interest_ & ~uint32_t{EPOLLIN});
   }
-  if (read_ended_ && hangup_listener_) std::exchange(hangup_listener_, nullptr)->on_hangup();
+  if (!read_ended_ || !hangup_listener_) return;
+  if (events & kDead) {
+    std::exchange(hangup_listener_, nullptr)->on_hangup(Hangup::kGone);
+  } else if (!std::exchange(hangup_told_, true)) {
+    hangup_listener_->on_hangup(Hangup::kSendingEnded);
+  }
 }
 
 void SocketStream::on_deadline() {

@@ -47,6 +47,7 @@ class SocketStream final : public Stream, private Watcher {
   ReadinessAwaiter* reader_ = nullptr;
   ReadinessAwaiter* writer_ = nullptr;
   HangupListener* hangup_listener_ = nullptr;
+  bool hangup_told_ = false;  // that the peer's sending ended
   bool* destroyed_ = nullptr;  // set by the destructor while somebody is being resumed
   Timer deadline_;             // not after the earliest deadline of the two waits
 };

@@ -49,9 +49,13 @@ struct TurnCounter : TurnHook {
   int turns = 0;
 };
 
-struct Hangup : HangupListener {
-  void on_hangup() override { ++calls; }
+struct HangupNotes : HangupListener {
+  void on_hangup(Hangup kind) override {
+    ++calls;
+    last = kind;
+  }
   int calls = 0;
+  Hangup last = Hangup::kSendingEnded;
 };
 
 Task<void> read_all(Pair& pair, std::string& into, int& waits) {
@@ -140,7 +144,7 @@ TEST(SocketStream, TellsOnceOfAHangupWhileNobodyReads) {
     pair.tasks.start(wait_readable(pair, pair.in(1000), result, when));
     pair.loop.run();
     pair.stream->read(shared_read_buffer());
-    Hangup hangup;
+    HangupNotes hangup;
     pair.stream->listen_for_hangup(&hangup);
     if (with_data) pair.peer_writes("unread");
     pair.run_for(10);
@@ -159,6 +163,26 @@ TEST(SocketStream, TellsOnceOfAHangupWhileNobodyReads) {
   }
 }
 
+TEST(SocketStream, TellsWhetherThePeerIsGoneForGood) {
+  Pair pair;
+  WaitResult result;
+  base::Instant when;
+  pair.peer_writes("x");
+  pair.tasks.start(wait_readable(pair, pair.in(1000), result, when));
+  pair.loop.run();
+  pair.stream->read(shared_read_buffer());
+  HangupNotes hangup;
+  pair.stream->listen_for_hangup(&hangup);
+  shutdown(pair.peer.get(), SHUT_WR);
+  pair.run_for(10);
+  EXPECT_EQ(hangup.calls, 1);
+  EXPECT_EQ(hangup.last, Hangup::kSendingEnded);
+  pair.peer.reset();
+  pair.run_for(10);
+  EXPECT_EQ(hangup.calls, 2);
+  EXPECT_EQ(hangup.last, Hangup::kGone);
+}
+
 TEST(SocketStream, HangupListenerMayDestroyTheStream) {
   Pair pair;
   WaitResult result;
@@ -169,7 +193,7 @@ TEST(SocketStream, HangupListenerMayDestroyTheStream) {
   pair.stream->read(shared_read_buffer());
   struct Destroyer : HangupListener {
     explicit Destroyer(Pair& owner) : pair(owner) {}
-    void on_hangup() override {
+    void on_hangup(Hangup) override {
       pair.stream.reset();
       pair.loop.stop();
     }

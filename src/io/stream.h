@@ -54,13 +54,17 @@ class [[nodiscard]] ReadinessAwaiter {
   std::coroutine_handle<> waiter_;
 };
 
-// Told once when the peer's side ends (FIN or reset) while nobody reads: a client that leaves while it is
-// queued. A peer that only closed its sending half looks the same; writing to it still works. Called from
-// within the loop's event dispatch; may destroy the stream.
+enum class Hangup {
+  kSendingEnded,  // FIN: the peer may have gone, or only have closed its sending half; writing may still work
+  kGone,          // reset, or closed for good: nothing reaches it any more
+};
+
+// Told when the peer's side ends while nobody reads: a client that leaves while it is served. Once for each kind, the
+// graver one last. Called from within the loop's event dispatch; may destroy the stream.
 class HangupListener {
  public:
   virtual ~HangupListener() = default;
-  virtual void on_hangup() = 0;
+  virtual void on_hangup(Hangup kind) = 0;
 };
 
 class Stream {

@@ -61,7 +61,9 @@ class ResponseWriter {
 class ClientGoneListener {
  public:
   virtual ~ClientGoneListener() = default;
-  virtual void on_client_gone() = 0;
+  // `for_good`: nothing reaches it any more. Else it may only have closed its sending half, and is told again if the
+  // rest follows.
+  virtual void on_client_gone(bool for_good) = 0;
 };
 
 struct Exchange {

@@ -66,7 +66,7 @@ base::Task<Ending> Connection::serve_one() {
   auto running = exchange.run();
   const Ending ending = co_await running;
   exchange_ = nullptr;
-  if (std::exchange(hung_up_, false)) std::erase(server_.hung_up, this);
+  if (std::exchange(hangup_waits_, false)) std::erase(server_.hung_up, this);
   co_return ending;
 }
 
@@ -119,19 +119,20 @@ void Connection::leave_idle() {
   append_to(server_.busy);
 }
 
-void Connection::on_hangup() {
+void Connection::on_hangup(io::Hangup kind) {
   if (!exchange_) return;
   exchange_->peer_hung_up();
-  hung_up_ = true;
+  gone_for_good_ = kind == io::Hangup::kGone;
+  if (std::exchange(hangup_waits_, true)) return;
   server_.hung_up.push_back(this);
   server_.loop.run_hooks_again();
 }
 
 bool Connection::tell_hangup() {
-  if (!exchange_) return true;
-  message::ClientGoneListener* listener = exchange_->gone_listener();
-  if (!listener) return false;
-  listener->on_client_gone();
+  message::ClientGoneListener* listener = exchange_ ? exchange_->gone_listener() : nullptr;
+  if (exchange_ && !listener) return false;
+  hangup_waits_ = false;
+  if (listener) listener->on_client_gone(gone_for_good_);
   return true;
 }
 

@@ -40,7 +40,7 @@ class Connection final : public ConnectionLink, private io::HangupListener {
   bool readable_now() const;
   base::Instant enter_idle();
   void leave_idle();
-  void on_hangup() override;
+  void on_hangup(io::Hangup kind) override;
 
   ServerState& server_;
   std::unique_ptr<io::Stream> stream_;
@@ -50,7 +50,8 @@ class Connection final : public ConnectionLink, private io::HangupListener {
   base::Instant idle_since_{0};
   uint32_t requests_ = 0;
   bool idle_ = false;
-  bool hung_up_ = false;                // is in server_.hung_up
+  bool hangup_waits_ = false;           // is in server_.hung_up
+  bool gone_for_good_ = false;          // what there is to tell then
   ActiveExchange* exchange_ = nullptr;  // while one runs, in the coroutine's frame
   base::TaskSet root_;                  // last: cancelled before anything it uses ends
 };

@@ -69,7 +69,7 @@ struct Gate : message::ClientGoneListener {
     open = true;
     if (waiter) std::exchange(waiter, nullptr).resume();
   }
-  void on_client_gone() override {
+  void on_client_gone(bool) override {
     ++gone;
     let_go();
   }

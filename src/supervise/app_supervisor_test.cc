@@ -94,6 +94,18 @@ TEST_F(AppTest, CrashLoopBacksOff) {
   // For each of the two: at once, then after 0.1, 0.2, 0.4, 0.8 s.
   EXPECT_LE(fronts->sent_of("worker_started"), 2u + 2 * 7);
   EXPECT_GE(fronts->sent_of("worker_started"), 2u + 2 * 3);
+  EXPECT_GE(fronts->sent_of("workers_paused"), 1u);
+  EXPECT_TRUE(log.has("CW0529")) << log.all();
+}
+
+TEST_F(AppTest, ShortPausesAreNotWorthAWord) {
+  spec.queue_timeout = seconds(10);
+  ASSERT_TRUE(start_serving());
+  behave("crash_when_ready");
+  app->reload(spec, "test");
+  ASSERT_TRUE(run_until([this] { return fronts->swapped == 2; })) << log.all();
+  run_for(seconds(1));
+  EXPECT_EQ(fronts->sent_of("workers_paused"), 0u);
 }
 
 TEST_F(AppTest, ReloadSwapsAndEndsTheOldGeneration) {
@@ -166,7 +178,7 @@ TEST_F(AppTest, StuckWorkerIsReplacedFirst) {
                   {"lane", lane},
                   {"method", "GET"},
                   {"path", "/report"},
-                  {"seconds", 60}});
+                  {"client", "504"}});
   ASSERT_TRUE(run_until([this] { return fronts->sent_of("worker_started") == 3; }));
   EXPECT_TRUE(alive(pid));
   EXPECT_TRUE(log.has("GET /report took longer than timeout = 60 s")) << log.all();
@@ -224,6 +236,52 @@ TEST_F(AppTest, ZygoteDeathLeavesWorkersAndTheNextNeedBringsANewOne) {
   EXPECT_EQ(app->serving()->ready_workers(), 2u);
   kill(fronts->workers.begin()->second, SIGKILL);
   ASSERT_TRUE(run_until([this] { return fronts->swapped == 2; })) << log.all();
+}
+
+TEST_F(AppTest, ForkThatFailsIsToldOnceAndTriedAgain) {
+  ASSERT_TRUE(start_serving());
+  const pid_t zygote = app->serving()->interpreter_pid();
+  behave("fork_fails");
+  kill(fronts->workers.begin()->second, SIGKILL);
+  ASSERT_TRUE(run_until([this] { return log.has("no worker can be forked: no more processes; 1 serve"); })) << log.all();
+  run_for(milliseconds(500));
+  EXPECT_EQ(app->serving()->ready_workers(), 1u);
+  behave("well");
+  ASSERT_TRUE(run_until([this] { return app->serving()->ready_workers() == 2; })) << log.all();
+  EXPECT_EQ(app->serving()->interpreter_pid(), zygote);
+  const std::string text = log.all();
+  EXPECT_EQ(text.find("cannot be forked"), std::string::npos);
+  EXPECT_EQ(text.find("no worker can be forked"), text.rfind("no worker can be forked")) << text;
+  EXPECT_TRUE(log.has("workers can be forked again"));
+}
+
+TEST_F(AppTest, ZygoteThatHangsAtAForkIsKilled) {
+  ASSERT_TRUE(start_serving());
+  spec.start_timeout = seconds(1);
+  app->reload(spec, "shorter patience");
+  ASSERT_TRUE(run_until([this] { return fronts->sent_of("drop_generation") == 1; })) << log.all();
+  const pid_t zygote = app->serving()->interpreter_pid();
+  kill(zygote, SIGSTOP);
+  kill(fronts->workers.begin()->second, SIGKILL);
+  ASSERT_TRUE(run_until([this] { return fronts->swapped == 3; })) << log.all();
+  ASSERT_TRUE(run_until([zygote] { return !alive(zygote); })) << log.all();
+  ASSERT_TRUE(run_until([this] { return fronts->sent_of("drop_generation") == 2; })) << log.all();
+}
+
+TEST_F(AppTest, DrainingGenerationStartsNoWorker) {
+  ASSERT_TRUE(start_serving());
+  std::vector<pid_t> old;
+  for (auto [lane, pid] : fronts->workers) old.push_back(pid);
+  fronts->answer_drained = false;
+  app->reload(spec, "test");
+  ASSERT_TRUE(run_until([this] { return fronts->swapped == 2 && app->serving()->ready_workers() == 2; })) << log.all();
+  const size_t started = fronts->sent_of("worker_started");
+  for (pid_t pid : old) kill(pid, SIGKILL);
+  run_for(milliseconds(500));
+  EXPECT_EQ(fronts->sent_of("worker_started"), started);
+  EXPECT_EQ(fronts->swapped, 2u);
+  fronts->say(0, {{"type", "generation_drained"}, {"app", "shop"}, {"generation", 1}});
+  ASSERT_TRUE(run_until([this] { return fronts->sent_of("drop_generation") == 1; })) << log.all();
 }
 
 TEST_F(AppTest, ZygoteThatDiesWhileForkingFailsTheStart) {

@@ -60,6 +60,11 @@ def run():
             os._exit(0)
         if "zygote_dies_at_fork" in words:
             os._exit(7)
+        if "fork_fails" in open("behaviour").read():
+            send({"type": "fork_failed", "worker": message["worker"], "text": "no more processes"})
+            for fd in fds:
+                os.close(fd)
+            continue
         child = os.fork()
         if child:
             for fd in fds:

@@ -1,6 +1,7 @@
 #include "supervise/generation.h"
 
 #include <fmt/format.h>
+#include <signal.h>
 
 #include <algorithm>
 #include <cstdlib>
@@ -87,6 +88,9 @@ void Generation::on_interpreter_message(control::Message& message) {
   } else if (type == control::Forked::kType && pool_) {
     auto forked = control::decode<control::Forked>(message.body);
     if (forked) pool_->on_forked(forked->worker, forked->pid);
+  } else if (type == control::ForkFailed::kType && pool_) {
+    auto failed = control::decode<control::ForkFailed>(message.body);
+    if (failed) pool_->on_fork_failed(failed->worker, failed->text);
   }
 }
 
@@ -196,6 +200,10 @@ void Generation::start_workers() {
                     [this] { on_worker_ready(); },
                     [this](const std::string& why) {
                       fail({3, "CW0528", why, {}});
+                    },
+                    [this] { tell_pause(); },
+                    [this] {
+                      if (interpreter_) interpreter_->signal(SIGKILL);
                     }});
   pool_->set_target(workers);
 }
@@ -285,6 +293,17 @@ void Generation::on_worker_ready() {
   events_.ready();
 }
 
+// Whoever would wait in vain is refused at once. Not while the zygote is gone: then a successor is on its way.
+void Generation::tell_pause() {
+  const std::optional<base::Duration> pause = pool_->pause();
+  const bool helps_itself = lone_ || (interpreter_ && interpreter_->running());
+  if (state_ != State::kServing || !helps_itself || !pause || *pause <= spec_.queue_timeout) return;
+  world_.log.warning("CW0529", fmt::format("{}: no worker stays alive; the next one is started in {}, requests are "
+                                           "answered 503 until then",
+                                           spec_.name, to_seconds(*pause)));
+  world_.fronts.broadcast(control::encode(control::WorkersPaused{spec_.name, number_, *pause}));
+}
+
 void Generation::on_start_deadline() {
   if (state_ == State::kStarting) {
     const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(spec_.start_timeout).count();
@@ -314,6 +333,7 @@ void Generation::serve() {
 
 void Generation::drain() {
   state_ = State::kDraining;
+  pool_->stop_filling();  // nothing waits for a worker here any more
   if (interpreter_) interpreter_->end(kQuitPatience, kZygoteGrace);
   deadline_.set(base::monotonic_now() + spec_.grace);
   for (unsigned front = 0; front < world_.fronts.count(); ++front) {
@@ -354,8 +374,12 @@ void Generation::on_lane_free(unsigned front, unsigned lane) {
 
 void Generation::on_stuck(const control::WorkerStuck& message) {
   if (!pool_) return;
-  pool_->on_stuck(message.lane, fmt::format("{} {} took longer than timeout = {} s", message.method,
-                                            message.path, message.seconds));
+  const char* client = message.client == "504"   ? "answered 504"
+                       : message.client == "cut" ? "the response was cut"
+                                                 : "nobody waits for it any more";
+  const std::chrono::duration<double> timeout = spec_.timeout;
+  pool_->on_stuck(message.lane, fmt::format("{} {} took longer than timeout = {:g} s; {}", message.method,
+                                            message.path, timeout.count(), client));
 }
 
 void Generation::on_broken(const control::WorkerBroken& message) {
@@ -368,6 +392,9 @@ void Generation::introduce_front(unsigned front) {
   lanes_->introduce(front);
   if (state_ == State::kServing) {
     world_.fronts.send(front, control::encode(control::Swap{spec_.name, number_}), {});
+    if (const auto pause = pool_->pause()) {
+      world_.fronts.send(front, control::encode(control::WorkersPaused{spec_.name, number_, *pause}), {});
+    }
   }
 }
 
@@ -386,9 +413,6 @@ void Generation::sweep() {
 }
 
 void Generation::finish_if_empty() {
-  for (unsigned front = 0; lanes_ && front < world_.fronts.count(); ++front) {
-    if (!world_.fronts.running(front)) lanes_->forget_front(front);
-  }
   if (interpreter_ || !dismissed_.empty() || (pool_ && !pool_->empty()) || (lanes_ && !lanes_->all_free()))
     return;
   if (lanes_) world_.fronts.broadcast(control::encode(control::DropGeneration{spec_.name, number_}));

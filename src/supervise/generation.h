@@ -82,6 +82,7 @@ class Generation {
   void attach(Worker& worker);
   std::vector<int> lane_descriptors(const Lanes::Offer& offer, int channel) const;
   void on_worker_ready();
+  void tell_pause();
   void on_start_deadline();
   void fail(BootFailure failure);
   void end_if_drained();

@@ -73,7 +73,7 @@ void WorkerPool::set_target(unsigned workers) {
 }
 
 void WorkerPool::fill(Position& position) {
-  if (ending_ || position.worker) return;
+  if (!filling_ || position.worker) return;
   base::Error error;
   std::optional<Lanes::Offer> offer = lanes_.take(error);
   if (!offer && error.message.empty()) {
@@ -109,13 +109,24 @@ void WorkerPool::fill(Position& position) {
 }
 
 void WorkerPool::retry_later(Position& position, base::Duration lived) {
-  if (ending_) return;
+  if (!filling_) return;
   const base::Duration wait = position.policy.wait_after(lived);
   if (wait == base::Duration::zero()) {
     fill(position);
   } else {
     position.retry->set(base::monotonic_now() + wait);
+    if (pause()) events_.paused();
   }
+}
+
+std::optional<base::Duration> WorkerPool::pause() const {
+  base::Instant next = base::kNever;
+  for (const auto& position : positions_) {
+    if (position->worker || position->wants_lane) return std::nullopt;
+    next = std::min(next, position->retry->deadline());
+  }
+  if (next == base::kNever) return std::nullopt;
+  return std::max(next - base::monotonic_now(), base::Duration::zero());
 }
 
 ManagedProcess::Events WorkerPool::events_for(Worker& worker) {
@@ -133,6 +144,7 @@ void WorkerPool::announce(Worker& worker) {
 
 void WorkerPool::adopt(Worker& worker, StartedProcess process) {
   worker.process->adopt(std::move(process));
+  if (std::exchange(fork_fails_, false)) world_.log.info(spec_.name + ": workers can be forked again");
   announce(worker);
   release_strangers(worker);
   if (worker.claimed_pid != 0) become_ready(worker);
@@ -158,6 +170,19 @@ void WorkerPool::on_forked(uint64_t number, pid_t pid) {
     Child late(world_.children, std::move(*process), [](const ExitStatus&) {});
     late.signal(SIGKILL);  // nobody waits for it any more
   }
+}
+
+// Short of processes or memory: told once, until it works again.
+void WorkerPool::on_fork_failed(uint64_t number, const std::string& text) {
+  Worker* worker = unknown_worker(number);
+  if (!worker) return;
+  if (!std::exchange(fork_fails_, true)) {
+    world_.log.error("CW0524", fmt::format("{}: no worker can be forked: {}; {} serve, it is tried again",
+                                           spec_.name, text, ready_count()));
+  }
+  Position* position = worker->position;
+  mark_gone(*worker);
+  if (position) retry_later(*position, {});
 }
 
 // What the zygote forked and did not live to tell: the worker itself names its pid, or its channel ends.
@@ -233,7 +258,7 @@ void WorkerPool::on_exited(Worker& worker, const ExitStatus& status) {
   log_end(worker, status);
   Position* position = worker.position;
   mark_gone(worker);
-  if (ending_ || !position) return;
+  if (!filling_ || !position) return;
   if (!ever_ready_ && ++failed_starts_ >= target() + kSpareStarts) {
     events_.cannot_start(fmt::format("{} workers in a row ended before they were ready; the last one {}",
                                      failed_starts_, status.describe()));
@@ -283,7 +308,7 @@ void WorkerPool::on_stuck(unsigned lane, const std::string& what) {
   Worker* worker = on_lane(lane);
   if (!worker || worker->state != Worker::State::kReady) return;
   world_.log.warning("CW0501",
-                     fmt::format("{}: {}; answered 504, {} is replaced\n"
+                     fmt::format("{}: {}, {} is replaced\n"
                                  "fix: raise app.{}.timeout, or do this work outside of the request",
                                  spec_.name, what, name_of(*worker), spec_.name));
   replace(*worker);
@@ -342,8 +367,11 @@ void WorkerPool::on_deadline(Worker& worker) {
                             std::chrono::duration_cast<std::chrono::seconds>(spec_.start_timeout).count()));
   if (worker.process->known()) {
     worker.process->signal(SIGKILL);
-  } else {
+  } else if (zygote_gone_) {
     on_exited(worker, {.unknown = true});
+  } else {
+    events_.zygote_hangs();  // its end says what became of the worker: until then the lane is not free
+    worker.deadline->set(base::monotonic_now() + kReplacementPatience);
   }
 }
 
@@ -365,10 +393,18 @@ void WorkerPool::kill_longest_leaving() {
   }
 }
 
+void WorkerPool::stop_filling() {
+  filling_ = false;
+  for (auto& position : positions_) {
+    position->retry->cancel();
+    position->wants_lane = false;
+  }
+}
+
 void WorkerPool::end(base::Duration patience, base::Duration grace) {
   ending_ = true;
   look_.cancel();
-  for (auto& position : positions_) position->retry->cancel();
+  stop_filling();
   for (auto& worker : workers_) end_worker(*worker, patience, grace);
 }
 
@@ -392,7 +428,7 @@ void WorkerPool::check_invariants() const {
   for (const auto& position : positions_) {
     if (position->worker && position->worker->position != position.get()) std::abort();
     if (position->replaced && position->replaced->state != Worker::State::kLeaving) std::abort();
-    const bool expected = position->worker || position->retry->armed() || position->wants_lane || ending_;
+    const bool expected = position->worker || position->retry->armed() || position->wants_lane || !filling_;
     if (!expected) std::abort();
   }
 }

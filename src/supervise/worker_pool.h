@@ -54,6 +54,8 @@ class WorkerPool {
     std::function<void(Worker& worker, control::Message& message)> message;
     std::function<void()> worker_ready;
     std::function<void(const std::string& why)> cannot_start;  // no worker was ever ready, again and again
+    std::function<void()> paused;                              // pause() has begun
+    std::function<void()> zygote_hangs;                        // it was asked for a worker and says nothing
   };
   // `world` and `lanes` must outlive this.
   WorkerPool(World& world, Lanes& lanes, const AppSpec& spec, Events events);
@@ -63,16 +65,21 @@ class WorkerPool {
   unsigned target() const { return static_cast<unsigned>(positions_.size()); }
   unsigned ready_count() const;
   bool empty() const { return workers_.empty(); }
+  // Every worker is gone and none is started before so long: they keep dying, or cannot be started.
+  std::optional<base::Duration> pause() const;
 
   ManagedProcess::Events events_for(Worker& worker);
   // The process of a worker that was launched without one is known now.
   void adopt(Worker& worker, StartedProcess process);
   void on_forked(uint64_t number, pid_t pid);
+  void on_fork_failed(uint64_t number, const std::string& text);
   void on_zygote_gone();
   void on_stuck(unsigned lane, const std::string& what);
   void on_broken(unsigned lane, const std::string& why);
 
-  // No worker is started any more; those that run are asked to finish, and killed after `grace`.
+  // No worker is started any more.
+  void stop_filling();
+  // The same, and those that run are asked to finish, and killed after `grace`.
   void end(base::Duration patience, base::Duration grace);
 
   void sweep();  // at the end of a turn: frees what is gone
@@ -109,7 +116,9 @@ class WorkerPool {
   uint64_t next_number_ = 1;
   unsigned failed_starts_ = 0;
   bool ever_ready_ = false;
+  bool fork_fails_ = false;
   bool zygote_gone_ = false;
+  bool filling_ = true;
   bool ending_ = false;
 };
 
