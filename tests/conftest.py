@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -67,8 +68,11 @@ def folder(tmp_path):
 
 def reachable(path):
     """A folder that the application's own user can reach, whoever that is."""
-    for parent in (path, path.parent, path.parent.parent):
-        parent.chmod(0o755)
+    top = Path(tempfile.gettempdir())
+    for folder in (path, *path.parents) if top in path.parents else ():
+        if folder == top:
+            break
+        folder.chmod(folder.stat().st_mode | 0o055)
     return path
 
 

@@ -171,23 +171,34 @@ def test_a_client_reading_slowly_but_steadily_gets_everything(serve):
 
 
 def test_connection_limit(serve):
+    """Ten connections in the middle of a request: an eleventh waits until one of them ends."""
     server = serve("kit", config='[limits]\nconnections = 10\n', fronts=1, allow=REFUSED + [r"connection"])
-    held = []
-    for _ in range(10):
-        client = server.connect()
-        client.request("GET", "/")
-        held.append(client)
-    extra = server.connect(timeout=1)
-    extra.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
-    try:
-        status = extra.read_response().status
-        assert status == 503
-    except (Closed, TimeoutError):
-        pass
+    held = [server.connect() for _ in range(10)]
+    for client in held:
+        client.send("GET / HTTP/1.1\r\nHost: a\r\n")
+    time.sleep(0.2)
+    with server.connect(timeout=1) as extra:
+        extra.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        with pytest.raises(TimeoutError):
+            extra.read_response()
+        held[0].close()
+        extra.socket.settimeout(10)
+        assert extra.read_response().status == 200
     for client in held:
         client.close()
-    extra.close()
     processes.wait_until(lambda: server.is_healthy(), 10, "room again")
+
+
+def test_a_newcomer_is_worth_more_than_an_idle_connection(serve):
+    server = serve("kit", config='[limits]\nconnections = 10\n', fronts=1, allow=REFUSED + [r"connection"])
+    held = [server.connect() for _ in range(10)]
+    for client in held:
+        assert client.request("GET", "/").status == 200
+    with server.connect(timeout=10) as extra:
+        assert extra.request("GET", "/").status == 200
+    assert held[0].closed_by_server(), "the one that was idle for longest"
+    for client in held:
+        client.close()
 
 
 class TestQueue:

@@ -133,7 +133,7 @@ def test_running_out_of_descriptors(serve):
         opened = len(processes.descriptors(front) or ())
         if not opened:
             pytest.skip("not allowed to look")
-        resource.prlimit(front, resource.RLIMIT_NOFILE, (opened + 5, 4096))
+        processes.limit(front, resource.RLIMIT_NOFILE, opened + 5)
         waiting = [server.connect() for _ in range(40)]
         time.sleep(0.5)
         before = cpu_seconds(front)

@@ -1,6 +1,7 @@
 """Who dies, and what must still hold: workers, fronts, zygotes, the master; signals, deadlines, identities."""
 
 import os
+import resource
 import signal
 import threading
 import time
@@ -27,7 +28,9 @@ def start_slow(server, seconds):
 class TestWorkers:
     @pytest.mark.parametrize("signal_name", ["KILL", "SEGV", "ABRT", "BUS", "TERM"])
     def test_death_costs_only_its_request(self, serve, signal_name):
-        server = serve("kit", workers=2, allow=DEATHS, environment={"PYTHONFAULTHANDLER": "0"})
+        # Whom TERM finds running finishes that: at the end of the test it shall not take the whole default grace.
+        server = serve("kit", workers=2, allow=DEATHS, environment={"PYTHONFAULTHANDLER": "0"},
+                       config='[shutdown]\ngrace = "1s"\n')
         with server.connect() as client:
             dying = server.connect()
             dying.send(f"GET /kill?signal={signal_name} HTTP/1.1\r\nHost: a\r\n\r\n")
@@ -69,6 +72,19 @@ class TestWorkers:
             assert server.request("GET", "/kill?signal=KILL", timeout=40).status == 502
         assert server.request("GET", "/", timeout=40).status == 200
         assert len(server.tree()) < 12
+
+    def test_no_worker_in_sight_is_503_at_once(self, serve):
+        """Workers that die as soon as they are ready: who would wait in vain for queue_timeout is told at once."""
+        server = serve("crashing", workers=1, queue_timeout="1s", allow=DEATHS)
+        (server.folder / "crash").write_text("")
+        os.kill(server.named("worker")[0], signal.SIGKILL)
+        server.log.wait_for(r"CW0529.*started in [2-9]", 20)
+        began = time.monotonic()
+        answer = server.get("/")
+        assert answer.status == 503 and int(answer.get("Retry-After")) >= 2
+        assert time.monotonic() - began < 0.5
+        (server.folder / "crash").unlink()
+        wait_until(lambda: answers(server), 20, "recovery")
 
     def test_timeout_is_504_and_only_that_worker_goes(self, serve):
         server = serve("kit", workers=2, timeout="1s", grace="1s", allow=DEATHS)
@@ -173,6 +189,35 @@ class TestOthers:
             assert server.is_healthy()
         server.baseline = {server.pid: server.baseline[server.pid]}
 
+    def test_a_fork_that_fails_is_tried_again(self, serve, folder):
+        """No more processes for the app's user: the zygote says so once, lives on, and forks when it can."""
+        place = folder / "kit"
+        apps.copy("kit", place)
+        if os.getuid() == 0:  # root has no such limit
+            for path in [place, *place.rglob("*")]:
+                os.chown(path, 65501, 65501)
+        server = serve("kit", workers=2, allow=DEATHS)
+        (zygote,) = server.named("zygote")
+        before = processes.limit(zygote, resource.RLIMIT_NPROC, 0)
+        os.kill(server.named("worker")[0], signal.SIGKILL)
+        server.log.wait_for(r"error\[CW0524\] web: no worker can be forked: Resource temporarily unavailable; 1 serve", 10)
+        for _ in range(20):
+            assert server.is_healthy()
+        time.sleep(1)
+        processes.limit(zygote, resource.RLIMIT_NPROC, before)
+        server.log.wait_for(r"workers can be forked again", 10)
+        wait_until(lambda: len(server.named("worker")) == 2, 5, "both workers")
+        assert server.named("zygote") == [zygote] and server.log.count("no worker can be forked") == 1
+
+    def test_master_death_ends_a_worker_that_hangs(self, serve):
+        server = serve("kit", workers=2, allow=DEATHS)
+        slow = start_slow(server, 60)
+        tree = server.tree()
+        server.signal(signal.SIGKILL)
+        server.expected_exit = -signal.SIGKILL
+        wait_until(lambda: not any(processes.alive(pid) for pid in tree), 5.5, "everything to end")
+        slow.close()
+
     def test_master_death_ends_all_within_five_seconds(self, serve):
         server = serve("kit", workers=2, allow=DEATHS)
         tree = server.tree()
@@ -214,13 +259,14 @@ class TestOthers:
         wait_until(lambda: not any(processes.alive(pid) for pid in tree), 8, "everything to end")
         third = serve("hello", listen=f"unix:{path}")
         assert third.get("/").text == "Hello, world!"
+        third.stop()  # removes the socket; only then may those who had the path before be looked over
 
     def test_port_in_use_is_a_named_error(self, serve):
         first = serve("kit")
         second = serve("hello", listen=f"127.0.0.1:{first.address[1]}", ready=False, allow=[r"error"])
         assert second.wait_exit(30) in (1, 2)
         second.expected_exit = second.process.returncode
-        assert str(first.address[1]) in second.log.text
+        second.log.wait_for(str(first.address[1]), 5)
 
     def test_no_descriptor_or_process_leaks_over_many_deaths(self, serve):
         server = serve("kit", workers=2, allow=DEATHS)
@@ -335,6 +381,17 @@ class TestIdentity:
     def test_an_app_folder_of_root_warns_once(self, serve):
         server = serve("kit", workers=2)
         assert server.log.count(r"warning.*root") == 1
+
+    def test_processes_are_named(self, serve):
+        server = serve("kit", workers=2, fronts=1)
+        names = sorted(map(processes.name, server.tree()))
+        assert names == ["cutwater", "cutwater-front", "cutwater-spawn", "cutwater-worker", "cutwater-worker", "cutwater-zygote"]
+
+    def test_workers_have_one_thread(self, serve):
+        """CPython 3.12 and newer warn at every fork() of a process with more."""
+        server = serve("kit")
+        assert server.is_healthy()
+        assert len(os.listdir(f"/proc/{server.named('worker')[0]}/task")) == 1
 
     def test_workers_hold_only_what_they_need(self, serve):
         """No listening socket, no master's descriptor in a worker."""
