@@ -149,7 +149,7 @@ PyMethodDef functions[] = {
     {"set_process_name", py_set_process_name, METH_VARARGS,
      "set_process_name(name): what ps shows of this process; at most 15 bytes."},
     {"end_with_parent", py_end_with_parent, METH_VARARGS,
-     "end_with_parent(channel, milliseconds): kills this process so long after its parent has ended."},
+     "end_with_parent(channel, milliseconds): kills this process so long after the channel was closed."},
     {"exit_within", py_exit_within, METH_VARARGS,
      "exit_within(milliseconds, status): ends this process then, if it still runs."},
     {nullptr, nullptr, 0, nullptr}};

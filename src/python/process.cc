@@ -1,5 +1,6 @@
 #include "python/process.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -13,32 +14,42 @@
 namespace cutwater::python {
 namespace {
 
-// ---- the parent's end
-
-// One that no program gives a meaning to; the C library counts the real-time signals from its own, so it is no constant.
-int parent_ended_signal() {
-  return SIGRTMAX - 1;
-}
-
-struct Execution {
-  timer_t timer{};
-  itimerspec after{};
-};
-Execution execution;  // of the process: set before the handler
-
-void on_parent_ended(int) {
-  int error = errno;
-  timer_settime(execution.timer, 0, &execution.after, nullptr);
-  errno = error;
-}
-
 timespec to_timespec(int milliseconds) {
   return {milliseconds / 1000, milliseconds % 1000 * 1'000'000L};
 }
 
-bool has_ended(int channel) {
-  pollfd entry{channel, POLLRDHUP, 0};
-  return ::poll(&entry, 1, 0) > 0;
+// ---- the parent's end
+
+// One that no program gives a meaning to; the C library counts the real-time signals from its own, so it is no
+// constant.
+int parent_signal() {
+  return SIGRTMAX - 1;
+}
+
+struct Parent {
+  int channel = -1;
+  timer_t execution{};
+  itimerspec after{};
+  volatile sig_atomic_t ended = 0;
+};
+Parent parent;  // of the process: set before the handler
+
+// The channel has something to say, or the parent has ended. A signal handler: nothing here takes a lock.
+void look_after_parent(int) {
+  int error = errno;
+  pollfd entry{parent.channel, POLLRDHUP, 0};
+  bool hung_up = ::poll(&entry, 1, 0) > 0 && (entry.revents & POLLNVAL) == 0;
+  if (hung_up && parent.ended == 0) {
+    parent.ended = 1;
+    timer_settime(parent.execution, 0, &parent.after, nullptr);
+  }
+  errno = error;
+}
+
+bool signal_at_input(int descriptor, int signal) {
+  int flags = ::fcntl(descriptor, F_GETFL);
+  return flags >= 0 && ::fcntl(descriptor, F_SETOWN, ::getpid()) == 0 && ::fcntl(descriptor, F_SETSIG, signal) == 0 &&
+         ::fcntl(descriptor, F_SETFL, flags | O_ASYNC) == 0;
 }
 
 // ---- a deadline for the exit
@@ -66,16 +77,18 @@ bool end_with_parent(int channel, int milliseconds) {
   sigevent kill{};
   kill.sigev_notify = SIGEV_SIGNAL;
   kill.sigev_signo = SIGKILL;
-  if (timer_create(CLOCK_MONOTONIC, &kill, &execution.timer) != 0) return false;
-  execution.after.it_value = to_timespec(milliseconds);
+  if (timer_create(CLOCK_MONOTONIC, &kill, &parent.execution) != 0) return false;
+  parent.channel = channel;
+  parent.after.it_value = to_timespec(milliseconds);
   struct sigaction action{};
-  action.sa_handler = on_parent_ended;
+  action.sa_handler = look_after_parent;
   action.sa_flags = SA_RESTART;
   sigfillset(&action.sa_mask);
-  if (sigaction(parent_ended_signal(), &action, nullptr) != 0) return false;
-  if (::prctl(PR_SET_PDEATHSIG, static_cast<unsigned long>(parent_ended_signal()), 0, 0, 0) != 0) return false;
-  if (has_ended(channel)) on_parent_ended(parent_ended_signal());  // before it could be told
-  return true;
+  if (sigaction(parent_signal(), &action, nullptr) != 0) return false;
+  bool told = signal_at_input(channel, parent_signal());
+  told &= ::prctl(PR_SET_PDEATHSIG, static_cast<unsigned long>(parent_signal()), 0, 0, 0) == 0;
+  look_after_parent(parent_signal());  // it may have ended before
+  return told;
 }
 
 // A detached thread without signals (those are for Python's main thread) that never touches Python.
