@@ -29,8 +29,8 @@ std::optional<ByteRange> parse_one(std::string_view spec, uint64_t size) {
     std::optional<uint64_t> suffix = parse_saturating(last_text);
     if (!suffix) return std::nullopt;
     if (*suffix == 0 || size == 0) return ByteRange{Kind::kUnsatisfiable};
-    if (*suffix > size) return ByteRange{Kind::kWhole};
-    return ByteRange{Kind::kPart, size - *suffix, *suffix};
+    const uint64_t length = std::min(*suffix, size);  // more than there is asks for all of it (RFC 9110 14.1.2)
+    return ByteRange{Kind::kPart, size - length, length};
   }
   std::optional<uint64_t> first = parse_saturating(spec.substr(0, dash));
   std::optional<uint64_t> last = last_text.empty() ? UINT64_MAX : parse_saturating(last_text);
