@@ -255,7 +255,8 @@ void WsgiWorker::log_reply() {
                   "sent " + std::to_string(reply_.sent()) + " bytes, less than its Content-Length of " +
                       std::to_string(reply_.declared().value_or(0)) + "; the connection was cut");
   }
-  if (reply_.dropped() && !warned_of_dropped_body_) {
+  // To HEAD most apps answer as to GET, and may: leaving the body out is the server's work.
+  if (reply_.dropped() && method_ != "HEAD" && !warned_of_dropped_body_) {
     warned_of_dropped_body_ = true;
     host_.problem("CW0504", method_, path_,
                   "gave a body where none is allowed (status " + std::to_string(reply_.status()) +

@@ -66,11 +66,13 @@ def test_less_than_content_length_is_aborted(faulty, path):
 
 
 def test_bodies_that_may_not_be(faulty):
-    for method, path, length in (("GET", "/no_content", None), ("GET", "/not_modified", 5), ("HEAD", "/", 13),
-                                 ("HEAD", "/generator", None), ("HEAD", "/long_list", 400_000)):
+    """For HEAD an app may answer as for GET; a body with 204 or 304 is its mistake, said once."""
+    for method, path, length, warnings in (("HEAD", "/", 13, 0), ("HEAD", "/generator", None, 0), ("HEAD", "/long_list", 400_000, 0),
+                                           ("GET", "/no_content", None, 1), ("GET", "/not_modified", 5, 1)):
         response = faulty.request(method, path)
         assert (response.body, response.length, response.aborted) == (b"", length, False), path
-    assert faulty.log.count("CW0504") == 1
+        faulty.settle()
+        assert faulty.log.count("CW0504") == warnings, path
 
 
 @pytest.mark.parametrize("number", range(len(faulty_app.STATUSES)))
