@@ -11,14 +11,22 @@ constexpr size_t kWorkerDescriptors = 3;
 
 }  // namespace
 
-FrontApps::FrontApps(handler::Router& router, const handler::AppServices& services)
-    : router_(router), services_(services) {
+FrontApps::FrontApps(handler::Router& router, const handler::AppServices& services, std::function<void()> some_decided)
+    : router_(router), services_(services), some_decided_(std::move(some_decided)) {
   services_.loop.add_hook(*this);
 }
 
 FrontApps::~FrontApps() { services_.loop.remove_hook(*this); }
 
-void FrontApps::add(const std::string& name, const std::string& prefix) { router_.add(prefix, *app(name).handler); }
+void FrontApps::add(const config::App& settings) {
+  handler::AppHandler& handler = *app(settings.name).handler;
+  handler.expect_generation({settings.queue, settings.queue_timeout});
+  router_.add(settings.prefix, handler);
+}
+
+void FrontApps::stop_expecting() {
+  for (auto& [name, app] : apps_) app.handler->set_failed();
+}
 
 FrontApps::App& FrontApps::app(const std::string& name) {
   App& app = apps_[name];
@@ -77,6 +85,7 @@ void FrontApps::swap(const control::Swap& message) {
   owner->current = message.generation;
   show(*owner, owner->generations[message.generation]);
   owner->handler->swap_to(message.generation);
+  some_decided_();
 }
 
 void FrontApps::show(App& app, const Generation& generation) {
@@ -92,7 +101,10 @@ void FrontApps::hide(App& app, const Generation& generation) {
   router_.remove(*app.handler);
 }
 
-void FrontApps::set_failed(const control::AppFailed& message) { app(message.app).handler->set_failed(); }
+void FrontApps::set_failed(const control::AppFailed& message) {
+  app(message.app).handler->set_failed();
+  some_decided_();
+}
 
 void FrontApps::retire_worker(const control::RetireWorker& message) {
   if (App* owner = find(message.app)) owner->handler->retire_worker(message.generation, message.lane);

@@ -3,11 +3,13 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "config/model.h"
 #include "control/channel.h"
 #include "control/messages.h"
 #include "handler/app.h"
@@ -19,12 +21,15 @@ namespace cutwater::app {
 
 class FrontApps : public io::TurnHook {
  public:
-  // All outlive this. No exchange may be running when it ends.
-  FrontApps(handler::Router& router, const handler::AppServices& services);
+  // All outlive this. No exchange may be running when it ends. `some_decided` is called when an app is known to serve
+  // or to have failed, each time anew.
+  FrontApps(handler::Router& router, const handler::AppServices& services, std::function<void()> some_decided = [] {});
   ~FrontApps() override;
 
-  // Known from the configuration: it answers 503 until its first generation serves.
-  void add(const std::string& name, const std::string& prefix);
+  // Known from the configuration: its requests wait in line until its first generation serves.
+  void add(const config::App& settings);
+  // No first generation will come any more: what waits for one is answered 503.
+  void stop_expecting();
 
   base::Result<void> add_generation(control::GenerationCreated message,
                                     std::vector<base::FileDescriptor> descriptors);
@@ -56,6 +61,7 @@ class FrontApps : public io::TurnHook {
 
   handler::Router& router_;
   handler::AppServices services_;
+  std::function<void()> some_decided_;
   std::map<std::string, App> apps_;
   Folders retired_;  // still answering somebody
 };

@@ -57,6 +57,18 @@ base::Result<FrontGates::Gate*> FrontGates::gate_for(const std::vector<std::stri
   return &gate;
 }
 
+void FrontGates::hold() {
+  for (auto& gate : gates_) {
+    for (auto& listener : gate->listeners) listener->pause();
+  }
+}
+
+void FrontGates::admit() {
+  for (auto& gate : gates_) {
+    for (auto& listener : gate->listeners) listener->resume();
+  }
+}
+
 void FrontGates::drain(std::function<void()> on_drained) {
   draining_ = gates_.size();
   auto one_less = [this, on_drained = std::move(on_drained)] {

@@ -31,6 +31,9 @@ class FrontGates {
                                                         std::vector<base::FileDescriptor> sockets,
                                                         const GateServices& services);
 
+  // Held gates leave newcomers in the kernel's backlog until they are admitted.
+  void hold();
+  void admit();
   // Takes what the kernel has accepted already, then nothing more; `on_drained` once all requests are answered.
   void drain(std::function<void()> on_drained);
   void close_all();

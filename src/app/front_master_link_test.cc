@@ -29,7 +29,10 @@ class FrontMasterLinkTest : public testing::Test {
                                 [this] { master_gone_ = true; }});
     apps_ = std::make_unique<FrontApps>(
         router_, handler::AppServices{loop_, offload_, spool_, log_, *link_, 0});
-    apps_->add("shop", "");
+    config::App shop;
+    shop.name = "shop";
+    shop.queue_timeout = base::Duration::zero();
+    apps_->add(shop);
     link_->connect(*apps_);
     folder_ = testing::TempDir() + "front-" + std::to_string(getpid());
     std::filesystem::create_directories(folder_);

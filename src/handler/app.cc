@@ -91,21 +91,33 @@ base::Task<void> AppHandler::answer_failure(message::Exchange& exchange, uint16_
 
 size_t AppHandler::waiting() const { return line_.size() + (current_ ? current_->link().queued() : 0); }
 
+// nullopt: nothing serves, and nothing is about to.
+std::optional<WaitingLimits> AppHandler::limits() const {
+  if (!current_) return expecting_;
+  return WaitingLimits{current_->options().queue, current_->options().queue_timeout};
+}
+
+bool AppHandler::waits_in_vain(const AppRequest& request, base::Instant now) const {
+  if (current_) return current_->waits_in_vain(request.entered, now);
+  return !expecting_ || now - request.entered > expecting_->queue_timeout;
+}
+
 uint16_t AppHandler::enqueue(AppRequest& request) {
-  if (!current_ || failed_) return 503;
+  const std::optional<WaitingLimits> limits = this->limits();
+  if (!limits || failed_) return 503;
   wake_up();
   request.entered = services_.loop.now();
   request.order = ++arrivals_;
-  if (current_->waits_in_vain(request.entered, request.entered)) return 503;
+  if (waits_in_vain(request, request.entered)) return 503;
   // What idle workers are about to claim does not count as waiting.
-  if (waiting() >= current_->options().queue + current_->attached_workers()) {
+  if (waiting() >= limits->queue + (current_ ? current_->attached_workers() : 0)) {
     log_.write(base::Severity::kWarning, "CW0511",
-               name_ + ": more than queue = " + std::to_string(current_->options().queue) +
+               name_ + ": more than queue = " + std::to_string(limits->queue) +
                    " requests wait for a worker; answered 503\nfix: more workers, or raise app." + name_ + ".queue",
                request.entered);
     return 503;
   }
-  if (!line_.empty() || !current_->submit(request)) put_in_line(request);
+  if (!line_.empty() || !current_ || !current_->submit(request)) put_in_line(request);
   start_tick();
   return 0;
 }
@@ -192,7 +204,7 @@ void AppHandler::tick() {
     outstanding |= !generation->idle();
   }
   drop_those_who_left(now);
-  while (!line_.empty() && (!current_ || current_->waits_in_vain(line_.front()->entered, now))) {
+  while (!line_.empty() && waits_in_vain(*line_.front(), now)) {
     AppRequest& expired = *line_.front();
     leave_line(expired);
     expired.fail(503);
@@ -244,6 +256,7 @@ void AppHandler::swap_to(uint64_t number) {
   AppGeneration* next = find(number);
   if (!next) return;
   failed_ = false;
+  expecting_.reset();
   if (next == current_) return;
   AppGeneration* previous = std::exchange(current_, next);
   if (!previous) return;
@@ -258,6 +271,7 @@ void AppHandler::swap_to(uint64_t number) {
 void AppHandler::set_failed() {
   if (current_) return;  // an older generation serves on
   failed_ = true;
+  expecting_.reset();
 }
 
 void AppHandler::retire_worker(uint64_t number, uint32_t lane) {

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -36,6 +37,12 @@ class AppReports {
   virtual void generation_drained(const GenerationOptions& generation) = 0;
 };
 
+// How long, and how many, requests wait for an app whose first generation is still starting.
+struct WaitingLimits {
+  unsigned queue;
+  base::Duration queue_timeout;
+};
+
 // What an app uses; everything outlives it.
 struct AppServices {
   io::Loop& loop;
@@ -53,6 +60,9 @@ class AppHandler final : public message::Handler, public io::TurnHook {
   ~AppHandler() override;
 
   base::Task<void> handle(message::Exchange& exchange) override;
+
+  // The first generation is on its way: requests wait in line for it.
+  void expect_generation(const WaitingLimits& limits) { expecting_ = limits; }
 
   // The master's messages (docs/processes.md). Unknown generations are ignored: they may be gone already.
   base::Result<void> add_generation(GenerationOptions options, GenerationDescriptors descriptors);
@@ -76,6 +86,8 @@ class AppHandler final : public message::Handler, public io::TurnHook {
   // 0, or the status to refuse with.
   uint16_t enqueue(AppRequest& request);
   size_t waiting() const;
+  std::optional<WaitingLimits> limits() const;
+  bool waits_in_vain(const AppRequest& request, base::Instant now) const;
   void fill_slots();
   void put_in_line(AppRequest& request);
   void leave_line(AppRequest& request);
@@ -96,6 +108,7 @@ class AppHandler final : public message::Handler, public io::TurnHook {
   std::vector<std::unique_ptr<AppGeneration>> generations_;
   std::vector<AppGeneration*> draining_;
   AppGeneration* current_ = nullptr;
+  std::optional<WaitingLimits> expecting_;  // until the first generation serves, or has failed
   bool failed_ = false;
   bool announced_ = false;  // that this front sleeps
   uint64_t arrivals_ = 0;

@@ -160,6 +160,32 @@ TEST_F(AppTest, WithoutAGenerationItIs503) {
   EXPECT_EQ(get().writer.status(), 503);  // not before the swap
 }
 
+TEST_F(AppTest, RequestsWaitForTheFirstGeneration) {
+  app_.expect_generation({2, std::chrono::seconds(10)});
+  auto& early = get("/early");
+  auto& second = get("/second");
+  EXPECT_EQ(get("/third").writer.status(), 503);
+  runner_.turns(std::chrono::milliseconds(150));
+  EXPECT_FALSE(early.done);
+  auto& worker = start_one_worker();
+  for (TestExchange* exchange : {&early, &second}) {
+    auto claimed = claim(worker);
+    EXPECT_EQ(path_of(claimed), exchange->request.path);
+    answer(worker, claimed, "hello");
+    until_done(*exchange);
+    EXPECT_EQ(exchange->writer.status(), 200);
+  }
+}
+
+TEST_F(AppTest, NobodyWaitsForAGenerationThatFailed) {
+  app_.expect_generation({100, std::chrono::seconds(10)});
+  auto& early = get();
+  app_.set_failed();
+  until_done(early);
+  EXPECT_EQ(early.writer.status(), 503);
+  EXPECT_EQ(get().writer.status(), 503);
+}
+
 TEST_F(AppTest, SmallAnswerIsOneWrite) {
   auto& worker = start_one_worker();
   auto& exchange = get("/shop");
