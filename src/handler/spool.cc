@@ -14,11 +14,25 @@ namespace {
 // Both errors mean that this file system knows no unnamed files (open(2)).
 bool lacks_unnamed_files(int error) { return error == EOPNOTSUPP || error == EISDIR || error == EINVAL; }
 
+// Made when it is missing (a cleaner of old files may have been there). Its name can be guessed, so nothing is trusted
+// that somebody else might have put in its place.
+base::FileDescriptor open_private_folder(const std::string& path) {
+  mkdir(path.c_str(), 0700);
+  base::FileDescriptor folder(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  struct stat status;
+  if (!folder.valid() || fstat(folder.get(), &status) != 0) return base::FileDescriptor();
+  if (status.st_uid == geteuid() && (status.st_mode & 0777) == 0700) return folder;
+  errno = EACCES;
+  return base::FileDescriptor();
+}
+
 base::FileDescriptor open_spool_file(const std::string& directory) {
   if (directory.empty()) return base::FileDescriptor(memfd_create("cutwater-body", MFD_CLOEXEC));
-  base::FileDescriptor file(open(directory.c_str(), O_TMPFILE | O_RDWR | O_EXCL | O_CLOEXEC, 0600));
+  const base::FileDescriptor folder = open_private_folder(directory);
+  if (!folder.valid()) return base::FileDescriptor();
+  base::FileDescriptor file(openat(folder.get(), ".", O_TMPFILE | O_RDWR | O_EXCL | O_CLOEXEC, 0600));
   if (file.valid() || !lacks_unnamed_files(errno)) return file;
-  std::string name = directory + "/cutwater-XXXXXX";
+  std::string name = directory + "/body-XXXXXX";
   file.reset(mkostemp(name.data(), O_CLOEXEC));
   if (file.valid()) unlink(name.c_str());
   return file;
@@ -54,9 +68,10 @@ struct Append {
 }  // namespace
 
 std::string find_spool_directory() {
-  const char* configured = getenv("TMPDIR");
-  for (const char* directory : {"/var/tmp", configured, "/tmp"}) {
-    if (directory && *directory == '/' && access(directory, W_OK | X_OK) == 0) return directory;
+  const std::string name = "/cutwater-" + std::to_string(geteuid());
+  for (const char* parent : {static_cast<const char*>(getenv("TMPDIR")), "/var/tmp", "/tmp"}) {
+    if (!parent || *parent != '/') continue;
+    if (open_private_folder(parent + name).valid()) return parent + name;
   }
   return {};
 }

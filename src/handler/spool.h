@@ -1,5 +1,5 @@
-// Spooling: request bodies too large for memory go to a file that never has a name (O_TMPFILE, mode 0600), else to
-// a memfd. What it may take on disk is bounded by two budgets, the app's and the front's.
+// Spooling: request bodies too large for memory go to a file that never has a name (O_TMPFILE, mode 0600) in a folder
+// of the front's user alone, else to a memfd. What it may take is bounded by two budgets, the app's and the front's.
 #pragma once
 
 #include <cstdint>
@@ -33,11 +33,12 @@ class SpoolBudget {
 // Where spool files are made; one per front.
 struct SpoolArea {
   io::Offload& offload;
-  std::string directory;  // of an ordinary file system; "" = memory only
+  std::string directory;  // as find_spool_directory() says
   SpoolBudget total{uint64_t{4} << 30};
 };
 
-// "/var/tmp", $TMPDIR or "/tmp": the first this process may write to; "" when none.
+// "cutwater-<uid>", a folder of mode 0700, in $TMPDIR, /var/tmp or /tmp: the first where this user can have it. "" when
+// nowhere: bodies then stay in memory.
 std::string find_spool_directory();
 
 enum class SpoolStatus { kWritten, kOverBudget, kNoSpace, kFailed };

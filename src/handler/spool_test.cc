@@ -2,6 +2,8 @@
 
 #include <fcntl.h>
 
+#include <filesystem>
+
 #include "handler/handler_test_support.h"
 
 namespace cutwater::handler {
@@ -57,6 +59,39 @@ TEST_P(SpoolTest, BudgetsAreKept) {
 }
 
 INSTANTIATE_TEST_SUITE_P(DiskAndMemory, SpoolTest, testing::Bool());
+
+class SpoolFolder : public testing::Test {
+ protected:
+  void SetUp() override {
+    parent_ = testing::TempDir() + "spool-" + std::to_string(getpid());
+    std::filesystem::create_directory(parent_);
+    setenv("TMPDIR", parent_.c_str(), 1);
+  }
+  void TearDown() override {
+    unsetenv("TMPDIR");
+    std::filesystem::remove_all(parent_);
+  }
+  std::string parent_;
+};
+
+TEST_F(SpoolFolder, BelongsToThisUserAlone) {
+  const std::string folder = find_spool_directory();
+  EXPECT_EQ(folder, parent_ + "/cutwater-" + std::to_string(geteuid()));
+  EXPECT_EQ(std::filesystem::status(folder).permissions(), std::filesystem::perms::owner_all);
+  EXPECT_EQ(find_spool_directory(), folder);  // the next front's too
+}
+
+TEST_F(SpoolFolder, WhatOthersMayEnterOrHavePutThereIsNotUsed) {
+  const std::string folder = parent_ + "/cutwater-" + std::to_string(geteuid());
+  std::filesystem::create_directory(parent_ + "/elsewhere");
+  std::filesystem::permissions(parent_ + "/elsewhere", std::filesystem::perms::owner_all);
+  std::filesystem::create_directory_symlink("elsewhere", folder);
+  EXPECT_FALSE(find_spool_directory().starts_with(parent_));
+  std::filesystem::remove(folder);
+  std::filesystem::create_directory(folder);
+  std::filesystem::permissions(folder, std::filesystem::perms::all);
+  EXPECT_FALSE(find_spool_directory().starts_with(parent_));
+}
 
 TEST(Spool, UnwritableFolderFails) {
   io::Loop loop;
