@@ -29,7 +29,6 @@ namespace {
 constexpr base::Duration kGraceWithoutMaster = std::chrono::milliseconds(4500);
 constexpr size_t kOffloadThreads = 4;
 constexpr rlim_t kOtherDescriptors = 512;  // workers, static files, spools, logs
-constexpr base::Duration kSlowTurn = std::chrono::milliseconds(50);
 
 // Connections this process has descriptors for.
 size_t raise_descriptor_limit(size_t wanted) {
@@ -48,25 +47,6 @@ bool follow_master(pid_t master) {
   return getppid() == master;
 }
 
-// Something blocked the loop: every client of this front waited.
-class SlowTurns final : public io::TurnHook {
- public:
-  SlowTurns(io::Loop& loop, base::LogSink& log) : loop_(loop), log_(log) { loop_.add_hook(*this); }
-  ~SlowTurns() override { loop_.remove_hook(*this); }
-  bool end_of_turn() override {
-    const base::Duration took = base::monotonic_now() - loop_.now();
-    if (took >= kSlowTurn) {
-      auto milliseconds = std::chrono::duration_cast<std::chrono::milliseconds>(took).count();
-      log_.write(base::Severity::kDebug, "", "a turn of the front's loop took " + std::to_string(milliseconds) + " ms");
-    }
-    return false;
-  }
-
- private:
-  io::Loop& loop_;
-  base::LogSink& log_;
-};
-
 class FrontProcess {
  public:
   FrontProcess(FrontStart& start, LogFiles files, FrontLog& log, size_t connections);
@@ -76,6 +56,7 @@ class FrontProcess {
  private:
   void make_observer(base::FileDescriptor access_file);
   void add_static_routes();
+  void admit_clients();
   void stop(base::Duration grace);
   void reopen_logs(std::vector<base::FileDescriptor> files);
 
@@ -85,7 +66,6 @@ class FrontProcess {
   const bool error_is_file_;
   const size_t connections_;
   io::Loop loop_;
-  SlowTurns slow_turns_;
   io::Offload offload_;
   handler::SpoolArea spool_;
   FrontMasterLink master_;
@@ -106,18 +86,18 @@ FrontProcess::FrontProcess(FrontStart& start, LogFiles files, FrontLog& log, siz
       access_is_file_(files.access_is_file),
       error_is_file_(files.error_is_file),
       connections_(connections),
-      slow_turns_(loop_, log),
       offload_(loop_, kOffloadThreads),
       spool_{offload_, handler::find_spool_directory()},
       master_(loop_, std::move(start.master), log,
               {[this](base::Duration grace) { stop(grace); },
                [this](std::vector<base::FileDescriptor> reopened) { reopen_logs(std::move(reopened)); },
                [this] { stop(kGraceWithoutMaster); }}),
-      apps_(router_, {loop_, offload_, spool_, log, master_, start.index}),
+      apps_(router_, {loop_, offload_, spool_, log, master_, start.index}, [this] { admit_clients(); }),
       deadline_(loop_.timers(), [this] {
         gates_->close_all();
         loop_.stop();
       }) {
+  loop_.watch_turns(log);
   make_observer(std::move(files.access));
 }
 
@@ -149,15 +129,22 @@ base::Result<void> FrontProcess::open() {
   if (!signals) return signals.error();
   signals_ = std::move(*signals);
   add_static_routes();
-  for (const config::App& app : start_.config.apps) apps_.add(app.name, app.prefix);
+  for (const config::App& app : start_.config.apps) apps_.add(app);
   GateServices services{loop_, router_, *observer_, log_, serve_options(start_.config.limits)};
   services.options.connections = connections_;
   auto gates = FrontGates::open(start_.config.listens, std::move(start_.listening), services);
   if (!gates) return gates.error();
   gates_ = std::move(*gates);
+  if (!start_.config.apps.empty()) gates_->hold();
   master_.connect(apps_);
   master_.send_ready();
   return {};
+}
+
+// Until the first app serves nothing could be answered, its static files included: who connects meanwhile waits in the
+// kernel's backlog, and a front that replaces a dead one turns nobody away.
+void FrontProcess::admit_clients() {
+  if (!stopping_) gates_->admit();
 }
 
 int FrontProcess::run() {
@@ -172,6 +159,7 @@ void FrontProcess::stop(base::Duration grace) {
   const base::Instant deadline = base::monotonic_now() + grace;
   if (deadline < deadline_.deadline()) deadline_.set(deadline);
   if (std::exchange(stopping_, true)) return;
+  apps_.stop_expecting();
   if (grace > base::Duration::zero()) gates_->drain([this] { loop_.stop(); });
 }
 

@@ -3,10 +3,8 @@
 #include <algorithm>
 #include <mutex>
 #include <stdexcept>
-#include <string>
 #include <utility>
 
-#include "base/text.h"
 #include "io/wake.h"
 
 namespace cutwater::io {
@@ -15,7 +13,6 @@ namespace {
 
 constexpr size_t kEventsPerTurn = 256;
 constexpr int kHookRounds = 8;
-constexpr base::Duration kLongTurn = std::chrono::milliseconds(50);
 
 base::FileDescriptor open_epoll() {
   base::FileDescriptor epoll(epoll_create1(EPOLL_CLOEXEC));
@@ -67,11 +64,12 @@ void Loop::turn() {
   const int timeout = std::exchange(hooks_again_, false) ? 0 : milliseconds_to_wait();
   const int count = epoll_wait(epoll_.get(), events_.data(), static_cast<int>(events_.size()), timeout);
   now_ = base::monotonic_now();
+  if (turn_watch_) turn_watch_->begin(now_);
   ready_events_ = count > 0 ? static_cast<size_t>(count) : 0;
   dispatch();
   timers_.fire_due(now_);
   run_hooks();
-  if (turn_log_) judge_turn(base::monotonic_now());
+  if (turn_watch_) turn_watch_->end(now_, base::monotonic_now());
 }
 
 void Loop::dispatch() {
@@ -93,16 +91,6 @@ void Loop::run_hooks() {
     if (!hooks_again_) break;
   }
   std::erase(hooks_, nullptr);
-}
-
-void Loop::judge_turn(base::Instant end) {
-  const base::Duration took = end - now_;
-  if (took < kLongTurn || end < next_turn_warning_) return;
-  next_turn_warning_ = end + std::chrono::seconds(1);
-  std::string text = "the event loop was held up for ";
-  base::append_decimal(text, static_cast<uint64_t>(took.count() / 1'000'000));
-  text += " ms by one turn; every connection of this process waited";
-  turn_log_->warning("", text);
 }
 
 int Loop::milliseconds_to_wait() const {

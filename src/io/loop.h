@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "base/clock.h"
@@ -15,6 +16,7 @@
 #include "base/log.h"
 #include "base/result.h"
 #include "io/timer.h"
+#include "io/turn_watch.h"
 
 namespace cutwater::io {
 
@@ -64,16 +66,14 @@ class Loop {
 
   TimerQueue& timers() { return timers_; }
 
-  // Warns, at most once a second, of turns that took longer than 50 ms: everybody waited for them. `log`
-  // outlives the loop's last turn.
-  void watch_turns(base::LogSink& log) { turn_log_ = &log; }
+  // Warns of long turns from now on. `log` outlives the loop's last turn.
+  void watch_turns(base::LogSink& log) { turn_watch_.emplace(log); }
 
  private:
   struct Posted;
   void turn();
   void dispatch();
   void run_hooks();
-  void judge_turn(base::Instant end);
   int milliseconds_to_wait() const;
 
   base::FileDescriptor epoll_;
@@ -85,8 +85,7 @@ class Loop {
   size_t ready_events_ = 0;
   bool stopped_ = false;
   bool hooks_again_ = false;
-  base::LogSink* turn_log_ = nullptr;
-  base::Instant next_turn_warning_{0};
+  std::optional<TurnWatch> turn_watch_;
   std::unique_ptr<Posted> posted_;
 };
 

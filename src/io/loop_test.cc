@@ -1,11 +1,14 @@
 #include "io/loop.h"
 
 #include <gtest/gtest.h>
+#include <sched.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <string>
 #include <thread>
 #include <vector>
@@ -141,11 +144,57 @@ TEST(Loop, ReportsALongTurn) {
   loop.watch_turns(log);
   loop.post([&] {
     usleep(60'000);
+    loop.post([&] {
+      usleep(60'000);
+      loop.stop();
+    });
+  });
+  loop.run();
+  ASSERT_EQ(log.lines.size(), 1u);  // the second one comes too soon after the first
+  EXPECT_NE(log.lines[0].find(" ms"), std::string::npos);
+}
+
+int64_t own_milliseconds() {
+  timespec used{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
+  return used.tv_sec * 1000 + used.tv_nsec / 1'000'000;
+}
+
+// Eight threads want the one processor that this thread may use.
+TEST(Loop, DoesNotReportThatTheMachineIsBusy) {
+  Loop loop;
+  CountingLog log;
+  loop.watch_turns(log);
+  cpu_set_t before, one;
+  ASSERT_EQ(sched_getaffinity(0, sizeof before, &before), 0);
+  CPU_ZERO(&one);
+  for (size_t cpu = 0; CPU_COUNT(&one) == 0; ++cpu) {
+    if (CPU_ISSET(cpu, &before)) CPU_SET(cpu, &one);
+  }
+  ASSERT_EQ(sched_setaffinity(0, sizeof one, &one), 0);
+  std::atomic<bool> done = false;
+  std::vector<std::thread> others;
+  for (int i = 0; i < 8; ++i) {
+    others.emplace_back([&] {
+      while (!done) {
+      }
+    });
+  }
+  base::Duration took{};
+  loop.post([&] {
+    const base::Instant began = base::monotonic_now();
+    const int64_t enough = own_milliseconds() + 25;
+    while (own_milliseconds() < enough) {
+    }
+    took = base::monotonic_now() - began;
     loop.stop();
   });
   loop.run();
-  ASSERT_EQ(log.lines.size(), 1u);
-  EXPECT_NE(log.lines[0].find(" ms"), std::string::npos);
+  done = true;
+  for (std::thread& other : others) other.join();
+  sched_setaffinity(0, sizeof before, &before);
+  EXPECT_GT(took, std::chrono::milliseconds(50));
+  EXPECT_TRUE(log.lines.empty()) << log.lines.front();
 }
 
 TEST(WakeWatcher, WakesForEachWriteWithoutReading) {
