@@ -8,6 +8,7 @@
 #include "app/master.h"
 #include "app/master_lines.h"
 #include "app/master_specs.h"
+#include "app/port_holder.h"
 #include "control/messages.h"
 #include "io/listener.h"
 #include "io/signals.h"
@@ -101,8 +102,24 @@ class ImportCheck {
   std::optional<int> exit_code_;
 };
 
-// A port that is taken may well be taken by the server this configuration is checked for.
-int check_listen(const config::Listen& listen, base::LogSink& log, const Say& say) {
+// A port may well be taken by the very server this configuration is checked for.
+int check_taken(const std::string& address, const std::string& text, const ServeRequest& request, base::LogSink& log,
+                const Say& say) {
+  const std::optional<PortHolder> holder = find_port_holder(address);
+  if (!holder) {
+    log.warning("CW0801", text + "\nwho has it cannot be seen from here; that is right if it is this server\n"
+                                 "fix: as root: ss -ltnp");
+    return 0;
+  }
+  if (serves_the_same(*holder, request)) {
+    say(fmt::format("listen {}: in use by this very server (process {})", address, holder->pid));
+    return 0;
+  }
+  log.error("CW0801", text + taken_by(*holder));
+  return kUsage;
+}
+
+int check_listen(const config::Listen& listen, const ServeRequest& request, base::LogSink& log, const Say& say) {
   auto socket =
       io::open_listening_socket(listen.address, {.backlog = listen.backlog, .unix_mode = listen.mode});
   if (socket) {
@@ -110,11 +127,8 @@ int check_listen(const config::Listen& listen, base::LogSink& log, const Say& sa
     say("listen " + listen.address + ": free");
     return 0;
   }
-  const std::string text = fmt::format("listen {}: {}", listen.address, socket.error().message);
-  if (socket.error().system_errno == EADDRINUSE) {
-    log.warning("CW0801", text + "\nthat is right if this server runs already");
-    return 0;
-  }
+  const std::string& text = socket.error().message;
+  if (socket.error().system_errno == EADDRINUSE) return check_taken(listen.address, text, request, log, say);
   log.error("CW0801", text);
   return kUsage;
 }
@@ -140,12 +154,12 @@ int check_app(const config::App& app, const std::string& library, base::LogSink&
 
 }  // namespace
 
-int run_check(const config::Loaded& loaded, base::LogSink& log, const Say& say) {
+int run_check(const ServeRequest& request, const config::Loaded& loaded, base::LogSink& log, const Say& say) {
   prctl(PR_SET_CHILD_SUBREAPER, 1);
   signal(SIGPIPE, SIG_IGN);
   int worst = 0;
   const auto note = [&worst](int outcome) { worst = worst == 0 ? outcome : worst; };
-  for (const config::Listen& listen : loaded.config.listens) note(check_listen(listen, log, say));
+  for (const config::Listen& listen : loaded.config.listens) note(check_listen(listen, request, log, say));
   for (const config::StaticRoute& route : loaded.config.static_routes) note(check_static(route, log, say));
   auto library = find_library();
   if (!library) {

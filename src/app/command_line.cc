@@ -100,11 +100,14 @@ int serve(const Arguments& arguments) {
 }
 
 int check(const Arguments& arguments) {
+  const ServeRequest request{arguments.target, arguments.overrides};
   config::Loaded loaded = config::load(arguments.target, arguments.overrides);
   if (arguments.json) {
     JsonReport report;
     int exit_code = loaded.exit_code;
-    if (exit_code == 0) exit_code = run_check(loaded, report, [&](const std::string& line) { report.say(line); });
+    if (exit_code == 0) {
+      exit_code = run_check(request, loaded, report, [&](const std::string& line) { report.say(line); });
+    }
     return report.finish(loaded, exit_code);
   }
   for (const config::Diagnostic& diagnostic : loaded.diagnostics) print_diagnostic(diagnostic);
@@ -112,8 +115,12 @@ int check(const Arguments& arguments) {
   for (const std::string& choice : loaded.choices) {
     if (!arguments.quiet) print(stdout, without_control_bytes(choice) + "\n");
   }
+  std::fflush(stdout);
   ConsoleLog log;
-  return run_check(loaded, log, [](const std::string& line) { print(stdout, line + "\n"); });
+  return run_check(request, loaded, log, [](const std::string& line) {
+    print(stdout, without_control_bytes(line) + "\n");
+    std::fflush(stdout);  // problems go to stderr: both in the order in which they were found
+  });
 }
 
 int version(const std::vector<std::string>& words) {
@@ -159,9 +166,17 @@ int run_with_arguments(const std::string& command, const std::vector<std::string
   return command == "serve" ? serve(arguments) : check(arguments);
 }
 
+// Somebody left the "serve" away.
+bool is_like_a_target(const std::string& word) {
+  return !word.starts_with('-') && (word.find(':') != std::string::npos || ::access(word.c_str(), F_OK) == 0);
+}
+
 int unknown_command(const std::string& command) {
   if (config::is_later_command(command)) {
     return usage("CW0106", "the command " + command + " is known, not in this version");
+  }
+  if (is_like_a_target(command)) {
+    return usage("CW0120", "\"" + command + "\" is no command\n  fix: cutwater serve " + command);
   }
   std::string message = "unknown command \"" + command + "\"";
   std::string near = config::closest(command, {"serve", "check", "version", "help"});
