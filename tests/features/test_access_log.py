@@ -105,7 +105,7 @@ def test_forwarded_address_is_the_one_logged(serve):
 def test_a_reader_that_went_away_does_not_stop_the_server(serve):
     """stdout closed by its reader: lines are lost, requests are not."""
     server = serve("kit", allow=[r"CW0402", r"access log"])
-    server.process.stdout.close()
+    server.out.leave()
     for number in range(200):
         assert server.get(f"/{number}").status == 200
 

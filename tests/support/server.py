@@ -2,6 +2,7 @@
 
 import os
 import re
+import select
 import signal
 import socket
 import subprocess
@@ -26,15 +27,34 @@ class Output:
         self.lines = []
         self.changed = threading.Condition()
         self.ended = False
-        threading.Thread(target=self._read, args=(stream,), daemon=True).start()
+        self.stream = stream
+        self.leaving, self.leave_sign = (os.fdopen(end, mode, 0) for end, mode in zip(os.pipe(), ("rb", "wb"), strict=True))
+        self.thread = threading.Thread(target=self._read, daemon=True)
+        self.thread.start()
 
-    def _read(self, stream):
-        for line in stream:
-            with self.changed:
-                self.lines.append(line.decode("utf-8", "backslashreplace").rstrip("\n"))
-                self.changed.notify_all()
+    def leave(self):
+        """Stops reading and closes the stream, whatever is still to come."""
+        self.leave_sign.close()
+        self.thread.join()
+
+    def _read(self):
+        rest = b""
+        while not select.select([self.stream, self.leaving], [], [])[0].count(self.leaving):
+            data = os.read(self.stream.fileno(), 65536)
+            if not data:
+                break
+            *whole, rest = (rest + data).split(b"\n")
+            self._add(whole)
+        self._add([rest] if rest else [])
+        for file in (self.stream, self.leaving, self.leave_sign):
+            file.close()
         with self.changed:
             self.ended = True
+            self.changed.notify_all()
+
+    def _add(self, lines):
+        with self.changed:
+            self.lines += [line.decode("utf-8", "backslashreplace") for line in lines]
             self.changed.notify_all()
 
     def wait_for(self, pattern, seconds=15.0, start=0):
