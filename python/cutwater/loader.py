@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import difflib
 import importlib
 import importlib.machinery
 import importlib.util
@@ -31,7 +32,7 @@ class Loaded(NamedTuple):
 def load(target: str, root: str, protocol: str) -> Loaded:
     """Raises BootFailure with what the operator should read."""
     where, _, expression = target.partition(":")
-    module = _import_file(where, root) if _is_file(where, root) else _import_module(where, root)
+    module = _import_file(where, root) if _is_file(where, root) else _import_named(where, root)
     notes: List[str] = []
     if not expression:
         expression = _choose(module, root, notes)
@@ -50,6 +51,15 @@ def shown_module(module: ModuleType, root: str) -> str:
 
 
 # ---- importing
+
+
+def _import_named(name: str, root: str) -> ModuleType:
+    """The module; but a file of the app's folder that has the name of one imported long ago (site.py) is what is meant."""
+    module = _import_module(name, root)
+    path = os.path.join(root, *name.split(".")) + ".py"
+    loaded_from = os.path.realpath(getattr(module, "__file__", None) or "")
+    is_ours = loaded_from.startswith(os.path.realpath(root) + os.sep)
+    return _execute_file(path, root) if os.path.isfile(path) and not is_ours else module
 
 
 def _import_module(name: str, root: str) -> ModuleType:
@@ -114,7 +124,24 @@ def _execute_file(path: str, root: str) -> ModuleType:
 def _fail_missing_target(name: str, missing: str, root: str) -> NoReturn:
     place = f"the package {missing.rpartition('.')[0]} has no" if "." in missing else f"{root} and sys.path have no"
     text = f"there is no module {name}: {place} {missing.rpartition('.')[2]}.py and no folder of that name"
-    raise BootFailure("CW0310", text, NO_SUCH_OBJECT)
+    raise BootFailure("CW0310", text + _near_module(name, root), NO_SUCH_OBJECT)
+
+
+def _near_module(name: str, root: str) -> str:
+    """The way out: a module of the app's folder with nearly that name, else which ones there are."""
+    folder = os.path.join(root, *name.split(".")[:-1])
+    package = name.rpartition(".")[0]
+    try:
+        entries = sorted(os.listdir(folder))
+    except OSError:
+        return "\nfix: correct the module in target, or set root to the folder it is in"
+    modules = [entry[:-3] for entry in entries if entry.endswith(".py")]
+    modules += [entry for entry in entries if entry.isidentifier() and os.path.isdir(os.path.join(folder, entry))]
+    near = difflib.get_close_matches(name.rpartition(".")[2], modules, 1)
+    if near:
+        return f'\nfix: target = "{package + "." if package else ""}{near[0]}:..."'
+    shown = ", ".join(modules[:8]) or "no module"
+    return f"\nfix: correct the module in target (the folder has {shown}), or set root to the folder it is in"
 
 
 def fail_import(error: BaseException, root: str) -> NoReturn:

@@ -1,6 +1,7 @@
 #include "app/command_line_arguments.h"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 
 #include "config/closest.h"
 #include "config/later.h"
@@ -17,9 +18,13 @@ std::string to_lower_first(std::string text) {
   return text;
 }
 
+UsageError too_much(const std::string& command, const std::string& word) {
+  return {"CW0120", command + " takes one TARGET; \"" + word + "\" is too much"};
+}
+
 // What CLI11 could not place: a second TARGET or a flag nobody knows.
 UsageError unexpected(const std::string& command, const std::string& word, const CLI::App& parser) {
-  if (!word.starts_with('-')) return {"CW0120", command + " takes one TARGET; \"" + word + "\" is too much"};
+  if (!word.starts_with('-')) return too_much(command, word);
   std::string flag = word.substr(word.find_first_not_of('-') == std::string::npos ? word.size()
                                                                                   : word.find_first_not_of('-'));
   flag = flag.substr(0, flag.find('='));
@@ -33,7 +38,7 @@ UsageError unexpected(const std::string& command, const std::string& word, const
   std::string message = "unknown flag " + word.substr(0, word.find('='));
   std::string near = config::closest(flag, known);
   if (!near.empty()) message += "; did you mean --" + near + "?";
-  return {"CW0120", message + "\n  fix: cutwater " + command + " --help lists the flags"};
+  return {"CW0120", message + "\n  fix: cutwater help flags lists them"};
 }
 
 }  // namespace
@@ -59,13 +64,22 @@ ParsedArguments parse_arguments(const std::string& command, const std::vector<st
     std::string flag(setting.flag);
     options.emplace_back(&setting, parser.add_option("--" + flag, values[flag]));
   }
+  // What stands behind "--" is no flag, whatever it looks like.
+  const auto flags_end = std::find(words.begin(), words.end(), "--");
+  const bool is_split = flags_end != words.end();
+  const std::vector<std::string> plain(is_split ? flags_end + 1 : flags_end, words.end());
   try {
-    parser.parse(std::vector<std::string>(words.rbegin(), words.rend()));  // it takes them in reverse
+    // It takes them in reverse.
+    parser.parse(std::vector<std::string>(std::make_reverse_iterator(flags_end), words.rend()));
   } catch (const CLI::ParseError& error) {
     return UsageError{"CW0120", command + ": " + to_lower_first(error.what())};
   }
   if (arguments.help) return arguments;
   if (auto rest = parser.remaining(); !rest.empty()) return unexpected(command, rest.front(), parser);
+  for (const std::string& word : plain) {
+    if (!arguments.target.empty()) return too_much(command, word);
+    arguments.target = word;
+  }
   if (workers_option->count() > 0) arguments.overrides.workers = workers;
   for (auto [setting, option] : options) {
     if (option->count() > 0) arguments.overrides.settings[full_name(*setting)] = values[std::string(setting->flag)];

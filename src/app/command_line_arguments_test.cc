@@ -59,13 +59,19 @@ TEST(Arguments, EveryFlagOfTheTableWorks) {
   for (const config::Setting& setting : config::settings()) {
     if (setting.flag.empty() || setting.flag == "bind" || setting.flag == "workers" || setting.flag == "app") continue;
     EXPECT_EQ(parsed({"--" + std::string(setting.flag), "x"}).overrides.settings[full_name(setting)], "x");
-    EXPECT_NE(command_help("serve", false).find("--" + std::string(setting.flag)), std::string::npos);
+    EXPECT_NE(help_topic("flags", false).find("--" + std::string(setting.flag)), std::string::npos);
   }
+}
+
+TEST(Arguments, BehindTwoDashesIsNoFlag) {
+  EXPECT_EQ(parsed({"-w", "2", "--", "-odd"}).target, "-odd");
+  EXPECT_EQ(parsed({"shop:app", "--"}).target, "shop:app");
+  EXPECT_EQ(refused({"a:b", "--", "c:d"}), "CW0120 serve takes one TARGET; \"c:d\" is too much");
 }
 
 TEST(Arguments, Refused) {
   EXPECT_EQ(refused({"--timeot", "5s"}),
-            "CW0120 unknown flag --timeot; did you mean --timeout?\n  fix: cutwater serve --help lists the flags");
+            "CW0120 unknown flag --timeot; did you mean --timeout?\n  fix: cutwater help flags lists them");
   EXPECT_EQ(refused({"--domain", "example.com"}), "CW0106 the flag --domain is known, not in this version");
   EXPECT_EQ(refused({"--threads=4"}), "CW0106 the flag --threads is known, not in this version");
   EXPECT_EQ(refused({"a:b", "c:d"}), "CW0120 serve takes one TARGET; \"c:d\" is too much");
@@ -84,8 +90,17 @@ TEST(Help, Topics) {
   EXPECT_NE(short_help(true).find('\x1b'), std::string::npos);
 }
 
+TEST(Help, ThatOfServeIsShortAndSaysWhereTheRestIs) {
+  const std::string text = command_help("serve", false);
+  EXPECT_LT(std::count(text.begin(), text.end(), '\n'), 40);
+  EXPECT_NE(text.find("cutwater help flags"), std::string::npos);
+  for (const char* usual : {"--bind ", "--workers ", "--timeout ", "--user "}) {
+    EXPECT_NE(text.find(usual), std::string::npos) << usual;
+  }
+}
+
 TEST(Help, OnlyWhatThereIs) {
-  std::string text = command_help("serve", false) + short_help(false) + help_topic("settings", false);
+  std::string text = command_help("serve", false) + help_topic("flags", false) + short_help(false) + help_topic("settings", false);
   for (const char* later : {"--domain", "max_requests", "threads", "cutwater status", "[upstream", "[tls", "proxy ="}) {
     EXPECT_EQ(text.find(later), std::string::npos) << later;
   }

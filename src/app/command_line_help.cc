@@ -60,15 +60,36 @@ std::string setting_flag(const config::Setting& setting) {
   return fmt::format("--{} {}", setting.flag, value);
 }
 
+std::string described(const config::Setting& setting, std::string_view help) {
+  std::string text(help);
+  if (!setting.default_text.empty()) text += fmt::format(" [{}]", setting.default_text);
+  std::string flag = setting_flag(setting);
+  if (flag.size() > 24) flag += "\n" + std::string(26, ' ');
+  return flag_line(flag, text);
+}
+
 std::string setting_flags(config::Section section, std::string_view title, bool bold) {
   std::string text = "\n" + heading(title, bold);
   for (const config::Setting& setting : config::settings()) {
     if (setting.section != section || setting.flag.empty() || setting.flag == "app") continue;
-    std::string help(setting.help);
-    if (!setting.default_text.empty()) help += fmt::format(" [{}]", setting.default_text);
-    std::string flag = setting_flag(setting);
-    if (flag.size() > 24) flag += "\n" + std::string(26, ' ');
-    text += flag_line(flag, help);
+    text += described(setting, setting.help);
+  }
+  return text;
+}
+
+// What most people set, if anything; `cutwater help flags` has the others.
+constexpr std::string_view kMostUsed[] = {"bind", "workers", "timeout", "queue", "limit-body", "watch", "preload",
+                                          "python", "prefix", "user", "access-log"};
+
+std::string most_used_flags() {
+  std::string text;
+  for (std::string_view flag : kMostUsed) {
+    const config::Setting* setting = config::find_flag(flag);
+    if (setting == nullptr) continue;
+    const size_t end = std::min(setting->help.find(';'), setting->help.find(". "));
+    std::string_view first = setting->help.substr(0, end);
+    if (first.ends_with('.')) first.remove_suffix(1);
+    text += described(*setting, first);
   }
   return text;
 }
@@ -91,7 +112,14 @@ std::string serve_help(bool bold) {
   text += flag_line("shop.wsgi:application", "an object of a module; also a call: shop:create_app()");
   text += flag_line("app.py, app.py:site", "a Python file, with or without the object's name");
   text += flag_line("cutwater.toml", "what the file says");
-  text += "\n" + heading("Flags", bold);
+  text += "\n" + heading("Flags most people need", bold);
+  text += most_used_flags();
+  text += common_flags(true);
+  return text + "\nAll flags: cutwater help flags. One of them: cutwater help timeout. The file: cutwater help settings.\n";
+}
+
+std::string all_flags(bool bold) {
+  std::string text = heading("Flags of cutwater serve and cutwater check", bold);
   text += common_flags(true);
   text += setting_flags(config::Section::kListen, "Listening", bold);
   text += setting_flags(config::Section::kApp, "The app (every app, when the file has several)", bold);
@@ -143,11 +171,11 @@ std::string short_help(bool bold) {
   text += flag_line("cutwater serve [TARGET]", "serve in the foreground; finds out what to run");
   text += flag_line("cutwater check [TARGET]", "would it serve? reads the configuration, imports every app");
   text += flag_line("cutwater version", "the version");
-  text += flag_line("cutwater help [TOPIC]", "a command, a code such as CW0101, a setting, \"settings\", \"errors\"");
+  text += flag_line("cutwater help [TOPIC]", "a command, a code such as CW0101, a setting, flags, settings, errors");
   text += "\n" + heading("In a hurry", bold);
   text += "  cd myproject && cutwater serve        http://127.0.0.1:8000\n"
           "  cutwater serve shop.wsgi:application -b :8080 -w 4\n"
-          "  cutwater serve --help                 every flag\n";
+          "  cutwater serve --help                 the forms of TARGET, the usual flags\n";
   return text;
 }
 
@@ -161,6 +189,7 @@ std::string command_help(const std::string& command, bool bold) {
 
 std::string help_topic(const std::string& word, bool bold) {
   if (std::string text = command_help(word, bold); !text.empty()) return text;
+  if (word == "flags") return all_flags(bold);
   if (word == "settings") return config::settings_markdown();
   if (word == "errors") return config::errors_markdown();
   std::string code = word;

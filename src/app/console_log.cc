@@ -9,6 +9,7 @@
 #include <cstdlib>
 
 #include "base/text.h"
+#include "config/error_codes.h"
 
 namespace cutwater::app {
 namespace {
@@ -120,6 +121,9 @@ std::string ConsoleLog::format(base::Severity severity, std::string_view code, s
     block += ' ';
   }
   append_block(block, text);
+  if (severity == base::Severity::kError && config::find_error_code(code) != nullptr) {
+    block.append("  more: cutwater help ").append(code).append("\n");
+  }
   return block;
 }
 

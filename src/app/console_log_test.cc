@@ -33,7 +33,7 @@ class ConsoleLogTest : public testing::Test {
 
 TEST_F(ConsoleLogTest, FormatsOneProblemAsOneBlock) {
   EXPECT_EQ(ConsoleLog::format(Severity::kError, "CW0312", "web: new code\nshop.py:1: oops\n", false),
-            "error[CW0312] web: new code\n  shop.py:1: oops\n");
+            "error[CW0312] web: new code\n  shop.py:1: oops\n  more: cutwater help CW0312\n");
   EXPECT_EQ(ConsoleLog::format(Severity::kInfo, "", "serving", false), "serving\n");
   EXPECT_EQ(ConsoleLog::format(Severity::kWarning, "", "slow", false), "warning slow\n");
 }
@@ -45,7 +45,7 @@ TEST_F(ConsoleLogTest, ForgesNoLineAndMovesNoCursor) {
 
 TEST_F(ConsoleLogTest, ColoursOnlyTheHead) {
   EXPECT_EQ(ConsoleLog::format(Severity::kError, "CW0312", "text", true),
-            "\x1b[1;31merror[CW0312]\x1b[0m text\n");
+            "\x1b[1;31merror[CW0312]\x1b[0m text\n  more: cutwater help CW0312\n");
 }
 
 TEST_F(ConsoleLogTest, WritesToAFileWithTime) {

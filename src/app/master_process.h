@@ -31,6 +31,7 @@ class Master : public io::TurnHook {
 
   void on_signal(int signal);
   void on_interrupt();
+  std::string ending_line(std::string_view signal) const;
   void reload();
   void reload_app(const config::App& app);
   void warn_of_front_settings(const config::Config& fresh);

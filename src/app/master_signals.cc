@@ -44,12 +44,14 @@ void Master::on_signal(int signal) {
       children_.reap();
       break;
     case SIGTERM:
+      log_.info(ending_line("SIGTERM"));
       stop(config_.shutdown_grace);
       break;
     case SIGINT:
       on_interrupt();
       break;
     case SIGQUIT:
+      log_.info("SIGQUIT: ending now");
       stop(kNow);
       break;
     case SIGHUP:
@@ -72,8 +74,15 @@ void Master::on_signal(int signal) {
   }
 }
 
+std::string Master::ending_line(std::string_view signal) const {
+  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(config_.shutdown_grace).count();
+  return fmt::format("{}: what runs is finished, for at most {} s", signal, seconds);
+}
+
 void Master::on_interrupt() {
-  stop(std::exchange(interrupted_, true) ? kNow : config_.shutdown_grace);
+  const bool again = std::exchange(interrupted_, true);
+  log_.info(again ? "SIGINT again: ending now" : ending_line("SIGINT") + "; Ctrl-C again ends it now");
+  stop(again ? kNow : config_.shutdown_grace);
 }
 
 // At the end of the turn; while an app still starts it waits, so a storm of SIGHUP is one reload now and one

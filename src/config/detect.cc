@@ -1,6 +1,7 @@
 #include "config/detect.h"
 
 #include <filesystem>
+#include <set>
 
 #include "config/detect_steps.h"
 #include "config/module_place.h"
@@ -17,9 +18,27 @@ bool has_php(const std::string& folder) {
   return false;
 }
 
+// Files are only asked by name what they define; one with an unusual name is not served unasked, but told of.
+std::string app_in_another_file(const std::string& folder) {
+  constexpr int kSurelyAnApp = 90;
+  std::set<std::string> files;
+  std::error_code error;
+  for (std::filesystem::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
+    if (it->path().extension() == ".py" && files.size() < 200) files.insert(it->path().filename());
+  }
+  for (const std::string& file : files) {
+    const PythonModule module = read_module_file(folder + "/" + file);
+    if (module.names.empty() || module.names.front().score < kSurelyAnApp) continue;
+    const PythonName& name = module.names.front();
+    return " under a usual name, but " + file + ":" + std::to_string(name.line) + " has " + name.name + ", " + name.what +
+           "\n  fix: cutwater serve " + shown_path(folder + "/" + file) + ":" + name.name;
+  }
+  return "";
+}
+
 // What to tell somebody in whose folder there is no app.
 std::string nothing_found(const std::string& folder) {
-  std::string text = "no app found in " + shown_path(folder);
+  std::string text = "no app found in " + folder;
   for (const char* place : {"", "/dist", "/public", "/build"}) {
     std::string site = folder + place;
     if (!is_file(site + "/index.html")) continue;
@@ -28,6 +47,7 @@ std::string nothing_found(const std::string& folder) {
            "\n  fix: write a cutwater.toml:\n    [[site]]\n    [[site.route]]\n    match = { path = \"/*\" }\n"
            "    static = { root = \"" + root + "\" }";
   }
+  if (std::string other = app_in_another_file(folder); !other.empty()) return text + other;
   if (has_php(folder)) text += "; it has PHP files, which need a fastcgi upstream: known, not in this version";
   text += "\n  looked for: Procfile, gunicorn.conf.py, uwsgi.ini, manage.py, passenger_wsgi.py, FLASK_APP, and an app "
           "in wsgi.py, main.py, app.py ... here and in subfolders";

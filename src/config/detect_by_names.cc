@@ -190,7 +190,8 @@ class Search {
       auto one = detect_django(folder);
       if (!one) one = choose(candidates_in(folder), kMaybe);
       if (reporter_.failed()) return std::nullopt;
-      if (one) found.push_back(*one);
+      auto same = [&](const Detected& other) { return other.target == one->target && other.root == one->root; };
+      if (one && std::none_of(found.begin(), found.end(), same)) found.push_back(*one);
     }
     if (found.empty()) return std::nullopt;
     if (found.size() == 1) return found.front();

@@ -36,7 +36,7 @@ constexpr ErrorCode kCodes[] = {
     {"CW0114", "configuration may be changed by others", "Cutwater runs as root, but users other than root may write "
      "the configuration, and with it decide what runs as whom.", "chown root cutwater.toml && chmod go-w cutwater.toml"},
     {"CW0120", "wrong use of the command line", "A command, flag or argument is unknown or incomplete.",
-     "`cutwater help` lists the commands, `cutwater serve --help` the flags."},
+     "`cutwater help` lists the commands, `cutwater help flags` the flags."},
     {"CW0201", "no Python found", "There is no virtual environment in the project and no python3 on PATH.",
      "Make one: python3 -m venv .venv; or set `python` to an interpreter."},
     {"CW0202", "Python not found", "The `python` setting names an environment, interpreter or version that is not there.",
@@ -84,14 +84,17 @@ constexpr ErrorCode kCodes[] = {
      "serves as root.", "Set `front_user` to an existing user."},
     {"CW0404", "front cannot serve", "The front hit an error it cannot go on with; the master starts another one.",
      "The message has the reason; often a limit such as open files (ulimit -n)."},
+    {"CW0405", "event loop held up", "Something blocked a front for more than 50 ms, and every client of that front waited. "
+     "Slow disks and memory that was swapped out do that.", "Look at the disks of static files and spooled bodies; if both "
+     "are well, report it."},
     {"CW0501", "request took too long", "A request ran longer than `timeout`: the client got 504 and that worker alone "
      "is replaced.", "Raise `timeout`, or do this work outside of the request."},
     {"CW0502", "app raised", "The app raised an exception that it did not handle; the client got 500, or a cut "
      "connection when the response had begun.", "Correct the code at the line shown."},
     {"CW0503", "response breaks PEP 3333", "The app gave a status, header or body that WSGI does not allow, or more or "
      "fewer bytes than its Content-Length.", "Correct the response; the message names the part."},
-    {"CW0504", "body where none is allowed", "The app gave a body with a status or method that has none (204, 304, HEAD); "
-     "it was dropped.", "Return an empty body there."},
+    {"CW0504", "body where none is allowed", "The app gave a body with a status that has none (204, 304); it was "
+     "dropped.", "Return an empty body there."},
     {"CW0505", "app ends its worker", "The app raised SystemExit or KeyboardInterrupt while it answered; the worker ends "
      "and another one is started.", "Do not call sys.exit() in a request."},
     {"CW0506", "worker cannot go on", "A worker met a damaged request or an error in Cutwater's own code and ends; its "
@@ -103,7 +106,7 @@ constexpr ErrorCode kCodes[] = {
     {"CW0512", "request body too large", "A body was larger than `limits.body`; the client got 413.",
      "Raise `limits.body` if such uploads are meant to work."},
     {"CW0513", "no room for a request body", "A body too large for memory could not be written to the spool folder, or "
-     "the uploads running now fill what they may take.", "Look at the disk of TMPDIR."},
+     "the uploads running now fill what they may take.", "Look at the disk of TMPDIR, else of /var/tmp."},
     {"CW0514", "worker sent a broken response", "What a worker wrote could not be understood; the client got 502 and the "
      "worker is replaced. Nothing of it reached the client.", "Look for native packages that write where they must not."},
     {"CW0521", "worker ended", "A worker crashed or exited by itself; what it was running got 502, queued requests are "

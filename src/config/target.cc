@@ -1,6 +1,7 @@
 #include "config/target.h"
 
 #include "config/closest.h"
+#include "config/detect_steps.h"
 #include "config/project_files.h"
 #include "config/value.h"
 
@@ -29,7 +30,15 @@ bool module_exists(const std::string& folder, const std::string& module) {
   return is_file(path + ".py") || is_folder(path);
 }
 
+std::optional<Target> no_such_path(const std::string& what, Reporter& reporter) {
+  reporter.error("CW0112", "there is no " + what + "\n  fix: correct the path; it counts from " + current_folder());
+  return std::nullopt;
+}
+
 std::optional<Target> no_such_target(const std::string& text, Reporter& reporter) {
+  if (text.find('/') != std::string::npos) {
+    return no_such_path("\"" + text + "\"", reporter);
+  }
   std::string message = "\"" + text + "\" is no folder, Python file, TOML file or module:attr";
   std::string near = closest(text, subfolders(current_folder()));
   if (!near.empty()) message += "; did you mean \"" + near + "\"?";
@@ -69,8 +78,7 @@ std::optional<Target> read_target(const std::string& text, Reporter& reporter) {
   if (auto parts = split_python_file(text)) {
     path = absolute_path(target.folder, parts->first);
     if (!is_file(path)) {
-      reporter.error("CW0112", "there is no file " + parts->first);
-      return std::nullopt;
+      return no_such_path("file " + parts->first, reporter);
     }
     target.app = app_of_file(path, parts->second);
     target.folder = target.app->root;
@@ -81,6 +89,12 @@ std::optional<Target> read_target(const std::string& text, Reporter& reporter) {
   bool named_attribute = module.size() != text.size();
   bool dotted = module.find('.') != std::string::npos;
   if (!named_attribute && !dotted && !module_exists(target.folder, module)) return no_such_target(text, reporter);
+  if (std::string file = named_attribute ? "" : module_file(target.folder, module); !file.empty()) {
+    target.app = app_of_file(file, "");
+    target.app->root = target.folder;
+    target.app->target = module + target.app->target.substr(target.app->target.rfind(':'));
+    return target;
+  }
   Detected app;
   app.target = with_attribute(text);
   app.why = "named as TARGET";

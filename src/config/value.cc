@@ -131,7 +131,13 @@ std::string listen_address_problem(std::string_view text) {
     return number && *number < 65536 ? "" : "\"fd:\" takes the number of an open descriptor, as in \"fd:3\"";
   }
   size_t colon = text.rfind(':');
-  if (colon == std::string_view::npos) return "the port is missing, as in \"127.0.0.1:8000\"";
+  if (colon == std::string_view::npos) {
+    if (base::parse_decimal(text)) {
+      const std::string port(text);
+      return "a port has a colon before it: \":" + port + "\", or \"127.0.0.1:" + port + "\" for this machine alone";
+    }
+    return "the port is missing, as in \"127.0.0.1:8000\"";
+  }
   std::string_view host = text.substr(0, colon);
   if (host.starts_with('[')) {
     std::string inner(host.substr(1, host.size() < 2 ? 0 : host.size() - 2));

@@ -35,8 +35,10 @@ class TestCommands:
         assert "serve" in result.stdout + result.stderr and "check" in result.stdout + result.stderr
         assert len((result.stdout + result.stderr).splitlines()) < 40
 
-    def test_help_of_serve_names_every_flag(self, run_binary):
+    def test_help_of_serve_is_short_first(self, run_binary):
         text = run_binary("serve", "--help").stdout
+        assert len(text.splitlines()) < 40 and "cutwater help flags" in text
+        assert "--limit-connections" in run_binary("help", "flags").stdout
         for flag in ("--bind", "--workers", "--timeout", "--queue", "--watch", "--preload", "--access-log", "--limit-body", "-c"):
             assert flag in text, flag
         assert "--threads" not in text and "--domain" not in text
