@@ -64,6 +64,14 @@ class TestCommands:
         result = run_binary(*words)
         assert result.returncode == 2 and re.search(told, result.stderr) and CODE.search(result.stderr), result.stderr
 
+    @pytest.mark.parametrize("words, told", [
+        (["app:application"], "cutwater serve app:application"), (["."], "cutwater serve ."), (["check", "--", "-odd"], '"-odd"'),
+        (["check", "./nowhere.py"], "it counts from /"), (["check", "some/where"], 'no "some/where"'), (["check", "-b", "8000"], '":8000"'),
+    ])
+    def test_what_was_meant_is_said(self, run_binary, words, told):
+        result = run_binary(*words)
+        assert result.returncode == 2 and told in result.stderr, result.stderr
+
     @pytest.mark.parametrize("words", [["dev"], ["reload"], ["serve", "--domain", "example.com"], ["status"]])
     def test_what_is_not_built_yet(self, run_binary, words):
         result = run_binary(*words)
@@ -142,6 +150,13 @@ class TestCheck:
         config(project, f'[app.web]\ntarget = "app:application"\npython = "{app_python}"\n[[listen]]\naddr = "127.0.0.1:{server.address[1]}"\n')
         result = run_binary("check")
         assert result.returncode == 2 and str(server.address[1]) in result.stderr
+
+    def test_port_of_this_very_server(self, run_binary, serve):
+        """To check before a reload is what check is for."""
+        server = serve("hello")
+        config(server.folder, (server.folder / "cutwater.toml").read_text().replace("127.0.0.1:0", f"127.0.0.1:{server.address[1]}"))
+        result = run_binary("check", "-c", "cutwater.toml", cwd=server.folder)
+        assert result.returncode == 0 and "this very server" in result.stdout, result.stdout + result.stderr
 
     def test_missing_module_says_how_to_mend_it(self, run_binary, project, app_python):
         (project / "app.py").write_text("import no_such_package\n")

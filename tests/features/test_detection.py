@@ -95,6 +95,33 @@ class TestEnvironment:
         assert result.returncode == 0 and re.search(r"(?i)python 3|/usr/bin/python3", output(result)), output(result)
 
 
+def test_an_unusual_name_is_told_not_taken(run_binary, place, app_python):
+    project = place("hello")
+    (project / "app.py").rename(project / "harbour.py")
+    result = check(run_binary, project, app_python)
+    assert result.returncode == 4 and "cutwater serve harbour.py:application" in output(result), output(result)
+
+
+def test_a_project_two_folders_down_is_one_app(run_binary, folder, app_python):
+    """manage.py and the package that it names are found from both folders."""
+    apps.copy("django_site", folder / "code" / "site")
+    result = check(run_binary, folder, app_python)
+    assert result.returncode == 0 and "pages.wsgi:application" in output(result), output(result)
+
+
+@pytest.mark.parametrize("target", ["site", "site:application", "site.py"])
+def test_a_file_named_like_a_module_of_python(run_binary, place, app_python, target):
+    project = place("hello")
+    (project / "app.py").rename(project / "site.py")
+    result = check(run_binary, project, app_python, target)
+    assert result.returncode == 0, output(result)
+
+
+def test_a_module_alone_is_looked_into(run_binary, place, app_python):
+    result = check(run_binary, place("flask_app"), app_python, "app")
+    assert result.returncode == 0 and "app:app" in output(result), output(result)
+
+
 def test_the_shop_serves_its_static_files(serve, folder):
     """examples/shop is found, imported, and its collected files come from the front with their long life."""
     root = apps.APPS.parents[2]
