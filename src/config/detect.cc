@@ -38,7 +38,8 @@ std::string app_in_another_file(const std::string& folder) {
 
 // What to tell somebody in whose folder there is no app.
 std::string nothing_found(const std::string& folder) {
-  std::string text = "no app found in " + folder;
+  const std::string shown = shown_path(folder);
+  std::string text = "no app found in " + (shown == "." ? folder : shown);
   for (const char* place : {"", "/dist", "/public", "/build"}) {
     std::string site = folder + place;
     if (!is_file(site + "/index.html")) continue;
