@@ -150,14 +150,14 @@ void SocketStream::on_deadline() {
   destroyed_ = &destroyed;
   const base::Instant now = loop_.now();
   for (ReadinessAwaiter** slot : {&writer_, &reader_}) {
-    if (!*slot || (*slot)->deadline_ > now) continue;
+    if (!*slot || (*slot)->deadline() > now) continue;
     resume(*slot, WaitResult::kTimedOut);
     if (destroyed) return;
   }
   destroyed_ = nullptr;
   base::Instant next = base::kNever;
-  if (reader_) next = reader_->deadline_;
-  if (writer_) next = std::min(next, writer_->deadline_);
+  if (reader_) next = reader_->deadline();
+  if (writer_) next = std::min(next, writer_->deadline());
   if (next != base::kNever) deadline_.set(next);
 }
 
@@ -178,12 +178,6 @@ void SocketStream::leave_epoll() {
   loop_.remove(socket_.get(), *this);
   registration_ = Registration::kGone;
   interest_ = 0;
-}
-
-void SocketStream::resume(ReadinessAwaiter*& slot, WaitResult result) {
-  ReadinessAwaiter* wait = std::exchange(slot, nullptr);
-  wait->result_ = result;
-  std::exchange(wait->waiter_, nullptr).resume();
 }
 
 }  // namespace cutwater::io

@@ -37,7 +37,6 @@ class SocketStream final : public Stream, private Watcher {
   void nobody_reads(uint32_t events);
   bool set_interest(uint32_t events);
   void leave_epoll();
-  static void resume(ReadinessAwaiter*& slot, WaitResult result);
 
   Loop& loop_;
   base::FileDescriptor socket_;

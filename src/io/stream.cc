@@ -16,6 +16,12 @@ bool ReadinessAwaiter::await_suspend(std::coroutine_handle<> waiter) {
   return false;
 }
 
+void Stream::resume(ReadinessAwaiter*& slot, WaitResult result) {
+  ReadinessAwaiter* wait = std::exchange(slot, nullptr);
+  wait->result_ = result;
+  std::exchange(wait->waiter_, nullptr).resume();
+}
+
 std::span<char> shared_read_buffer() {
   constexpr size_t kSize = 64 * 1024;
   thread_local const std::unique_ptr<char[]> buffer(new char[kSize]);

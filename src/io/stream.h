@@ -44,9 +44,10 @@ class [[nodiscard]] ReadinessAwaiter {
   bool await_ready() const noexcept { return false; }
   bool await_suspend(std::coroutine_handle<> waiter);
   WaitResult await_resume() const noexcept { return result_; }
+  base::Instant deadline() const { return deadline_; }
 
  private:
-  friend class SocketStream;
+  friend class Stream;
   Stream& stream_;
   bool for_reading_;
   base::Instant deadline_;
@@ -97,6 +98,8 @@ class Stream {
   friend class ReadinessAwaiter;
   virtual bool start_wait(ReadinessAwaiter& wait, bool for_reading, base::Instant deadline) = 0;
   virtual void forget_wait(ReadinessAwaiter& wait, bool for_reading) = 0;
+  // Empties `slot`, then goes on with the coroutine that waited in it, which may destroy the stream.
+  static void resume(ReadinessAwaiter*& slot, WaitResult result);
 };
 
 // Takes a connected non-blocking socket, the only descriptor of it. Registers with epoll once, at the first

@@ -15,10 +15,10 @@ constexpr uint64_t kMostLingering = 64 * 1024 * 1024;
 
 }  // namespace
 
-Connection::Connection(ServerState& server, base::FileDescriptor socket, const io::Address& peer,
+Connection::Connection(ServerState& server, std::unique_ptr<io::Stream> stream, const io::Address& peer,
                        const io::Address& local)
     : server_(server),
-      stream_(io::make_socket_stream(server.loop, std::move(socket))),
+      stream_(std::move(stream)),
       input_(server.receive_buffer),
       peer_(peer),
       local_(local) {

@@ -17,7 +17,7 @@ namespace cutwater::serve {
 class Connection final : public ConnectionLink, private io::HangupListener {
  public:
   // `server` and `local` outlive the connection. It puts itself into the server's lists.
-  Connection(ServerState& server, base::FileDescriptor socket, const io::Address& peer,
+  Connection(ServerState& server, std::unique_ptr<io::Stream> stream, const io::Address& peer,
              const io::Address& local);
   ~Connection();
   Connection(const Connection&) = delete;

@@ -32,7 +32,7 @@ struct HttpServer::Impl final : io::TurnHook {
     close_all();
   }
 
-  void accept(base::FileDescriptor socket, const io::Address& peer, const io::Address& local);
+  void accept(std::unique_ptr<io::Stream> stream, const io::Address& peer, const io::Address& local);
   bool end_of_turn() override;
   bool tell_of_hangups();
   void destroy_finished();
@@ -54,10 +54,10 @@ struct HttpServer::Impl final : io::TurnHook {
   io::Timer look_for_room;
 };
 
-void HttpServer::Impl::accept(base::FileDescriptor socket, const io::Address& peer,
+void HttpServer::Impl::accept(std::unique_ptr<io::Stream> stream, const io::Address& peer,
                               const io::Address& local) {
   auto* connection =
-      new Connection(state, std::move(socket), peer, local);  // the lists own it: see destroy()
+      new Connection(state, std::move(stream), peer, local);  // the lists own it: see destroy()
   ++count;
   connection->start();
   if (state.draining) grace_over.set(state.loop.now() + kFirstRequestGrace);
@@ -157,7 +157,12 @@ HttpServer::HttpServer(io::Loop& loop, const ServeOptions& options, message::Han
 HttpServer::~HttpServer() = default;
 
 void HttpServer::accept(base::FileDescriptor socket, const io::Address& peer, const io::Address& local) {
-  impl_->accept(std::move(socket), peer, local);
+  impl_->accept(io::make_socket_stream(impl_->state.loop, std::move(socket)), peer, local);
+}
+
+void HttpServer::accept(std::unique_ptr<io::Stream> stream, const io::Address& peer,
+                        const io::Address& local) {
+  impl_->accept(std::move(stream), peer, local);
 }
 
 void HttpServer::drain(std::function<void()> on_drained) {

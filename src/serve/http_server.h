@@ -63,6 +63,8 @@ class HttpServer {
   // Takes an accepted socket. `local` is the listener's address and outlives the connection. While draining
   // it is served once more, with "Connection: close": what the kernel had accepted already is not lost.
   void accept(base::FileDescriptor socket, const io::Address& peer, const io::Address& local);
+  // The same for a connection of another kind than a plain socket.
+  void accept(std::unique_ptr<io::Stream> stream, const io::Address& peer, const io::Address& local);
 
   // Graceful end: idle connections are closed now (those that never asked anything within a second), the
   // others after their running request ("Connection: close"). Listeners are the caller's. `on_drained` is

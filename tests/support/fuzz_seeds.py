@@ -15,6 +15,7 @@ LARGEST = 16 * 1024
 def seeds(case):
     """(fuzzer, bytes) for each fuzzer that can use the case."""
     yield "codec_http1_head_fuzz", case.raw
+    yield "serve_serve_fuzz", b"\x04" + b"\xf9\x3a\x21\xfb" + case.raw  # four steps, then the bytes
     head, _, body = case.raw.partition(b"\r\n\r\n")
     if re.search(rb"transfer-encoding:\s*chunked", head, re.IGNORECASE) and body:
         yield "codec_http1_body_fuzz", body
