@@ -4,9 +4,11 @@
 
 #include <poll.h>
 
+#include <algorithm>
 #include <cstring>
 #include <map>
 #include <random>
+#include <span>
 
 #include "link/link_test_support.h"
 
@@ -132,25 +134,28 @@ class StressFront : public UpReceiver {
 
   // Sends `total` requests, some of which are taken back, until all are over. False: a wake-up was lost.
   bool run(int total) {
-    int submitted = 0;
-    while (submitted < total || !open_.empty()) {
-      while (submitted < total && open_.size() < most_open && submit(submitted)) ++submitted;
-      if (random_() % 8 == 0) leave_one();
-      for (auto lane = blocked_.begin(); lane != blocked_.end();)
-        lane = send_pieces(lane->first) ? blocked_.erase(lane) : ++lane;
-      bool any = link_->drain() || std::exchange(room_, false);
-      link_->wake_workers();
-      if (on_turn) on_turn();
-      if (any || open_.empty()) continue;
-      if (link_->prepare_to_sleep()) {
-        std::vector<pollfd> entries{{wake_, POLLIN, 0}};
-        for (int descriptor : also_watched) entries.push_back({descriptor, POLLIN, 0});
-        if (poll(entries.data(), entries.size(), kLostWakeup) == 0) return false;
+    StressFront* const alone = this;
+    return run_together({&alone, 1}, total);
+  }
+  // The same for several fronts of one thread, each with `total` requests of its own.
+  static bool run_together(std::span<StressFront* const> fronts, int total) {
+    for (StressFront* front : fronts) front->submitted_ = 0;
+    const auto over = [&](const StressFront* front) {
+      return front->submitted_ == total && front->open_.empty();
+    };
+    while (true) {
+      bool any = false;
+      for (StressFront* front : fronts) any |= front->turn(total);
+      if (std::all_of(fronts.begin(), fronts.end(), over)) return true;
+      if (any) continue;
+      bool nothing_new = true;
+      for (StressFront* front : fronts) nothing_new &= front->link_->prepare_to_sleep();
+      if (nothing_new && !sleep(fronts)) return false;
+      for (StressFront* front : fronts) {
+        front->link_->awake();
+        take_count(front->wake_);
       }
-      link_->awake();
-      take_count(wake_);
     }
-    return true;
   }
 
   void on_frame(uint32_t lane, Ticket ticket, const FrameHeader& frame, std::string_view payload) override {
@@ -212,6 +217,25 @@ class StressFront : public UpReceiver {
     uint32_t lane = 0;
   };
 
+  // True: there may be more to do before anybody sleeps.
+  bool turn(int total) {
+    while (submitted_ < total && open_.size() < most_open && submit(submitted_)) ++submitted_;
+    if (random_() % 8 == 0) leave_one();
+    for (auto lane = blocked_.begin(); lane != blocked_.end();)
+      lane = send_pieces(lane->first) ? blocked_.erase(lane) : ++lane;
+    bool any = link_->drain() || std::exchange(room_, false);
+    link_->wake_workers();
+    if (on_turn) on_turn();
+    return any || (open_.empty() && submitted_ < total);
+  }
+  static bool sleep(std::span<StressFront* const> fronts) {
+    std::vector<pollfd> entries;
+    for (const StressFront* front : fronts) {
+      entries.push_back({front->wake_, POLLIN, 0});
+      for (int descriptor : front->also_watched) entries.push_back({descriptor, POLLIN, 0});
+    }
+    return poll(entries.data(), entries.size(), kLostWakeup) != 0;
+  }
   bool submit(int number) {
     auto exchange = static_cast<uint64_t>(number);
     message::Request request = hello_request();
@@ -250,6 +274,7 @@ class StressFront : public UpReceiver {
   std::mt19937 random_;
   std::map<uint32_t, Open> open_;
   std::map<uint32_t, bool> blocked_;
+  int submitted_ = 0;
   bool room_ = false;  // a refused send is due again
   std::unique_ptr<FrontLink> link_;
 };
