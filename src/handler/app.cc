@@ -89,7 +89,11 @@ base::Task<void> AppHandler::answer_failure(message::Exchange& exchange, uint16_
   co_await answering;
 }
 
-size_t AppHandler::waiting() const { return line_.size() + (current_ ? current_->link().queued() : 0); }
+// Each worker runs one request; what idle workers are about to claim does not count as waiting.
+bool AppHandler::queue_is_full(const WaitingLimits& limits) const {
+  const size_t under_way = line_.size() + (current_ ? current_->link().in_use() : 0);
+  return under_way >= limits.queue + (current_ ? current_->attached_workers() : 0);
+}
 
 // nullopt: nothing serves, and nothing is about to.
 std::optional<WaitingLimits> AppHandler::limits() const {
@@ -109,8 +113,7 @@ uint16_t AppHandler::enqueue(AppRequest& request) {
   request.entered = services_.loop.now();
   request.order = ++arrivals_;
   if (waits_in_vain(request, request.entered)) return 503;
-  // What idle workers are about to claim does not count as waiting.
-  if (waiting() >= limits->queue + (current_ ? current_->attached_workers() : 0)) {
+  if (queue_is_full(*limits)) {
     log_.write(base::Severity::kWarning, "CW0511",
                name_ + ": more than queue = " + std::to_string(limits->queue) +
                    " requests wait for a worker; answered 503\nfix: more workers, or raise app." + name_ + ".queue",

@@ -85,7 +85,7 @@ class AppHandler final : public message::Handler, public io::TurnHook {
 
   // 0, or the status to refuse with.
   uint16_t enqueue(AppRequest& request);
-  size_t waiting() const;
+  bool queue_is_full(const WaitingLimits& limits) const;
   std::optional<WaitingLimits> limits() const;
   bool waits_in_vain(const AppRequest& request, base::Instant now) const;
   void fill_slots();
