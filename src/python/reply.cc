@@ -10,6 +10,9 @@ namespace {
 
 // Up to here passing the descriptor on costs more than the bytes.
 constexpr uint64_t kSmallFile = 64 * 1024;
+// How much of a body that nobody gets (HEAD, 204, 304) is asked for: it may be endless.
+constexpr uint64_t kMostDropped = 1024 * 1024;
+constexpr base::Duration kLongestDropping = std::chrono::seconds(1);
 
 // Raises what exc_info holds, as "raise exc_info[1].with_traceback(exc_info[2])" does.
 void raise_again(PyObject* exc_info) {
@@ -36,7 +39,8 @@ void Reply::begin(bool for_head_request) {
   sent_ = 0;
   active_ = true;
   for_head_request_ = for_head_request;
-  head_sent_ = ended_ = excess_ = excess_allowed_ = missing_ = dropped_ = false;
+  head_sent_ = ended_ = excess_ = excess_allowed_ = missing_ = aborted_ = false;
+  dropped_ = 0;
 }
 
 bool Reply::start(PyObject* status, PyObject* headers, PyObject* exc_info) {
@@ -56,6 +60,8 @@ bool Reply::start(PyObject* status, PyObject* headers, PyObject* exc_info) {
 }
 
 void Reply::announce_total(uint64_t bytes) {
+  // Who leaves the body of a HEAD away has not said how long that of a GET is.
+  if (for_head_request_ && bytes == 0) return;
   bool has_length = head_.given() && (message::status_allows_body(head_.status()));
   if (has_length && !declared_) declared_ = bytes;
 }
@@ -82,7 +88,8 @@ SendOutcome Reply::block(std::string_view bytes, bool may_release) {
   }
   if (bytes.empty()) return channel_.still_wanted() ? SendOutcome::kSent : SendOutcome::kGone;
   if (!body_allowed()) {
-    dropped_ = true;
+    if (dropped_ == 0) dropping_since_ = base::monotonic_now();
+    dropped_ += bytes.size();
     return head_sent_ ? SendOutcome::kSent : send({}, true, may_release);
   }
   if (!declared_) return send(bytes, false, may_release);
@@ -141,9 +148,14 @@ SendOutcome Reply::finish(bool may_release) {
   return outcome;
 }
 
+bool Reply::dropped_enough() const {
+  if (dropped_ == 0) return false;
+  return dropped_ > kMostDropped || base::monotonic_now() - dropping_since_ > kLongestDropping;
+}
+
 SendOutcome Reply::abort() {
   if (ended_) return SendOutcome::kSent;
-  ended_ = true;
+  ended_ = aborted_ = true;
   return channel_.send_abort(!head_sent_);
 }
 

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string_view>
 
+#include "base/clock.h"
 #include "python/request_channel.h"
 #include "python/response_head.h"
 
@@ -44,11 +45,12 @@ class Reply {
   std::optional<uint64_t> declared() const { return declared_; }
   uint64_t sent() const { return sent_; }
   // What the log should say when all is over.
-  bool excess() const {
-    return excess_;
-  }  // more bytes than Content-Length: cut off, and the connection with them
-  bool missing() const { return missing_; }  // fewer: aborted
-  bool dropped() const { return dropped_; }  // a body where none is allowed
+  bool excess() const { return excess_; }        // more bytes than Content-Length: cut off
+  bool aborted() const { return aborted_; }      // the connection was cut with it
+  bool missing() const { return missing_; }      // fewer: aborted
+  bool dropped() const { return dropped_ > 0; }  // a body where none is allowed
+  // Asking on for such a body would only hold the worker.
+  bool dropped_enough() const;
   uint16_t status() const { return head_.status(); }
 
  private:
@@ -66,7 +68,9 @@ class Reply {
   bool excess_ = false;
   bool excess_allowed_ = false;
   bool missing_ = false;
-  bool dropped_ = false;
+  uint64_t dropped_ = 0;
+  base::Instant dropping_since_;
+  bool aborted_ = false;
 };
 
 }  // namespace cutwater::python

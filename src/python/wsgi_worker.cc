@@ -192,8 +192,8 @@ SendOutcome WsgiWorker::respond_with_blocks(PyObject* result) {
     SendOutcome outcome = reply_.block(bytes_view(block.get()), false);
     if (outcome != SendOutcome::kSent) return outcome;
     channel_.flush();
-    if (reply_.excess() || (sends_file_ && reply_.ended()))
-      return SendOutcome::kSent;  // no more of it can be sent
+    const bool of_no_use = reply_.excess() || (sends_file_ && reply_.ended()) || reply_.dropped_enough();
+    if (of_no_use) return SendOutcome::kSent;
   }
 }
 
@@ -248,7 +248,8 @@ void WsgiWorker::log_reply() {
   if (reply_.excess()) {
     host_.problem("CW0503", method_, path_,
                   "sent more than its Content-Length of " + std::to_string(reply_.declared().value_or(0)) +
-                      " bytes; the rest was cut off, and the connection closed");
+                      " bytes; the rest was cut off" +
+                      (reply_.aborted() ? ", and the connection closed" : ""));
   }
   if (reply_.missing()) {
     host_.problem("CW0503", method_, path_,

@@ -151,6 +151,18 @@ class TestOutput:
             assert client.read_response().body == b"xxxx"
             assert client.closed_by_server()
 
+    @pytest.mark.parametrize("way", ["write", "iterator", "list"])
+    def test_excess_after_an_exact_length_is_dropped_and_logged_once(self, faults, way):
+        """The answer was complete: what comes late harms nobody, and the connection goes on."""
+        start = len(faults.log.lines)
+        with faults.connect() as client:
+            client.send(f"GET /late_excess?{way} HTTP/1.1\r\nHost: a\r\n\r\n" + "GET / HTTP/1.1\r\nHost: a\r\n\r\n" * 2)
+            assert [client.read_response().body for _ in range(3)] == [b"xxxx", b"fine", b"fine"]
+        faults.log.wait_for("CW0503.*/late_excess", start=start)
+        assert faults.get("/").status == 200
+        said = [line for line in faults.log.lines[start:] if "/late_excess sent more than its Content-Length of 4 bytes" in line]
+        assert len(said) == 1 and "connection closed" not in said[0]
+
     def test_length_too_large_is_seen_by_the_client(self, faults):
         with faults.connect() as client:
             client.send("GET /length?100,10 HTTP/1.1\r\nHost: a\r\n\r\n")
@@ -167,7 +179,7 @@ class TestOutput:
             assert client.request("GET", "/length_on_204").get("Content-Length") is None
             assert client.request("GET", "/").status == 200
 
-    @pytest.mark.parametrize("path", ["closes", "raises_mid_body", "close_raises", "length?4,10", "yields_str"])
+    @pytest.mark.parametrize("path", ["closes", "raises_mid_body", "close_raises", "length?4,10", "late_excess?iterator", "yields_str", "lazy_iterable"])
     def test_close_is_called_exactly_once(self, faults, path):
         marker = faults.folder / "closed.txt"
         marker.unlink(missing_ok=True)
@@ -182,6 +194,23 @@ class TestOutput:
         assert faults.request("HEAD", "/closes").body == b""
         wait_until(marker.exists, 5, "close()")
 
+    def test_head_of_a_left_out_body_has_no_length(self, faults):
+        """An application that leaves the body of a HEAD away has not said how long that of a GET is."""
+        with faults.connect() as client:
+            assert client.request("HEAD", "/head_without_body").get("Content-Length") is None
+            assert client.request("GET", "/head_without_body").get("Content-Length") == "4"
+
+    @pytest.mark.parametrize("path, status, body", [("lazy_start", 201, b"lazy"), ("bytes_subclass", 200, b"subclass"), ("lazy_iterable", 200, b"ab")])
+    def test_what_else_may_be_returned(self, faults, path, status, body):
+        with faults.connect() as client:
+            response = client.request("GET", "/" + path)
+            assert (response.status, response.body) == (status, body)
+            assert client.request("GET", "/").body == b"fine"
+
+    def test_a_changed_environ_changes_no_other(self, faults):
+        with faults.connect() as client:
+            assert [client.request("GET", "/environ_changes").body for _ in range(3)] == [b"fresh"] * 3
+
     def test_close_raising_is_logged_only(self, faults):
         assert faults.get("/close_raises").body == b"fine"
         faults.log.wait_for("close went wrong")
@@ -193,6 +222,15 @@ class TestOutput:
 
     def test_file_wrapper_without_a_file(self, faults):
         assert faults.get("/file_without_fileno").body == b"from memory" * 1000
+
+    def test_file_wrapper_of_a_closed_file(self, faults):
+        with faults.connect() as client:
+            assert client.request("GET", "/file_closed").status == 500
+            assert client.request("GET", "/").body == b"fine"
+
+    def test_file_wrapper_of_a_text_file(self, faults):
+        """It gives str where bytes are due."""
+        assert faults.get("/file_of_text").status == 500
 
     def test_kept_input_is_dead(self, faults):
         with faults.connect() as client:
@@ -216,6 +254,15 @@ class TestKit:
         wait_until(lambda: marker.exists() and marker.read_text(), 10, "close()")
         assert marker.read_text().count("closed") == 1
         assert kit.is_healthy()
+
+    def test_an_endless_body_of_a_head_holds_no_worker(self, kit, folder):
+        """Nobody gets it, so nobody can leave: asking for it ends by itself."""
+        marker = folder / "marker"
+        with kit.connect() as client:
+            client.send(f"HEAD /endless?marker={marker} HTTP/1.1\r\nHost: a\r\n\r\n")
+            assert client.read_head().status == 200
+            assert client.request("GET", "/next").text == "kit /next"
+        assert marker.read_text().count("closed") == 1
 
     def test_back_pressure_stops_the_application(self, kit, folder):
         """A client that does not read stops the iterator: nothing piles up."""
@@ -275,7 +322,7 @@ class TestKit:
         os.mkfifo(path, 0o666)
         threading.Thread(target=lambda: path.write_bytes(b"from a pipe"), daemon=True).start()
         response = kit.get(f"/file?path={path}")
-        assert response.status in (200, 500)
+        assert (response.status, response.body) == (200, b"from a pipe")
 
     def test_head_runs_the_application(self, kit):
         response = kit.request("HEAD", "/environ")

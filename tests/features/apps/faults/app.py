@@ -141,6 +141,32 @@ def length(environ, start_response):
     return Body(b"x" * int(actual))
 
 
+def late_excess(environ, start_response):
+    """All that was announced, and then more."""
+    if environ["QUERY_STRING"] == "write":
+        write = start_response("200 OK", [*PLAIN, ("Content-Length", "4")])
+        write(b"xxxx")
+        write(b"late")
+        return [b"later"]
+    start_response("200 OK", [*PLAIN, ("Content-Length", "4")])
+    return Body(b"xx", b"xx", b"late", b"later") if environ["QUERY_STRING"] == "iterator" else [b"xxxx", b"y" * 40_000]
+
+
+def head_without_body(environ, start_response):
+    start_response("200 OK", PLAIN)
+    return [] if environ["REQUEST_METHOD"] == "HEAD" else [b"body"]
+
+
+def lazy_start(environ, start_response):
+    """start_response() is only called when the first block is asked for."""
+
+    def pieces():
+        start_response("201 Created", PLAIN)
+        yield b"lazy"
+
+    return pieces()
+
+
 def two_lengths(environ, start_response):
     start_response("200 OK", [*PLAIN, ("Content-Length", "4"), ("Content-Length", "4")])
     return [b"body"]
@@ -161,11 +187,57 @@ def close_raises(environ, start_response):
     return Body(b"fine", close_raises=True)
 
 
+def bytes_subclass(environ, start_response):
+    class Block(bytes):
+        pass
+
+    start_response("200 OK", PLAIN)
+    return [Block(b"sub"), Block(b"class")]
+
+
+def lazy_iterable(environ, start_response):
+    """An iterable that is no iterator, knows no length and has a close() of its own."""
+
+    class Lazy:
+        def __iter__(self):
+            return iter([b"a", b"", b"b"])
+
+        def close(self):
+            with open(CLOSED, "a") as file:
+                file.write("closed\n")
+
+    start_response("200 OK", PLAIN)
+    return Lazy()
+
+
+def environ_changes(environ, start_response):
+    """What an application does to its environ is gone with the next request."""
+    found = "changed" in environ or "HTTP_HOST" not in environ
+    environ["changed"] = "yes"
+    del environ["HTTP_HOST"]
+    environ["wsgi.version"] = None
+    start_response("200 OK", PLAIN)
+    return [b"found" if found else b"fresh"]
+
+
 def file_without_fileno(environ, start_response):
     import io
 
     start_response("200 OK", PLAIN)
     return environ["wsgi.file_wrapper"](io.BytesIO(b"from memory" * 1000), 100)
+
+
+def file_closed(environ, start_response):
+    start_response("200 OK", PLAIN)
+    with open(__file__, "rb") as file:
+        return environ["wsgi.file_wrapper"](file)
+
+
+def file_of_text(environ, start_response):
+    import io
+
+    start_response("200 OK", PLAIN)
+    return environ["wsgi.file_wrapper"](io.StringIO("text"))
 
 
 def write_then_iterate(environ, start_response):

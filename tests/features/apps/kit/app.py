@@ -100,7 +100,8 @@ def endless(environ, start_response, query):
 
 def file(environ, start_response, query):
     opened = open(query["path"], "rb")
-    opened.seek(int(query.get("offset", 0)))
+    if "offset" in query:
+        opened.seek(int(query["offset"]))
     headers = [("Content-Type", "application/octet-stream")]
     if "length" in query:
         headers.append(("Content-Length", query["length"]))
