@@ -167,8 +167,8 @@ class TestCheck:
 
 class TestServe:
     def start(self, serve, project, *arguments, **options):
-        environment = {"VIRTUAL_ENV": options.pop("venv"), **options.pop("environment", {})}
-        return serve.run(["serve", *arguments], project, environment, **options)
+        environment = {"VIRTUAL_ENV": options.pop("venv"), "WEB_CONCURRENCY": "1", **options.pop("environment", {})}
+        return serve.run(["serve", *arguments], project, environment, workers=int(environment["WEB_CONCURRENCY"]), **options)
 
     @pytest.fixture
     def venv(self, app_python):
