@@ -76,7 +76,7 @@ class PlayHandler final : public message::Handler, public message::ClientGoneLis
     auto starting = exchange.response.head(response, "first ", false);
     co_await starting;
     for (int count = 0; count < 3; ++count) {
-      auto writing = exchange.response.body("another piece ");
+      auto writing = exchange.response.body("another piece ", false);
       if (co_await writing == message::WriteStatus::kClientGone) co_return;
     }
     if (abort) co_return exchange.response.abort();
@@ -101,10 +101,8 @@ class PlayHandler final : public message::Handler, public message::ClientGoneLis
     std::string body;
     auto reading = read_all(exchange, body);
     if (co_await reading != message::BodyStatus::kEnd) co_return exchange.response.abort();
-    auto writing = exchange.response.body(body);
+    auto writing = exchange.response.body(body, true);
     co_await writing;
-    auto ending = exchange.response.finish();
-    co_await ending;
   }
   base::Task<void> wait(message::Exchange& exchange) {
     if (!waiter_) {
