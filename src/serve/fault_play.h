@@ -31,7 +31,7 @@ class PlayHandler final : public message::Handler, public message::ClientGoneLis
     if (path == "/silent") return silent();
     return answer(exchange, std::string(path));
   }
-  void on_client_gone() override { let_go(); }
+  void on_client_gone(bool) override { let_go(); }
   void let_go() {
     if (waiter_) std::exchange(waiter_, nullptr).resume();
   }

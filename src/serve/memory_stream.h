@@ -112,7 +112,7 @@ inline bool MemoryPeer::wake_writer(io::WaitResult result) {
 // As a socket tells it: only while nobody reads.
 inline void MemoryPeer::hang_up() {
   if (!stream_ || stream_->reader_ || !stream_->hangup_listener_) return;
-  std::exchange(stream_->hangup_listener_, nullptr)->on_hangup();
+  std::exchange(stream_->hangup_listener_, nullptr)->on_hangup(io::Hangup::kGone);
 }
 
 }  // namespace cutwater::serve
