@@ -58,7 +58,11 @@ def probe(port, path, close, post):
         if kept_alive:
             connection.sendall(request)
             again, _ = until_quiet(connection)
-            kept_alive = len(again) == len(data)
+            kept_alive = bool(again) and parsed(again) == parsed(data)  # the chunks may be cut otherwise
+    return Seen(*parsed(data), len(data), kept_alive)
+
+
+def parsed(data):
     response = http.client.HTTPResponse(Recorded(data))
     response.begin()
-    return Seen(response.status, response.read(), len(data), kept_alive)
+    return response.status, response.read()

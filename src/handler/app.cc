@@ -9,6 +9,8 @@ namespace cutwater::handler {
 namespace {
 
 constexpr base::Duration kTick = std::chrono::milliseconds(100);
+constexpr base::Duration kNap = std::chrono::milliseconds(1);
+constexpr size_t kTakenBeforeWake = 4;  // by a worker: link/wake_delay.h
 constexpr std::chrono::seconds kLeastRetryAfter{2};
 constexpr uint64_t kSpoolPerApp = uint64_t{2} << 30;
 
@@ -170,13 +172,26 @@ bool AppHandler::end_of_turn() {
   wake_up();
   ++turn_;
   bool worked = resume_all();
-  for (auto& generation : generations_) worked |= generation->link().drain();
+  bool answered = false;
+  for (auto& generation : generations_) answered |= generation->link().drain();
+  if (answered) last_answer_ = services_.loop.now();
+  worked |= answered;
   worked |= resume_all();
   fill_slots();
   for (auto& generation : generations_) generation->link().wake_workers();
   if (!draining_.empty()) report_drained();
   if (worked) return true;
-  return !announce_sleep();
+  if (!announce_sleep()) return true;
+  nap_if_saturated();
+  return false;
+}
+
+// While the workers answer fast and have more in the queue than they take before they wake us, newly arrived requests
+// would only wait there, and each of them would take the processor from a worker that shares it with us.
+void AppHandler::nap_if_saturated() {
+  if (!current_ || services_.loop.now() - last_answer_ > kNap) return;
+  if (current_->link().queued() < kTakenBeforeWake * (current_->attached_workers() + 1)) return;
+  services_.loop.nap(kNap);
 }
 
 void AppHandler::wake_up() {

@@ -48,7 +48,7 @@ struct Loop::Posted {
   }
 };
 
-Loop::Loop() : epoll_(open_epoll()), events_(kEventsPerTurn), posted_(std::make_unique<Posted>(*this)) {}
+Loop::Loop() : epoll_(open_epoll()), nap_ends_(open_epoll()), events_(kEventsPerTurn), posted_(std::make_unique<Posted>(*this)) {}
 
 Loop::~Loop() = default;
 
@@ -61,7 +61,9 @@ void Loop::stop() {
 }
 
 void Loop::turn() {
-  const int timeout = std::exchange(hooks_again_, false) ? 0 : milliseconds_to_wait();
+  int timeout = std::exchange(hooks_again_, false) ? 0 : milliseconds_to_wait();
+  const base::Duration nap = std::exchange(nap_, base::Duration::zero());
+  if (timeout != 0 && nap > base::Duration::zero()) timeout = take_nap(nap, timeout);
   const int count = epoll_wait(epoll_.get(), events_.data(), static_cast<int>(events_.size()), timeout);
   now_ = base::monotonic_now();
   if (turn_watch_) turn_watch_->begin(now_);
@@ -70,6 +72,26 @@ void Loop::turn() {
   timers_.fire_due(now_);
   run_hooks();
   if (turn_watch_) turn_watch_->end(now_, base::monotonic_now());
+}
+
+// What ended the nap is an event of the whole loop too.
+int Loop::take_nap(base::Duration longest, int timeout) {
+  const auto milliseconds = static_cast<int>(std::chrono::ceil<std::chrono::milliseconds>(longest).count());
+  epoll_event ended;
+  epoll_wait(nap_ends_.get(), &ended, 1, timeout < 0 ? milliseconds : std::min(milliseconds, timeout));
+  return 0;
+}
+
+base::Result<void> Loop::add_nap_end(int descriptor) {
+  epoll_event event{};
+  event.events = EPOLLIN | EPOLLET;
+  if (epoll_ctl(nap_ends_.get(), EPOLL_CTL_ADD, descriptor, &event) != 0) return base::system_error("epoll_ctl");
+  return {};
+}
+
+void Loop::remove_nap_end(int descriptor) {
+  epoll_event event{};
+  epoll_ctl(nap_ends_.get(), EPOLL_CTL_DEL, descriptor, &event);
 }
 
 void Loop::dispatch() {

@@ -61,6 +61,13 @@ class Loop {
   // The hooks run once more before the loop blocks: for who gives a hook work while hooks are running.
   void run_hooks_again() { hooks_again_ = true; }
 
+  // Before it blocks the next time the loop waits for those descriptors alone that end naps, at most `longest` (in
+  // whole milliseconds, at least one); then it polls. For a hook that knows that nothing else can be of use so soon.
+  void nap(base::Duration longest) { nap_ = longest; }
+  // An eventfd or timerfd; edge-triggered. To be taken out before it is closed.
+  base::Result<void> add_nap_end(int descriptor);
+  void remove_nap_end(int descriptor);
+
   // Runs `work` on the loop's thread in its next turn. The only call allowed from other threads.
   void post(std::function<void()> work);
 
@@ -75,8 +82,11 @@ class Loop {
   void dispatch();
   void run_hooks();
   int milliseconds_to_wait() const;
+  int take_nap(base::Duration longest, int timeout);
 
   base::FileDescriptor epoll_;
+  base::FileDescriptor nap_ends_;  // an epoll of their own
+  base::Duration nap_ = base::Duration::zero();
   base::Instant now_ = base::monotonic_now();
   TimerQueue timers_;
   std::vector<TurnHook*> hooks_;

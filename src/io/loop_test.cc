@@ -56,6 +56,44 @@ TEST(Loop, RemovedWatcherGetsNoFetchedEvent) {
   EXPECT_EQ(calls, 1);
 }
 
+// Naps until `wakes` is written by another thread or `longest` is over, while another descriptor is ready all the time.
+// Returns how long it took until that one was heard.
+base::Duration nap_beside_ready_descriptor(base::Duration longest, bool wake) {
+  Loop loop;
+  FileDescriptor ready = ready_descriptor();
+  auto ends = create_wake_descriptor();
+  EXPECT_TRUE(ends && loop.add_nap_end(ends->get()));
+  int turns = 0;
+  FunctionHook hook([&] {
+    if (++turns == 1) loop.nap(longest);
+    return false;
+  });
+  loop.add_hook(hook);
+  loop.run_hooks_again();  // the first turn only polls
+  base::Instant heard{0};
+  base::Instant began = base::monotonic_now();
+  std::unique_ptr<CallbackWatcher> watcher;
+  loop.post([&] {
+    watcher = std::make_unique<CallbackWatcher>(loop, ready.get(), EPOLLIN, [&](uint32_t) {
+      heard = base::monotonic_now();
+      loop.stop();
+    });
+  });
+  std::thread waker([&] {
+    if (wake) write_wake(ends->get());
+  });
+  loop.run();
+  waker.join();
+  loop.remove_hook(hook);
+  loop.remove_nap_end(ends->get());
+  return heard - began;
+}
+
+TEST(Loop, NothingElseEndsANap) {
+  EXPECT_GE(nap_beside_ready_descriptor(std::chrono::milliseconds(50), false), std::chrono::milliseconds(50));
+  EXPECT_LT(nap_beside_ready_descriptor(std::chrono::seconds(20), true), std::chrono::seconds(10));
+}
+
 TEST(Loop, StopBeforeRunReturnsAtOnce) {
   Loop loop;
   loop.stop();
