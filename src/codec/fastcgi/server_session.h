@@ -1,0 +1,98 @@
+// ServerSession: the application's end of a FastCGI connection (specification sections 3 to 6): bytes of a web server in
+// -> events, and the records that the protocol itself answers with. Several requests may run on the connection at
+// once. No I/O.
+//
+//   BEGIN_REQUEST, PARAMS* and an empty one, STDIN* and an empty one, with FILTER also DATA* and an empty one;
+//   ABORT_REQUEST at any time. Record id 0: GET_VALUES.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "codec/cgi_variables/variables.h"
+#include "codec/fastcgi/record.h"
+
+namespace cutwater::codec::fastcgi {
+
+struct SessionLimits {
+  VariableLimits variables;
+  unsigned requests = 64;     // at once on this connection; more are answered OVERLOADED
+  unsigned connections = 1000;  // what GET_VALUES is told
+};
+
+class ServerSession {
+ public:
+  explicit ServerSession(const SessionLimits& limits) : limits_(limits) {}
+
+  struct Event {
+    enum Kind {
+      kNeedMore,   // all is consumed that can be
+      kRequest,    // a request's variables are complete: variables(id), role(id), keeps_connection(id)
+      kStdin,      // a piece of its body
+      kStdinEnd,   // follows for responders and filters alone
+      kData,       // a piece of a filter's second stream
+      kDataEnd,
+      kAbort,      // the web server wants no answer any more; end_request() is due all the same
+      kMalformed,  // `reason`: close. Every further call says the same
+    } kind = kNeedMore;
+    uint16_t request_id = 0;
+    size_t consumed = 0;          // of `bytes`, with every kind
+    std::string_view piece = {};  // a view into `bytes`, never empty
+    const char* reason = "";
+  };
+  // The next event. `bytes` is what was received and not consumed; with kNeedMore it must have grown by the next
+  // call (by no more than 8 KiB). `replies` gets the records that are to be written before anything else.
+  Event next(std::string_view bytes, std::string& replies);
+
+  // Of a request whose kRequest came and that was not ended; views are valid until it is.
+  const Variables& variables(uint16_t request_id) const { return requests_.at(request_id).variables; }
+  Role role(uint16_t request_id) const { return requests_.at(request_id).role; }
+  bool keeps_connection(uint16_t request_id) const { return requests_.at(request_id).keep_connection; }
+  // Its END_REQUEST was written: the id may be used again, and what still comes for it is ignored.
+  void end_request(uint16_t request_id) { requests_.erase(request_id); }
+  size_t running() const { return requests_.size(); }
+  // A request was refused that came without FCGI_KEEP_CONN: close when nothing runs any more.
+  bool wants_close() const { return wants_close_; }
+
+ private:
+  struct Request {
+    enum class Stage : uint8_t { kParams, kStdin, kData, kOver } stage = Stage::kParams;
+    Role role = Role::kResponder;
+    bool keep_connection = false;
+    bool aborted = false;
+    std::string params;  // the stream as it comes; `variables` are views into it once it is complete
+    Variables variables;
+  };
+
+  Event begin_record(std::string_view bytes);
+  Event take_record(std::string_view bytes, std::string& replies);
+  Event take_content(std::string_view bytes, std::string& replies);
+  Event take_whole(std::string_view content, std::string& replies);
+  Event take_begin(std::string_view content, std::string& replies);
+  Event take_abort(std::string& replies);
+  Event take_piece(std::string_view piece);
+  Event take_params(Request& request, std::string_view piece);
+  Event end_stream();
+  Event end_params(Request& request);
+  void answer_values(std::string_view content, std::string& replies) const;
+  void refuse(const BeginRequest& begin, ProtocolStatus status, std::string& replies);
+
+  RecordType type() const { return static_cast<RecordType>(record_->type); }
+  Request* find();
+  Event event(Event::Kind kind, std::string_view piece = {}) const;
+  Event malformed(const char* reason);
+
+  const SessionLimits limits_;
+  std::map<uint16_t, Request> requests_;  // nodes stay where they are: variables are views into them
+  std::optional<RecordHeader> record_;    // whose content is being read
+  bool in_content_ = false;               // else in its padding
+  size_t content_left_ = 0;
+  size_t padding_left_ = 0;
+  bool wants_close_ = false;
+  const char* failure_ = nullptr;
+};
+
+}  // namespace cutwater::codec::fastcgi

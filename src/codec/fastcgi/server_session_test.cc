@@ -1,0 +1,235 @@
+#include "codec/fastcgi/server_session.h"
+
+#include <gtest/gtest.h>
+
+#include "codec/fastcgi/name_value.h"
+
+namespace cutwater::codec::fastcgi {
+namespace {
+
+std::string pairs(std::initializer_list<Variable> variables) {
+  std::string bytes;
+  for (const Variable& variable : variables) append_pair(bytes, variable.name, variable.value);
+  return bytes;
+}
+
+std::string request(uint16_t id, std::string_view params, std::string_view body, bool keep = true,
+                    Role role = Role::kResponder) {
+  std::string bytes;
+  append_begin_request(bytes, id, role, keep);
+  append_stream(bytes, RecordType::kParams, id, params);
+  append_record(bytes, RecordType::kParams, id, {});
+  append_stream(bytes, RecordType::kStdin, id, body);
+  append_record(bytes, RecordType::kStdin, id, {});
+  return bytes;
+}
+
+std::string record(uint8_t version, uint8_t type, uint16_t id, std::string_view content, uint8_t padding = 0) {
+  std::string bytes{static_cast<char>(version), static_cast<char>(type), static_cast<char>(id >> 8),
+                    static_cast<char>(id & 0xff), static_cast<char>(content.size() >> 8),
+                    static_cast<char>(content.size() & 0xff), static_cast<char>(padding), 0};
+  bytes += content;
+  bytes.append(padding, 'p');
+  return bytes;
+}
+
+// Plays `bytes` in pieces of `step` and writes down what came, one word an event; bodies are put together.
+class Player {
+ public:
+  explicit Player(const SessionLimits& limits = {}) : session(limits) {}
+
+  std::string play(std::string_view bytes, size_t step = 1 << 30) {
+    while (!bytes.empty()) {
+      const std::string_view piece = bytes.substr(0, step);
+      bytes.remove_prefix(piece.size());
+      buffer_ += piece;
+      if (!take()) break;
+    }
+    return log;
+  }
+
+  ServerSession session;
+  std::string log;
+  std::string replies;
+  std::map<uint16_t, std::string> bodies;
+
+ private:
+  bool take() {
+    for (;;) {
+      const ServerSession::Event event = session.next(buffer_, replies);
+      note(event);
+      buffer_.erase(0, event.consumed);
+      if (event.kind == ServerSession::Event::kMalformed) return false;
+      if (event.kind == ServerSession::Event::kNeedMore) return true;
+    }
+  }
+  void note(const ServerSession::Event& event) {
+    using Event = ServerSession::Event;
+    const std::string id = std::to_string(event.request_id) + " ";
+    if (event.kind == Event::kRequest) {
+      log += "request" + id;
+      for (const Variable& variable : session.variables(event.request_id))
+        log += std::string(variable.name) + "=" + std::string(variable.value) + " ";
+    }
+    if (event.kind == Event::kStdin || event.kind == Event::kData) bodies[event.request_id] += event.piece;
+    if (event.kind == Event::kStdinEnd) log += "end" + id;
+    if (event.kind == Event::kDataEnd) log += "data-end" + id;
+    if (event.kind == Event::kAbort) log += "abort" + id;
+    if (event.kind == Event::kMalformed) log += std::string("malformed: ") + event.reason;
+  }
+  std::string buffer_;
+};
+
+TEST(ServerSessionTest, OneRequestInPiecesOfAnySize) {
+  const std::string body(200'000, 'b');
+  const std::string bytes = request(1, pairs({{"A", "1"}, {"LONG", std::string(300, 'x')}, {"", ""}}), body);
+  const std::string expected = "request1 A=1 LONG=" + std::string(300, 'x') + " = end1 ";
+  for (size_t step : {size_t{1}, size_t{3}, size_t{7}, size_t{8}, size_t{1000}, bytes.size()}) {
+    Player player;
+    EXPECT_EQ(player.play(bytes, step), expected) << step;
+    EXPECT_EQ(player.bodies[1], body);
+    EXPECT_TRUE(player.replies.empty());
+    EXPECT_TRUE(player.session.keeps_connection(1));
+  }
+}
+
+TEST(ServerSessionTest, RequestsShareTheConnection) {
+  std::string bytes;
+  append_begin_request(bytes, 1, Role::kResponder, true);
+  append_begin_request(bytes, 300, Role::kFilter, true);
+  const std::string first = pairs({{"N", "one"}});
+  const std::string second = pairs({{"N", "two"}});
+  for (size_t at = 0; at < first.size(); ++at) {  // one byte a record, in turns
+    append_record(bytes, RecordType::kParams, 1, std::string_view(first).substr(at, 1));
+    append_record(bytes, RecordType::kParams, 300, std::string_view(second).substr(at, 1));
+  }
+  append_record(bytes, RecordType::kParams, 300, {});
+  append_record(bytes, RecordType::kStdin, 300, "in");
+  append_record(bytes, RecordType::kParams, 1, {});
+  append_record(bytes, RecordType::kStdin, 300, {});
+  append_record(bytes, RecordType::kData, 300, "-file");
+  append_record(bytes, RecordType::kStdin, 1, {});
+  append_record(bytes, RecordType::kData, 300, {});
+  Player player;
+  EXPECT_EQ(player.play(bytes), "request300 N=two request1 N=one end300 end1 data-end300 ");
+  EXPECT_EQ(player.bodies[300], "in-file");
+  EXPECT_EQ(player.session.running(), 2u);
+  player.session.end_request(1);
+  player.log.clear();
+  EXPECT_EQ(player.play(request(1, pairs({{"N", "again"}}), "")), "request1 N=again end1 ");
+}
+
+TEST(ServerSessionTest, PaddingMeansNothing) {
+  const std::string params = pairs({{"A", "1"}});
+  std::string bytes = record(1, 1, 5, std::string_view("\0\1\1\0\0\0\0\0", 8), 255) + record(1, 4, 5, params, 255) +
+                      record(1, 4, 5, "", 255) + record(1, 5, 5, std::string(65535, 'z'), 255) +
+                      record(1, 5, 5, "", 1);
+  for (size_t step : {size_t{1}, bytes.size()}) {
+    Player player;
+    EXPECT_EQ(player.play(bytes, step), "request5 A=1 end5 ");
+    EXPECT_EQ(player.bodies[5], std::string(65535, 'z'));
+  }
+}
+
+TEST(ServerSessionTest, Abort) {
+  std::string bytes;
+  append_begin_request(bytes, 1, Role::kResponder, true);
+  append_record(bytes, RecordType::kAbortRequest, 1, {});
+  append_record(bytes, RecordType::kAbortRequest, 1, {});
+  append_record(bytes, RecordType::kAbortRequest, 9, {});
+  Player player;
+  EXPECT_EQ(player.play(bytes), "");
+  std::string ended;
+  append_end_request(ended, 1, {});
+  EXPECT_EQ(player.replies, ended);
+  EXPECT_EQ(player.session.running(), 0u);
+
+  std::string later = request(2, pairs({{"A", "1"}}), "");
+  append_record(later, RecordType::kAbortRequest, 2, {});
+  append_record(later, RecordType::kAbortRequest, 2, {});
+  append_record(later, RecordType::kStdin, 2, "late");
+  EXPECT_EQ(player.play(later), "request2 A=1 end2 abort2 ");
+  EXPECT_TRUE(player.bodies[2].empty());
+}
+
+TEST(ServerSessionTest, AnAuthorizerHasNoBody) {
+  Player player;
+  EXPECT_EQ(player.play(request(1, pairs({{"A", "1"}}), "ignored", true, Role::kAuthorizer)), "request1 A=1 ");
+  EXPECT_EQ(player.session.role(1), Role::kAuthorizer);
+}
+
+TEST(ServerSessionTest, ValuesAreTold) {
+  SessionLimits limits;
+  limits.requests = 8;
+  limits.connections = 100;
+  Player player(limits);
+  const std::string asked = pairs({{"FCGI_MAX_CONNS", ""}, {"FCGI_NONE", ""}, {"FCGI_MAX_REQS", ""}, {"FCGI_MPXS_CONNS", ""}});
+  EXPECT_EQ(player.play(record(1, 9, 0, asked, 3), 1), "");
+  std::string answer;
+  append_record(answer, RecordType::kGetValuesResult, 0,
+                pairs({{"FCGI_MAX_CONNS", "100"}, {"FCGI_MAX_REQS", "800"}, {"FCGI_MPXS_CONNS", "1"}}));
+  EXPECT_EQ(player.replies, answer);
+}
+
+TEST(ServerSessionTest, WhatWeDoNotKnowIsSaid) {
+  for (const uint8_t type : std::initializer_list<uint8_t>{0, 3, 6, 11, 255}) {
+    for (const uint16_t id : std::initializer_list<uint16_t>{0, 7}) {
+      Player player;
+      EXPECT_EQ(player.play(record(1, type, id, "content", 5) + request(1, "", "")), "request1 end1 ");
+      std::string answer;
+      append_unknown_type(answer, type);
+      EXPECT_EQ(player.replies, answer);
+    }
+  }
+}
+
+TEST(ServerSessionTest, RefusedRequests) {
+  SessionLimits one;
+  one.requests = 1;
+  Player player(one);
+  std::string bytes = request(1, "", "");
+  append_begin_request(bytes, 2, Role::kResponder, true);
+  append_record(bytes, RecordType::kParams, 2, pairs({{"A", "1"}}));  // of nobody: ignored
+  append_begin_request(bytes, 3, static_cast<Role>(4), false);
+  EXPECT_EQ(player.play(bytes), "request1 end1 ");
+  std::string answer;
+  append_end_request(answer, 2, {0, ProtocolStatus::kCannotMultiplex});
+  append_end_request(answer, 3, {0, ProtocolStatus::kUnknownRole});
+  EXPECT_EQ(player.replies, answer);
+  EXPECT_TRUE(player.session.wants_close());
+}
+
+TEST(ServerSessionTest, MalformedEndsTheConnection) {
+  const std::string begin = record(1, 1, 1, std::string_view("\0\1\1\0\0\0\0\0", 8));
+  SessionLimits small;
+  small.variables = {100, 3};
+  const std::string huge_length("\xff\xff\xff\xff\xff\xff\xff\xff", 8);
+  const std::pair<const char*, std::string> cases[] = {
+      {"version", record(2, 1, 1, std::string(8, '\0'))},
+      {"application record without an id", record(1, 1, 0, std::string(8, '\0'))},
+      {"management record with an id", record(1, 9, 1, "")},
+      {"short BEGIN", record(1, 1, 1, "1234567")},
+      {"second BEGIN", begin + begin},
+      {"STDIN before the end of PARAMS", begin + record(1, 5, 1, "x")},
+      {"end of STDIN before the end of PARAMS", begin + record(1, 5, 1, "")},
+      {"DATA for a responder", begin + record(1, 4, 1, "") + record(1, 8, 1, "x")},
+      {"PARAMS after their end", begin + record(1, 4, 1, "") + record(1, 4, 1, "x")},
+      {"lengths of 2^31", begin + record(1, 4, 1, huge_length) + record(1, 4, 1, "")},
+      {"four-byte length past the end", begin + record(1, 4, 1, "\x80") + record(1, 4, 1, "")},
+      {"value past the end", begin + record(1, 4, 1, std::string_view("\1\2ab", 4)) + record(1, 4, 1, "")},
+      {"too many pairs", begin + record(1, 4, 1, std::string(8, '\0')) + record(1, 4, 1, "")},
+      {"too many bytes", begin + record(1, 4, 1, std::string(101, 'x'))},
+      {"GET_VALUES too long", record(1, 9, 0, std::string(8193, 'x'))},
+  };
+  for (const auto& [name, bytes] : cases) {
+    for (size_t step : {size_t{1}, bytes.size()}) {
+      Player player(small);
+      EXPECT_NE(player.play(bytes, step).find("malformed: "), std::string::npos) << name << ": " << player.log;
+      std::string replies;
+      EXPECT_EQ(player.session.next("", replies).kind, ServerSession::Event::kMalformed);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace cutwater::codec::fastcgi
