@@ -1,0 +1,203 @@
+#include "codec/cgi_variables/variable_reader.h"
+
+#include <algorithm>
+#include <array>
+#include <optional>
+
+#include "base/text.h"
+#include "message/authority.h"
+#include "message/grammar.h"
+#include "message/target.h"
+
+namespace cutwater::codec {
+namespace {
+
+constexpr std::string_view kHeaderPrefix = "HTTP_";
+
+// Between the client and the web server; or with a variable of its own; or of no field that may become a variable.
+bool is_left_out(std::string_view variable) {
+  constexpr std::array<std::string_view, 10> kNames = {
+      "HTTP_CONNECTION", "HTTP_KEEP_ALIVE", "HTTP_TE",     "HTTP_TRAILER",      "HTTP_TRANSFER_ENCODING",
+      "HTTP_UPGRADE",    "HTTP_PROXY",      "HTTP_EXPECT", "HTTP_CONTENT_TYPE", "HTTP_CONTENT_LENGTH"};
+  return variable == "HTTP_PROXY_CONNECTION" || std::find(kNames.begin(), kNames.end(), variable) != kNames.end();
+}
+
+bool is_on(std::string_view value) { return !value.empty() && value != "0" && !base::equals_ignoring_case(value, "off"); }
+
+const Variable* first(const Variables& variables, std::string_view name) {
+  for (const Variable& variable : variables) {
+    if (variable.name == name) return &variable;
+  }
+  return nullptr;
+}
+
+class VariableReader {
+ public:
+  VariableReader(const Variables& variables, message::Request& request, std::string& storage)
+      : variables_(variables), request_(request), storage_(storage) {}
+
+  VariablesResult read() {
+    for (auto step : {&VariableReader::read_line, &VariableReader::read_path, &VariableReader::read_headers,
+                      &VariableReader::read_body, &VariableReader::read_authority, &VariableReader::read_addresses}) {
+      if (VariablesResult result = (this->*step)(); result.status != 0) return result;
+    }
+    return {};
+  }
+
+ private:
+  VariablesResult read_line();
+  VariablesResult read_path();
+  VariablesResult read_headers();
+  VariablesResult read_body();
+  VariablesResult read_authority();
+  VariablesResult read_addresses();
+  void make_target();
+
+  std::string_view get(std::string_view name) const { return find_variable(variables_, name); }
+  std::string_view stored_since(size_t start) const { return std::string_view(storage_).substr(start); }
+
+  const Variables& variables_;
+  message::Request& request_;
+  std::string& storage_;  // never grows beyond what was reserved: views into it must not move
+};
+
+VariablesResult VariableReader::read_line() {
+  request_.method = get("REQUEST_METHOD");
+  if (!message::is_token(request_.method)) return {400, "REQUEST_METHOD is no token"};
+  if (request_.method == "TRACE" || request_.method == "CONNECT") return {405, "TRACE and CONNECT are not allowed"};
+  request_.version_minor = get("SERVER_PROTOCOL") == "HTTP/1.0" ? 0 : 1;
+  request_.scheme = is_on(get("HTTPS")) || get("REQUEST_SCHEME") == "https" ? "https" : "http";
+  return {};
+}
+
+// The decoded path goes through the one place that decodes: its own '%' are encoded for that.
+VariablesResult VariableReader::read_path() {
+  const std::string_view script_name = get("SCRIPT_NAME");
+  const std::string_view path_info = get("PATH_INFO");
+  const auto target = message::split_target(request_.method, get("REQUEST_URI"));
+  std::string encoded;
+  for (std::string_view part : {script_name, path_info}) {
+    for (char c : part) {
+      if (c == '%') encoded += "%25";
+      else encoded += c;
+    }
+  }
+  if (encoded.empty() && target) encoded = target->path;
+  if (encoded.empty()) return {400, "neither PATH_INFO nor REQUEST_URI"};
+  if (encoded != "*") {
+    if (encoded.front() != '/') return {400, "a path that does not begin with a slash"};
+    const size_t start = storage_.size();
+    const message::DecodedPath decoded = message::decode_path(encoded, storage_);
+    if (decoded.error != nullptr) return {400, decoded.error};
+    request_.path = stored_since(start);
+    request_.path_had_encoded_slash = decoded.had_encoded_slash;
+  } else {
+    request_.path = "*";
+  }
+  request_.query = get("QUERY_STRING");
+  if (request_.query.empty() && target) request_.query = target->query;
+  if (!message::is_field_value(request_.query)) return {400, "control byte in QUERY_STRING"};
+  if (target) request_.raw_target = get("REQUEST_URI");
+  else make_target();
+  return {};
+}
+
+// REQUEST_URI as a client would have sent it.
+void VariableReader::make_target() {
+  constexpr std::string_view kDigits = "0123456789ABCDEF";
+  constexpr std::string_view kPlain = "-._~!$&'()*+,;=:@/";
+  const size_t start = storage_.size();
+  for (char c : request_.path) {
+    const bool alphanumeric = (c >= '0' && c <= '9') || (base::ascii_lower(c) >= 'a' && base::ascii_lower(c) <= 'z');
+    if (alphanumeric || kPlain.find(c) != std::string_view::npos) {
+      storage_ += c;
+    } else {
+      const auto byte = static_cast<unsigned char>(c);
+      storage_ += '%';
+      storage_ += kDigits.at(byte >> 4);
+      storage_ += kDigits.at(byte & 0xf);
+    }
+  }
+  if (!request_.query.empty()) storage_ += '?';
+  storage_ += request_.query;
+  request_.raw_target = stored_since(start);
+}
+
+// HTTP_USER_AGENT is User-Agent again.
+VariablesResult VariableReader::read_headers() {
+  for (const Variable& variable : variables_) {
+    if (!variable.name.starts_with(kHeaderPrefix) || is_left_out(variable.name)) continue;
+    if (first(variables_, variable.name) != &variable) continue;
+    const size_t start = storage_.size();
+    bool begins = true;
+    for (char c : variable.name.substr(kHeaderPrefix.size())) {
+      const bool letter = c >= 'A' && c <= 'Z';
+      if (!letter && c != '_' && !(c >= '0' && c <= '9')) return {400, "malformed name of an HTTP_ variable"};
+      storage_ += c == '_' ? '-' : begins ? c : base::ascii_lower(c);
+      begins = c == '_';
+    }
+    const std::string_view value = base::trim_whitespace(variable.value);
+    if (stored_since(start).empty() || !message::is_field_value(value)) return {400, "malformed HTTP_ variable"};
+    request_.headers.add(stored_since(start), value);
+  }
+  const std::string_view type = get("CONTENT_TYPE");
+  if (!message::is_field_value(type)) return {400, "control byte in CONTENT_TYPE"};
+  if (!type.empty()) request_.headers.add("Content-Type", type);
+  return {};
+}
+
+VariablesResult VariableReader::read_body() {
+  const std::string_view text = get("CONTENT_LENGTH");
+  const std::string_view field = get("HTTP_CONTENT_LENGTH");
+  if (!field.empty() && field != text) return {400, "HTTP_CONTENT_LENGTH is not CONTENT_LENGTH"};
+  if (text.empty()) return {};
+  const std::optional<uint64_t> length = base::parse_decimal(text);
+  if (!length) return {400, "malformed CONTENT_LENGTH"};
+  request_.framing = message::BodyFraming::kLength;
+  request_.content_length = *length;
+  request_.headers.add("Content-Length", text);
+  return {};
+}
+
+VariablesResult VariableReader::read_authority() {
+  const size_t start = storage_.size();
+  const std::string_view host = get("HTTP_HOST");
+  const std::string_view port = get("SERVER_PORT");
+  const std::optional<uint64_t> number = base::parse_decimal(port);
+  if (!port.empty() && (!number || *number > 65535)) return {400, "malformed SERVER_PORT"};
+  for (char c : host.empty() ? get("SERVER_NAME") : host) storage_ += base::ascii_lower(c);
+  const auto authority = message::parse_authority(stored_since(start));
+  if (!authority) return {400, "malformed HTTP_HOST or SERVER_NAME"};
+  request_.authority = authority->text;
+  request_.server_name = authority->host;
+  request_.server_port = authority->port.value_or(static_cast<uint16_t>(number.value_or(0)));
+  if (request_.server_port == 0) request_.server_port = request_.scheme == "https" ? 443 : 80;
+  return {};
+}
+
+VariablesResult VariableReader::read_addresses() {
+  request_.remote_address = get("REMOTE_ADDR");
+  if (!message::is_field_value(request_.remote_address)) return {400, "control byte in REMOTE_ADDR"};
+  const std::optional<uint64_t> port = base::parse_decimal(get("REMOTE_PORT"));
+  request_.remote_port = static_cast<uint16_t>(port && *port <= 65535 ? *port : 0);
+  return {};
+}
+
+}  // namespace
+
+std::string_view find_variable(const Variables& variables, std::string_view name) {
+  const Variable* found = first(variables, name);
+  return found == nullptr ? std::string_view() : found->value;
+}
+
+VariablesResult read_variables(const Variables& variables, message::Request& request, std::string& storage) {
+  size_t bytes = 0;
+  for (const Variable& variable : variables) bytes += variable.name.size() + variable.value.size();
+  storage.clear();
+  // Every name once, the path decoded and encoded anew (up to three for one), the query, the authority.
+  storage.reserve(6 * bytes + 16);
+  request.clear();
+  return VariableReader(variables, request, storage).read();
+}
+
+}  // namespace cutwater::codec

@@ -1,0 +1,29 @@
+// The way back from CGI variables to a Request: what a web server hands over by FastCGI, SCGI or uwsgi becomes the
+// same request that HTTP would have brought, with the same strictness (faults.md 102).
+//
+//   REQUEST_METHOD, SCRIPT_NAME + PATH_INFO (decoded), QUERY_STRING, REQUEST_URI, CONTENT_TYPE, CONTENT_LENGTH,
+//   SERVER_NAME, SERVER_PORT, SERVER_PROTOCOL, REMOTE_ADDR, REMOTE_PORT, HTTPS or REQUEST_SCHEME, HTTP_*
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "codec/cgi_variables/variables.h"
+#include "message/request.h"
+
+namespace cutwater::codec {
+
+struct VariablesResult {
+  uint16_t status = 0;      // 0: read; else refuse with it
+  const char* reason = "";  // what was wrong, for the log
+};
+
+// The bytes of `variables` must outlive `request`, and so must `storage`, which receives what cannot be a view into
+// them. Of a name that comes twice the first counts. The path is SCRIPT_NAME and PATH_INFO together, else
+// REQUEST_URI's; routes and apps split it anew. Addresses are taken as they are: the sender is trusted.
+VariablesResult read_variables(const Variables& variables, message::Request& request, std::string& storage);
+
+// The first of that name, or an empty view.
+std::string_view find_variable(const Variables& variables, std::string_view name);
+
+}  // namespace cutwater::codec

@@ -1,0 +1,154 @@
+#include "codec/cgi_variables/variable_reader.h"
+
+#include <gtest/gtest.h>
+
+#include <map>
+
+#include "base/text.h"
+#include "codec/cgi_variables/cgi_variables.h"
+
+namespace cutwater::codec {
+namespace {
+
+// What nginx's uwsgi_params and fastcgi_params send for GET /shop/a%20b?x=%41.
+Variables sample() {
+  return {{"QUERY_STRING", "x=%41"},
+          {"REQUEST_METHOD", "GET"},
+          {"CONTENT_TYPE", ""},
+          {"CONTENT_LENGTH", ""},
+          {"REQUEST_URI", "/shop/a%20b?x=%41"},
+          {"PATH_INFO", "/shop/a b"},
+          {"DOCUMENT_ROOT", "/srv"},
+          {"SERVER_PROTOCOL", "HTTP/1.1"},
+          {"REQUEST_SCHEME", "http"},
+          {"REMOTE_ADDR", "10.0.0.7"},
+          {"REMOTE_PORT", "40123"},
+          {"SERVER_PORT", "8000"},
+          {"SERVER_NAME", "fallback.example"},
+          {"HTTP_HOST", "Example.com:8000"},
+          {"HTTP_USER_AGENT", " curl "},
+          {"HTTP_X_2ND", "b"}};
+}
+
+struct Read {
+  explicit Read(const Variables& given) : variables(given), result(read_variables(variables, request, storage)) {}
+  Variables variables;
+  message::Request request;
+  std::string storage;
+  VariablesResult result;
+};
+
+Variables with(std::string_view name, std::string_view value) {
+  Variables variables = sample();
+  for (Variable& variable : variables) {
+    if (variable.name == name) {
+      variable.value = value;
+      return variables;
+    }
+  }
+  variables.push_back({name, value});
+  return variables;
+}
+
+TEST(VariableReaderTest, WhatNginxSends) {
+  const Read read(sample());
+  ASSERT_EQ(read.result.status, 0) << read.result.reason;
+  const message::Request& request = read.request;
+  EXPECT_EQ(request.method, "GET");
+  EXPECT_EQ(request.path, "/shop/a b");
+  EXPECT_EQ(request.query, "x=%41");
+  EXPECT_EQ(request.raw_target, "/shop/a%20b?x=%41");
+  EXPECT_EQ(request.authority, "example.com:8000");
+  EXPECT_EQ(request.server_name, "example.com");
+  EXPECT_EQ(request.server_port, 8000);
+  EXPECT_EQ(request.remote_address, "10.0.0.7");
+  EXPECT_EQ(request.remote_port, 40123);
+  EXPECT_EQ(request.scheme, "http");
+  EXPECT_EQ(request.framing, message::BodyFraming::kNone);
+  EXPECT_EQ(request.headers.get("User-Agent"), "curl");
+  EXPECT_EQ(request.headers.get("X-2nd"), "b");
+  EXPECT_EQ(request.headers.get("Host"), "Example.com:8000");
+  EXPECT_EQ(request.headers.size(), 3u);
+}
+
+TEST(VariableReaderTest, ThereAndBackAgain) {
+  class Collector : public VariableSink {
+   public:
+    void variable(std::string_view name, std::string_view value) override { variables.emplace(name, value); }
+    std::map<std::string, std::string, std::less<>> variables;
+  };
+  const Read read(sample());
+  Collector collector;
+  cgi_variables(read.request, "", std::nullopt, collector);
+  for (const Variable& variable : sample()) {
+    const std::string name(variable.name);
+    if (name == "DOCUMENT_ROOT" || name == "REQUEST_SCHEME" || variable.value.empty()) continue;
+    const std::string expected = name == "SERVER_NAME" ? "example.com" : std::string(base::trim_whitespace(variable.value));
+    EXPECT_EQ(collector.variables[name], expected) << name;
+  }
+}
+
+TEST(VariableReaderTest, PathsAreNormalisedAndSplitAnywhere) {
+  Variables variables = with("PATH_INFO", "/a/../b//c/./%2e");
+  EXPECT_EQ(Read(variables).request.path, "/b/c/%2e");  // decoded once, by the web server
+  variables.push_back({"SCRIPT_NAME", "/app"});
+  EXPECT_EQ(Read(variables).request.path, "/app/b/c/%2e");
+  EXPECT_EQ(Read(with("PATH_INFO", "")).request.path, "/shop/a b");
+  const Read without(with("REQUEST_URI", ""));
+  EXPECT_EQ(without.request.raw_target, "/shop/a%20b?x=%41");
+}
+
+TEST(VariableReaderTest, SchemeAndPort) {
+  EXPECT_EQ(Read(with("HTTPS", "on")).request.scheme, "https");
+  EXPECT_EQ(Read(with("HTTPS", "off")).request.scheme, "http");
+  EXPECT_EQ(Read(with("REQUEST_SCHEME", "https")).request.scheme, "https");
+  EXPECT_EQ(Read(with("HTTP_HOST", "a.example")).request.server_port, 8000);
+  EXPECT_EQ(Read(with("HTTP_HOST", "")).request.server_name, "fallback.example");
+  EXPECT_EQ(Read(with("SERVER_PROTOCOL", "HTTP/1.0")).request.version_minor, 0);
+}
+
+TEST(VariableReaderTest, Body) {
+  EXPECT_EQ(Read(with("CONTENT_LENGTH", "12")).request.content_length, 12u);
+  EXPECT_EQ(Read(with("CONTENT_LENGTH", "12")).request.framing, message::BodyFraming::kLength);
+  EXPECT_EQ(Read(with("CONTENT_LENGTH", "-1")).result.status, 400);
+  EXPECT_EQ(Read(with("CONTENT_LENGTH", "1x")).result.status, 400);
+  EXPECT_EQ(Read(with("HTTP_CONTENT_LENGTH", "3")).result.status, 400);
+  EXPECT_EQ(Read(with("CONTENT_TYPE", "a/b")).request.headers.get("Content-Type"), "a/b");
+}
+
+TEST(VariableReaderTest, HopByHopAndHttpoxyAreLeftOut) {
+  for (const char* name : {"HTTP_PROXY", "HTTP_CONNECTION", "HTTP_UPGRADE", "HTTP_TRANSFER_ENCODING", "HTTP_TE"})
+    EXPECT_EQ(Read(with(name, "x")).request.headers.size(), 3u) << name;
+}
+
+TEST(VariableReaderTest, Refused) {
+  const std::pair<const char*, std::string_view> cases[] = {
+      {"REQUEST_METHOD", ""},           {"REQUEST_METHOD", "GET /"},  {"REQUEST_METHOD", "CONNECT"},
+      {"PATH_INFO", "no-slash"},        {"PATH_INFO", "/a\nb"},       {"PATH_INFO", std::string_view("/a\0b", 4)},
+      {"HTTP_HOST", "two hosts"},       {"HTTP_X", "a\r\nSet: b"},    {"HTTP_X", std::string_view("a\0b", 3)},
+      {"HTTP_", "x"},                   {"HTTP_a", "x"},              {"HTTP_A:B", "x"},
+      {"SERVER_PORT", "99999"},         {"SERVER_PORT", "-1"},        {"QUERY_STRING", "a\nb"},
+      {"CONTENT_TYPE", "a\nb"},         {"REMOTE_ADDR", "1\n2"},
+  };
+  for (const auto& [name, value] : cases) {
+    const Read read(with(name, value));
+    EXPECT_GE(read.result.status, 400) << name << "=" << value;
+    EXPECT_STRNE(read.result.reason, "");
+  }
+  Variables nothing = with("PATH_INFO", "");
+  nothing = {nothing.begin(), nothing.begin() + 2};
+  EXPECT_EQ(Read(nothing).result.status, 400);
+}
+
+TEST(VariableReaderTest, TheFirstOfANameCounts) {
+  Variables variables = sample();
+  variables.push_back({"REQUEST_METHOD", "POST"});
+  variables.push_back({"HTTP_X_2ND", "c"});
+  const Read read(variables);
+  EXPECT_EQ(read.request.method, "GET");
+  EXPECT_EQ(read.request.headers.get("X-2nd"), "b");
+  EXPECT_EQ(read.request.headers.count("X-2nd"), 1u);
+}
+
+}  // namespace
+}  // namespace cutwater::codec
