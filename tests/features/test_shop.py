@@ -73,6 +73,17 @@ def fill(browser, **values):
         field.send_keys(value)
 
 
+def follow(browser, selector):
+    """Clicks what leads to another page, and waits until that has replaced this one."""
+    from selenium.webdriver.support import expected_conditions
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    page = find(browser, "html")
+    find(browser, selector).click()
+    WebDriverWait(browser, 20, 0.02).until(expected_conditions.staleness_of(page))
+    wait_until(lambda: browser.execute_script("return document.readyState") == "complete", 20, "the next page")
+
+
 def text(browser):
     return find(browser, "body").text
 
@@ -92,28 +103,28 @@ def test_walk(server, browser, tmp_path):
     assert find(browser, "header").value_of_css_property("background-color") == "rgba(13, 58, 79, 1)", "the style sheet did not arrive"
     assert browser.execute_script("return [...document.images].every(image => image.complete && image.naturalWidth > 0)")
 
-    find(browser, "nav a[href^='/sign-in']").click()
+    follow(browser, "nav a[href^='/sign-in']")
     fill(browser, username="demo", password="wrong")
-    find(browser, "#sign-in").click()
+    follow(browser, "#sign-in")
     assert "correct username and password" in text(browser)
     fill(browser, username="demo", password="fair-winds")
-    find(browser, "#sign-in").click()
+    follow(browser, "#sign-in")
     assert "Sign out demo" in text(browser)
 
     browser.get(server.url + "/product/rope/")
     fill(browser, quantity="3")
-    find(browser, "#add").click()
+    follow(browser, "#add")
     assert "is in your cart" in text(browser) and "£65.25" in text(browser)
 
     browser.get(server.url + "/product/rope/")
     fill(browser, stars="★★★★", text="Holds well.\nSmells of tar.", photo=picture(tmp_path))
-    find(browser, "#send-review").click()
+    follow(browser, "#send-review")
     assert "Thank you for your review" in text(browser) and "Smells of tar." in text(browser)
     wait_until(lambda: browser.execute_script("return document.querySelector('img.photo').naturalWidth") == 2, 10, "the photo")
 
     browser.get(server.url + "/checkout/")
     fill(browser, name="Ada", address="1 Quay\nHarbour", note="Mind the tide", attachment=str(attachment))
-    find(browser, "#place-order").click()
+    follow(browser, "#place-order")
     assert "is placed" in text(browser) and "Mind the tide" in text(browser)
     find(browser, "#attachment").click()
     assert downloaded(browser, "drawing.bin") == attachment.read_bytes()
@@ -123,7 +134,7 @@ def test_walk(server, browser, tmp_path):
 
     browser.get(server.url + "/orders/")
     assert "Order 1" in text(browser)
-    find(browser, "#sign-out").click()
+    follow(browser, "#sign-out")
     assert "Sign in" in text(browser)
 
 
