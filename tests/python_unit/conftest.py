@@ -53,10 +53,7 @@ def every_python(request):
     return request.param
 
 
-@pytest.fixture(scope="module")
-def faulty(build, python, tmp_path_factory):
-    """A running worker over apps/faulty.py, shared by a file of tests."""
-    root = tmp_path_factory.mktemp("faulty")
+def run_faulty(build, python, root):
     for source in APPS.glob("*.py"):
         shutil.copy(source, root)
     bridge = Bridge(build, python, root, "faulty:application")
@@ -64,3 +61,15 @@ def faulty(build, python, tmp_path_factory):
     bridge.start_worker()
     yield bridge
     bridge.stop()
+
+
+@pytest.fixture(scope="module")
+def faulty(build, python, tmp_path_factory):
+    """A running worker over apps/faulty.py, shared by a file of tests."""
+    yield from run_faulty(build, python, tmp_path_factory.mktemp("faulty"))
+
+
+@pytest.fixture
+def fresh_faulty(build, python, tmp_path):
+    """The same, of one test's own: for what a worker says only once."""
+    yield from run_faulty(build, python, tmp_path)

@@ -65,14 +65,14 @@ def test_less_than_content_length_is_aborted(faulty, path):
     faulty.wait_log(f"GET {path} sent 3 bytes, less than its Content-Length of 10")
 
 
-def test_bodies_that_may_not_be(faulty):
+def test_bodies_that_may_not_be(fresh_faulty):
     """For HEAD an app may answer as for GET; a body with 204 or 304 is its mistake, said once."""
     for method, path, length, warnings in (("HEAD", "/", 13, 0), ("HEAD", "/generator", None, 0), ("HEAD", "/long_list", 400_000, 0),
                                            ("GET", "/no_content", None, 1), ("GET", "/not_modified", 5, 1)):
-        response = faulty.request(method, path)
+        response = fresh_faulty.request(method, path)
         assert (response.body, response.length, response.aborted) == (b"", length, False), path
-        assert faulty.get("/").status == 200  # the one worker logs before it takes this
-        assert faulty.log.count("CW0504") == warnings, path
+        assert fresh_faulty.get("/").status == 200  # the one worker logs before it takes this
+        assert fresh_faulty.log.count("CW0504") == warnings, path
 
 
 @pytest.mark.parametrize("number", range(len(faulty_app.STATUSES)))
