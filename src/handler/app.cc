@@ -9,8 +9,12 @@ namespace cutwater::handler {
 namespace {
 
 constexpr base::Duration kTick = std::chrono::milliseconds(100);
-constexpr base::Duration kNap = std::chrono::milliseconds(1);
-constexpr size_t kTakenBeforeWake = 4;  // by a worker: link/wake_delay.h
+constexpr base::Duration kFastAnswers = std::chrono::milliseconds(1);
+constexpr base::Duration kPatience = std::chrono::milliseconds(10);
+constexpr size_t kManyForEach = 4;  // requests that wait, for each worker
+// Requests that came from one sleep of the front to the next: few mean that it is woken for each.
+constexpr uint64_t kFew = 4;
+constexpr uint64_t kFewForThePatient = 32;
 constexpr std::chrono::seconds kLeastRetryAfter{2};
 constexpr uint64_t kSpoolPerApp = uint64_t{2} << 30;
 
@@ -182,16 +186,20 @@ bool AppHandler::end_of_turn() {
   if (!draining_.empty()) report_drained();
   if (worked) return true;
   if (!announce_sleep()) return true;
-  nap_if_saturated();
+  be_patient_if_saturated();
   return false;
 }
 
-// While the workers answer fast and have more in the queue than they take before they wake us, newly arrived requests
-// would only wait there, and each of them would take the processor from a worker that shares it with us.
-void AppHandler::nap_if_saturated() {
-  if (!current_ || services_.loop.now() - last_answer_ > kNap) return;
-  if (current_->link().queued() < kTakenBeforeWake * (current_->attached_workers() + 1)) return;
-  services_.loop.nap(kNap);
+// While the workers answer fast and much waits in the queue, what comes for this front can wait for its turn: a new
+// request would only join the queue, and an answer is followed by others. Each would take the processor from a worker
+// that shares it with us, and give it back: docs/link_protocol.md has what that costs.
+void AppHandler::be_patient_if_saturated() {
+  const base::Instant now = services_.loop.now();
+  const uint64_t came = arrivals_ - std::exchange(arrivals_at_sleep_, arrivals_);
+  if (came > (services_.loop.patient() ? kFewForThePatient : kFew)) return;
+  if (!current_ || now - last_answer_ > kFastAnswers) return;
+  if (current_->link().queued() < kManyForEach * (current_->attached_workers() + 1)) return;
+  services_.loop.be_patient_until(now + kPatience);
 }
 
 void AppHandler::wake_up() {

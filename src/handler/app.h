@@ -94,7 +94,7 @@ class AppHandler final : public message::Handler, public io::TurnHook {
   void resume_at_end_of_turn(AppRequest& request);
   void forget_resumption(AppRequest& request);
   bool resume_all();
-  void nap_if_saturated();
+  void be_patient_if_saturated();
   void wake_up();
   bool announce_sleep();
   void report_drained();
@@ -113,6 +113,7 @@ class AppHandler final : public message::Handler, public io::TurnHook {
   bool failed_ = false;
   bool announced_ = false;  // that this front sleeps
   uint64_t arrivals_ = 0;
+  uint64_t arrivals_at_sleep_ = 0;
   base::Instant last_answer_{0};
   uint64_t turn_ = 0;  // counts end_of_turn()
   std::deque<AppRequest*> line_;

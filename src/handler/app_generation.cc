@@ -16,10 +16,8 @@ class AppGeneration::Wake final : public io::Watcher {
   Wake(AppHandler& app, base::FileDescriptor descriptor) : app_(app), descriptor_(std::move(descriptor)) {
     io::Loop& loop = app_.services_.loop;
     registered_ = loop.add(descriptor_.get(), EPOLLIN | EPOLLET, *this).ok();
-    ends_naps_ = registered_ && loop.add_nap_end(descriptor_.get()).ok();
   }
   ~Wake() override {
-    if (ends_naps_) app_.services_.loop.remove_nap_end(descriptor_.get());
     if (registered_) app_.services_.loop.remove(descriptor_.get(), *this);
   }
   void on_events(uint32_t) override { app_.wake_up(); }
@@ -28,7 +26,6 @@ class AppGeneration::Wake final : public io::Watcher {
   AppHandler& app_;
   base::FileDescriptor descriptor_;
   bool registered_;
-  bool ends_naps_;
 };
 
 // Watches a worker's pidfd: readable once the process has ended.

@@ -48,7 +48,7 @@ struct Loop::Posted {
   }
 };
 
-Loop::Loop() : epoll_(open_epoll()), nap_ends_(open_epoll()), events_(kEventsPerTurn), posted_(std::make_unique<Posted>(*this)) {}
+Loop::Loop() : epoll_(open_epoll()), events_(kEventsPerTurn), posted_(std::make_unique<Posted>(*this)) {}
 
 Loop::~Loop() = default;
 
@@ -61,9 +61,9 @@ void Loop::stop() {
 }
 
 void Loop::turn() {
-  int timeout = std::exchange(hooks_again_, false) ? 0 : milliseconds_to_wait();
-  const base::Duration nap = std::exchange(nap_, base::Duration::zero());
-  if (timeout != 0 && nap > base::Duration::zero()) timeout = take_nap(nap, timeout);
+  if (!deferred_.empty()) call_deferred();
+  const int timeout = std::exchange(hooks_again_, false) ? 0 : milliseconds_to_wait();
+  patience_.before_wait(now_);
   const int count = epoll_wait(epoll_.get(), events_.data(), static_cast<int>(events_.size()), timeout);
   now_ = base::monotonic_now();
   if (turn_watch_) turn_watch_->begin(now_);
@@ -74,24 +74,18 @@ void Loop::turn() {
   if (turn_watch_) turn_watch_->end(now_, base::monotonic_now());
 }
 
-// What ended the nap is an event of the whole loop too.
-int Loop::take_nap(base::Duration longest, int timeout) {
-  const auto milliseconds = static_cast<int>(std::chrono::ceil<std::chrono::milliseconds>(longest).count());
-  epoll_event ended;
-  epoll_wait(nap_ends_.get(), &ended, 1, timeout < 0 ? milliseconds : std::min(milliseconds, timeout));
-  return 0;
+// May grow while it runs.
+void Loop::call_deferred() {
+  for (size_t index = 0; index < deferred_.size(); ++index) {
+    if (BeforeWait* later = std::exchange(deferred_[index], nullptr)) later->before_wait();
+  }
+  deferred_.clear();
 }
 
-base::Result<void> Loop::add_nap_end(int descriptor) {
-  epoll_event event{};
-  event.events = EPOLLIN | EPOLLET;
-  if (epoll_ctl(nap_ends_.get(), EPOLL_CTL_ADD, descriptor, &event) != 0) return base::system_error("epoll_ctl");
-  return {};
-}
-
-void Loop::remove_nap_end(int descriptor) {
-  epoll_event event{};
-  epoll_ctl(nap_ends_.get(), EPOLL_CTL_DEL, descriptor, &event);
+// Most are taken back soon: the search begins with the youngest.
+void Loop::take_back(BeforeWait& later) {
+  const auto found = std::find(deferred_.rbegin(), deferred_.rend(), &later);
+  if (found != deferred_.rend()) *found = nullptr;
 }
 
 void Loop::dispatch() {

@@ -15,6 +15,7 @@
 #include "base/file_descriptor.h"
 #include "base/log.h"
 #include "base/result.h"
+#include "io/patience.h"
 #include "io/timer.h"
 #include "io/turn_watch.h"
 
@@ -34,6 +35,13 @@ class TurnHook {
  public:
   virtual ~TurnHook() = default;
   virtual bool end_of_turn() = 0;
+};
+
+// Called once, right before the loop waits the next time: for what is often needed no more by then.
+class BeforeWait {
+ public:
+  virtual ~BeforeWait() = default;
+  virtual void before_wait() = 0;
 };
 
 class Loop {
@@ -61,12 +69,13 @@ class Loop {
   // The hooks run once more before the loop blocks: for who gives a hook work while hooks are running.
   void run_hooks_again() { hooks_again_ = true; }
 
-  // Before it blocks the next time the loop waits for those descriptors alone that end naps, at most `longest` (in
-  // whole milliseconds, at least one); then it polls. For a hook that knows that nothing else can be of use so soon.
-  void nap(base::Duration longest) { nap_ = longest; }
-  // An eventfd or timerfd; edge-triggered. To be taken out before it is closed.
-  base::Result<void> add_nap_end(int descriptor);
-  void remove_nap_end(int descriptor);
+  // `later` must outlive its call, or be taken back.
+  void defer(BeforeWait& later) { deferred_.push_back(&later); }
+  void take_back(BeforeWait& later);
+
+  // Until `end` whoever runs on this thread's processor may go on when an event comes here.
+  void be_patient_until(base::Instant end) { patience_.last_until(end); }
+  bool patient() const { return patience_.patient(); }
 
   // Runs `work` on the loop's thread in its next turn. The only call allowed from other threads.
   void post(std::function<void()> work);
@@ -82,14 +91,14 @@ class Loop {
   void dispatch();
   void run_hooks();
   int milliseconds_to_wait() const;
-  int take_nap(base::Duration longest, int timeout);
+  void call_deferred();
 
   base::FileDescriptor epoll_;
-  base::FileDescriptor nap_ends_;  // an epoll of their own
-  base::Duration nap_ = base::Duration::zero();
   base::Instant now_ = base::monotonic_now();
   TimerQueue timers_;
   std::vector<TurnHook*> hooks_;
+  std::vector<BeforeWait*> deferred_;  // nullptr: taken back
+  Patience patience_;
   std::vector<epoll_event> events_;
   size_t next_event_ = 0;
   size_t ready_events_ = 0;

@@ -41,6 +41,7 @@ SocketStream::SocketStream(Loop& loop, base::FileDescriptor socket)
 
 SocketStream::~SocketStream() {
   if (registration_ == Registration::kActive) loop_.forget(*this);  // the socket is ours alone and closes now
+  if (registration_ == Registration::kDeferred) loop_.take_back(*this);
   if (destroyed_) *destroyed_ = true;
 }
 
@@ -88,9 +89,11 @@ void SocketStream::listen_for_hangup(HangupListener* listener) {
 
 bool SocketStream::start_wait(ReadinessAwaiter& wait, bool for_reading, base::Instant deadline) {
   if (registration_ == Registration::kGone || (for_reading && read_ended_)) return false;
+  const bool first = registration_ == Registration::kNone;
   uint32_t wanted = interest_ | (for_reading ? EPOLLIN | EPOLLRDHUP : EPOLLOUT);
-  if (registration_ == Registration::kNone) wanted |= EPOLLIN | EPOLLRDHUP;
-  if (wanted != interest_ && !set_interest(wanted)) return false;
+  if (first) wanted |= EPOLLIN | EPOLLRDHUP;
+  if (wanted != interest_) set_interest(wanted);
+  if (first && for_reading) return false;  // what a client connects for has mostly come with it: try to read
   (for_reading ? reader_ : writer_) = &wait;
   if (deadline < deadline_.deadline()) {
     deadline_.set(deadline);
@@ -131,7 +134,7 @@ void SocketStream::on_events(uint32_t events) {
 // connection cannot be silenced, it is taken out, unless somebody still waits to be told so by a write.
 void SocketStream::nobody_reads(uint32_t events) {
   if (events & kDead) {
-    if (!writer_) leave_epoll();
+    if (!writer_ && registration_ == Registration::kActive) leave_epoll();
   } else if (events & EPOLLRDHUP) {
     set_interest(interest_ & ~uint32_t{EPOLLIN | EPOLLRDHUP});
   } else {
@@ -161,17 +164,24 @@ void SocketStream::on_deadline() {
   if (next != base::kNever) deadline_.set(next);
 }
 
-bool SocketStream::set_interest(uint32_t events) {
+void SocketStream::set_interest(uint32_t events) {
+  interest_ = events;
   if (registration_ == Registration::kActive) {
     loop_.modify(socket_.get(), events, *this);
-  } else if (loop_.add(socket_.get(), events, *this)) {
-    registration_ = Registration::kActive;
-  } else {
-    registration_ = Registration::kGone;
-    return false;
+  } else if (registration_ == Registration::kNone) {
+    registration_ = Registration::kDeferred;
+    loop_.defer(*this);
   }
-  interest_ = events;
-  return true;
+}
+
+// When the kernel refuses, nothing could ever be heard of this connection: it ends, for both sides to see.
+void SocketStream::before_wait() {
+  registration_ = Registration::kActive;
+  if (loop_.add(socket_.get(), interest_, *this)) return;
+  registration_ = Registration::kGone;
+  interest_ = 0;
+  ::shutdown(socket_.get(), SHUT_RDWR);
+  on_events(EPOLLHUP);
 }
 
 void SocketStream::leave_epoll() {

@@ -6,7 +6,7 @@
 
 namespace cutwater::io {
 
-class SocketStream final : public Stream, private Watcher {
+class SocketStream final : public Stream, private Watcher, private BeforeWait {
  public:
   SocketStream(Loop& loop, base::FileDescriptor socket);
   ~SocketStream() override;
@@ -26,6 +26,7 @@ class SocketStream final : public Stream, private Watcher {
   // What epoll knows of this socket.
   enum class Registration : uint8_t {
     kNone,  // not yet
+    kDeferred,  // before the loop waits; a connection of one request is often over by then
     kActive,
     kGone,  // taken out: the connection is dead, or epoll refused; every wait is over at once
   };
@@ -33,9 +34,10 @@ class SocketStream final : public Stream, private Watcher {
   bool start_wait(ReadinessAwaiter& wait, bool for_reading, base::Instant deadline) override;
   void forget_wait(ReadinessAwaiter& wait, bool for_reading) override;
   void on_events(uint32_t events) override;
+  void before_wait() override;
   void on_deadline();
   void nobody_reads(uint32_t events);
-  bool set_interest(uint32_t events);
+  void set_interest(uint32_t events);
   void leave_epoll();
 
   Loop& loop_;

@@ -1,0 +1,22 @@
+// Patience: whether this thread, when it is woken, takes the processor from who runs there (SCHED_OTHER, the usual) or
+// waits for its turn (SCHED_BATCH). Who is told often of things that can wait saves two context switches for each.
+#pragma once
+
+#include "base/clock.h"
+
+namespace cutwater::io {
+
+class Patience {
+ public:
+  // From the next before_wait() on until `end`; an earlier end than before is ignored.
+  void last_until(base::Instant end);
+  // Before the thread blocks. A system call only when something changes; a kernel that refuses is asked no more often.
+  void before_wait(base::Instant now);
+  bool patient() const { return patient_; }
+
+ private:
+  base::Instant end_{0};
+  bool patient_ = false;
+};
+
+}  // namespace cutwater::io
