@@ -6,7 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "app/port_holder.h"
+#include "app/listen_advice.h"
 #include "io/listener.h"
 
 namespace cutwater::app {
@@ -28,13 +28,7 @@ bool Sockets::open_listening(const config::Listen& listen, base::LogSink& log) {
   auto socket =
       io::open_listening_socket(listen.address, {.backlog = listen.backlog, .unix_mode = listen.mode});
   if (!socket) {
-    std::string text = socket.error().message;
-    if (socket.error().system_errno == EADDRINUSE) {
-      const std::optional<PortHolder> holder = find_port_holder(listen.address);
-      text += holder ? taken_by(*holder) : "\nfix: stop the other server, or choose another address with -b";
-    }
-    if (socket.error().system_errno == EACCES) text += "\nfix: start as root, or choose a port above 1023";
-    log.error("CW0801", text);
+    log.error("CW0801", socket.error().message + listen_advice(listen.address, socket.error()));
     return false;
   }
   urls_.push_back(url_of(socket->get(), listen.address));
