@@ -187,7 +187,7 @@ int run_front(FrontStart start) {
   prctl(PR_SET_NAME, "cutwater-front");
   const pid_t master = getppid();
   for (int ignored : {SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGPIPE, SIGXFSZ}) signal(ignored, SIG_IGN);
-  ConsoleLog early_log(to_severity(start.config.log.level));
+  ConsoleLog early_log(to_severity(start.config.log.level), start.config.log.json);
   auto files = open_log_files(start.config.log);
   if (!files) {
     early_log.error("CW0809", files.error().message);
@@ -199,7 +199,7 @@ int run_front(FrontStart start) {
     return 1;
   }
   if (!follow_master(master)) return 0;
-  FrontLog log(to_severity(start.config.log.level), std::move(files->error));
+  FrontLog log(to_severity(start.config.log.level), std::move(files->error), start.config.log.json);
   if (start.index == 0 && connections < start.config.limits.connections / 2) {
     log.info("no more than " + std::to_string(connections) +
              " connections at once: the limit of file descriptors (ulimit -n) is lower than limits.connections");

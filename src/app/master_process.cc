@@ -35,7 +35,7 @@ base::Result<base::FileDescriptor> create_segment(unsigned fronts, unsigned lane
 Master::Master(const ServeRequest& request, config::Loaded loaded)
     : request_(request),
       config_(std::move(loaded.config)),
-      log_(to_severity(config_.log.level)),
+      log_(to_severity(config_.log.level), config_.log.json),
       spawner_restart_(loop_.timers(),
                        [this] {
                          if (!stopping() && !start_spawner()) restart_spawner_after({});

@@ -61,6 +61,7 @@ struct Log {
   std::string format = "combined";  // "combined" | "json"
   std::string error = "stderr";   // "stderr" | a file
   std::string level = "info";     // debug | info | warning | error
+  bool json = false;              // serve --json: one JSON object a message
 };
 
 struct Config {
