@@ -54,7 +54,7 @@ int Master::run() {
   if (start()) {
     loop_.run();
   }
-  sockets_.remove_files();
+  sockets_.files().remove();
   return exit_code_;
 }
 
@@ -88,7 +88,7 @@ bool Master::prepare() {
   }
   signals_ = std::move(*signals);
   if (!sockets_.open(config_, log_)) {
-    sockets_.remove_files();
+    sockets_.files().remove();
     return false;
   }
   exit_code_ = 0;
@@ -120,8 +120,10 @@ bool Master::start_spawner() {
     return false;
   }
   auto& [ours, theirs] = *channels;
-  auto started = supervise::fork_role({theirs.descriptor()}, [descriptor = theirs.descriptor()] {
-    return run_spawner(control::Channel(base::FileDescriptor(descriptor)));
+  std::vector<int> keep = sockets_.files().descriptors();
+  keep.push_back(theirs.descriptor());
+  auto started = supervise::fork_role(std::move(keep), [this, descriptor = theirs.descriptor()] {
+    return run_spawner(control::Channel(base::FileDescriptor(descriptor)), sockets_.files());
   });
   if (!started) {
     log_.error("CW0803", "no spawner can be started: " + started.error().message);

@@ -3,6 +3,7 @@
 import os
 import resource
 import signal
+import socket
 import threading
 import time
 
@@ -234,6 +235,23 @@ class TestOthers:
         assert slow.read_response().text == "slept"
         slow.close()
         server.expected_exit = -signal.SIGKILL
+
+    def test_master_death_leaves_no_socket_file(self, serve, folder):
+        """The spawner removes them, also one that was started later, but not what has taken a name since."""
+        path, taken = folder / "app.sock", folder / "taken.sock"
+        server = serve("kit", listen=[f"unix:{path}", f"unix:{taken}"], allow=DEATHS)
+        (spawner,) = server.named("spawn")
+        os.kill(spawner, signal.SIGKILL)
+        wait_until(lambda: server.named("spawn") not in ([], [spawner]), 5, "the next spawner")
+        taken.unlink()
+        with socket.socket(socket.AF_UNIX) as other:
+            other.bind(str(taken))
+            tree = server.tree()
+            server.signal(signal.SIGKILL)
+            server.expected_exit = -signal.SIGKILL
+            wait_until(lambda: not any(processes.alive(pid) for pid in tree), 8, "everything to end")
+            assert not path.exists() and taken.exists()
+        taken.unlink()
 
     def test_after_master_death_the_address_is_free(self, serve):
         port = free_port()
