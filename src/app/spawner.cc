@@ -24,6 +24,8 @@ int run_spawner(control::Channel master, SocketFiles& sockets) {
         return 0;
       case control::Channel::Outcome::kNothing:
         break;
+      case control::Channel::Outcome::kNoRoom:
+        return 1;  // the spawner is sent no descriptors
       case control::Channel::Outcome::kMessage:
         if (message.type() == control::Quit::kType) return 0;
         break;

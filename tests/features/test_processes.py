@@ -210,6 +210,38 @@ class TestOthers:
         wait_until(lambda: len(server.named("worker")) == 2, 5, "both workers")
         assert server.named("zygote") == [zygote] and server.log.count("no worker can be forked") == 1
 
+    def test_a_front_without_descriptors_loses_no_worker(self, serve):
+        """What the master passes on waits until there is room for it; who is connected is served then."""
+        server = serve("kit", workers=1, fronts=1, allow=[*DEATHS, r"CW0404"])
+        (front,) = server.named("front")
+        with server.connect(timeout=30) as client:
+            pid = int(client.request("GET", "/pid").text)
+            before = processes.limit(front, resource.RLIMIT_NOFILE, 5)
+            os.kill(pid, signal.SIGKILL)
+            server.log.wait_for(r"error\[CW0404\].*too many descriptors open", 10)
+            client.send("GET /pid HTTP/1.1\r\nHost: a\r\n\r\n")
+            processes.limit(front, resource.RLIMIT_NOFILE, before)
+            assert int(client.read_response().text) not in (0, pid)
+        server.log.wait_for("room for new workers again", 5)
+        assert server.named("front") == [front] and server.log.count("too many descriptors") == 1
+
+    def test_a_zygote_without_descriptors_is_asked_again(self, serve, folder):
+        place = folder / "kit"
+        apps.copy("kit", place)
+        if os.getuid() == 0:
+            for path in [place, *place.rglob("*")]:
+                os.chown(path, 65502, 65502)
+        server = serve("kit", workers=2, allow=DEATHS)
+        (zygote,) = server.named("zygote")
+        before = processes.limit(zygote, resource.RLIMIT_NOFILE, 3)
+        os.kill(server.named("worker")[0], signal.SIGKILL)
+        server.log.wait_for(r"error\[CW0524\] web: no worker can be forked: Too many open files; 1 serve", 10)
+        assert server.is_healthy()
+        processes.limit(zygote, resource.RLIMIT_NOFILE, before)
+        server.log.wait_for(r"workers can be forked again", 10)
+        wait_until(lambda: len(server.named("worker")) == 2, 5, "both workers")
+        assert server.named("zygote") == [zygote]
+
     def test_master_death_ends_a_worker_that_hangs(self, serve):
         server = serve("kit", workers=2, allow=DEATHS)
         slow = start_slow(server, 60)
