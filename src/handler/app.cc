@@ -296,8 +296,8 @@ void AppHandler::retire_worker(uint64_t number, uint32_t lane) {
   if (AppGeneration* generation = find(number)) generation->link().retire_lane(lane);
 }
 
-void AppHandler::pause(uint64_t number, base::Duration pause) {
-  if (AppGeneration* generation = find(number)) generation->pause_until(services_.loop.now() + pause);
+void AppHandler::pause(uint64_t number, base::Duration pause, bool refuse) {
+  if (AppGeneration* generation = find(number)) generation->pause_until(services_.loop.now() + pause, refuse);
 }
 
 void AppHandler::report_drained() {

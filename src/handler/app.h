@@ -70,8 +70,8 @@ class AppHandler final : public message::Handler, public io::TurnHook {
   void swap_to(uint64_t generation);
   void set_failed();
   void retire_worker(uint64_t generation, uint32_t lane);
-  // No worker of it comes before so long; the next attach_worker() ends that.
-  void pause(uint64_t generation, base::Duration pause);
+  // No worker of it comes before so long, `refuse`: and then hardly either. The next attach_worker() ends that.
+  void pause(uint64_t generation, base::Duration pause, bool refuse = false);
   void drop_generation(uint64_t generation);
 
   bool end_of_turn() override;

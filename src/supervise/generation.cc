@@ -37,6 +37,7 @@ void Generation::announce(unsigned front) {
 }
 
 void Generation::on_worker_ready() {
+  code_is_broken_ = false;
   if (state_ != State::kStarting) return;
   state_ = State::kReady;
   deadline_.cancel();
@@ -44,15 +45,34 @@ void Generation::on_worker_ready() {
   events_.ready();
 }
 
-// Whoever would wait in vain is refused at once. Not while the zygote is gone: then a successor is on its way.
+bool Generation::makes_workers() const {
+  return lone_ || (interpreter_ && interpreter_->running());
+}
+
+// Whoever would wait in vain is refused at once. While the zygote is gone a successor is on its way: that it does not
+// start has to be known first.
 void Generation::tell_pause() {
   const std::optional<base::Duration> pause = pool_->pause();
-  const bool helps_itself = lone_ || (interpreter_ && interpreter_->running());
-  if (state_ != State::kServing || !helps_itself || !pause || *pause <= spec_.queue_timeout) return;
-  world_.log.warning("CW0529", fmt::format("{}: no worker stays alive; the next one is started in {}, requests are "
-                                           "answered 503 until then",
-                                           spec_.name, to_seconds(*pause)));
-  world_.fronts.broadcast(control::encode(control::WorkersPaused{spec_.name, number_, *pause}));
+  if (state_ != State::kServing || !pause) return;
+  if (!code_is_broken_) {
+    if (!makes_workers() || *pause <= spec_.queue_timeout) return;
+    world_.log.warning(
+        "CW0529", fmt::format("{}: no worker stays alive; the next one is started in {}, requests are answered 503 "
+                              "until then\nfix: the messages before say how the workers ended",
+                              spec_.name, to_seconds(*pause)));
+  }
+  for (unsigned front = 0; front < world_.fronts.count(); ++front) send_pause(front, *pause);
+}
+
+void Generation::send_pause(unsigned front, base::Duration pause) {
+  world_.fronts.send(front,
+                     control::encode(control::WorkersPaused{spec_.name, number_, pause, code_is_broken_}), {});
+}
+
+void Generation::on_successor_failed() {
+  if (makes_workers()) return;
+  code_is_broken_ = true;
+  tell_pause();
 }
 
 void Generation::on_start_deadline() {
@@ -143,9 +163,7 @@ void Generation::introduce_front(unsigned front) {
   lanes_->introduce(front);
   if (state_ == State::kServing) {
     world_.fronts.send(front, control::encode(control::Swap{spec_.name, number_}), {});
-    if (const auto pause = pool_->pause()) {
-      world_.fronts.send(front, control::encode(control::WorkersPaused{spec_.name, number_, *pause}), {});
-    }
+    if (const auto pause = pool_->pause()) send_pause(front, *pause);
   }
 }
 

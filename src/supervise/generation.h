@@ -57,6 +57,8 @@ class Generation {
   void on_drained(unsigned front);
   void introduce_front(unsigned front);
   void on_front_gone(unsigned front);
+  // The generation that was to follow does not start.
+  void on_successor_failed();
 
   void sweep();  // at the end of a turn
   void check_invariants() const;
@@ -89,7 +91,9 @@ class Generation {
   void on_lone_message(Worker& worker, control::Message& message);
   void attach(Worker& worker);
   void on_worker_ready();
+  bool makes_workers() const;
   void tell_pause();
+  void send_pause(unsigned front, base::Duration pause);
   void on_start_deadline();
   void fail(BootFailure failure);
   void end_if_drained();
@@ -112,6 +116,7 @@ class Generation {
   std::optional<Lanes> lanes_;
   std::optional<WorkerPool> pool_;
   std::vector<bool> drained_;  // per front
+  bool code_is_broken_ = false;  // what the next worker would run does not start
   io::Timer deadline_;
 };
 

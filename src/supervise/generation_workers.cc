@@ -44,6 +44,7 @@ bool Generation::launch_lone(Worker& worker) {
   if (!started) {
     world_.log.error("CW0205",
                      fmt::format("{}: no worker can be started: {}", spec_.name, started.error().message));
+    code_is_broken_ = state_ == State::kServing;
     return false;
   }
   worker.process = std::move(*started);
@@ -67,6 +68,7 @@ void Generation::on_lone_message(Worker& worker, control::Message& message) {
     if (state_ == State::kStarting) {
       fail({failed->exit_code == 4 ? 4 : 3, failed->code, failed->text, failed->watch});
     } else {
+      code_is_broken_ = state_ == State::kServing;
       world_.log.error(failed->code, spec_.name + ": " + failed->text);
     }
   }
