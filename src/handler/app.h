@@ -1,6 +1,6 @@
 // AppHandler: one app on this front. Takes a request's body in, queues the request for the workers of the app's
 // current generation, and writes what they answer. A request waits in a slot that any idle worker may claim, or, when
-// all slots are taken, in the line behind them; both are bounded by `queue` and `queue_timeout`.
+// all slots are taken, in the line behind them; both are bounded by `queue`, which all fronts share, and `queue_timeout`.
 #pragma once
 
 #include <cstdint>
@@ -98,6 +98,7 @@ class AppHandler final : public message::Handler, public io::TurnHook {
   void wake_up();
   bool announce_sleep();
   void report_drained();
+  void publish_load();
   void start_tick();
   void tick();
   void drop_those_who_left(base::Instant now);

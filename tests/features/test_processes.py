@@ -476,6 +476,26 @@ def test_parallel_requests_use_all_workers(serve):
     assert statuses == [200] * 4 and time.monotonic() - began < 3
 
 
+def test_the_queue_is_one_for_all_fronts(serve):
+    """Connections at two fronts, more requests than one queue holds."""
+    server = serve("kit", workers=1, fronts=2, queue=4, queue_timeout="30s", allow=[r"CW0511"])
+    fronts = server.named("front")
+    clients = []
+    for other in fronts:  # while one is stopped whoever connects gets to the other
+        os.kill(other, signal.SIGSTOP)
+        clients.append([server.connect(timeout=30) for _ in range(6)])
+        for client in clients[-1]:
+            assert client.request("GET", "/").status == 200
+        os.kill(other, signal.SIGCONT)
+    for client in [client for pair in zip(*clients, strict=True) for client in pair]:
+        client.send("GET /sleep?s=0.5 HTTP/1.1\r\nHost: a\r\n\r\n")
+    statuses = [client.read_response().status for client in clients[0] + clients[1]]
+    # One runs, four wait; at the full queue two fronts may decide in the same instant.
+    assert statuses.count(200) in (5, 6) and set(statuses) == {200, 503}, statuses
+    for client in clients[0] + clients[1]:
+        client.close()
+
+
 @pytest.mark.parametrize("fronts", [1, 2])
 @pytest.mark.parametrize("preload", ["true", "false"])
 def test_fronts_and_preload(serve, fronts, preload):
