@@ -41,6 +41,11 @@ class Host:
                 pass
         except BlockingIOError:
             pass
+        except OSError:
+            messages.emit("error", "CW0506", [
+                f"{self._app}: worker {os.getpid()} ends: the worker's own descriptors are closed: did the application close them?",
+                "fix: close only what the app has opened; look for os.closerange()"])
+            return "descriptors_closed"
         if self._terminated:
             return "terminated"
         try:

@@ -1,6 +1,7 @@
 #include "app/front_master_link.h"
 
 #include <fcntl.h>
+#include <sys/resource.h>
 
 #include <algorithm>
 #include <chrono>
@@ -11,8 +12,10 @@ namespace cutwater::app {
 
 namespace {
 
-// Descriptors held back for messages that bring some: two new workers, and a generation with a few folders.
+// Descriptors held back for messages that bring some: two new workers, and a generation with a few folders. Fewer
+// where few are allowed.
 constexpr size_t kReserve = 12;
+constexpr size_t kLimitPerReserved = 16;
 constexpr base::Duration kRoomRetry = std::chrono::milliseconds(100);
 
 constexpr size_t kMostPathBytes = 2048;  // of a report; the channel takes 64 KiB a message
@@ -67,7 +70,10 @@ void FrontMasterLink::disconnect() {
 }
 
 void FrontMasterLink::keep_reserve() {
-  while (reserve_.size() < kReserve) {
+  rlimit limit{};
+  getrlimit(RLIMIT_NOFILE, &limit);
+  const size_t wanted = std::min<size_t>(kReserve, limit.rlim_cur / kLimitPerReserved);
+  while (reserve_.size() < wanted) {
     base::FileDescriptor held(fcntl(channel_.descriptor(), F_DUPFD_CLOEXEC, 0));
     if (!held.valid()) return;
     reserve_.push_back(std::move(held));

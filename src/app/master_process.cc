@@ -21,6 +21,7 @@ constexpr base::Duration kNow = base::Duration::zero();
 // What workers get when the fronts used up the whole grace, or when everything shall end now.
 constexpr base::Duration kLeastGrace = std::chrono::seconds(1);
 constexpr base::Duration kAnnouncePatience = std::chrono::seconds(2);
+constexpr const char* kLimitsFix = "\nfix: raise the limits of processes and open files (ulimit -u, ulimit -n)";
 constexpr base::Duration kSpawnerPatience = std::chrono::seconds(1);
 
 base::Result<base::FileDescriptor> create_segment(unsigned fronts, unsigned lanes) {
@@ -116,7 +117,7 @@ bool Master::start() {
 bool Master::start_spawner() {
   auto channels = control::Channel::make_pair();
   if (!channels) {
-    log_.error("CW0803", "no spawner can be started: " + channels.error().message);
+    log_.error("CW0803", "no spawner can be started: " + channels.error().message + kLimitsFix);
     return false;
   }
   auto& [ours, theirs] = *channels;
@@ -126,7 +127,7 @@ bool Master::start_spawner() {
     return run_spawner(control::Channel(base::FileDescriptor(descriptor)), sockets_.files());
   });
   if (!started) {
-    log_.error("CW0803", "no spawner can be started: " + started.error().message);
+    log_.error("CW0803", "no spawner can be started: " + started.error().message + kLimitsFix);
     return false;
   }
   spawner_started_ = base::monotonic_now();

@@ -48,7 +48,8 @@ bool Sockets::open(const config::Config& config, base::LogSink& log) {
     base::FileDescriptor folder(::open(route.root.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
     if (!folder.valid()) {
       log.error("CW0806",
-                base::system_error(fmt::format("static files at {}: {}", route.prefix, route.root)).message);
+                base::system_error(fmt::format("static files at {}: {}", route.prefix, route.root)).message +
+                    "\nfix: create the folder, or correct `root` of that route");
       all = false;
     }
     static_roots_.push_back(std::move(folder));

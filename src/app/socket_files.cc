@@ -11,7 +11,9 @@ namespace cutwater::app {
 void SocketFiles::add(const std::string& path) {
   const std::filesystem::path place(path);
   const std::string folder = place.has_parent_path() ? place.parent_path().native() : ".";
-  File file{place.filename().native(), base::FileDescriptor(open(folder.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC)), {}};
+  File file;
+  file.name = place.filename().native();
+  file.folder.reset(open(folder.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (!file.folder.valid()) return;
   file.socket.reset(openat(file.folder.get(), file.name.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
   if (file.socket.valid()) files_.push_back(std::move(file));

@@ -80,11 +80,14 @@ void Generation::on_start_deadline() {
     const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(spec_.start_timeout).count();
     fail({3,
           "CW0317",
-          fmt::format("not ready within start_timeout = {} s: gave up {}", seconds,
-                      journey_.where(base::monotonic_now())),
+          fmt::format("not ready within start_timeout = {} s: gave up {}\n"
+                      "fix: raise app.{}.start_timeout, or do slow work after the import",
+                      seconds, journey_.where(base::monotonic_now()), spec_.name),
           {}});
   } else if (state_ == State::kDraining) {
-    world_.log.warning("CW0523", label() + " had requests running longer than grace; they are ended");
+    world_.log.warning("CW0523", fmt::format("{} had requests running longer than grace; they are ended\n"
+                                             "fix: raise app.{}.grace, or make requests shorter",
+                                             label(), spec_.name));
     end(kQuitPatience);
   } else if (state_ == State::kEnding && lanes_) {
     for (unsigned front = 0; front < world_.fronts.count(); ++front) lanes_->forget_front(front);

@@ -3,6 +3,7 @@
 #include <signal.h>
 
 #include <algorithm>
+#include <cerrno>
 
 #include "supervise/generation.h"
 #include "supervise/interpreter.h"
@@ -15,6 +16,15 @@ static_assert(Generation::kMostWorkers == Generation::kMostLanes - kFewestSpareL
 
 unsigned lanes_for(unsigned workers) {
   return std::min(Generation::kMostLanes, workers + std::max(workers, kFewestSpareLanes));
+}
+
+std::string fix_for(const base::Error& error, const std::string& app) {
+  const int number = error.system_errno;
+  if (number == EMFILE || number == ENFILE || number == EAGAIN || number == ENOMEM) {
+    return "\nfix: raise the limits of processes, memory and open files (ulimit -u, ulimit -n)";
+  }
+  return fmt::format("\nfix: set app.{}.python or app.{}.user, or move the files to where that user may read them",
+                     app, app);
 }
 
 }  // namespace
@@ -34,10 +44,7 @@ void Generation::start_interpreter(bool as_lone) {
   if (!started) {
     fail({3,
           "CW0205",
-          "the interpreter does not start: " + started.error().message +
-              fmt::format("\nfix: set app.{}.python or app.{}.user, or move the files to where that user may "
-                          "read them",
-                          spec_.name, spec_.name),
+          "the interpreter does not start: " + started.error().message + fix_for(started.error(), spec_.name),
           {}});
     return;
   }
@@ -75,7 +82,8 @@ void Generation::on_interpreter_exit(const ExitStatus& status) {
   if (state_ == State::kStarting) {
     fail({3,
           "CW0316",
-          fmt::format("the interpreter {} {}", status.describe(), journey_.where(base::monotonic_now())),
+          fmt::format("the interpreter {} {}\nfix: import the app by hand in that interpreter: {} -c \"import MODULE\"",
+                      status.describe(), journey_.where(base::monotonic_now()), spec_.python),
           {}});
   } else if (state_ <= State::kServing) {
     world_.log.warning("CW0525",
@@ -115,7 +123,7 @@ void Generation::on_imported(control::Imported imported) {
   const unsigned lanes = lanes_for(std::min(spec_.workers, kMostWorkers));
   auto memory = SharedMemory::make(world_, lanes);
   if (!memory) {
-    fail({3, "CW0526", memory.error().message, {}});
+    fail({3, "CW0526", memory.error().message + "\nfix: raise the limits of memory and open files (ulimit -n)", {}});
     return;
   }
   memory_ = std::move(*memory);
@@ -136,8 +144,10 @@ void Generation::open_static_folders() {
       description_.static_folders.push_back({folder.prefix, folder.cache});
       static_folders_.push_back(std::move(*opened));
     } else {
-      world_.log.warning("CW0806", fmt::format("{}: static files at {} are not served: {}", spec_.name,
-                                               folder.prefix, opened.error().message));
+      world_.log.warning("CW0806", fmt::format("{}: static files at {} are not served: {}\n"
+                                               "fix: create the folder (Django: manage.py collectstatic), or let "
+                                               "the app's user enter it",
+                                               spec_.name, folder.prefix, opened.error().message));
     }
   }
 }
@@ -145,8 +155,9 @@ void Generation::open_static_folders() {
 void Generation::start_workers() {
   unsigned workers = spec_.workers;
   if (workers > kMostWorkers) {
-    world_.log.warning("CW0527", fmt::format("{}: {} workers are the most there can be; {} were asked for",
-                                             spec_.name, kMostWorkers, workers));
+    world_.log.warning("CW0527", fmt::format("{}: {} workers are the most there can be; {} were asked for\n"
+                                             "fix: lower app.{}.workers",
+                                             spec_.name, kMostWorkers, workers, spec_.name));
     workers = kMostWorkers;
   }
   pool_.emplace(world_, *lanes_, spec_,

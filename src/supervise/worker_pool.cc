@@ -54,7 +54,9 @@ void WorkerPool::fill(Position& position) {
     return;
   }
   if (!offer) {
-    world_.log.error("CW0524", fmt::format("{}: no worker can be started: {}", spec_.name, error.message));
+    world_.log.error("CW0524", fmt::format("{}: no worker can be started: {}\n"
+                                           "fix: raise the limit of open files (ulimit -n)",
+                                           spec_.name, error.message));
     retry_later(position, {});
     return;
   }

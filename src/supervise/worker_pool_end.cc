@@ -71,7 +71,10 @@ void WorkerPool::log_end(const Worker& worker, const ExitStatus& status) {
   const std::string who = spec_.name + ": " + name_of(worker);
   const bool killed = status.signal == SIGKILL;
   if (worker.state == Worker::State::kLeaving || ending_) {
-    if (killed) world_.log.warning("CW0523", who + " did not finish in time and was killed");
+    if (!killed) return;
+    world_.log.warning("CW0523", fmt::format("{} did not finish in time and was killed\n"
+                                             "fix: raise app.{}.grace, or make requests shorter",
+                                             who, spec_.name));
   } else if (status.clean()) {
     const std::string reason = worker.reason.empty() ? "" : " (" + worker.reason + ")";
     world_.log.warning("CW0521", who + " ended by itself" + reason + "; another one is started");
@@ -100,7 +103,8 @@ void WorkerPool::on_stuck(unsigned lane, const std::string& what) {
 void WorkerPool::on_broken(unsigned lane, const std::string& why) {
   Worker* worker = on_lane(lane);
   if (!worker || worker->state == Worker::State::kLeaving) return;
-  world_.log.error("CW0522", fmt::format("{}: {} broke the link to the front ({}); it is replaced",
+  world_.log.error("CW0522", fmt::format("{}: {} broke the link to the front ({}); it is replaced\n"
+                                         "fix: look for native packages that write where they must not",
                                          spec_.name, name_of(*worker), why));
   replace(*worker);
 }
@@ -146,8 +150,9 @@ void WorkerPool::on_deadline(Worker& worker) {
     return;
   }
   world_.log.error(
-      "CW0524", fmt::format("{}: {} was not ready within start_timeout = {} s", spec_.name, name_of(worker),
-                            std::chrono::duration_cast<std::chrono::seconds>(spec_.start_timeout).count()));
+      "CW0524", fmt::format("{}: {} was not ready within start_timeout = {} s\nfix: raise app.{}.start_timeout",
+                            spec_.name, name_of(worker),
+                            std::chrono::duration_cast<std::chrono::seconds>(spec_.start_timeout).count(), spec_.name));
   if (worker.process->known()) {
     worker.process->signal(SIGKILL);
   } else if (zygote_gone_) {

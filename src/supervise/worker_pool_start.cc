@@ -56,7 +56,8 @@ void WorkerPool::on_fork_failed(uint64_t number, const std::string& text) {
   Worker* worker = unknown_worker(number);
   if (!worker) return;
   if (!std::exchange(fork_fails_, true)) {
-    world_.log.error("CW0524", fmt::format("{}: no worker can be forked: {}; {} serve, it is tried again",
+    world_.log.error("CW0524", fmt::format("{}: no worker can be forked: {}; {} serve, it is tried again\n"
+                                           "fix: raise the limits of processes, memory and open files of the app's user",
                                            spec_.name, text, ready_count()));
   }
   Position* position = worker->position;

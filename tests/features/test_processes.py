@@ -43,6 +43,15 @@ class TestWorkers:
                 assert client.request("GET", f"/{number}").text == f"kit /{number}"
             dying.close()
 
+    def test_an_app_that_closes_what_is_not_its_own(self, serve):
+        """It costs its worker, and the log says why."""
+        server = serve("kit", workers=2, allow=DEATHS)
+        assert server.request("GET", "/close_all", timeout=20).status in (200, 502)
+        server.log.wait_for(r"error\[CW0506\] web: worker \d+ ends: .*own descriptors are closed", 10)
+        for _ in range(10):
+            assert server.is_healthy()
+        wait_until(lambda: len(server.named("worker")) == 2, 10, "both workers")
+
     def test_replaced_within_a_second(self, serve):
         server = serve("kit", workers=1, allow=DEATHS)
         pid = int(server.get("/pid").text)
@@ -430,7 +439,11 @@ class TestIdentity:
     @pytest.mark.skipif(os.getuid() != 0, reason="needs root")
     def test_an_app_folder_of_root_warns_once(self, serve):
         server = serve("kit", workers=2)
+        server.signal(signal.SIGHUP)
+        server.log.wait_for("generation 2 serves", 20)
         assert server.log.count(r"warning.*root") == 1
+        wait_until(lambda: len(server.tree()) <= 6, 10, "the old generation to go")
+        server.baseline = {server.pid: server.baseline[server.pid]}
 
     def test_processes_are_named(self, serve):
         server = serve("kit", workers=2, fronts=1)
