@@ -41,6 +41,11 @@ class Host:
                 pass
         except BlockingIOError:
             pass
+        except OSError:
+            messages.emit("error", "CW0506", [
+                f"{self._app}: worker {os.getpid()} ends: the worker's own descriptors are closed: did the application close them?",
+                "fix: close only what the app has opened; look for os.closerange()"])
+            return "descriptors_closed"
         if self._terminated:
             return "terminated"
         try:
@@ -167,6 +172,7 @@ def serve(application: Any, app: str, root: str, channel: Channel, lane: int, li
         reason = _cutwater.serve_wsgi(
             application, host, sys.stderr, lane=lane, control=channel.fileno(), signals=host.signals,
             **link._asdict())
+        status = int(reason == "descriptors_closed")
     except BaseException as error:
         messages.emit("error", "CW0506", [f"{app}: worker {os.getpid()} ends: {failure.describe(error)}",
                                           failure.format_traceback(error)])

@@ -52,6 +52,8 @@ def _fork() -> int:
 def _fork_worker(application: Any, app: str, root: str, channel: Channel, message: Dict[str, Any], descriptors: List[int],
                  master: int) -> int:
     """Forks twice, so that the worker becomes the child of the master, the subreaper. Returns its pid."""
+    if not descriptors:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
     worker.flush_streams()
     reader, writer = os.pipe2(os.O_CLOEXEC)
     try:

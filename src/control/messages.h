@@ -84,16 +84,19 @@ using Swap = GenerationNamed<SwapTag>;
 using DropGeneration = GenerationNamed<DropGenerationTag>;
 
 // All workers of the generation are gone, and none is started before so long. The next `worker_started` ends it.
+// `refuse`: its code does not start any more, so nobody shall wait, however short the pause is.
 struct WorkersPaused {
   static constexpr const char* kType = "workers_paused";
   std::string app;
   uint64_t generation = 0;
   base::Duration pause{};
+  bool refuse = false;
   template <class Visitor>
   void visit(Visitor& field) {
     field("app", app);
     field("generation", generation);
     field("pause", pause);
+    field("refuse", refuse);
   }
 };
 

@@ -614,6 +614,27 @@ TEST_F(AppTest, DroppingAGenerationEndsWhatItRan) {
   EXPECT_EQ(get().writer.status(), 503);
 }
 
+TEST_F(AppTest, NobodyWaitsWhereCodeDoesNotStart) {
+  auto& worker = start_one_worker();
+  auto& running = get("/running");
+  claim(worker);
+  auto& queued = get("/queued");
+  generations_[0]->processes[0]->kill();
+  until_done(running);
+  app_.pause(1, std::chrono::milliseconds(100), /*refuse=*/true);
+  until_done(queued);
+  EXPECT_EQ(queued.writer.status(), 503);
+  runner_.turns(std::chrono::milliseconds(150));
+  auto& late = get("/late");  // the pause is over, but nothing is known of a worker
+  until_done(late);
+  EXPECT_EQ(late.writer.status(), 503);
+  auto& other = add_worker(*generations_[0], 1);
+  auto& served = get("/served");
+  answer(other, claim(other), "alive");
+  until_done(served);
+  EXPECT_EQ(served.writer.content, "alive");
+}
+
 TEST_F(AppTest, WhoWouldWaitInVainIsRefusedAtOnce) {
   options_.queue_timeout = std::chrono::seconds(5);
   auto& worker = start_one_worker();

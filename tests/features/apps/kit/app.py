@@ -122,6 +122,11 @@ def kill(environ, start_response, query):
     time.sleep(60)
 
 
+def close_all(environ, start_response, query):
+    os.closerange(3, 1000)
+    return text(start_response, "closed")
+
+
 def log(environ, start_response, query):
     print("printed", query["text"])
     sys.stderr.write("written " + query["text"] + "\n")
@@ -153,6 +158,7 @@ def no_content(environ, start_response, query):
 
 
 PATHS = {
+    "/close_all": close_all,
     "/environ": environ_as_json, "/echo": echo, "/digest": digest, "/ignore": ignore_body, "/sleep": sleep,
     "/spin": spin, "/big": big, "/stream": stream, "/endless": endless, "/file": file, "/pid": pid,
     "/version": version, "/kill": kill, "/log": log, "/threads": threads, "/headers": headers, "/cookies": cookies,
