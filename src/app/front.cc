@@ -87,7 +87,7 @@ FrontProcess::FrontProcess(FrontStart& start, LogFiles files, FrontLog& log, siz
       error_is_file_(files.error_is_file),
       connections_(connections),
       offload_(loop_, kOffloadThreads),
-      spool_{offload_, handler::find_spool_directory()},
+      spool_{offload_, handler::find_spool_directory(), handler::spool_shares(start.config.limits.body)},
       master_(loop_, std::move(start.master), log,
               {[this](base::Duration grace) { stop(grace); },
                [this](std::vector<base::FileDescriptor> reopened) { reopen_logs(std::move(reopened)); },
