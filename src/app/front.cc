@@ -14,6 +14,7 @@
 #include "app/front_identity.h"
 #include "app/front_log.h"
 #include "app/front_master_link.h"
+#include "app/memory_return.h"
 #include "handler/access_log.h"
 #include "handler/router.h"
 #include "handler/spool.h"
@@ -77,6 +78,7 @@ class FrontProcess {
   std::unique_ptr<FrontGates> gates_;         // first to go: its connections use everything above
   std::unique_ptr<io::SignalWatcher> signals_;
   io::Timer deadline_;
+  MemoryReturn memory_return_{loop_.timers()};
   bool stopping_ = false;
 };
 
