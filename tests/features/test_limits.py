@@ -154,7 +154,7 @@ def test_a_client_that_does_not_read_is_cut_off(serve):
         slow.send("GET /big?n=30000000 HTTP/1.1\r\nHost: a\r\n\r\n")
         slow.read_head()
         assert server.request("GET", "/", timeout=150).status in (200, 503)
-        processes.wait_until(lambda: server.is_healthy(), 100, "the worker")
+        processes.wait_until(lambda: server.request("GET", "/", timeout=30).status == 200, 100, "the worker")
         assert len(slow.read_to_end()) < 30000000
 
 
