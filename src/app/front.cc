@@ -14,6 +14,7 @@
 #include "app/front_identity.h"
 #include "app/front_log.h"
 #include "app/front_master_link.h"
+#include "app/memory_return.h"
 #include "handler/access_log.h"
 #include "handler/router.h"
 #include "handler/spool.h"
@@ -77,6 +78,7 @@ class FrontProcess {
   std::unique_ptr<FrontGates> gates_;         // first to go: its connections use everything above
   std::unique_ptr<io::SignalWatcher> signals_;
   io::Timer deadline_;
+  MemoryReturn memory_return_{loop_.timers()};
   bool stopping_ = false;
 };
 
@@ -87,7 +89,7 @@ FrontProcess::FrontProcess(FrontStart& start, LogFiles files, FrontLog& log, siz
       error_is_file_(files.error_is_file),
       connections_(connections),
       offload_(loop_, kOffloadThreads),
-      spool_{offload_, handler::find_spool_directory()},
+      spool_{offload_, handler::find_spool_directory(), handler::spool_shares(start.config.limits.body)},
       master_(loop_, std::move(start.master), log,
               {[this](base::Duration grace) { stop(grace); },
                [this](std::vector<base::FileDescriptor> reopened) { reopen_logs(std::move(reopened)); },

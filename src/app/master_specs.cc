@@ -82,6 +82,7 @@ base::Result<supervise::AppSpec> make_app_spec(const config::App& app, const std
   spec.preload = app.preload;
   spec.watch = app.watch;
   spec.prefix = app.prefix;
+  spec.hop_by_hop = app.hop_by_hop;
   spec.environment = app.environment;
   spec.identity = std::move(*identity);
   spec.timeout = app.timeout;

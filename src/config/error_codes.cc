@@ -105,6 +105,8 @@ constexpr ErrorCode kCodes[] = {
      "request is answered 502.", "Report it with the traceback."},
     {"CW0507", "forked child came back", "The app forked, and the child returned into the server's code; it was ended, "
      "the worker answers.", "End the child with os._exit(), or use subprocess."},
+    {"CW0508", "hop-by-hop field left out", "The app set a response field that belongs to the connection, and "
+     "hop_by_hop = \"drop\" left it out.", "Remove the field from the app's responses; the server writes it where it is due."},
     {"CW0511", "queue is full", "More than `queue` requests were waiting for a worker, or one waited longer than "
      "`queue_timeout`; they were answered 503 with Retry-After.", "More workers, a faster app, or a larger `queue`."},
     {"CW0512", "request body too large", "A body was larger than `limits.body`; the client got 413.",

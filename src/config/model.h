@@ -30,6 +30,7 @@ struct App {
   std::string preload = "auto";   // "auto" | "true" | "false"
   std::string watch = "code";     // "code" | "deploy" | "off"
   std::string prefix;             // "" or "/shop": SCRIPT_NAME
+  std::string hop_by_hop = "refuse";  // "refuse" | "drop": response fields that are the connection's
   std::string user;               // "" = owner of root (when started as root)
   std::map<std::string, std::string> environment;
   base::Duration timeout = std::chrono::seconds(60);

@@ -80,6 +80,10 @@ constexpr Setting kSettings[] = {
      "restart.txt, .deploy or pyproject.toml.", "watch", to<&App::watch>, 0, UINT64_MAX, "code|deploy|off"},
     {Section::kApp, "prefix", Kind::kUrlPrefix, "", "The URL path the app lives under, such as \"/shop\". SCRIPT_NAME changes the default.",
      "prefix", to<&App::prefix>},
+    {Section::kApp, "hop_by_hop", Kind::kChoice, "refuse",
+     "What becomes of a response field that belongs to the connection, such as Connection or Upgrade, when the app sets "
+     "one: \"refuse\" answers 500, as PEP 3333 asks; \"drop\" leaves the field out and warns once for each worker.",
+     "hop-by-hop", to<&App::hop_by_hop>, 0, UINT64_MAX, "refuse|drop"},
     {Section::kApp, "user", Kind::kText, "",
      "Whom the app runs as when started as root; without it the owner of its folder.", "user", to<&App::user>},
     {Section::kApp, "env", Kind::kVariables, "", "Environment variables of the app.", "", to<&App::environment>},

@@ -211,6 +211,7 @@ struct StartApp {
   std::string protocol;
   std::string preload;
   std::string prefix;
+  std::string hop_by_hop;  // "refuse" | "drop"
   std::map<std::string, std::string> environment;
   template <class Visitor>
   void visit(Visitor& field) {
@@ -221,6 +222,7 @@ struct StartApp {
     field("protocol", protocol);
     field("preload", preload);
     field("prefix", prefix);
+    field("hop_by_hop", hop_by_hop);
     field("environment", environment);
   }
 };

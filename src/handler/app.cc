@@ -12,14 +12,13 @@ constexpr base::Duration kTick = std::chrono::milliseconds(100);
 constexpr base::Duration kNap = std::chrono::milliseconds(1);
 constexpr size_t kTakenBeforeWake = 4;  // by a worker: link/wake_delay.h
 constexpr std::chrono::seconds kLeastRetryAfter{2};
-constexpr uint64_t kSpoolPerApp = uint64_t{2} << 30;
 
 }  // namespace
 
 AppHandler::AppHandler(std::string name, const AppServices& services)
     : name_(std::move(name)),
       services_(services),
-      spool_budget_(kSpoolPerApp),
+      spool_budget_(services.spool.shares.per_app),
       log_(services.log),
       tick_(services.loop.timers(), [this] { tick(); }) {
   services_.loop.add_hook(*this);
