@@ -38,8 +38,11 @@ def serve_wsgi(
     lane_sockets: Sequence[int],
     control: int,
     signals: int,
+    drop_hop_by_hop: bool,
 ) -> str:
     """Serves requests until it shall end, and says why: "retired", "system_exit", or what Host.control() returned.
+
+    `drop_hop_by_hop`: a response field that belongs to the connection is left out, with a problem said once, instead of refused.
 
     Takes over `segment`, `wake`, `front_wakes`, `front_alarms` and `lane_sockets`; `control` and `signals` are only watched.
     """

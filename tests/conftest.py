@@ -98,16 +98,18 @@ class Launcher:
         self.started = []
 
     def __call__(self, app="hello", *, workers=1, listen="127.0.0.1:0", config="", arguments=(), environment=None,
-                 allow=(), ready=True, target="app:application", python=None, fronts=None, **settings):
+                 allow=(), ready=True, target="app:application", python=None, fronts=None, validated=False, **settings):
         """Serves a copy of features/apps/APP. Further keywords are settings of [app.web]; None leaves one out."""
         place = self.folder / app
         while any(server.folder == place and server.process.poll() is None for server in self.started):
             place = place.with_name(place.name + "+")
         listens = [listen] if isinstance(listen, (str, dict)) else listen
-        settings = {"target": target, "workers": workers, "python": str(python or self.app_python), "watch": "off", **settings}
-        settings = {key: value for key, value in settings.items() if value is not None}
         if not place.exists():
             apps.copy(app, place)
+        if validated:
+            target = apps.put_under_validation(place, target)
+        settings = {"target": target, "workers": workers, "python": str(python or self.app_python), "watch": "off", **settings}
+        settings = {key: value for key, value in settings.items() if value is not None}
         apps.write_config(place, settings, listens, config, fronts or self.fronts)
         return self.run(["serve", "-c", "cutwater.toml", *arguments], place, environment, allow, ready, workers)
 

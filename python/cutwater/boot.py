@@ -29,9 +29,9 @@ def run(channel: Channel) -> NoReturn:
     loaded, fork_safe = _import(start, channel)
     if start["mode"] == "zygote" and fork_safe:
         zygote.freeze()
-        zygote.run(loaded.application, start["app"], start["root"], channel)
+        zygote.run(_service(loaded.application, start), channel)
     elif start["mode"] == "worker":
-        _run_alone(loaded.application, start, channel)
+        _run_alone(_service(loaded.application, start), channel)
     os._exit(_wait_for_quit(channel))
 
 
@@ -79,7 +79,11 @@ def _may_fork(preload: Any, channel: Channel) -> fork_safety.Verdict:
     return verdict
 
 
-def _run_alone(application: Any, start: Dict[str, Any], channel: Channel) -> NoReturn:
+def _service(application: Any, start: Dict[str, Any]) -> worker.Service:
+    return worker.Service(application, start["app"], start["root"], start.get("hop_by_hop") == "drop")
+
+
+def _run_alone(service: worker.Service, channel: Channel) -> NoReturn:
     """A worker that no zygote forked: it has imported the app itself and serves on its own channel."""
     try:
         message, descriptors = channel.receive()
@@ -91,7 +95,7 @@ def _run_alone(application: Any, start: Dict[str, Any], channel: Channel) -> NoR
     except ChannelClosed:
         os._exit(0)
     worker.reset_signals()
-    worker.serve(application, start["app"], start["root"], channel, int(message["lane"]), link)
+    worker.serve(service, channel, int(message["lane"]), link)
 
 
 def _wait_for_quit(channel: Channel) -> int:

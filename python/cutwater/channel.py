@@ -40,7 +40,7 @@ class Channel:
         return True
 
     def receive(self) -> Message:
-        """Waits for the next message."""
+        """Waits for the next message. Its descriptors come all, or, when this process has no room for them, not at all."""
         message = self._receive(0)
         assert message is not None
         return message
@@ -52,12 +52,16 @@ class Channel:
     def _receive(self, flags: int) -> Optional[Message]:
         room = socket.CMSG_LEN(MAXIMUM_DESCRIPTORS * array.array("i").itemsize)
         try:
-            data, ancillary, _, _ = self._socket.recvmsg(MAXIMUM_MESSAGE, room, flags | socket.MSG_CMSG_CLOEXEC)
+            data, ancillary, cut, _ = self._socket.recvmsg(MAXIMUM_MESSAGE, room, flags | socket.MSG_CMSG_CLOEXEC)
         except BlockingIOError:
             return None
         except OSError as error:
             raise ChannelClosed(str(error)) from error
         descriptors = _descriptors(ancillary)
+        if cut & socket.MSG_CTRUNC:  # too many are open here; a part of them is worse than none
+            for descriptor in descriptors:
+                os.close(descriptor)
+            descriptors = []
         if not data:
             raise ChannelClosed("the master is gone")
         try:

@@ -16,7 +16,7 @@ sys.path[:] = [entry for entry in sys.path if entry]
 import os
 import platform
 
-from cutwater.channel import Channel
+from cutwater.channel import Channel, ChannelClosed
 from cutwater.failure import BOOT_FAILED
 
 _OLDEST = (3, 9)
@@ -28,7 +28,8 @@ def run() -> None:
     library = os.environ.pop("CUTWATER_LIBRARY")
     python = f"{platform.python_implementation()} {platform.python_version()} ({sys.executable})"
     if sys.version_info < _OLDEST:
-        _refuse(channel, "CW0204", f"{python} is too old: Cutwater serves apps on CPython 3.9 and newer")
+        _refuse(channel, "CW0204", f"{python} is too old: Cutwater serves apps on CPython 3.9 and newer\n"
+                                   "fix: make the environment with a newer Python, or set python")
     try:
         from cutwater import boot
     except ImportError as error:
@@ -38,5 +39,9 @@ def run() -> None:
 
 
 def _refuse(channel: Channel, code: str, text: str) -> None:
+    try:
+        channel.receive()  # what to start: left unread it would reset the channel, and what we say would be lost
+    except ChannelClosed:
+        pass
     channel.send("failed", exit_code=BOOT_FAILED, code=code, text=text, watch=[])
     os._exit(BOOT_FAILED)

@@ -41,6 +41,11 @@ class Host:
                 pass
         except BlockingIOError:
             pass
+        except OSError:
+            messages.emit("error", "CW0506", [
+                f"{self._app}: worker {os.getpid()} ends: the worker's own descriptors are closed: did the application close them?",
+                "fix: close only what the app has opened; look for os.closerange()"])
+            return "descriptors_closed"
         if self._terminated:
             return "terminated"
         try:
@@ -67,7 +72,7 @@ class Host:
             messages.emit("warning", "CW0505", [f"{self._app}: worker {os.getpid()} ends, since the app asked for it"])
 
     def problem(self, code: str, method: str, path: str, text: str) -> None:
-        severity = "warning" if code == "CW0504" else "error"
+        severity = "warning" if code in ("CW0504", "CW0508") else "error"
         messages.emit(severity, code, [f"{self._app}: {messages.request_name(method, path)} {text}"])
 
     def plain_file(self, file: Any) -> Optional[Tuple[int, int]]:
@@ -134,6 +139,15 @@ def reset_signals() -> None:
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
 
 
+class Service(NamedTuple):
+    """What all workers of a generation serve, and how."""
+
+    application: Any
+    app: str
+    root: str
+    drop_hop_by_hop: bool
+
+
 class LinkDescriptors(NamedTuple):
     """What ties a worker to the fronts; the last three have one entry for each front."""
 
@@ -154,9 +168,9 @@ def split_descriptors(descriptors: List[int], with_channel: bool) -> Tuple[int, 
     return channel, LinkDescriptors(descriptors[0], descriptors[1], fronts[::3], fronts[1::3], fronts[2::3])
 
 
-def serve(application: Any, app: str, root: str, channel: Channel, lane: int, link: LinkDescriptors) -> NoReturn:
+def serve(service: Service, channel: Channel, lane: int, link: LinkDescriptors) -> NoReturn:
     """Serves until told to end; ends the process."""
-    host = Host(app, root, channel)
+    host = Host(service.app, service.root, channel)
     try:
         _cutwater.end_with_parent(channel.fileno(), _ORPHAN_MILLISECONDS)
     except OSError:
@@ -165,10 +179,11 @@ def serve(application: Any, app: str, root: str, channel: Channel, lane: int, li
     channel.send("ready", pid=os.getpid())
     try:
         reason = _cutwater.serve_wsgi(
-            application, host, sys.stderr, lane=lane, control=channel.fileno(), signals=host.signals,
-            **link._asdict())
+            service.application, host, sys.stderr, lane=lane, control=channel.fileno(), signals=host.signals,
+            drop_hop_by_hop=service.drop_hop_by_hop, **link._asdict())
+        status = int(reason == "descriptors_closed")
     except BaseException as error:
-        messages.emit("error", "CW0506", [f"{app}: worker {os.getpid()} ends: {failure.describe(error)}",
+        messages.emit("error", "CW0506", [f"{service.app}: worker {os.getpid()} ends: {failure.describe(error)}",
                                           failure.format_traceback(error)])
         reason, status = "broken", 1
     try:

@@ -21,7 +21,7 @@ def freeze() -> None:
     gc.freeze()
 
 
-def run(application: Any, app: str, root: str, channel: Channel) -> NoReturn:
+def run(service: worker.Service, channel: Channel) -> NoReturn:
     """Forks on demand until the master says quit or is gone."""
     master = os.getppid()
     while True:
@@ -33,7 +33,7 @@ def run(application: Any, app: str, root: str, channel: Channel) -> NoReturn:
             os._exit(0)
         if message["type"] == "fork":
             try:
-                pid = _fork_worker(application, app, root, channel, message, descriptors, master)
+                pid = _fork_worker(service, channel, message, descriptors, master)
             except (OSError, MemoryError) as error:  # for a while: the master asks again
                 channel.send("fork_failed", worker=message["worker"], text=getattr(error, "strerror", None) or str(error))
             else:
@@ -49,9 +49,11 @@ def _fork() -> int:
         return os.fork()
 
 
-def _fork_worker(application: Any, app: str, root: str, channel: Channel, message: Dict[str, Any], descriptors: List[int],
+def _fork_worker(service: worker.Service, channel: Channel, message: Dict[str, Any], descriptors: List[int],
                  master: int) -> int:
     """Forks twice, so that the worker becomes the child of the master, the subreaper. Returns its pid."""
+    if not descriptors:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
     worker.flush_streams()
     reader, writer = os.pipe2(os.O_CLOEXEC)
     try:
@@ -62,7 +64,7 @@ def _fork_worker(application: Any, app: str, root: str, channel: Channel, messag
         raise
     if middle == 0:
         os.close(reader)
-        _fork_again(application, app, root, channel, message, descriptors, master, writer)
+        _fork_again(service, channel, message, descriptors, master, writer)
     os.close(writer)
     try:
         answer = int(os.read(reader, 32) or 0)
@@ -76,7 +78,7 @@ def _fork_worker(application: Any, app: str, root: str, channel: Channel, messag
     return answer
 
 
-def _fork_again(application: Any, app: str, root: str, channel: Channel, message: Dict[str, Any], descriptors: List[int],
+def _fork_again(service: worker.Service, channel: Channel, message: Dict[str, Any], descriptors: List[int],
                 master: int, writer: int) -> NoReturn:
     """The process in between: writes the worker's pid, or the error number, negative. No exception may leave it."""
     try:
@@ -93,23 +95,23 @@ def _fork_again(application: Any, app: str, root: str, channel: Channel, message
     os.close(writer)
     channel.close()
     try:
-        _become_worker(application, app, root, int(message["lane"]), descriptors, master)
+        _become_worker(service, int(message["lane"]), descriptors, master)
     except SystemExit:
         raise
     except BaseException as error:
-        messages.emit("error", "CW0506", [f"{app}: worker {os.getpid()} does not start: {failure.describe(error)}",
+        messages.emit("error", "CW0506", [f"{service.app}: worker {os.getpid()} does not start: {failure.describe(error)}",
                                           failure.format_traceback(error)])
         os._exit(1)
 
 
-def _become_worker(application: Any, app: str, root: str, lane: int, descriptors: List[int], master: int) -> NoReturn:
+def _become_worker(service: worker.Service, lane: int, descriptors: List[int], master: int) -> NoReturn:
     _cutwater.set_process_name("cutwater-worker")
     gc.enable()
     worker.reset_signals()
     _reseed()
     wait_for_master(master)
     control, link = worker.split_descriptors(descriptors, with_channel=True)
-    worker.serve(application, app, root, Channel(control), lane, link)
+    worker.serve(service, Channel(control), lane, link)
 
 
 def _reseed() -> None:

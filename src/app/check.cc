@@ -5,6 +5,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "app/console_log.h"
+#include "app/front_identity.h"
+#include "app/listen_advice.h"
 #include "app/master.h"
 #include "app/master_lines.h"
 #include "app/master_specs.h"
@@ -129,7 +132,28 @@ int check_listen(const config::Listen& listen, const ServeRequest& request, base
   }
   const std::string& text = socket.error().message;
   if (socket.error().system_errno == EADDRINUSE) return check_taken(listen.address, text, request, log, say);
-  log.error("CW0801", text);
+  log.error("CW0801", text + listen_advice(listen.address, socket.error()));
+  return kUsage;
+}
+
+int check_log(const std::string& setting, const std::string& path, base::LogSink& log, const Say& say) {
+  struct stat status;
+  const bool is_new = lstat(path.c_str(), &status) != 0 && errno == ENOENT;
+  auto opened = open_log_file(path);
+  if (!opened) {
+    log.error("CW0809", setting + ": " + opened.error().message);
+    return kUsage;
+  }
+  if (is_new) unlink(path.c_str());
+  say(fmt::format("{} {}: can be written", setting, path));
+  return 0;
+}
+
+int check_front_user(const config::Config& config, base::LogSink& log) {
+  if (geteuid() != 0) return 0;
+  auto identity = choose_front_identity(config);
+  if (identity) return 0;
+  log.error("CW0403", identity.error().message);
   return kUsage;
 }
 
@@ -161,6 +185,10 @@ int run_check(const ServeRequest& request, const config::Loaded& loaded, base::L
   const auto note = [&worst](int outcome) { worst = worst == 0 ? outcome : worst; };
   for (const config::Listen& listen : loaded.config.listens) note(check_listen(listen, request, log, say));
   for (const config::StaticRoute& route : loaded.config.static_routes) note(check_static(route, log, say));
+  const config::Log& logs = loaded.config.log;
+  if (logs.access != "stdout" && logs.access != "off") note(check_log("log.access", logs.access, log, say));
+  if (logs.error != "stderr") note(check_log("log.error", logs.error, log, say));
+  note(check_front_user(loaded.config, log));
   auto library = find_library();
   if (!library) {
     log.error("CW0206", library.error().message);

@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <exception>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "app/command_line_arguments.h"
 #include "app/command_line_help.h"
@@ -14,6 +15,7 @@
 #include "app/master.h"
 #include "base/file_descriptor.h"
 #include "config/closest.h"
+#include "config/error_codes.h"
 #include "config/later.h"
 
 namespace cutwater::app {
@@ -39,6 +41,11 @@ std::string without_control_bytes(const std::string& text) {
   return clean;
 }
 
+// As ConsoleLog does for `serve --json`.
+void print_json(base::Severity severity, const std::string& code, const std::string& text) {
+  print(stderr, ConsoleLog::format_json(severity, code, text));
+}
+
 void print_diagnostic(const config::Diagnostic& diagnostic) {
   std::string text = without_control_bytes(to_text(diagnostic));
   if (is_coloured(STDERR_FILENO)) {
@@ -51,6 +58,11 @@ void print_diagnostic(const config::Diagnostic& diagnostic) {
 int usage(const std::string& code, const std::string& text) {
   print_diagnostic({code, text, true});
   return kUsage;
+}
+
+int later_command(const std::string& command) {
+  return usage("CW0106", "the command " + command + " is known, not in this version\n  fix: " +
+                             config::later_fix("command", command));
 }
 
 // `check --json`: everything that is found becomes one object on stdout. What the apps print while they are imported
@@ -79,7 +91,9 @@ class JsonReport : public base::LogSink {
   }
 
  private:
-  void add_problem(const std::string& code, const std::string& text, bool is_error) {
+  void add_problem(const std::string& code, std::string text, bool is_error) {
+    const std::string fix = is_error ? config::missing_fix(code, text) : "";
+    if (!fix.empty()) text += "\n" + fix;
     problems_.push_back({{"code", code}, {"severity", is_error ? "error" : "warning"}, {"text", text}});
   }
 
@@ -90,10 +104,14 @@ class JsonReport : public base::LogSink {
 
 int serve(const Arguments& arguments) {
   config::Loaded loaded = config::load(arguments.target, arguments.overrides);
-  for (const config::Diagnostic& diagnostic : loaded.diagnostics) print_diagnostic(diagnostic);
+  for (const config::Diagnostic& diagnostic : loaded.diagnostics) {
+    const auto severity = diagnostic.is_error ? base::Severity::kError : base::Severity::kWarning;
+    arguments.json ? print_json(severity, diagnostic.code, diagnostic.text) : print_diagnostic(diagnostic);
+  }
   if (loaded.exit_code != 0) return loaded.exit_code;
   for (const std::string& choice : loaded.choices) {
-    if (!arguments.quiet) print(stderr, without_control_bytes(choice) + "\n");
+    if (arguments.quiet) break;
+    arguments.json ? print_json(base::Severity::kInfo, "", choice) : print(stderr, without_control_bytes(choice) + "\n");
   }
   ServeRequest request{arguments.target, arguments.overrides};
   return run_master(request, std::move(loaded));
@@ -112,46 +130,71 @@ int check(const Arguments& arguments) {
   }
   for (const config::Diagnostic& diagnostic : loaded.diagnostics) print_diagnostic(diagnostic);
   if (loaded.exit_code != 0) return loaded.exit_code;
-  for (const std::string& choice : loaded.choices) {
-    if (!arguments.quiet) print(stdout, without_control_bytes(choice) + "\n");
-  }
-  std::fflush(stdout);
-  ConsoleLog log;
-  return run_check(request, loaded, log, [](const std::string& line) {
+  const auto say = [&](const std::string& line) {
+    if (arguments.quiet) return;
     print(stdout, without_control_bytes(line) + "\n");
     std::fflush(stdout);  // problems go to stderr: both in the order in which they were found
-  });
+  };
+  for (const std::string& choice : loaded.choices) say(choice);
+  ConsoleLog log;
+  return run_check(request, loaded, log, say);
 }
 
-int version(const std::vector<std::string>& words) {
-  if (words.empty()) {
-    print(stdout, "cutwater " CUTWATER_VERSION "\n");
-  } else if (words == std::vector<std::string>{"--json"}) {
-    print(stdout, "{\"version\": \"" CUTWATER_VERSION "\"}\n");
-  } else if (words.front() == "-h" || words.front() == "--help") {
+// The flags that every command takes, taken out of its words. False after saying what is wrong.
+struct CommonFlags {
+  bool json = false;
+  bool help = false;
+};
+std::optional<CommonFlags> take_common_flags(std::vector<std::string>& words) {
+  CommonFlags found;
+  std::vector<std::string> rest;
+  for (size_t i = 0; i < words.size(); ++i) {
+    const std::string& word = words[i];
+    if (word == "--json") {
+      found.json = true;
+    } else if (word == "-h" || word == "--help") {
+      found.help = true;
+    } else if (word == "-c" || word == "--config") {
+      if (++i < words.size()) continue;
+      usage("CW0120", word + " needs a value\n  fix: " + word + " FILE");
+      return std::nullopt;
+    } else if (word != "-q" && word != "--quiet" && word != "-v" && word != "--verbose") {
+      rest.push_back(word);
+    }
+  }
+  words = std::move(rest);
+  return found;
+}
+
+int version(std::vector<std::string> words) {
+  const std::optional<CommonFlags> flags = take_common_flags(words);
+  if (!flags) return kUsage;
+  if (!words.empty()) {
+    return usage("CW0120", "version takes no \"" + words.front() + "\"\n  fix: cutwater version [--json]");
+  }
+  if (flags->help) {
     print(stdout, command_help("version", is_coloured(STDOUT_FILENO)));
   } else {
-    return usage("CW0120", "version takes only --json");
+    print(stdout, flags->json ? "{\"version\": \"" CUTWATER_VERSION "\"}\n" : "cutwater " CUTWATER_VERSION "\n");
   }
   return 0;
 }
 
 int help(std::vector<std::string> words) {
   std::erase(words, "--markdown");  // the long topics are Markdown in any case
-  const bool bold = is_coloured(STDOUT_FILENO);
-  if (words.empty() || words.front() == "-h" || words.front() == "--help") {
-    print(stdout, short_help(bold));
-    return 0;
+  const std::optional<CommonFlags> flags = take_common_flags(words);
+  if (!flags) return kUsage;
+  const std::string topic = words.empty() ? "" : words.front();
+  const bool bold = !flags->json && is_coloured(STDOUT_FILENO);
+  std::string text = topic.empty() ? short_help(bold) : help_topic(topic, bold);
+  if (text.empty() && config::is_later_command(topic)) return later_command(topic);
+  if (text.empty()) return usage("CW0120", "no help on \"" + topic + "\"\n  fix: cutwater help lists the topics");
+  if (flags->json) {
+    const nlohmann::json object = {{"topic", topic}, {"text", text}};
+    text = object.dump() + "\n";
   }
-  std::string text = help_topic(words.front(), bold);
-  if (!text.empty()) {
-    print(stdout, text);
-    return 0;
-  }
-  if (config::is_later_command(words.front())) {
-    return usage("CW0106", "the command " + words.front() + " is known, not in this version");
-  }
-  return usage("CW0120", "no help on \"" + words.front() + "\"\n  fix: cutwater help lists the topics");
+  print(stdout, text);
+  return 0;
 }
 
 int run_with_arguments(const std::string& command, const std::vector<std::string>& words) {
@@ -162,7 +205,6 @@ int run_with_arguments(const std::string& command, const std::vector<std::string
     print(stdout, command_help(command, is_coloured(STDOUT_FILENO)));
     return 0;
   }
-  if (command == "serve" && arguments.json) return usage("CW0120", "serve has no --json");
   return command == "serve" ? serve(arguments) : check(arguments);
 }
 
@@ -172,17 +214,17 @@ bool is_like_a_target(const std::string& word) {
 }
 
 int unknown_command(const std::string& command) {
-  if (config::is_later_command(command)) {
-    return usage("CW0106", "the command " + command + " is known, not in this version");
-  }
+  if (config::is_later_command(command)) return later_command(command);
   if (is_like_a_target(command)) {
     return usage("CW0120", "\"" + command + "\" is no command\n  fix: cutwater serve " + command);
+  }
+  if (command.starts_with('-')) {
+    return usage("CW0120", "the command is missing before " + command + "\n  fix: cutwater serve " + command + " ...");
   }
   std::string message = "unknown command \"" + command + "\"";
   std::string near = config::closest(command, {"serve", "check", "version", "help"});
   if (!near.empty()) message += "; did you mean \"" + near + "\"?";
-  bool is_flag = command.starts_with('-');
-  return usage("CW0120", message + "\n  fix: cutwater " + (is_flag ? "serve " + command + " ..." : "help"));
+  return usage("CW0120", message + "\n  fix: cutwater " + (near.empty() ? "help" : near));
 }
 
 int run(const std::vector<std::string>& words) {

@@ -19,7 +19,8 @@ std::string to_lower_first(std::string text) {
 }
 
 UsageError too_much(const std::string& command, const std::string& word) {
-  return {"CW0120", command + " takes one TARGET; \"" + word + "\" is too much"};
+  return {"CW0120", command + " takes one TARGET; \"" + word + "\" is too much\n  fix: leave it away; several apps are " +
+                        "written into a cutwater.toml"};
 }
 
 // What CLI11 could not place: a second TARGET or a flag nobody knows.
@@ -29,7 +30,7 @@ UsageError unexpected(const std::string& command, const std::string& word, const
                                                                                   : word.find_first_not_of('-'));
   flag = flag.substr(0, flag.find('='));
   if (word.starts_with("--") && config::is_later_flag(flag)) {
-    return {"CW0106", "the flag --" + flag + " is known, not in this version"};
+    return {"CW0106", "the flag --" + flag + " is known, not in this version\n  fix: " + config::later_fix("flag", flag)};
   }
   std::vector<std::string> known;
   for (const CLI::Option* option : parser.get_options()) {
@@ -39,6 +40,19 @@ UsageError unexpected(const std::string& command, const std::string& word, const
   std::string near = config::closest(flag, known);
   if (!near.empty()) message += "; did you mean --" + near + "?";
   return {"CW0120", message + "\n  fix: cutwater help flags lists them"};
+}
+
+// The library's words are about itself: "--workers: 1 required TEXT missing".
+UsageError refused(const std::string& command, const CLI::ParseError& error) {
+  std::string text = error.what();
+  const size_t colon = text.find(':');
+  if (text.starts_with('-') && colon != std::string::npos && text.ends_with("missing")) {
+    const std::string flag = text.substr(0, colon);
+    const bool is_setting = config::find_flag(std::string_view(flag).substr(flag.find_first_not_of('-'))) != nullptr;
+    return {"CW0120", command + ": " + flag + " needs a value\n  fix: cutwater help " + (is_setting ? flag : "flags") +
+                          " shows what it takes"};
+  }
+  return {"CW0120", command + ": " + to_lower_first(text) + "\n  fix: cutwater help flags shows what each takes"};
 }
 
 }  // namespace
@@ -72,7 +86,7 @@ ParsedArguments parse_arguments(const std::string& command, const std::vector<st
     // It takes them in reverse.
     parser.parse(std::vector<std::string>(std::make_reverse_iterator(flags_end), words.rend()));
   } catch (const CLI::ParseError& error) {
-    return UsageError{"CW0120", command + ": " + to_lower_first(error.what())};
+    return refused(command, error);
   }
   if (arguments.help) return arguments;
   if (auto rest = parser.remaining(); !rest.empty()) return unexpected(command, rest.front(), parser);
@@ -84,6 +98,7 @@ ParsedArguments parse_arguments(const std::string& command, const std::vector<st
   for (auto [setting, option] : options) {
     if (option->count() > 0) arguments.overrides.settings[full_name(*setting)] = values[std::string(setting->flag)];
   }
+  arguments.overrides.json = arguments.json;
   auto& level = arguments.overrides.settings;
   if (arguments.quiet) level.emplace("log.level", "warning");
   if (arguments.verbose) level.emplace("log.level", "debug");

@@ -66,22 +66,25 @@ TEST(Arguments, EveryFlagOfTheTableWorks) {
 TEST(Arguments, BehindTwoDashesIsNoFlag) {
   EXPECT_EQ(parsed({"-w", "2", "--", "-odd"}).target, "-odd");
   EXPECT_EQ(parsed({"shop:app", "--"}).target, "shop:app");
-  EXPECT_EQ(refused({"a:b", "--", "c:d"}), "CW0120 serve takes one TARGET; \"c:d\" is too much");
+  EXPECT_EQ(refused({"a:b", "--", "c:d"}), "CW0120 serve takes one TARGET; \"c:d\" is too much\n"
+                                             "  fix: leave it away; several apps are written into a cutwater.toml");
 }
 
 TEST(Arguments, Refused) {
   EXPECT_EQ(refused({"--timeot", "5s"}),
             "CW0120 unknown flag --timeot; did you mean --timeout?\n  fix: cutwater help flags lists them");
-  EXPECT_EQ(refused({"--domain", "example.com"}), "CW0106 the flag --domain is known, not in this version");
-  EXPECT_EQ(refused({"--threads=4"}), "CW0106 the flag --threads is known, not in this version");
-  EXPECT_EQ(refused({"a:b", "c:d"}), "CW0120 serve takes one TARGET; \"c:d\" is too much");
-  EXPECT_TRUE(refused({"--timeout"}).starts_with("CW0120 serve: "));
+  EXPECT_EQ(refused({"--domain", "example.com"}), "CW0106 the flag --domain is known, not in this version\n  fix: leave it away; -b :80, and a web server that does "
+            "TLS in front meanwhile");
+  EXPECT_EQ(refused({"--threads=4"}), "CW0106 the flag --threads is known, not in this version\n  fix: leave it away; more workers: -w N");
+  EXPECT_EQ(refused({"--timeout"}), "CW0120 serve: --timeout needs a value\n  fix: cutwater help --timeout shows what it takes");
+  EXPECT_NE(refused({"-q=x"}).find("fix: "), std::string::npos);
   EXPECT_TRUE(refused({"-z"}).starts_with("CW0120 unknown flag -z"));
 }
 
 TEST(Help, Topics) {
   EXPECT_TRUE(help_topic("CW0101", false).starts_with("CW0101: unknown key\n"));
   EXPECT_EQ(help_topic("cw0101", false), help_topic("0101", false));
+  EXPECT_EQ(help_topic("cw0101", false), help_topic("101", false));
   EXPECT_NE(help_topic("timeout", false).find("default 60s"), std::string::npos);
   EXPECT_NE(help_topic("--limit-body", false).find("CUTWATER_LIMIT_BODY"), std::string::npos);
   EXPECT_EQ(help_topic("nonsense", false), "");

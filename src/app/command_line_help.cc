@@ -99,7 +99,7 @@ std::string common_flags(bool serves) {
   text += flag_line("-c, --config FILE", "read this file instead of the folder's cutwater.toml");
   text += flag_line("-q, --quiet", "only warnings and errors");
   text += flag_line("-v, --verbose", "also what is only for debugging");
-  if (!serves) text += flag_line("--json", "the result as one JSON object");
+  text += flag_line("--json", serves ? "messages as JSON, one object a line" : "the result as one JSON object");
   text += flag_line("-h, --help", "this text");
   return text;
 }
@@ -115,6 +115,8 @@ std::string serve_help(bool bold) {
   text += "\n" + heading("Flags most people need", bold);
   text += most_used_flags();
   text += common_flags(true);
+  text += "\nExit code: 0 after TERM or INT; 1 it cannot run; 2 command line or configuration; 3 an app does not boot;\n"
+          "4 no such app.\n";
   return text + "\nAll flags: cutwater help flags. One of them: cutwater help timeout. The file: cutwater help settings.\n";
 }
 
@@ -194,7 +196,7 @@ std::string help_topic(const std::string& word, bool bold) {
   if (word == "errors") return config::errors_markdown();
   std::string code = word;
   for (char& c : code) c = c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c;
-  if (!code.starts_with("CW")) code = "CW" + code;
+  if (!code.starts_with("CW")) code = "CW" + std::string(code.size() < 4 ? 4 - code.size() : 0, '0') + code;
   if (const config::ErrorCode* known = config::find_error_code(code)) return code_help(*known, bold);
   return setting_help(word, bold);
 }

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <cstdlib>
+#include <nlohmann/json.hpp>
 
 #include "base/text.h"
 #include "config/error_codes.h"
@@ -49,19 +50,31 @@ std::string timestamp() {
   return stamp + "." + milliseconds.substr(1) + "Z ";
 }
 
+// The first byte of a C1 control in UTF-8, such as U+009B, which terminals take for ESC [.
+bool begins_control(std::string_view text) {
+  return text.size() > 1 && text[0] == '\xc2' && static_cast<unsigned char>(text[1]) < 0xa0;
+}
+
+void append_hex(std::string& to, char c) {
+  static constexpr char kHex[] = "0123456789abcdef";
+  const auto byte = static_cast<unsigned char>(c);
+  to.append("\\x").append(1, kHex[byte >> 4]).append(1, kHex[byte & 15]);
+}
+
 // Control bytes become \xHH, so that a text from elsewhere forges no line and moves no cursor; further lines
 // are indented, as only the first one is a message of its own.
 void append_block(std::string& to, std::string_view text) {
-  static constexpr char kHex[] = "0123456789abcdef";
   while (!text.empty() && text.back() == '\n') text.remove_suffix(1);
-  for (char c : text) {
+  for (size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
     const auto byte = static_cast<unsigned char>(c);
     if (c == '\n') {
       to += "\n  ";
     } else if ((byte < 0x20 && c != '\t') || byte == 0x7f) {
-      to += "\\x";
-      to += kHex[byte >> 4];
-      to += kHex[byte & 15];
+      append_hex(to, c);
+    } else if (begins_control(text.substr(i))) {
+      append_hex(to, c);
+      append_hex(to, text[++i]);
     } else {
       to += c;
     }
@@ -89,7 +102,7 @@ base::Result<base::FileDescriptor> open_log_file(const std::string& path) {
   return file;
 }
 
-ConsoleLog::ConsoleLog(base::Severity least) : least_(least), terminal_(isatty(2) != 0) {
+ConsoleLog::ConsoleLog(base::Severity least, bool json) : least_(least), json_(json), terminal_(isatty(2) != 0) {
   const char* no_colour = getenv("NO_COLOR");
   colour_ = terminal_ && (no_colour == nullptr || *no_colour == '\0');
 }
@@ -122,24 +135,42 @@ std::string ConsoleLog::format(base::Severity severity, std::string_view code, s
   }
   append_block(block, text);
   if (severity == base::Severity::kError && config::find_error_code(code) != nullptr) {
+    if (std::string fix = config::missing_fix(code, text); !fix.empty()) block.append("  ").append(fix).append("\n");
     block.append("  more: cutwater help ").append(code).append("\n");
   }
   return block;
 }
 
+std::string ConsoleLog::format_json(base::Severity severity, std::string_view code, std::string_view text) {
+  std::string time = timestamp();
+  time.pop_back();
+  std::string whole(text);
+  if (std::string fix = config::missing_fix(code, text); severity == base::Severity::kError && !fix.empty()) {
+    whole.append("\n").append(fix);
+  }
+  nlohmann::ordered_json object = {{"time", time}, {"severity", name_of(severity)}};
+  if (!code.empty()) object["code"] = code;
+  object["text"] = whole;
+  return object.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+}
+
+std::string ConsoleLog::complete(base::Severity severity, std::string_view code, std::string_view text) const {
+  if (json_) return format_json(severity, code, text);
+  return (terminal_ ? "" : timestamp()) + format(severity, code, text, colour_);
+}
+
 void ConsoleLog::write(base::Severity severity, std::string_view code, std::string_view text) {
   if (severity < least_) return;
-  const std::string stamp = terminal_ ? "" : timestamp();
   if (lost_ > 0) {
-    std::string told = stamp + "warning ";
+    std::string told;
     base::append_decimal(told, lost_);
-    if (!put(told + " messages were lost here: the log took no more\n")) {
+    if (!put(complete(base::Severity::kWarning, "", told + " messages were lost here: the log took no more"))) {
       ++lost_;
       return;
     }
     lost_ = 0;
   }
-  if (!put(stamp + format(severity, code, text, colour_))) ++lost_;
+  if (!put(complete(severity, code, text))) ++lost_;
 }
 
 // A file is written at once; a terminal or pipe only while it takes something, since our end of it may be

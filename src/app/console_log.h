@@ -19,7 +19,7 @@ class ConsoleLog : public base::LogSink {
  public:
   // `path`: "stderr" or a file, opened at once (never through a symbolic link) and kept open.
   static base::Result<void> open(ConsoleLog& log, const std::string& path);
-  explicit ConsoleLog(base::Severity least = base::Severity::kInfo);
+  explicit ConsoleLog(base::Severity least = base::Severity::kInfo, bool json = false);
 
   void set_least(base::Severity least) { least_ = least; }
   bool to_file() const { return file_.valid(); }
@@ -28,14 +28,19 @@ class ConsoleLog : public base::LogSink {
 
   void write(base::Severity severity, std::string_view code, std::string_view text) override;
 
+  // {"time": ..., "severity": "error", "code": "CW0312", "text": ...} and a line end; all that a message has, in one line.
+  static std::string format_json(base::Severity severity, std::string_view code, std::string_view text);
+
   // The block as written: "error[CW0312] what\n  why\n". For tests: everything but the time.
   static std::string format(base::Severity severity, std::string_view code, std::string_view text,
                             bool colour);
 
  private:
+  std::string complete(base::Severity severity, std::string_view code, std::string_view text) const;
   bool put(std::string_view block);
 
   base::Severity least_;
+  bool json_;
   int descriptor_ = 2;
   bool terminal_;
   bool colour_;

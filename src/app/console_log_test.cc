@@ -7,7 +7,10 @@
 
 #include <filesystem>
 #include <fstream>
+#include <nlohmann/json.hpp>
 #include <sstream>
+
+#include "config/error_codes.h"
 
 namespace cutwater::app {
 namespace {
@@ -31,9 +34,13 @@ class ConsoleLogTest : public testing::Test {
   std::string folder_;
 };
 
+std::string fix(const char* code) { return "  fix: " + std::string(config::find_error_code(code)->fix) + "\n"; }
+
 TEST_F(ConsoleLogTest, FormatsOneProblemAsOneBlock) {
   EXPECT_EQ(ConsoleLog::format(Severity::kError, "CW0312", "web: new code\nshop.py:1: oops\n", false),
-            "error[CW0312] web: new code\n  shop.py:1: oops\n  more: cutwater help CW0312\n");
+            "error[CW0312] web: new code\n  shop.py:1: oops\n" + fix("CW0312") + "  more: cutwater help CW0312\n");
+  EXPECT_EQ(ConsoleLog::format(Severity::kError, "CW0312", "web: new code\nfix: none\n", false),
+            "error[CW0312] web: new code\n  fix: none\n  more: cutwater help CW0312\n");
   EXPECT_EQ(ConsoleLog::format(Severity::kInfo, "", "serving", false), "serving\n");
   EXPECT_EQ(ConsoleLog::format(Severity::kWarning, "", "slow", false), "warning slow\n");
 }
@@ -41,11 +48,23 @@ TEST_F(ConsoleLogTest, FormatsOneProblemAsOneBlock) {
 TEST_F(ConsoleLogTest, ForgesNoLineAndMovesNoCursor) {
   EXPECT_EQ(ConsoleLog::format(Severity::kInfo, "", "a\rb\x1b[2J\nerror[CW0001] c\x7f", false),
             "a\\x0db\\x1b[2J\n  error[CW0001] c\\x7f\n");
+  EXPECT_EQ(ConsoleLog::format(Severity::kInfo, "", "\xc2\x9b" "2J \xc3\xbc", false), "\\xc2\\x9b2J \xc3\xbc\n");
 }
 
 TEST_F(ConsoleLogTest, ColoursOnlyTheHead) {
   EXPECT_EQ(ConsoleLog::format(Severity::kError, "CW0312", "text", true),
-            "\x1b[1;31merror[CW0312]\x1b[0m text\n  more: cutwater help CW0312\n");
+            "\x1b[1;31merror[CW0312]\x1b[0m text\n" + fix("CW0312") + "  more: cutwater help CW0312\n");
+}
+
+TEST_F(ConsoleLogTest, JsonIsOneObjectALine) {
+  const std::string line = ConsoleLog::format_json(Severity::kError, "CW0104", "a\n\"b\" \xff");
+  EXPECT_EQ(line.find('\n'), line.size() - 1);
+  const nlohmann::json object = nlohmann::json::parse(line);
+  EXPECT_EQ(object["severity"], "error");
+  EXPECT_EQ(object["code"], "CW0104");
+  EXPECT_EQ(object["text"], "a\n\"b\" \xef\xbf\xbd\nfix: Correct that line; nothing behind it was read.");
+  EXPECT_THAT(object["time"].get<std::string>(), testing::MatchesRegex("20..-..-..T..:..:..\\....Z"));
+  EXPECT_FALSE(nlohmann::json::parse(ConsoleLog::format_json(Severity::kInfo, "", "serving")).contains("code"));
 }
 
 TEST_F(ConsoleLogTest, WritesToAFileWithTime) {

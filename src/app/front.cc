@@ -14,6 +14,7 @@
 #include "app/front_identity.h"
 #include "app/front_log.h"
 #include "app/front_master_link.h"
+#include "app/memory_return.h"
 #include "handler/access_log.h"
 #include "handler/router.h"
 #include "handler/spool.h"
@@ -77,6 +78,7 @@ class FrontProcess {
   std::unique_ptr<FrontGates> gates_;         // first to go: its connections use everything above
   std::unique_ptr<io::SignalWatcher> signals_;
   io::Timer deadline_;
+  MemoryReturn memory_return_{loop_.timers()};
   bool stopping_ = false;
 };
 
@@ -87,7 +89,7 @@ FrontProcess::FrontProcess(FrontStart& start, LogFiles files, FrontLog& log, siz
       error_is_file_(files.error_is_file),
       connections_(connections),
       offload_(loop_, kOffloadThreads),
-      spool_{offload_, handler::find_spool_directory()},
+      spool_{offload_, handler::find_spool_directory(), handler::spool_shares(start.config.limits.body)},
       master_(loop_, std::move(start.master), log,
               {[this](base::Duration grace) { stop(grace); },
                [this](std::vector<base::FileDescriptor> reopened) { reopen_logs(std::move(reopened)); },
@@ -187,7 +189,7 @@ int run_front(FrontStart start) {
   prctl(PR_SET_NAME, "cutwater-front");
   const pid_t master = getppid();
   for (int ignored : {SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGPIPE, SIGXFSZ}) signal(ignored, SIG_IGN);
-  ConsoleLog early_log(to_severity(start.config.log.level));
+  ConsoleLog early_log(to_severity(start.config.log.level), start.config.log.json);
   auto files = open_log_files(start.config.log);
   if (!files) {
     early_log.error("CW0809", files.error().message);
@@ -199,7 +201,7 @@ int run_front(FrontStart start) {
     return 1;
   }
   if (!follow_master(master)) return 0;
-  FrontLog log(to_severity(start.config.log.level), std::move(files->error));
+  FrontLog log(to_severity(start.config.log.level), std::move(files->error), start.config.log.json);
   if (start.index == 0 && connections < start.config.limits.connections / 2) {
     log.info("no more than " + std::to_string(connections) +
              " connections at once: the limit of file descriptors (ulimit -n) is lower than limits.connections");

@@ -111,7 +111,7 @@ void FrontApps::retire_worker(const control::RetireWorker& message) {
 }
 
 void FrontApps::pause(const control::WorkersPaused& message) {
-  if (App* owner = find(message.app)) owner->handler->pause(message.generation, message.pause);
+  if (App* owner = find(message.app)) owner->handler->pause(message.generation, message.pause, message.refuse);
 }
 
 void FrontApps::drop_generation(const control::DropGeneration& message) {

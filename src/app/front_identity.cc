@@ -54,7 +54,10 @@ base::Result<void> drop_to_front_identity(const config::Config& config) {
   if (supervise::running_as_root()) {
     auto identity = choose_front_identity(config);
     if (!identity) return identity.error();
-    if (auto became = supervise::become(*identity); !became) return became;
+    if (auto became = supervise::become(*identity); !became) {
+      return base::Error{"the front cannot become user " + identity->name + ": " + became.error().message +
+                         "\nfix: start as an ordinary user, or with CAP_SETUID and CAP_SETGID"};
+    }
   }
   prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
   prctl(PR_SET_DUMPABLE, 0);

@@ -57,21 +57,25 @@ base::Result<LogFiles> open_log_files(const config::Log& settings) {
   return files;
 }
 
-FrontLog::FrontLog(base::Severity least, base::FileDescriptor file)
+FrontLog::FrontLog(base::Severity least, base::FileDescriptor file, bool json)
     : least_(least),
+      json_(json),
       terminal_(isatty(file.get()) != 0),
       colour_(terminal_ && may_use_colour()),
       writer_(std::move(file), [this](uint64_t lines, std::string_view) { lost_ += lines; }) {}
 
 void FrontLog::write(base::Severity severity, std::string_view code, std::string_view text) {
   if (severity < least_) return;
-  std::string block = terminal_ ? std::string() : timestamp();
+  std::string block;
   if (const uint64_t lost = lost_.exchange(0); lost > 0) {
-    block += fmt::format("warning {} lines were lost here: the log took no more\n", lost);
-    if (!terminal_) block += timestamp();
+    block = complete(base::Severity::kWarning, "", fmt::format("{} lines were lost here: the log took no more", lost));
   }
-  block += ConsoleLog::format(severity, code, text, colour_);
-  writer_.write(block);
+  writer_.write(block + complete(severity, code, text));
+}
+
+std::string FrontLog::complete(base::Severity severity, std::string_view code, std::string_view text) const {
+  if (json_) return ConsoleLog::format_json(severity, code, text);
+  return (terminal_ ? std::string() : timestamp()) + ConsoleLog::format(severity, code, text, colour_);
 }
 
 void LostLines::operator()(uint64_t lines, std::string_view why) {

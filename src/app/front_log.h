@@ -26,13 +26,17 @@ base::Result<LogFiles> open_log_files(const config::Log& settings);
 
 class FrontLog final : public base::LogSink {
  public:
-  FrontLog(base::Severity least, base::FileDescriptor file);
+  // `json`: as `serve --json` wants it.
+  FrontLog(base::Severity least, base::FileDescriptor file, bool json = false);
 
   void write(base::Severity severity, std::string_view code, std::string_view text) override;
   void reopen(base::FileDescriptor file) { writer_.reopen(std::move(file)); }
 
  private:
+  std::string complete(base::Severity severity, std::string_view code, std::string_view text) const;
+
   const base::Severity least_;
+  const bool json_;
   const bool terminal_;
   const bool colour_;
   std::atomic<uint64_t> lost_{0};

@@ -1,5 +1,7 @@
 #include "app/front_master_link.h"
 
+#include <fcntl.h>
+#include <sys/resource.h>
 
 #include <algorithm>
 #include <chrono>
@@ -9,6 +11,12 @@
 namespace cutwater::app {
 
 namespace {
+
+// Descriptors held back for messages that bring some: two new workers, and a generation with a few folders. Fewer
+// where few are allowed.
+constexpr size_t kReserve = 12;
+constexpr size_t kLimitPerReserved = 16;
+constexpr base::Duration kRoomRetry = std::chrono::milliseconds(100);
 
 constexpr size_t kMostPathBytes = 2048;  // of a report; the channel takes 64 KiB a message
 
@@ -34,17 +42,53 @@ const char* to_text(handler::StuckClient client) {
 }  // namespace
 
 FrontMasterLink::FrontMasterLink(io::Loop& loop, control::Channel channel, base::LogSink& log, Events events)
-    : loop_(loop), channel_(std::move(channel)), log_(log), events_(std::move(events)) {}
+    : loop_(loop),
+      channel_(std::move(channel)),
+      log_(log),
+      events_(std::move(events)),
+      room_(loop.timers(), [this] {
+        listen();
+        on_events();
+      }) {}
 
 void FrontMasterLink::connect(FrontApps& apps) {
   apps_ = &apps;
-  watcher_ = std::make_unique<io::CallbackWatcher>(loop_, channel_.descriptor(), EPOLLIN,
+  keep_reserve();
+  listen();
+}
+
+void FrontMasterLink::listen() {
+  const uint32_t events = channel_.wants_write() ? EPOLLIN | EPOLLOUT : EPOLLIN;
+  watcher_ = std::make_unique<io::CallbackWatcher>(loop_, channel_.descriptor(), events,
                                                    [this](uint32_t) { on_events(); });
 }
 
 void FrontMasterLink::disconnect() {
+  room_.cancel();
   watcher_.reset();
   apps_ = nullptr;
+}
+
+void FrontMasterLink::keep_reserve() {
+  rlimit limit{};
+  getrlimit(RLIMIT_NOFILE, &limit);
+  const size_t wanted = std::min<size_t>(kReserve, limit.rlim_cur / kLimitPerReserved);
+  while (reserve_.size() < wanted) {
+    base::FileDescriptor held(fcntl(channel_.descriptor(), F_DUPFD_CLOEXEC, 0));
+    if (!held.valid()) return;
+    reserve_.push_back(std::move(held));
+  }
+}
+
+// The level-triggered watch would spin meanwhile.
+void FrontMasterLink::wait_for_room() {
+  if (!std::exchange(shortage_told_, true)) {
+    log_.error("CW0404",
+               "the front has too many descriptors open to be given new workers or code; it tries again every 100 ms\n"
+               "fix: raise the limit of open files (ulimit -n, LimitNOFILE), or lower limits.connections");
+  }
+  watcher_.reset();
+  room_.set(loop_.now() + kRoomRetry);
 }
 
 void FrontMasterLink::on_events() {
@@ -57,7 +101,12 @@ void FrontMasterLink::on_events() {
         if (!watcher_) return;
         break;
       case control::Channel::Outcome::kNothing:
-        return;
+        if (std::exchange(shortage_told_, false)) log_.info("the front has room for new workers again");
+        return keep_reserve();
+      case control::Channel::Outcome::kNoRoom:
+        if (reserve_.empty()) return wait_for_room();
+        reserve_.clear();
+        break;
       case control::Channel::Outcome::kClosed:
         return lose_master();
     }
@@ -65,6 +114,7 @@ void FrontMasterLink::on_events() {
 }
 
 void FrontMasterLink::lose_master() {
+  room_.cancel();
   if (!watcher_) return;
   watcher_.reset();
   events_.master_gone();
@@ -117,11 +167,11 @@ void FrontMasterLink::complain(std::string_view what) {
 }
 
 void FrontMasterLink::send(const nlohmann::json& body) {
-  if (!watcher_) return;
+  if (!watcher_ && !room_.armed()) return;
   if (!channel_.send(body)) {
     // From within an app's turn: the loss is handled when the loop comes to it.
-    loop_.post([this] { lose_master(); });
-  } else if (channel_.wants_write()) {
+    if (watcher_) loop_.post([this] { lose_master(); });
+  } else if (channel_.wants_write() && watcher_) {
     watcher_->change(EPOLLIN | EPOLLOUT);
   }
 }

@@ -11,6 +11,7 @@
 #include "control/channel.h"
 #include "handler/app.h"
 #include "io/loop.h"
+#include "io/timer.h"
 #include "io/watch.h"
 
 namespace cutwater::app {
@@ -38,6 +39,9 @@ class FrontMasterLink final : public handler::AppReports {
 
  private:
   void on_events();
+  void listen();
+  void keep_reserve();
+  void wait_for_room();
   void on_message(control::Message message);
   template <class Message, class Handle>
   void decoded(const control::Message& message, Handle handle);
@@ -50,7 +54,10 @@ class FrontMasterLink final : public handler::AppReports {
   base::LogSink& log_;
   Events events_;
   FrontApps* apps_ = nullptr;
-  std::unique_ptr<io::CallbackWatcher> watcher_;
+  std::unique_ptr<io::CallbackWatcher> watcher_;  // none: not connected, the master is gone, or no room
+  std::vector<base::FileDescriptor> reserve_;
+  io::Timer room_;  // while it is armed the next message waits for room for its descriptors
+  bool shortage_told_ = false;
 };
 
 }  // namespace cutwater::app

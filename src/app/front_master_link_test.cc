@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -15,6 +16,21 @@
 
 namespace cutwater::app {
 namespace {
+
+// No number below the limit is free, and none above it allowed.
+class NoMoreDescriptors {
+ public:
+  NoMoreDescriptors() {
+    getrlimit(RLIMIT_NOFILE, &before_);
+    rlimit now = before_;
+    now.rlim_cur = static_cast<rlim_t>(base::FileDescriptor(open("/dev/null", O_RDONLY | O_CLOEXEC)).get());
+    setrlimit(RLIMIT_NOFILE, &now);
+  }
+  ~NoMoreDescriptors() { setrlimit(RLIMIT_NOFILE, &before_); }
+
+ private:
+  rlimit before_{};
+};
 
 class FrontMasterLinkTest : public testing::Test {
  protected:
@@ -160,6 +176,44 @@ TEST_F(FrontMasterLinkTest, AGenerationsWholeLife) {
   runner_.turns(std::chrono::milliseconds(10));
   EXPECT_EQ(status_of("/static/a.css"), 200);  // the new generation's
   EXPECT_TRUE(log_.lines.empty());
+}
+
+TEST_F(FrontMasterLinkTest, AWorkerIsTakenInThoughEveryDescriptorIsInUse) {
+  link::World world;
+  send_generation(1, world);
+  send_named<control::Swap>(1);
+  runner_.until([&] { return router_.find("/static/a.css") != router_.find("/"); });
+  auto worker = send_worker(1, world);
+  handler::TestExchange served("GET", "/x");
+  {
+    const NoMoreDescriptors limit;  // the reserve is what is left
+    served.start(router_);
+    link::Claim claimed;
+    runner_.until([&] { return worker->claim(claimed); });
+    message::Response response;
+    worker->send_response(claimed, response, "alive", link::kComplete | link::kReleases);
+    worker->wake_fronts(false);
+    runner_.until([&] { return served.done; });
+  }
+  EXPECT_EQ(served.writer.content, "alive");
+  EXPECT_TRUE(log_.lines.empty());
+}
+
+TEST_F(FrontMasterLinkTest, AMessageWaitsForRoomForItsDescriptors) {
+  link::World world;
+  send_generation(1, world);
+  control::ReopenLogs reopen;
+  ASSERT_TRUE(master_->send(control::encode(reopen), std::vector<int>(40, 0)));
+  {
+    const NoMoreDescriptors limit;
+    runner_.until([&] { return !log_.lines.empty(); });
+    EXPECT_NE(log_.lines[0].find("too many descriptors open"), std::string::npos) << log_.lines[0];
+    runner_.turns(std::chrono::milliseconds(250));
+    EXPECT_EQ(reopened_, 99u);
+    EXPECT_EQ(log_.lines.size(), 1u);
+    EXPECT_FALSE(master_gone_);
+  }
+  runner_.until([&] { return reopened_ == 40; });
 }
 
 TEST_F(FrontMasterLinkTest, OrdersForTheWholeFront) {

@@ -14,6 +14,7 @@ namespace cutwater::app {
 namespace {
 
 constexpr unsigned kCpusPerFront = 4;
+constexpr const char* kLimitsFix = "\nfix: raise the limits of processes and open files (ulimit -u, ulimit -n)";
 constexpr base::Duration kStopPatience = std::chrono::seconds(1);
 // "Within 1 s" (ARCHITECTURE section 1), however often it dies.
 const supervise::RestartPolicy::Options kRestart{.first = std::chrono::milliseconds(100),
@@ -59,7 +60,7 @@ bool FrontGroup::start() {
   for (unsigned index = 0; index < count(); ++index) {
     auto started = start_front(index);
     if (started) continue;
-    log_.error("CW0802", "no front can be started: " + started.error().message);
+    log_.error("CW0802", "no front can be started: " + started.error().message + kLimitsFix);
     return false;
   }
   return true;
@@ -100,7 +101,7 @@ void FrontGroup::restart_front(unsigned index) {
     events_.started(index);
     return;
   }
-  log_.error("CW0802", "no front can be started: " + started.error().message);
+  log_.error("CW0802", "no front can be started: " + started.error().message + kLimitsFix);
   fronts_[index].restart->set(base::monotonic_now() + fronts_[index].policy.wait_after({}));
 }
 

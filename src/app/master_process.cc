@@ -21,6 +21,7 @@ constexpr base::Duration kNow = base::Duration::zero();
 // What workers get when the fronts used up the whole grace, or when everything shall end now.
 constexpr base::Duration kLeastGrace = std::chrono::seconds(1);
 constexpr base::Duration kAnnouncePatience = std::chrono::seconds(2);
+constexpr const char* kLimitsFix = "\nfix: raise the limits of processes and open files (ulimit -u, ulimit -n)";
 constexpr base::Duration kSpawnerPatience = std::chrono::seconds(1);
 
 base::Result<base::FileDescriptor> create_segment(unsigned fronts, unsigned lanes) {
@@ -35,7 +36,7 @@ base::Result<base::FileDescriptor> create_segment(unsigned fronts, unsigned lane
 Master::Master(const ServeRequest& request, config::Loaded loaded)
     : request_(request),
       config_(std::move(loaded.config)),
-      log_(to_severity(config_.log.level)),
+      log_(to_severity(config_.log.level), config_.log.json),
       spawner_restart_(loop_.timers(),
                        [this] {
                          if (!stopping() && !start_spawner()) restart_spawner_after({});
@@ -54,7 +55,7 @@ int Master::run() {
   if (start()) {
     loop_.run();
   }
-  sockets_.remove_files();
+  sockets_.files().remove();
   return exit_code_;
 }
 
@@ -88,7 +89,7 @@ bool Master::prepare() {
   }
   signals_ = std::move(*signals);
   if (!sockets_.open(config_, log_)) {
-    sockets_.remove_files();
+    sockets_.files().remove();
     return false;
   }
   exit_code_ = 0;
@@ -116,15 +117,17 @@ bool Master::start() {
 bool Master::start_spawner() {
   auto channels = control::Channel::make_pair();
   if (!channels) {
-    log_.error("CW0803", "no spawner can be started: " + channels.error().message);
+    log_.error("CW0803", "no spawner can be started: " + channels.error().message + kLimitsFix);
     return false;
   }
   auto& [ours, theirs] = *channels;
-  auto started = supervise::fork_role({theirs.descriptor()}, [descriptor = theirs.descriptor()] {
-    return run_spawner(control::Channel(base::FileDescriptor(descriptor)));
+  std::vector<int> keep = sockets_.files().descriptors();
+  keep.push_back(theirs.descriptor());
+  auto started = supervise::fork_role(std::move(keep), [this, descriptor = theirs.descriptor()] {
+    return run_spawner(control::Channel(base::FileDescriptor(descriptor)), sockets_.files());
   });
   if (!started) {
-    log_.error("CW0803", "no spawner can be started: " + started.error().message);
+    log_.error("CW0803", "no spawner can be started: " + started.error().message + kLimitsFix);
     return false;
   }
   spawner_started_ = base::monotonic_now();

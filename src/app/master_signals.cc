@@ -61,7 +61,8 @@ void Master::on_signal(int signal) {
       reopen_logs();
       break;
     case SIGUSR2:
-      log_.warning("CW0106", "SIGUSR2: handing over to a new binary is known, not in this version");
+      log_.warning("CW0106", "SIGUSR2: handing over to a new binary is known, not in this version\n"
+                              "fix: restart instead; what runs is finished first");
       break;
     case SIGTTIN:
       for (auto& app : apps_) app->scale(1);
@@ -101,7 +102,8 @@ void Master::reload() {
   }
   if (fresh.exit_code != 0) {
     log_.error("CW0807",
-               "reload refused: the configuration cannot be used; everything keeps running as it is");
+               "reload refused: the configuration cannot be used; everything keeps running as it is\n"
+               "fix: correct the errors above and send HUP again");
     return;
   }
   warn_of_front_settings(fresh.config);
@@ -112,7 +114,8 @@ void Master::reload_app(const config::App& app) {
   auto known =
       std::find_if(apps_.begin(), apps_.end(), [&](const auto& each) { return each->name() == app.name; });
   if (known == apps_.end()) return;  // told by warn_of_front_settings
-  auto spec = make_app_spec(app, library_, log_);
+  const supervise::Generation* serving = (*known)->serving();
+  auto spec = make_app_spec(app, library_, log_, serving ? &serving->spec() : nullptr);
   if (spec) {
     (*known)->reload(std::move(*spec), "asked to reload");
   } else {
@@ -135,7 +138,8 @@ void Master::warn_of_front_settings(const config::Config& fresh) {
   }
   if (changed.empty()) return;
   log_.warning("CW0808",
-               fmt::format("changes of {} take effect at the next restart", fmt::join(changed, ", ")));
+               fmt::format("changes of {} take effect at the next restart\nfix: restart when it suits",
+                           fmt::join(changed, ", ")));
 }
 
 void Master::reopen_logs() {

@@ -3,10 +3,8 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include "app/port_holder.h"
+#include "app/listen_advice.h"
 #include "io/listener.h"
 
 namespace cutwater::app {
@@ -28,21 +26,11 @@ bool Sockets::open_listening(const config::Listen& listen, base::LogSink& log) {
   auto socket =
       io::open_listening_socket(listen.address, {.backlog = listen.backlog, .unix_mode = listen.mode});
   if (!socket) {
-    std::string text = socket.error().message;
-    if (socket.error().system_errno == EADDRINUSE) {
-      const std::optional<PortHolder> holder = find_port_holder(listen.address);
-      text += holder ? taken_by(*holder) : "\nfix: stop the other server, or choose another address with -b";
-    }
-    if (socket.error().system_errno == EACCES) text += "\nfix: start as root, or choose a port above 1023";
-    log.error("CW0801", text);
+    log.error("CW0801", socket.error().message + listen_advice(listen.address, socket.error()));
     return false;
   }
   urls_.push_back(url_of(socket->get(), listen.address));
-  struct stat status;
-  if (const std::string path = urls_.back().starts_with("unix:/") ? urls_.back().substr(5) : "";
-      listen.address.starts_with("unix:") && !path.empty() && lstat(path.c_str(), &status) == 0) {
-    files_.push_back({path, status.st_dev, status.st_ino});
-  }
+  if (listen.address.starts_with("unix:")) files_.add(listen.address.substr(5));
   listening_.push_back(std::move(*socket));
   return true;
 }
@@ -54,22 +42,13 @@ bool Sockets::open(const config::Config& config, base::LogSink& log) {
     base::FileDescriptor folder(::open(route.root.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
     if (!folder.valid()) {
       log.error("CW0806",
-                base::system_error(fmt::format("static files at {}: {}", route.prefix, route.root)).message);
+                base::system_error(fmt::format("static files at {}: {}", route.prefix, route.root)).message +
+                    "\nfix: create the folder, or correct `root` of that route");
       all = false;
     }
     static_roots_.push_back(std::move(folder));
   }
   return all;
-}
-
-void Sockets::remove_files() {
-  for (const File& file : files_) {
-    struct stat status;
-    const bool ours =
-        lstat(file.path.c_str(), &status) == 0 && status.st_dev == file.device && status.st_ino == file.inode;
-    if (ours) unlink(file.path.c_str());
-  }
-  files_.clear();
 }
 
 }  // namespace cutwater::app

@@ -1,11 +1,10 @@
 // What the master opens with its own rights before anything else runs: listening sockets and static folders.
 #pragma once
 
-#include <sys/types.h>
-
 #include <string>
 #include <vector>
 
+#include "app/socket_files.h"
 #include "base/file_descriptor.h"
 #include "base/log.h"
 #include "config/model.h"
@@ -16,8 +15,7 @@ class Sockets {
  public:
   // Logs what cannot be opened, each with its code; false when anything failed.
   bool open(const config::Config& config, base::LogSink& log);
-  // Socket files of ours, unless somebody else's took their place.
-  void remove_files();
+  SocketFiles& files() { return files_; }
 
   const std::vector<base::FileDescriptor>& listening() const { return listening_; }
   const std::vector<base::FileDescriptor>& static_roots() const { return static_roots_; }
@@ -26,15 +24,10 @@ class Sockets {
 
  private:
   bool open_listening(const config::Listen& listen, base::LogSink& log);
-  struct File {
-    std::string path;
-    dev_t device;
-    ino_t inode;
-  };
   std::vector<base::FileDescriptor> listening_;
   std::vector<base::FileDescriptor> static_roots_;
   std::vector<std::string> urls_;
-  std::vector<File> files_;
+  SocketFiles files_;
 };
 
 }  // namespace cutwater::app

@@ -63,7 +63,7 @@ TEST_F(SocketsTest, RemovesItsSocketFileButNobodyElses) {
   ASSERT_TRUE(sockets.open(config_, log_));
   std::filesystem::remove(folder_ + "/y.sock");
   std::ofstream(folder_ + "/y.sock") << "another's";
-  sockets.remove_files();
+  sockets.files().remove();
   EXPECT_FALSE(exists("x.sock"));
   EXPECT_TRUE(exists("y.sock"));
 }

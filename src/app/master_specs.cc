@@ -20,25 +20,36 @@ unsigned worker_count(const config::App& app) {
 }
 
 // nullopt: as ourselves.
-base::Result<std::optional<supervise::Identity>> identity_of(const config::App& app, base::LogSink& log) {
+base::Result<std::optional<supervise::Identity>> identity_of(const config::App& app) {
   if (!supervise::running_as_root()) {
     const supervise::Identity self = supervise::current_identity();
     if (!app.user.empty() && app.user != self.name && app.user != std::to_string(self.user)) {
       return base::Error{
-          fmt::format("app.{}.user = \"{}\" needs cutwater to be started as root; it runs as {}", app.name,
+          fmt::format("app.{}.user = \"{}\" needs cutwater to be started as root; it runs as {}\n"
+                      "fix: remove the setting, or start cutwater as root", app.name,
                       app.user, self.name)};
     }
     return std::optional<supervise::Identity>();
   }
   auto identity =
       app.user.empty() ? supervise::identity_of_owner(app.root) : supervise::find_identity(app.user);
-  if (!identity) return base::Error{fmt::format("app.{}.user: {}", app.name, identity.error().message)};
-  if (identity->user == 0) {
-    log.warning("CW0804", fmt::format("{}: the app runs as root, because root owns {}\n"
-                                      "fix: set app.{}.user, or give the folder to another user",
-                                      app.name, app.root, app.name));
+  if (!identity) {
+    return base::Error{fmt::format("app.{}.user: {}\nfix: correct app.{}.user, or make that user", app.name,
+                                   identity.error().message, app.name)};
   }
   return std::optional<supervise::Identity>(std::move(*identity));
+}
+
+bool runs_as_root(const supervise::AppSpec& spec) {
+  return spec.identity && spec.identity->user == 0;
+}
+
+void warn_of_root(const config::App& app, base::LogSink& log) {
+  const bool by_folder = app.user.empty();
+  const std::string why = by_folder ? "root owns " + app.root : "its user setting says so";
+  const char* how = by_folder ? ", or give the folder to another user" : " to another one";
+  log.warning("CW0804", fmt::format("{}: the app runs as root, because {}\nfix: set app.{}.user{}", app.name, why,
+                                    app.name, how));
 }
 
 }  // namespace
@@ -53,12 +64,13 @@ base::Result<std::string> find_library() {
     library = (fs::read_symlink("/proc/self/exe", error).parent_path() / "library").native();
   }
   if (fs::is_directory(fs::path(library) / "cutwater", error)) return library;
-  return base::Error{"the library folder " + library + " is missing or has no package cutwater"};
+  return base::Error{"the library folder " + library + " is missing or has no package cutwater\n"
+                     "fix: install Cutwater again, or build it: ./run"};
 }
 
 base::Result<supervise::AppSpec> make_app_spec(const config::App& app, const std::string& library,
-                                               base::LogSink& log) {
-  auto identity = identity_of(app, log);
+                                               base::LogSink& log, const supervise::AppSpec* before) {
+  auto identity = identity_of(app);
   if (!identity) return identity.error();
   supervise::AppSpec spec;
   spec.name = app.name;
@@ -70,6 +82,7 @@ base::Result<supervise::AppSpec> make_app_spec(const config::App& app, const std
   spec.preload = app.preload;
   spec.watch = app.watch;
   spec.prefix = app.prefix;
+  spec.hop_by_hop = app.hop_by_hop;
   spec.environment = app.environment;
   spec.identity = std::move(*identity);
   spec.timeout = app.timeout;
@@ -78,6 +91,7 @@ base::Result<supervise::AppSpec> make_app_spec(const config::App& app, const std
   spec.queue_timeout = app.queue_timeout;
   spec.queue = app.queue;
   spec.workers = worker_count(app);
+  if (runs_as_root(spec) && !(before && runs_as_root(*before))) warn_of_root(app, log);
   return spec;
 }
 

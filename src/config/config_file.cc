@@ -9,7 +9,12 @@
 namespace cutwater::config {
 namespace {
 
+constexpr const char* kTopLevel = "the top level";
+
 std::string quoted(const std::string& text) { return "\"" + text + "\""; }
+
+// " in [limits]"
+std::string at(const std::string& title) { return (title == kTopLevel ? " at " : " in ") + title; }
 
 bool is_app_name(const std::string& name) {
   return !name.empty() && name.size() <= 64 &&
@@ -67,13 +72,14 @@ bool FileReader::expect(const Node& node, Node::Type type, const std::string& na
 void FileReader::refuse(const Entry& entry, Section section, const std::string& later_name,
                         const std::string& title, const Keys& known) {
   if (is_later_key(later_name, entry.key)) {
-    error("CW0106", entry.position, quoted(entry.key) + " in " + title + " is known, not in this version", "remove it");
+    error("CW0106", entry.position, quoted(entry.key) + at(title) + " is known, not in this version",
+          later_fix(later_name, entry.key));
     return;
   }
-  std::string message = "unknown key " + quoted(entry.key) + " in " + title;
+  std::string message = "unknown key " + quoted(entry.key) + at(title);
   std::string near = closest(entry.key, known);
   if (!near.empty()) message += "; did you mean " + quoted(near) + "?";
-  std::string fix;
+  std::string fix = near.empty() ? "remove it; cutwater help settings lists what there is" : "write " + quoted(near);
   for (const Setting& setting : settings()) {
     if (near.empty() && setting.section != section && setting.key == entry.key) {
       fix = "it belongs in " + section_title(setting.section);
@@ -100,7 +106,7 @@ void FileReader::read_section(Section section, const Node& table, Scope scope, c
 
 void FileReader::read_top(const Node& table, const Listen& listen_defaults, const App& app_defaults) {
   Scope scope{.config = &config_};
-  read_section(Section::kTop, table, scope, "", "the top level", "",
+  read_section(Section::kTop, table, scope, "", kTopLevel, "",
                {"listen", "app", "limits", "log", "shutdown", "site"});
   for (const Entry& entry : table.entries) {
     const auto table_section = [&](Section section) {
@@ -225,7 +231,8 @@ void FileReader::finish_route(RouteDraft draft, const Node& files) {
   bool fits = whole.starts_with(strip) && (whole.size() == strip.size() || whole[strip.size()] == '/');
   if (!fits) {
     error("CW0103", files.find("strip")->node.position,
-          "static.strip: " + quoted(strip) + " is not the beginning of match.path " + quoted(draft.prefix + "*"));
+          "static.strip: " + quoted(strip) + " is not the beginning of match.path " + quoted(draft.prefix + "*"),
+          "leave strip away, or write strip = " + quoted(whole));
     return;
   }
   draft.root += whole.substr(strip.size());

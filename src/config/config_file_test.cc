@@ -110,11 +110,14 @@ TEST_F(ConfigFile, UnknownKeyWithSuggestion) {
   EXPECT_EQ(messages("[app.web]\n  worker = 4\n"),
             "[CW0101] cutwater.toml:2:3: unknown key \"worker\" in [app.web]; did you mean \"workers\"?\n"
             "  2 |   worker = 4\n"
-            "    |   ^\n");
+            "    |   ^\n"
+            "  fix: write \"workers\"\n");
   EXPECT_EQ(messages("[limit_s]\n"),
-            "[CW0101] cutwater.toml:1:2: unknown key \"limit_s\" in the top level; did you mean \"limits\"?\n"
+            "[CW0101] cutwater.toml:1:2: unknown key \"limit_s\" at the top level; did you mean \"limits\"?\n"
             "  1 | [limit_s]\n"
-            "    |  ^\n");
+            "    |  ^\n"
+            "  fix: write \"limits\"\n");
+  EXPECT_NE(messages("colour = 1\n").find("\n  fix: remove it; cutwater help settings lists what there is\n"), std::string::npos);
 }
 
 TEST_F(ConfigFile, KeyOfAnotherSection) {
@@ -130,15 +133,16 @@ TEST_F(ConfigFile, LaterKeys) {
             "[CW0106] cutwater.toml:2:1: \"max_requests\" in [app.web] is known, not in this version\n"
             "  2 | max_requests = 100\n"
             "    | ^\n"
-            "  fix: remove it\n");
+            "  fix: remove it; HUP replaces the workers without downtime meanwhile: kill -HUP PID\n");
   for (const char* text : {"include = [\"x\"]", "user = \"x\"", "[tls.main]\ncert = \"x\"", "[upstream.api]", "[program.c]",
                            "[metrics]", "[[listen]]\nprotocol = \"uwsgi\"", "[[listen]]\ntls = \"auto\"",
                            "[[site]]\nhosts = [\"x\"]", "[[site]]\n[[site.route]]\nproxy = { to = \"x\" }",
                            "[log]\nslow = \"2s\"", "[shutdown]\ndelay = \"5s\"", "[app.web]\nworkers = { min = 2 }",
-                           "[app.web]\nprotocol = \"asgi\"", "[log]\naccess = \"syslog\"", "[app.web]\nthreads = 4"}) {
+                           "[app.web]\nprotocol = \"asgi\"", "[log]\nformat = \"gunicorn:%(h)s\"", "[log]\naccess = \"syslog\"", "[app.web]\nthreads = 4"}) {
     std::string all = messages(text);
     EXPECT_TRUE(all.starts_with("[CW0106]")) << text << "\n" << all;
     EXPECT_NE(all.find("known, not in this version"), std::string::npos) << all;
+    EXPECT_NE(all.find("\n  fix: "), std::string::npos) << all;
     EXPECT_EQ(all.find("[CW", 1), std::string::npos) << "one problem, one message: " << all;
   }
 }
@@ -167,7 +171,8 @@ TEST_F(ConfigFile, WrongValues) {
   EXPECT_EQ(messages("[limits]\nheader = \"2TB\"\n"),
             "[CW0103] cutwater.toml:2:10: limits.header: takes 1KB to 1MB, not 2TB\n"
             "  2 | header = \"2TB\"\n"
-            "    |          ^\n");
+            "    |          ^\n"
+            "  fix: for example header = \"32KB\"\n");
   EXPECT_EQ(messages("[log]\nlevel = \"warn\"\n"),
             "[CW0103] cutwater.toml:2:9: log.level: \"warn\" is not one of \"debug\", \"info\", \"warning\", \"error\"\n"
             "  2 | level = \"warn\"\n"
@@ -180,6 +185,22 @@ TEST_F(ConfigFile, WrongValues) {
                            "[app.web]\nuser = \"a\\u0000b\"", "[app.web]\nenv = { \"A=B\" = \"x\" }"}) {
     std::string all = messages(text);
     EXPECT_TRUE(all.starts_with("[CW0103]")) << text << "\n" << all;
+    EXPECT_NE(all.find("\n  fix: "), std::string::npos) << all;
+  }
+}
+
+TEST_F(ConfigFile, EveryExampleWouldDo) {
+  for (const Setting& setting : settings()) {
+    if (setting.section != Section::kApp && setting.section != Section::kListen && setting.section != Section::kLimits &&
+        setting.section != Section::kLog) {
+      continue;
+    }
+    const std::string section = setting.section == Section::kApp ? "[app.web]" : section_title(setting.section);
+    const std::string all = messages(section + "\n" + std::string(setting.key) + " = [[3]]\n");
+    size_t at = all.find("fix: for example ");
+    ASSERT_NE(at, std::string::npos) << all;
+    const std::string example = all.substr(at + 17);
+    EXPECT_EQ(messages(section + "\n" + example), "") << example;
   }
 }
 

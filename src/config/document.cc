@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cerrno>
 #include <filesystem>
 
 // Version 3.3 takes some broken table headers ("[[#") for impossible and asserts, or promises the optimiser, that they
@@ -38,14 +39,25 @@ Position to_position(const toml::source_position& position) {
 
 class Converter {
  public:
-  Converter(const Source& source, Reporter& reporter) : source_(source), reporter_(reporter) {}
+  // `ours`: where variables are replaced, since the rest belongs to other programs; null = everywhere.
+  Converter(const Source& source, const toml::node* ours, Reporter& reporter)
+      : source_(source), ours_(ours), expands_(ours == nullptr), reporter_(reporter) {}
 
   Node convert(const toml::node& from) {
+    if (&from != ours_) return convert_node(from);
+    expands_ = true;
+    Node node = convert_node(from);
+    expands_ = false;
+    return node;
+  }
+
+ private:
+  Node convert_node(const toml::node& from) {
     Node node;
     node.position = to_position(from.source().begin);
     if (const auto* text = from.as_string()) {
       node.type = Node::Type::kText;
-      node.text = expand_variables(text->get(), source_, node.position, reporter_);
+      node.text = expands_ ? expand_variables(text->get(), source_, node.position, reporter_) : text->get();
     } else if (const auto* integer = from.as_integer()) {
       node.type = Node::Type::kInteger;
       node.text = std::to_string(integer->get());
@@ -61,7 +73,6 @@ class Converter {
     return node;
   }
 
- private:
   void convert_table(const toml::table& table, Node& node) {
     node.type = Node::Type::kTable;
     for (auto&& [key, value] : table) {
@@ -76,8 +87,18 @@ class Converter {
   }
 
   const Source& source_;
+  const toml::node* const ours_;
+  bool expands_;
   Reporter& reporter_;
 };
+
+// "cannot read the configuration: ..." and what to do about it.
+std::string unreadable(const std::string& path, const base::Error& error) {
+  std::string fix = "name a TOML file; the path counts from " + current_folder();
+  if (error.system_errno == EACCES) fix = "let this user read it: chmod +r " + path + ", and +x the folders above";
+  if (error.system_errno == ENOENT) fix = "correct the path; it counts from " + current_folder();
+  return "cannot read the configuration: " + error.message + "\n  fix: " + fix;
+}
 
 std::vector<std::string> split_lines(const std::string& text) {
   std::vector<std::string> lines;
@@ -136,7 +157,13 @@ Document parse_document(std::string file, std::string folder, const std::string&
   const Source source = document.source();
   try {
     const toml::table table = toml::parse(std::string_view(text), document.file);
-    document.root = Converter(source, reporter).convert(table);
+    static const toml::table kNowhere;
+    const toml::node* ours = nullptr;
+    if (document.file.ends_with("pyproject.toml")) {
+      ours = table["tool"]["cutwater"].node();
+      if (ours == nullptr) ours = &kNowhere;
+    }
+    document.root = Converter(source, ours, reporter).convert(table);
   } catch (const toml::parse_error& error) {
     reporter.error_at("CW0104", source, to_position(error.source().begin),
                       "not valid TOML: " + std::string(error.description()));
@@ -149,7 +176,7 @@ Document parse_document(std::string file, std::string folder, const std::string&
 Document read_document(const std::string& path, Reporter& reporter) {
   auto text = read_text_file(path, kLongestFile);
   if (!text) {
-    reporter.error("CW0105", "cannot read the configuration: " + text.error().message);
+    reporter.error("CW0105", unreadable(path, text.error()));
     Document document;
     document.file = path;
     document.root.type = Node::Type::kTable;

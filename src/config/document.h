@@ -41,7 +41,8 @@ struct Document {
   Source source() const { return {file, &lines}; }
 };
 
-// Parses `text`; problems go to `reporter` and leave an empty root.
+// Parses `text`; problems go to `reporter` and leave an empty root. In a pyproject.toml variables are replaced in
+// [tool.cutwater] only.
 Document parse_document(std::string file, std::string folder, const std::string& text, Reporter& reporter);
 
 // As parse_document, for the file at `path`.

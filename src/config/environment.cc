@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "config/closest.h"
+#include "config/later.h"
 #include "config/project_files.h"
 #include "config/settings.h"
 
@@ -66,9 +67,16 @@ std::vector<Word> bind_words(const Overrides& overrides) {
   return words;
 }
 
-// A mistyped CUTWATER_* would do nothing and say nothing.
-void warn_of_mistyped_variables(Reporter& reporter) {
-  std::vector<std::string> known;
+// The flag that a variable stands for: CUTWATER_MAX_REQUESTS -> "max-requests".
+std::string flag_of(const std::string& variable) {
+  std::string flag = variable.substr(9);
+  for (char& c : flag) c = c == '_' ? '-' : c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
+  return flag;
+}
+
+// A mistyped CUTWATER_* would do nothing and say nothing; one of a later version would do nothing.
+void look_at_variables(Reporter& reporter) {
+  std::vector<std::string> known = {"CUTWATER_CONFIG"};
   for (const Setting& setting : settings()) {
     if (!setting.flag.empty()) known.push_back(environment_name(setting));
   }
@@ -82,9 +90,15 @@ void warn_of_mistyped_variables(Reporter& reporter) {
       is_known = is_known || word == name;
       endings.push_back(word.substr(9));
     }
+    if (!is_known && is_later_flag(flag_of(name))) {
+      reporter.error("CW0106", "the variable " + name + " is known, not in this version\n  fix: " +
+                                   later_fix("variable", flag_of(name)));
+      continue;
+    }
     std::string near = is_known ? "" : closest(name.substr(9), endings);
     if (!near.empty()) {
-      reporter.warning("CW0113", "the variable " + name + " means nothing; did you mean CUTWATER_" + near + "?");
+      reporter.warning("CW0113", "the variable " + name + " means nothing; did you mean CUTWATER_" + near + "?" +
+                                     "\n  fix: correct its name, or unset it");
     }
   }
 }
@@ -117,13 +131,16 @@ App default_app(Reporter& reporter) {
   if (std::string workers = environment_value("WEB_CONCURRENCY"); !workers.empty()) {
     store_convention(Section::kApp, "workers", "WEB_CONCURRENCY", workers, scope, reporter);
   }
+  if (std::string prefix = environment_value("SCRIPT_NAME"); !prefix.empty()) {
+    store_convention(Section::kApp, "prefix", "SCRIPT_NAME", prefix, scope, reporter);
+  }
   return app;
 }
 
 void apply_environment(const Overrides& overrides, const Listen& listen_defaults, Config& config, Reporter& reporter) {
   replace_listens(bind_words(overrides), listen_defaults, config, reporter);
   if (config.listens.empty()) config.listens.push_back(listen_defaults);
-  warn_of_mistyped_variables(reporter);
+  look_at_variables(reporter);
   std::map<std::string, std::string> flags = overrides.settings;
   if (overrides.workers) flags["app.workers"] = *overrides.workers;
   for (const Setting& setting : settings()) {

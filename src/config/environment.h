@@ -1,5 +1,5 @@
 // What the process environment and the flags say about the settings. Flags beat CUTWATER_*, which beats the file;
-// PORT, WEB_CONCURRENCY and FORWARDED_ALLOW_IPS only change defaults, so the file beats them.
+// PORT, WEB_CONCURRENCY, FORWARDED_ALLOW_IPS and SCRIPT_NAME only change defaults, so the file beats them.
 #pragma once
 
 #include <string>

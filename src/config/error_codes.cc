@@ -12,13 +12,13 @@ constexpr ErrorCode kCodes[] = {
     {"CW0102", "wrong type", "A setting was given a value of another type, such as a number where a duration is meant.",
      "Durations and sizes are texts with a unit (\"30s\", \"10MB\"); counts are numbers without quotes."},
     {"CW0103", "value not allowed", "The value has the right type but cannot be used: outside its range, not one of the "
-     "choices, or not readable as a duration, size, address or path.", "The message says what is allowed."},
+     "choices, or not readable as a duration, size, address or path.", "Write a value that the message allows."},
     {"CW0104", "not valid TOML", "The configuration file breaks the TOML grammar at the place shown.",
      "Correct that line; nothing behind it was read."},
     {"CW0105", "configuration cannot be read", "The file named with -c or as TARGET does not exist, is not a file, or "
      "this user may not read it.", "Check the path and its permissions."},
     {"CW0106", "known, not in this version", "The key, value or command is part of Cutwater's design but this version "
-     "does not have it yet.", "Remove it; the message says what to use meanwhile, if there is something."},
+     "does not have it yet.", "Remove it; the message says what to do meanwhile, where there is something."},
     {"CW0107", "variable not set", "A text uses ${NAME}, but the environment has no such variable.",
      "Set it, or write a default: ${NAME:-value}. For a literal \"${\" write \"$${\"."},
     {"CW0108", "settings contradict each other", "Two entries claim the same thing: one address, one path prefix.",
@@ -50,6 +50,9 @@ constexpr ErrorCode kCodes[] = {
      "Set `python` or `user` of the app, or move the files to where that user may read them."},
     {"CW0206", "Cutwater's own files are missing", "The folder `library` beside the cutwater program, with the Python "
      "side of the server, is not there or cannot be read.", "Install Cutwater again, or build it: ./run."},
+    {"CW0207", "no virtual environment",
+     "The project has no virtual environment, so the python3 on PATH runs the app, with whatever is installed there.",
+     "python3 -m venv .venv && .venv/bin/pip install -r requirements.txt; or name the interpreter with `python`."},
     {"CW0301", "no app found", "No TARGET was given and nothing in the folder looks like a WSGI app.",
      "Name it: cutwater serve module:attr."},
     {"CW0302", "several apps found", "Several candidates are equally likely; Cutwater never chooses silently.",
@@ -58,12 +61,13 @@ constexpr ErrorCode kCodes[] = {
      "if __name__ == \"__main__\". A server imports the file, and then that block does not run.",
      "Move the line that makes the app out of the block; leave app.run() in it."},
     {"CW0310", "no such app object", "The module or file was imported or looked for, but the object that `target` names "
-     "is not there, or is not something a server can call.", "Set `target` to one of the names in the message."},
+     "is not there, or is not something a server can call.", "Set `target` to an object that "
+     "the message names, or to another one that is an app."},
     {"CW0311", "module missing", "The app imports a package that its virtual environment does not have.",
      "Install it there, as the message shows; if it is installed elsewhere, set `python` to that environment."},
     {"CW0312", "app does not import", "Importing the app raised an exception; the traceback is shown, the last line "
-     "of your code first. At a reload the generation before keeps serving.", "Correct the code; with watch = \"code\" "
-     "saving the file is enough, else send HUP."},
+     "of your code first. At a reload the generation before keeps serving.", "Correct the code. A server that still "
+     "serves takes it when the file is saved (watch = \"code\"), else at HUP."},
     {"CW0313", "factory raised", "The factory named in `target` was called and raised an exception.",
      "Correct the factory, or the arguments in `target`."},
     {"CW0314", "interface not in this version", "The app speaks another interface than WSGI.",
@@ -101,6 +105,8 @@ constexpr ErrorCode kCodes[] = {
      "request is answered 502.", "Report it with the traceback."},
     {"CW0507", "forked child came back", "The app forked, and the child returned into the server's code; it was ended, "
      "the worker answers.", "End the child with os._exit(), or use subprocess."},
+    {"CW0508", "hop-by-hop field left out", "The app set a response field that belongs to the connection, and "
+     "hop_by_hop = \"drop\" left it out.", "Remove the field from the app's responses; the server writes it where it is due."},
     {"CW0511", "queue is full", "More than `queue` requests were waiting for a worker, or one waited longer than "
      "`queue_timeout`; they were answered 503 with Retry-After.", "More workers, a faster app, or a larger `queue`."},
     {"CW0512", "request body too large", "A body was larger than `limits.body`; the client got 413.",
@@ -159,6 +165,12 @@ const ErrorCode* find_error_code(std::string_view code) {
     if (known.code == code) return &known;
   }
   return nullptr;
+}
+
+std::string missing_fix(std::string_view code, std::string_view text) {
+  const ErrorCode* known = find_error_code(code);
+  if (known == nullptr || text.find("fix: ") != std::string_view::npos) return "";
+  return "fix: " + std::string(known->fix);
 }
 
 }  // namespace cutwater::config

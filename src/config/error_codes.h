@@ -3,6 +3,7 @@
 #pragma once
 
 #include <span>
+#include <string>
 #include <string_view>
 
 namespace cutwater::config {
@@ -16,5 +17,8 @@ struct ErrorCode {
 
 std::span<const ErrorCode> error_codes();
 const ErrorCode* find_error_code(std::string_view code);
+
+// "fix: <the code's own>" when `text` of an error names none itself, else "". Every error says what to do.
+std::string missing_fix(std::string_view code, std::string_view text);
 
 }  // namespace cutwater::config

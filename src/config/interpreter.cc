@@ -109,13 +109,17 @@ class Discovery {
       if (value.empty()) continue;
       std::string environment = absolute_path(app_.root, value);
       if (is_environment(environment)) return in_environment(environment, std::string("$") + variable);
+      passed_over_ += std::string("\n  $") + variable + " is " + value + ", where no Python is";
     }
-    if (auto found = from_version_file()) return found;
+    if (auto found = from_version_file(); found || reporter_.failed()) return found;
     if (std::string path = on_path("python3"); !path.empty()) {
-      return Interpreter{path, "python3 on PATH; there is no virtual environment in the project"};
+      reporter_.warning("CW0207", "app." + app_.name + ": no virtual environment in " + shown_path(app_.root) +
+                                      "; python3 on PATH is used" + passed_over_ +
+                                      "\n  fix: python3 -m venv .venv, or set python");
+      return Interpreter{path, "python3 on PATH"};
     }
     reporter_.error("CW0201", "no Python for the app " + app_.name + ": no .venv in " + shown_path(app_.root) +
-                                  ", no python3 on PATH\n  fix: python3 -m venv .venv, or set python");
+                                  ", no python3 on PATH" + passed_over_ + "\n  fix: python3 -m venv .venv, or set python");
     return std::nullopt;
   }
 
@@ -129,7 +133,8 @@ class Discovery {
 
   std::optional<Interpreter> of_version(const std::string& version) {
     if (is_too_old(version)) {
-      reporter_.error("CW0204", "app." + app_.name + ".python: " + version + " is too old; Cutwater needs 3.9 or newer");
+      reporter_.error("CW0204", "app." + app_.name + ".python: " + version + " is too old; Cutwater needs 3.9 or newer" +
+                                    "\n  fix: name a newer version");
       return std::nullopt;
     }
     if (std::string path = pyenv_python(version); !path.empty()) return Interpreter{path, "the python setting, pyenv"};
@@ -138,7 +143,8 @@ class Discovery {
     std::string path = parts.size() <= 2 ? on_path(name) : "";
     if (!path.empty()) return Interpreter{path, "the python setting, on PATH"};
     reporter_.error("CW0202", "app." + app_.name + ".python: no Python " + version + " under " + pyenv_root() +
-                                  "/versions or on PATH\n  fix: pyenv install " + version);
+                                  "/versions or on PATH\n  fix: pyenv install " + version +
+                                  ", or remove python to let Cutwater discover the interpreter");
     return std::nullopt;
   }
 
@@ -146,8 +152,15 @@ class Discovery {
     for (const std::string& folder : folders_to_repository_root(app_.root)) {
       std::string version = version_file(folder + "/.python-version");
       if (version.empty()) continue;
+      const std::string file = shown_path(folder + "/.python-version");
+      if (is_too_old(version)) {
+        reporter_.error("CW0204", file + " asks for Python " + version + "; Cutwater needs 3.9 or newer" +
+                                      "\n  fix: write a newer version there, or set python");
+        return std::nullopt;
+      }
       std::string path = pyenv_python(version);
       if (!path.empty()) return Interpreter{path, ".python-version, pyenv"};
+      passed_over_ += "\n  " + file + " asks for " + version + ", which is not under " + pyenv_root() + "/versions";
     }
     return std::nullopt;
   }
@@ -155,6 +168,7 @@ class Discovery {
   const App& app_;
   const std::string& base_folder_;
   Reporter& reporter_;
+  std::string passed_over_;  // what pointed to a Python that is not there: a line each
 };
 
 }  // namespace

@@ -109,6 +109,28 @@ TEST_F(FindInterpreter, ShimsAreSeenThrough) {
   EXPECT_EQ(find(), "home/.pyenv/versions/3.10.4/bin/python");
 }
 
+TEST_F(FindInterpreter, PathIsTheLastResortAndSaysWhatWasPassedOver) {
+  folder_.file("site/.python-version", "3.12\n");
+  environment_.set("VIRTUAL_ENV", folder_.at("gone"));
+  Reporter reporter;
+  auto found = find_interpreter(app_, folder_.path(), reporter);
+  ASSERT_TRUE(found);
+  EXPECT_EQ(found->path, folder_.at("bin/python3"));
+  const std::vector<Diagnostic> told = reporter.take();
+  ASSERT_EQ(told.size(), 1u);
+  EXPECT_FALSE(told[0].is_error);
+  EXPECT_EQ(told[0].code + " " + told[0].text,
+            "CW0207 app.web: no virtual environment in site; python3 on PATH is used\n"
+            "  $VIRTUAL_ENV is " + folder_.at("gone") + ", where no Python is\n"
+            "  site/.python-version asks for 3.12, which is not under " + folder_.at("home/.pyenv/versions") + "\n"
+            "  fix: python3 -m venv .venv, or set python");
+}
+
+TEST_F(FindInterpreter, VersionFileThatAsksForAnOldOne) {
+  folder_.program("home/.pyenv/versions/3.7.16/bin/python").file("site/.python-version", "3.7.16\n");
+  EXPECT_TRUE(find().starts_with("CW0204 site/.python-version asks for Python 3.7.16; Cutwater needs 3.9 or newer\n  fix: "));
+}
+
 TEST_F(FindInterpreter, NoneAtAll) {
   environment_.set("PATH", "/nonexistent");
   EXPECT_TRUE(find().starts_with("CW0201 no Python for the app web"));

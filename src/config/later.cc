@@ -21,7 +21,7 @@ constexpr Names kKeys[] = {
     {"log", "slow trace rotate"},
     {"shutdown", "delay"},
     {"site", "hosts redirect_from hsts"},
-    {"route", "app proxy limit auth allow deny cache try_static redirect respond cgi fastcgi scgi uwsgi headers errors"},
+    {"route", "app proxy limit auth allow deny cache try_static compress redirect respond cgi fastcgi scgi uwsgi headers errors"},
     {"match", "exact regex method header ip not"},
     {"static", "precompressed fallback list"},
 };
@@ -31,6 +31,50 @@ constexpr std::string_view kCommands =
     "undrain upgrade cert dashboard doctor completion gunicorn uwsgi supervisorctl";
 
 constexpr std::string_view kFlags = "domain threads max-requests max-memory max-age env-file compare";
+
+// What to do meanwhile, where "remove it" is not all that can be said. `where` is "command", "flag" or as for keys.
+struct Meanwhile {
+  std::string_view where;
+  std::string_view names;
+  std::string_view fix;
+};
+
+constexpr std::string_view kTls = "put a web server that does TLS in front meanwhile; X-Forwarded-Proto is understood";
+constexpr std::string_view kMoreWorkers = "workers are the way to answer more at once meanwhile";
+constexpr std::string_view kAnotherServer = "let a web server in front pass these requests on meanwhile";
+constexpr std::string_view kReplacement = "HUP replaces the workers without downtime meanwhile: kill -HUP PID";
+
+constexpr Meanwhile kMeanwhile[] = {
+    {"command", "dev", "cutwater serve reloads on change too"},
+    {"command", "explain config", "cutwater check says what is served and why"},
+    {"command", "init import gunicorn uwsgi supervisorctl", "cutwater help settings shows what a cutwater.toml may say"},
+    {"command", "fmt doctor", "cutwater check finds what is wrong"},
+    {"command", "logs", "messages go to stderr and the access log to stdout, unless [log] names files"},
+    {"command", "reload", "kill -HUP PID reloads without downtime, PID being that of cutwater serve"},
+    {"command", "rollback", "put the older code back: it is reloaded without downtime"},
+    {"command", "stop drain", "kill -TERM PID finishes what runs and ends, PID being that of cutwater serve"},
+    {"command", "restart upgrade", "kill -TERM PID, then cutwater serve again"},
+    {"command", "start", "cutwater serve"},
+    {"command", "scale", "kill -TTIN PID is one worker more, kill -TTOU PID one less, PID being that of cutwater serve"},
+    {"command", "run", "run the command with the app's own Python, in its folder"},
+    {"command", "cert", kTls},
+    {"flag", "domain", "-b :80, and a web server that does TLS in front meanwhile"},
+    {"flag", "threads", "more workers: -w N"},
+    {"", "user", "use user in [app.NAME], and front_user for the front"},
+    {"", "tls acme", kTls},
+    {"", "upstream", kAnotherServer},
+    {"", "program", "let systemd or supervisor run it meanwhile"},
+    {"", "include", "write everything into this file"},
+    {"listen", "tls http", kTls},
+    {"listen", "group", "mode says who may connect"},
+    {"app", "threads concurrency", kMoreWorkers},
+    {"app", "max_requests max_memory max_age", kReplacement},
+    {"app", "env_file", "write the variables into env"},
+    {"log", "rotate", "logrotate can rename the file and send USR1 meanwhile"},
+    {"route", "app", "give the app a prefix instead"},
+    {"route", "proxy fastcgi scgi uwsgi cgi", kAnotherServer},
+    {"match", "exact regex", "path takes the beginning of a path: \"/static/*\""},
+};
 
 bool contains(std::string_view names, std::string_view name) {
   TextList all = split_list(names, ' ');
@@ -44,6 +88,17 @@ bool is_later_key(std::string_view where, std::string_view key) {
     if (names.where == where) return contains(names.keys, key);
   }
   return false;
+}
+
+std::string later_fix(std::string_view where, std::string_view name) {
+  std::string remove = "remove it; ";
+  if (where == "command") remove.clear();
+  if (where == "flag") remove = "leave it away; ";
+  if (where == "variable") remove = "unset it; ";
+  for (const Meanwhile& meanwhile : kMeanwhile) {
+    if (meanwhile.where == (where == "variable" ? "flag" : where) && contains(meanwhile.names, name)) return remove + std::string(meanwhile.fix);
+  }
+  return where == "command" ? "cutwater help lists the commands there are" : remove.substr(0, remove.size() - 2);
 }
 
 bool is_later_command(std::string_view command) { return contains(kCommands, command); }

@@ -1,5 +1,8 @@
 #include "config/load.h"
 
+#include <algorithm>
+#include <filesystem>
+
 #include "config/checks.h"
 #include "config/config_file.h"
 #include "config/detect.h"
@@ -15,6 +18,12 @@ namespace {
 
 constexpr int kUsage = 2;
 constexpr int kNoApp = 4;
+
+// A pyproject.toml that cannot be read as TOML, but has a table of ours.
+bool mentions_us(const Document& document) {
+  return std::any_of(document.lines.begin(), document.lines.end(),
+                     [](const std::string& line) { return line.find("[tool.cutwater") != std::string::npos; });
+}
 
 class Loader {
  public:
@@ -40,6 +49,12 @@ class Loader {
 
  private:
   bool read_everything(const std::string& words) {
+    std::error_code gone;
+    const std::filesystem::path here = std::filesystem::current_path(gone);
+    if (gone && !words.starts_with('/')) {
+      reporter_.error("CW0112", "the current folder no longer exists\n  fix: cd to where the app is");
+      return false;
+    }
     const std::string variable = environment_value("CUTWATER_APP");
     auto target = read_target(words.empty() ? variable : words, reporter_);
     if (!target) return false;
@@ -65,13 +80,16 @@ class Loader {
     }
     place_target(*target);
     apply_environment(overrides_, listen_defaults, config_, reporter_);
+    config_.log.json = overrides_.json;
     return true;
   }
 
   void read_file(const Target& target, const Listen& listen_defaults, const App& app_defaults) {
     std::string file = overrides_.config_file.empty() ? target.config_file : overrides_.config_file;
+    if (file.empty()) file = environment_value("CUTWATER_CONFIG");
     bool named = !file.empty();
-    if (!named && is_file(target.folder + "/cutwater.toml")) file = shown_path(target.folder + "/cutwater.toml");
+    // A folder or a broken link of that name is meant as the configuration too, and read_document says what is wrong.
+    if (!named && exists(target.folder + "/cutwater.toml")) file = shown_path(target.folder + "/cutwater.toml");
     if (!file.empty() && !file.ends_with("pyproject.toml")) {
       apply_document(read_document(file, reporter_), nullptr, listen_defaults, app_defaults);
       return;
@@ -83,10 +101,16 @@ class Loader {
     Document document = read_document(file, own);
     const Entry* tool = document.root.find("tool");
     const Entry* ours = tool == nullptr ? nullptr : tool->node.find("cutwater");
-    if (ours == nullptr && !named) return;
+    bool meant = named || (own.failed() && mentions_us(document));
+    if (ours == nullptr && !meant) return;
     document = read_document(file, reporter_);
     if (ours == nullptr) {
-      reporter_.error("CW0109", file + " has no [tool.cutwater]");
+      if (!own.failed()) reporter_.error("CW0109", file + " has no [tool.cutwater]\n  fix: write one, or leave it away");
+      return;
+    }
+    if (ours->node.type != Node::Type::kTable) {
+      reporter_.error_at("CW0102", document.source(), ours->position, "tool.cutwater: takes a table",
+                         "write [tool.cutwater] and its keys below it");
       return;
     }
     apply_document(document, "cutwater", listen_defaults, app_defaults);

@@ -16,6 +16,7 @@ struct Overrides {                 // flags; each beats CUTWATER_* which beats t
   std::vector<std::string> bind;   // -b
   std::optional<std::string> workers;
   std::map<std::string, std::string> settings;  // "app.timeout" -> "5s": every other flag, by setting name
+  bool json = false;               // --json: messages as JSON
 };
 
 struct Diagnostic {

@@ -94,6 +94,7 @@ TEST_F(Load, BadPort) {
   environment_.set("PORT", "http");
   EXPECT_EQ(first_error(load_target()),
             "error[CW0103] PORT: listen.addr: \"0.0.0.0:http\" cannot be listened on: \"http\" is no port (0 to 65535)\n"
+            "  fix: for example PORT=8000\n"
             "  more: cutwater help CW0103");
 }
 
@@ -111,13 +112,37 @@ TEST_F(Load, TrustedProxies) {
 }
 
 TEST_F(Load, MistypedVariable) {
+  folder_.environment(".venv");
   environment_.set("CUTWATER_TIMOUT", "5s").set("CUTWATER_CONTROL_FD", "3").set("CUTWATER_LIBRARY", "/x");
   Loaded loaded = load_target();
   EXPECT_EQ(loaded.exit_code, 0);
   ASSERT_EQ(loaded.diagnostics.size(), 1u);
   EXPECT_EQ(to_text(loaded.diagnostics[0]),
             "warning[CW0113] the variable CUTWATER_TIMOUT means nothing; did you mean CUTWATER_TIMEOUT?\n"
+            "  fix: correct its name, or unset it\n"
             "  more: cutwater help CW0113");
+}
+
+TEST_F(Load, VariableOfALaterVersion) {
+  environment_.set("CUTWATER_THREADS", "4");
+  Loaded loaded = load_target();
+  EXPECT_EQ(loaded.exit_code, 2);
+  EXPECT_EQ(first_error(loaded),
+            "error[CW0106] the variable CUTWATER_THREADS is known, not in this version\n"
+            "  fix: unset it; more workers: -w N\n"
+            "  more: cutwater help CW0106");
+}
+
+TEST_F(Load, ScriptNameIsTheDefaultOfPrefix) {
+  environment_.set("SCRIPT_NAME", "/shop");
+  EXPECT_EQ(load_target().config.apps[0].prefix, "/shop");
+  folder_.file("cutwater.toml", "[app.web]\nprefix = \"/file\"\n");
+  EXPECT_EQ(load_target().config.apps[0].prefix, "/file");
+}
+
+TEST_F(Load, WhatAVariableMayHoldIsSaidAsAVariable) {
+  environment_.set("CUTWATER_TIMEOUT", "soon");
+  EXPECT_NE(first_error(load_target()).find("\n  fix: for example CUTWATER_TIMEOUT=60s\n"), std::string::npos);
 }
 
 TEST_F(Load, TargetForms) {
@@ -162,6 +187,13 @@ TEST_F(Load, ConfigurationFiles) {
   EXPECT_EQ(loaded.config.apps[0].name, "api");
   EXPECT_EQ(loaded.config.apps[0].root, folder_.at("code"));
   EXPECT_EQ(load_target("conf").config.apps[0].target, "x:y");
+  environment_.set("CUTWATER_CONFIG", "conf/cutwater.toml");
+  EXPECT_EQ(load_target("shop:other").config.apps[0].name, "api");
+  environment_.set("CUTWATER_CONFIG", "none.toml");
+  EXPECT_EQ(first_error(load_target("shop:other")),
+            "error[CW0105] cannot read the configuration: none.toml: No such file or directory\n"
+            "  fix: correct the path; it counts from " + folder_.path() + "\n"
+            "  more: cutwater help CW0105");
   overrides_.config_file = "conf/cutwater.toml";
   loaded = load_target("shop:other");
   EXPECT_EQ(loaded.config.apps[0].name, "api");
@@ -175,13 +207,40 @@ TEST_F(Load, PyprojectTable) {
             "error[CW0101] pyproject.toml:6:1: unknown key \"bdy\" in [limits]; did you mean \"body\"?\n"
             "  6 | bdy = \"1MB\"\n"
             "    | ^\n"
+            "  fix: write \"body\"\n"
             "  more: cutwater help CW0101");
   folder_.file("pyproject.toml", "[tool.other]\nx = \"${NOT_OURS}\"\n");
   EXPECT_EQ(load_target("").exit_code, 4);
   folder_.file("pyproject.toml", "[broken\n");
   EXPECT_EQ(load_target("shop:application").exit_code, 0);
+  folder_.file("pyproject.toml", "[tool.cutwater]\n[broken\n");
+  EXPECT_TRUE(first_error(load_target()).starts_with("error[CW0104] pyproject.toml:2:")) << "ours would be ignored";
+  folder_.file("pyproject.toml", "[tool]\ncutwater = 3\n");
+  EXPECT_TRUE(first_error(load_target()).starts_with("error[CW0102] pyproject.toml:2:1: tool.cutwater: takes a table"));
+  folder_.file("pyproject.toml", "[tool.other]\nx = \"${NOT_OURS}\"\n[tool.cutwater.app.web]\nuser = \"${NONE:-me}\"\n");
+  Loaded loaded = load_target();
+  EXPECT_EQ(loaded.exit_code, 0) << first_error(loaded);
+  EXPECT_EQ(loaded.config.apps[0].user, "me");
   folder_.file("cutwater.toml", "[log]\nlevel = \"error\"\n").file("pyproject.toml", "[tool.cutwater.log]\nlevel = \"debug\"\n");
   EXPECT_EQ(load_target().config.log.level, "error");
+}
+
+TEST_F(Load, WhatIsNoFileIsNotPassedOver) {
+  std::filesystem::create_symlink("/nonexistent", folder_.at("cutwater.toml"));
+  EXPECT_TRUE(first_error(load_target()).starts_with("error[CW0105] cannot read the configuration: cutwater.toml: No such"));
+  std::filesystem::remove(folder_.at("cutwater.toml"));
+  std::filesystem::create_directory(folder_.at("cutwater.toml"));
+  EXPECT_TRUE(first_error(load_target()).starts_with("error[CW0105] cannot read the configuration: cutwater.toml: not a file"));
+}
+
+TEST_F(Load, FolderThatIsGone) {
+  std::filesystem::create_directory(folder_.at("gone"));
+  std::filesystem::current_path(folder_.at("gone"));
+  std::filesystem::remove(folder_.at("gone"));
+  Loaded loaded = load_target("");
+  std::filesystem::current_path(folder_.path());
+  EXPECT_EQ(loaded.exit_code, 2);
+  EXPECT_TRUE(first_error(loaded).starts_with("error[CW0112] the current folder no longer exists\n  fix: cd "));
 }
 
 TEST_F(Load, SeveralApps) {
@@ -221,7 +280,7 @@ TEST_F(Load, NothingFound) {
 
 TEST_F(Load, FileThatOthersMayChange) {
   if (::geteuid() != 0) GTEST_SKIP() << "only as root";
-  folder_.file("cutwater.toml");
+  folder_.file("cutwater.toml").environment(".venv");
   ::chmod(folder_.at("cutwater.toml").c_str(), 0666);
   Loaded loaded = load_target();
   EXPECT_EQ(loaded.exit_code, 0);

@@ -30,6 +30,7 @@ struct App {
   std::string preload = "auto";   // "auto" | "true" | "false"
   std::string watch = "code";     // "code" | "deploy" | "off"
   std::string prefix;             // "" or "/shop": SCRIPT_NAME
+  std::string hop_by_hop = "refuse";  // "refuse" | "drop": response fields that are the connection's
   std::string user;               // "" = owner of root (when started as root)
   std::map<std::string, std::string> environment;
   base::Duration timeout = std::chrono::seconds(60);
@@ -61,6 +62,7 @@ struct Log {
   std::string format = "combined";  // "combined" | "json"
   std::string error = "stderr";   // "stderr" | a file
   std::string level = "info";     // debug | info | warning | error
+  bool json = false;              // serve --json: one JSON object a message
 };
 
 struct Config {

@@ -14,6 +14,7 @@ base::Result<std::string> read_text_file(const std::string& path, size_t limit =
 
 bool is_file(const std::string& path);
 bool is_folder(const std::string& path);
+bool exists(const std::string& path);  // as whatever, a link that leads nowhere too
 
 // Absolute and without "." and ".."; `path` counts from `folder` when relative. Links are not followed.
 std::string absolute_path(const std::string& folder, const std::string& path);

@@ -58,6 +58,7 @@ std::string to_text(const Diagnostic& diagnostic) {
   std::string text = diagnostic.is_error ? "error" : "warning";
   if (!diagnostic.code.empty()) text += "[" + diagnostic.code + "]";
   text += " " + diagnostic.text;
+  if (std::string fix = missing_fix(diagnostic.code, diagnostic.text); !fix.empty()) text += "\n  " + fix;
   if (find_error_code(diagnostic.code) != nullptr) text += "\n  more: cutwater help " + diagnostic.code;
   return text;
 }

@@ -78,8 +78,12 @@ constexpr Setting kSettings[] = {
     {Section::kApp, "watch", Kind::kChoice, "code",
      "Reload without downtime when this changes: \"code\" is any of the app's Python files and templates, \"deploy\" is "
      "restart.txt, .deploy or pyproject.toml.", "watch", to<&App::watch>, 0, UINT64_MAX, "code|deploy|off"},
-    {Section::kApp, "prefix", Kind::kUrlPrefix, "", "The URL path the app lives under (SCRIPT_NAME), such as \"/shop\".",
+    {Section::kApp, "prefix", Kind::kUrlPrefix, "", "The URL path the app lives under, such as \"/shop\". SCRIPT_NAME changes the default.",
      "prefix", to<&App::prefix>},
+    {Section::kApp, "hop_by_hop", Kind::kChoice, "refuse",
+     "What becomes of a response field that belongs to the connection, such as Connection or Upgrade, when the app sets "
+     "one: \"refuse\" answers 500, as PEP 3333 asks; \"drop\" leaves the field out and warns once for each worker.",
+     "hop-by-hop", to<&App::hop_by_hop>, 0, UINT64_MAX, "refuse|drop"},
     {Section::kApp, "user", Kind::kText, "",
      "Whom the app runs as when started as root; without it the owner of its folder.", "user", to<&App::user>},
     {Section::kApp, "env", Kind::kVariables, "", "Environment variables of the app.", "", to<&App::environment>},
@@ -117,7 +121,7 @@ constexpr Setting kSettings[] = {
     {Section::kLog, "access", Kind::kPathOrWord, "stdout", "Where the access log goes: \"stdout\", \"off\" or a file.",
      "access-log", to<&Log::access>, 0, UINT64_MAX, "stdout|off", "syslog|journald"},
     {Section::kLog, "format", Kind::kChoice, "combined", "Form of the access log's lines.", "log-format",
-     to<&Log::format>, 0, UINT64_MAX, "combined|json", "common"},
+     to<&Log::format>, 0, UINT64_MAX, "combined|json", "common|gunicorn:|nginx:"},
     {Section::kLog, "error", Kind::kPathOrWord, "stderr", "Where everything else goes: \"stderr\" or a file.",
      "error-log", to<&Log::error>, 0, UINT64_MAX, "stderr", "syslog|journald"},
     {Section::kLog, "level", Kind::kChoice, "info", "The least serious message that is logged.", "log-level",

@@ -19,8 +19,9 @@ TOML; `[tool.cutwater]` in `pyproject.toml` is the same. An unknown key is an er
 - `${NAME}` in a text is the environment variable, `${NAME:-x}` is `x` when it is unset or empty, `$${` is a plain `${`.
 - Relative paths count from the file's folder; those of flags and variables from the current folder.
 - Flags beat `CUTWATER_*` variables, these beat the file, the file beats the defaults.
-- `PORT` (listens on `0.0.0.0:$PORT`), `WEB_CONCURRENCY` and `FORWARDED_ALLOW_IPS` change the default of the setting
-  they are named at. `CUTWATER_APP` is TARGET. `NO_COLOR` switches colours off.
+- `PORT` (listens on `0.0.0.0:$PORT`), `WEB_CONCURRENCY`, `FORWARDED_ALLOW_IPS` and `SCRIPT_NAME` change the default of
+  the setting they are named at. `CUTWATER_APP` is TARGET, `CUTWATER_CONFIG` the file of `-c`. `NO_COLOR` switches
+  colours off.
 - A flag or variable of an app setting is meant for every app, one of a listen setting for every listener.
 
 ```toml

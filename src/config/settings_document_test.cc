@@ -69,6 +69,12 @@ TEST(ErrorCodes, EveryUsedCodeIsInTheTable) {
   for (const auto& [code, file] : used) EXPECT_NE(find_error_code(code), nullptr) << code << " in " << file;
 }
 
+TEST(ErrorCodes, GiveAFixToWhatHasNone) {
+  EXPECT_EQ(missing_fix("CW0104", "x.toml:1:1: not valid TOML"), "fix: Correct that line; nothing behind it was read.");
+  EXPECT_EQ(missing_fix("CW0104", "x\n  fix: y"), "");
+  EXPECT_EQ(missing_fix("", "cutwater stopped"), "");
+}
+
 TEST(Later, NothingIsBothKnownAndLater) {
   const std::map<Section, std::string> names = {{Section::kTop, ""},       {Section::kListen, "listen"},
                                                 {Section::kApp, "app"},    {Section::kLimits, "limits"},

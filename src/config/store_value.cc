@@ -31,6 +31,39 @@ bool contains_choice(std::string_view choices, const std::string& word) {
   return std::find(all.begin(), all.end(), word) != all.end();
 }
 
+// "common" in "common|gunicorn:"; an entry that ends with a colon stands for all that begin so.
+bool is_later_choice(std::string_view choices, const std::string& word) {
+  const TextList all = split_list(choices, '|');
+  return std::any_of(all.begin(), all.end(), [&](const std::string& choice) {
+    return word == choice || (choice.ends_with(':') && word.starts_with(choice));
+  });
+}
+
+// A value that would do, as a file has it when `in_file`.
+std::string example_value(const Setting& setting, bool in_file) {
+  const auto text = [&](std::string_view plain) { return in_file ? quoted(plain) : std::string(plain); };
+  switch (setting.kind) {
+    case Kind::kText:
+    case Kind::kPath: return text("...");
+    case Kind::kUrlPrefix: return text("/shop");
+    case Kind::kOctalMode: return text("660");
+    case Kind::kInteger: return std::string(setting.default_text);
+    case Kind::kNetworkList: return in_file ? "[\"10.0.0.0/8\"]" : "10.0.0.0/8";
+    case Kind::kVariables: return "{ NAME = \"value\" }";
+    case Kind::kDuration: return text(setting.default_text.empty() ? "1h" : setting.default_text);
+    default: return text(setting.default_text);
+  }
+}
+
+// What to do about a value when nothing better is known: one that would do, where this one was written.
+std::string example_of(const Setting& setting, const Node& node, const Source& source) {
+  if (node.type != Node::Type::kWord) {
+    return "for example " + std::string(setting.key) + " = " + example_value(setting, true);
+  }
+  std::string value = source.name == "PORT" ? "8000" : example_value(setting, false);
+  return "for example " + source.name + (source.name.starts_with("--") ? " " : "=") + value;
+}
+
 std::string amount_text(const Setting& setting, uint64_t amount) {
   switch (setting.kind) {
     case Kind::kDuration: return to_duration_text(base::Duration(static_cast<int64_t>(amount)));
@@ -54,7 +87,7 @@ Parsed parse_choice(const Setting& setting, const Node& node) {
   bool boolean_word = node.type == Node::Type::kBoolean && contains_choice(setting.choices, node.text);
   if (!is_text(node) && !boolean_word) return wrong_type(setting, node);
   if (contains_choice(setting.choices, node.text)) return Value(node.text);
-  if (contains_choice(setting.later_choices, node.text)) {
+  if (is_later_choice(setting.later_choices, node.text)) {
     return Problem{"CW0106", quoted(node.text) + " is known, not in this version", "use " + kind_text(setting)};
   }
   std::string near = closest(node.text, split_list(setting.choices, '|'));
@@ -186,7 +219,7 @@ Parsed parse_text(const Setting& setting, const Node& node, const std::string& f
     case Kind::kUrlPrefix: return parse_prefix(setting, node);
     case Kind::kPathOrWord:
       if (contains_choice(setting.choices, node.text)) return Value(node.text);
-      if (contains_choice(setting.later_choices, node.text)) {
+      if (is_later_choice(setting.later_choices, node.text)) {
         return Problem{"CW0106", quoted(node.text) + " is known, not in this version", "use a file"};
       }
       [[fallthrough]];
@@ -254,7 +287,8 @@ bool store_value(const Setting& setting, const Node& node, Scope& scope, const S
   Parsed parsed = parse(setting, node, folder);
   if (const auto* problem = std::get_if<Problem>(&parsed)) {
     Position position = problem->position.line == 0 ? node.position : problem->position;
-    reporter.error_at(problem->code, source, position, name + ": " + problem->what, problem->fix);
+    const std::string fix = problem->fix.empty() ? example_of(setting, node, source) : problem->fix;
+    reporter.error_at(problem->code, source, position, name + ": " + problem->what, fix);
     return false;
   }
   setting.store(scope, std::get<Value>(parsed));

@@ -130,8 +130,11 @@ std::string listen_address_problem(std::string_view text) {
     auto number = base::parse_decimal(text.substr(3));
     return number && *number < 65536 ? "" : "\"fd:\" takes the number of an open descriptor, as in \"fd:3\"";
   }
+  if (size_t scheme = text.find("://"); scheme != std::string_view::npos) {
+    return "write it without \"" + std::string(text.substr(0, scheme + 3)) + "\"";
+  }
   size_t colon = text.rfind(':');
-  if (colon == std::string_view::npos) {
+  if (colon == std::string_view::npos || text.ends_with(']')) {
     if (base::parse_decimal(text)) {
       const std::string port(text);
       return "a port has a colon before it: \":" + port + "\", or \"127.0.0.1:" + port + "\" for this machine alone";

@@ -77,6 +77,8 @@ TEST(Value, ListenAddresses) {
                            "[::1:8000", "[]:1", "[x]:1", "[", "unix:", "fd:", "fd:x", "http://127.0.0.1:8000", "a b:1"}) {
     EXPECT_NE(listen_address_problem(text), "") << text;
   }
+  EXPECT_EQ(listen_address_problem("http://127.0.0.1:8000"), "write it without \"http://\"");
+  EXPECT_TRUE(listen_address_problem("[::1]").starts_with("the port is missing"));
   EXPECT_NE(listen_address_problem("unix:/" + std::string(107, 'x')), "");
 }
 

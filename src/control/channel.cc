@@ -12,6 +12,7 @@ namespace {
 
 constexpr size_t kMostBytes = 64 * 1024;
 constexpr size_t kMostDescriptors = 64;
+constexpr size_t kMostOfTheKernel = 253;  // SCM_MAX_FD
 // A peer that has not read this many messages will not read them any more.
 constexpr size_t kMostWaiting = 4096;
 
@@ -112,10 +113,13 @@ bool Channel::flush() {
   return true;
 }
 
+// Looked at first and taken out of the socket only when its descriptors have come too: the kernel drops those it has
+// no room for, and with them a worker or a generation would be lost. The control buffer holds whatever can be sent, so
+// descriptors that are cut off mean just that.
 Channel::Outcome Channel::receive(Message& message) {
   if (!socket_.valid() || ended_) return Outcome::kClosed;
   static thread_local std::array<char, kMostBytes> buffer;
-  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int) * kMostDescriptors)> ancillary;
+  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int) * kMostOfTheKernel)> ancillary;
   iovec piece{buffer.data(), buffer.size()};
   msghdr header{};
   header.msg_iov = &piece;
@@ -124,7 +128,7 @@ Channel::Outcome Channel::receive(Message& message) {
   header.msg_controllen = ancillary.size();
   ssize_t size;
   do {
-    size = recvmsg(socket_.get(), &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    size = recvmsg(socket_.get(), &header, MSG_PEEK | MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
   } while (size < 0 && errno == EINTR);
   if (size < 0) {
     if (errno == EAGAIN || errno == EWOULDBLOCK) return Outcome::kNothing;
@@ -133,8 +137,13 @@ Channel::Outcome Channel::receive(Message& message) {
   }
   message.descriptors = take_descriptors(header);
   if (size == 0) return close_because("");
+  if (header.msg_flags & MSG_CTRUNC) {
+    message.descriptors.clear();
+    return Outcome::kNoRoom;
+  }
+  recv(socket_.get(), nullptr, 0, MSG_DONTWAIT);
   if (header.msg_flags & MSG_TRUNC) return close_because("a message of more than 64 KiB");
-  if (header.msg_flags & MSG_CTRUNC) return close_because("a message with lost descriptors");
+  if (message.descriptors.size() > kMostDescriptors) return close_because("a message with too many descriptors");
   std::optional<nlohmann::json> body = parse_message({buffer.data(), static_cast<size_t>(size)});
   if (!body) return close_because("a message that is no JSON object with a type");
   message.body = std::move(*body);

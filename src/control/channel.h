@@ -35,8 +35,10 @@ class Channel {
   bool flush();  // true when nothing waits any more
   bool wants_write() const { return !waiting_.empty(); }
 
-  enum class Outcome { kMessage, kNothing, kClosed };
+  enum class Outcome { kMessage, kNothing, kClosed, kNoRoom };
   // kClosed: EOF (`error()` is empty), or a message that is none (`error()` says what); then it stays so.
+  // kNoRoom: this process has too many descriptors open for those of the next message. It is not lost: it stays where
+  // it is, readable, until there is room.
   Outcome receive(Message& message);
   const std::string& error() const { return error_; }
 

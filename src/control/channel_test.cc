@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
@@ -115,6 +116,29 @@ TEST(Channel, EndsAtDamagedInput) {
     EXPECT_NE(right.error(), "");
     EXPECT_EQ(right.receive(message), Channel::Outcome::kClosed);
   }
+}
+
+TEST(Channel, KeepsAMessageUntilThereIsRoomForItsDescriptors) {
+  auto [left, right] = make_channel();
+  ASSERT_TRUE(left.send({{"type", "files"}}, {0, 1, 2}));
+  ASSERT_TRUE(left.send({{"type", "next"}}));
+  rlimit before{};
+  getrlimit(RLIMIT_NOFILE, &before);
+  rlimit limit = before;
+  base::FileDescriptor last(open("/dev/null", O_RDONLY | O_CLOEXEC));
+  limit.rlim_cur = static_cast<rlim_t>(last.get() + 2);  // room for one of the three
+  setrlimit(RLIMIT_NOFILE, &limit);
+  Message message;
+  EXPECT_EQ(right.receive(message), Channel::Outcome::kNoRoom);
+  EXPECT_TRUE(message.descriptors.empty());
+  EXPECT_EQ(right.receive(message), Channel::Outcome::kNoRoom);
+  setrlimit(RLIMIT_NOFILE, &before);
+  ASSERT_EQ(right.receive(message), Channel::Outcome::kMessage);
+  EXPECT_EQ(message.type(), "files");
+  EXPECT_EQ(message.descriptors.size(), 3u);
+  ASSERT_EQ(right.receive(message), Channel::Outcome::kMessage);
+  EXPECT_EQ(message.type(), "next");
+  EXPECT_EQ(right.receive(message), Channel::Outcome::kNothing);
 }
 
 TEST(Channel, LeaksNoDescriptorOfDamagedMessages) {

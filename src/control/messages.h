@@ -84,16 +84,19 @@ using Swap = GenerationNamed<SwapTag>;
 using DropGeneration = GenerationNamed<DropGenerationTag>;
 
 // All workers of the generation are gone, and none is started before so long. The next `worker_started` ends it.
+// `refuse`: its code does not start any more, so nobody shall wait, however short the pause is.
 struct WorkersPaused {
   static constexpr const char* kType = "workers_paused";
   std::string app;
   uint64_t generation = 0;
   base::Duration pause{};
+  bool refuse = false;
   template <class Visitor>
   void visit(Visitor& field) {
     field("app", app);
     field("generation", generation);
     field("pause", pause);
+    field("refuse", refuse);
   }
 };
 
@@ -208,6 +211,7 @@ struct StartApp {
   std::string protocol;
   std::string preload;
   std::string prefix;
+  std::string hop_by_hop;  // "refuse" | "drop"
   std::map<std::string, std::string> environment;
   template <class Visitor>
   void visit(Visitor& field) {
@@ -218,6 +222,7 @@ struct StartApp {
     field("protocol", protocol);
     field("preload", preload);
     field("prefix", prefix);
+    field("hop_by_hop", hop_by_hop);
     field("environment", environment);
   }
 };

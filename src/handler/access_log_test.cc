@@ -96,6 +96,13 @@ TEST(AccessLogLine, JsonStringsAreAlwaysUtf8) {
   EXPECT_EQ(text, "\"\xf0\x9f\x98\x80 \xe2\x82\xac\"");
 }
 
+TEST(AccessLogLine, JsonStringsSteerNoTerminalAndEndNoLine) {
+  std::string text;
+  append_json_string(text, "\x1b[31m \xc2\x9b" "31m \xc2\x85 \xe2\x80\xa8 \xe2\x80\xa9 \xc2\xa0");
+  EXPECT_EQ(text, "\"\\u001b[31m \\u009b31m \\u0085 \\u2028 \\u2029 \xc2\xa0\"");
+  EXPECT_TRUE(nlohmann::json::accept(text)) << text;
+}
+
 TEST(AccessLogLine, TimeIsLocalInCombinedAndUtcInJson) {
   setenv("TZ", "UTC-2", 1);
   tzset();

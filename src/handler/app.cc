@@ -16,14 +16,13 @@ constexpr size_t kManyForEach = 4;  // requests that wait, for each worker
 constexpr uint64_t kFew = 4;
 constexpr uint64_t kFewForThePatient = 32;
 constexpr std::chrono::seconds kLeastRetryAfter{2};
-constexpr uint64_t kSpoolPerApp = uint64_t{2} << 30;
 
 }  // namespace
 
 AppHandler::AppHandler(std::string name, const AppServices& services)
     : name_(std::move(name)),
       services_(services),
-      spool_budget_(kSpoolPerApp),
+      spool_budget_(services.spool.shares.per_app),
       log_(services.log),
       tick_(services.loop.timers(), [this] { tick(); }) {
   services_.loop.add_hook(*this);
@@ -95,10 +94,16 @@ base::Task<void> AppHandler::answer_failure(message::Exchange& exchange, uint16_
   co_await answering;
 }
 
-// Each worker runs one request; what idle workers are about to claim does not count as waiting.
+// Each worker runs one request; what idle workers are about to claim does not count as waiting. What the other fronts
+// have counts, as of their last turns; until a first generation serves no front knows of another's line.
 bool AppHandler::queue_is_full(const WaitingLimits& limits) const {
-  const size_t under_way = line_.size() + (current_ ? current_->link().in_use() : 0);
-  return under_way >= limits.queue + (current_ ? current_->attached_workers() : 0);
+  if (!current_) return line_.size() >= limits.queue;
+  const uint64_t under_way = line_.size() + current_->link().in_use() + current_->link().load_of_others();
+  return under_way >= limits.queue + current_->attached_workers();
+}
+
+void AppHandler::publish_load() {
+  if (current_) current_->link().publish_load(static_cast<uint32_t>(line_.size() + current_->link().in_use()));
 }
 
 // nullopt: nothing serves, and nothing is about to.
@@ -127,6 +132,7 @@ uint16_t AppHandler::enqueue(AppRequest& request) {
     return 503;
   }
   if (!line_.empty() || !current_ || !current_->submit(request)) put_in_line(request);
+  publish_load();
   start_tick();
   return 0;
 }
@@ -182,6 +188,7 @@ bool AppHandler::end_of_turn() {
   worked |= answered;
   worked |= resume_all();
   fill_slots();
+  publish_load();
   for (auto& generation : generations_) generation->link().wake_workers();
   if (!draining_.empty()) report_drained();
   if (worked) return true;
@@ -304,8 +311,8 @@ void AppHandler::retire_worker(uint64_t number, uint32_t lane) {
   if (AppGeneration* generation = find(number)) generation->link().retire_lane(lane);
 }
 
-void AppHandler::pause(uint64_t number, base::Duration pause) {
-  if (AppGeneration* generation = find(number)) generation->pause_until(services_.loop.now() + pause);
+void AppHandler::pause(uint64_t number, base::Duration pause, bool refuse) {
+  if (AppGeneration* generation = find(number)) generation->pause_until(services_.loop.now() + pause, refuse);
 }
 
 void AppHandler::report_drained() {

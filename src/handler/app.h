@@ -1,6 +1,6 @@
 // AppHandler: one app on this front. Takes a request's body in, queues the request for the workers of the app's
 // current generation, and writes what they answer. A request waits in a slot that any idle worker may claim, or, when
-// all slots are taken, in the line behind them; both are bounded by `queue` and `queue_timeout`.
+// all slots are taken, in the line behind them; both are bounded by `queue`, which all fronts share, and `queue_timeout`.
 #pragma once
 
 #include <cstdint>
@@ -70,8 +70,8 @@ class AppHandler final : public message::Handler, public io::TurnHook {
   void swap_to(uint64_t generation);
   void set_failed();
   void retire_worker(uint64_t generation, uint32_t lane);
-  // No worker of it comes before so long; the next attach_worker() ends that.
-  void pause(uint64_t generation, base::Duration pause);
+  // No worker of it comes before so long, `refuse`: and then hardly either. The next attach_worker() ends that.
+  void pause(uint64_t generation, base::Duration pause, bool refuse = false);
   void drop_generation(uint64_t generation);
 
   bool end_of_turn() override;
@@ -98,6 +98,7 @@ class AppHandler final : public message::Handler, public io::TurnHook {
   void wake_up();
   bool announce_sleep();
   void report_drained();
+  void publish_load();
   void start_tick();
   void tick();
   void drop_those_who_left(base::Instant now);

@@ -64,7 +64,7 @@ AppGeneration::~AppGeneration() = default;
 void AppGeneration::attach_worker(uint32_t lane, WorkerDescriptors descriptors) {
   if (lane >= workers_.size()) return;
   ++attached_;
-  paused_until_ = base::Instant{0};
+  pause_until(base::Instant{0}, false);
   link_.attach_lane(lane, std::move(descriptors.wake), std::move(descriptors.socket));
   workers_[lane] = std::make_unique<WorkerProcess>(*this, lane, std::move(descriptors.process));
 }
@@ -171,7 +171,7 @@ void AppGeneration::fail_all() {
 
 bool AppGeneration::waits_in_vain(base::Instant entered, base::Instant now) const {
   const base::Instant end = entered + options_.queue_timeout;
-  return std::max(now, paused_until_) > end;
+  return refusing_ || std::max(now, paused_until_) > end;
 }
 
 void AppGeneration::check_deadlines(base::Instant now) {

@@ -60,10 +60,14 @@ class AppGeneration final : public link::UpReceiver {
   std::vector<AppRequest*> take_back_all();
   void give_credit(AppRequest& request, uint32_t bytes);
 
-  // No worker comes before that moment.
-  void pause_until(base::Instant moment) { paused_until_ = moment; }
+  // No worker comes before that moment; `refuse`: nobody shall wait for one.
+  void pause_until(base::Instant moment, bool refuse) {
+    paused_until_ = moment;
+    refusing_ = refuse;
+  }
   base::Duration pause_left(base::Instant now) const { return std::max(paused_until_ - now, base::Duration::zero()); }
-  // Waiting since `entered`, a request has reached its queue_timeout, or will before a worker can come.
+  // Waiting since `entered`, a request has reached its queue_timeout, or will before a worker can come; or nobody
+  // shall wait.
   bool waits_in_vain(base::Instant entered, base::Instant now) const;
 
   void check_deadlines(base::Instant now);
@@ -108,6 +112,7 @@ class AppGeneration final : public link::UpReceiver {
   std::vector<std::unique_ptr<WorkerProcess>> workers_;  // by lane
   size_t attached_ = 0;
   base::Instant paused_until_{0};
+  bool refusing_ = false;
   link::FrontLink link_;
   std::unique_ptr<Wake> wake_;
   std::unique_ptr<Wake> alarm_;

@@ -42,6 +42,16 @@ size_t utf8_sequence(std::string_view text) {
   return 0;
 }
 
+// Characters that are more than themselves to a terminal or a reader of lines: C1 controls (U+009B begins escape
+// sequences as ESC [ does), U+2028 and U+2029. Their JSON escape, or "".
+std::string escape_of(std::string_view sequence) {
+  if (sequence.size() == 2 && sequence[0] == '\xc2' && static_cast<unsigned char>(sequence[1]) < 0xa0) {
+    return fmt::format("\\u00{:02x}", static_cast<unsigned char>(sequence[1]));
+  }
+  if (sequence == "\xe2\x80\xa8") return "\\u2028";
+  return sequence == "\xe2\x80\xa9" ? "\\u2029" : "";
+}
+
 void append_key(std::string& to, std::string_view key) {
   to += to.back() == '{' ? "\"" : ",\"";
   to.append(key).append("\":");
@@ -118,6 +128,8 @@ void append_json_string(std::string& to, std::string_view text) {
       to += "\\u00";
       to += kHex[byte >> 4];
       to += kHex[byte & 15];
+    } else if (const std::string escape = length > 1 ? escape_of(text.substr(0, length)) : ""; !escape.empty()) {
+      to += escape;
     } else {
       to.append(text.substr(0, length));
     }

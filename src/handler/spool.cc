@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 
 namespace cutwater::handler {
@@ -74,6 +75,11 @@ std::string find_spool_directory() {
     if (open_private_folder(parent + name).valid()) return parent + name;
   }
   return {};
+}
+
+SpoolShares spool_shares(uint64_t body_limit) {
+  const SpoolShares least;
+  return {std::max(least.per_app, 2 * body_limit), std::max(least.total, 4 * body_limit)};
 }
 
 SpoolFile::~SpoolFile() {

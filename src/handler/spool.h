@@ -30,11 +30,20 @@ class SpoolBudget {
   uint64_t used_ = 0;
 };
 
+// What the bodies of one app, and those of all, may take together.
+struct SpoolShares {
+  uint64_t per_app = uint64_t{2} << 30;
+  uint64_t total = uint64_t{4} << 30;
+};
+// Never less than a few bodies as long as limits.body allows: one alone must not be refused for want of room.
+SpoolShares spool_shares(uint64_t body_limit);
+
 // Where spool files are made; one per front.
 struct SpoolArea {
   io::Offload& offload;
   std::string directory;  // as find_spool_directory() says
-  SpoolBudget total{uint64_t{4} << 30};
+  SpoolShares shares{};
+  SpoolBudget total{shares.total};
 };
 
 // "cutwater-<uid>", a folder of mode 0700, in $TMPDIR, /var/tmp or /tmp: the first where this user can have it. "" when

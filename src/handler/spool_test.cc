@@ -23,7 +23,7 @@ class SpoolTest : public testing::TestWithParam<bool> {
 
   io::Loop loop_;
   io::Offload offload_{loop_, 1};
-  SpoolArea area_{offload_, GetParam() ? find_spool_directory() : "", SpoolBudget{1000}};
+  SpoolArea area_{offload_, GetParam() ? find_spool_directory() : "", {500, 1000}};
   SpoolBudget budget_{500};
   LoopRunner runner_{loop_};
   base::TaskSet tasks_;
@@ -41,6 +41,14 @@ TEST_P(SpoolTest, ReadsBackReadOnly) {
   EXPECT_EQ(std::string_view(content, 11), "hello world");
   EXPECT_EQ(write(reader->get(), "x", 1), -1);
   EXPECT_EQ(ftruncate(reader->get(), 0), -1);
+}
+
+TEST(SpoolShares, GrowWithTheBodiesThatAreAllowed) {
+  constexpr uint64_t kGigabyte = uint64_t{1} << 30;
+  EXPECT_EQ(spool_shares(100).per_app, 2 * kGigabyte);
+  EXPECT_EQ(spool_shares(100).total, 4 * kGigabyte);
+  EXPECT_GE(spool_shares(20 * kGigabyte).per_app, 20 * kGigabyte);
+  EXPECT_GE(spool_shares(20 * kGigabyte).total, 40 * kGigabyte);
 }
 
 TEST_P(SpoolTest, BudgetsAreKept) {

@@ -10,7 +10,9 @@
 #include <unistd.h>
 
 #include <cstring>
+#include <latch>
 #include <string>
+#include <thread>
 #include <vector>
 
 namespace cutwater::io {
@@ -136,6 +138,24 @@ TEST(ListeningSocket, UnixSocketHasItsModeAndReplacesAStaleFile) {
     EXPECT_TRUE(local->is_unix);
     EXPECT_EQ(local->host, path);
     connect_to(*local);
+  }
+  unlink(path.c_str());
+}
+
+// Both find the file that the round before left, and each might take the other's new socket for it.
+TEST(ListeningSocket, OfTwoThatStartInTheSameMomentOneGetsTheName) {
+  const std::string path = scratch_path("race");
+  for (int round = 0; round < 200; ++round) {
+    std::latch start(2);
+    base::Result<base::FileDescriptor> sockets[2] = {base::Error{"", 0}, base::Error{"", 0}};
+    const auto open_one = [&](int index) {
+      start.arrive_and_wait();
+      sockets[index] = open_listening_socket("unix:" + path, {});
+    };
+    std::thread other(open_one, 1);
+    open_one(0);
+    other.join();
+    ASSERT_NE(sockets[0].ok(), sockets[1].ok()) << round;
   }
   unlink(path.c_str());
 }

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -11,6 +12,7 @@
 #include <climits>
 #include <cstddef>
 #include <cstring>
+#include <ctime>
 #include <memory>
 #include <optional>
 #include <string>
@@ -61,6 +63,21 @@ std::optional<sockaddr_un> unix_address(const std::string& path) {
   return raw;
 }
 
+// Held from looking at what has the name until it listens: of two servers that start in the same moment the second
+// would take the first's socket for a stale one, as it listens only a moment after it has the name. A folder that
+// cannot be locked, because somebody holds it or we may not read it, is no reason not to start.
+FileDescriptor lock_folder_of(const std::string& path) {
+  const size_t slash = path.rfind('/');
+  const std::string folder = slash == std::string::npos ? "." : path.substr(0, slash + 1);
+  FileDescriptor opened(open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  constexpr int kTries = 1000;
+  constexpr timespec kBetween{0, 1'000'000};
+  for (int i = 0; i < kTries && opened.valid() && flock(opened.get(), LOCK_EX | LOCK_NB) != 0; ++i) {
+    nanosleep(&kBetween, nullptr);
+  }
+  return opened;
+}
+
 // Removes the socket file of a server that is gone. 0, or the errno that says why the name cannot be had.
 int clear_stale_socket(const std::string& path, const sockaddr_un& raw) {
   struct stat status;
@@ -80,6 +97,7 @@ Result<FileDescriptor> listen_unix(std::string_view address, std::string_view pa
   if (!raw)
     return cannot_listen(address,
                          path.empty() ? "the path is empty" : "the path is too long (over 107 bytes)");
+  const FileDescriptor lock = lock_folder_of(path);
   if (int error = clear_stale_socket(path, *raw); error != 0) return cannot_listen(address, error);
   FileDescriptor socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (!socket.valid()) return cannot_listen(address, errno);

@@ -91,6 +91,16 @@ Task<void> wait_readable(Pair& pair, base::Instant deadline, WaitResult& result,
   pair.loop.stop();
 }
 
+// A stream in the middle of its life: something was waited for and read.
+void take_one_byte(Pair& pair) {
+  WaitResult result;
+  base::Instant when;
+  pair.peer_writes("x");
+  pair.tasks.start(wait_readable(pair, pair.in(1000), result, when));
+  pair.loop.run();
+  pair.stream->read(shared_read_buffer());
+}
+
 TEST(SocketStream, WaitEndsAtItsDeadlineNotBefore) {
   Pair pair;
   WaitResult result = WaitResult::kReady;
@@ -138,12 +148,7 @@ TEST(SocketStream, UnreadDataDoesNotSpinTheLoopAndIsFoundLater) {
 TEST(SocketStream, TellsOnceOfAHangupWhileNobodyReads) {
   for (bool with_data : {false, true}) {
     Pair pair;
-    WaitResult result;
-    base::Instant when;
-    pair.peer_writes("x");
-    pair.tasks.start(wait_readable(pair, pair.in(1000), result, when));
-    pair.loop.run();
-    pair.stream->read(shared_read_buffer());
+    take_one_byte(pair);
     HangupNotes hangup;
     pair.stream->listen_for_hangup(&hangup);
     if (with_data) pair.peer_writes("unread");
@@ -165,12 +170,7 @@ TEST(SocketStream, TellsOnceOfAHangupWhileNobodyReads) {
 
 TEST(SocketStream, TellsWhetherThePeerIsGoneForGood) {
   Pair pair;
-  WaitResult result;
-  base::Instant when;
-  pair.peer_writes("x");
-  pair.tasks.start(wait_readable(pair, pair.in(1000), result, when));
-  pair.loop.run();
-  pair.stream->read(shared_read_buffer());
+  take_one_byte(pair);
   HangupNotes hangup;
   pair.stream->listen_for_hangup(&hangup);
   shutdown(pair.peer.get(), SHUT_WR);
@@ -185,12 +185,7 @@ TEST(SocketStream, TellsWhetherThePeerIsGoneForGood) {
 
 TEST(SocketStream, HangupListenerMayDestroyTheStream) {
   Pair pair;
-  WaitResult result;
-  base::Instant when;
-  pair.peer_writes("x");
-  pair.tasks.start(wait_readable(pair, pair.in(1000), result, when));
-  pair.loop.run();
-  pair.stream->read(shared_read_buffer());
+  take_one_byte(pair);
   struct Destroyer : HangupListener {
     explicit Destroyer(Pair& owner) : pair(owner) {}
     void on_hangup(Hangup) override {

@@ -53,6 +53,7 @@ struct FrontLink::Impl {
   uint64_t attached = 0;       // bit per lane
   uint64_t dirty = 0;          // lanes that got frames or room since the last wake_workers()
   uint64_t tail = 0;           // ours; the shared one is for the workers
+  uint32_t load = 0;           // as published
   uint32_t pending_wakes = 0;  // requests queued since the last wake_workers()
   uint64_t head_at_last_tick = ~uint64_t{0};
 };
@@ -66,6 +67,7 @@ FrontLink::Impl::Impl(Segment mapped, uint32_t front_index, UpReceiver& up_recei
       queue(map.queue(front)),
       slots(map, front),
       tail(queue.tail.value.load(std::memory_order_relaxed)) {
+  queue.load.value.store(0, std::memory_order_relaxed);
   lanes.reserve(map.layout().lanes);
   for (uint32_t lane = 0; lane < map.layout().lanes; ++lane) lanes.emplace_back(map, front, lane);
   queue.front_sleeps.value.store(0, std::memory_order_relaxed);
@@ -207,6 +209,20 @@ uint32_t FrontLink::queued() const {
 
 uint32_t FrontLink::in_use() const {
   return impl_->slots.in_use();
+}
+
+void FrontLink::publish_load(uint32_t requests) {
+  if (impl_->load == requests) return;
+  impl_->load = requests;
+  impl_->queue.load.value.store(requests, std::memory_order_relaxed);
+}
+
+uint64_t FrontLink::load_of_others() const {
+  uint64_t sum = 0;
+  for (uint32_t front = 0; front < impl_->map.layout().fronts; ++front) {
+    if (front != impl_->front) sum += impl_->map.queue(front).load.value.load(std::memory_order_relaxed);
+  }
+  return sum;
 }
 
 void FrontLink::attach_lane(uint32_t lane, base::FileDescriptor wake, base::FileDescriptor socket) {

@@ -70,6 +70,10 @@ class FrontLink {
   bool has_room(size_t bytes = 0) const;
   uint32_t queued() const;  // submitted, not yet claimed (a hint)
   uint32_t in_use() const;  // slots not free
+  // How many requests this front has for the app, queued anywhere or running; the other fronts see it.
+  void publish_load(uint32_t requests);
+  // The sum of what the others have published. Workers can write there too: a hint, never more than 2^32 each.
+  uint64_t load_of_others() const;
 
   // A worker was started on `lane`: `wake` is its eventfd, `socket` the front's end of the lane's socket
   // pair.

@@ -23,6 +23,16 @@ union Control {
   cmsghdr alignment;
 };
 
+// Points to both, which must outlive it.
+msghdr make_header(iovec& piece, Control& control, size_t control_bytes) {
+  msghdr header{};
+  header.msg_iov = &piece;
+  header.msg_iovlen = 1;
+  header.msg_control = control.bytes;
+  header.msg_controllen = control_bytes;
+  return header;
+}
+
 // Closes all descriptors of the message but the only one.
 base::FileDescriptor take_descriptor(msghdr& header) {
   base::FileDescriptor taken;
@@ -47,11 +57,7 @@ bool send_lane_descriptor(int socket, uint32_t slot, uint32_t generation, uint32
   Message message{slot, generation, id};
   iovec piece{&message, sizeof message};
   Control control{};
-  msghdr header{};
-  header.msg_iov = &piece;
-  header.msg_iovlen = 1;
-  header.msg_control = control.bytes;
-  header.msg_controllen = CMSG_SPACE(sizeof(int));
+  msghdr header = make_header(piece, control, CMSG_SPACE(sizeof(int)));
   cmsghdr* part = CMSG_FIRSTHDR(&header);
   part->cmsg_level = SOL_SOCKET;
   part->cmsg_type = SCM_RIGHTS;
@@ -67,11 +73,7 @@ std::optional<LaneDescriptor> receive_lane_descriptor(int socket, bool& ended) {
   Message message{};
   iovec piece{&message, sizeof message};
   Control control{};
-  msghdr header{};
-  header.msg_iov = &piece;
-  header.msg_iovlen = 1;
-  header.msg_control = control.bytes;
-  header.msg_controllen = sizeof control.bytes;
+  msghdr header = make_header(piece, control, sizeof control.bytes);
   ssize_t received;
   do received = recvmsg(socket, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
   while (received < 0 && errno == EINTR);

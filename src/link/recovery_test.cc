@@ -244,5 +244,22 @@ TEST(TwoFrontsTest, EachHasItsOwn) {
   EXPECT_EQ(fronts[1]->in_use(), 1u);
 }
 
+TEST(TwoFrontsTest, SeeEachOthersLoad) {
+  Layout layout = World::small_layout();
+  layout.fronts = 3;
+  World world(layout);
+  NotingReceiver receivers[3];
+  std::unique_ptr<FrontLink> fronts[3];
+  for (uint32_t index = 0; index < 3; ++index) fronts[index] = world.front(receivers[index], index);
+  fronts[0]->publish_load(5);
+  fronts[1]->publish_load(7);
+  EXPECT_EQ(fronts[0]->load_of_others(), 7u);
+  EXPECT_EQ(fronts[2]->load_of_others(), 12u);
+  fronts[1]->publish_load(0);
+  EXPECT_EQ(fronts[2]->load_of_others(), 5u);
+  fronts[0] = world.front(receivers[0], 0);  // its predecessor died: what that had is gone
+  EXPECT_EQ(fronts[2]->load_of_others(), 0u);
+}
+
 }  // namespace
 }  // namespace cutwater::link

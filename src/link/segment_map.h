@@ -15,7 +15,7 @@ inline constexpr size_t kCacheLine = 64;
 inline constexpr size_t kPage = 4096;
 inline constexpr uint32_t kMaximumLanes = 64;                  // bits of the idle mask
 inline constexpr uint64_t kSegmentMagic = 0x4b4e494c52575443;  // "CTWRLINK"
-inline constexpr uint32_t kLayoutVersion = 2;
+inline constexpr uint32_t kLayoutVersion = 3;
 
 static_assert(std::atomic<uint64_t>::is_always_lock_free && std::atomic<uint32_t>::is_always_lock_free);
 
@@ -46,6 +46,7 @@ struct QueueControl {
   SharedWord<uint64_t> head;          // hint: anyone may move it forward past entries that are not claimable
   SharedWord<uint32_t> front_sleeps;  // 1: the front wants a write to its eventfd when frames come
   SharedWord<int64_t> alarm_due;      // worker, after it set the alarm: when it rings, CLOCK_MONOTONIC ns
+  SharedWord<uint32_t> load;          // front: requests it has for the app, for the other fronts
 };
 
 struct SlotControl {

@@ -2,6 +2,7 @@
 
 #include <array>
 #include <charconv>
+#include <utility>
 
 #include "base/text.h"
 #include "codec/cgi_variables/cgi_variables.h"
@@ -126,31 +127,42 @@ bool EnvironBuilder::set_request(PyObject* environ, const message::Request& requ
 }
 
 bool EnvironBuilder::set_fields(PyObject* environ, const message::Request& request) {
+  for (Variable* left_over : repeated_) left_over->joined.clear();  // by a request that failed
+  repeated_.clear();
   size_t place = 0;
   for (const message::HeaderField& field : request.headers) {
     Variable* variable = nullptr;
     if (!find_variable(field.name, place++, variable)) return false;
     if (variable == nullptr) continue;
     if (variable->seen_in == request_number_) {
-      if (!set_repeated(environ, *variable, field.value)) return false;
+      join(*variable, field.value);
       continue;
     }
     variable->seen_in = request_number_;
+    variable->first_value = field.value;
     PyObject* value = variable->value.get(field.value);
     if (value == nullptr || PyDict_SetItem(environ, variable->key.get(), value) < 0) return false;
   }
-  return true;
+  return set_repeated(environ);
 }
 
-bool EnvironBuilder::set_repeated(PyObject* environ, const Variable& variable, std::string_view value) {
-  PyObject* before = PyDict_GetItemWithError(environ, variable.key.get());
-  if (before == nullptr) return PyErr_Occurred() == nullptr;
-  std::string more(variable.separator);
-  more.append(value);
-  PyRef added = PyRef::steal(new_latin1(more));
-  if (!added) return false;
-  PyRef joined = PyRef::steal(PyUnicode_Concat(before, added.get()));
-  return joined && PyDict_SetItem(environ, variable.key.get(), joined.get()) == 0;
+// Not joined in the environ: each repetition would copy all before it.
+void EnvironBuilder::join(Variable& variable, std::string_view value) {
+  if (variable.joined.empty()) {
+    variable.joined = variable.first_value;
+    repeated_.push_back(&variable);
+  }
+  variable.joined.append(variable.separator).append(value);
+}
+
+bool EnvironBuilder::set_repeated(PyObject* environ) {
+  bool stored = true;
+  for (Variable* variable : repeated_) {
+    PyRef joined = PyRef::steal(new_latin1(std::exchange(variable->joined, std::string())));
+    stored = stored && joined && PyDict_SetItem(environ, variable->key.get(), joined.get()) == 0;
+  }
+  repeated_.clear();
+  return stored;
 }
 
 bool EnvironBuilder::find_variable(std::string_view field_name, size_t place, Variable*& variable) {

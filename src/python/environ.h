@@ -59,7 +59,9 @@ class EnvironBuilder {
     PyRef key;
     CachedText value;
     std::string_view separator;
-    uint64_t seen_in = 0;  // number of the request that set it last
+    uint64_t seen_in = 0;          // number of the request that set it last
+    std::string_view first_value;  // of that request
+    std::string joined;            // of its fields of this name, when there are several
   };
   struct TextHash {
     using is_transparent = void;
@@ -71,7 +73,8 @@ class EnvironBuilder {
   bool set_number(PyObject* environ, Key key, uint64_t value, CachedText& cache);
   bool set_request(PyObject* environ, const message::Request& request, const link::RequestExtras& extras);
   bool set_fields(PyObject* environ, const message::Request& request);
-  bool set_repeated(PyObject* environ, const Variable& variable, std::string_view value);
+  void join(Variable& variable, std::string_view value);
+  bool set_repeated(PyObject* environ);
   // nullptr in `variable` for fields that must not become one. False with a Python exception. `place`: which
   // of the request's fields it is; clients send theirs in the same order again and again.
   bool find_variable(std::string_view field_name, size_t place, Variable*& variable);
@@ -84,6 +87,7 @@ class EnvironBuilder {
   using FieldNames = std::unordered_map<std::string, Variable*, TextHash, std::equal_to<>>;
   FieldNames by_field_name_;
   std::vector<const FieldNames::value_type*> last_seen_;  // by place
+  std::vector<Variable*> repeated_;                       // of the request that is being built
   uint64_t request_number_ = 0;
 };
 

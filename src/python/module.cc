@@ -37,7 +37,7 @@ bool read_descriptors(PyObject* sequence, std::vector<base::FileDescriptor>& des
 
 PyObject* serve_wsgi(PyObject* module, PyObject* arguments, PyObject* keywords) {
   static const char* names[] = {"application",  "host",         "errors",  "segment", "lane", "wake", "front_wakes",
-                                "front_alarms", "lane_sockets", "control", "signals", nullptr};
+                                "front_alarms", "lane_sockets", "control", "signals", "drop_hop_by_hop", nullptr};
   WsgiWorker::Setup setup{};
   int segment_descriptor = -1;
   unsigned int lane = 0;
@@ -45,10 +45,11 @@ PyObject* serve_wsgi(PyObject* module, PyObject* arguments, PyObject* keywords) 
   PyObject* front_wakes = nullptr;
   PyObject* front_alarms = nullptr;
   PyObject* lane_sockets = nullptr;
-  if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "OOO$iIiOOOii:serve_wsgi", const_cast<char**>(names),
+  int drop_hop_by_hop = 0;
+  if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "OOO$iIiOOOiip:serve_wsgi", const_cast<char**>(names),
                                    &setup.application, &setup.host, &setup.errors, &segment_descriptor, &lane,
                                    &wake, &front_wakes, &front_alarms, &lane_sockets, &setup.control,
-                                   &setup.signals)) {
+                                   &setup.signals, &drop_hop_by_hop)) {
     return nullptr;
   }
   link::WorkerLink::Descriptors descriptors;
@@ -74,6 +75,7 @@ PyObject* serve_wsgi(PyObject* module, PyObject* arguments, PyObject* keywords) 
   }
   segment_owner.reset();
   setup.fronts = layout.fronts;
+  setup.hop_by_hop = drop_hop_by_hop != 0 ? HopByHop::kDrop : HopByHop::kRefuse;
   link::WorkerLink worker_link(std::move(segment).value(), lane, std::move(descriptors));
   WsgiWorker worker(state_of(module).types, setup, worker_link);
   std::string reason;

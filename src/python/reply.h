@@ -14,7 +14,7 @@ namespace cutwater::python {
 
 class Reply {
  public:
-  explicit Reply(RequestChannel& channel) : channel_(channel) {}
+  Reply(RequestChannel& channel, HopByHop hop_by_hop) : channel_(channel), head_(hop_by_hop) {}
 
   void begin(bool for_head_request);
   void end() { active_ = false; }
@@ -49,6 +49,7 @@ class Reply {
   bool aborted() const { return aborted_; }      // the connection was cut with it
   bool missing() const { return missing_; }      // fewer: aborted
   bool dropped() const { return dropped_ > 0; }  // a body where none is allowed
+  std::string_view left_out() const { return head_.left_out(); }  // a hop-by-hop field; "": none
   // Asking on for such a body would only hold the worker.
   bool dropped_enough() const;
   uint16_t status() const { return head_.status(); }

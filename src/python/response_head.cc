@@ -35,6 +35,7 @@ bool is_hop_by_hop(std::string_view name) {
 bool ResponseHead::set(PyObject* status, PyObject* headers) {
   fresh_.text.clear();
   fresh_.fields.clear();
+  fresh_.left_out.clear();
   fresh_.content_length.reset();
   if (!read_status(status, fresh_)) return false;
   if (!PyList_Check(headers)) {
@@ -52,6 +53,7 @@ bool ResponseHead::set(PyObject* status, PyObject* headers) {
 
 void ResponseHead::clear() {
   values_.status = 0;
+  values_.left_out.clear();
   values_.content_length.reset();
 }
 
@@ -75,7 +77,7 @@ bool ResponseHead::read_status(PyObject* status, Values& into) {
   return true;
 }
 
-bool ResponseHead::read_field(PyObject* item, Values& into) {
+bool ResponseHead::read_field(PyObject* item, Values& into) const {
   if (!PyTuple_Check(item) || tuple_size(item) != 2) {
     PyErr_Format(PyExc_TypeError, "a response header must be a tuple (name, value), not %R", item);
     return false;
@@ -99,6 +101,10 @@ bool ResponseHead::read_field(PyObject* item, Values& into) {
   }
   std::string_view trimmed = base::trim_whitespace(value_text.view());
   if (is_hop_by_hop(name_text.view())) {
+    if (hop_by_hop_ == HopByHop::kDrop) {
+      into.left_out = name_text.view();
+      return true;
+    }
     PyErr_Format(PyExc_AssertionError,
                  "response header %R is hop-by-hop: it belongs to the server (PEP 3333)", name);
     return false;

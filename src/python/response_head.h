@@ -13,8 +13,12 @@
 
 namespace cutwater::python {
 
+// What becomes of a field that is the connection's, not the application's.
+enum class HopByHop { kRefuse, kDrop };
+
 class ResponseHead {
  public:
+  explicit ResponseHead(HopByHop hop_by_hop) : hop_by_hop_(hop_by_hop) {}
   // False with a Python exception (TypeError, ValueError or AssertionError) that says what breaks the rules;
   // the head given before, if any, is kept then.
   bool set(PyObject* status, PyObject* headers);
@@ -24,6 +28,8 @@ class ResponseHead {
   uint16_t status() const { return values_.status; }
   // As the application said; nothing for 204, where the field is dropped.
   std::optional<uint64_t> content_length() const { return values_.content_length; }
+  // The name of a hop-by-hop field that kDrop left out; "" when there was none.
+  std::string_view left_out() const { return values_.left_out; }
   // Views into this object, until the next set() or clear().
   const message::Response& response(std::optional<uint64_t> content_length);
 
@@ -35,14 +41,16 @@ class ResponseHead {
     std::string text;  // names and values, one behind the other
     std::vector<Field> fields;
     std::string reason;
+    std::string left_out;
     uint16_t status = 0;
     std::optional<uint64_t> content_length;
   };
   // The parts of set(): each false with a Python exception.
   static bool read_status(PyObject* status, Values& into);
-  static bool read_field(PyObject* item, Values& into);
+  bool read_field(PyObject* item, Values& into) const;
   static bool read_content_length(std::string_view value, Values& into);
 
+  const HopByHop hop_by_hop_;
   // What was given, and room for what is being read: a failure must leave the head before in place.
   Values values_;
   Values fresh_;

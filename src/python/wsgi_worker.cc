@@ -31,7 +31,7 @@ WsgiWorker::WsgiWorker(const WsgiTypes& types, const Setup& setup, link::WorkerL
       waiter_(link_, setup.fronts, setup.control, setup.signals),
       channel_(link_, waiter_),
       body_(channel_),
-      reply_(channel_),
+      reply_(channel_, setup.hop_by_hop),
       responder_(types.responder),
       errors_(PyRef::share(setup.errors)) {}
 
@@ -262,6 +262,12 @@ void WsgiWorker::log_reply() {
     host_.problem("CW0504", method_, path_,
                   "gave a body where none is allowed (status " + std::to_string(reply_.status()) +
                       "); it was dropped, as all further ones will be");
+  }
+  if (!reply_.left_out().empty() && !warned_of_dropped_field_) {
+    warned_of_dropped_field_ = true;
+    host_.problem("CW0508", method_, path_,
+                  "set " + std::string(reply_.left_out()) +
+                      ", which belongs to the connection; it was left out, as all such fields will be");
   }
 }
 

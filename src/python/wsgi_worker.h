@@ -34,6 +34,7 @@ class WsgiWorker {
     int control;
     int signals;
     uint32_t fronts;
+    HopByHop hop_by_hop;
   };
   // `link` outlives the worker.
   WsgiWorker(const WsgiTypes& types, const Setup& setup, link::WorkerLink& link);
@@ -86,6 +87,7 @@ class WsgiWorker {
   base::Instant control_checked_;
   bool sends_file_ = false;  // the running request's result is a file wrapper
   bool warned_of_dropped_body_ = false;
+  bool warned_of_dropped_field_ = false;
 };
 
 }  // namespace cutwater::python

@@ -26,6 +26,7 @@ struct AppSpec {
   std::string preload;  // "auto" | "true" | "false"
   std::string watch;    // "code" | "deploy" | "off"
   std::string prefix;
+  std::string hop_by_hop;  // "refuse" | "drop"
   std::map<std::string, std::string> environment;
   std::optional<Identity> identity;  // who runs it; nullopt: who we are
   base::Duration timeout{};

@@ -40,6 +40,7 @@ void AppSupervisor::begin() {
 
 void AppSupervisor::reload(AppSpec spec, const std::string& why) {
   if (ending_) return;
+  last_failure_.clear();  // who asks wants to see why
   if (starting_) {
     waiting_ = std::move(spec);
     return;
@@ -54,6 +55,7 @@ void AppSupervisor::on_ready() {
   if (serving_) retired_.push_back(std::move(serving_));
   serving_ = std::move(starting_);
   serving_->serve();
+  last_failure_.clear();
   watch_code(serving_->imported().watch);
   if (first) {
     if (events_.first_served) events_.first_served();
@@ -71,8 +73,15 @@ void AppSupervisor::on_failed(const BootFailure& failure) {
     events_.never_started(failure);
     return;
   }
-  world_.log.error(failure.code, fmt::format("{}: new code does not start; generation {} keeps serving\n{}",
-                                             spec_.name, serving_->number(), failure.text));
+  const std::string meanwhile = serving_->ready_workers() > 0
+                                    ? fmt::format("generation {} keeps serving", serving_->number())
+                                    : "no worker is left, requests are answered 503 until it does";
+  // While workers are missing it is tried again and again: the same traceback is worth one look.
+  const bool known = failure.text == std::exchange(last_failure_, failure.text);
+  world_.log.error(failure.code, fmt::format("{}: new code {} start; {}\n{}", spec_.name,
+                                             known ? "still does not" : "does not", meanwhile,
+                                             known ? "with the same error as before" : failure.text));
+  serving_->on_successor_failed();
   std::vector<std::string> folders = serving_->imported().watch;
   folders.insert(folders.end(), failure.watch.begin(), failure.watch.end());
   watch_code(folders);
@@ -82,7 +91,9 @@ void AppSupervisor::on_failed(const BootFailure& failure) {
 // generation.
 void AppSupervisor::on_needs_successor() {
   if (ending_ || starting_) return;
-  reload(spec_, "workers are missing and the zygote is gone");
+  world_.log.info(fmt::format("{}: workers are missing and the zygote is gone; generation {} starts", spec_.name,
+                              next_number_));
+  begin();
 }
 
 void AppSupervisor::on_code_changed(const std::string& path) {

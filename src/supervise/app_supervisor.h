@@ -63,6 +63,7 @@ class AppSupervisor : public io::TurnHook {
   std::vector<std::unique_ptr<Generation>> retired_;
   std::optional<AppSpec> waiting_;  // the reload that comes after the one that starts
   uint64_t next_number_ = 1;
+  std::string last_failure_;  // of a new generation that nobody asked for, as the log has it
   int extra_workers_ = 0;  // TTIN, TTOU; kept over reloads
   bool ending_ = false;
   bool end_told_ = false;

@@ -238,6 +238,42 @@ TEST_F(AppTest, ZygoteDeathLeavesWorkersAndTheNextNeedBringsANewOne) {
   ASSERT_TRUE(run_until([this] { return fronts->swapped == 2; })) << log.all();
 }
 
+TEST_F(AppTest, NobodyWaitsForCodeThatDoesNotStart) {
+  ASSERT_TRUE(start_serving());
+  behave("fail");
+  kill(app->serving()->interpreter_pid(), SIGKILL);
+  for (auto [lane, pid] : fronts->workers) kill(pid, SIGKILL);
+  const auto refusals = [this] {
+    return std::count_if(fronts->sent.begin(), fronts->sent.end(), [](const auto& body) {
+      return body["type"] == "workers_paused" && body["refuse"] == true;
+    });
+  };
+  ASSERT_TRUE(run_until([&] { return refusals() >= 2; })) << log.all();
+  EXPECT_TRUE(log.has("CW0310 shop: new code does not start; no worker is left, requests are answered 503 until it "
+                      "does\nno such object"))
+      << log.all();
+  ASSERT_TRUE(run_until([this] { return log.has("still does not start"); })) << log.all();
+  EXPECT_EQ(log.all().find("no such object"), log.all().rfind("no such object")) << "told once";
+  behave("well");
+  ASSERT_TRUE(run_until([this] { return fronts->swapped > 1 && app->serving()->ready_workers() == 2; })) << log.all();
+}
+
+TEST_F(AppTest, NobodyWaitsForALoneWorkerWhoseCodeDoesNotStart) {
+  behave("unsafe");
+  ASSERT_TRUE(start_serving()) << log.all();
+  behave("fail");
+  for (auto [lane, pid] : fronts->workers) kill(pid, SIGKILL);
+  const auto refused = [this] {
+    return std::any_of(fronts->sent.begin(), fronts->sent.end(), [](const auto& body) {
+      return body["type"] == "workers_paused" && body["refuse"] == true;
+    });
+  };
+  ASSERT_TRUE(run_until(refused)) << log.all();
+  EXPECT_TRUE(log.has("CW0310 shop: no such object")) << log.all();
+  behave("unsafe");
+  ASSERT_TRUE(run_until([this] { return app->serving()->ready_workers() == 2; })) << log.all();
+}
+
 TEST_F(AppTest, ForkThatFailsIsToldOnceAndTriedAgain) {
   ASSERT_TRUE(start_serving());
   const pid_t zygote = app->serving()->interpreter_pid();

@@ -4,6 +4,9 @@
 //   kStarting --first worker ready--> kReady --serve()--> kServing --drain()--> kDraining --drained-->
 //   kEnding --> kOver
 //       \--------- failed, end() ---------------------------------------------------------------------^
+//
+// The states are in generation.cc, the start up to the first workers in generation_boot.cc, how a worker is made in
+// generation_workers.cc.
 #pragma once
 
 #include <memory>
@@ -13,6 +16,7 @@
 #include "control/messages.h"
 #include "supervise/app_spec.h"
 #include "supervise/journey.h"
+#include "supervise/shared_memory.h"
 #include "supervise/worker_pool.h"
 
 namespace cutwater::supervise {
@@ -27,6 +31,8 @@ struct BootFailure {
 class Generation {
  public:
   enum class State { kStarting, kReady, kServing, kDraining, kEnding, kOver };
+  static constexpr unsigned kMostLanes = 64;    // link::Layout
+  static constexpr unsigned kMostWorkers = 60;  // the rest is for those that replace others
 
   // Called from the loop; none of them may destroy the generation.
   struct Events {
@@ -51,6 +57,8 @@ class Generation {
   void on_drained(unsigned front);
   void introduce_front(unsigned front);
   void on_front_gone(unsigned front);
+  // The generation that was to follow does not start.
+  void on_successor_failed();
 
   void sweep();  // at the end of a turn
   void check_invariants() const;
@@ -66,12 +74,14 @@ class Generation {
   const control::Imported& imported() const { return imported_; }
 
  private:
+  static constexpr base::Duration kQuitPatience = std::chrono::seconds(1);
+  static constexpr base::Duration kZygoteGrace = std::chrono::seconds(5);
+
   void start_interpreter(bool as_lone);
   void on_interpreter_message(control::Message& message);
   void on_interpreter_exit(const ExitStatus& status);
   void on_interpreter_silent(const std::string& why);
   void on_imported(control::Imported imported);
-  bool make_shared_memory();
   void open_static_folders();
   void announce(unsigned front);
   void start_workers();
@@ -80,9 +90,10 @@ class Generation {
   bool launch_lone(Worker& worker);
   void on_lone_message(Worker& worker, control::Message& message);
   void attach(Worker& worker);
-  std::vector<int> lane_descriptors(const Lanes::Offer& offer, int channel) const;
   void on_worker_ready();
+  bool makes_workers() const;
   void tell_pause();
+  void send_pause(unsigned front, base::Duration pause);
   void on_start_deadline();
   void fail(BootFailure failure);
   void end_if_drained();
@@ -99,14 +110,13 @@ class Generation {
   control::Imported imported_;
   std::unique_ptr<ManagedProcess> interpreter_;  // the zygote; or the first lone worker until it has imported
   std::vector<std::unique_ptr<ManagedProcess>> dismissed_;  // zygotes that are told to quit
-  base::FileDescriptor segment_;
-  std::vector<base::FileDescriptor> front_wakes_;
-  std::vector<base::FileDescriptor> front_alarms_;
+  std::optional<SharedMemory> memory_;
   std::vector<base::FileDescriptor> static_folders_;
   control::GenerationCreated description_;
   std::optional<Lanes> lanes_;
   std::optional<WorkerPool> pool_;
   std::vector<bool> drained_;  // per front
+  bool code_is_broken_ = false;  // what the next worker would run does not start
   io::Timer deadline_;
 };
 

@@ -47,6 +47,7 @@ control::StartApp make_start(const AppSpec& spec, const std::string& mode) {
   start.protocol = spec.protocol;
   start.preload = spec.preload;
   start.prefix = spec.prefix;
+  start.hop_by_hop = spec.hop_by_hop;
   start.environment = spec.environment;
   return start;
 }

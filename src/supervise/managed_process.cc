@@ -73,17 +73,22 @@ void ManagedProcess::on_channel(uint32_t ready) {
 void ManagedProcess::receive_one() {
   const std::shared_ptr<Events> events = events_;
   control::Message message;
+  std::string why;
   switch (channel_.receive(message)) {
     case control::Channel::Outcome::kNothing:
       return;
     case control::Channel::Outcome::kMessage:
       events->message(message);
       return;
+    case control::Channel::Outcome::kNoRoom:
+      why = "descriptors, though the master is sent none";
+      break;
     case control::Channel::Outcome::kClosed:
+      why = channel_.error();
       break;
   }
   watcher_.stop();
-  events->channel_ended(channel_.error());
+  events->channel_ended(why);
 }
 
 void ManagedProcess::on_exit(const ExitStatus& status) {

@@ -35,8 +35,8 @@ struct Program {
 base::Result<StartedProcess> start_program(const Program& program);
 
 // Runs `role` in a forked child and exits with what it returns. Of the open descriptors the child keeps 0, 1,
-// 2 and `keep`. Objects of the parent's stack exist in the child too, but must not be used: their descriptors
-// are closed.
+// 2 and `keep`. Objects of the parent exist in the child too, but must not be used unless all their descriptors
+// are kept: the others are closed.
 base::Result<StartedProcess> fork_role(std::vector<int> keep, const std::function<int()>& role);
 
 }  // namespace cutwater::supervise

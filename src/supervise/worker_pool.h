@@ -1,7 +1,7 @@
-// WorkerPool: the workers of one generation. A *position* is one of the workers that should be there; a
-// *worker* is a process that fills one, until it dies or is replaced. Whoever dies is started again by its
-// position's restart policy; whoever is stuck gets its replacement first, on a spare lane, and is ended
-// afterwards.
+// WorkerPool: the workers of one generation. Whoever dies is started again by its position's restart policy;
+// whoever is stuck gets its replacement first, on a spare lane, and is ended afterwards. Positions and their
+// filling are in worker_pool.cc, the first half of a worker's life in worker_pool_start.cc, the second in
+// worker_pool_end.cc.
 #pragma once
 
 #include <functional>
@@ -12,38 +12,9 @@
 
 #include "supervise/app_spec.h"
 #include "supervise/lanes.h"
-#include "supervise/managed_process.h"
-#include "supervise/restart_policy.h"
+#include "supervise/worker.h"
 
 namespace cutwater::supervise {
-
-struct Position;
-
-struct Worker {
-  enum class State { kStarting, kReady, kLeaving, kGone };
-
-  uint64_t number = 0;
-  unsigned lane = 0;
-  State state = State::kStarting;
-  Position* position = nullptr;  // nullptr: replaced, or wanted no more
-  std::unique_ptr<ManagedProcess> process;
-  std::optional<Lanes::Offer> offer;  // what it still has to be given
-  pid_t claimed_pid = 0;              // what it says, while its zygote has not said it
-  base::Instant ready_at = base::kNever;
-  base::Instant stopped_since = base::kNever;  // by SIGSTOP, as far as we have looked
-  std::string reason;                          // why it left, in its own words
-  bool holds_strangers = false;
-  std::unique_ptr<io::Timer>
-      deadline;  // to be ready; or, when stuck, to be ended whatever its replacement does
-};
-
-struct Position {
-  RestartPolicy policy;
-  Worker* worker = nullptr;
-  Worker* replaced = nullptr;  // is ended as soon as `worker` is ready
-  bool wants_lane = false;
-  std::unique_ptr<io::Timer> retry;
-};
 
 class WorkerPool {
  public:
@@ -86,6 +57,9 @@ class WorkerPool {
   void check_invariants() const;
 
  private:
+  // A worker that does not read its channel is told by SIGTERM.
+  static constexpr base::Duration kQuitPatience = std::chrono::seconds(1);
+
   void fill(Position& position);
   void retry_later(Position& position, base::Duration lived);
   void replace(Worker& worker);
@@ -104,7 +78,6 @@ class WorkerPool {
   void release_strangers(Worker& worker);
   Worker* on_lane(unsigned lane);
   Worker* unknown_worker(uint64_t number);
-  std::string name_of(const Worker& worker) const;
 
   World& world_;
   Lanes& lanes_;

@@ -4,7 +4,9 @@ import json
 import os
 import re
 import signal
+import stat
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -21,6 +23,10 @@ def project(folder, app_python):
 
 def config(folder, text):
     (folder / "cutwater.toml").write_text(text)
+
+
+LATER = ("dev explain init import config fmt status top logs reload rollback start stop restart signal scale run drain undrain upgrade cert "
+         "dashboard doctor completion gunicorn uwsgi supervisorctl").split()
 
 
 class TestCommands:
@@ -50,8 +56,6 @@ class TestCommands:
 
     def test_every_setting_is_documented(self, run_binary):
         """docs/settings.md is what the program prints."""
-        from pathlib import Path
-
         path = Path(__file__).resolve().parents[2] / "docs" / "settings.md"
         assert path.read_text() == run_binary("help", "settings").stdout
 
@@ -72,10 +76,27 @@ class TestCommands:
         result = run_binary(*words)
         assert result.returncode == 2 and told in result.stderr, result.stderr
 
-    @pytest.mark.parametrize("words", [["dev"], ["reload"], ["serve", "--domain", "example.com"], ["status"]])
+    @pytest.mark.parametrize("words", [*([command] for command in LATER), ["help", "dev"], ["serve", "--domain", "example.com"], ["check", "--threads=4"]])
     def test_what_is_not_built_yet(self, run_binary, words):
         result = run_binary(*words)
-        assert result.returncode == 2 and "known, not in this version" in result.stderr
+        assert result.returncode == 2 and "known, not in this version" in result.stderr and "\n  fix: " in result.stderr
+
+    @pytest.mark.parametrize("words", [
+        ["serv"], ["nonsense"], ["-x"], ["app.py"], ["version", "x"], ["version", "-c"], ["help", "x"], ["serve", "a", "b"], ["serve", "--nonsense"],
+        ["serve", "-w"], ["serve", "-w", "0"], ["serve", "-w", "x"], ["serve", "-b", ""], ["serve", "-c", "none.toml"], ["serve", "none.toml"],
+        ["check", "none"], ["check", "none.py"], ["check", "--prefix", "x"], ["check", "--user", "a\nb\x1b[2J"], ["check", "--watch", "x"],
+        ["check", "--limit-body", "1"], ["check", "--trusted-proxies", "x"], ["check", "--python", "nowhere"], ["check", "--python", "3.7"],
+    ])
+    def test_every_error_says_how_to_mend_it(self, run_binary, project, words):
+        result = run_binary(*words)
+        assert result.returncode == 2 and CODE.search(result.stderr), result.stderr
+        assert "\n  fix: " in result.stderr and "\n  more: cutwater help CW" in result.stderr and "\x1b" not in result.stderr, result.stderr
+
+    def test_common_flags_of_the_short_commands(self, run_binary):
+        for flags in (["-q"], ["-v"], ["-c", "cutwater.toml"]):
+            assert run_binary("version", *flags).returncode == 0
+        answer = json.loads(run_binary("help", "CW0101", "--json").stdout)
+        assert answer["topic"] == "CW0101" and "unknown key" in answer["text"]
 
 
 class TestConfiguration:
@@ -158,6 +179,39 @@ class TestCheck:
         result = run_binary("check", "-c", "cutwater.toml", cwd=server.folder)
         assert result.returncode == 0 and "this very server" in result.stdout, result.stdout + result.stderr
 
+    def test_quiet(self, run_binary, project, app_python):
+        config(project, f'[app.web]\ntarget = "app:application"\npython = "{app_python}"\n[[listen]]\naddr = "127.0.0.1:0"\n')
+        result = run_binary("check", "-q")
+        assert result.returncode == 0 and result.stdout == ""
+
+    @pytest.mark.parametrize("path", ["nowhere/x.log", ".", "link.log"])
+    @pytest.mark.parametrize("key", ["access", "error"])
+    def test_log_that_cannot_be_written(self, run_binary, project, app_python, key, path):
+        (project / "link.log").symlink_to("elsewhere.log")
+        config(project, f'[log]\n{key} = "{path}"\n[app.web]\ntarget = "app:application"\npython = "{app_python}"\n')
+        result = run_binary("check", "-b", "127.0.0.1:0")
+        assert result.returncode == 2 and f"error[CW0809] log.{key}: " in result.stderr, result.stderr
+
+    def test_log_that_can_be_written_is_not_made(self, run_binary, project, app_python):
+        config(project, f'[log]\naccess = "x.log"\n[app.web]\ntarget = "app:application"\npython = "{app_python}"\n')
+        result = run_binary("check", "-b", "127.0.0.1:0")
+        assert result.returncode == 0 and "x.log: can be written" in result.stdout, result.stderr
+        assert not (project / "x.log").exists()
+
+    @pytest.mark.skipif(os.getuid() != 0, reason="only root changes its user")
+    def test_front_user_that_does_not_exist(self, run_binary, project, app_python):
+        config(project, f'front_user = "nobody-of-that-name"\n[app.web]\ntarget = "app:application"\npython = "{app_python}"\n')
+        result = run_binary("check", "-b", "127.0.0.1:0")
+        assert result.returncode == 2 and "error[CW0403]" in result.stderr and "nobody-of-that-name" in result.stderr
+
+    def test_an_old_interpreter_is_told_by_its_age(self, run_binary, project):
+        old = sorted(Path.home().glob(".pyenv/versions/3.[78].*/bin/python"))
+        if not old:
+            pytest.skip("no CPython 3.7 or 3.8 here")
+        for _ in range(3):  # what it says must not be lost when it ends right after
+            result = run_binary("check", "app:application", "-b", "127.0.0.1:0", "--python", old[0])
+            assert result.returncode == 3 and "error[CW0204]" in result.stderr and "is too old" in result.stderr, result.stderr
+
     def test_missing_module_says_how_to_mend_it(self, run_binary, project, app_python):
         (project / "app.py").write_text("import no_such_package\n")
         result = run_binary("check", "app:application", "-b", "127.0.0.1:0", env={"VIRTUAL_ENV": os.path.dirname(os.path.dirname(app_python))})
@@ -205,6 +259,25 @@ class TestServe:
 
         wait_until(lambda: server.out.lines, 5, "an access log line")
         json.loads(server.out.lines[0])
+
+    def test_messages_as_json(self, serve, project, venv):
+        server = self.start(serve, project, "--json", "-b", "127.0.0.1:0", venv=venv)
+        server.get("/")
+        server.stop()
+        objects = [json.loads(line) for line in server.log.lines]
+        assert any("listening on http://127.0.0.1:" in entry["text"] for entry in objects)
+        assert all(entry["severity"] in ("debug", "info", "warning", "error") and "text" in entry for entry in objects)
+
+    def test_script_name_is_the_default_prefix(self, serve, project, venv):
+        (project / "app.py").write_text(APP.replace("b'app'", "environ['SCRIPT_NAME'].encode()"))
+        server = self.start(serve, project, "-b", "127.0.0.1:0", venv=venv, environment={"SCRIPT_NAME": "/shop"})
+        assert server.get("/shop/").text == "/shop" and server.get("/").status == 404
+
+    def test_mode_of_a_unix_socket(self, serve, project, venv):
+        config(project, '[[listen]]\naddr = "unix:s.sock"\nmode = "620"\n')
+        server = self.start(serve, project, venv=venv)
+        assert stat.S_IMODE((project / "s.sock").stat().st_mode) == 0o620
+        assert server.get("/").text == "app"
 
     def test_several_listeners(self, serve, project, venv, folder):
         server = self.start(serve, project, "-b", "127.0.0.1:0", "-b", "[::1]:0", "-b", f"unix:{folder}/s.sock", venv=venv)

@@ -16,9 +16,9 @@ from support.processes import wait_until
 pytestmark = pytest.mark.timeout(60)
 
 
-@pytest.fixture(scope="module")
-def server(serve_module):
-    return serve_module("kit", workers=2, allow=[r"CW0504"])
+@pytest.fixture(scope="module", params=[False, True], ids=["", "validated"])
+def server(serve_module, request):
+    return serve_module("kit", workers=2, validated=request.param)
 
 
 def test_keep_alive_serves_many_requests_on_one_connection(server):

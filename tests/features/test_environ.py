@@ -9,9 +9,15 @@ import pytest
 pytestmark = [pytest.mark.wsgi, pytest.mark.timeout(60)]
 
 
+@pytest.fixture(scope="module", params=[False, True], ids=["", "validated"])
+def server(serve_module, request):
+    return serve_module("kit", validated=request.param)
+
+
 @pytest.fixture(scope="module")
-def server(serve_module):
-    return serve_module("kit")
+def serve_untrusting(serve_module):
+    """The tests' own address is a stranger's."""
+    return serve_module("kit", listen={"addr": "127.0.0.1:0", "trusted_proxies": ["10.0.0.0/8"]})
 
 
 def environ(server, target="/environ", headers=(), method="GET", body=b"", host="example.org:8080"):
@@ -88,14 +94,18 @@ def test_prefix_is_the_script_name(serve):
 
 
 def test_repeated_fields(server):
-    values = environ(server, headers=[("X-A", "1"), ("X-A", "2"), ("Cookie", "a=1"), ("Cookie", "b=2"), ("Accept", "x"), ("Accept", "y")])
-    assert values["HTTP_X_A"] == "1, 2" or values["HTTP_X_A"] == "1,2"
-    assert values["HTTP_COOKIE"] == "a=1; b=2"
+    repeated = [("X-A", "1"), ("X-A", "2"), ("Cookie", "a=1"), ("Cookie", "b=2"), ("Accept", "x"), ("x-a", ""), ("Accept", "y"), ("X-A", "4")]
+    for _ in range(2):
+        values = environ(server, headers=repeated)
+        assert (values["HTTP_X_A"], values["HTTP_ACCEPT"], values["HTTP_COOKIE"]) == ("1, 2, , 4", "x, y", "a=1; b=2")
+    values = environ(server, headers=[("X-A", "1")])
+    assert values["HTTP_X_A"] == "1" and "HTTP_COOKIE" not in values
 
 
-@pytest.mark.parametrize("name", ["Content-Type", "Authorization"])
-def test_repeated_single_fields_are_refused(server, name):
-    assert server.get("/", [(name, "a"), (name, "a")]).status == 400
+@pytest.mark.parametrize("name", ["Content-Type", "Authorization", "Sec-WebSocket-Key"])
+@pytest.mark.parametrize("second", ["a", "b"])
+def test_repeated_single_fields_are_refused(server, name, second):
+    assert server.get("/", [(name, "a"), (name.lower(), second)]).status == 400
 
 
 def test_names_that_could_pose_as_others_are_dropped(server):
@@ -111,21 +121,41 @@ def test_names_that_could_pose_as_others_are_dropped(server):
 
 def test_hop_by_hop_fields_cannot_take_ours_away(server):
     """What clients claim about themselves is not believed."""
-    values = environ(server, headers=[("Connection", "keep-alive, Host, Cookie, X-Forwarded-For"), ("Cookie", "a=1")])
-    assert values["HTTP_HOST"] == "example.org:8080" and values["HTTP_COOKIE"] == "a=1"
+    named_away = "keep-alive, Host, Cookie, Content-Length, X-Forwarded-For, Authorization, X-Custom"
+    values = environ(server, method="POST", body=b"12345", headers=[
+        ("Connection", named_away), ("Cookie", "a=1"), ("Authorization", "Basic x"), ("X-Custom", "gone"), ("X-Forwarded-For", "203.0.113.7")])
+    assert values["HTTP_HOST"] == "example.org:8080" and values["HTTP_COOKIE"] == "a=1" and values["CONTENT_LENGTH"] == "5"
+    assert values["REMOTE_ADDR"] == "203.0.113.7" and values["HTTP_AUTHORIZATION"] == "Basic x"
+    assert "HTTP_X_CUSTOM" not in values and "HTTP_CONNECTION" not in values
+
+
+def test_a_proxy_field_does_not_touch_a_configured_proxy(serve):
+    server = serve("kit", env={"HTTP_PROXY": "http://configured"})
+    assert server.get("/variable?name=HTTP_PROXY", [("Proxy", "http://evil")]).text == "http://configured"
+    assert "HTTP_PROXY" not in environ(server, headers=[("Proxy", "http://evil"), ("pRoXy", "http://evil")])
 
 
 class TestForwarded:
     """The tests' own address is loopback, which is trusted by default."""
 
     SPOOF = [("X-Forwarded-For", "6.6.6.6"), ("X-Forwarded-Proto", "https"), ("X-Forwarded-Host", "evil"), ("X-Forwarded-Port", "1"),
-             ("Forwarded", "for=6.6.6.6;proto=https"), ("X-Real-IP", "6.6.6.6"), ("X-Client-IP", "6.6.6.6")]
+             ("X-Forwarded-Ssl", "on"), ("X-Forwarded-Protocol", "https"), ("X-Forwarded-Scheme", "https"), ("X-Forwarded-Server", "evil"),
+             ("X-Forwarded-Prefix", "/evil"), ("X-Url-Scheme", "https"), ("Front-End-Https", "on"), ("Forwarded", "for=6.6.6.6;proto=https"),
+             ("X-Real-IP", "6.6.6.6"), ("X-Client-IP", "6.6.6.6"), ("Via", "1.1 evil")]
 
-    def test_an_untrusted_peer_is_not_believed(self, serve):
-        server = serve("kit", listen={"addr": "127.0.0.1:0", "trusted_proxies": ["10.0.0.0/8"]})
-        values = environ(server, headers=self.SPOOF)
+    def test_an_untrusted_peer_is_not_believed(self, serve_untrusting):
+        values = environ(serve_untrusting, headers=self.SPOOF)
+        assert values["REMOTE_ADDR"] == "127.0.0.1" and values["wsgi.url_scheme"] == "http" and "HTTPS" not in values
+        assert values["SERVER_PORT"] == "8080" and values["SCRIPT_NAME"] == ""
+        named = {"HTTP_" + name.upper().replace("-", "_") for name, _ in self.SPOOF}
+        assert not named & values.keys()
+        assert not any("6.6.6.6" in str(value) or "evil" in str(value) for key, value in values.items() if key != "types"), values
+
+    @pytest.mark.parametrize("name, value", SPOOF)
+    def test_each_field_alone_is_removed(self, serve_untrusting, name, value):
+        values = environ(serve_untrusting, headers=[(name.swapcase(), value)])
+        assert "HTTP_" + name.upper().replace("-", "_") not in values
         assert values["REMOTE_ADDR"] == "127.0.0.1" and values["wsgi.url_scheme"] == "http"
-        assert not any("6.6.6.6" in str(value) or value == "evil" for key, value in values.items() if key != "types"), values
 
     def test_a_trusted_peer_is_believed(self, server):
         values = environ(server, headers=[("X-Forwarded-For", "203.0.113.7"), ("X-Forwarded-Proto", "https")])

@@ -1,7 +1,5 @@
 """Limits and deadlines: what is too large, too many, too slow."""
 
-import hashlib
-import resource
 import time
 
 import pytest
@@ -58,7 +56,8 @@ def test_body_limit_by_length(small):
 def test_body_limit_by_chunks(small):
     with small.connect() as client:
         client.send(b"POST /digest HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n" + chunked(*[b"x" * 1000] * 11))
-        assert client.read_head().status == 413
+        response = client.read_response()
+        assert response.status == 413 and response.get("Connection") == "close" and client.closed_by_server()
 
 
 def test_many_tiny_chunks_are_refused_in_time(serve):
@@ -126,25 +125,6 @@ def test_slow_body_gets_408_and_never_holds_a_worker(serve):
         client.close()
 
 
-def test_no_room_to_spool_is_507(serve):
-    """A limit on file sizes stands for a full disk."""
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (20 << 20, limits[1]))
-    try:
-        server = serve("kit", allow=[r"CW0513"])
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    with server.connect() as client:
-        try:
-            client.send(b"POST /digest HTTP/1.1\r\nHost: a\r\nContent-Length: 30000000\r\n\r\n" + b"x" * 30_000_000)
-        except (BrokenPipeError, ConnectionResetError):
-            pass
-        response = client.read_response()
-        assert response.status == 507 and response.get("Connection") == "close"
-    data = b"y" * 300_000
-    assert server.request("POST", "/digest", body=data).text == f"300000 {hashlib.sha256(data).hexdigest()}"
-
-
 def test_a_client_that_does_not_read_costs_little(serve):
     """Memory stays bounded, others are served, and the worker is free again when the client goes."""
     server = serve("kit", workers=2, allow=REFUSED)
@@ -174,7 +154,7 @@ def test_a_client_that_does_not_read_is_cut_off(serve):
         slow.send("GET /big?n=30000000 HTTP/1.1\r\nHost: a\r\n\r\n")
         slow.read_head()
         assert server.request("GET", "/", timeout=150).status in (200, 503)
-        processes.wait_until(lambda: server.is_healthy(), 100, "the worker")
+        processes.wait_until(lambda: server.request("GET", "/", timeout=30).status == 200, 100, "the worker")
         assert len(slow.read_to_end()) < 30000000
 
 

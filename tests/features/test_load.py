@@ -124,6 +124,24 @@ def test_good_traffic_among_hundreds_of_slow_clients(serve):
         client.close()
 
 
+def test_memory_of_a_rush_is_given_back(serve, sanitized):
+    """Thousands of bodies that never came whole: what they took is the system's again soon after they are gone."""
+    if sanitized:
+        pytest.skip("the sanitizer keeps freed memory")
+    server = serve("kit", workers=1, fronts=1)
+    front = server.named("front")[0]
+    assert server.is_healthy()
+    before = processes.memory(front)
+    clients = [server.connect() for _ in range(1500)]
+    for client in clients:
+        client.send(b"POST /digest HTTP/1.1\r\nHost: a\r\nContent-Length: 65000\r\n\r\n" + b"x" * 64_000)
+    wait_until(lambda: processes.memory(front) - before > 60 << 20, 20, "the bodies to arrive")
+    for client in clients:
+        client.close()
+    wait_until(lambda: processes.memory(front) - before < 20 << 20, 30, "the memory to come back")
+    assert server.is_healthy()
+
+
 def test_running_out_of_descriptors(serve):
     """no spinning, open connections go on, and it recovers."""
     server = serve("kit", workers=1, fronts=1, allow=[r"descriptor", r"EMFILE", r"Too many", r"CW\d+"])

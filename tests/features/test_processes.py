@@ -3,6 +3,7 @@
 import os
 import resource
 import signal
+import socket
 import threading
 import time
 
@@ -41,6 +42,15 @@ class TestWorkers:
             for number in range(50):
                 assert client.request("GET", f"/{number}").text == f"kit /{number}"
             dying.close()
+
+    def test_an_app_that_closes_what_is_not_its_own(self, serve):
+        """It costs its worker, and the log says why."""
+        server = serve("kit", workers=2, allow=DEATHS)
+        assert server.request("GET", "/close_all", timeout=20).status in (200, 502)
+        server.log.wait_for(r"error\[CW0506\] web: worker \d+ ends: .*own descriptors are closed", 10)
+        for _ in range(10):
+            assert server.is_healthy()
+        wait_until(lambda: len(server.named("worker")) == 2, 10, "both workers")
 
     def test_replaced_within_a_second(self, serve):
         server = serve("kit", workers=1, allow=DEATHS)
@@ -209,6 +219,38 @@ class TestOthers:
         wait_until(lambda: len(server.named("worker")) == 2, 5, "both workers")
         assert server.named("zygote") == [zygote] and server.log.count("no worker can be forked") == 1
 
+    def test_a_front_without_descriptors_loses_no_worker(self, serve):
+        """What the master passes on waits until there is room for it; who is connected is served then."""
+        server = serve("kit", workers=1, fronts=1, allow=[*DEATHS, r"CW0404"])
+        (front,) = server.named("front")
+        with server.connect(timeout=30) as client:
+            pid = int(client.request("GET", "/pid").text)
+            before = processes.limit(front, resource.RLIMIT_NOFILE, 5)
+            os.kill(pid, signal.SIGKILL)
+            server.log.wait_for(r"error\[CW0404\].*too many descriptors open", 10)
+            client.send("GET /pid HTTP/1.1\r\nHost: a\r\n\r\n")
+            processes.limit(front, resource.RLIMIT_NOFILE, before)
+            assert int(client.read_response().text) not in (0, pid)
+        server.log.wait_for("room for new workers again", 5)
+        assert server.named("front") == [front] and server.log.count("too many descriptors") == 1
+
+    def test_a_zygote_without_descriptors_is_asked_again(self, serve, folder):
+        place = folder / "kit"
+        apps.copy("kit", place)
+        if os.getuid() == 0:
+            for path in [place, *place.rglob("*")]:
+                os.chown(path, 65502, 65502)
+        server = serve("kit", workers=2, allow=DEATHS)
+        (zygote,) = server.named("zygote")
+        before = processes.limit(zygote, resource.RLIMIT_NOFILE, 3)
+        os.kill(server.named("worker")[0], signal.SIGKILL)
+        server.log.wait_for(r"error\[CW0524\] web: no worker can be forked: Too many open files; 1 serve", 10)
+        assert server.is_healthy()
+        processes.limit(zygote, resource.RLIMIT_NOFILE, before)
+        server.log.wait_for(r"workers can be forked again", 10)
+        wait_until(lambda: len(server.named("worker")) == 2, 5, "both workers")
+        assert server.named("zygote") == [zygote]
+
     def test_master_death_ends_a_worker_that_hangs(self, serve):
         server = serve("kit", workers=2, allow=DEATHS)
         slow = start_slow(server, 60)
@@ -234,6 +276,23 @@ class TestOthers:
         assert slow.read_response().text == "slept"
         slow.close()
         server.expected_exit = -signal.SIGKILL
+
+    def test_master_death_leaves_no_socket_file(self, serve, folder):
+        """The spawner removes them, also one that was started later, but not what has taken a name since."""
+        path, taken = folder / "app.sock", folder / "taken.sock"
+        server = serve("kit", listen=[f"unix:{path}", f"unix:{taken}"], allow=DEATHS)
+        (spawner,) = server.named("spawn")
+        os.kill(spawner, signal.SIGKILL)
+        wait_until(lambda: server.named("spawn") not in ([], [spawner]), 5, "the next spawner")
+        taken.unlink()
+        with socket.socket(socket.AF_UNIX) as other:
+            other.bind(str(taken))
+            tree = server.tree()
+            server.signal(signal.SIGKILL)
+            server.expected_exit = -signal.SIGKILL
+            wait_until(lambda: not any(processes.alive(pid) for pid in tree), 8, "everything to end")
+            assert not path.exists() and taken.exists()
+        taken.unlink()
 
     def test_after_master_death_the_address_is_free(self, serve):
         port = free_port()
@@ -380,7 +439,11 @@ class TestIdentity:
     @pytest.mark.skipif(os.getuid() != 0, reason="needs root")
     def test_an_app_folder_of_root_warns_once(self, serve):
         server = serve("kit", workers=2)
+        server.signal(signal.SIGHUP)
+        server.log.wait_for("generation 2 serves", 20)
         assert server.log.count(r"warning.*root") == 1
+        wait_until(lambda: len(server.tree()) <= 6, 10, "the old generation to go")
+        server.baseline = {server.pid: server.baseline[server.pid]}
 
     def test_processes_are_named(self, serve):
         server = serve("kit", workers=2, fronts=1)
@@ -424,6 +487,26 @@ def test_parallel_requests_use_all_workers(serve):
     for thread in threads:
         thread.join()
     assert statuses == [200] * 4 and time.monotonic() - began < 3
+
+
+def test_the_queue_is_one_for_all_fronts(serve):
+    """Connections at two fronts, more requests than one queue holds."""
+    server = serve("kit", workers=1, fronts=2, queue=4, queue_timeout="30s", allow=[r"CW0511"])
+    fronts = server.named("front")
+    clients = []
+    for other in fronts:  # while one is stopped whoever connects gets to the other
+        os.kill(other, signal.SIGSTOP)
+        clients.append([server.connect(timeout=30) for _ in range(6)])
+        for client in clients[-1]:
+            assert client.request("GET", "/").status == 200
+        os.kill(other, signal.SIGCONT)
+    for client in [client for pair in zip(*clients, strict=True) for client in pair]:
+        client.send("GET /sleep?s=0.5 HTTP/1.1\r\nHost: a\r\n\r\n")
+    statuses = [client.read_response().status for client in clients[0] + clients[1]]
+    # One runs, four wait; at the full queue two fronts may decide in the same instant.
+    assert statuses.count(200) in (5, 6) and set(statuses) == {200, 503}, statuses
+    for client in clients[0] + clients[1]:
+        client.close()
 
 
 @pytest.mark.parametrize("fronts", [1, 2])

@@ -219,6 +219,27 @@ class TestWatch:
         server.baseline = {server.pid: server.baseline[server.pid]}
 
 
+    @pytest.mark.parametrize("preload", ["true", "false"])
+    def test_broken_code_and_nobody_left_to_serve(self, serve, preload):
+        """Nobody waits for workers that cannot come; good code brings them back."""
+        server = serve("kit", workers=2, watch="code", preload=preload, queue_timeout="60s", allow=[*REFUSED, r"CW05\d\d"])
+        everybody = [*server.named("zygote"), *server.named("worker")]
+        edit(server.folder / "app.py", 'VERSION = "one"', 'VERSION = (')
+        server.log.wait_for("SyntaxError", 15)
+        start = len(server.log.lines)
+        for pid in everybody:
+            os.kill(pid, signal.SIGKILL)
+        answer = server.request("GET", "/", timeout=20)
+        assert answer.status == 503 and 1 <= int(answer.get("Retry-After")) <= 31
+        if preload == "true":
+            server.log.wait_for(r"CW0312.*does not start; no worker is left, requests are answered 503", 5, start)
+        else:
+            server.log.wait_for(r"SyntaxError", 5, start)
+        edit(server.folder / "app.py", "VERSION = (", 'VERSION = "two"')
+        wait_until(lambda: server.request("GET", "/version", timeout=20).text == "two", 20, "the repaired version")
+        server.baseline = {server.pid: server.baseline[server.pid]}
+
+
 class TestBoot:
     @pytest.mark.parametrize("text, code, told", [
         ("def broken(:\n", 3, "SyntaxError"), ("import no_such_module_here\n", 3, "no_such_module_here"),

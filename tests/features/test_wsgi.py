@@ -4,6 +4,7 @@ import hashlib
 import importlib.util
 import io
 import os
+import signal
 import time
 
 import pytest
@@ -18,7 +19,6 @@ specification = importlib.util.spec_from_file_location("input_app", APPS / "inpu
 input_app = importlib.util.module_from_spec(specification)
 specification.loader.exec_module(input_app)
 APP_ERRORS = [r"CW050[234]", r"Traceback", r"Error"]
-DEATHS = [r"CW05\d\d", r"CW08\d\d", r"worker"]
 
 
 @pytest.fixture(scope="module")
@@ -36,9 +36,16 @@ def faults(serve_module):
     return serve_module("faults", allow=APP_ERRORS)
 
 
-@pytest.fixture(scope="module")
-def kit(serve_module):
-    return serve_module("kit", allow=[r"CW0504", r"CW0503", r"CW0502"])
+@pytest.fixture(scope="module", params=[False, True], ids=["", "validated"])
+def kit(serve_module, request):
+    """Also under wsgiref.validate, where file_wrapper's fast ways are not taken."""
+    server = serve_module("kit", validated=request.param, allow=[r"CW0504", r"CW0503"])
+    yield server
+    assert "AssertionError" not in server.log.text, server.log.text
+
+
+HOP_BY_HOP = ["connection", "te", "keepalive", "upgrade", "trailer", "proxy", "TE"]
+HOP_BY_HOP_NAMES = {"connection", "transfer-encoding", "keep-alive", "upgrade", "trailer", "proxy-connection", "te"}
 
 
 class TestValidated:
@@ -136,14 +143,23 @@ class TestOutput:
     def test_latin_1_header(self, faults):
         assert faults.get("/header?latin").get("A") == "caf\u00e9"
 
-    @pytest.mark.parametrize("kind", ["connection", "te", "keepalive", "upgrade", "trailer", "proxy", "TE"])
-    def test_hop_by_hop_fields_are_never_sent(self, faults, kind):
+    @pytest.mark.parametrize("kind", HOP_BY_HOP)
+    def test_hop_by_hop_fields_are_refused(self, faults, kind):
         with faults.connect() as client:
             response = client.request("GET", "/hop_by_hop?" + kind)
-            assert response.status in (200, 500)
-            for name in ("Keep-Alive", "Upgrade", "Trailer", "Proxy-Connection", "TE"):
-                assert response.get(name) is None
-            assert client.request("GET", "/").status == 200
+            assert response.status == 500 and not HOP_BY_HOP_NAMES & {name.lower() for name, _ in response.headers}
+            assert client.request("GET", "/").body == b"fine"
+
+    def test_or_left_out_with_one_warning(self, serve):
+        """hop_by_hop = "drop"."""
+        server = serve("faults", hop_by_hop="drop", allow=[r"CW0508"])
+        with server.connect() as client:
+            for kind in HOP_BY_HOP * 2:
+                response = client.request("GET", "/hop_by_hop?" + kind)
+                assert (response.status, response.body, response.get("Content-Length")) == (200, b"body", "4")
+                assert not HOP_BY_HOP_NAMES & {name.lower() for name, _ in response.headers}
+        server.log.wait_for("GET /hop_by_hop set Connection, which belongs to the connection; it was left out")
+        assert server.log.count("CW0508") == 1
 
     def test_length_too_small_cuts_the_rest_and_closes(self, faults):
         with faults.connect() as client:
@@ -188,6 +204,43 @@ class TestOutput:
         faults.get("/")
         assert marker.read_text() == "closed\n"
 
+    @pytest.mark.parametrize("way", ["yielded", "written"])
+    def test_each_block_is_with_the_client_before_the_next_is_asked_for(self, faults, way):
+        """The application waits until the client has acknowledged the first one."""
+        (faults.folder / "seen").unlink(missing_ok=True)
+        with faults.connect() as client:
+            client.send(f"GET /waits_until_seen?{way} HTTP/1.1\r\nHost: a\r\n\r\n")
+            assert client.read_head().get("Transfer-Encoding") == "chunked"
+            assert client.read_exactly(8) == b"3\r\none\r\n"
+            (faults.folder / "seen").touch()
+            assert client.read_chunks() == (b"two", [])
+
+    def test_nothing_is_sent_before_the_first_block_that_is_not_empty(self, faults):
+        (faults.folder / "seen").unlink(missing_ok=True)
+        with faults.connect() as client:
+            client.send("GET /waits_until_seen?empty HTTP/1.1\r\nHost: a\r\n\r\n")
+            client.socket.settimeout(0.3)
+            with pytest.raises(TimeoutError):
+                client.fill()
+            client.socket.settimeout(10)
+            (faults.folder / "seen").touch()
+            assert client.read_response().body == b"two"
+
+    def test_close_at_shutdown(self, serve):
+        """TERM in the middle of a response: it is finished, and closed once."""
+        server = serve("faults")
+        with server.connect() as client:
+            client.send("GET /waits_until_seen?yielded HTTP/1.1\r\nHost: a\r\n\r\n")
+            client.read_head()
+            client.read_exactly(8)
+            server.signal(signal.SIGTERM)
+            server.log.wait_for("(?i)terminat|stopping|shutting down|SIGTERM")
+            (server.folder / "seen").touch()
+            assert client.read_chunks() == (b"two", [])
+            assert client.closed_by_server()
+        assert server.wait_exit() == 0
+        assert (server.folder / "closed.txt").read_text() == "closed\n"
+
     def test_close_for_head(self, faults):
         marker = faults.folder / "closed.txt"
         marker.unlink(missing_ok=True)
@@ -222,6 +275,21 @@ class TestOutput:
 
     def test_file_wrapper_without_a_file(self, faults):
         assert faults.get("/file_without_fileno").body == b"from memory" * 1000
+
+    @pytest.mark.parametrize("kind", ["gzip", "own_read", "line_read", "buffered", "shell"])
+    def test_file_wrapper_gives_what_read_gives(self, faults, kind):
+        """A descriptor alone does not say what reading the object would give."""
+        text = b"".join(b"line %d\n" % number for number in range(20_000))
+        expected = {"own_read": text.upper(), "line_read": text[len(b"line 0\n"):], "buffered": text[10:]}.get(kind, text)
+        assert faults.get("/file_of?" + kind).body == expected
+
+    def test_file_wrapper_whose_read_fails(self, faults):
+        with faults.connect() as client:
+            client.send("GET /file_of?broken HTTP/1.1\r\nHost: a\r\n\r\n")
+            assert client.read_head().status == 200
+            with pytest.raises(Closed):
+                client.read_chunks()
+        assert faults.is_healthy()
 
     def test_file_wrapper_of_a_closed_file(self, faults):
         with faults.connect() as client:
@@ -303,8 +371,8 @@ class TestKit:
         with kit.connect() as client:
             assert client.request("GET", f"/file?path={path}").body == data
             assert client.request("GET", f"/file?path={path}&offset=7").body == data[7:]
-            assert client.request("GET", f"/file?path={path}&offset=2&length=5").body == data[2:7]
             assert client.request("GET", "/").status == 200
+        assert kit.get(f"/file?path={path}&offset=2&length=5").body == data[2:7]
 
     def test_file_wrapper_shorter_than_its_length(self, kit, folder):
         path = folder / "data.bin"
@@ -332,48 +400,3 @@ class TestKit:
         data = os.urandom(3_000_000)
         response = kit.request("POST", "/digest", body=data)
         assert response.text == f"{len(data)} {hashlib.sha256(data).hexdigest()}"
-
-
-class TestDeaths:
-    """The worker goes; its request gets 502 or 500, nothing else is touched."""
-
-    @pytest.mark.parametrize("path, statuses", [
-        ("hard_exit", (502,)), ("abort", (502,)), ("segfault", (502,)), ("system_exit", (500, 502)), ("keyboard_interrupt", (500, 502)),
-    ])
-    def test_death_in_a_request(self, serve, path, statuses):
-        server = serve("faults", workers=2, allow=APP_ERRORS + DEATHS, environment={"PYTHONFAULTHANDLER": "0"})
-        assert server.get("/" + path).status in statuses
-        for _ in range(5):
-            assert server.is_healthy()
-
-    def test_closed_descriptors(self, serve):
-        server = serve("faults", workers=2, allow=APP_ERRORS + DEATHS)
-        server.raw("GET /close_descriptors HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
-        wait_until(lambda: server.is_healthy(), 10, "a good worker")
-        for _ in range(20):
-            assert server.is_healthy()
-
-    def test_fork_returning_twice_gives_one_response(self, serve):
-        server = serve("faults", workers=1, allow=APP_ERRORS + DEATHS)
-        with server.connect() as client:
-            response = client.request("GET", "/fork_returns")
-            assert response.body == b"parent"
-            assert client.request("GET", "/").body == b"fine"
-            client.socket.settimeout(0.3)
-            with pytest.raises(TimeoutError):
-                client.fill()
-
-    def test_memory_limit_hits_only_the_request(self, serve):
-        server = serve("faults", workers=1, allow=APP_ERRORS + DEATHS)
-        assert server.get("/memory").status in (500, 502)
-        wait_until(lambda: server.is_healthy(), 10, "a good worker")
-
-    def test_killed_while_answering_two_connections(self, serve):
-        """Exactly the request it was running fails; the queued one is run by the next worker."""
-        server = serve("kit", workers=1, allow=DEATHS)
-        with server.connect() as first, server.connect() as second:
-            first.send("GET /kill?signal=KILL HTTP/1.1\r\nHost: a\r\n\r\n")
-            second.send("GET /second HTTP/1.1\r\nHost: a\r\n\r\n")
-            assert first.read_response().status == 502
-            assert second.read_response().text == "kit /second"
-        assert len(processes.tree(server.pid)) >= 4

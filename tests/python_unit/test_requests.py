@@ -6,6 +6,7 @@ import random
 
 import pytest
 
+from python_unit.apps import faulty as faulty_app
 from python_unit.bridge import CHUNKS, DESCRIPTOR, INLINE
 
 ENVIRON_APP = '''
@@ -120,17 +121,7 @@ BODIES = [b"", b"\n", b"one line", b"first\nsecond\n\nlast", b"x" * 9000 + b"\n"
 
 def expected(body, plan):
     """What io.BytesIO, the model of PEP 3333, answers."""
-    source = io.BytesIO(body)
-    answers = []
-    for step in plan.split(","):
-        name, _, size = step.partition(":")
-        if name == "iter":
-            answers.append(list(source))
-        elif name == "next":
-            answers.append(next(source, None))
-        else:
-            answers.append(getattr(source, name)(*([] if not size else [None if size == "None" else int(size)])))
-    return answers
+    return faulty_app.run_plan(io.BytesIO(body), plan)
 
 
 def send_reads(bridge, plan, body, place):

@@ -87,6 +87,22 @@ def test_bad_header(faulty, number):
     assert response.frames == [(ABORT, BEFORE_HEAD)] and response.before_head
 
 
+def test_hop_by_hop_fields_are_left_out_where_that_is_wanted(start):
+    bridge = start("faulty:application", hop_by_hop="drop")
+    bridge.channel.expect("imported")
+    bridge.start_worker()
+    names = {"connection", "transfer-encoding", "keep-alive", "te", "upgrade", "trailer"}
+    numbers = [number for number, headers in enumerate(faulty_app.HEADERS)
+               if type(headers) is list and str(headers[0][0]).lower() in names]
+    assert len(numbers) == len(names)
+    for number in numbers:
+        response = bridge.get(f"/bad_header?{number}")
+        assert (response.status, response.headers, response.body, response.length) == (200, [], b"never", 5)
+    assert bridge.get("/bad_header?0").before_head  # all other rules hold as ever
+    assert bridge.log.count("warning[CW0508]") == 1
+    bridge.wait_log("GET /bad_header set Connection, which belongs to the connection; it was left out")
+
+
 @pytest.mark.parametrize("number", range(len(faulty_app.RESULTS)))
 def test_bad_result(faulty, number):
     assert faulty.get(f"/bad_result?{number}").before_head

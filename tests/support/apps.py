@@ -17,6 +17,24 @@ def copy(app, place):
     shutil.copytree(APPS / app, place, ignore=shutil.ignore_patterns("__pycache__"))
 
 
+VALIDATED = """\
+from wsgiref.validate import InputWrapper, validator
+
+import {module}
+
+read = InputWrapper.read
+InputWrapper.read = lambda self, *size: read(self, *(size or (-1,)))  # frameworks call read() as of any file
+application = validator({module}.{attribute})
+"""
+
+
+def put_under_validation(place, target):
+    """A module beside the application that wraps it in wsgiref's validator, which raises at any breach by either side."""
+    module, _, attribute = target.partition(":")
+    (place / "under_validation.py").write_text(VALIDATED.format(module=module, attribute=attribute))
+    return "under_validation:application"
+
+
 def write_config(place, settings, listens, config="", fronts=None):
     lines = [f"fronts = {fronts}"] if fronts else []
     tables, plain = split_config(config)

@@ -297,12 +297,10 @@ def uses_kept(environ, start_response):
 # ---- input
 
 
-@page
-def reads(environ, start_response):
-    """The query is a plan such as "read:3,readline,iter"."""
-    source = environ["wsgi.input"]
+def run_plan(source, plan):
+    """What each step of a plan such as "read:3,readline,iter" gives."""
     answers = []
-    for step in environ["QUERY_STRING"].split(","):
+    for step in plan.split(","):
         name, _, size = step.partition(":")
         if name == "iter":
             answers.append(list(source))
@@ -311,6 +309,13 @@ def reads(environ, start_response):
         else:
             arguments = [] if not size else [None if size == "None" else int(size)]
             answers.append(getattr(source, name)(*arguments))
+    return answers
+
+
+@page
+def reads(environ, start_response):
+    """The query is the plan."""
+    answers = run_plan(environ["wsgi.input"], environ["QUERY_STRING"])
     fine(start_response)
     return [repr(answers).encode()]
 

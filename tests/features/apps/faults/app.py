@@ -1,8 +1,10 @@
 """One path for each way in which an application can break its contract."""
 
-import ctypes
+import gzip
+import io
 import os
 import sys
+import tempfile
 import time
 
 PLAIN = [("Content-Type", "text/plain")]
@@ -221,10 +223,50 @@ def environ_changes(environ, start_response):
 
 
 def file_without_fileno(environ, start_response):
-    import io
-
     start_response("200 OK", PLAIN)
     return environ["wsgi.file_wrapper"](io.BytesIO(b"from memory" * 1000), 100)
+
+
+class Broken:
+    """Gives one block, then fails."""
+
+    def __init__(self):
+        self.blocks = [b"first"]
+
+    def read(self, size):
+        if self.blocks:
+            return self.blocks.pop()
+        raise OSError("the disk is gone")
+
+
+class Upper(io.FileIO):
+    def read(self, size=-1):
+        return super().read(size).upper()
+
+
+def file_of(environ, start_response):
+    """Objects whose read() is not, or not from its start, what the bytes behind their descriptor are."""
+    kind = environ["QUERY_STRING"]
+    with open("lines.txt", "wb") as file:
+        file.writelines(b"line %d\n" % number for number in range(20_000))
+    file = Broken() if kind == "broken" else open("lines.txt", "rb")
+    if kind == "gzip":
+        with gzip.open("lines.gz", "wb") as packed:
+            packed.write(file.read())
+        file = gzip.open("lines.gz", "rb")
+    elif kind == "own_read":
+        file = Upper("lines.txt")
+    elif kind == "line_read":
+        file.readline()
+    elif kind == "buffered":
+        file.read(10)  # the descriptor stands 8 KiB on
+    elif kind == "shell":
+        file = tempfile.NamedTemporaryFile()
+        with open("lines.txt", "rb") as plain:
+            file.write(plain.read())
+        file.seek(0)
+    start_response("200 OK", PLAIN)
+    return environ["wsgi.file_wrapper"](file)
 
 
 def file_closed(environ, start_response):
@@ -234,8 +276,6 @@ def file_closed(environ, start_response):
 
 
 def file_of_text(environ, start_response):
-    import io
-
     start_response("200 OK", PLAIN)
     return environ["wsgi.file_wrapper"](io.StringIO("text"))
 
@@ -245,6 +285,28 @@ def write_then_iterate(environ, start_response):
     write(b"1")
     write(b"2")
     return Body(b"3", b"4")
+
+
+def waits_until_seen(environ, start_response):
+    """Goes on when the client has put a file there."""
+
+    def wait():
+        deadline = time.monotonic() + 20
+        while not os.path.exists("seen") and time.monotonic() < deadline:
+            time.sleep(0.005)
+        return b"two"
+
+    def pieces(first):
+        yield first
+        yield wait()
+
+    write = start_response("200 OK", PLAIN)
+    if environ["QUERY_STRING"] == "written":
+        write(b"one")
+        return Body(wait())
+    body = Body()
+    body.pieces = pieces(b"" if environ["QUERY_STRING"] == "empty" else b"one")
+    return body
 
 
 def empty_pieces(environ, start_response):
@@ -261,44 +323,6 @@ def empty_pieces(environ, start_response):
 
     start_response("200 OK", PLAIN)
     return pieces()
-
-
-def system_exit(environ, start_response):
-    sys.exit(3)
-
-
-def keyboard_interrupt(environ, start_response):
-    raise KeyboardInterrupt
-
-
-def hard_exit(environ, start_response):
-    os._exit(0)
-
-
-def abort(environ, start_response):
-    os.abort()
-
-
-def segfault(environ, start_response):
-    ctypes.string_at(0)
-
-
-def close_descriptors(environ, start_response):
-    os.closerange(3, 1000)
-    start_response("200 OK", PLAIN)
-    return [b"closed them"]
-
-
-def fork_returns(environ, start_response):
-    """The child returns from the application as if it were the worker."""
-    child = os.fork()
-    if child:
-        os.waitpid(child, 0)
-        answer = b"parent"
-    else:
-        answer = b"child"
-    start_response("200 OK", [*PLAIN, ("Content-Length", str(len(answer)))])
-    return [answer]
 
 
 def input_kept(environ, start_response):
@@ -328,15 +352,6 @@ def start_response_kept(environ, start_response):
             outcome = type(error).__name__
     start_response("200 OK", PLAIN)
     return [outcome.encode()]
-
-
-def memory(environ, start_response):
-    import resource
-
-    resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))
-    block = bytearray(2 << 30)
-    start_response("200 OK", PLAIN)
-    return [b"%d" % len(block)]
 
 
 def deep(environ, start_response):

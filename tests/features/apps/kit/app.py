@@ -26,7 +26,7 @@ def environ_as_json(environ, start_response, query):
 
 
 def echo(environ, start_response, query):
-    return text(start_response, environ["wsgi.input"].read())
+    return text(start_response, environ["wsgi.input"].read(-1))
 
 
 def digest(environ, start_response, query):
@@ -35,6 +35,17 @@ def digest(environ, start_response, query):
         sha.update(piece)
         size += len(piece)
     return text(start_response, f"{size} {sha.hexdigest()}")
+
+
+def size(environ, start_response, query):
+    count = 0
+    while piece := environ["wsgi.input"].read(1 << 20):
+        count += len(piece)
+    return text(start_response, count)
+
+
+def variable(environ, start_response, query):
+    return text(start_response, os.environ.get(query["name"], ""))
 
 
 def ignore_body(environ, start_response, query):
@@ -122,6 +133,11 @@ def kill(environ, start_response, query):
     time.sleep(60)
 
 
+def close_all(environ, start_response, query):
+    os.closerange(3, 1000)
+    return text(start_response, "closed")
+
+
 def log(environ, start_response, query):
     print("printed", query["text"])
     sys.stderr.write("written " + query["text"] + "\n")
@@ -153,7 +169,8 @@ def no_content(environ, start_response, query):
 
 
 PATHS = {
-    "/environ": environ_as_json, "/echo": echo, "/digest": digest, "/ignore": ignore_body, "/sleep": sleep,
+    "/close_all": close_all,
+    "/environ": environ_as_json, "/echo": echo, "/digest": digest, "/size": size, "/variable": variable, "/ignore": ignore_body, "/sleep": sleep,
     "/spin": spin, "/big": big, "/stream": stream, "/endless": endless, "/file": file, "/pid": pid,
     "/version": version, "/kill": kill, "/log": log, "/threads": threads, "/headers": headers, "/cookies": cookies,
     "/status": status, "/no_content": no_content,

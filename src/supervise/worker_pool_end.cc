@@ -1,0 +1,184 @@
+// WorkerPool: how workers end: by themselves, replaced because they are stuck, broken or stopped, or asked to.
+#include <fmt/format.h>
+#include <signal.h>
+
+#include <algorithm>
+
+#include "supervise/worker_pool.h"
+
+namespace cutwater::supervise {
+namespace {
+
+// How long a stuck worker may stay while its replacement is not ready.
+constexpr base::Duration kReplacementPatience = std::chrono::seconds(5);
+// Starts that may fail on top of one for each position before a generation is given up.
+constexpr unsigned kSpareStarts = 2;
+
+base::Duration look_interval(const AppSpec& spec) {
+  return std::clamp<base::Duration>(spec.timeout / 4, std::chrono::milliseconds(250),
+                                    std::chrono::seconds(15));
+}
+
+}  // namespace
+
+void WorkerPool::on_channel_ended(Worker& worker, const std::string& why) {
+  if (worker.state == Worker::State::kGone) return;
+  if (!why.empty()) {
+    world_.log.error("CW0522",
+                     fmt::format("{}: {} sent {}; it is replaced", spec_.name, name_of(worker), why));
+  }
+  if (worker.process->known()) {
+    worker.process->end(kQuitPatience, kReplacementPatience);
+  } else if (zygote_gone_) {
+    on_exited(worker, {.unknown = true});
+  }
+}
+
+void WorkerPool::on_exited(Worker& worker, const ExitStatus& status) {
+  if (worker.state == Worker::State::kGone) return;
+  const base::Duration lived =
+      worker.ready_at == base::kNever ? base::Duration::zero() : base::monotonic_now() - worker.ready_at;
+  log_end(worker, status);
+  Position* position = worker.position;
+  mark_gone(worker);
+  if (!filling_ || !position) return;
+  if (!ever_ready_ && ++failed_starts_ >= target() + kSpareStarts) {
+    events_.cannot_start(fmt::format("{} workers in a row ended before they were ready; the last one {}",
+                                     failed_starts_, status.describe()));
+    return;
+  }
+  retry_later(*position, lived);
+}
+
+void WorkerPool::mark_gone(Worker& worker) {
+  worker.state = Worker::State::kGone;
+  worker.deadline.reset();
+  worker.offer.reset();
+  release_strangers(worker);
+  if (worker.position) worker.position->worker = nullptr;
+  worker.position = nullptr;
+  for (auto& position : positions_) {
+    if (position->replaced == &worker) position->replaced = nullptr;
+  }
+  lanes_.worker_gone(worker.lane);
+}
+
+void WorkerPool::release_strangers(Worker& worker) {
+  if (std::exchange(worker.holds_strangers, false)) world_.children.release();
+}
+
+void WorkerPool::log_end(const Worker& worker, const ExitStatus& status) {
+  const std::string who = spec_.name + ": " + name_of(worker);
+  const bool killed = status.signal == SIGKILL;
+  if (worker.state == Worker::State::kLeaving || ending_) {
+    if (!killed) return;
+    world_.log.warning("CW0523", fmt::format("{} did not finish in time and was killed\n"
+                                             "fix: raise app.{}.grace, or make requests shorter",
+                                             who, spec_.name));
+  } else if (status.clean()) {
+    const std::string reason = worker.reason.empty() ? "" : " (" + worker.reason + ")";
+    world_.log.warning("CW0521", who + " ended by itself" + reason + "; another one is started");
+  } else {
+    world_.log.warning("CW0521", who + " " + status.describe() + "; another one is started");
+  }
+}
+
+Worker* WorkerPool::on_lane(unsigned lane) {
+  for (auto& worker : workers_) {
+    if (worker->lane == lane && worker->state != Worker::State::kGone) return worker.get();
+  }
+  return nullptr;
+}
+
+void WorkerPool::on_stuck(unsigned lane, const std::string& what) {
+  Worker* worker = on_lane(lane);
+  if (!worker || worker->state != Worker::State::kReady) return;
+  world_.log.warning("CW0501",
+                     fmt::format("{}: {}, {} is replaced\n"
+                                 "fix: raise app.{}.timeout, or do this work outside of the request",
+                                 spec_.name, what, name_of(*worker), spec_.name));
+  replace(*worker);
+}
+
+void WorkerPool::on_broken(unsigned lane, const std::string& why) {
+  Worker* worker = on_lane(lane);
+  if (!worker || worker->state == Worker::State::kLeaving) return;
+  world_.log.error("CW0522", fmt::format("{}: {} broke the link to the front ({}); it is replaced\n"
+                                         "fix: look for native packages that write where they must not",
+                                         spec_.name, name_of(*worker), why));
+  replace(*worker);
+}
+
+// A stopped worker claims nothing, so no request of its own would ever be found to take too long.
+void WorkerPool::look_for_stopped() {
+  const base::Instant now = base::monotonic_now();
+  look_.set(now + look_interval(spec_));
+  for (size_t i = 0; i < workers_.size(); ++i) {
+    Worker& worker = *workers_[i];
+    if (worker.state != Worker::State::kReady) continue;
+    if (!is_stopped(worker)) {
+      worker.stopped_since = base::kNever;
+    } else if (worker.stopped_since == base::kNever) {
+      worker.stopped_since = now;
+    } else if (now - worker.stopped_since >= spec_.timeout) {
+      world_.log.warning("CW0522",
+                         fmt::format("{}: {} is stopped (SIGSTOP) for longer than timeout; it is replaced",
+                                     spec_.name, name_of(worker)));
+      replace(worker);
+    }
+  }
+}
+
+void WorkerPool::replace(Worker& worker) {
+  Position* position = worker.position;
+  worker.position = nullptr;
+  worker.state = Worker::State::kLeaving;
+  worker.deadline =
+      std::make_unique<io::Timer>(world_.loop.timers(), [this, &worker] { on_deadline(worker); });
+  worker.deadline->set(base::monotonic_now() + kReplacementPatience);
+  lanes_.retire(worker.lane);
+  if (!position) return;
+  if (position->replaced) end_worker(*position->replaced, {}, spec_.grace);
+  position->replaced = &worker;
+  position->worker = nullptr;
+  fill(*position);
+}
+
+void WorkerPool::on_deadline(Worker& worker) {
+  if (worker.state == Worker::State::kLeaving) {
+    end_worker(worker, {}, spec_.grace);
+    return;
+  }
+  world_.log.error(
+      "CW0524", fmt::format("{}: {} was not ready within start_timeout = {} s\nfix: raise app.{}.start_timeout",
+                            spec_.name, name_of(worker),
+                            std::chrono::duration_cast<std::chrono::seconds>(spec_.start_timeout).count(), spec_.name));
+  if (worker.process->known()) {
+    worker.process->signal(SIGKILL);
+  } else if (zygote_gone_) {
+    on_exited(worker, {.unknown = true});
+  } else {
+    events_.zygote_hangs();  // its end says what became of the worker: until then the lane is not free
+    worker.deadline->set(base::monotonic_now() + kReplacementPatience);
+  }
+}
+
+void WorkerPool::end_worker(Worker& worker, base::Duration patience, base::Duration grace) {
+  if (worker.state == Worker::State::kGone) return;
+  worker.state = Worker::State::kLeaving;
+  worker.deadline.reset();
+  for (auto& position : positions_) {
+    if (position->replaced == &worker) position->replaced = nullptr;
+  }
+  worker.process->end(patience, grace);
+}
+
+void WorkerPool::kill_longest_leaving() {
+  for (auto& worker : workers_) {
+    if (worker->state != Worker::State::kLeaving || !worker->process->running()) continue;
+    worker->process->signal(SIGKILL);
+    return;
+  }
+}
+
+}  // namespace cutwater::supervise
