@@ -205,7 +205,7 @@ void AppHandler::be_patient_if_saturated() {
   const uint64_t came = arrivals_ - std::exchange(arrivals_at_sleep_, arrivals_);
   if (came > (services_.loop.patient() ? kFewForThePatient : kFew)) return;
   if (!current_ || now - last_answer_ > kFastAnswers) return;
-  if (current_->link().queued() < kManyForEach * (current_->attached_workers() + 1)) return;
+  if (line_.size() + current_->link().queued() < kManyForEach * (current_->attached_workers() + 1)) return;
   services_.loop.be_patient_until(now + kPatience);
 }
 

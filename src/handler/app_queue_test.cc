@@ -66,6 +66,25 @@ TEST_F(AppQueueTest, OverTheQueueIs503AtOnce) {
   EXPECT_TRUE(log_.lines[0].starts_with("CW0511"));
 }
 
+// Woken for each answer while enough others wait: then its worker may have the processor.
+TEST_F(AppQueueTest, ASaturatedFrontIsPatient) {
+  auto& worker = start_one_worker();
+  for (int i = 0; i < 12; ++i) get("/" + std::to_string(i));
+  auto answer_next = [&] {
+    auto claimed = claim(worker);
+    answer(worker, claimed, "x");
+    until_done(*exchanges_[answered_++]);
+    runner_.turns(std::chrono::milliseconds(1));
+  };
+  EXPECT_FALSE(loop_.patient());
+  answer_next();
+  answer_next();
+  EXPECT_TRUE(loop_.patient());
+  while (answered_ < 12) answer_next();
+  runner_.turns(std::chrono::milliseconds(30));
+  EXPECT_FALSE(loop_.patient());
+}
+
 TEST_F(AppQueueTest, WaitingTooLongIs503) {
   options_.queue_timeout = std::chrono::milliseconds(150);
   auto& worker = start_one_worker();

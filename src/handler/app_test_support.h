@@ -153,6 +153,7 @@ class AppTest : public testing::Test {
   std::vector<std::unique_ptr<TestGeneration>> generations_;
   AppHandler app_{"shop", {loop_, offload_, area_, log_, reports_, 0}};
   std::vector<std::unique_ptr<TestExchange>> exchanges_;
+  size_t answered_ = 0;
   LoopRunner runner_{loop_};
 };
 

@@ -56,42 +56,56 @@ TEST(Loop, RemovedWatcherGetsNoFetchedEvent) {
   EXPECT_EQ(calls, 1);
 }
 
-// Naps until `wakes` is written by another thread or `longest` is over, while another descriptor is ready all the time.
-// Returns how long it took until that one was heard.
-base::Duration nap_beside_ready_descriptor(base::Duration longest, bool wake) {
+struct Later : BeforeWait {
+  void before_wait() override {
+    ++calls;
+    if (then) then();
+  }
+  int calls = 0;
+  std::function<void()> then;
+};
+
+TEST(Loop, DeferredIsCalledOnceAndMayBeTakenBack) {
   Loop loop;
-  FileDescriptor ready = ready_descriptor();
-  auto ends = create_wake_descriptor();
-  EXPECT_TRUE(ends && loop.add_nap_end(ends->get()));
-  int turns = 0;
+  Later called, taken_back, by_the_first, deferred_within;
+  called.then = [&] {
+    loop.take_back(by_the_first);
+    loop.defer(deferred_within);
+  };
+  for (Later* later : {&called, &taken_back, &by_the_first}) loop.defer(*later);
+  loop.take_back(taken_back);
+  Timer end(loop.timers(), [&] { loop.stop(); });
+  end.set(base::monotonic_now() + std::chrono::milliseconds(1));
+  loop.run();
+  EXPECT_EQ(called.calls, 1);
+  EXPECT_EQ(deferred_within.calls, 1);
+  EXPECT_EQ(taken_back.calls, 0);
+  EXPECT_EQ(by_the_first.calls, 0);
+}
+
+TEST(Loop, PatienceLastsUntilItsEnd) {
+  Loop loop;
+  std::vector<int> policies;
   FunctionHook hook([&] {
-    if (++turns == 1) loop.nap(longest);
+    policies.push_back(sched_getscheduler(0));
+    if (policies.size() == 1) loop.be_patient_until(loop.now() + std::chrono::milliseconds(20));
     return false;
   });
   loop.add_hook(hook);
-  loop.run_hooks_again();  // the first turn only polls
-  base::Instant heard{0};
-  base::Instant began = base::monotonic_now();
-  std::unique_ptr<CallbackWatcher> watcher;
-  loop.post([&] {
-    watcher = std::make_unique<CallbackWatcher>(loop, ready.get(), EPOLLIN, [&](uint32_t) {
-      heard = base::monotonic_now();
-      loop.stop();
-    });
-  });
-  std::thread waker([&] {
-    if (wake) write_wake(ends->get());
-  });
+  Timer first(loop.timers(), [] {}), second(loop.timers(), [] {}), late(loop.timers(), [] {});
+  Timer end(loop.timers(), [&] { loop.stop(); });
+  const base::Instant now = base::monotonic_now();
+  first.set(now);
+  second.set(now + std::chrono::milliseconds(1));
+  late.set(now + std::chrono::milliseconds(60));
+  end.set(now + std::chrono::milliseconds(90));
   loop.run();
-  waker.join();
   loop.remove_hook(hook);
-  loop.remove_nap_end(ends->get());
-  return heard - began;
-}
-
-TEST(Loop, NothingElseEndsANap) {
-  EXPECT_GE(nap_beside_ready_descriptor(std::chrono::milliseconds(50), false), std::chrono::milliseconds(50));
-  EXPECT_LT(nap_beside_ready_descriptor(std::chrono::seconds(20), true), std::chrono::seconds(10));
+  ASSERT_GE(policies.size(), 3u);
+  EXPECT_EQ(policies.front(), SCHED_OTHER);
+  EXPECT_EQ(policies[1], SCHED_BATCH);
+  EXPECT_EQ(policies.back(), SCHED_OTHER);
+  EXPECT_FALSE(loop.patient());
 }
 
 TEST(Loop, StopBeforeRunReturnsAtOnce) {

@@ -70,6 +70,32 @@ Task<void> read_all(Pair& pair, std::string& into, int& waits) {
   pair.loop.stop();
 }
 
+Task<void> count_waits(Pair& pair, int& waits, base::Instant deadline) {
+  while (waits < 10) {
+    if (co_await pair.stream->readable(deadline) == WaitResult::kTimedOut) break;
+    ++waits;
+  }
+  pair.loop.stop();
+}
+
+TEST(SocketStream, TheFirstWaitIsOverAtOnceTheSecondIsNot) {
+  Pair pair;
+  int waits = 0;
+  pair.tasks.start(count_waits(pair, waits, pair.in(20)));
+  EXPECT_EQ(waits, 1);
+  pair.loop.run();
+  EXPECT_EQ(waits, 1);
+}
+
+TEST(SocketStream, WhereEpollRefusesEveryWaitIsOver) {
+  Pair pair;
+  pair.stream = std::make_unique<SocketStream>(pair.loop, FileDescriptor(memfd_create("file", MFD_CLOEXEC)));
+  int waits = 0;
+  pair.tasks.start(count_waits(pair, waits, pair.in(60'000)));
+  pair.loop.run();
+  EXPECT_EQ(waits, 10);
+}
+
 TEST(SocketStream, ReadsUntilTheEnd) {
   Pair pair;
   std::string text;

@@ -102,9 +102,9 @@ class Stream {
   static void resume(ReadinessAwaiter*& slot, WaitResult result);
 };
 
-// Takes a connected non-blocking socket, the only descriptor of it. Registers with epoll once, at the first
-// wait, for EPOLLIN | EPOLLRDHUP; EPOLLOUT only while a write waits; drops EPOLLIN while data lies unread and
-// nobody waits.
+// Takes a connected non-blocking socket, the only descriptor of it. The first wait for reading is over at once, since
+// what a client connects for has mostly come with it. Registers with epoll once, when the loop waits next, for
+// EPOLLIN | EPOLLRDHUP; EPOLLOUT only while a write waits; drops EPOLLIN while data lies unread and nobody waits.
 std::unique_ptr<Stream> make_socket_stream(Loop& loop, base::FileDescriptor socket);
 
 // The thread's receive buffer (64 KiB). What lies in it dies at the next co_await: copy what must live.
