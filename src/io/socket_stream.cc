@@ -181,6 +181,7 @@ void SocketStream::before_wait() {
   registration_ = Registration::kGone;
   interest_ = 0;
   ::shutdown(socket_.get(), SHUT_RDWR);
+  loop_.run_hooks_again();  // the loop shall not block over what comes of it
   on_events(EPOLLHUP);
 }
 
