@@ -64,28 +64,26 @@ class ImportCheck {
 
   void on_imported(const control::Imported& imported) {
     exit_code_ = 0;
-    say_(fmt::format(
-        "{}: {} imports with {}; {} workers, {}", spec_.name, app_label(imported),
-        interpreter_label(spec_, imported.python), spec_.workers,
-        imported.fork_safe ? "forked from one import" : "started one by one: " + imported.fork_reason));
+    say_(fmt::format("{}: {} imports with {}; {} workers, {}", spec_.name, app_label(imported),
+                     interpreter_label(spec_, imported.python), spec_.workers,
+                     imported.fork_safe ? "forked from one import" : "started one by one: " + imported.fork_reason));
     for (const std::string& note : imported.notes) say_(spec_.name + ": " + note);
     for (const control::StaticFolder& folder : imported.static_folders) check_folder(folder);
   }
 
   void check_folder(const control::StaticFolder& folder) {
-    auto opened = supervise::open_folder_as(spec_.identity ? *spec_.identity : supervise::current_identity(),
-                                            folder.root);
+    auto opened =
+        supervise::open_folder_as(spec_.identity ? *spec_.identity : supervise::current_identity(), folder.root);
     if (opened) {
       say_(fmt::format("{}: static {} -> {}", spec_.name, folder.prefix, folder.root));
     } else {
-      log_.warning("CW0806", fmt::format("{}: static files at {} will not be served: {}", spec_.name,
-                                         folder.prefix, opened.error().message));
+      log_.warning("CW0806", fmt::format("{}: static files at {} will not be served: {}", spec_.name, folder.prefix,
+                                         opened.error().message));
     }
   }
 
   void on_exit(const supervise::ExitStatus& status) {
-    if (!exit_code_)
-      log_.error("CW0316", fmt::format("{}: the interpreter {}", spec_.name, status.describe()));
+    if (!exit_code_) log_.error("CW0316", fmt::format("{}: the interpreter {}", spec_.name, status.describe()));
     loop_.stop();
   }
 
@@ -110,8 +108,9 @@ int check_taken(const std::string& address, const std::string& text, const Serve
                 const Say& say) {
   const std::optional<PortHolder> holder = find_port_holder(address);
   if (!holder) {
-    log.warning("CW0801", text + "\nwho has it cannot be seen from here; that is right if it is this server\n"
-                                 "fix: as root: ss -ltnp");
+    log.warning("CW0801", text +
+                              "\nwho has it cannot be seen from here; that is right if it is this server\n"
+                              "fix: as root: ss -ltnp");
     return 0;
   }
   if (serves_the_same(*holder, request)) {
@@ -123,8 +122,7 @@ int check_taken(const std::string& address, const std::string& text, const Serve
 }
 
 int check_listen(const config::Listen& listen, const ServeRequest& request, base::LogSink& log, const Say& say) {
-  auto socket =
-      io::open_listening_socket(listen.address, {.backlog = listen.backlog, .unix_mode = listen.mode});
+  auto socket = io::open_listening_socket(listen.address, {.backlog = listen.backlog, .unix_mode = listen.mode});
   if (socket) {
     if (listen.address.starts_with("unix:/")) unlink(listen.address.substr(5).c_str());
     say("listen " + listen.address + ": free");

@@ -29,7 +29,9 @@ bool is_coloured(int descriptor) {
   return ::isatty(descriptor) == 1 && (no_color == nullptr || *no_color == '\0');
 }
 
-void print(FILE* to, const std::string& text) { std::fwrite(text.data(), 1, text.size(), to); }
+void print(FILE* to, const std::string& text) {
+  std::fwrite(text.data(), 1, text.size(), to);
+}
 
 // A text for the terminal: what files, folders and variables are called must not steer it.
 std::string without_control_bytes(const std::string& text) {
@@ -61,8 +63,8 @@ int usage(const std::string& code, const std::string& text) {
 }
 
 int later_command(const std::string& command) {
-  return usage("CW0106", "the command " + command + " is known, not in this version\n  fix: " +
-                             config::later_fix("command", command));
+  return usage("CW0106", "the command " + command +
+                             " is known, not in this version\n  fix: " + config::later_fix("command", command));
 }
 
 // `check --json`: everything that is found becomes one object on stdout. What the apps print while they are imported
@@ -82,8 +84,11 @@ class JsonReport : public base::LogSink {
     for (const config::Diagnostic& diagnostic : loaded.diagnostics) {
       add_problem(diagnostic.code, diagnostic.text, diagnostic.is_error);
     }
-    nlohmann::json object = {{"ok", exit_code == 0},         {"exit_code", exit_code}, {"problems", problems_},
-                             {"choices", loaded.choices}, {"report", report_}};
+    nlohmann::json object = {{"ok", exit_code == 0},
+                             {"exit_code", exit_code},
+                             {"problems", problems_},
+                             {"choices", loaded.choices},
+                             {"report", report_}};
     std::string text = object.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
     ::dup2(stdout_.get(), STDOUT_FILENO);
     print(stdout, text);
@@ -111,7 +116,8 @@ int serve(const Arguments& arguments) {
   if (loaded.exit_code != 0) return loaded.exit_code;
   for (const std::string& choice : loaded.choices) {
     if (arguments.quiet) break;
-    arguments.json ? print_json(base::Severity::kInfo, "", choice) : print(stderr, without_control_bytes(choice) + "\n");
+    arguments.json ? print_json(base::Severity::kInfo, "", choice)
+                   : print(stderr, without_control_bytes(choice) + "\n");
   }
   ServeRequest request{arguments.target, arguments.overrides};
   return run_master(request, std::move(loaded));

@@ -11,7 +11,9 @@ namespace cutwater::app {
 namespace {
 
 // Flags with a short form, a meaning of their own or several values; the table has the others.
-bool is_written_by_hand(std::string_view flag) { return flag == "bind" || flag == "workers" || flag == "app"; }
+bool is_written_by_hand(std::string_view flag) {
+  return flag == "bind" || flag == "workers" || flag == "app";
+}
 
 std::string to_lower_first(std::string text) {
   if (!text.empty() && text[0] >= 'A' && text[0] <= 'Z') text[0] = static_cast<char>(text[0] + 32);
@@ -19,18 +21,19 @@ std::string to_lower_first(std::string text) {
 }
 
 UsageError too_much(const std::string& command, const std::string& word) {
-  return {"CW0120", command + " takes one TARGET; \"" + word + "\" is too much\n  fix: leave it away; several apps are " +
-                        "written into a cutwater.toml"};
+  return {"CW0120", command + " takes one TARGET; \"" + word +
+                        "\" is too much\n  fix: leave it away; several apps are " + "written into a cutwater.toml"};
 }
 
 // What CLI11 could not place: a second TARGET or a flag nobody knows.
 UsageError unexpected(const std::string& command, const std::string& word, const CLI::App& parser) {
   if (!word.starts_with('-')) return too_much(command, word);
-  std::string flag = word.substr(word.find_first_not_of('-') == std::string::npos ? word.size()
-                                                                                  : word.find_first_not_of('-'));
+  std::string flag =
+      word.substr(word.find_first_not_of('-') == std::string::npos ? word.size() : word.find_first_not_of('-'));
   flag = flag.substr(0, flag.find('='));
   if (word.starts_with("--") && config::is_later_flag(flag)) {
-    return {"CW0106", "the flag --" + flag + " is known, not in this version\n  fix: " + config::later_fix("flag", flag)};
+    return {"CW0106",
+            "the flag --" + flag + " is known, not in this version\n  fix: " + config::later_fix("flag", flag)};
   }
   std::vector<std::string> known;
   for (const CLI::Option* option : parser.get_options()) {

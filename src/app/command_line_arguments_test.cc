@@ -39,8 +39,8 @@ TEST(Arguments, TargetAnywhere) {
 }
 
 TEST(Arguments, Values) {
-  Arguments arguments = parsed({"-b", ":80", "--bind=unix:/x", "-w4", "-c", "x.toml", "--timeout=5s", "--log-format", "json",
-                                "--preload", "false", "--prefix", "/a=b"});
+  Arguments arguments = parsed({"-b", ":80", "--bind=unix:/x", "-w4", "-c", "x.toml", "--timeout=5s", "--log-format",
+                                "json", "--preload", "false", "--prefix", "/a=b"});
   EXPECT_EQ(arguments.overrides.bind, (Words{":80", "unix:/x"}));
   EXPECT_EQ(arguments.overrides.workers, "4");
   EXPECT_EQ(arguments.overrides.config_file, "x.toml");
@@ -66,17 +66,22 @@ TEST(Arguments, EveryFlagOfTheTableWorks) {
 TEST(Arguments, BehindTwoDashesIsNoFlag) {
   EXPECT_EQ(parsed({"-w", "2", "--", "-odd"}).target, "-odd");
   EXPECT_EQ(parsed({"shop:app", "--"}).target, "shop:app");
-  EXPECT_EQ(refused({"a:b", "--", "c:d"}), "CW0120 serve takes one TARGET; \"c:d\" is too much\n"
-                                             "  fix: leave it away; several apps are written into a cutwater.toml");
+  EXPECT_EQ(refused({"a:b", "--", "c:d"}),
+            "CW0120 serve takes one TARGET; \"c:d\" is too much\n"
+            "  fix: leave it away; several apps are written into a cutwater.toml");
 }
 
 TEST(Arguments, Refused) {
   EXPECT_EQ(refused({"--timeot", "5s"}),
             "CW0120 unknown flag --timeot; did you mean --timeout?\n  fix: cutwater help flags lists them");
-  EXPECT_EQ(refused({"--domain", "example.com"}), "CW0106 the flag --domain is known, not in this version\n  fix: leave it away; -b :80, and a web server that does "
+  EXPECT_EQ(refused({"--domain", "example.com"}),
+            "CW0106 the flag --domain is known, not in this version\n  fix: leave it away; -b :80, and a web server "
+            "that does "
             "TLS in front meanwhile");
-  EXPECT_EQ(refused({"--threads=4"}), "CW0106 the flag --threads is known, not in this version\n  fix: leave it away; more workers: -w N");
-  EXPECT_EQ(refused({"--timeout"}), "CW0120 serve: --timeout needs a value\n  fix: cutwater help --timeout shows what it takes");
+  EXPECT_EQ(refused({"--threads=4"}),
+            "CW0106 the flag --threads is known, not in this version\n  fix: leave it away; more workers: -w N");
+  EXPECT_EQ(refused({"--timeout"}),
+            "CW0120 serve: --timeout needs a value\n  fix: cutwater help --timeout shows what it takes");
   EXPECT_NE(refused({"-q=x"}).find("fix: "), std::string::npos);
   EXPECT_TRUE(refused({"-z"}).starts_with("CW0120 unknown flag -z"));
 }
@@ -103,7 +108,8 @@ TEST(Help, ThatOfServeIsShortAndSaysWhereTheRestIs) {
 }
 
 TEST(Help, OnlyWhatThereIs) {
-  std::string text = command_help("serve", false) + help_topic("flags", false) + short_help(false) + help_topic("settings", false);
+  std::string text =
+      command_help("serve", false) + help_topic("flags", false) + short_help(false) + help_topic("settings", false);
   for (const char* later : {"--domain", "max_requests", "threads", "cutwater status", "[upstream", "[tls", "proxy ="}) {
     EXPECT_EQ(text.find(later), std::string::npos) << later;
   }

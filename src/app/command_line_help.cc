@@ -39,15 +39,21 @@ std::string flag_line(std::string_view flag, std::string_view help) {
 
 const char* placeholder(const config::Setting& setting) {
   switch (setting.kind) {
-    case config::Kind::kDuration: return "TIME";
+    case config::Kind::kDuration:
+      return "TIME";
     case config::Kind::kSize:
-    case config::Kind::kRate: return "SIZE";
+    case config::Kind::kRate:
+      return "SIZE";
     case config::Kind::kInteger:
-    case config::Kind::kAutoInteger: return "N";
+    case config::Kind::kAutoInteger:
+      return "N";
     case config::Kind::kPath:
-    case config::Kind::kPathOrWord: return "PATH";
-    case config::Kind::kNetworkList: return "LIST";
-    default: return "TEXT";
+    case config::Kind::kPathOrWord:
+      return "PATH";
+    case config::Kind::kNetworkList:
+      return "LIST";
+    default:
+      return "TEXT";
   }
 }
 
@@ -78,8 +84,8 @@ std::string setting_flags(config::Section section, std::string_view title, bool 
 }
 
 // What most people set, if anything; `cutwater help flags` has the others.
-constexpr std::string_view kMostUsed[] = {"bind", "workers", "timeout", "queue", "limit-body", "watch", "preload",
-                                          "python", "prefix", "user", "access-log"};
+constexpr std::string_view kMostUsed[] = {"bind",    "workers", "timeout", "queue", "limit-body", "watch",
+                                          "preload", "python",  "prefix",  "user",  "access-log"};
 
 std::string most_used_flags() {
   std::string text;
@@ -115,9 +121,11 @@ std::string serve_help(bool bold) {
   text += "\n" + heading("Flags most people need", bold);
   text += most_used_flags();
   text += common_flags(true);
-  text += "\nExit code: 0 after TERM or INT; 1 it cannot run; 2 command line or configuration; 3 an app does not boot;\n"
-          "4 no such app.\n";
-  return text + "\nAll flags: cutwater help flags. One of them: cutwater help timeout. The file: cutwater help settings.\n";
+  text +=
+      "\nExit code: 0 after TERM or INT; 1 it cannot run; 2 command line or configuration; 3 an app does not boot;\n"
+      "4 no such app.\n";
+  return text +
+         "\nAll flags: cutwater help flags. One of them: cutwater help timeout. The file: cutwater help settings.\n";
 }
 
 std::string all_flags(bool bold) {
@@ -129,15 +137,17 @@ std::string all_flags(bool bold) {
   text += setting_flags(config::Section::kLog, "Logs", bold);
   text += setting_flags(config::Section::kShutdown, "Ending", bold);
   text += setting_flags(config::Section::kTop, "Processes", bold);
-  text += "\nEvery flag is a variable too (--timeout is CUTWATER_TIMEOUT) and a key of cutwater.toml:\n"
-          "flags beat variables, variables beat the file. cutwater help settings describes the file.\n";
+  text +=
+      "\nEvery flag is a variable too (--timeout is CUTWATER_TIMEOUT) and a key of cutwater.toml:\n"
+      "flags beat variables, variables beat the file. cutwater help settings describes the file.\n";
   return text;
 }
 
 std::string check_help(bool bold) {
   std::string text = heading("cutwater check [TARGET] [FLAGS]", bold);
-  text += "Reads the configuration, imports every app in its own Python, tries ports and folders.\n"
-          "Exit code 0: it would serve; 2: configuration; 3: an app does not boot; 4: no such app.\n\n";
+  text +=
+      "Reads the configuration, imports every app in its own Python, tries ports and folders.\n"
+      "Exit code 0: it would serve; 2: configuration; 3: an app does not boot; 4: no such app.\n\n";
   text += heading("Flags", bold) + common_flags(false);
   return text + "\nTARGET and all other flags are those of cutwater serve.\n";
 }
@@ -175,9 +185,10 @@ std::string short_help(bool bold) {
   text += flag_line("cutwater version", "the version");
   text += flag_line("cutwater help [TOPIC]", "a command, a code such as CW0101, a setting, flags, settings, errors");
   text += "\n" + heading("In a hurry", bold);
-  text += "  cd myproject && cutwater serve        http://127.0.0.1:8000\n"
-          "  cutwater serve shop.wsgi:application -b :8080 -w 4\n"
-          "  cutwater serve --help                 the forms of TARGET, the usual flags\n";
+  text +=
+      "  cd myproject && cutwater serve        http://127.0.0.1:8000\n"
+      "  cutwater serve shop.wsgi:application -b :8080 -w 4\n"
+      "  cutwater serve --help                 the forms of TARGET, the usual flags\n";
   return text;
 }
 

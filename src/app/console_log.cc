@@ -91,8 +91,8 @@ base::Severity to_severity(std::string_view level) {
 }
 
 base::Result<base::FileDescriptor> open_log_file(const std::string& path) {
-  base::FileDescriptor file(::open(
-      path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0640));
+  base::FileDescriptor file(
+      ::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0640));
   if (!file.valid()) return base::system_error("cannot open the log " + path);
   struct stat status;
   if (fstat(file.get(), &status) != 0) return base::system_error("cannot open the log " + path);
@@ -123,8 +123,7 @@ base::Result<void> ConsoleLog::reopen() {
   return {};
 }
 
-std::string ConsoleLog::format(base::Severity severity, std::string_view code, std::string_view text,
-                               bool colour) {
+std::string ConsoleLog::format(base::Severity severity, std::string_view code, std::string_view text, bool colour) {
   std::string block;
   if (severity != base::Severity::kInfo || !code.empty()) {
     if (colour) block += colour_of(severity);

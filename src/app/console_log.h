@@ -28,12 +28,12 @@ class ConsoleLog : public base::LogSink {
 
   void write(base::Severity severity, std::string_view code, std::string_view text) override;
 
-  // {"time": ..., "severity": "error", "code": "CW0312", "text": ...} and a line end; all that a message has, in one line.
+  // {"time": ..., "severity": "error", "code": "CW0312", "text": ...} and a line end; all that a message has, in one
+  // line.
   static std::string format_json(base::Severity severity, std::string_view code, std::string_view text);
 
   // The block as written: "error[CW0312] what\n  why\n". For tests: everything but the time.
-  static std::string format(base::Severity severity, std::string_view code, std::string_view text,
-                            bool colour);
+  static std::string format(base::Severity severity, std::string_view code, std::string_view text, bool colour);
 
  private:
   std::string complete(base::Severity severity, std::string_view code, std::string_view text) const;

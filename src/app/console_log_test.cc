@@ -34,7 +34,9 @@ class ConsoleLogTest : public testing::Test {
   std::string folder_;
 };
 
-std::string fix(const char* code) { return "  fix: " + std::string(config::find_error_code(code)->fix) + "\n"; }
+std::string fix(const char* code) {
+  return "  fix: " + std::string(config::find_error_code(code)->fix) + "\n";
+}
 
 TEST_F(ConsoleLogTest, FormatsOneProblemAsOneBlock) {
   EXPECT_EQ(ConsoleLog::format(Severity::kError, "CW0312", "web: new code\nshop.py:1: oops\n", false),
@@ -48,7 +50,11 @@ TEST_F(ConsoleLogTest, FormatsOneProblemAsOneBlock) {
 TEST_F(ConsoleLogTest, ForgesNoLineAndMovesNoCursor) {
   EXPECT_EQ(ConsoleLog::format(Severity::kInfo, "", "a\rb\x1b[2J\nerror[CW0001] c\x7f", false),
             "a\\x0db\\x1b[2J\n  error[CW0001] c\\x7f\n");
-  EXPECT_EQ(ConsoleLog::format(Severity::kInfo, "", "\xc2\x9b" "2J \xc3\xbc", false), "\\xc2\\x9b2J \xc3\xbc\n");
+  EXPECT_EQ(ConsoleLog::format(Severity::kInfo, "",
+                               "\xc2\x9b"
+                               "2J \xc3\xbc",
+                               false),
+            "\\xc2\\x9b2J \xc3\xbc\n");
 }
 
 TEST_F(ConsoleLogTest, ColoursOnlyTheHead) {

@@ -108,8 +108,7 @@ void FrontProcess::make_observer(base::FileDescriptor access_file) {
     observer_ = std::make_unique<handler::NoAccessLog>();
     return;
   }
-  const auto format =
-      start_.config.log.format == "json" ? handler::LogFormat::kJson : handler::LogFormat::kCombined;
+  const auto format = start_.config.log.format == "json" ? handler::LogFormat::kJson : handler::LogFormat::kCombined;
   auto access_log = std::make_unique<handler::AccessLog>(loop_, format, std::move(access_file), LostLines(log_));
   access_log_ = access_log.get();
   observer_ = std::move(access_log);

@@ -11,10 +11,10 @@ namespace cutwater::app {
 
 struct FrontStart {
   const config::Config& config;
-  unsigned index = 0;                                 // which of the fronts
+  unsigned index = 0;  // which of the fronts
   control::Channel master;
-  std::vector<base::FileDescriptor> listening;        // in the order of config.listens; shared by all fronts
-  std::vector<base::FileDescriptor> static_roots;     // O_PATH, in the order of config.static_routes
+  std::vector<base::FileDescriptor> listening;     // in the order of config.listens; shared by all fronts
+  std::vector<base::FileDescriptor> static_roots;  // O_PATH, in the order of config.static_routes
 };
 
 // Drops to the front's user (when root), serves until the master says stop or is gone.

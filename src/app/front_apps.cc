@@ -16,7 +16,9 @@ FrontApps::FrontApps(handler::Router& router, const handler::AppServices& servic
   services_.loop.add_hook(*this);
 }
 
-FrontApps::~FrontApps() { services_.loop.remove_hook(*this); }
+FrontApps::~FrontApps() {
+  services_.loop.remove_hook(*this);
+}
 
 void FrontApps::add(const config::App& settings) {
   handler::AppHandler& handler = *app(settings.name).handler;
@@ -62,9 +64,9 @@ base::Result<void> FrontApps::add_generation(control::GenerationCreated message,
     folder.prefix = message.static_folders[i].prefix;
     folder.cache = message.static_folders[i].cache;
     generation.folder_prefixes.push_back(folder.prefix);
-    generation.folders.push_back(std::make_unique<handler::StaticFiles>(
-        std::move(descriptors[kGenerationDescriptors + i]), std::move(folder), services_.loop, services_.offload,
-        services_.log));
+    generation.folders.push_back(
+        std::make_unique<handler::StaticFiles>(std::move(descriptors[kGenerationDescriptors + i]), std::move(folder),
+                                               services_.loop, services_.offload, services_.log));
   }
   return {};
 }

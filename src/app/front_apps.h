@@ -23,7 +23,8 @@ class FrontApps : public io::TurnHook {
  public:
   // All outlive this. No exchange may be running when it ends. `some_decided` is called when an app is known to serve
   // or to have failed, each time anew.
-  FrontApps(handler::Router& router, const handler::AppServices& services, std::function<void()> some_decided = [] {});
+  FrontApps(
+      handler::Router& router, const handler::AppServices& services, std::function<void()> some_decided = [] {});
   ~FrontApps() override;
 
   // Known from the configuration: its requests wait in line until its first generation serves.
@@ -31,8 +32,7 @@ class FrontApps : public io::TurnHook {
   // No first generation will come any more: what waits for one is answered 503.
   void stop_expecting();
 
-  base::Result<void> add_generation(control::GenerationCreated message,
-                                    std::vector<base::FileDescriptor> descriptors);
+  base::Result<void> add_generation(control::GenerationCreated message, std::vector<base::FileDescriptor> descriptors);
   void attach_worker(const control::WorkerStarted& message, std::vector<base::FileDescriptor> descriptors);
   void swap(const control::Swap& message);
   void set_failed(const control::AppFailed& message);

@@ -1,6 +1,5 @@
 #include "app/front_gates.h"
 
-
 #include <algorithm>
 
 namespace cutwater::app {

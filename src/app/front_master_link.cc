@@ -23,7 +23,8 @@ constexpr size_t kMostPathBytes = 2048;  // of a report; the channel takes 64 Ki
 // JSON is UTF-8; a path is bytes. What is not plain ASCII is shown as '?'.
 std::string shown(std::string_view text) {
   std::string safe(text.substr(0, kMostPathBytes));
-  std::replace_if(safe.begin(), safe.end(), [](char c) { return c < 0x20 || c > 0x7e; }, '?');
+  std::replace_if(
+      safe.begin(), safe.end(), [](char c) { return c < 0x20 || c > 0x7e; }, '?');
   return safe;
 }
 
@@ -42,11 +43,7 @@ const char* to_text(handler::StuckClient client) {
 }  // namespace
 
 FrontMasterLink::FrontMasterLink(io::Loop& loop, control::Channel channel, base::LogSink& log, Events events)
-    : loop_(loop),
-      channel_(std::move(channel)),
-      log_(log),
-      events_(std::move(events)),
-      room_(loop.timers(), [this] {
+    : loop_(loop), channel_(std::move(channel)), log_(log), events_(std::move(events)), room_(loop.timers(), [this] {
         listen();
         on_events();
       }) {}
@@ -59,8 +56,8 @@ void FrontMasterLink::connect(FrontApps& apps) {
 
 void FrontMasterLink::listen() {
   const uint32_t events = channel_.wants_write() ? EPOLLIN | EPOLLOUT : EPOLLIN;
-  watcher_ = std::make_unique<io::CallbackWatcher>(loop_, channel_.descriptor(), events,
-                                                   [this](uint32_t) { on_events(); });
+  watcher_ =
+      std::make_unique<io::CallbackWatcher>(loop_, channel_.descriptor(), events, [this](uint32_t) { on_events(); });
 }
 
 void FrontMasterLink::disconnect() {
@@ -139,15 +136,15 @@ void FrontMasterLink::on_message(control::Message message) {
       if (!added) complain(added.error().message);
     });
   } else if (type == control::WorkerStarted::kType) {
-    decoded<control::WorkerStarted>(message, [&](const control::WorkerStarted& content) {
-      apps_->attach_worker(content, std::move(descriptors));
-    });
+    decoded<control::WorkerStarted>(
+        message, [&](const control::WorkerStarted& content) { apps_->attach_worker(content, std::move(descriptors)); });
   } else if (type == control::Swap::kType) {
     decoded<control::Swap>(message, [&](const control::Swap& content) { apps_->swap(content); });
   } else if (type == control::AppFailed::kType) {
     decoded<control::AppFailed>(message, [&](const control::AppFailed& content) { apps_->set_failed(content); });
   } else if (type == control::RetireWorker::kType) {
-    decoded<control::RetireWorker>(message, [&](const control::RetireWorker& content) { apps_->retire_worker(content); });
+    decoded<control::RetireWorker>(message,
+                                   [&](const control::RetireWorker& content) { apps_->retire_worker(content); });
   } else if (type == control::WorkersPaused::kType) {
     decoded<control::WorkersPaused>(message, [&](const control::WorkersPaused& content) { apps_->pause(content); });
   } else if (type == control::DropGeneration::kType) {
@@ -176,7 +173,9 @@ void FrontMasterLink::send(const nlohmann::json& body) {
   }
 }
 
-void FrontMasterLink::send_ready() { send(control::encode(control::FrontReady{})); }
+void FrontMasterLink::send_ready() {
+  send(control::encode(control::FrontReady{}));
+}
 
 void FrontMasterLink::lane_free(const handler::GenerationOptions& generation, uint32_t lane) {
   control::LaneFree report;
@@ -186,8 +185,8 @@ void FrontMasterLink::lane_free(const handler::GenerationOptions& generation, ui
   send(control::encode(report));
 }
 
-void FrontMasterLink::worker_stuck(const handler::GenerationOptions& generation, uint32_t lane,
-                                   std::string_view method, std::string_view path, handler::StuckClient client) {
+void FrontMasterLink::worker_stuck(const handler::GenerationOptions& generation, uint32_t lane, std::string_view method,
+                                   std::string_view path, handler::StuckClient client) {
   control::WorkerStuck report;
   report.app = generation.app;
   report.generation = generation.number;
@@ -198,8 +197,7 @@ void FrontMasterLink::worker_stuck(const handler::GenerationOptions& generation,
   send(control::encode(report));
 }
 
-void FrontMasterLink::worker_broken(const handler::GenerationOptions& generation, uint32_t lane,
-                                    std::string_view why) {
+void FrontMasterLink::worker_broken(const handler::GenerationOptions& generation, uint32_t lane, std::string_view why) {
   control::WorkerBroken report;
   report.app = generation.app;
   report.generation = generation.number;

@@ -43,8 +43,7 @@ class FrontMasterLinkTest : public testing::Test {
         FrontMasterLink::Events{[this](base::Duration grace) { stops_.push_back(grace); },
                                 [this](std::vector<base::FileDescriptor> files) { reopened_ = files.size(); },
                                 [this] { master_gone_ = true; }});
-    apps_ = std::make_unique<FrontApps>(
-        router_, handler::AppServices{loop_, offload_, spool_, log_, *link_, 0});
+    apps_ = std::make_unique<FrontApps>(router_, handler::AppServices{loop_, offload_, spool_, log_, *link_, 0});
     config::App shop;
     shop.name = "shop";
     shop.queue_timeout = base::Duration::zero();
@@ -234,7 +233,7 @@ TEST_F(FrontMasterLinkTest, NonsenseIsLoggedAndPassedOver) {
   control::GenerationCreated message;
   message.app = "shop";
   ASSERT_TRUE(master_->send(control::encode(message), {world.memory()}));  // descriptors are missing
-  ASSERT_TRUE(master_->send(control::encode(message), {0, 1}));           // no segment at all
+  ASSERT_TRUE(master_->send(control::encode(message), {0, 1}));            // no segment at all
   send_named<control::Swap>(77);
   send_named<control::DropGeneration>(77);
   runner_.until([&] { return log_.lines.size() >= 4; });

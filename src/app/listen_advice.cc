@@ -14,12 +14,17 @@ namespace {
 std::string unix_advice(const std::string& path, int reason) {
   const std::string folder = path.substr(0, path.rfind('/'));
   switch (reason) {
-    case ENOENT: return "\nfix: create its folder: mkdir -p " + folder;
-    case EEXIST: return "\n" + path + " is there and is no socket\nfix: move it away, or choose another path";
+    case ENOENT:
+      return "\nfix: create its folder: mkdir -p " + folder;
+    case EEXIST:
+      return "\n" + path + " is there and is no socket\nfix: move it away, or choose another path";
     case EACCES:
-    case EROFS: return "\nfix: choose a folder this user may write to, or give it " + folder;
-    case EADDRINUSE: return "\na server answers on it\nfix: stop that server, or choose another path";
-    default: return "\nfix: choose another path";
+    case EROFS:
+      return "\nfix: choose a folder this user may write to, or give it " + folder;
+    case EADDRINUSE:
+      return "\na server answers on it\nfix: stop that server, or choose another path";
+    default:
+      return "\nfix: choose another path";
   }
 }
 
@@ -29,8 +34,9 @@ std::string inherited_advice(const std::string& address, int reason) {
   const char* what = "\nno such descriptor was passed";
   if (is_open) what = "\nthat descriptor is no socket";
   if (is_open && reason == 0) what = "";
-  return std::string(what) + "\nfix: fd:N is for whoever opens the socket and passes it on, such as a systemd .socket unit, "
-                             "whose first one is fd:3";
+  return std::string(what) +
+         "\nfix: fd:N is for whoever opens the socket and passes it on, such as a systemd .socket unit, "
+         "whose first one is fd:3";
 }
 
 }  // namespace
@@ -44,11 +50,13 @@ std::string listen_advice(const std::string& address, const base::Error& error) 
       const std::optional<PortHolder> holder = find_port_holder(address);
       return holder ? taken_by(*holder) : "\nfix: stop the other server, or choose another address with -b";
     }
-    case EACCES: return "\nfix: start as root, or choose a port above 1023";
+    case EACCES:
+      return "\nfix: start as root, or choose a port above 1023";
     case EADDRNOTAVAIL:
       return "\nthis machine has no such address\nfix: choose one that `ip addr` shows, or " +
              address.substr(address.rfind(':')) + " for all of them";
-    default: return "\nfix: choose another address with -b, such as 127.0.0.1:8000";
+    default:
+      return "\nfix: choose another address with -b, such as 127.0.0.1:8000";
   }
 }
 

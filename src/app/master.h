@@ -20,8 +20,8 @@ struct ServeRequest {
 // boot), 4 (app object not found).
 int run_master(const ServeRequest& request, config::Loaded loaded);
 
-// `check`: imports every app in its own interpreter, tries ports and folders. What is wrong goes to `log`, what is right
-// to `say`, line by line. Returns 0, 1, 2, 3 or 4.
+// `check`: imports every app in its own interpreter, tries ports and folders. What is wrong goes to `log`, what is
+// right to `say`, line by line. Returns 0, 1, 2, 3 or 4.
 int run_check(const ServeRequest& request, const config::Loaded& loaded, base::LogSink& log,
               const std::function<void(const std::string& line)>& say);
 

@@ -40,8 +40,8 @@ std::vector<base::FileDescriptor> own(const std::vector<int>& numbers) {
 
 }  // namespace
 
-FrontGroup::FrontGroup(io::Loop& loop, supervise::Children& children, base::LogSink& log,
-                       const config::Config& config, const Sockets& sockets, Events events)
+FrontGroup::FrontGroup(io::Loop& loop, supervise::Children& children, base::LogSink& log, const config::Config& config,
+                       const Sockets& sockets, Events events)
     : loop_(loop),
       children_(children),
       log_(log),
@@ -51,8 +51,7 @@ FrontGroup::FrontGroup(io::Loop& loop, supervise::Children& children, base::LogS
       fronts_(front_count(config)) {
   for (unsigned index = 0; index < count(); ++index) {
     fronts_[index].policy = supervise::RestartPolicy(kRestart);
-    fronts_[index].restart =
-        std::make_unique<io::Timer>(loop.timers(), [this, index] { restart_front(index); });
+    fronts_[index].restart = std::make_unique<io::Timer>(loop.timers(), [this, index] { restart_front(index); });
   }
 }
 
@@ -131,8 +130,8 @@ void FrontGroup::on_exited(unsigned index, const supervise::ExitStatus& status) 
     events_.never_ready();
     return;
   }
-  log_.error("CW0802", fmt::format("a front (pid {}) {}; its connections are lost, another one is started",
-                                   pid, status.describe()));
+  log_.error("CW0802", fmt::format("a front (pid {}) {}; its connections are lost, another one is started", pid,
+                                   status.describe()));
   const base::Duration wait = front.policy.wait_after(lived);
   front.restart->set(base::monotonic_now() + wait);
 }

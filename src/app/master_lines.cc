@@ -12,8 +12,7 @@ namespace fs = std::filesystem;
 
 // Relative where that is shorter to read: inside of the app's root.
 std::string short_path(const std::string& path, const std::string& root) {
-  const fs::path inside =
-      fs::path(path).lexically_normal().lexically_relative(fs::path(root).lexically_normal());
+  const fs::path inside = fs::path(path).lexically_normal().lexically_relative(fs::path(root).lexically_normal());
   if (inside.empty() || *inside.begin() == "..") return path;
   return inside.native();
 }
@@ -35,14 +34,12 @@ std::string app_label(const control::Imported& imported) {
 std::string interpreter_label(const supervise::AppSpec& spec, const std::string& version) {
   const fs::path environment = fs::path(spec.python).parent_path().parent_path();
   std::error_code error;
-  if (!fs::exists(environment / "pyvenv.cfg", error))
-    return fmt::format("Python {} ({})", version, spec.python);
+  if (!fs::exists(environment / "pyvenv.cfg", error)) return fmt::format("Python {} ({})", version, spec.python);
   return fmt::format("{} Python {}", short_path(environment.native(), spec.root), version);
 }
 
 std::string serving_line(const supervise::AppSpec& spec, const control::Imported& imported,
-                         const std::vector<std::string>& urls,
-                         const std::vector<config::StaticRoute>& routes) {
+                         const std::vector<std::string>& urls, const std::vector<config::StaticRoute>& routes) {
   std::vector<std::string> places;
   for (const std::string& url : urls) places.push_back(url + spec.prefix);
   std::string line = fmt::format("serving {} with {} on {}", app_label(imported),

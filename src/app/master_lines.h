@@ -13,8 +13,7 @@ namespace cutwater::app {
 // "serving shop.wsgi:application (WSGI, Django 5.2) with .venv Python 3.12.1 on http://127.0.0.1:8000; static
 // /static/ -> staticfiles/"
 std::string serving_line(const supervise::AppSpec& spec, const control::Imported& imported,
-                         const std::vector<std::string>& urls,
-                         const std::vector<config::StaticRoute>& routes);
+                         const std::vector<std::string>& urls, const std::vector<config::StaticRoute>& routes);
 
 // "shop.wsgi:application (WSGI, Django 5.2)".
 std::string app_label(const control::Imported& imported);

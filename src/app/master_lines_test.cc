@@ -29,10 +29,9 @@ class LinesTest : public testing::Test {
 };
 
 TEST_F(LinesTest, SaysWhatServesWithWhatAndWhere) {
-  EXPECT_EQ(
-      serving_line(spec_, imported_, {"http://127.0.0.1:8000"}, {}),
-      "serving shop.wsgi:application (WSGI, Django 5.2) with .venv Python 3.12.1 on http://127.0.0.1:8000; "
-      "static /static/ -> staticfiles/");
+  EXPECT_EQ(serving_line(spec_, imported_, {"http://127.0.0.1:8000"}, {}),
+            "serving shop.wsgi:application (WSGI, Django 5.2) with .venv Python 3.12.1 on http://127.0.0.1:8000; "
+            "static /static/ -> staticfiles/");
 }
 
 TEST_F(LinesTest, NamesEveryPlace) {

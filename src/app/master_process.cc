@@ -75,8 +75,7 @@ bool Master::prepare() {
   prctl(PR_SET_CHILD_SUBREAPER, 1);
   prctl(PR_SET_DUMPABLE, 0);
   // A disposition of "ignore" inherited from nohup would keep the signal from the signalfd.
-  for (int taken :
-       {SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2, SIGTTIN, SIGTTOU, SIGWINCH, SIGCHLD}) {
+  for (int taken : {SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2, SIGTTIN, SIGTTOU, SIGWINCH, SIGCHLD}) {
     ::signal(taken, SIG_DFL);
   }
   ::signal(SIGPIPE, SIG_IGN);
@@ -107,10 +106,8 @@ bool Master::start() {
   events.never_ready = [this] { give_up(kRuntimeFailure); };
   events.all_ended = [this] { end_apps(); };
   fronts_ = std::make_unique<FrontGroup>(loop_, children_, log_, config_, sockets_, std::move(events));
-  world_ =
-      std::make_unique<supervise::World>(supervise::World{loop_, log_, children_, *fronts_, &create_segment});
-  if (!start_spawner() || !fronts_->start() || !start_apps())
-    give_up(exit_code_ == 0 ? kRuntimeFailure : exit_code_);
+  world_ = std::make_unique<supervise::World>(supervise::World{loop_, log_, children_, *fronts_, &create_segment});
+  if (!start_spawner() || !fronts_->start() || !start_apps()) give_up(exit_code_ == 0 ? kRuntimeFailure : exit_code_);
   return true;
 }
 
@@ -133,9 +130,9 @@ bool Master::start_spawner() {
   spawner_started_ = base::monotonic_now();
   spawner_ = std::make_unique<supervise::ManagedProcess>(
       loop_, children_, std::move(*started), std::move(ours),
-      supervise::ManagedProcess::Events{
-          [](control::Message&) {}, [this](const supervise::ExitStatus& status) { on_spawner_exit(status); },
-          [this](const std::string&) { spawner_->terminate_after(kNow, kLeastGrace); }});
+      supervise::ManagedProcess::Events{[](control::Message&) {},
+                                        [this](const supervise::ExitStatus& status) { on_spawner_exit(status); },
+                                        [this](const std::string&) { spawner_->terminate_after(kNow, kLeastGrace); }});
   return true;
 }
 
@@ -173,8 +170,7 @@ bool Master::start_apps() {
 // come.
 void Master::announce_when_serving() {
   if (announced_ || stopping() || !fronts_->ready()) return;
-  const bool all_serve =
-      std::all_of(apps_.begin(), apps_.end(), [](const auto& app) { return app->serving(); });
+  const bool all_serve = std::all_of(apps_.begin(), apps_.end(), [](const auto& app) { return app->serving(); });
   if (!all_serve) return;
   const bool complete = std::all_of(apps_.begin(), apps_.end(), [](const auto& app) {
     return app->serving()->ready_workers() == app->serving()->workers();

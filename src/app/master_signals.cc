@@ -28,8 +28,8 @@ bool differ(const std::vector<Setting>& left, const std::vector<Setting>& right)
 }
 
 auto key_of(const config::Limits& limits) {
-  return std::tie(limits.header, limits.header_count, limits.body, limits.header_timeout,
-                  limits.body_min_rate, limits.keepalive, limits.connections);
+  return std::tie(limits.header, limits.header_count, limits.body, limits.header_timeout, limits.body_min_rate,
+                  limits.keepalive, limits.connections);
 }
 
 auto key_of(const config::Log& log) {
@@ -61,8 +61,9 @@ void Master::on_signal(int signal) {
       reopen_logs();
       break;
     case SIGUSR2:
-      log_.warning("CW0106", "SIGUSR2: handing over to a new binary is known, not in this version\n"
-                              "fix: restart instead; what runs is finished first");
+      log_.warning("CW0106",
+                   "SIGUSR2: handing over to a new binary is known, not in this version\n"
+                   "fix: restart instead; what runs is finished first");
       break;
     case SIGTTIN:
       for (auto& app : apps_) app->scale(1);
@@ -111,8 +112,7 @@ void Master::reload() {
 }
 
 void Master::reload_app(const config::App& app) {
-  auto known =
-      std::find_if(apps_.begin(), apps_.end(), [&](const auto& each) { return each->name() == app.name; });
+  auto known = std::find_if(apps_.begin(), apps_.end(), [&](const auto& each) { return each->name() == app.name; });
   if (known == apps_.end()) return;  // told by warn_of_front_settings
   const supervise::Generation* serving = (*known)->serving();
   auto spec = make_app_spec(app, library_, log_, serving ? &serving->spec() : nullptr);
@@ -129,17 +129,13 @@ void Master::warn_of_front_settings(const config::Config& fresh) {
   if (differ(config_.static_routes, fresh.static_routes)) changed.push_back("static routes");
   if (key_of(config_.limits) != key_of(fresh.limits)) changed.push_back("[limits]");
   if (key_of(config_.log) != key_of(fresh.log)) changed.push_back("[log]");
-  const auto same_app = [](const config::App& one, const config::App& other) {
-    return one.name == other.name;
-  };
-  if (!std::is_permutation(config_.apps.begin(), config_.apps.end(), fresh.apps.begin(), fresh.apps.end(),
-                           same_app)) {
+  const auto same_app = [](const config::App& one, const config::App& other) { return one.name == other.name; };
+  if (!std::is_permutation(config_.apps.begin(), config_.apps.end(), fresh.apps.begin(), fresh.apps.end(), same_app)) {
     changed.push_back("the list of apps");
   }
   if (changed.empty()) return;
-  log_.warning("CW0808",
-               fmt::format("changes of {} take effect at the next restart\nfix: restart when it suits",
-                           fmt::join(changed, ", ")));
+  log_.warning("CW0808", fmt::format("changes of {} take effect at the next restart\nfix: restart when it suits",
+                                     fmt::join(changed, ", ")));
 }
 
 void Master::reopen_logs() {

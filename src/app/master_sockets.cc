@@ -23,8 +23,7 @@ std::string url_of(int socket, const std::string& address) {
 }  // namespace
 
 bool Sockets::open_listening(const config::Listen& listen, base::LogSink& log) {
-  auto socket =
-      io::open_listening_socket(listen.address, {.backlog = listen.backlog, .unix_mode = listen.mode});
+  auto socket = io::open_listening_socket(listen.address, {.backlog = listen.backlog, .unix_mode = listen.mode});
   if (!socket) {
     log.error("CW0801", socket.error().message + listen_advice(listen.address, socket.error()));
     return false;
@@ -41,9 +40,8 @@ bool Sockets::open(const config::Config& config, base::LogSink& log) {
   for (const config::StaticRoute& route : config.static_routes) {
     base::FileDescriptor folder(::open(route.root.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
     if (!folder.valid()) {
-      log.error("CW0806",
-                base::system_error(fmt::format("static files at {}: {}", route.prefix, route.root)).message +
-                    "\nfix: create the folder, or correct `root` of that route");
+      log.error("CW0806", base::system_error(fmt::format("static files at {}: {}", route.prefix, route.root)).message +
+                              "\nfix: create the folder, or correct `root` of that route");
       all = false;
     }
     static_roots_.push_back(std::move(folder));

@@ -26,13 +26,12 @@ base::Result<std::optional<supervise::Identity>> identity_of(const config::App& 
     if (!app.user.empty() && app.user != self.name && app.user != std::to_string(self.user)) {
       return base::Error{
           fmt::format("app.{}.user = \"{}\" needs cutwater to be started as root; it runs as {}\n"
-                      "fix: remove the setting, or start cutwater as root", app.name,
-                      app.user, self.name)};
+                      "fix: remove the setting, or start cutwater as root",
+                      app.name, app.user, self.name)};
     }
     return std::optional<supervise::Identity>();
   }
-  auto identity =
-      app.user.empty() ? supervise::identity_of_owner(app.root) : supervise::find_identity(app.user);
+  auto identity = app.user.empty() ? supervise::identity_of_owner(app.root) : supervise::find_identity(app.user);
   if (!identity) {
     return base::Error{fmt::format("app.{}.user: {}\nfix: correct app.{}.user, or make that user", app.name,
                                    identity.error().message, app.name)};
@@ -64,12 +63,13 @@ base::Result<std::string> find_library() {
     library = (fs::read_symlink("/proc/self/exe", error).parent_path() / "library").native();
   }
   if (fs::is_directory(fs::path(library) / "cutwater", error)) return library;
-  return base::Error{"the library folder " + library + " is missing or has no package cutwater\n"
+  return base::Error{"the library folder " + library +
+                     " is missing or has no package cutwater\n"
                      "fix: install Cutwater again, or build it: ./run"};
 }
 
-base::Result<supervise::AppSpec> make_app_spec(const config::App& app, const std::string& library,
-                                               base::LogSink& log, const supervise::AppSpec* before) {
+base::Result<supervise::AppSpec> make_app_spec(const config::App& app, const std::string& library, base::LogSink& log,
+                                               const supervise::AppSpec* before) {
   auto identity = identity_of(app);
   if (!identity) return identity.error();
   supervise::AppSpec spec;

@@ -17,7 +17,7 @@ base::Result<std::string> find_library();
 
 // Warns on `log` when the app will run as root, unless it does by `before` already, which this one replaces. The error
 // names the user that cannot be used.
-base::Result<supervise::AppSpec> make_app_spec(const config::App& app, const std::string& library,
-                                               base::LogSink& log, const supervise::AppSpec* before = nullptr);
+base::Result<supervise::AppSpec> make_app_spec(const config::App& app, const std::string& library, base::LogSink& log,
+                                               const supervise::AppSpec* before = nullptr);
 
 }  // namespace cutwater::app

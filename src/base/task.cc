@@ -27,9 +27,13 @@ struct TaskSet::Root {
   };
 };
 
-TaskSet::Root TaskSet::run(TaskSet&, Task<void> task) { co_await task; }
+TaskSet::Root TaskSet::run(TaskSet&, Task<void> task) {
+  co_await task;
+}
 
-void TaskSet::start(Task<void> task) { run(*this, std::move(task)); }
+void TaskSet::start(Task<void> task) {
+  run(*this, std::move(task));
+}
 
 void TaskSet::cancel_all() {
   while (roots_.next != &roots_) {

@@ -15,7 +15,9 @@ void check_folder(const std::string& setting, const std::string& folder, const s
   reporter.error("CW0110", setting + ": there is no folder " + shown_path(folder) + "\n  fix: " + fix);
 }
 
-bool is_shareable(const std::string& address) { return address.ends_with(":0"); }
+bool is_shareable(const std::string& address) {
+  return address.ends_with(":0");
+}
 
 }  // namespace
 
@@ -46,8 +48,10 @@ void check_file_permissions(const std::string& file, Reporter& reporter) {
   bool group = (status.st_mode & S_IWGRP) != 0 && status.st_gid != 0;
   bool others = (status.st_mode & S_IWOTH) != 0;
   if (!group && !others) return;
-  reporter.warning("CW0114", shown_path(file) + " may be changed by users other than root, and cutwater runs as root\n"
-                             "  fix: chmod go-w " + shown_path(file));
+  reporter.warning("CW0114", shown_path(file) +
+                                 " may be changed by users other than root, and cutwater runs as root\n"
+                                 "  fix: chmod go-w " +
+                                 shown_path(file));
 }
 
 }  // namespace cutwater::config

@@ -11,14 +11,19 @@ namespace {
 
 constexpr const char* kTopLevel = "the top level";
 
-std::string quoted(const std::string& text) { return "\"" + text + "\""; }
+std::string quoted(const std::string& text) {
+  return "\"" + text + "\"";
+}
 
 // " in [limits]"
-std::string at(const std::string& title) { return (title == kTopLevel ? " at " : " in ") + title; }
+std::string at(const std::string& title) {
+  return (title == kTopLevel ? " at " : " in ") + title;
+}
 
 bool is_app_name(const std::string& name) {
   return !name.empty() && name.size() <= 64 &&
-         name.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") == std::string::npos;
+         name.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") ==
+             std::string::npos;
 }
 
 // match.path of a static route: "/static/*" or "/*". Gives "/static/", or "" when it is something else.
@@ -69,8 +74,8 @@ bool FileReader::expect(const Node& node, Node::Type type, const std::string& na
 }
 
 // A key nobody reads: not in this version, or meant for another section, or mistyped.
-void FileReader::refuse(const Entry& entry, Section section, const std::string& later_name,
-                        const std::string& title, const Keys& known) {
+void FileReader::refuse(const Entry& entry, Section section, const std::string& later_name, const std::string& title,
+                        const Keys& known) {
   if (is_later_key(later_name, entry.key)) {
     error("CW0106", entry.position, quoted(entry.key) + at(title) + " is known, not in this version",
           later_fix(later_name, entry.key));
@@ -106,8 +111,7 @@ void FileReader::read_section(Section section, const Node& table, Scope scope, c
 
 void FileReader::read_top(const Node& table, const Listen& listen_defaults, const App& app_defaults) {
   Scope scope{.config = &config_};
-  read_section(Section::kTop, table, scope, "", kTopLevel, "",
-               {"listen", "app", "limits", "log", "shutdown", "site"});
+  read_section(Section::kTop, table, scope, "", kTopLevel, "", {"listen", "app", "limits", "log", "shutdown", "site"});
   for (const Entry& entry : table.entries) {
     const auto table_section = [&](Section section) {
       if (!expect(entry.node, Node::Type::kTable, entry.key, "write [" + entry.key + "] and its keys below it")) return;
@@ -139,7 +143,8 @@ void FileReader::read_apps(const Entry& entry, const App& defaults) {
       error("CW0102", named.position, "app." + named.key + ": an app needs a name", "write [app.web] instead of [app]");
       continue;
     }
-    if (!expect(named.node, Node::Type::kTable, "app." + named.key, "write [app." + named.key + "] and its keys below")) {
+    if (!expect(named.node, Node::Type::kTable, "app." + named.key,
+                "write [app." + named.key + "] and its keys below")) {
       continue;
     }
     if (!is_app_name(named.key)) {
@@ -217,8 +222,8 @@ bool FileReader::read_match(const Node& match, RouteDraft& draft) {
   if (!expect(path->node, Node::Type::kText, "match.path", example)) return false;
   draft.prefix = prefix_of_pattern(path->node.text);
   if (draft.prefix.empty()) {
-    error("CW0103", path->node.position, "match.path: " + quoted(path->node.text) + " is not a path that ends in \"/*\"",
-          example);
+    error("CW0103", path->node.position,
+          "match.path: " + quoted(path->node.text) + " is not a path that ends in \"/*\"", example);
     return false;
   }
   return true;

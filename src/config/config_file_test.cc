@@ -30,7 +30,9 @@ class ConfigFile : public testing::Test {
   Config config_;
 };
 
-TEST_F(ConfigFile, EmptyIsValid) { EXPECT_EQ(messages(""), ""); }
+TEST_F(ConfigFile, EmptyIsValid) {
+  EXPECT_EQ(messages(""), "");
+}
 
 TEST_F(ConfigFile, Everything) {
   EXPECT_EQ(messages(R"(
@@ -117,7 +119,8 @@ TEST_F(ConfigFile, UnknownKeyWithSuggestion) {
             "  1 | [limit_s]\n"
             "    |  ^\n"
             "  fix: write \"limits\"\n");
-  EXPECT_NE(messages("colour = 1\n").find("\n  fix: remove it; cutwater help settings lists what there is\n"), std::string::npos);
+  EXPECT_NE(messages("colour = 1\n").find("\n  fix: remove it; cutwater help settings lists what there is\n"),
+            std::string::npos);
 }
 
 TEST_F(ConfigFile, KeyOfAnotherSection) {
@@ -134,11 +137,12 @@ TEST_F(ConfigFile, LaterKeys) {
             "  2 | max_requests = 100\n"
             "    | ^\n"
             "  fix: remove it; HUP replaces the workers without downtime meanwhile: kill -HUP PID\n");
-  for (const char* text : {"include = [\"x\"]", "user = \"x\"", "[tls.main]\ncert = \"x\"", "[upstream.api]", "[program.c]",
-                           "[metrics]", "[[listen]]\nprotocol = \"uwsgi\"", "[[listen]]\ntls = \"auto\"",
-                           "[[site]]\nhosts = [\"x\"]", "[[site]]\n[[site.route]]\nproxy = { to = \"x\" }",
-                           "[log]\nslow = \"2s\"", "[shutdown]\ndelay = \"5s\"", "[app.web]\nworkers = { min = 2 }",
-                           "[app.web]\nprotocol = \"asgi\"", "[log]\nformat = \"gunicorn:%(h)s\"", "[log]\naccess = \"syslog\"", "[app.web]\nthreads = 4"}) {
+  for (const char* text :
+       {"include = [\"x\"]", "user = \"x\"", "[tls.main]\ncert = \"x\"", "[upstream.api]", "[program.c]", "[metrics]",
+        "[[listen]]\nprotocol = \"uwsgi\"", "[[listen]]\ntls = \"auto\"", "[[site]]\nhosts = [\"x\"]",
+        "[[site]]\n[[site.route]]\nproxy = { to = \"x\" }", "[log]\nslow = \"2s\"", "[shutdown]\ndelay = \"5s\"",
+        "[app.web]\nworkers = { min = 2 }", "[app.web]\nprotocol = \"asgi\"", "[log]\nformat = \"gunicorn:%(h)s\"",
+        "[log]\naccess = \"syslog\"", "[app.web]\nthreads = 4"}) {
     std::string all = messages(text);
     EXPECT_TRUE(all.starts_with("[CW0106]")) << text << "\n" << all;
     EXPECT_NE(all.find("known, not in this version"), std::string::npos) << all;
@@ -159,7 +163,8 @@ TEST_F(ConfigFile, WrongTypes) {
             "    |          ^\n"
             "  fix: write it without quotes\n");
   EXPECT_TRUE(messages("[listen]\naddr = \":80\"\n").starts_with("[CW0102] cutwater.toml:1:1: listen: takes a list"));
-  EXPECT_TRUE(messages("[app]\ntarget = \"x:y\"\n").starts_with("[CW0102] cutwater.toml:2:1: app.target: an app needs"));
+  EXPECT_TRUE(
+      messages("[app]\ntarget = \"x:y\"\n").starts_with("[CW0102] cutwater.toml:2:1: app.target: an app needs"));
   EXPECT_TRUE(messages("app = 3\n").starts_with("[CW0102] cutwater.toml:1:7: app: takes a table"));
   EXPECT_TRUE(messages("[app.web]\nqueue = 1.5\n").starts_with("[CW0102] cutwater.toml:2:9: app.web.queue"));
   EXPECT_TRUE(messages("[app.web]\nenv = { A = true }\n")
@@ -173,16 +178,17 @@ TEST_F(ConfigFile, WrongValues) {
             "  2 | header = \"2TB\"\n"
             "    |          ^\n"
             "  fix: for example header = \"32KB\"\n");
-  EXPECT_EQ(messages("[log]\nlevel = \"warn\"\n"),
-            "[CW0103] cutwater.toml:2:9: log.level: \"warn\" is not one of \"debug\", \"info\", \"warning\", \"error\"\n"
-            "  2 | level = \"warn\"\n"
-            "    |         ^\n"
-            "  fix: did you mean \"warning\"?\n");
-  for (const char* text : {"[app.web]\nqueue = 0", "[app.web]\nqueue = -1", "[app.web]\nworkers = 100000",
-                           "[app.web]\ntimeout = \"soon\"", "[app.web]\nprefix = \"shop\"", "[[listen]]\naddr = \"x\"",
-                           "[[listen]]\ntrusted_proxies = [\"everyone\"]", "[app.\"a b\"]", "[app.web]\nroot = \"\"",
-                           "[app.web]\nprefix = \"/a?b\"", "[[listen]]\nmode = \"999\"",
-                           "[app.web]\nuser = \"a\\u0000b\"", "[app.web]\nenv = { \"A=B\" = \"x\" }"}) {
+  EXPECT_EQ(
+      messages("[log]\nlevel = \"warn\"\n"),
+      "[CW0103] cutwater.toml:2:9: log.level: \"warn\" is not one of \"debug\", \"info\", \"warning\", \"error\"\n"
+      "  2 | level = \"warn\"\n"
+      "    |         ^\n"
+      "  fix: did you mean \"warning\"?\n");
+  for (const char* text :
+       {"[app.web]\nqueue = 0", "[app.web]\nqueue = -1", "[app.web]\nworkers = 100000", "[app.web]\ntimeout = \"soon\"",
+        "[app.web]\nprefix = \"shop\"", "[[listen]]\naddr = \"x\"", "[[listen]]\ntrusted_proxies = [\"everyone\"]",
+        "[app.\"a b\"]", "[app.web]\nroot = \"\"", "[app.web]\nprefix = \"/a?b\"", "[[listen]]\nmode = \"999\"",
+        "[app.web]\nuser = \"a\\u0000b\"", "[app.web]\nenv = { \"A=B\" = \"x\" }"}) {
     std::string all = messages(text);
     EXPECT_TRUE(all.starts_with("[CW0103]")) << text << "\n" << all;
     EXPECT_NE(all.find("\n  fix: "), std::string::npos) << all;
@@ -191,8 +197,8 @@ TEST_F(ConfigFile, WrongValues) {
 
 TEST_F(ConfigFile, EveryExampleWouldDo) {
   for (const Setting& setting : settings()) {
-    if (setting.section != Section::kApp && setting.section != Section::kListen && setting.section != Section::kLimits &&
-        setting.section != Section::kLog) {
+    if (setting.section != Section::kApp && setting.section != Section::kListen &&
+        setting.section != Section::kLimits && setting.section != Section::kLog) {
       continue;
     }
     const std::string section = setting.section == Section::kApp ? "[app.web]" : section_title(setting.section);
@@ -238,7 +244,8 @@ TEST_F(ConfigFile, Variables) {
             "  2 | user = \"${NONE}\"\n"
             "    |        ^\n"
             "  fix: set it, or give a default: ${NONE:-...}\n");
-  EXPECT_TRUE(messages("[app.web]\nuser = \"${NONE\"\n").starts_with("[CW0107] cutwater.toml:2:8: \"${\" without \"}\""));
+  EXPECT_TRUE(
+      messages("[app.web]\nuser = \"${NONE\"\n").starts_with("[CW0107] cutwater.toml:2:8: \"${\" without \"}\""));
 }
 
 TEST_F(ConfigFile, StaticRoutes) {
@@ -271,8 +278,8 @@ TEST(Settings, DefaultsAreThoseOfTheModel) {
   Listen listen{.address = "", .backlog = 0, .mode = 0, .trusted_proxies = {}};
   App app;
   Scope scope{.config = &from_table, .listen = &listen, .app = &app};
-  for (Section section : {Section::kTop, Section::kListen, Section::kApp, Section::kLimits, Section::kLog,
-                          Section::kShutdown}) {
+  for (Section section :
+       {Section::kTop, Section::kListen, Section::kApp, Section::kLimits, Section::kLog, Section::kShutdown}) {
     store_defaults(section, scope);
   }
   EXPECT_EQ(listen.address, Listen().address);

@@ -30,8 +30,8 @@ std::string app_in_another_file(const std::string& folder) {
     const PythonModule module = read_module_file(folder + "/" + file);
     if (module.names.empty() || module.names.front().score < kSurelyAnApp) continue;
     const PythonName& name = module.names.front();
-    return " under a usual name, but " + file + ":" + std::to_string(name.line) + " has " + name.name + ", " + name.what +
-           "\n  fix: cutwater serve " + shown_path(folder + "/" + file) + ":" + name.name;
+    return " under a usual name, but " + file + ":" + std::to_string(name.line) + " has " + name.name + ", " +
+           name.what + "\n  fix: cutwater serve " + shown_path(folder + "/" + file) + ":" + name.name;
   }
   return "";
 }
@@ -46,12 +46,14 @@ std::string nothing_found(const std::string& folder) {
     std::string root = *place == '\0' ? "." : std::string(place).substr(1);
     return text + "; " + shown_path(site + "/index.html") + " makes it look like a site of plain files" +
            "\n  fix: write a cutwater.toml:\n    [[site]]\n    [[site.route]]\n    match = { path = \"/*\" }\n"
-           "    static = { root = \"" + root + "\" }";
+           "    static = { root = \"" +
+           root + "\" }";
   }
   if (std::string other = app_in_another_file(folder); !other.empty()) return text + other;
   if (has_php(folder)) text += "; it has PHP files, which need a fastcgi upstream: known, not in this version";
-  text += "\n  looked for: Procfile, gunicorn.conf.py, uwsgi.ini, manage.py, passenger_wsgi.py, FLASK_APP, and an app "
-          "in wsgi.py, main.py, app.py ... here and in subfolders";
+  text +=
+      "\n  looked for: Procfile, gunicorn.conf.py, uwsgi.ini, manage.py, passenger_wsgi.py, FLASK_APP, and an app "
+      "in wsgi.py, main.py, app.py ... here and in subfolders";
   return text + "\n  fix: name it: cutwater serve module:attr (for example shop.wsgi:application)";
 }
 

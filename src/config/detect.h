@@ -12,10 +12,10 @@
 namespace cutwater::config {
 
 struct Detected {
-  std::string root;     // absolute: what has to be in sys.path
-  std::string target;   // "shop.wsgi:application"
-  std::string why;      // "manage.py names shop.settings, whose WSGI_APPLICATION it is"
-  std::vector<std::string> notes;  // what else was found, what to know
+  std::string root;                                // absolute: what has to be in sys.path
+  std::string target;                              // "shop.wsgi:application"
+  std::string why;                                 // "manage.py names shop.settings, whose WSGI_APPLICATION it is"
+  std::vector<std::string> notes;                  // what else was found, what to know
   std::map<std::string, std::string> environment;  // variables the app needs, such as DJANGO_SETTINGS_MODULE
 };
 

@@ -101,8 +101,8 @@ class Search {
       std::string path = folder + "/" + std::string(file) + ".py";
       if (!is_file(path) || (file == "__init__" && folder == project_)) continue;
       PythonModule content = read_module_file(path);
-      Candidate candidate{path, place_module(path, project_, content), {}, file == "wsgi" || file == "asgi",
-                          content.imports};
+      Candidate candidate{
+          path, place_module(path, project_, content), {}, file == "wsgi" || file == "asgi", content.imports};
       note_under_main(path, content);
       for (PythonName& name : content.names) {
         candidate.name = std::move(name);
@@ -173,8 +173,8 @@ class Search {
     Detected found;
     found.root = best.place.root;
     found.target = best.target();
-    found.why = shown_path(best.path) + ":" + std::to_string(best.name.line) + " has " + best.name.name + ", " +
-                best.name.what;
+    found.why =
+        shown_path(best.path) + ":" + std::to_string(best.name.line) + " has " + best.name.name + ", " + best.name.what;
     std::string others;
     for (const Candidate& other : candidates) {
       if (other.target() != best.target()) others += (others.empty() ? "" : ", ") + other.target();

@@ -40,7 +40,8 @@ constexpr char kManage[] =
 constexpr char kFlask[] = "from flask import Flask\napp = Flask(__name__)\n";
 
 TEST_F(Detect, DjangoByItsSettings) {
-  folder_.file("manage.py", kManage).file("shop/settings.py", "DEBUG = True\nWSGI_APPLICATION = 'shop.web.wsgi.site'\n");
+  folder_.file("manage.py", kManage)
+      .file("shop/settings.py", "DEBUG = True\nWSGI_APPLICATION = 'shop.web.wsgi.site'\n");
   EXPECT_EQ(detect(), "shop.web.wsgi:site");
   EXPECT_EQ(why_, "manage.py names shop.settings, whose WSGI_APPLICATION it is");
 }
@@ -95,7 +96,8 @@ TEST_F(Detect, FileThatImportsTheAppComesFirst) {
 }
 
 TEST_F(Detect, FactoryIsTheLastResort) {
-  folder_.file("shop/__init__.py", "from flask import Flask\ndef create_app(config=None):\n    app = Flask(__name__)\n");
+  folder_.file("shop/__init__.py",
+               "from flask import Flask\ndef create_app(config=None):\n    app = Flask(__name__)\n");
   EXPECT_EQ(detect(), "shop:create_app()");
   folder_.file("run.py", "from shop import create_app\napp = create_app()\n");
   EXPECT_EQ(detect(), "run:app");
@@ -150,7 +152,8 @@ TEST_F(Detect, SeveralAppsInSubfolders) {
 }
 
 TEST_F(Detect, OnlyUnderMain) {
-  folder_.file("app.py", "from flask import Flask\nif __name__ == '__main__':\n    app = Flask(__name__)\n    app.run()\n");
+  folder_.file("app.py",
+               "from flask import Flask\nif __name__ == '__main__':\n    app = Flask(__name__)\n    app.run()\n");
   EXPECT_EQ(detect(),
             "CW0303 app.py:3: app (Flask(...)) is made under if __name__ == \"__main__\", where no server finds it\n"
             "  fix: move it out of that block");
@@ -173,7 +176,8 @@ TEST_F(Detect, AsgiIsLeftToTheWorkerToExplain) {
 
 TEST_F(Detect, Procfile) {
   folder_.file("app.py", kFlask).file("worker.py", "");
-  folder_.file("Procfile", "worker: celery -A x\nweb: FOO=1 gunicorn -w 4 -k gthread --preload shop.web:site --log-file -\n");
+  folder_.file("Procfile",
+               "worker: celery -A x\nweb: FOO=1 gunicorn -w 4 -k gthread --preload shop.web:site --log-file -\n");
   EXPECT_EQ(detect(), "shop.web:site");
   EXPECT_EQ(why_, "the Procfile serves it with gunicorn");
   std::filesystem::create_directory(folder_.at("backend"));
@@ -228,7 +232,10 @@ TEST_F(Detect, PlainSite) {
 }
 
 TEST_F(Detect, EnvironmentsAndTestsAreNotSearched) {
-  folder_.environment("strange").file("strange/app.py", kFlask).file("tests/app.py", kFlask).file("node_modules/app.py", kFlask);
+  folder_.environment("strange")
+      .file("strange/app.py", kFlask)
+      .file("tests/app.py", kFlask)
+      .file("node_modules/app.py", kFlask);
   EXPECT_TRUE(detect().starts_with("CW0301"));
 }
 

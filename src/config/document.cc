@@ -12,7 +12,9 @@
 #undef NDEBUG
 namespace {
 struct TomlAssertionFailed {};
-[[noreturn]] void fail_toml_assertion() { throw TomlAssertionFailed(); }
+[[noreturn]] void fail_toml_assertion() {
+  throw TomlAssertionFailed();
+}
 }  // namespace
 #define TOML_ASSERT(expression) ((expression) ? static_cast<void>(0) : fail_toml_assertion())
 #define TOML_EXCEPTIONS 1
@@ -76,8 +78,7 @@ class Converter {
   void convert_table(const toml::table& table, Node& node) {
     node.type = Node::Type::kTable;
     for (auto&& [key, value] : table) {
-      node.entries.push_back(
-          {std::string(key.str()), to_position(key.source().begin), convert(value)});
+      node.entries.push_back({std::string(key.str()), to_position(key.source().begin), convert(value)});
     }
     // The library sorts by name; people read their file from the top.
     std::stable_sort(node.entries.begin(), node.entries.end(), [](const Entry& left, const Entry& right) {
@@ -138,12 +139,18 @@ const Entry* Node::find(std::string_view key) const {
 std::string_view type_name(Node::Type type) {
   switch (type) {
     case Node::Type::kText:
-    case Node::Type::kWord: return "a text";
-    case Node::Type::kInteger: return "a number";
-    case Node::Type::kBoolean: return "true or false";
-    case Node::Type::kList: return "a list";
-    case Node::Type::kTable: return "a table";
-    case Node::Type::kOther: break;
+    case Node::Type::kWord:
+      return "a text";
+    case Node::Type::kInteger:
+      return "a number";
+    case Node::Type::kBoolean:
+      return "true or false";
+    case Node::Type::kList:
+      return "a list";
+    case Node::Type::kTable:
+      return "a table";
+    case Node::Type::kOther:
+      break;
   }
   return "a number with a fraction or a date";
 }

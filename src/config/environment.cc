@@ -38,7 +38,8 @@ void store_everywhere(const Word& word, Config& config, Reporter& reporter) {
     case Section::kApp:
       for (App& app : config.apps) store_word(word, Scope{.config = &config, .app = &app}, reporter);
       break;
-    default: store_word(word, Scope{.config = &config}, reporter);
+    default:
+      store_word(word, Scope{.config = &config}, reporter);
   }
 }
 
@@ -91,8 +92,8 @@ void look_at_variables(Reporter& reporter) {
       endings.push_back(word.substr(9));
     }
     if (!is_known && is_later_flag(flag_of(name))) {
-      reporter.error("CW0106", "the variable " + name + " is known, not in this version\n  fix: " +
-                                   later_fix("variable", flag_of(name)));
+      reporter.error("CW0106", "the variable " + name +
+                                   " is known, not in this version\n  fix: " + later_fix("variable", flag_of(name)));
       continue;
     }
     std::string near = is_known ? "" : closest(name.substr(9), endings);

@@ -6,19 +6,26 @@ namespace {
 // 01 configuration, 02 interpreter, 03 the app's import and boot, 04 front, static files and HTTP, 05 requests and
 // workers, 08 processes and system.
 constexpr ErrorCode kCodes[] = {
-    {"CW0101", "unknown key", "The configuration has a key that Cutwater does not know in that section. It is refused "
+    {"CW0101", "unknown key",
+     "The configuration has a key that Cutwater does not know in that section. It is refused "
      "rather than ignored, because a mistyped limit that does nothing is worse than a server that does not start.",
      "Correct the spelling or move the key to its section; docs/settings.md lists them all."},
     {"CW0102", "wrong type", "A setting was given a value of another type, such as a number where a duration is meant.",
      "Durations and sizes are texts with a unit (\"30s\", \"10MB\"); counts are numbers without quotes."},
-    {"CW0103", "value not allowed", "The value has the right type but cannot be used: outside its range, not one of the "
-     "choices, or not readable as a duration, size, address or path.", "Write a value that the message allows."},
+    {"CW0103", "value not allowed",
+     "The value has the right type but cannot be used: outside its range, not one of the "
+     "choices, or not readable as a duration, size, address or path.",
+     "Write a value that the message allows."},
     {"CW0104", "not valid TOML", "The configuration file breaks the TOML grammar at the place shown.",
      "Correct that line; nothing behind it was read."},
-    {"CW0105", "configuration cannot be read", "The file named with -c or as TARGET does not exist, is not a file, or "
-     "this user may not read it.", "Check the path and its permissions."},
-    {"CW0106", "known, not in this version", "The key, value or command is part of Cutwater's design but this version "
-     "does not have it yet.", "Remove it; the message says what to do meanwhile, where there is something."},
+    {"CW0105", "configuration cannot be read",
+     "The file named with -c or as TARGET does not exist, is not a file, or "
+     "this user may not read it.",
+     "Check the path and its permissions."},
+    {"CW0106", "known, not in this version",
+     "The key, value or command is part of Cutwater's design but this version "
+     "does not have it yet.",
+     "Remove it; the message says what to do meanwhile, where there is something."},
     {"CW0107", "variable not set", "A text uses ${NAME}, but the environment has no such variable.",
      "Set it, or write a default: ${NAME:-value}. For a literal \"${\" write \"$${\"."},
     {"CW0108", "settings contradict each other", "Two entries claim the same thing: one address, one path prefix.",
@@ -27,29 +34,41 @@ constexpr ErrorCode kCodes[] = {
      "Add the key shown in the message."},
     {"CW0110", "folder does not exist", "A setting names a folder that is not there.",
      "Create the folder or correct the path; relative paths count from the configuration file."},
-    {"CW0111", "TARGET does not fit the configuration", "An app was named on the command line, but the configuration "
-     "has several apps and it is not clear which one is meant.", "Leave TARGET away and set `target` in the file."},
+    {"CW0111", "TARGET does not fit the configuration",
+     "An app was named on the command line, but the configuration "
+     "has several apps and it is not clear which one is meant.",
+     "Leave TARGET away and set `target` in the file."},
     {"CW0112", "TARGET cannot be found", "TARGET is neither a folder, a Python file, a cutwater.toml nor module:attr.",
      "Check the spelling; `cutwater help serve` shows the forms."},
-    {"CW0113", "variable means nothing", "A variable that begins with CUTWATER_ is close to one that Cutwater reads, "
-     "but is none.", "Correct its name; docs/settings.md lists the variables."},
-    {"CW0114", "configuration may be changed by others", "Cutwater runs as root, but users other than root may write "
-     "the configuration, and with it decide what runs as whom.", "chown root cutwater.toml && chmod go-w cutwater.toml"},
+    {"CW0113", "variable means nothing",
+     "A variable that begins with CUTWATER_ is close to one that Cutwater reads, "
+     "but is none.",
+     "Correct its name; docs/settings.md lists the variables."},
+    {"CW0114", "configuration may be changed by others",
+     "Cutwater runs as root, but users other than root may write "
+     "the configuration, and with it decide what runs as whom.",
+     "chown root cutwater.toml && chmod go-w cutwater.toml"},
     {"CW0120", "wrong use of the command line", "A command, flag or argument is unknown or incomplete.",
      "`cutwater help` lists the commands, `cutwater help flags` the flags."},
     {"CW0201", "no Python found", "There is no virtual environment in the project and no python3 on PATH.",
      "Make one: python3 -m venv .venv; or set `python` to an interpreter."},
-    {"CW0202", "Python not found", "The `python` setting names an environment, interpreter or version that is not there.",
+    {"CW0202", "Python not found",
+     "The `python` setting names an environment, interpreter or version that is not there.",
      "Correct it, or remove it to let Cutwater discover the interpreter."},
-    {"CW0203", "virtual environment is broken", "The environment's folder exists, but the Python it was made with is "
-     "gone: upgraded, moved, or copied from another machine.", "Make it anew: uv venv --clear && uv sync, or "
+    {"CW0203", "virtual environment is broken",
+     "The environment's folder exists, but the Python it was made with is "
+     "gone: upgraded, moved, or copied from another machine.",
+     "Make it anew: uv venv --clear && uv sync, or "
      "python3 -m venv --clear .venv and install the requirements."},
     {"CW0204", "Python is too old", "Cutwater serves apps on CPython 3.9 and newer.",
      "Make the environment with a newer Python."},
-    {"CW0205", "interpreter does not start", "The app's Python could not be run as the app's user, in the app's folder.",
+    {"CW0205", "interpreter does not start",
+     "The app's Python could not be run as the app's user, in the app's folder.",
      "Set `python` or `user` of the app, or move the files to where that user may read them."},
-    {"CW0206", "Cutwater's own files are missing", "The folder `library` beside the cutwater program, with the Python "
-     "side of the server, is not there or cannot be read.", "Install Cutwater again, or build it: ./run."},
+    {"CW0206", "Cutwater's own files are missing",
+     "The folder `library` beside the cutwater program, with the Python "
+     "side of the server, is not there or cannot be read.",
+     "Install Cutwater again, or build it: ./run."},
     {"CW0207", "no virtual environment",
      "The project has no virtual environment, so the python3 on PATH runs the app, with whatever is installed there.",
      "python3 -m venv .venv && .venv/bin/pip install -r requirements.txt; or name the interpreter with `python`."},
@@ -57,97 +76,149 @@ constexpr ErrorCode kCodes[] = {
      "Name it: cutwater serve module:attr."},
     {"CW0302", "several apps found", "Several candidates are equally likely; Cutwater never chooses silently.",
      "Name the one you mean, as the message shows."},
-    {"CW0303", "app only made when run as a program", "The only app in the folder is created under "
+    {"CW0303", "app only made when run as a program",
+     "The only app in the folder is created under "
      "if __name__ == \"__main__\". A server imports the file, and then that block does not run.",
      "Move the line that makes the app out of the block; leave app.run() in it."},
-    {"CW0310", "no such app object", "The module or file was imported or looked for, but the object that `target` names "
-     "is not there, or is not something a server can call.", "Set `target` to an object that "
+    {"CW0310", "no such app object",
+     "The module or file was imported or looked for, but the object that `target` names "
+     "is not there, or is not something a server can call.",
+     "Set `target` to an object that "
      "the message names, or to another one that is an app."},
     {"CW0311", "module missing", "The app imports a package that its virtual environment does not have.",
      "Install it there, as the message shows; if it is installed elsewhere, set `python` to that environment."},
-    {"CW0312", "app does not import", "Importing the app raised an exception; the traceback is shown, the last line "
-     "of your code first. At a reload the generation before keeps serving.", "Correct the code. A server that still "
+    {"CW0312", "app does not import",
+     "Importing the app raised an exception; the traceback is shown, the last line "
+     "of your code first. At a reload the generation before keeps serving.",
+     "Correct the code. A server that still "
      "serves takes it when the file is saved (watch = \"code\"), else at HUP."},
     {"CW0313", "factory raised", "The factory named in `target` was called and raised an exception.",
      "Correct the factory, or the arguments in `target`."},
     {"CW0314", "interface not in this version", "The app speaks another interface than WSGI.",
      "Serve it with a server of that interface; for Dash name the app's server."},
-    {"CW0315", "cannot tell WSGI from ASGI", "The object can be called, but neither its type nor its parameters say how.",
-     "Set protocol = \"wsgi\"."},
-    {"CW0316", "interpreter ended while the app was imported", "The app's Python exited, crashed or sent something "
+    {"CW0315", "cannot tell WSGI from ASGI",
+     "The object can be called, but neither its type nor its parameters say how.", "Set protocol = \"wsgi\"."},
+    {"CW0316", "interpreter ended while the app was imported",
+     "The app's Python exited, crashed or sent something "
      "unreadable before the app was ready. Native packages that crash at import do that.",
      "Import the app by hand in that interpreter: python -c \"import MODULE\"."},
-    {"CW0317", "app not ready in time", "Importing the app and starting a worker took longer than `start_timeout`; the "
-     "message says where it was.", "Raise `start_timeout`, or do slow work after the import."},
-    {"CW0401", "static file not readable", "The front's user may not read a file under a static folder; the client got "
-     "403. The front never runs as root and never as an app's user.", "chmod o+r the file and o+x the folders above, or "
+    {"CW0317", "app not ready in time",
+     "Importing the app and starting a worker took longer than `start_timeout`; the "
+     "message says where it was.",
+     "Raise `start_timeout`, or do slow work after the import."},
+    {"CW0401", "static file not readable",
+     "The front's user may not read a file under a static folder; the client got "
+     "403. The front never runs as root and never as an app's user.",
+     "chmod o+r the file and o+x the folders above, or "
      "set `front_user`."},
-    {"CW0402", "access log lines lost", "The access log could not be written as fast as requests came, or its disk is "
-     "full. Requests are served all the same.", "Look at the disk or at who reads the pipe."},
-    {"CW0403", "front cannot drop its rights", "Started as root, the front could not become its user, and it never "
-     "serves as root.", "Set `front_user` to an existing user."},
+    {"CW0402", "access log lines lost",
+     "The access log could not be written as fast as requests came, or its disk is "
+     "full. Requests are served all the same.",
+     "Look at the disk or at who reads the pipe."},
+    {"CW0403", "front cannot drop its rights",
+     "Started as root, the front could not become its user, and it never "
+     "serves as root.",
+     "Set `front_user` to an existing user."},
     {"CW0404", "front cannot serve", "The front hit an error it cannot go on with; the master starts another one.",
      "The message has the reason; often a limit such as open files (ulimit -n)."},
-    {"CW0405", "event loop held up", "Something blocked a front for more than 50 ms, and every client of that front waited. "
-     "Slow disks and memory that was swapped out do that.", "Look at the disks of static files and spooled bodies; if both "
+    {"CW0405", "event loop held up",
+     "Something blocked a front for more than 50 ms, and every client of that front waited. "
+     "Slow disks and memory that was swapped out do that.",
+     "Look at the disks of static files and spooled bodies; if both "
      "are well, report it."},
-    {"CW0501", "request took too long", "A request ran longer than `timeout`: the client got 504 and that worker alone "
-     "is replaced.", "Raise `timeout`, or do this work outside of the request."},
-    {"CW0502", "app raised", "The app raised an exception that it did not handle; the client got 500, or a cut "
-     "connection when the response had begun.", "Correct the code at the line shown."},
-    {"CW0503", "response breaks PEP 3333", "The app gave a status, header or body that WSGI does not allow, or more or "
-     "fewer bytes than its Content-Length.", "Correct the response; the message names the part."},
-    {"CW0504", "body where none is allowed", "The app gave a body with a status that has none (204, 304); it was "
-     "dropped.", "Return an empty body there."},
-    {"CW0505", "app ends its worker", "The app raised SystemExit or KeyboardInterrupt while it answered; the worker ends "
-     "and another one is started.", "Do not call sys.exit() in a request."},
-    {"CW0506", "worker cannot go on", "A worker met a damaged request or an error in Cutwater's own code and ends; its "
-     "request is answered 502.", "Report it with the traceback."},
-    {"CW0507", "forked child came back", "The app forked, and the child returned into the server's code; it was ended, "
-     "the worker answers.", "End the child with os._exit(), or use subprocess."},
-    {"CW0508", "hop-by-hop field left out", "The app set a response field that belongs to the connection, and "
-     "hop_by_hop = \"drop\" left it out.", "Remove the field from the app's responses; the server writes it where it is due."},
-    {"CW0511", "queue is full", "More than `queue` requests were waiting for a worker, or one waited longer than "
-     "`queue_timeout`; they were answered 503 with Retry-After.", "More workers, a faster app, or a larger `queue`."},
+    {"CW0501", "request took too long",
+     "A request ran longer than `timeout`: the client got 504 and that worker alone "
+     "is replaced.",
+     "Raise `timeout`, or do this work outside of the request."},
+    {"CW0502", "app raised",
+     "The app raised an exception that it did not handle; the client got 500, or a cut "
+     "connection when the response had begun.",
+     "Correct the code at the line shown."},
+    {"CW0503", "response breaks PEP 3333",
+     "The app gave a status, header or body that WSGI does not allow, or more or "
+     "fewer bytes than its Content-Length.",
+     "Correct the response; the message names the part."},
+    {"CW0504", "body where none is allowed",
+     "The app gave a body with a status that has none (204, 304); it was "
+     "dropped.",
+     "Return an empty body there."},
+    {"CW0505", "app ends its worker",
+     "The app raised SystemExit or KeyboardInterrupt while it answered; the worker ends "
+     "and another one is started.",
+     "Do not call sys.exit() in a request."},
+    {"CW0506", "worker cannot go on",
+     "A worker met a damaged request or an error in Cutwater's own code and ends; its "
+     "request is answered 502.",
+     "Report it with the traceback."},
+    {"CW0507", "forked child came back",
+     "The app forked, and the child returned into the server's code; it was ended, "
+     "the worker answers.",
+     "End the child with os._exit(), or use subprocess."},
+    {"CW0508", "hop-by-hop field left out",
+     "The app set a response field that belongs to the connection, and "
+     "hop_by_hop = \"drop\" left it out.",
+     "Remove the field from the app's responses; the server writes it where it is due."},
+    {"CW0511", "queue is full",
+     "More than `queue` requests were waiting for a worker, or one waited longer than "
+     "`queue_timeout`; they were answered 503 with Retry-After.",
+     "More workers, a faster app, or a larger `queue`."},
     {"CW0512", "request body too large", "A body was larger than `limits.body`; the client got 413.",
      "Raise `limits.body` if such uploads are meant to work."},
-    {"CW0513", "no room for a request body", "A body too large for memory could not be written to the spool folder, or "
-     "the uploads running now fill what they may take.", "Look at the disk of TMPDIR, else of /var/tmp."},
-    {"CW0514", "worker sent a broken response", "What a worker wrote could not be understood; the client got 502 and the "
-     "worker is replaced. Nothing of it reached the client.", "Look for native packages that write where they must not."},
-    {"CW0521", "worker ended", "A worker crashed or exited by itself; what it was running got 502, queued requests are "
-     "untouched, another one is started.", "The message has the signal or exit code; SIGKILL is often the kernel short of "
+    {"CW0513", "no room for a request body",
+     "A body too large for memory could not be written to the spool folder, or "
+     "the uploads running now fill what they may take.",
+     "Look at the disk of TMPDIR, else of /var/tmp."},
+    {"CW0514", "worker sent a broken response",
+     "What a worker wrote could not be understood; the client got 502 and the "
+     "worker is replaced. Nothing of it reached the client.",
+     "Look for native packages that write where they must not."},
+    {"CW0521", "worker ended",
+     "A worker crashed or exited by itself; what it was running got 502, queued requests are "
+     "untouched, another one is started.",
+     "The message has the signal or exit code; SIGKILL is often the kernel short of "
      "memory (dmesg)."},
     {"CW0522", "worker broke the link", "A worker wrote nonsense to the shared memory or its channel and is replaced.",
      "Look for native packages that write where they must not."},
     {"CW0523", "not finished in time", "A worker or an old generation did not finish within `grace` and was killed.",
      "Raise `grace`, or make requests shorter."},
-    {"CW0524", "worker cannot be started", "The system refused a process or descriptor, or a worker was not ready within "
-     "`start_timeout`; it is tried again.", "Look at the limits of processes, memory and open files."},
-    {"CW0525", "zygote ended", "The process that workers are forked from is gone. Workers serve on; a new one is started "
-     "when it is needed.", "The message has the signal or exit code."},
+    {"CW0524", "worker cannot be started",
+     "The system refused a process or descriptor, or a worker was not ready within "
+     "`start_timeout`; it is tried again.",
+     "Look at the limits of processes, memory and open files."},
+    {"CW0525", "zygote ended",
+     "The process that workers are forked from is gone. Workers serve on; a new one is started "
+     "when it is needed.",
+     "The message has the signal or exit code."},
     {"CW0526", "no shared memory", "The memory between front and workers could not be made.",
      "Look at the limits of memory and open files."},
     {"CW0527", "too many workers", "More workers were asked for than one app can have.", "Lower `workers`."},
     {"CW0528", "no worker became ready", "The app imports, but its workers end before they are ready.",
      "The messages before say how they ended."},
-    {"CW0529", "workers keep dying", "All workers of an app die soon after their start, so the next one is started after a "
-     "growing pause, at most 30 s. Requests that would wait for it longer than `queue_timeout` are answered 503 at once.",
+    {"CW0529", "workers keep dying",
+     "All workers of an app die soon after their start, so the next one is started after a "
+     "growing pause, at most 30 s. Requests that would wait for it longer than `queue_timeout` are answered 503 at "
+     "once.",
      "The messages before say how the workers ended."},
-    {"CW0530", "changes of code are not seen", "The system gives no more inotify watches, so watch = \"code\" does not see "
-     "every file.", "Raise fs.inotify.max_user_watches, or reload with HUP."},
+    {"CW0530", "changes of code are not seen",
+     "The system gives no more inotify watches, so watch = \"code\" does not see "
+     "every file.",
+     "Raise fs.inotify.max_user_watches, or reload with HUP."},
     {"CW0801", "cannot listen", "The address is taken, not one of this machine, or needs rights (ports below 1024).",
      "Choose another address, or end what listens there: ss -ltnp."},
-    {"CW0802", "front ended", "The process that holds the connections ended; they are lost, another one is started within "
-     "a second.", "The message has the signal or exit code; report it."},
+    {"CW0802", "front ended",
+     "The process that holds the connections ended; they are lost, another one is started within "
+     "a second.",
+     "The message has the signal or exit code; report it."},
     {"CW0803", "master lacks something", "A helper process or the master's signal handling could not be set up.",
      "Look at the limits of processes and open files."},
     {"CW0804", "app runs as root", "Cutwater runs as root, the app has no `user`, and its folder belongs to root.",
      "Set `user` of the app, or chown its folder."},
     {"CW0805", "app cannot be run as asked", "The app's user does not exist, or its identity cannot be taken.",
      "Correct `user` of the app; only root can run an app as somebody else."},
-    {"CW0806", "static folder cannot be opened", "A folder of static files does not exist or may not be entered by the "
-     "user who opens it. Everything else is served.", "Create it (Django: manage.py collectstatic) or correct the path."},
+    {"CW0806", "static folder cannot be opened",
+     "A folder of static files does not exist or may not be entered by the "
+     "user who opens it. Everything else is served.",
+     "Create it (Django: manage.py collectstatic) or correct the path."},
     {"CW0807", "reload refused", "At HUP the configuration had errors; everything keeps running as it was.",
      "Correct the errors above and send HUP again."},
     {"CW0808", "needs a restart", "At HUP a setting was changed that only takes effect when Cutwater starts.",
@@ -158,7 +229,9 @@ constexpr ErrorCode kCodes[] = {
 
 }  // namespace
 
-std::span<const ErrorCode> error_codes() { return kCodes; }
+std::span<const ErrorCode> error_codes() {
+  return kCodes;
+}
 
 const ErrorCode* find_error_code(std::string_view code) {
   for (const ErrorCode& known : kCodes) {

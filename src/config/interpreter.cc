@@ -15,7 +15,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-bool is_executable(const std::string& path) { return is_file(path) && ::access(path.c_str(), X_OK) == 0; }
+bool is_executable(const std::string& path) {
+  return is_file(path) && ::access(path.c_str(), X_OK) == 0;
+}
 
 bool is_version(const std::string& text) {
   return !text.empty() && text.find_first_not_of("0123456789.") == std::string::npos && text.front() != '.';
@@ -65,8 +67,8 @@ std::string on_path(const std::string& name) {
     if (absolute_path("/", folder) == shims) {
       std::string global = version_file(pyenv_root() + "/version");
       std::string python = global.empty() ? "" : pyenv_python(global);
-      bool wanted = name == "python3" || fs::path(python).parent_path().parent_path().filename().string().starts_with(
-                                             name.substr(6) + ".");
+      bool wanted = name == "python3" ||
+                    fs::path(python).parent_path().parent_path().filename().string().starts_with(name.substr(6) + ".");
       if (!python.empty() && wanted) return python;
     } else if (is_executable(folder + "/" + name)) {
       return folder + "/" + name;
@@ -119,7 +121,8 @@ class Discovery {
       return Interpreter{path, "python3 on PATH"};
     }
     reporter_.error("CW0201", "no Python for the app " + app_.name + ": no .venv in " + shown_path(app_.root) +
-                                  ", no python3 on PATH" + passed_over_ + "\n  fix: python3 -m venv .venv, or set python");
+                                  ", no python3 on PATH" + passed_over_ +
+                                  "\n  fix: python3 -m venv .venv, or set python");
     return std::nullopt;
   }
 
@@ -133,8 +136,8 @@ class Discovery {
 
   std::optional<Interpreter> of_version(const std::string& version) {
     if (is_too_old(version)) {
-      reporter_.error("CW0204", "app." + app_.name + ".python: " + version + " is too old; Cutwater needs 3.9 or newer" +
-                                    "\n  fix: name a newer version");
+      reporter_.error("CW0204", "app." + app_.name + ".python: " + version +
+                                    " is too old; Cutwater needs 3.9 or newer" + "\n  fix: name a newer version");
       return std::nullopt;
     }
     if (std::string path = pyenv_python(version); !path.empty()) return Interpreter{path, "the python setting, pyenv"};

@@ -1,6 +1,6 @@
 // Which Python runs an app. Order: the `python` setting; .venv, venv, env in the project, then in its parents up to the
-// repository's root; $VIRTUAL_ENV; $UV_PROJECT_ENVIRONMENT; $CONDA_PREFIX; .python-version under pyenv; python3 on PATH.
-// Nothing is run to find out. Links are never resolved: <venv>/bin/python is how Python knows its environment.
+// repository's root; $VIRTUAL_ENV; $UV_PROJECT_ENVIRONMENT; $CONDA_PREFIX; .python-version under pyenv; python3 on
+// PATH. Nothing is run to find out. Links are never resolved: <venv>/bin/python is how Python knows its environment.
 #pragma once
 
 #include <optional>

@@ -121,14 +121,19 @@ TEST_F(FindInterpreter, PathIsTheLastResortAndSaysWhatWasPassedOver) {
   EXPECT_FALSE(told[0].is_error);
   EXPECT_EQ(told[0].code + " " + told[0].text,
             "CW0207 app.web: no virtual environment in site; python3 on PATH is used\n"
-            "  $VIRTUAL_ENV is " + folder_.at("gone") + ", where no Python is\n"
-            "  site/.python-version asks for 3.12, which is not under " + folder_.at("home/.pyenv/versions") + "\n"
-            "  fix: python3 -m venv .venv, or set python");
+            "  $VIRTUAL_ENV is " +
+                folder_.at("gone") +
+                ", where no Python is\n"
+                "  site/.python-version asks for 3.12, which is not under " +
+                folder_.at("home/.pyenv/versions") +
+                "\n"
+                "  fix: python3 -m venv .venv, or set python");
 }
 
 TEST_F(FindInterpreter, VersionFileThatAsksForAnOldOne) {
   folder_.program("home/.pyenv/versions/3.7.16/bin/python").file("site/.python-version", "3.7.16\n");
-  EXPECT_TRUE(find().starts_with("CW0204 site/.python-version asks for Python 3.7.16; Cutwater needs 3.9 or newer\n  fix: "));
+  EXPECT_TRUE(
+      find().starts_with("CW0204 site/.python-version asks for Python 3.7.16; Cutwater needs 3.9 or newer\n  fix: "));
 }
 
 TEST_F(FindInterpreter, NoneAtAll) {
@@ -138,7 +143,8 @@ TEST_F(FindInterpreter, NoneAtAll) {
 
 TEST(VirtualEnvironment, Versions) {
   for (const char* old : {"2.7.18", "3.8", "3.8.18"}) EXPECT_TRUE(is_too_old(old)) << old;
-  for (const char* fine : {"3.9", "3.13.0", "3.14.0a1", "4.0", "", "3", "pypy3.9-7.3"}) EXPECT_FALSE(is_too_old(fine)) << fine;
+  for (const char* fine : {"3.9", "3.13.0", "3.14.0a1", "4.0", "", "3", "pypy3.9-7.3"})
+    EXPECT_FALSE(is_too_old(fine)) << fine;
 }
 
 }  // namespace

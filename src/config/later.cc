@@ -15,13 +15,16 @@ struct Names {
 constexpr Names kKeys[] = {
     {"", "include user group umask tls acme sites_dir upstream program limit cache redis metrics admin"},
     {"listen", "protocol tls http proxy_protocol group"},
-    {"app", "threads loop concurrency max_requests max_memory max_age env_file lifespan ready before_swap hooks limits "
-            "sandbox buffer group umask"},
+    {"app",
+     "threads loop concurrency max_requests max_memory max_age env_file lifespan ready before_swap hooks limits "
+     "sandbox buffer group umask"},
     {"limits", ""},
     {"log", "slow trace rotate"},
     {"shutdown", "delay"},
     {"site", "hosts redirect_from hsts"},
-    {"route", "app proxy limit auth allow deny cache try_static compress redirect respond cgi fastcgi scgi uwsgi headers errors"},
+    {"route",
+     "app proxy limit auth allow deny cache try_static compress redirect respond cgi fastcgi scgi uwsgi headers "
+     "errors"},
     {"match", "exact regex method header ip not"},
     {"static", "precompressed fallback list"},
 };
@@ -47,7 +50,8 @@ constexpr std::string_view kReplacement = "HUP replaces the workers without down
 constexpr Meanwhile kMeanwhile[] = {
     {"command", "dev", "cutwater serve reloads on change too"},
     {"command", "explain config", "cutwater check says what is served and why"},
-    {"command", "init import gunicorn uwsgi supervisorctl", "cutwater help settings shows what a cutwater.toml may say"},
+    {"command", "init import gunicorn uwsgi supervisorctl",
+     "cutwater help settings shows what a cutwater.toml may say"},
     {"command", "fmt doctor", "cutwater check finds what is wrong"},
     {"command", "logs", "messages go to stderr and the access log to stdout, unless [log] names files"},
     {"command", "reload", "kill -HUP PID reloads without downtime, PID being that of cutwater serve"},
@@ -55,7 +59,8 @@ constexpr Meanwhile kMeanwhile[] = {
     {"command", "stop drain", "kill -TERM PID finishes what runs and ends, PID being that of cutwater serve"},
     {"command", "restart upgrade", "kill -TERM PID, then cutwater serve again"},
     {"command", "start", "cutwater serve"},
-    {"command", "scale", "kill -TTIN PID is one worker more, kill -TTOU PID one less, PID being that of cutwater serve"},
+    {"command", "scale",
+     "kill -TTIN PID is one worker more, kill -TTOU PID one less, PID being that of cutwater serve"},
     {"command", "run", "run the command with the app's own Python, in its folder"},
     {"command", "cert", kTls},
     {"flag", "domain", "-b :80, and a web server that does TLS in front meanwhile"},
@@ -96,12 +101,17 @@ std::string later_fix(std::string_view where, std::string_view name) {
   if (where == "flag") remove = "leave it away; ";
   if (where == "variable") remove = "unset it; ";
   for (const Meanwhile& meanwhile : kMeanwhile) {
-    if (meanwhile.where == (where == "variable" ? "flag" : where) && contains(meanwhile.names, name)) return remove + std::string(meanwhile.fix);
+    if (meanwhile.where == (where == "variable" ? "flag" : where) && contains(meanwhile.names, name))
+      return remove + std::string(meanwhile.fix);
   }
   return where == "command" ? "cutwater help lists the commands there are" : remove.substr(0, remove.size() - 2);
 }
 
-bool is_later_command(std::string_view command) { return contains(kCommands, command); }
-bool is_later_flag(std::string_view flag) { return contains(kFlags, flag); }
+bool is_later_command(std::string_view command) {
+  return contains(kCommands, command);
+}
+bool is_later_flag(std::string_view flag) {
+  return contains(kFlags, flag);
+}
 
 }  // namespace cutwater::config

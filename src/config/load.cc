@@ -105,7 +105,8 @@ class Loader {
     if (ours == nullptr && !meant) return;
     document = read_document(file, reporter_);
     if (ours == nullptr) {
-      if (!own.failed()) reporter_.error("CW0109", file + " has no [tool.cutwater]\n  fix: write one, or leave it away");
+      if (!own.failed())
+        reporter_.error("CW0109", file + " has no [tool.cutwater]\n  fix: write one, or leave it away");
       return;
     }
     if (ours->node.type != Node::Type::kTable) {
@@ -193,6 +194,8 @@ class Loader {
 
 }  // namespace
 
-Loaded load(const std::string& target, const Overrides& overrides) { return Loader(overrides).run(target); }
+Loaded load(const std::string& target, const Overrides& overrides) {
+  return Loader(overrides).run(target);
+}
 
 }  // namespace cutwater::config

@@ -11,12 +11,12 @@
 
 namespace cutwater::config {
 
-struct Overrides {                 // flags; each beats CUTWATER_* which beats the file
-  std::string config_file;         // -c
-  std::vector<std::string> bind;   // -b
+struct Overrides {                // flags; each beats CUTWATER_* which beats the file
+  std::string config_file;        // -c
+  std::vector<std::string> bind;  // -b
   std::optional<std::string> workers;
   std::map<std::string, std::string> settings;  // "app.timeout" -> "5s": every other flag, by setting name
-  bool json = false;               // --json: messages as JSON
+  bool json = false;                            // --json: messages as JSON
 };
 
 struct Diagnostic {

@@ -11,9 +11,7 @@ namespace {
 
 class Load : public testing::Test {
  protected:
-  Load() : environment_(folder_.path()) {
-    folder_.program("bin/python3").file("shop.py", "application = object()\n");
-  }
+  Load() : environment_(folder_.path()) { folder_.program("bin/python3").file("shop.py", "application = object()\n"); }
 
   Loaded load_target(const std::string& target = "shop:application") { return load(target, overrides_); }
 
@@ -92,10 +90,11 @@ TEST_F(Load, Addresses) {
 
 TEST_F(Load, BadPort) {
   environment_.set("PORT", "http");
-  EXPECT_EQ(first_error(load_target()),
-            "error[CW0103] PORT: listen.addr: \"0.0.0.0:http\" cannot be listened on: \"http\" is no port (0 to 65535)\n"
-            "  fix: for example PORT=8000\n"
-            "  more: cutwater help CW0103");
+  EXPECT_EQ(
+      first_error(load_target()),
+      "error[CW0103] PORT: listen.addr: \"0.0.0.0:http\" cannot be listened on: \"http\" is no port (0 to 65535)\n"
+      "  fix: for example PORT=8000\n"
+      "  more: cutwater help CW0103");
 }
 
 TEST_F(Load, TrustedProxies) {
@@ -192,8 +191,10 @@ TEST_F(Load, ConfigurationFiles) {
   environment_.set("CUTWATER_CONFIG", "none.toml");
   EXPECT_EQ(first_error(load_target("shop:other")),
             "error[CW0105] cannot read the configuration: none.toml: No such file or directory\n"
-            "  fix: correct the path; it counts from " + folder_.path() + "\n"
-            "  more: cutwater help CW0105");
+            "  fix: correct the path; it counts from " +
+                folder_.path() +
+                "\n"
+                "  more: cutwater help CW0105");
   overrides_.config_file = "conf/cutwater.toml";
   loaded = load_target("shop:other");
   EXPECT_EQ(loaded.config.apps[0].name, "api");
@@ -201,8 +202,9 @@ TEST_F(Load, ConfigurationFiles) {
 }
 
 TEST_F(Load, PyprojectTable) {
-  folder_.file("pyproject.toml", "[project]\nname = \"x\"\n[tool.cutwater.app.web]\ntarget = \"shop:application\"\n"
-                                 "[tool.cutwater.limits]\nbdy = \"1MB\"\n");
+  folder_.file("pyproject.toml",
+               "[project]\nname = \"x\"\n[tool.cutwater.app.web]\ntarget = \"shop:application\"\n"
+               "[tool.cutwater.limits]\nbdy = \"1MB\"\n");
   EXPECT_EQ(first_error(load_target("")),
             "error[CW0101] pyproject.toml:6:1: unknown key \"bdy\" in [limits]; did you mean \"body\"?\n"
             "  6 | bdy = \"1MB\"\n"
@@ -217,20 +219,24 @@ TEST_F(Load, PyprojectTable) {
   EXPECT_TRUE(first_error(load_target()).starts_with("error[CW0104] pyproject.toml:2:")) << "ours would be ignored";
   folder_.file("pyproject.toml", "[tool]\ncutwater = 3\n");
   EXPECT_TRUE(first_error(load_target()).starts_with("error[CW0102] pyproject.toml:2:1: tool.cutwater: takes a table"));
-  folder_.file("pyproject.toml", "[tool.other]\nx = \"${NOT_OURS}\"\n[tool.cutwater.app.web]\nuser = \"${NONE:-me}\"\n");
+  folder_.file("pyproject.toml",
+               "[tool.other]\nx = \"${NOT_OURS}\"\n[tool.cutwater.app.web]\nuser = \"${NONE:-me}\"\n");
   Loaded loaded = load_target();
   EXPECT_EQ(loaded.exit_code, 0) << first_error(loaded);
   EXPECT_EQ(loaded.config.apps[0].user, "me");
-  folder_.file("cutwater.toml", "[log]\nlevel = \"error\"\n").file("pyproject.toml", "[tool.cutwater.log]\nlevel = \"debug\"\n");
+  folder_.file("cutwater.toml", "[log]\nlevel = \"error\"\n")
+      .file("pyproject.toml", "[tool.cutwater.log]\nlevel = \"debug\"\n");
   EXPECT_EQ(load_target().config.log.level, "error");
 }
 
 TEST_F(Load, WhatIsNoFileIsNotPassedOver) {
   std::filesystem::create_symlink("/nonexistent", folder_.at("cutwater.toml"));
-  EXPECT_TRUE(first_error(load_target()).starts_with("error[CW0105] cannot read the configuration: cutwater.toml: No such"));
+  EXPECT_TRUE(
+      first_error(load_target()).starts_with("error[CW0105] cannot read the configuration: cutwater.toml: No such"));
   std::filesystem::remove(folder_.at("cutwater.toml"));
   std::filesystem::create_directory(folder_.at("cutwater.toml"));
-  EXPECT_TRUE(first_error(load_target()).starts_with("error[CW0105] cannot read the configuration: cutwater.toml: not a file"));
+  EXPECT_TRUE(
+      first_error(load_target()).starts_with("error[CW0105] cannot read the configuration: cutwater.toml: not a file"));
 }
 
 TEST_F(Load, FolderThatIsGone) {
@@ -252,8 +258,9 @@ TEST_F(Load, SeveralApps) {
 }
 
 TEST_F(Load, MissingFolders) {
-  folder_.file("cutwater.toml", "[app.web]\nroot = \"none\"\ntarget = \"a:b\"\n[[site]]\n[[site.route]]\n"
-                                "match = { path = \"/x/*\" }\nstatic = { root = \"nothing\" }\n");
+  folder_.file("cutwater.toml",
+               "[app.web]\nroot = \"none\"\ntarget = \"a:b\"\n[[site]]\n[[site.route]]\n"
+               "match = { path = \"/x/*\" }\nstatic = { root = \"nothing\" }\n");
   Loaded loaded = load_target("");
   EXPECT_EQ(loaded.exit_code, 2);
   ASSERT_EQ(loaded.diagnostics.size(), 2u);
@@ -262,8 +269,8 @@ TEST_F(Load, MissingFolders) {
 }
 
 TEST_F(Load, OnlyFiles) {
-  folder_.file("www/index.html").file("www/cutwater.toml",
-                                      "[[site]]\n[[site.route]]\nmatch = { path = \"/*\" }\nstatic = { root = \".\" }\n");
+  folder_.file("www/index.html")
+      .file("www/cutwater.toml", "[[site]]\n[[site.route]]\nmatch = { path = \"/*\" }\nstatic = { root = \".\" }\n");
   Loaded loaded = load_target("www");
   EXPECT_EQ(loaded.exit_code, 0) << first_error(loaded);
   EXPECT_TRUE(loaded.config.apps.empty());

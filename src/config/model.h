@@ -21,29 +21,29 @@ struct Listen {
 
 struct App {
   std::string name;
-  std::string root;               // absolute: working directory and sys.path[0]
-  std::string target = "auto";    // "module:attribute", "module:factory()", "file.py:attribute", "auto"
-  std::string protocol = "auto";  // this version serves "wsgi"
-  std::string python;             // absolute path of the interpreter after discovery; empty before
-  std::string python_setting;     // as written: environment folder, interpreter or version; "" = discover
-  unsigned workers = 0;           // 0 = auto
-  std::string preload = "auto";   // "auto" | "true" | "false"
-  std::string watch = "code";     // "code" | "deploy" | "off"
-  std::string prefix;             // "" or "/shop": SCRIPT_NAME
+  std::string root;                   // absolute: working directory and sys.path[0]
+  std::string target = "auto";        // "module:attribute", "module:factory()", "file.py:attribute", "auto"
+  std::string protocol = "auto";      // this version serves "wsgi"
+  std::string python;                 // absolute path of the interpreter after discovery; empty before
+  std::string python_setting;         // as written: environment folder, interpreter or version; "" = discover
+  unsigned workers = 0;               // 0 = auto
+  std::string preload = "auto";       // "auto" | "true" | "false"
+  std::string watch = "code";         // "code" | "deploy" | "off"
+  std::string prefix;                 // "" or "/shop": SCRIPT_NAME
   std::string hop_by_hop = "refuse";  // "refuse" | "drop": response fields that are the connection's
-  std::string user;               // "" = owner of root (when started as root)
+  std::string user;                   // "" = owner of root (when started as root)
   std::map<std::string, std::string> environment;
   base::Duration timeout = std::chrono::seconds(60);
   base::Duration grace = std::chrono::seconds(30);
   base::Duration start_timeout = std::chrono::seconds(120);
-  unsigned queue = 100;           // waiting requests; beyond: 503
+  unsigned queue = 100;  // waiting requests; beyond: 503
   base::Duration queue_timeout = std::chrono::seconds(10);
 };
 
 struct StaticRoute {
-  std::string prefix;             // "/static/"; matches whole segments
-  std::string root;               // absolute
-  std::string index;              // file answered for a folder; "" = 404
+  std::string prefix;                   // "/static/"; matches whole segments
+  std::string root;                     // absolute
+  std::string index;                    // file answered for a folder; "" = 404
   std::optional<base::Duration> cache;  // Cache-Control: max-age
 };
 
@@ -52,28 +52,28 @@ struct Limits {
   uint64_t header_count = 100;
   uint64_t body = 100 * 1024 * 1024;
   base::Duration header_timeout = std::chrono::seconds(10);
-  uint64_t body_min_rate = 500;   // bytes per second
+  uint64_t body_min_rate = 500;  // bytes per second
   base::Duration keepalive = std::chrono::seconds(75);
   uint64_t connections = 20000;
 };
 
 struct Log {
-  std::string access = "stdout";  // "stdout" | "off" | a file
+  std::string access = "stdout";    // "stdout" | "off" | a file
   std::string format = "combined";  // "combined" | "json"
-  std::string error = "stderr";   // "stderr" | a file
-  std::string level = "info";     // debug | info | warning | error
-  bool json = false;              // serve --json: one JSON object a message
+  std::string error = "stderr";     // "stderr" | a file
+  std::string level = "info";       // debug | info | warning | error
+  bool json = false;                // serve --json: one JSON object a message
 };
 
 struct Config {
-  std::string file;               // "" = none
+  std::string file;  // "" = none
   std::vector<Listen> listens;
-  std::vector<App> apps;          // longest prefix wins
+  std::vector<App> apps;  // longest prefix wins
   std::vector<StaticRoute> static_routes;
   Limits limits;
   Log log;
-  std::string front_user;         // "" = cutwater, else nobody
-  unsigned fronts = 0;            // 0 = one per 4 CPUs
+  std::string front_user;  // "" = cutwater, else nobody
+  unsigned fronts = 0;     // 0 = one per 4 CPUs
   base::Duration shutdown_grace = std::chrono::seconds(30);
 };
 

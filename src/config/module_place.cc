@@ -9,8 +9,12 @@
 namespace cutwater::config {
 namespace {
 
-std::string parent_of(const std::string& path) { return path.substr(0, std::max<size_t>(path.rfind('/'), 1)); }
-std::string name_of(const std::string& path) { return path.substr(path.rfind('/') + 1); }
+std::string parent_of(const std::string& path) {
+  return path.substr(0, std::max<size_t>(path.rfind('/'), 1));
+}
+std::string name_of(const std::string& path) {
+  return path.substr(path.rfind('/') + 1);
+}
 
 // True when the file says "import models" and means the models.py beside it.
 bool imports_neighbours(const std::string& folder, const std::string& project, const PythonModule& content) {

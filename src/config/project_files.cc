@@ -16,8 +16,8 @@ namespace fs = std::filesystem;
 
 bool is_uninteresting(const std::string& name) {
   static constexpr std::array<std::string_view, 16> kNames = {
-      "venv", "env", "node_modules", "site-packages", "__pycache__", "tests", "test", "static",
-      "media", "staticfiles", "migrations", "templates", "build", "docs", "htmlcov", "virtualenv"};
+      "venv",  "env",         "node_modules", "site-packages", "__pycache__", "tests", "test",    "static",
+      "media", "staticfiles", "migrations",   "templates",     "build",       "docs",  "htmlcov", "virtualenv"};
   return name.starts_with('.') || std::find(kNames.begin(), kNames.end(), name) != kNames.end();
 }
 

@@ -9,8 +9,8 @@ namespace {
 
 constexpr std::array kWsgi = std::to_array<std::string_view>(
     {"Flask", "APIFlask", "FlaskAPI", "Eve", "Bottle", "default_app", "get_wsgi_application", "make_wsgi_app",
-     "wsgifunc", "WSGIApplication", "ASGIMiddleware", "AsgiToWsgi", "DispatcherMiddleware", "WSGIHandler",
-     "falcon.App", "falcon.API", "connexion.FlaskApp", "morepath.App", "Klein"});
+     "wsgifunc", "WSGIApplication", "ASGIMiddleware", "AsgiToWsgi", "DispatcherMiddleware", "WSGIHandler", "falcon.App",
+     "falcon.API", "connexion.FlaskApp", "morepath.App", "Klein"});
 constexpr std::array kAsgi = std::to_array<std::string_view>(
     {"FastAPI", "Starlette", "Quart", "Litestar", "Starlite", "Sanic", "get_asgi_application", "ProtocolTypeRouter",
      "WsgiToAsgi", "WSGIMiddleware", "AsyncApp", "falcon.asgi.App", "blacksheep.Application", "tornado.web.Application",

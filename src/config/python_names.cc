@@ -13,8 +13,12 @@ namespace {
 
 using Tokens = std::span<const PythonToken>;
 
-bool is_app_name(std::string_view name) { return name == "app" || name == "application"; }
-bool is_factory_name(std::string_view name) { return name == "create_app" || name == "make_app"; }
+bool is_app_name(std::string_view name) {
+  return name == "app" || name == "application";
+}
+bool is_factory_name(std::string_view name) {
+  return name == "create_app" || name == "make_app";
+}
 
 bool is_name(const Tokens& tokens, size_t at, std::string_view text) {
   return at < tokens.size() && tokens[at].type == PythonToken::Type::kName && tokens[at].text == text;
@@ -144,8 +148,8 @@ class ModuleReader {
     const std::string& name = tokens[1].text;
     Parameters parameters = read_parameters(tokens.subspan(3));
     using Names = std::vector<std::string>;
-    bool wsgi = parameters.names == Names{"environ", "start_response"} ||
-                parameters.names == Names{"env", "start_response"};
+    bool wsgi =
+        parameters.names == Names{"environ", "start_response"} || parameters.names == Names{"env", "start_response"};
     if (wsgi && !is_async) {
       add(name, 95, "a WSGI function");
     } else if (is_async && parameters.names == Names{"scope", "receive", "send"}) {
@@ -182,7 +186,8 @@ class ModuleReader {
   // Reads "..a.b" from `at` on and moves it behind.
   static std::string dotted(Tokens tokens, size_t& at) {
     std::string text;
-    while (at < tokens.size() && (is_operator(tokens, at, ".") || (is_any_name(tokens, at) && !is_name(tokens, at, "import")))) {
+    while (at < tokens.size() &&
+           (is_operator(tokens, at, ".") || (is_any_name(tokens, at) && !is_name(tokens, at, "import")))) {
       text += tokens[at++].text;
     }
     return text;
@@ -238,7 +243,8 @@ class ModuleReader {
     callee = dotted(value, at);
     if (is_operator(value, at, "(") && !callee.empty()) {
       assign_call(name, callee);
-    } else if (callee.ends_with(".server") && at == value.size() && dash_.contains(callee.substr(0, callee.size() - 7))) {
+    } else if (callee.ends_with(".server") && at == value.size() &&
+               dash_.contains(callee.substr(0, callee.size() - 7))) {
       add(name, 100, "Dash's Flask server");
     } else if (is_app_name(name)) {
       add(name, 60, "assigned");
@@ -264,8 +270,12 @@ class ModuleReader {
     std::string full = resolved(callee);
     std::string last = full.substr(full.rfind('.') + 1);
     switch (classify_constructor(full)) {
-      case Constructor::kWsgi: add(name, 100, last + "(...)"); break;
-      case Constructor::kAsgi: add(name, 100, last + "(...)", true); break;
+      case Constructor::kWsgi:
+        add(name, 100, last + "(...)");
+        break;
+      case Constructor::kAsgi:
+        add(name, 100, last + "(...)", true);
+        break;
       case Constructor::kFactory:
         add(name, 90, last + "(...)");
         break;
@@ -320,6 +330,8 @@ class ModuleReader {
 
 }  // namespace
 
-PythonModule read_python_module(std::string_view source) { return ModuleReader().read(source); }
+PythonModule read_python_module(std::string_view source) {
+  return ModuleReader().read(source);
+}
 
 }  // namespace cutwater::config

@@ -13,23 +13,23 @@ namespace cutwater::config {
 inline constexpr int kFactoryScore = 30;
 
 struct PythonName {
-  std::string name;          // "app"; of a factory "create_app()"
+  std::string name;  // "app"; of a factory "create_app()"
   int score = 0;
-  std::string what;          // "Flask(...)", "imported from shop.web"
+  std::string what;  // "Flask(...)", "imported from shop.web"
   unsigned line = 0;
   bool is_asgi = false;
-  std::string module = {};   // of an import: where from, with its leading dots
-  std::string original = {}; // and what it is called there
+  std::string module = {};    // of an import: where from, with its leading dots
+  std::string original = {};  // and what it is called there
 };
 
 struct PythonModule {
-  std::vector<PythonName> names;       // best first; of equal ones app and application first, then as in the file
-  std::vector<PythonName> under_main;  // under if __name__ == "__main__": not there when imported
+  std::vector<PythonName> names;             // best first; of equal ones app and application first, then as in the file
+  std::vector<PythonName> under_main;        // under if __name__ == "__main__": not there when imported
   std::map<std::string, std::string> texts;  // NAME = "text"
   std::vector<std::string> imports;          // absolute modules imported anywhere: "shop.models"
   std::vector<std::string> star_imports;     // from X import *, with leading dots
   bool has_relative_imports = false;
-  std::string django_settings;         // what DJANGO_SETTINGS_MODULE is set to
+  std::string django_settings;  // what DJANGO_SETTINGS_MODULE is set to
 };
 
 PythonModule read_python_module(std::string_view source);

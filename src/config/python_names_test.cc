@@ -39,8 +39,9 @@ TEST(PythonNames, Scores) {
   EXPECT_EQ(names("app, db = build()\n"), "app:60");
   EXPECT_EQ(names("app = application = Flask(__name__)\n"), "app:100 application:100");
   EXPECT_EQ(names("import dash\nsite = dash.Dash()\nserver = site.server\n"), "server:100");
-  for (const char* nothing : {"app = None\n", "app = 'x'\n", "app = Celery()\n", "app == Flask()\n", "app.x = Flask()\n",
-                              "x = {'app': Flask()}\n", "# app = Flask()\n", "'''\napp = Flask()\n'''\n", "call(app=Flask())\n"}) {
+  for (const char* nothing :
+       {"app = None\n", "app = 'x'\n", "app = Celery()\n", "app == Flask()\n", "app.x = Flask()\n",
+        "x = {'app': Flask()}\n", "# app = Flask()\n", "'''\napp = Flask()\n'''\n", "call(app=Flask())\n"}) {
     EXPECT_EQ(names(nothing), "") << nothing;
   }
 }
@@ -51,7 +52,8 @@ TEST(PythonNames, Blocks) {
   EXPECT_EQ(names("def f():\n  app = Flask('x')\n\n  def g():\n    pass\n  app = 1\nsite = Flask('y')\n"), "site:100");
   EXPECT_EQ(names("class A:\n\tapp = Flask('x')\n"), "");
   EXPECT_EQ(names("def f(): app = Flask('x')\n"), "");
-  PythonModule module = read_python_module("if __name__ == '__main__':\n    app = Flask('x')\n    if x:\n        site = Flask('y')\n");
+  PythonModule module =
+      read_python_module("if __name__ == '__main__':\n    app = Flask('x')\n    if x:\n        site = Flask('y')\n");
   EXPECT_TRUE(module.names.empty());
   EXPECT_EQ(module.under_main.size(), 2u);
   EXPECT_EQ(module.under_main[0].line, 2u);
@@ -83,8 +85,10 @@ TEST(PythonSource, LogicalLines) {
 }
 
 TEST(PythonSource, BrokenCodeGivesFewerLines) {
-  for (const char* source : {"", "(", ")))", "'", "'''", "\"\\", "\\", "app = Flask(", "def", "def f(", "from", "from .",
-                             "from x import", "import", "= =", "a = ", "\xff\xfe", "if", "async", "class", "@", "lambda:"}) {
+  for (const char* source :
+       {"",     "(",      ")))",           "'",      "'''", "\"\\", "\\",       "app = Flask(", "def",   "def f(",
+        "from", "from .", "from x import", "import", "= =", "a = ", "\xff\xfe", "if",           "async", "class",
+        "@",    "lambda:"}) {
     read_python_module(source);
   }
   EXPECT_EQ(names("x = 'unfinished\napp = Flask('y')\n"), "app:100");

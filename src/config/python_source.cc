@@ -9,7 +9,9 @@ namespace {
 bool is_name_start(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || (c & 0x80) != 0;
 }
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
+bool is_digit(char c) {
+  return c >= '0' && c <= '9';
+}
 
 class Tokenizer {
  public:
@@ -143,6 +145,8 @@ class Tokenizer {
 
 }  // namespace
 
-std::vector<PythonLine> read_python(std::string_view source) { return Tokenizer(source).run(); }
+std::vector<PythonLine> read_python(std::string_view source) {
+  return Tokenizer(source).run();
+}
 
 }  // namespace cutwater::config

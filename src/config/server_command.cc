@@ -9,7 +9,9 @@
 namespace cutwater::config {
 namespace {
 
-bool is_separator(const std::string& word) { return word == "&&" || word == "||" || word == ";" || word == "|"; }
+bool is_separator(const std::string& word) {
+  return word == "&&" || word == "||" || word == ";" || word == "|";
+}
 
 bool is_server(const std::string& word) {
   static constexpr std::array kServers = std::to_array<std::string_view>(
@@ -20,12 +22,35 @@ bool is_server(const std::string& word) {
 
 // Flags of these servers that take no value; every other one without "=" takes the next word.
 bool takes_no_value(const std::string& flag) {
-  static constexpr std::array kFlags = std::to_array<std::string_view>(
-      {"--preload", "--reload", "--daemon", "-D", "--check-config", "--print-config", "--capture-output", "--no-sendfile",
-       "--proxy-protocol", "--factory", "--proxy-headers", "--no-proxy-headers", "--use-colors", "--no-use-colors",
-       "--access-log", "--no-access-log", "--reuse-port", "--enable-stdio-inheritance", "--spew", "--initgroups",
-       "--disable-redirect-access-to-syslog", "-q", "-v", "--debug", "--call",
-       "--expose-tracebacks", "--no-server-header", "--server-header", "--respawn-failed-workers"});
+  static constexpr std::array kFlags = std::to_array<std::string_view>({"--preload",
+                                                                        "--reload",
+                                                                        "--daemon",
+                                                                        "-D",
+                                                                        "--check-config",
+                                                                        "--print-config",
+                                                                        "--capture-output",
+                                                                        "--no-sendfile",
+                                                                        "--proxy-protocol",
+                                                                        "--factory",
+                                                                        "--proxy-headers",
+                                                                        "--no-proxy-headers",
+                                                                        "--use-colors",
+                                                                        "--no-use-colors",
+                                                                        "--access-log",
+                                                                        "--no-access-log",
+                                                                        "--reuse-port",
+                                                                        "--enable-stdio-inheritance",
+                                                                        "--spew",
+                                                                        "--initgroups",
+                                                                        "--disable-redirect-access-to-syslog",
+                                                                        "-q",
+                                                                        "-v",
+                                                                        "--debug",
+                                                                        "--call",
+                                                                        "--expose-tracebacks",
+                                                                        "--no-server-header",
+                                                                        "--server-header",
+                                                                        "--respawn-failed-workers"});
   return std::find(kFlags.begin(), kFlags.end(), flag) != kFlags.end();
 }
 

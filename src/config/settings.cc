@@ -6,23 +6,55 @@
 namespace cutwater::config {
 namespace {
 
-Config& owner(Scope& scope, const Config*) { return *scope.config; }
-Limits& owner(Scope& scope, const Limits*) { return scope.config->limits; }
-Log& owner(Scope& scope, const Log*) { return scope.config->log; }
-Listen& owner(Scope& scope, const Listen*) { return *scope.listen; }
-App& owner(Scope& scope, const App*) { return *scope.app; }
-StaticRoute& owner(Scope& scope, const StaticRoute*) { return *scope.route; }
-RouteDraft& owner(Scope& scope, const RouteDraft*) { return *scope.route; }
+Config& owner(Scope& scope, const Config*) {
+  return *scope.config;
+}
+Limits& owner(Scope& scope, const Limits*) {
+  return scope.config->limits;
+}
+Log& owner(Scope& scope, const Log*) {
+  return scope.config->log;
+}
+Listen& owner(Scope& scope, const Listen*) {
+  return *scope.listen;
+}
+App& owner(Scope& scope, const App*) {
+  return *scope.app;
+}
+StaticRoute& owner(Scope& scope, const StaticRoute*) {
+  return *scope.route;
+}
+RouteDraft& owner(Scope& scope, const RouteDraft*) {
+  return *scope.route;
+}
 
-void assign(std::string& to, const Value& value) { to = std::get<std::string>(value); }
-void assign(std::optional<std::string>& to, const Value& value) { to = std::get<std::string>(value); }
-void assign(uint64_t& to, const Value& value) { to = std::get<uint64_t>(value); }
-void assign(unsigned& to, const Value& value) { to = static_cast<unsigned>(std::get<uint64_t>(value)); }
-void assign(int& to, const Value& value) { to = static_cast<int>(std::get<uint64_t>(value)); }
-void assign(base::Duration& to, const Value& value) { to = std::get<base::Duration>(value); }
-void assign(std::optional<base::Duration>& to, const Value& value) { to = std::get<base::Duration>(value); }
-void assign(TextList& to, const Value& value) { to = std::get<TextList>(value); }
-void assign(TextMap& to, const Value& value) { to = std::get<TextMap>(value); }
+void assign(std::string& to, const Value& value) {
+  to = std::get<std::string>(value);
+}
+void assign(std::optional<std::string>& to, const Value& value) {
+  to = std::get<std::string>(value);
+}
+void assign(uint64_t& to, const Value& value) {
+  to = std::get<uint64_t>(value);
+}
+void assign(unsigned& to, const Value& value) {
+  to = static_cast<unsigned>(std::get<uint64_t>(value));
+}
+void assign(int& to, const Value& value) {
+  to = static_cast<int>(std::get<uint64_t>(value));
+}
+void assign(base::Duration& to, const Value& value) {
+  to = std::get<base::Duration>(value);
+}
+void assign(std::optional<base::Duration>& to, const Value& value) {
+  to = std::get<base::Duration>(value);
+}
+void assign(TextList& to, const Value& value) {
+  to = std::get<TextList>(value);
+}
+void assign(TextMap& to, const Value& value) {
+  to = std::get<TextMap>(value);
+}
 
 // to<&App::timeout> stores a value there.
 template <class Class, class Member>
@@ -41,7 +73,8 @@ constexpr uint64_t kTerabyte = 1ULL << 40;
 
 constexpr Setting kSettings[] = {
     {Section::kTop, "front_user", Kind::kText, "",
-     "Whom the front, which touches the network, runs as when started as root; without it \"cutwater\", else \"nobody\".",
+     "Whom the front, which touches the network, runs as when started as root; without it \"cutwater\", else "
+     "\"nobody\".",
      "front-user", to<&Config::front_user>},
     {Section::kTop, "fronts", Kind::kAutoInteger, "auto", "How many front processes; \"auto\" is one per 4 CPUs.",
      "fronts", to<&Config::fronts>, 1, 64},
@@ -50,8 +83,8 @@ constexpr Setting kSettings[] = {
      "Where to listen: \"127.0.0.1:8000\", \":8000\" (every address), \"unix:/run/shop.sock\" or \"fd:3\". "
      "When PORT is set, the default is 0.0.0.0:$PORT.",
      "bind", to<&Listen::address>},
-    {Section::kListen, "backlog", Kind::kInteger, "2048", "How many new connections the kernel holds for us.", "backlog",
-     to<&Listen::backlog>, 1, 65535},
+    {Section::kListen, "backlog", Kind::kInteger, "2048", "How many new connections the kernel holds for us.",
+     "backlog", to<&Listen::backlog>, 1, 65535},
     {Section::kListen, "mode", Kind::kOctalMode, "666", "Permissions of a unix socket, in octal.", "",
      to<&Listen::mode>},
     {Section::kListen, "trusted_proxies", Kind::kNetworkList, "127.0.0.1/32, ::1/128",
@@ -59,29 +92,39 @@ constexpr Setting kSettings[] = {
      "FORWARDED_ALLOW_IPS changes the default.",
      "trusted-proxies", to<&Listen::trusted_proxies>},
 
-    {Section::kApp, "root", Kind::kPath, "", "The app's folder: working directory and first place of imports; without it "
-     "the folder of the configuration file, or of TARGET.", "root", to<&App::root>},
+    {Section::kApp, "root", Kind::kPath, "",
+     "The app's folder: working directory and first place of imports; without it "
+     "the folder of the configuration file, or of TARGET.",
+     "root", to<&App::root>},
     {Section::kApp, "target", Kind::kText, "auto",
-     "What to serve: \"shop.wsgi:application\", \"shop:create_app()\", \"app.py:app\"; \"auto\" finds it in the folder.",
+     "What to serve: \"shop.wsgi:application\", \"shop:create_app()\", \"app.py:app\"; \"auto\" finds it in the "
+     "folder.",
      "app", to<&App::target>},
-    {Section::kApp, "protocol", Kind::kChoice, "auto", "How Cutwater talks to the app.", "protocol", to<&App::protocol>, 0,
-     UINT64_MAX, "auto|wsgi", "asgi|tornado"},
+    {Section::kApp, "protocol", Kind::kChoice, "auto", "How Cutwater talks to the app.", "protocol", to<&App::protocol>,
+     0, UINT64_MAX, "auto|wsgi", "asgi|tornado"},
     {Section::kApp, "python", Kind::kText, "",
-     "The app's Python: a virtual environment's folder, an interpreter, or a version such as \"3.12\"; without it, it is "
-     "discovered.", "python", to<&App::python_setting>},
+     "The app's Python: a virtual environment's folder, an interpreter, or a version such as \"3.12\"; without it, it "
+     "is "
+     "discovered.",
+     "python", to<&App::python_setting>},
     {Section::kApp, "workers", Kind::kAutoInteger, "auto",
-     "How many worker processes; \"auto\" is the CPUs Cutwater may use, at least 2. WEB_CONCURRENCY changes the default.",
+     "How many worker processes; \"auto\" is the CPUs Cutwater may use, at least 2. WEB_CONCURRENCY changes the "
+     "default.",
      "workers", to<&App::workers>, 1, 1024},
     {Section::kApp, "preload", Kind::kChoice, "auto",
      "Fork workers from one import of the app, sharing memory; \"auto\" does so when that is safe.", "preload",
      to<&App::preload>, 0, UINT64_MAX, "auto|true|false"},
     {Section::kApp, "watch", Kind::kChoice, "code",
-     "Reload without downtime when this changes: \"code\" is any of the app's Python files and templates, \"deploy\" is "
-     "restart.txt, .deploy or pyproject.toml.", "watch", to<&App::watch>, 0, UINT64_MAX, "code|deploy|off"},
-    {Section::kApp, "prefix", Kind::kUrlPrefix, "", "The URL path the app lives under, such as \"/shop\". SCRIPT_NAME changes the default.",
-     "prefix", to<&App::prefix>},
+     "Reload without downtime when this changes: \"code\" is any of the app's Python files and templates, \"deploy\" "
+     "is "
+     "restart.txt, .deploy or pyproject.toml.",
+     "watch", to<&App::watch>, 0, UINT64_MAX, "code|deploy|off"},
+    {Section::kApp, "prefix", Kind::kUrlPrefix, "",
+     "The URL path the app lives under, such as \"/shop\". SCRIPT_NAME changes the default.", "prefix",
+     to<&App::prefix>},
     {Section::kApp, "hop_by_hop", Kind::kChoice, "refuse",
-     "What becomes of a response field that belongs to the connection, such as Connection or Upgrade, when the app sets "
+     "What becomes of a response field that belongs to the connection, such as Connection or Upgrade, when the app "
+     "sets "
      "one: \"refuse\" answers 500, as PEP 3333 asks; \"drop\" leaves the field out and warns once for each worker.",
      "hop-by-hop", to<&App::hop_by_hop>, 0, UINT64_MAX, "refuse|drop"},
     {Section::kApp, "user", Kind::kText, "",
@@ -144,7 +187,9 @@ constexpr Setting kSettings[] = {
 
 }  // namespace
 
-std::span<const Setting> settings() { return kSettings; }
+std::span<const Setting> settings() {
+  return kSettings;
+}
 
 const Setting* find_setting(Section section, std::string_view key) {
   for (const Setting& setting : kSettings) {
@@ -175,13 +220,20 @@ std::string environment_name(const Setting& setting) {
 
 std::string section_title(Section section, std::string_view name) {
   switch (section) {
-    case Section::kTop: return "the top level";
-    case Section::kListen: return "[[listen]]";
-    case Section::kApp: return "[app." + std::string(name) + "]";
-    case Section::kLimits: return "[limits]";
-    case Section::kLog: return "[log]";
-    case Section::kShutdown: return "[shutdown]";
-    case Section::kStatic: break;
+    case Section::kTop:
+      return "the top level";
+    case Section::kListen:
+      return "[[listen]]";
+    case Section::kApp:
+      return "[app." + std::string(name) + "]";
+    case Section::kLimits:
+      return "[limits]";
+    case Section::kLog:
+      return "[log]";
+    case Section::kShutdown:
+      return "[shutdown]";
+    case Section::kStatic:
+      break;
   }
   return "static = {...}";
 }

@@ -17,10 +17,10 @@ enum class Section { kTop, kListen, kApp, kLimits, kLog, kShutdown, kStatic };
 
 enum class Kind {
   kText,
-  kPath,         // relative to the file; flags and variables: to the current folder
-  kPathOrWord,   // one of `choices`, else a path
-  kUrlPrefix,    // "/shop" or ""
-  kAddress,      // what to listen on
+  kPath,        // relative to the file; flags and variables: to the current folder
+  kPathOrWord,  // one of `choices`, else a path
+  kUrlPrefix,   // "/shop" or ""
+  kAddress,     // what to listen on
   kChoice,
   kInteger,
   kAutoInteger,  // "auto" = 0
@@ -29,7 +29,7 @@ enum class Kind {
   kDuration,
   kOctalMode,
   kNetworkList,
-  kVariables,    // table of environment variables
+  kVariables,  // table of environment variables
 };
 
 // A static route while it is read: `strip` decides how its prefix and root fit together.
@@ -51,9 +51,9 @@ struct Setting {
   Kind kind;
   std::string_view default_text;  // "" = none
   std::string_view help;
-  std::string_view flag;          // "timeout" for --timeout and CUTWATER_TIMEOUT; "" = the file only
+  std::string_view flag;  // "timeout" for --timeout and CUTWATER_TIMEOUT; "" = the file only
   void (*store)(Scope& scope, const Value& value);
-  uint64_t minimum = 0;                 // integers; bytes; nanoseconds
+  uint64_t minimum = 0;  // integers; bytes; nanoseconds
   uint64_t maximum = UINT64_MAX;
   std::string_view choices = {};        // "auto|true|false"
   std::string_view later_choices = {};  // known, not in this version

@@ -52,7 +52,8 @@ TEST(ErrorCodes, AreSortedAndComplete) {
 TEST(ErrorCodes, EveryUsedCodeIsInTheTable) {
   std::map<std::string, std::string> used;  // code -> file
   for (const char* folder : {"/src", "/python"}) {
-    for (const auto& entry : std::filesystem::recursive_directory_iterator(CUTWATER_SOURCE_DIRECTORY + std::string(folder))) {
+    for (const auto& entry :
+         std::filesystem::recursive_directory_iterator(CUTWATER_SOURCE_DIRECTORY + std::string(folder))) {
       std::string extension = entry.path().extension();
       bool is_test = entry.path().filename().string().find("test") != std::string::npos;
       if (is_test || (extension != ".cc" && extension != ".h" && extension != ".py")) continue;
@@ -76,9 +77,9 @@ TEST(ErrorCodes, GiveAFixToWhatHasNone) {
 }
 
 TEST(Later, NothingIsBothKnownAndLater) {
-  const std::map<Section, std::string> names = {{Section::kTop, ""},       {Section::kListen, "listen"},
-                                                {Section::kApp, "app"},    {Section::kLimits, "limits"},
-                                                {Section::kLog, "log"},    {Section::kShutdown, "shutdown"},
+  const std::map<Section, std::string> names = {{Section::kTop, ""},         {Section::kListen, "listen"},
+                                                {Section::kApp, "app"},      {Section::kLimits, "limits"},
+                                                {Section::kLog, "log"},      {Section::kShutdown, "shutdown"},
                                                 {Section::kStatic, "static"}};
   for (const Setting& setting : settings()) {
     EXPECT_FALSE(is_later_key(names.at(setting.section), setting.key)) << setting.key;

@@ -17,14 +17,17 @@ struct Problem {
 };
 using Parsed = std::variant<Value, Problem>;
 
-std::string quoted(std::string_view text) { return "\"" + std::string(text) + "\""; }
-
-Problem wrong_type(const Setting& setting, const Node& node) {
-  return {"CW0102", "takes " + kind_text(setting) + ", not " + std::string(type_name(node.type)), "",
-          node.position};
+std::string quoted(std::string_view text) {
+  return "\"" + std::string(text) + "\"";
 }
 
-bool is_text(const Node& node) { return node.type == Node::Type::kText || node.type == Node::Type::kWord; }
+Problem wrong_type(const Setting& setting, const Node& node) {
+  return {"CW0102", "takes " + kind_text(setting) + ", not " + std::string(type_name(node.type)), "", node.position};
+}
+
+bool is_text(const Node& node) {
+  return node.type == Node::Type::kText || node.type == Node::Type::kWord;
+}
 
 bool contains_choice(std::string_view choices, const std::string& word) {
   TextList all = split_list(choices, '|');
@@ -44,14 +47,22 @@ std::string example_value(const Setting& setting, bool in_file) {
   const auto text = [&](std::string_view plain) { return in_file ? quoted(plain) : std::string(plain); };
   switch (setting.kind) {
     case Kind::kText:
-    case Kind::kPath: return text("...");
-    case Kind::kUrlPrefix: return text("/shop");
-    case Kind::kOctalMode: return text("660");
-    case Kind::kInteger: return std::string(setting.default_text);
-    case Kind::kNetworkList: return in_file ? "[\"10.0.0.0/8\"]" : "10.0.0.0/8";
-    case Kind::kVariables: return "{ NAME = \"value\" }";
-    case Kind::kDuration: return text(setting.default_text.empty() ? "1h" : setting.default_text);
-    default: return text(setting.default_text);
+    case Kind::kPath:
+      return text("...");
+    case Kind::kUrlPrefix:
+      return text("/shop");
+    case Kind::kOctalMode:
+      return text("660");
+    case Kind::kInteger:
+      return std::string(setting.default_text);
+    case Kind::kNetworkList:
+      return in_file ? "[\"10.0.0.0/8\"]" : "10.0.0.0/8";
+    case Kind::kVariables:
+      return "{ NAME = \"value\" }";
+    case Kind::kDuration:
+      return text(setting.default_text.empty() ? "1h" : setting.default_text);
+    default:
+      return text(setting.default_text);
   }
 }
 
@@ -66,10 +77,13 @@ std::string example_of(const Setting& setting, const Node& node, const Source& s
 
 std::string amount_text(const Setting& setting, uint64_t amount) {
   switch (setting.kind) {
-    case Kind::kDuration: return to_duration_text(base::Duration(static_cast<int64_t>(amount)));
+    case Kind::kDuration:
+      return to_duration_text(base::Duration(static_cast<int64_t>(amount)));
     case Kind::kSize:
-    case Kind::kRate: return to_size_text(amount);
-    default: return std::to_string(amount);
+    case Kind::kRate:
+      return to_size_text(amount);
+    default:
+      return std::to_string(amount);
   }
 }
 
@@ -215,8 +229,10 @@ Parsed parse_text(const Setting& setting, const Node& node, const std::string& f
   if (!is_text(node)) return wrong_type(setting, node);
   if (node.text.find('\0') != std::string::npos) return Problem{"CW0103", "holds a zero byte"};
   switch (setting.kind) {
-    case Kind::kAddress: return parse_address(node, folder);
-    case Kind::kUrlPrefix: return parse_prefix(setting, node);
+    case Kind::kAddress:
+      return parse_address(node, folder);
+    case Kind::kUrlPrefix:
+      return parse_prefix(setting, node);
     case Kind::kPathOrWord:
       if (contains_choice(setting.choices, node.text)) return Value(node.text);
       if (is_later_choice(setting.later_choices, node.text)) {
@@ -226,22 +242,30 @@ Parsed parse_text(const Setting& setting, const Node& node, const std::string& f
     case Kind::kPath:
       if (node.text.empty()) return Problem{"CW0103", "is empty; it takes a path"};
       return Value(absolute_path(folder, node.text));
-    default: return Value(node.text);
+    default:
+      return Value(node.text);
   }
 }
 
 Parsed parse(const Setting& setting, const Node& node, const std::string& folder) {
   switch (setting.kind) {
-    case Kind::kChoice: return parse_choice(setting, node);
+    case Kind::kChoice:
+      return parse_choice(setting, node);
     case Kind::kInteger:
-    case Kind::kAutoInteger: return parse_integer(setting, node);
+    case Kind::kAutoInteger:
+      return parse_integer(setting, node);
     case Kind::kSize:
     case Kind::kRate:
-    case Kind::kDuration: return parse_amount(setting, node);
-    case Kind::kOctalMode: return parse_mode(setting, node);
-    case Kind::kNetworkList: return parse_networks(setting, node);
-    case Kind::kVariables: return parse_variables(setting, node);
-    default: return parse_text(setting, node, folder);
+    case Kind::kDuration:
+      return parse_amount(setting, node);
+    case Kind::kOctalMode:
+      return parse_mode(setting, node);
+    case Kind::kNetworkList:
+      return parse_networks(setting, node);
+    case Kind::kVariables:
+      return parse_variables(setting, node);
+    default:
+      return parse_text(setting, node, folder);
   }
 }
 
@@ -253,20 +277,34 @@ std::string kind_text(const Setting& setting) {
     choices += (choices.empty() ? "" : ", ") + quoted(choice);
   }
   switch (setting.kind) {
-    case Kind::kText: return "a text";
-    case Kind::kPath: return "a path";
-    case Kind::kPathOrWord: return "one of " + choices + " or a path";
-    case Kind::kUrlPrefix: return "a URL path such as \"/shop\"";
-    case Kind::kAddress: return "an address such as \"127.0.0.1:8000\"";
-    case Kind::kChoice: return "one of " + choices;
-    case Kind::kInteger: return "a number";
-    case Kind::kAutoInteger: return "a number or \"auto\"";
-    case Kind::kSize: return "a size such as \"10MB\"";
-    case Kind::kRate: return "a rate such as \"500B/s\"";
-    case Kind::kDuration: return "a duration such as \"30s\"";
-    case Kind::kOctalMode: return "an octal mode such as \"660\"";
-    case Kind::kNetworkList: return "a list of addresses and networks";
-    case Kind::kVariables: break;
+    case Kind::kText:
+      return "a text";
+    case Kind::kPath:
+      return "a path";
+    case Kind::kPathOrWord:
+      return "one of " + choices + " or a path";
+    case Kind::kUrlPrefix:
+      return "a URL path such as \"/shop\"";
+    case Kind::kAddress:
+      return "an address such as \"127.0.0.1:8000\"";
+    case Kind::kChoice:
+      return "one of " + choices;
+    case Kind::kInteger:
+      return "a number";
+    case Kind::kAutoInteger:
+      return "a number or \"auto\"";
+    case Kind::kSize:
+      return "a size such as \"10MB\"";
+    case Kind::kRate:
+      return "a rate such as \"500B/s\"";
+    case Kind::kDuration:
+      return "a duration such as \"30s\"";
+    case Kind::kOctalMode:
+      return "an octal mode such as \"660\"";
+    case Kind::kNetworkList:
+      return "a list of addresses and networks";
+    case Kind::kVariables:
+      break;
   }
   return "a table such as { NAME = \"value\" }";
 }

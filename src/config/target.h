@@ -10,9 +10,9 @@
 namespace cutwater::config {
 
 struct Target {
-  std::string folder;               // absolute: where a configuration and the app are looked for
-  std::string config_file;          // TARGET was a TOML file
-  std::optional<Detected> app;      // TARGET was a Python file or module:attr; `root` empty = `folder`
+  std::string folder;           // absolute: where a configuration and the app are looked for
+  std::string config_file;      // TARGET was a TOML file
+  std::optional<Detected> app;  // TARGET was a Python file or module:attr; `root` empty = `folder`
 };
 
 // nullopt after telling `reporter` what is wrong with it (CW0105, CW0112).

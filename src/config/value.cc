@@ -101,7 +101,9 @@ std::string to_duration_text(base::Duration duration) {
   return with_unit(static_cast<uint64_t>(duration.count()), kDurationUnits);
 }
 
-std::string to_size_text(uint64_t bytes) { return with_unit(bytes, kSizeUnits); }
+std::string to_size_text(uint64_t bytes) {
+  return with_unit(bytes, kSizeUnits);
+}
 
 bool is_network(std::string_view text) {
   if (text == "*" || text == "unix") return true;

@@ -73,8 +73,9 @@ TEST(Value, ListenAddresses) {
                            "unix:x.sock", "fd:3"}) {
     EXPECT_EQ(listen_address_problem(text), "") << text;
   }
-  for (const char* text : {"", "8000", "127.0.0.1", "127.0.0.1:", "127.0.0.1:65536", "127.0.0.1:http", "::1:8000",
-                           "[::1:8000", "[]:1", "[x]:1", "[", "unix:", "fd:", "fd:x", "http://127.0.0.1:8000", "a b:1"}) {
+  for (const char* text :
+       {"", "8000", "127.0.0.1", "127.0.0.1:", "127.0.0.1:65536", "127.0.0.1:http", "::1:8000", "[::1:8000", "[]:1",
+        "[x]:1", "[", "unix:", "fd:", "fd:x", "http://127.0.0.1:8000", "a b:1"}) {
     EXPECT_NE(listen_address_problem(text), "") << text;
   }
   EXPECT_EQ(listen_address_problem("http://127.0.0.1:8000"), "write it without \"http://\"");

@@ -43,7 +43,7 @@ bool is_environment(const std::string& folder) {
 }
 
 std::string environment_version(const std::string& folder) {
-  std::string version = venv_value(folder, "version");  // venv
+  std::string version = venv_value(folder, "version");                    // venv
   return version.empty() ? venv_value(folder, "version_info") : version;  // virtualenv, uv
 }
 
@@ -62,8 +62,10 @@ std::optional<std::string> environment_python(const std::string& folder, const s
     if (!is_file(path) || ::access(path.c_str(), X_OK) != 0) continue;
     std::string version = environment_version(folder);
     if (!is_too_old(version)) return path;
-    reporter.error("CW0204", shown_path(folder) + " has Python " + version + "; Cutwater needs 3.9 or newer\n  fix: "
-                                 "make it with a newer Python: " + repair_command(folder, project));
+    reporter.error("CW0204", shown_path(folder) + " has Python " + version +
+                                 "; Cutwater needs 3.9 or newer\n  fix: "
+                                 "make it with a newer Python: " +
+                                 repair_command(folder, project));
     return std::nullopt;
   }
   std::string home = venv_value(folder, "home");

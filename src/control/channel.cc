@@ -79,8 +79,8 @@ bool Channel::send(const nlohmann::json& body, std::vector<int> descriptors) {
   if (!socket_.valid() || ended_) return false;
   std::string text = body.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
   if (text.size() > kMostBytes || descriptors.size() > kMostDescriptors) {
-    error_ = "a message of " + std::to_string(text.size()) + " bytes with " +
-             std::to_string(descriptors.size()) + " descriptors is too large to send";
+    error_ = "a message of " + std::to_string(text.size()) + " bytes with " + std::to_string(descriptors.size()) +
+             " descriptors is too large to send";
     return false;
   }
   if (waiting_.empty()) {
@@ -100,8 +100,7 @@ bool Channel::send(const nlohmann::json& body, std::vector<int> descriptors) {
 bool Channel::flush() {
   while (!waiting_.empty()) {
     std::vector<int> descriptors;
-    for (const base::FileDescriptor& descriptor : waiting_.front().descriptors)
-      descriptors.push_back(descriptor.get());
+    for (const base::FileDescriptor& descriptor : waiting_.front().descriptors) descriptors.push_back(descriptor.get());
     Sent sent = send_now(socket_.get(), waiting_.front().text, descriptors);
     if (sent == Sent::kFull) return false;
     if (sent == Sent::kGone) {

@@ -64,8 +64,7 @@ TEST(Channel, KeepsWhatTheKernelDoesNotTake) {
   base::FileDescriptor file(open("/dev/null", O_RDWR | O_CLOEXEC));
   const std::string filler(30000, 'x');
   int sent = 0;
-  while (!left.wants_write())
-    ASSERT_TRUE(left.send({{"type", "filler"}, {"number", sent++}, {"filler", filler}}));
+  while (!left.wants_write()) ASSERT_TRUE(left.send({{"type", "filler"}, {"number", sent++}, {"filler", filler}}));
   ASSERT_TRUE(left.send({{"type", "filler"}, {"number", sent++}}, {file.get()}));
   file.reset();  // the waiting message has its own duplicate
   EXPECT_FALSE(left.flush());
@@ -106,9 +105,9 @@ TEST(Channel, SendsInvalidUtf8AsReplacement) {
 TEST(Channel, EndsAtDamagedInput) {
   const std::string nested = std::string(60000, '[');
   const std::string long_text = R"({"type":")" + std::string(70000, 'x') + R"("})";
-  for (std::string_view text : {std::string_view("nonsense"), std::string_view("[]"), std::string_view("{}"),
-                                std::string_view(R"({"type":7})"), std::string_view("{\"type\":\"a\"} x"),
-                                std::string_view(nested), std::string_view(long_text)}) {
+  for (std::string_view text :
+       {std::string_view("nonsense"), std::string_view("[]"), std::string_view("{}"), std::string_view(R"({"type":7})"),
+        std::string_view("{\"type\":\"a\"} x"), std::string_view(nested), std::string_view(long_text)}) {
     auto [left, right] = make_channel();
     send_raw(left, text);
     Message message;

@@ -22,7 +22,9 @@ class FieldReader;
 class FieldWriter;
 
 template <class T>
-concept Record = requires(T record, FieldReader& reader) { record.visit(reader); };
+concept Record = requires(T record, FieldReader& reader) {
+  record.visit(reader);
+};
 
 class FieldWriter {
  public:

@@ -85,7 +85,8 @@ TEST(AccessLogLine, Json) {
 }
 
 TEST(AccessLogLine, JsonStringsAreAlwaysUtf8) {
-  for (const char* raw : {"\xc0\xaf", "\xe0\x80\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xf0\x9f\x98", "\x80", "\xfe"}) {
+  for (const char* raw :
+       {"\xc0\xaf", "\xe0\x80\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xf0\x9f\x98", "\x80", "\xfe"}) {
     std::string text;
     append_json_string(text, raw);
     EXPECT_TRUE(nlohmann::json::accept(text)) << text;
@@ -98,7 +99,9 @@ TEST(AccessLogLine, JsonStringsAreAlwaysUtf8) {
 
 TEST(AccessLogLine, JsonStringsSteerNoTerminalAndEndNoLine) {
   std::string text;
-  append_json_string(text, "\x1b[31m \xc2\x9b" "31m \xc2\x85 \xe2\x80\xa8 \xe2\x80\xa9 \xc2\xa0");
+  append_json_string(text,
+                     "\x1b[31m \xc2\x9b"
+                     "31m \xc2\x85 \xe2\x80\xa8 \xe2\x80\xa9 \xc2\xa0");
   EXPECT_EQ(text, "\"\\u001b[31m \\u009b31m \\u0085 \\u2028 \\u2029 \xc2\xa0\"");
   EXPECT_TRUE(nlohmann::json::accept(text)) << text;
 }
@@ -155,14 +158,16 @@ TEST(LogWriter, DropsWholeLinesWhenNobodyReads) {
     LogWriterOptions options;
     options.queue_bytes = 64 * 1024;
     options.give_up_milliseconds = 50;
-    LogWriter writer(base::FileDescriptor(ends[1]), [&](uint64_t lines, std::string_view) { lost += lines; }, options);
+    LogWriter writer(
+        base::FileDescriptor(ends[1]), [&](uint64_t lines, std::string_view) { lost += lines; }, options);
     for (uint64_t i = 0; i < kLines; ++i) writer.write(line);
   }  // does not hang on the full pipe
   EXPECT_GT(lost, 0u);
   uint64_t read_lines = 0;
   std::string rest;
   char buffer[4096];
-  for (ssize_t count; (count = read(reader.get(), buffer, sizeof buffer)) > 0;) rest.append(buffer, static_cast<size_t>(count));
+  for (ssize_t count; (count = read(reader.get(), buffer, sizeof buffer)) > 0;)
+    rest.append(buffer, static_cast<size_t>(count));
   for (size_t at = 0; at + line.size() <= rest.size(); at += line.size()) {
     ASSERT_EQ(rest.substr(at, line.size()), line);
     ++read_lines;

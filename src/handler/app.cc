@@ -28,7 +28,9 @@ AppHandler::AppHandler(std::string name, const AppServices& services)
   services_.loop.add_hook(*this);
 }
 
-AppHandler::~AppHandler() { services_.loop.remove_hook(*this); }
+AppHandler::~AppHandler() {
+  services_.loop.remove_hook(*this);
+}
 
 // ---- one request
 
@@ -88,7 +90,8 @@ base::Task<void> AppHandler::answer_failure(message::Exchange& exchange, uint16_
     co_return;
   }
   auto wait = kLeastRetryAfter;
-  if (current_) wait = std::max(wait, std::chrono::ceil<std::chrono::seconds>(current_->pause_left(services_.loop.now())));
+  if (current_)
+    wait = std::max(wait, std::chrono::ceil<std::chrono::seconds>(current_->pause_left(services_.loop.now())));
   const std::string seconds = std::to_string(wait.count());
   auto answering = answer_error(exchange, status, "Retry-After", seconds);
   co_await answering;

@@ -1,6 +1,7 @@
 // AppHandler: one app on this front. Takes a request's body in, queues the request for the workers of the app's
 // current generation, and writes what they answer. A request waits in a slot that any idle worker may claim, or, when
-// all slots are taken, in the line behind them; both are bounded by `queue`, which all fronts share, and `queue_timeout`.
+// all slots are taken, in the line behind them; both are bounded by `queue`, which all fronts share, and
+// `queue_timeout`.
 #pragma once
 
 #include <cstdint>

@@ -48,9 +48,8 @@ class AppGeneration::WorkerProcess final : public io::Watcher {
   bool registered_;
 };
 
-AppGeneration::AppGeneration(AppHandler& app, GenerationOptions options, link::Segment segment,
-                             uint32_t front_index, base::FileDescriptor wake,
-                             base::FileDescriptor alarm)
+AppGeneration::AppGeneration(AppHandler& app, GenerationOptions options, link::Segment segment, uint32_t front_index,
+                             base::FileDescriptor wake, base::FileDescriptor alarm)
     : app_(app),
       options_(std::move(options)),
       slots_(segment.layout().slots),
@@ -222,8 +221,8 @@ void AppGeneration::on_frame(uint32_t lane, link::Ticket ticket, const link::Fra
   if (ticket.slot >= slots_.size() || slots_[ticket.slot].ticket != ticket) return;
   SlotUse& use = slots_[ticket.slot];
   const auto kind = static_cast<link::UpKind>(frame.kind);
-  const bool carries_flags = kind == link::UpKind::kHead || kind == link::UpKind::kBody ||
-                             kind == link::UpKind::kEnd || kind == link::UpKind::kAbort;
+  const bool carries_flags = kind == link::UpKind::kHead || kind == link::UpKind::kBody || kind == link::UpKind::kEnd ||
+                             kind == link::UpKind::kAbort;
   const bool complete = kind == link::UpKind::kEnd || kind == link::UpKind::kAbort ||
                         (carries_flags && (frame.value & link::kComplete) != 0);
   const bool abandoned = use.state != SlotUse::State::kActive || !use.request;
@@ -244,14 +243,22 @@ void AppGeneration::on_frame(uint32_t lane, link::Ticket ticket, const link::Fra
     request.generation = nullptr;
   }
   switch (kind) {
-    case link::UpKind::kHead: return on_head(request, lane, payload, complete);
-    case link::UpKind::kBody: return request.on_body(payload, complete);
-    case link::UpKind::kEnd: return request.on_end();
-    case link::UpKind::kEarlyHints: return on_early_hints(request, payload);
-    case link::UpKind::kAbort: return request.fail(500);
-    case link::UpKind::kFile: return on_file(request, lane, ticket, frame, payload);
-    case link::UpKind::kBodyWanted: return on_body_wanted(request, lane, ticket);
-    default: return;  // trailers have no place in HTTP/1.1 responses of ours; the rest belongs to ASGI
+    case link::UpKind::kHead:
+      return on_head(request, lane, payload, complete);
+    case link::UpKind::kBody:
+      return request.on_body(payload, complete);
+    case link::UpKind::kEnd:
+      return request.on_end();
+    case link::UpKind::kEarlyHints:
+      return on_early_hints(request, payload);
+    case link::UpKind::kAbort:
+      return request.fail(500);
+    case link::UpKind::kFile:
+      return on_file(request, lane, ticket, frame, payload);
+    case link::UpKind::kBodyWanted:
+      return on_body_wanted(request, lane, ticket);
+    default:
+      return;  // trailers have no place in HTTP/1.1 responses of ours; the rest belongs to ASGI
   }
 }
 
@@ -325,8 +332,8 @@ void AppGeneration::drop_frame(uint32_t lane, link::Ticket ticket, const link::F
 
 // Nothing a worker of ours would send: the client gets 502 and the worker is replaced.
 void AppGeneration::refuse(AppRequest& request, uint32_t lane, std::string_view why) {
-  app_.log_.write(base::Severity::kError, "CW0514", options_.app + ": a worker sent " + std::string(why) + "; answered 502",
-                  app_.services_.loop.now());
+  app_.log_.write(base::Severity::kError, "CW0514",
+                  options_.app + ": a worker sent " + std::string(why) + "; answered 502", app_.services_.loop.now());
   app_.services_.reports.worker_broken(options_, lane, why);
   request.fail(502);
 }

@@ -19,9 +19,9 @@ namespace cutwater::handler {
 struct GenerationOptions {
   std::string app;
   uint64_t number = 0;
-  std::string prefix;                                      // SCRIPT_NAME
-  base::Duration timeout = std::chrono::seconds(60);       // from the claim to the release; see check_deadline
-  unsigned queue = 100;                                    // waiting requests; beyond: 503
+  std::string prefix;                                 // SCRIPT_NAME
+  base::Duration timeout = std::chrono::seconds(60);  // from the claim to the release; see check_deadline
+  unsigned queue = 100;                               // waiting requests; beyond: 503
   base::Duration queue_timeout = std::chrono::seconds(10);
 };
 
@@ -75,8 +75,7 @@ class AppGeneration final : public link::UpReceiver {
   void fail_all();
   bool idle() const { return link_.in_use() == 0; }
 
-  void on_frame(uint32_t lane, link::Ticket ticket, const link::FrameHeader& frame,
-                std::string_view payload) override;
+  void on_frame(uint32_t lane, link::Ticket ticket, const link::FrameHeader& frame, std::string_view payload) override;
   void on_broken_lane(uint32_t lane, std::string_view why) override;
 
  private:
@@ -86,7 +85,7 @@ class AppGeneration final : public link::UpReceiver {
     enum class State : uint8_t { kFree, kActive, kAbandoned, kEnded };
     link::Ticket ticket;
     State state = State::kFree;
-    bool answered = false;       // a frame of it came: it cannot be given to another worker
+    bool answered = false;  // a frame of it came: it cannot be given to another worker
     bool reported_stuck = false;
     AppRequest* request = nullptr;
     base::Instant looked_at{0};  // when its deadline was checked last

@@ -12,7 +12,7 @@ namespace cutwater::handler {
 namespace {
 
 constexpr size_t kBodyInMemory = 64 * 1024;
-constexpr size_t kSpoolWrite = 256 * 1024;     // one hand-over to a thread
+constexpr size_t kSpoolWrite = 256 * 1024;  // one hand-over to a thread
 constexpr uint32_t kCreditStep = link::kInitialCredit / 2;
 // Further pieces of one turn, up to this long, are put together: dearer to send than to copy.
 constexpr size_t kSmallPiece = 4096;

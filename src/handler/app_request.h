@@ -26,10 +26,10 @@ class AppHandler;
 struct AppEvent {
   enum class Kind { kHead, kEarlyHints, kBody, kFile, kEnd, kFailed, kClientGone };
   Kind kind = Kind::kClientGone;
-  std::string_view bytes;        // kHead, kBody: body bytes, until the coroutine waits again
-  bool complete = false;         // kHead, kBody: nothing follows
-  uint16_t status = 0;           // kFailed: what to answer when no head was sent
-  FileRange file{-1, 0, 0};      // kFile
+  std::string_view bytes;    // kHead, kBody: body bytes, until the coroutine waits again
+  bool complete = false;     // kHead, kBody: nothing follows
+  uint16_t status = 0;       // kFailed: what to answer when no head was sent
+  FileRange file{-1, 0, 0};  // kFile
 };
 
 class AppRequest final : public message::ClientGoneListener {
@@ -87,10 +87,10 @@ class AppRequest final : public message::ClientGoneListener {
   // Where it is, kept by AppHandler and AppGeneration.
   AppGeneration* generation = nullptr;  // set while it has a slot there
   link::Ticket ticket;
-  bool in_line = false;                 // waits for a slot
+  bool in_line = false;  // waits for a slot
   bool to_be_resumed = false;
-  base::Instant entered{0};             // began to wait
-  uint64_t order = 0;                   // of arrival
+  base::Instant entered{0};  // began to wait
+  uint64_t order = 0;        // of arrival
 
  private:
   struct Item {
@@ -117,11 +117,11 @@ class AppRequest final : public message::ClientGoneListener {
   uint32_t unpaid_ = 0;  // body bytes received and not credited again: never over kInitialCredit
   uint32_t owed_ = 0;    // of these, what the client has taken
 
-  AppEvent direct_;      // handed over without a copy while the coroutine waits
+  AppEvent direct_;  // handed over without a copy while the coroutine waits
   bool has_direct_ = false;
   uint64_t delivered_in_turn_ = 0;
   std::vector<Item> inbox_;
-  Item current_;         // owns what the last event shows
+  Item current_;  // owns what the last event shows
 
   std::string body_;
   std::unique_ptr<SpoolFile> spool_;

@@ -24,8 +24,8 @@ class NotingReports final : public AppReports {
   void lane_free(const GenerationOptions& generation, uint32_t lane) override {
     notes.push_back("free " + std::to_string(generation.number) + "/" + std::to_string(lane));
   }
-  void worker_stuck(const GenerationOptions& generation, uint32_t lane, std::string_view method,
-                    std::string_view path, StuckClient client) override {
+  void worker_stuck(const GenerationOptions& generation, uint32_t lane, std::string_view method, std::string_view path,
+                    StuckClient client) override {
     const char* got = client == StuckClient::k504 ? "504" : client == StuckClient::kCut ? "cut" : "none";
     notes.push_back("stuck " + std::to_string(generation.number) + "/" + std::to_string(lane) + " " +
                     std::string(method) + " " + std::string(path) + " " + got);
@@ -54,7 +54,9 @@ class Sleeper {
     waitpid(pid_, nullptr, 0);
   }
   void kill() { ::kill(pid_, SIGKILL); }
-  base::FileDescriptor watch() const { return base::FileDescriptor(static_cast<int>(syscall(SYS_pidfd_open, pid_, 0))); }
+  base::FileDescriptor watch() const {
+    return base::FileDescriptor(static_cast<int>(syscall(SYS_pidfd_open, pid_, 0)));
+  }
 
  private:
   pid_t pid_;
@@ -95,9 +97,9 @@ class AppTest : public testing::Test {
     descriptors.front_alarms.emplace_back(dup(generation.world.front_alarm(0)));
     descriptors.lane_sockets.emplace_back(pair[0]);
     auto& process = generation.processes[lane] = std::make_unique<Sleeper>();
-    app_.attach_worker(generation.number, lane,
-                       {base::FileDescriptor(dup(generation.world.lane_wake(lane))), base::FileDescriptor(pair[1]),
-                        process->watch()});
+    app_.attach_worker(
+        generation.number, lane,
+        {base::FileDescriptor(dup(generation.world.lane_wake(lane))), base::FileDescriptor(pair[1]), process->watch()});
     auto segment = link::Segment::map(generation.world.memory());
     EXPECT_TRUE(segment);
     auto& worker = generation.workers[lane] =

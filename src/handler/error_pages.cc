@@ -8,19 +8,32 @@ namespace {
 
 std::string_view explanation(uint16_t status) {
   switch (status) {
-    case 400: return "The server could not understand the request.";
-    case 403: return "You may not see this.";
-    case 404: return "There is nothing at this address.";
-    case 405: return "This address does not support that method.";
-    case 408: return "The request took too long to arrive.";
-    case 413: return "The request is larger than this server accepts.";
-    case 416: return "The requested part lies outside the file.";
-    case 500: return "The application failed while answering.";
-    case 502: return "The application stopped while answering. Please try again.";
-    case 503: return "The server is busy or starting. Please try again in a moment.";
-    case 504: return "The application took too long to answer.";
-    case 507: return "The server has no room for this upload.";
-    default: return "The request could not be answered.";
+    case 400:
+      return "The server could not understand the request.";
+    case 403:
+      return "You may not see this.";
+    case 404:
+      return "There is nothing at this address.";
+    case 405:
+      return "This address does not support that method.";
+    case 408:
+      return "The request took too long to arrive.";
+    case 413:
+      return "The request is larger than this server accepts.";
+    case 416:
+      return "The requested part lies outside the file.";
+    case 500:
+      return "The application failed while answering.";
+    case 502:
+      return "The application stopped while answering. Please try again.";
+    case 503:
+      return "The server is busy or starting. Please try again in a moment.";
+    case 504:
+      return "The application took too long to answer.";
+    case 507:
+      return "The server has no room for this upload.";
+    default:
+      return "The request could not be answered.";
   }
 }
 

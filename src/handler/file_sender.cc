@@ -15,9 +15,9 @@ namespace cutwater::handler {
 
 namespace {
 
-constexpr size_t kFirstPiece = 16 * 1024;         // copied, to share the head's packet
-constexpr uint64_t kWindow = 1024 * 1024;         // looked at for coldness, then given to sendfile
-constexpr uint64_t kProbeDistance = 128 * 1024;   // the kernel's read-ahead works in such steps
+constexpr size_t kFirstPiece = 16 * 1024;        // copied, to share the head's packet
+constexpr uint64_t kWindow = 1024 * 1024;        // looked at for coldness, then given to sendfile
+constexpr uint64_t kProbeDistance = 128 * 1024;  // the kernel's read-ahead works in such steps
 
 bool in_page_cache(int descriptor, uint64_t offset, uint64_t length) {
   char byte;

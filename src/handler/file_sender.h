@@ -31,7 +31,6 @@ std::span<char> file_buffer();
 base::Task<message::WriteStatus> send_file(message::ResponseWriter& writer, const message::Response& response,
                                            io::Offload& offload, FileRange range);
 // The same after the head was sent.
-base::Task<message::WriteStatus> send_file_body(message::ResponseWriter& writer, io::Offload& offload,
-                                                FileRange range);
+base::Task<message::WriteStatus> send_file_body(message::ResponseWriter& writer, io::Offload& offload, FileRange range);
 
 }  // namespace cutwater::handler

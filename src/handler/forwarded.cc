@@ -13,9 +13,9 @@ namespace {
 
 // What a stranger may not say about where a request comes from.
 constexpr std::array<std::string_view, 15> kForwardingFields = {
-    "X-Forwarded-For",      "X-Forwarded-Proto",  "X-Forwarded-Host",  "X-Forwarded-Port", "X-Forwarded-Ssl",
+    "X-Forwarded-For",      "X-Forwarded-Proto",  "X-Forwarded-Host",   "X-Forwarded-Port",   "X-Forwarded-Ssl",
     "X-Forwarded-Protocol", "X-Forwarded-Scheme", "X-Forwarded-Server", "X-Forwarded-Prefix", "X-Url-Scheme",
-    "Front-End-Https",      "Forwarded",          "X-Real-Ip",         "X-Client-Ip",      "Via"};
+    "Front-End-Https",      "Forwarded",          "X-Real-Ip",          "X-Client-Ip",        "Via"};
 
 bool is_forwarding_field(std::string_view name) {
   switch (base::ascii_lower(name.empty() ? ' ' : name.front())) {
@@ -70,10 +70,12 @@ Scheme read_scheme(const message::Headers& headers, size_t hops, size_t hops_beh
   Scheme scheme = Scheme::kUnsaid;
   for (const message::HeaderField& field : headers) {
     std::string_view name = field.name;
-    if (base::equals_ignoring_case(name, "X-Forwarded-Proto") || base::equals_ignoring_case(name, "X-Forwarded-Protocol") ||
+    if (base::equals_ignoring_case(name, "X-Forwarded-Proto") ||
+        base::equals_ignoring_case(name, "X-Forwarded-Protocol") ||
         base::equals_ignoring_case(name, "X-Forwarded-Scheme") || base::equals_ignoring_case(name, "X-Url-Scheme")) {
       scheme = merge(scheme, scheme_named(scheme_of_hop(field.value, hops, hops_behind_client)));
-    } else if (base::equals_ignoring_case(name, "X-Forwarded-Ssl") || base::equals_ignoring_case(name, "Front-End-Https")) {
+    } else if (base::equals_ignoring_case(name, "X-Forwarded-Ssl") ||
+               base::equals_ignoring_case(name, "Front-End-Https")) {
       scheme = merge(scheme, scheme_switched(field.value));
     }
   }

@@ -15,10 +15,10 @@
 namespace cutwater::handler {
 
 struct ForwardedHop {
-  std::string_view address;           // as written, without brackets and port; empty for "unknown" and "_hidden"
+  std::string_view address;  // as written, without brackets and port; empty for "unknown" and "_hidden"
   std::optional<IpAddress> parsed;
   uint16_t port = 0;
-  std::string_view scheme;            // Forwarded only
+  std::string_view scheme;  // Forwarded only
 };
 
 // Empty when the field is absent; nullopt when it is malformed.

@@ -143,9 +143,7 @@ class TestExchange {
     request.server_port = 80;
     exchange.id = 7;
   }
-  void start(message::Handler& handler) {
-    tasks_.start(run(handler));
-  }
+  void start(message::Handler& handler) { tasks_.start(run(handler)); }
   void with_body(std::vector<std::string> pieces) {
     request.framing = message::BodyFraming::kLength;
     for (std::string& piece : pieces) {

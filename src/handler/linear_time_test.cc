@@ -45,7 +45,8 @@ TEST(LinearTime, ForwardingFields) {
 
 TEST(LinearTime, ConditionsAndRanges) {
   const std::pair<const char*, const char*> kCases[] = {
-      {"If-None-Match", "\"a\","}, {"If-None-Match", ","}, {"If-Match", "W/\"a\" ,"}, {"If-Range", "\"a\","}, {"Range", "0-,"},
+      {"If-None-Match", "\"a\","}, {"If-None-Match", ","}, {"If-Match", "W/\"a\" ,"},
+      {"If-Range", "\"a\","},      {"Range", "0-,"},
   };
   for (const auto& [name, piece] : kCases) {
     auto judge = [field = name](const std::string& value) {

@@ -15,7 +15,7 @@ namespace cutwater::handler {
 
 namespace {
 
-constexpr size_t kPipeWrite = 4096;          // PIPE_BUF: poll's "writable" promises room for that much
+constexpr size_t kPipeWrite = 4096;  // PIPE_BUF: poll's "writable" promises room for that much
 constexpr int kPollMilliseconds = 200;
 constexpr int kErrorPauseMilliseconds = 500;  // a full disk is not asked again at once
 

@@ -19,8 +19,8 @@ namespace cutwater::handler {
 
 struct LogWriterOptions {
   size_t queue_bytes = 4 * 1024 * 1024;
-  int pause_milliseconds = 20;          // between batches: lines that come closer together share a write
-  int give_up_milliseconds = 1000;      // at the end, for a reader that does not read
+  int pause_milliseconds = 20;      // between batches: lines that come closer together share a write
+  int give_up_milliseconds = 1000;  // at the end, for a reader that does not read
 };
 
 class LogWriter {
@@ -49,10 +49,10 @@ class LogWriter {
 
   base::FileDescriptor file_;  // these are the thread's
   bool regular_ = false;
-  bool mid_line_ = false;      // the last byte written was no newline
+  bool mid_line_ = false;  // the last byte written was no newline
   std::chrono::steady_clock::time_point give_up_at_;
 
-  std::mutex mutex_;           // guards what follows
+  std::mutex mutex_;  // guards what follows
   std::condition_variable wake_;
   std::string queued_;
   uint64_t dropped_ = 0;

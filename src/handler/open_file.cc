@@ -10,7 +10,7 @@ namespace cutwater::handler {
 
 namespace {
 
-constexpr uint64_t kMostKept = 4096;   // bytes; a system call costs more than they do
+constexpr uint64_t kMostKept = 4096;    // bytes; a system call costs more than they do
 constexpr int64_t kSettledSeconds = 2;  // longer than any file system's clock takes to move
 
 }  // namespace

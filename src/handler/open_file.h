@@ -40,7 +40,7 @@ class OpenFile {
   uint64_t size() const { return identity_.size; }
   message::Validators validators() const { return {etag_, identity_.modified_seconds}; }
   std::string_view content_type() const { return content_type_; }
-  const message::Response& whole() const { return whole_; }               // 200
+  const message::Response& whole() const { return whole_; }                // 200
   const message::Response& not_modified() const { return not_modified_; }  // 304
   // All of a small file, kept from its first reading on; empty: read it. What was changed in the last moments is never
   // kept: a further change may leave no trace in the file's time, and would not be seen.

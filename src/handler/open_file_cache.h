@@ -17,8 +17,8 @@ class OpenFileCache {
   explicit OpenFileCache(size_t limit = 1024) : limit_(limit) {}
 
   struct Found {
-    FileReference file;    // empty: not here
-    bool fresh = false;    // looked at within the last second
+    FileReference file;  // empty: not here
+    bool fresh = false;  // looked at within the last second
   };
   Found find(std::string_view path, base::Instant now);
   // The entry was looked at and is still the same file.
@@ -38,7 +38,7 @@ class OpenFileCache {
   static constexpr base::Duration kBelieved = std::chrono::seconds(1);
 
   size_t limit_;
-  Entries entries_;  // most recently used first
+  Entries entries_;                                                  // most recently used first
   std::unordered_map<std::string_view, Entries::iterator> by_path_;  // keys view the entries' paths
 };
 

@@ -11,7 +11,7 @@
 namespace cutwater::handler {
 
 struct ResponseHead {
-  std::string storage;         // what `response` views
+  std::string storage;  // what `response` views
   message::Response response;
 };
 

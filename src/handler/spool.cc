@@ -13,7 +13,9 @@ namespace cutwater::handler {
 namespace {
 
 // Both errors mean that this file system knows no unnamed files (open(2)).
-bool lacks_unnamed_files(int error) { return error == EOPNOTSUPP || error == EISDIR || error == EINVAL; }
+bool lacks_unnamed_files(int error) {
+  return error == EOPNOTSUPP || error == EISDIR || error == EINVAL;
+}
 
 // Made when it is missing (a cleaner of old files may have been there). Its name can be guessed, so nothing is trusted
 // that somebody else might have put in its place.

@@ -28,7 +28,9 @@ struct Counted {
   size_t& count_;
 };
 
-int64_t unix_now() { return static_cast<int64_t>(time(nullptr)); }
+int64_t unix_now() {
+  return static_cast<int64_t>(time(nullptr));
+}
 
 std::string name_of_this_user() {
   passwd entry{};

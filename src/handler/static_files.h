@@ -38,7 +38,7 @@ class StaticFiles final : public message::Handler {
  private:
   struct Lookup {
     FileReference file;
-    uint16_t status = 0;      // of the refusal, when there is no file
+    uint16_t status = 0;  // of the refusal, when there is no file
     bool is_folder = false;
   };
   base::Task<Lookup> look_up(const std::string& path);

@@ -75,8 +75,7 @@ TEST_F(StaticFilesTest, AnswersWithTheFile) {
 }
 
 TEST_F(StaticFilesTest, HashedNamesAreImmutable) {
-  EXPECT_EQ(get("/static/app.55e7cbb9ba48.css")->writer.header("Cache-Control"),
-            "public, max-age=31536000, immutable");
+  EXPECT_EQ(get("/static/app.55e7cbb9ba48.css")->writer.header("Cache-Control"), "public, max-age=31536000, immutable");
   EXPECT_TRUE(has_hashed_name("js/index-4f9a8c7d.js"));
   EXPECT_FALSE(has_hashed_name("report-20240101.pdf"));
   EXPECT_FALSE(has_hashed_name("deadbeef.css.map.deadbeef"));

@@ -37,7 +37,8 @@ base::Result<TrustedNetworks> TrustedNetworks::parse(const std::vector<std::stri
     auto address = parse_ip_address(host);
     bool is_v4 = host.find(':') == std::string_view::npos;
     uint64_t family_bits = is_v4 ? 32 : 128;
-    auto bits = slash == std::string_view::npos ? std::optional(family_bits) : base::parse_decimal(text.substr(slash + 1));
+    auto bits =
+        slash == std::string_view::npos ? std::optional(family_bits) : base::parse_decimal(text.substr(slash + 1));
     if (!address || !bits || *bits > family_bits) {
       return base::Error{"\"" + entry + "\" is neither an address, a network like 10.0.0.0/8, \"unix\" nor \"*\""};
     }

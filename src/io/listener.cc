@@ -22,11 +22,9 @@ bool is_shortage(int error) {
 }  // namespace
 
 Listener::Listener(Loop& loop, base::FileDescriptor socket, base::LogSink& log, Accept accept)
-    : loop_(loop),
-      socket_(std::move(socket)),
-      log_(log),
-      accept_(std::move(accept)),
-      retry_(loop.timers(), [this] { update_registration(); }) {
+    : loop_(loop), socket_(std::move(socket)), log_(log), accept_(std::move(accept)), retry_(loop.timers(), [this] {
+        update_registration();
+      }) {
   if (auto local = local_address_of(socket_.get())) local_ = std::move(*local);
   // Accepted sockets inherit it: one system call for all of them. Fails on unix sockets, which need none.
   const int on = 1;
@@ -93,8 +91,7 @@ void Listener::back_off(int error) {
   if (now - last_logged_ < kLogAtMostEvery) return;
   last_logged_ = now;
   log_.error("",
-             base::system_error("cannot accept on " + to_text(local_) + ", trying again every 100 ms", error)
-                 .message);
+             base::system_error("cannot accept on " + to_text(local_) + ", trying again every 100 ms", error).message);
 }
 
 }  // namespace cutwater::io

@@ -61,8 +61,7 @@ struct ListenOptions {
   int backlog = 2048;
   int unix_mode = 0666;
 };
-base::Result<base::FileDescriptor> open_listening_socket(std::string_view address,
-                                                         const ListenOptions& options);
+base::Result<base::FileDescriptor> open_listening_socket(std::string_view address, const ListenOptions& options);
 
 // "127.0.0.1:8000", "[::1]:8000", "unix:/run/x.sock": for messages and links.
 std::string to_text(const Address& address);

@@ -169,9 +169,8 @@ TEST(ListeningSocket, NeverReplacesAnOrdinaryFile) {
 }
 
 TEST(ListeningSocket, RefusesNonsenseWithAReason) {
-  for (const char* address :
-       {"", "8000", "127.0.0.1", "127.0.0.1:", "127.0.0.1:65536", "127.0.0.1:-1", "::1:80", "[::1]",
-        "[::1:80", "unix:", "fd:", "fd:x", "fd:99999999999999999999", "fd:900"}) {
+  for (const char* address : {"", "8000", "127.0.0.1", "127.0.0.1:", "127.0.0.1:65536", "127.0.0.1:-1", "::1:80",
+                              "[::1]", "[::1:80", "unix:", "fd:", "fd:x", "fd:99999999999999999999", "fd:900"}) {
     auto socket = open_listening_socket(address, {});
     ASSERT_FALSE(socket.ok()) << address;
     EXPECT_EQ(socket.error().message.find(std::string("cannot listen on ") + address), 0u);

@@ -90,13 +90,10 @@ int clear_stale_socket(const std::string& path, const sockaddr_un& raw) {
   return unlink(path.c_str()) == 0 || errno == ENOENT ? 0 : errno;
 }
 
-Result<FileDescriptor> listen_unix(std::string_view address, std::string_view path_text,
-                                   const ListenOptions& options) {
+Result<FileDescriptor> listen_unix(std::string_view address, std::string_view path_text, const ListenOptions& options) {
   const std::string path(path_text);
   const auto raw = unix_address(path);
-  if (!raw)
-    return cannot_listen(address,
-                         path.empty() ? "the path is empty" : "the path is too long (over 107 bytes)");
+  if (!raw) return cannot_listen(address, path.empty() ? "the path is empty" : "the path is too long (over 107 bytes)");
   const FileDescriptor lock = lock_folder_of(path);
   if (int error = clear_stale_socket(path, *raw); error != 0) return cannot_listen(address, error);
   FileDescriptor socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
@@ -151,8 +148,7 @@ Result<FileDescriptor> listen_at(std::string_view address, const addrinfo& place
 
 Result<FileDescriptor> listen_tcp(std::string_view address, const ListenOptions& options) {
   const auto parts = split_host_and_port(address);
-  if (!parts)
-    return cannot_listen(address, "expected host:port, :port, [address]:port, unix:/path or fd:number");
+  if (!parts) return cannot_listen(address, "expected host:port, :port, [address]:port, unix:/path or fd:number");
   addrinfo hints{};
   hints.ai_socktype = SOCK_STREAM;
   hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV;
@@ -173,8 +169,7 @@ Result<FileDescriptor> listen_tcp(std::string_view address, const ListenOptions&
 
 }  // namespace
 
-base::Result<base::FileDescriptor> open_listening_socket(std::string_view address,
-                                                         const ListenOptions& options) {
+base::Result<base::FileDescriptor> open_listening_socket(std::string_view address, const ListenOptions& options) {
   if (address.starts_with("fd:")) return adopt(address, address.substr(3));
   if (address.starts_with("unix:")) return listen_unix(address, address.substr(5), options);
   return listen_tcp(address, options);
@@ -206,8 +201,8 @@ Address to_address(const sockaddr_storage& raw, socklen_t length) {
     std::memcpy(&ipv6, &raw, sizeof ipv6);
     const bool mapped = IN6_IS_ADDR_V4MAPPED(&ipv6.sin6_addr);  // ::ffff:1.2.3.4 is the IPv4 client 1.2.3.4
     char text[INET6_ADDRSTRLEN];
-    address.host = mapped ? ipv4_text(&ipv6.sin6_addr.s6_addr[12])
-                          : inet_ntop(AF_INET6, &ipv6.sin6_addr, text, sizeof text);
+    address.host =
+        mapped ? ipv4_text(&ipv6.sin6_addr.s6_addr[12]) : inet_ntop(AF_INET6, &ipv6.sin6_addr, text, sizeof text);
     address.port = ntohs(ipv6.sin6_port);
   } else {
     address.is_unix = true;
@@ -232,8 +227,7 @@ std::string to_text(const Address& address) {
 base::Result<Address> local_address_of(int socket) {
   sockaddr_storage raw{};
   socklen_t length = sizeof raw;
-  if (getsockname(socket, reinterpret_cast<sockaddr*>(&raw), &length) != 0)
-    return system_error("getsockname");
+  if (getsockname(socket, reinterpret_cast<sockaddr*>(&raw), &length) != 0) return system_error("getsockname");
   return to_address(raw, length);
 }
 

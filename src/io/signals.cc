@@ -7,8 +7,7 @@
 
 namespace cutwater::io {
 
-base::Result<std::unique_ptr<SignalWatcher>> SignalWatcher::create(Loop& loop,
-                                                                   std::initializer_list<int> signals,
+base::Result<std::unique_ptr<SignalWatcher>> SignalWatcher::create(Loop& loop, std::initializer_list<int> signals,
                                                                    Callback callback) {
   sigset_t set;
   sigemptyset(&set);

@@ -54,8 +54,7 @@ IoResult SocketStream::read(std::span<char> into) {
 IoResult SocketStream::write(std::span<const iovec> pieces) {
   if (pieces.size() == 1) {
     const iovec& piece = pieces.front();
-    return without_interruption(
-        [&] { return ::send(socket_.get(), piece.iov_base, piece.iov_len, MSG_NOSIGNAL); });
+    return without_interruption([&] { return ::send(socket_.get(), piece.iov_base, piece.iov_len, MSG_NOSIGNAL); });
   }
   msghdr message{};
   message.msg_iov = const_cast<iovec*>(pieces.data());  // sendmsg does not write to it

@@ -25,7 +25,7 @@ class SocketStream final : public Stream, private Watcher, private BeforeWait {
  private:
   // What epoll knows of this socket.
   enum class Registration : uint8_t {
-    kNone,  // not yet
+    kNone,      // not yet
     kDeferred,  // before the loop waits; a connection of one request is often over by then
     kActive,
     kGone,  // taken out: the connection is dead, or epoll refused; every wait is over at once
@@ -48,7 +48,7 @@ class SocketStream final : public Stream, private Watcher, private BeforeWait {
   ReadinessAwaiter* reader_ = nullptr;
   ReadinessAwaiter* writer_ = nullptr;
   HangupListener* hangup_listener_ = nullptr;
-  bool hangup_told_ = false;  // that the peer's sending ended
+  bool hangup_told_ = false;   // that the peer's sending ended
   bool* destroyed_ = nullptr;  // set by the destructor while somebody is being resumed
   Timer deadline_;             // not after the earliest deadline of the two waits
 };

@@ -27,9 +27,7 @@ struct Pair {
   void peer_writes(std::string_view bytes) {
     ASSERT_EQ(::write(peer.get(), bytes.data(), bytes.size()), static_cast<ssize_t>(bytes.size()));
   }
-  base::Instant in(int milliseconds) {
-    return base::monotonic_now() + std::chrono::milliseconds(milliseconds);
-  }
+  base::Instant in(int milliseconds) { return base::monotonic_now() + std::chrono::milliseconds(milliseconds); }
   void run_for(int milliseconds) {
     Timer timer(loop.timers(), [this] { loop.stop(); });
     timer.set(in(milliseconds));

@@ -24,7 +24,7 @@ class TurnWatch {
   base::LogSink& log_;
   base::FileDescriptor statistics_;  // /proc/thread-self/schedstat; not valid: the kernel does not count
   base::Instant noted_{INT64_MIN / 2};
-  int64_t waited_ = 0;               // for the processor, when it was last noted
+  int64_t waited_ = 0;  // for the processor, when it was last noted
   base::Instant next_warning_{INT64_MIN / 2};
   uint64_t unsaid_ = 0;
 };

@@ -28,7 +28,6 @@ void write_wake(int descriptor) {
 
 WakeWatcher::WakeWatcher(Loop& loop, base::FileDescriptor descriptor, std::function<void()> on_wake)
     : descriptor_(std::move(descriptor)),
-      watcher_(loop, descriptor_.get(), EPOLLIN | EPOLLET,
-               [call = std::move(on_wake)](uint32_t) { call(); }) {}
+      watcher_(loop, descriptor_.get(), EPOLLIN | EPOLLET, [call = std::move(on_wake)](uint32_t) { call(); }) {}
 
 }  // namespace cutwater::io

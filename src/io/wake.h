@@ -11,9 +11,9 @@
 
 namespace cutwater::io {
 
-base::Result<base::FileDescriptor> create_wake_descriptor();  // non-blocking, close-on-exec
+base::Result<base::FileDescriptor> create_wake_descriptor();   // non-blocking, close-on-exec
 base::Result<base::FileDescriptor> create_alarm_descriptor();  // a timerfd (CLOCK_MONOTONIC), the same
-void write_wake(int descriptor);  // from any thread; never blocks, never fails visibly
+void write_wake(int descriptor);                               // from any thread; never blocks, never fails visibly
 
 class WakeWatcher {
  public:

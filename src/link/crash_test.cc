@@ -110,8 +110,7 @@ class CrashTest : public testing::TestWithParam<std::tuple<int, uint32_t>> {
     for (uint32_t slot = 0; slot < layout().slots; ++slot) EXPECT_TRUE(link.submit(request, {}, ""));
   }
   bool anything_in_use() const {
-    return std::any_of(fronts_.begin(), fronts_.end(),
-                       [](auto* front) { return front->link().in_use() > 0; });
+    return std::any_of(fronts_.begin(), fronts_.end(), [](auto* front) { return front->link().in_use() > 0; });
   }
   void finish() {
     // What belonged to clients that left is still under way.

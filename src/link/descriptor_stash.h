@@ -33,9 +33,8 @@ class DescriptorStash {
   }
   // What belongs to a request that is over will never be asked for.
   void forget(uint32_t slot, uint32_t generation) {
-    std::erase_if(kept_, [&](const LaneDescriptor& kept) {
-      return kept.slot == slot && kept.generation == generation;
-    });
+    std::erase_if(kept_,
+                  [&](const LaneDescriptor& kept) { return kept.slot == slot && kept.generation == generation; });
   }
   bool ended() const { return ended_; }
   bool empty() const { return kept_.empty(); }

@@ -40,9 +40,9 @@ enum class UpKind : uint16_t {
   kWebSocketClose = 7,    // value: close code; payload: reason
   kCredit = 8,            // value: bytes of request body the worker has taken
   kAbort = 9,             // the response cannot be completed; value: kBeforeHead, kReleases
-  kFile = 10,  // value: id of the descriptor just sent on the lane socket; payload: u64 offset, u64 length
-  kBodyWanted = 11,  // the app wants the body that is held by descriptor, or the 100 Continue
-  kReleased = 12,    // the worker holds nothing of the slot any more (after the end, kAbort, or a cancel)
+  kFile = 10,             // value: id of the descriptor just sent on the lane socket; payload: u64 offset, u64 length
+  kBodyWanted = 11,       // the app wants the body that is held by descriptor, or the 100 Continue
+  kReleased = 12,         // the worker holds nothing of the slot any more (after the end, kAbort, or a cancel)
 };
 
 enum class DownKind : uint16_t {
@@ -80,8 +80,7 @@ inline constexpr uint32_t kInitialCredit = 128 * 1024;
 inline constexpr uint32_t kInitialBodyCredit = 32 * 1024;
 
 constexpr uint32_t frame_bytes(uint32_t payload) {
-  return (static_cast<uint32_t>(sizeof(FrameHeader)) + payload + kFrameAlignment - 1) &
-         ~(kFrameAlignment - 1);
+  return (static_cast<uint32_t>(sizeof(FrameHeader)) + payload + kFrameAlignment - 1) & ~(kFrameAlignment - 1);
 }
 
 }  // namespace cutwater::link

@@ -34,8 +34,7 @@ void FrontLane::attach(base::FileDescriptor wake, base::FileDescriptor socket) {
 }
 
 void FrontLane::reset() {
-  for (SharedWord<uint64_t>* word :
-       {&control_.up_write, &control_.up_read, &control_.down_write, &control_.down_read})
+  for (SharedWord<uint64_t>* word : {&control_.up_write, &control_.up_read, &control_.down_write, &control_.down_read})
     word->value.store(0, std::memory_order_relaxed);
   control_.front_waits.value.store(0, std::memory_order_relaxed);
   waits_.value.store(0, std::memory_order_release);
@@ -74,8 +73,7 @@ bool FrontLane::announce_want(uint32_t length) {
 
 bool FrontLane::send(const FrameHeader& frame, std::string_view payload) {
   if (broken()) return false;
-  if (flush() && (write(frame, payload) || (announce_want(frame.length) && write(frame, payload))))
-    return true;
+  if (flush() && (write(frame, payload) || (announce_want(frame.length) && write(frame, payload)))) return true;
   if (!payload.empty() || broken()) return false;
   keep(frame);
   return true;
@@ -95,8 +93,7 @@ void FrontLane::keep(const FrameHeader& frame) {
 
 bool FrontLane::flush() {
   size_t sent = 0;
-  while (sent < backlog_.size() &&
-         (write(backlog_[sent], {}) || (announce_want(0) && write(backlog_[sent], {}))))
+  while (sent < backlog_.size() && (write(backlog_[sent], {}) || (announce_want(0) && write(backlog_[sent], {}))))
     ++sent;
   if (sent > 0) backlog_.erase(backlog_.begin(), backlog_.begin() + static_cast<ptrdiff_t>(sent));
   return backlog_.empty();

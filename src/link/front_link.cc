@@ -96,8 +96,7 @@ void FrontLink::Impl::publish(uint32_t slot) {
 
 // Beyond the tail it can only be nonsense, and would hide every request.
 void FrontLink::Impl::mend_head() {
-  if (queue.head.value.load(std::memory_order_acquire) > tail)
-    queue.head.value.store(tail, std::memory_order_seq_cst);
+  if (queue.head.value.load(std::memory_order_acquire) > tail) queue.head.value.store(tail, std::memory_order_seq_cst);
 }
 
 bool FrontLink::Impl::ring_has_room() {
@@ -119,8 +118,7 @@ void FrontLink::Impl::turn_ring() {
     QueuedEntry entry;
     if (!find_queued(map, front, end, entry)) return;
     pass_entry(map, front, entry.position);
-    if (slots.use(entry.slot).kind != SlotUse::kInUse || slots.use(entry.slot).position != entry.position)
-      continue;
+    if (slots.use(entry.slot).kind != SlotUse::kInUse || slots.use(entry.slot).position != entry.position) continue;
     slots.use(entry.slot).position = tail;
     map.index_entry(front, tail).store(entry.slot, std::memory_order_release);
     queue.tail.value.store(++tail, std::memory_order_seq_cst);
@@ -148,8 +146,7 @@ void FrontLink::Impl::note_claim_time(uint32_t slot, SlotUse& use) const {
 
 void FrontLink::Impl::free(uint32_t slot, SlotWordState resting_state) {
   SlotUse& use = slots.use(slot);
-  map.slot_control(front, slot)
-      .word.store(slot_word(use.generation, resting_state), std::memory_order_release);
+  map.slot_control(front, slot).word.store(slot_word(use.generation, resting_state), std::memory_order_release);
   if (use.lane != kNoLane) lanes[use.lane].forget_files(slot, use.generation);
   slots.free(slot);
 }
@@ -158,8 +155,7 @@ FrontLink::FrontLink(Segment segment, uint32_t front_index, UpReceiver& receiver
     : impl_(std::make_unique<Impl>(std::move(segment), front_index, receiver)) {}
 FrontLink::~FrontLink() = default;
 
-std::optional<Ticket> FrontLink::submit(const message::Request& request, RequestExtras extras,
-                                        std::string_view body) {
+std::optional<Ticket> FrontLink::submit(const message::Request& request, RequestExtras extras, std::string_view body) {
   if (!impl_->ring_has_room()) return std::nullopt;
   std::optional<uint32_t> slot = impl_->slots.store(request, extras, body);
   if (!slot) return std::nullopt;
@@ -269,8 +265,7 @@ std::vector<Ticket> FrontLink::lane_died(uint32_t lane) {
   return lost;
 }
 
-bool FrontLink::Impl::send(uint32_t lane, DownKind kind, Ticket ticket, uint32_t value,
-                           std::string_view payload) {
+bool FrontLink::Impl::send(uint32_t lane, DownKind kind, Ticket ticket, uint32_t value, std::string_view payload) {
   FrameHeader frame{.kind = static_cast<uint16_t>(kind),
                     .slot = static_cast<uint16_t>(ticket.slot),
                     .generation = ticket.generation,
@@ -280,8 +275,7 @@ bool FrontLink::Impl::send(uint32_t lane, DownKind kind, Ticket ticket, uint32_t
   return lanes[lane].send(frame, payload);
 }
 
-bool FrontLink::send_down(uint32_t lane, DownKind kind, Ticket ticket, uint32_t value,
-                          std::string_view payload) {
+bool FrontLink::send_down(uint32_t lane, DownKind kind, Ticket ticket, uint32_t value, std::string_view payload) {
   if (payload.size() > maximum_down_payload()) return false;
   if (!impl_->valid(ticket)) return true;  // over already: nobody is left to be told
   return impl_->send(lane, kind, ticket, value, payload);
@@ -371,8 +365,7 @@ bool FrontLink::Impl::wake_one_idle() {
   std::atomic<uint64_t>& idle = map.sleep_board().idle.value;
   for (;;) {
     uint64_t sleeping = idle.load(std::memory_order_seq_cst) & attached;
-    while (sleeping != 0 && lanes[static_cast<size_t>(std::countr_zero(sleeping))].retiring)
-      sleeping &= sleeping - 1;
+    while (sleeping != 0 && lanes[static_cast<size_t>(std::countr_zero(sleeping))].retiring) sleeping &= sleeping - 1;
     if (sleeping == 0) return false;
     auto lane = static_cast<uint32_t>(std::countr_zero(sleeping));
     // Another front may have taken it in this moment.

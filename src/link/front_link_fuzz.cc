@@ -26,8 +26,7 @@ class Receiver : public UpReceiver {
   void on_frame(uint32_t lane, Ticket ticket, const FrameHeader& frame, std::string_view payload) override {
     if (lane >= kLanes || ticket.slot >= kSlots || frame.length != payload.size()) abort();
     std::string_view body;
-    if (frame.kind == static_cast<uint16_t>(UpKind::kHead))
-      read_head_payload(payload, storage_, response_, body);
+    if (frame.kind == static_cast<uint16_t>(UpKind::kHead)) read_head_payload(payload, storage_, response_, body);
     unsigned char sum = 0;
     for (char byte : payload) sum = static_cast<unsigned char>(sum + static_cast<unsigned char>(byte));
     sum_ = sum;
@@ -64,9 +63,7 @@ class Machine {
     for (uint32_t lane = 0; lane < kLanes; ++lane) attach(lane);
     tickets_.clear();
   }
-  void attach(uint32_t lane) {
-    front_->attach_lane(lane, base::FileDescriptor(eventfd(0, EFD_NONBLOCK)), {});
-  }
+  void attach(uint32_t lane) { front_->attach_lane(lane, base::FileDescriptor(eventfd(0, EFD_NONBLOCK)), {}); }
 
   void step(base::ByteReader& program) {
     auto what = program.integer<uint8_t>();
@@ -83,8 +80,7 @@ class Machine {
         break;
       case 3: {
         auto offset = program.integer<uint8_t>() * size_t{64};
-        std::string_view bytes =
-            program.bytes(std::min<size_t>(program.integer<uint8_t>(), program.rest().size()));
+        std::string_view bytes = program.bytes(std::min<size_t>(program.integer<uint8_t>(), program.rest().size()));
         if (!bytes.empty()) std::memcpy(map_.up_ring(0, lane) + offset, bytes.data(), bytes.size());
         break;
       }
@@ -165,8 +161,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   // Control words and rings as new; slots and chunks hold nothing that decides anything.
   static SegmentMap map(segment);
   std::memset(segment.base() + 4096, 0, static_cast<size_t>(map.slot(0, 0) - segment.base()) - 4096);
-  for (uint32_t lane = 0; lane < kLanes; ++lane)
-    std::memset(map.up_ring(0, lane), 0, segment.layout().up_ring_bytes);
+  for (uint32_t lane = 0; lane < kLanes; ++lane) std::memset(map.up_ring(0, lane), 0, segment.layout().up_ring_bytes);
   Machine(segment).run(base::ByteReader({reinterpret_cast<const char*>(data), size}));
   return 0;
 }

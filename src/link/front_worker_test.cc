@@ -90,8 +90,8 @@ TEST_F(FrontWorkerTest, EveryUpFrameArrives) {
   EXPECT_TRUE(worker_->send_up(claimed, UpKind::kEnd, 0, std::string_view()));
   front_->drain();
   EXPECT_EQ(kinds(), (std::vector{UpKind::kEarlyHints, UpKind::kBodyWanted, UpKind::kCredit, UpKind::kHead,
-                                  UpKind::kBody, UpKind::kWebSocketMessage, UpKind::kWebSocketClose,
-                                  UpKind::kFile, UpKind::kTrailers, UpKind::kEnd}));
+                                  UpKind::kBody, UpKind::kWebSocketMessage, UpKind::kWebSocketClose, UpKind::kFile,
+                                  UpKind::kTrailers, UpKind::kEnd}));
   EXPECT_EQ(receiver_.frames[0].payload, "hints");
   EXPECT_EQ(receiver_.frames[2].frame.value, 4096u);
   EXPECT_EQ(receiver_.frames[4].payload, "body");
@@ -113,8 +113,7 @@ TEST_F(FrontWorkerTest, AbortTellsWhetherAHeadWasSent) {
   submit();
   Claim second = claim();
   worker_->send_response(second, hello_response(), "hel", 0);
-  EXPECT_TRUE(
-      worker_->send_up(second, UpKind::kAbort, kBeforeHead, std::string_view()));  // not true, and corrected
+  EXPECT_TRUE(worker_->send_up(second, UpKind::kAbort, kBeforeHead, std::string_view()));  // not true, and corrected
   front_->drain();
   ASSERT_EQ(kinds(), (std::vector{UpKind::kAbort, UpKind::kHead, UpKind::kAbort}));
   EXPECT_NE(receiver_.frames[0].frame.value & kBeforeHead, 0u);
@@ -153,9 +152,8 @@ TEST_F(FrontWorkerTest, EveryDownFrameArrives) {
   Ticket ticket = submit("", BodyPlace::kStreamed);
   Claim claimed = claim();
   const std::pair<DownKind, std::string> sent[] = {
-      {DownKind::kBodyPiece, "piece"},  {DownKind::kBodyEnd, ""},
-      {DownKind::kDisconnect, ""},      {DownKind::kCancel, ""},
-      {DownKind::kCredit, ""},          {DownKind::kWebSocketMessage, "text"},
+      {DownKind::kBodyPiece, "piece"},  {DownKind::kBodyEnd, ""},          {DownKind::kDisconnect, ""},
+      {DownKind::kCancel, ""},          {DownKind::kCredit, ""},           {DownKind::kWebSocketMessage, "text"},
       {DownKind::kWebSocketClose, "x"}, {DownKind::kTrailers, "trailers"},
   };
   uint32_t value = 100;
@@ -306,8 +304,7 @@ TEST_F(FrontWorkerTest, LargeResponseInPiecesThroughASmallRing) {
   }
   std::string seen;
   for (const Received& frame : receiver_.frames)
-    seen +=
-        frame.kind() == UpKind::kHead ? std::string(split_head_payload(frame.payload)->body) : frame.payload;
+    seen += frame.kind() == UpKind::kHead ? std::string(split_head_payload(frame.payload)->body) : frame.payload;
   EXPECT_TRUE(seen == body);
   EXPECT_EQ(receiver_.frames.back().frame.value, kComplete | kReleases);
   for (size_t index = 0; index + 1 < receiver_.frames.size(); ++index)
@@ -361,8 +358,7 @@ TEST_F(FrontWorkerTest, FilesAndBodiesByDescriptor) {
   Claim claimed = claim();
   EXPECT_FALSE(worker_->receive_body_descriptor(claimed).valid());
   EXPECT_FALSE(worker_->retired());
-  EXPECT_TRUE(
-      front_->send_body_descriptor(0, {ticket.slot, ticket.generation + 1}, file.get()));  // another's
+  EXPECT_TRUE(front_->send_body_descriptor(0, {ticket.slot, ticket.generation + 1}, file.get()));  // another's
   EXPECT_TRUE(front_->send_body_descriptor(0, ticket, file.get()));
   base::FileDescriptor body = worker_->receive_body_descriptor(claimed);
   ASSERT_TRUE(body.valid());

@@ -263,8 +263,7 @@ TEST_F(HostileTest, RandomWritesEverywhere) {
     for (int step = 0; step < 60; ++step) {
       switch (random() % 10) {
         case 0:
-          if (auto ticket = front_->submit(request, {}, std::string(random() % 40000, 'b')))
-            tickets.push_back(*ticket);
+          if (auto ticket = front_->submit(request, {}, std::string(random() % 40000, 'b'))) tickets.push_back(*ticket);
           break;
         case 1: {
           Claim claimed;
@@ -296,8 +295,7 @@ TEST_F(HostileTest, RandomWritesEverywhere) {
         case 8: {  // a frame header somewhere in a ring
           uint64_t words[2] = {value() & 0xffffffff00070fff, value()};
           uint64_t offset = random() % 64 * 64;
-          std::memcpy((random() % 2 != 0 ? map_.up_ring(0, 0) : map_.down_ring(0, 0)) + offset, words,
-                      sizeof words);
+          std::memcpy((random() % 2 != 0 ? map_.up_ring(0, 0) : map_.down_ring(0, 0)) + offset, words, sizeof words);
           break;
         }
         default:

@@ -32,9 +32,7 @@ class NotingReceiver : public UpReceiver {
     frames.push_back({lane, ticket, frame, std::string(payload)});
     if (also) also(frames.back());
   }
-  void on_broken_lane(uint32_t lane, std::string_view why) override {
-    broken.push_back({lane, std::string(why)});
-  }
+  void on_broken_lane(uint32_t lane, std::string_view why) override { broken.push_back({lane, std::string(why)}); }
   void on_room(uint32_t lane) override { rooms.push_back(lane); }
 
   std::vector<Received> frames;
@@ -93,8 +91,7 @@ class World {
       descriptors.front_alarms.push_back(copy_of(front_alarms_[front]));
       descriptors.lane_sockets.emplace_back(pair[0]);
       base::FileDescriptor other(pair[1]);
-      if (front < fronts.size())
-        fronts[front]->attach_lane(lane, copy_of(lane_wakes_[lane]), std::move(other));
+      if (front < fronts.size()) fronts[front]->attach_lane(lane, copy_of(lane_wakes_[lane]), std::move(other));
     }
     return std::make_unique<WorkerLink>(segment_->alias(), lane, std::move(descriptors));
   }

@@ -62,8 +62,7 @@ TEST_F(RecoveryTest, DeathWakesAnotherAndForgetsTheSleeper) {
   submit();
   front_->wake_workers();  // takes the wake-up with it into its grave
   ASSERT_EQ(take_count(world_.lane_wake(0)), 1u);
-  SegmentMap(world_.segment()).sleep_board().idle.value |=
-      2;  // as if `other` had announced a moment too early
+  SegmentMap(world_.segment()).sleep_board().idle.value |= 2;  // as if `other` had announced a moment too early
   worker_.reset();
   EXPECT_TRUE(front_->lane_died(0).empty());
   EXPECT_EQ(take_count(world_.lane_wake(1)), 1u);
@@ -117,8 +116,7 @@ TEST_F(RecoveryTest, NewFrontFreesTheQueuedAndWaitsOutTheClaimed) {
   // The claimed ones are cancelled, and what they still send is nobody's.
   std::vector<uint32_t> cancelled;
   while (auto frame = worker_->receive())
-    if (frame->header.kind == static_cast<uint16_t>(DownKind::kCancel))
-      cancelled.push_back(frame->header.slot);
+    if (frame->header.kind == static_cast<uint16_t>(DownKind::kCancel)) cancelled.push_back(frame->header.slot);
   EXPECT_EQ(cancelled, (std::vector<uint32_t>{first.slot, second.slot}));
   front_->attach_lane(0, base::FileDescriptor(dup(world_.lane_wake(0))), {});
   std::string_view whole_body = second.body_chunks[0];
@@ -184,14 +182,13 @@ TEST_F(RecoveryTest, ForkedChildOfAWorkerCannotAnswer) {
   pid_t child = fork();
   if (child == 0) {
     Claim none;
-    bool silent =
-        !worker_->attached() && worker_->retired() && !worker_->claim(none) && !worker_->receive() &&
-        !worker_->send_up(claimed, UpKind::kBody, 0, std::string_view("x")) &&
-        worker_->send_response(claimed, hello_response(), "x", kComplete).status == SendResult::kFailed &&
-        worker_->send_body(claimed, "x", 0).status == SendResult::kFailed &&
-        worker_->send_file(claimed, 0, 0, 1) == SendResult::kFailed && !worker_->prepare_to_sleep() &&
-        !worker_->prepare_to_wait() && !worker_->has_queued() &&
-        !worker_->receive_body_descriptor(claimed).valid();
+    bool silent = !worker_->attached() && worker_->retired() && !worker_->claim(none) && !worker_->receive() &&
+                  !worker_->send_up(claimed, UpKind::kBody, 0, std::string_view("x")) &&
+                  worker_->send_response(claimed, hello_response(), "x", kComplete).status == SendResult::kFailed &&
+                  worker_->send_body(claimed, "x", 0).status == SendResult::kFailed &&
+                  worker_->send_file(claimed, 0, 0, 1) == SendResult::kFailed && !worker_->prepare_to_sleep() &&
+                  !worker_->prepare_to_wait() && !worker_->has_queued() &&
+                  !worker_->receive_body_descriptor(claimed).valid();
     worker_->release(claimed);
     worker_->wake_fronts(false);
     worker_->awake();

@@ -31,8 +31,7 @@ struct FieldLengths {
   uint32_t value;
 };
 
-std::array<std::string_view, kStrings> strings_of(const message::Request& request,
-                                                  const RequestExtras& extras) {
+std::array<std::string_view, kStrings> strings_of(const message::Request& request, const RequestExtras& extras) {
   return {request.method,    request.raw_target,     request.path,        request.query,     request.scheme,
           request.authority, request.remote_address, request.server_name, extras.script_name};
 }
@@ -79,13 +78,11 @@ class Appender {
   char* to_;
 };
 
-bool decode_fixed(base::ByteReader& reader, message::Request& request, RequestExtras& extras,
-                  uint16_t& field_count) {
+bool decode_fixed(base::ByteReader& reader, message::Request& request, RequestExtras& extras, uint16_t& field_count) {
   auto fixed = reader.integer<Fixed>();
   if (reader.failed() || fixed.total_bytes != reader.rest().size() + sizeof fixed) return false;
-  if (fixed.framing > static_cast<uint8_t>(message::BodyFraming::kChunked) ||
-      (fixed.flags & ~kAllFlags) != 0 || fixed.body_place > static_cast<uint8_t>(BodyPlace::kStreamed) ||
-      fixed.zero != 0)
+  if (fixed.framing > static_cast<uint8_t>(message::BodyFraming::kChunked) || (fixed.flags & ~kAllFlags) != 0 ||
+      fixed.body_place > static_cast<uint8_t>(BodyPlace::kStreamed) || fixed.zero != 0)
     return false;
   request.version_minor = fixed.version_minor;
   request.framing = static_cast<message::BodyFraming>(fixed.framing);
@@ -111,8 +108,7 @@ size_t encoded_size(const message::Request& request, const RequestExtras& extras
 size_t encode_request(const message::Request& request, const RequestExtras& extras, std::span<char> to) {
   auto strings = strings_of(request, extras);
   size_t total = size_of(strings, request.headers);
-  if (total > to.size() || total > std::numeric_limits<uint32_t>::max() || request.headers.size() > 0xffff)
-    return 0;
+  if (total > to.size() || total > std::numeric_limits<uint32_t>::max() || request.headers.size() > 0xffff) return 0;
   Fixed fixed{
       .total_bytes = static_cast<uint32_t>(total),
       .version_minor = request.version_minor,
@@ -133,8 +129,7 @@ size_t encode_request(const message::Request& request, const RequestExtras& extr
   append.integer(fixed);
   for (std::string_view text : strings) append.integer(static_cast<uint32_t>(text.size()));
   for (const message::HeaderField& field : request.headers)
-    append.integer(
-        FieldLengths{static_cast<uint32_t>(field.name.size()), static_cast<uint32_t>(field.value.size())});
+    append.integer(FieldLengths{static_cast<uint32_t>(field.name.size()), static_cast<uint32_t>(field.value.size())});
   for (std::string_view text : strings) append.bytes(text);
   for (const message::HeaderField& field : request.headers) {
     append.bytes(field.name);

@@ -34,10 +34,7 @@ message::Request full_request() {
 }
 
 RequestExtras full_extras() {
-  return {.script_name = "/shop",
-          .body_place = BodyPlace::kDescriptor,
-          .body_length = 1ull << 40,
-          .exchange_id = 99};
+  return {.script_name = "/shop", .body_place = BodyPlace::kDescriptor, .body_length = 1ull << 40, .exchange_id = 99};
 }
 
 std::string encoded(const message::Request& request, const RequestExtras& extras) {
@@ -152,8 +149,7 @@ TEST(RequestRecordTest, ManyAndLongFields) {
   std::vector<std::string> names;
   for (int index = 0; index < 1000; ++index) names.push_back("name" + std::to_string(index));
   message::Request sent = full_request();
-  for (const std::string& name : names)
-    sent.headers.add(name, std::string_view(value).substr(0, name.size() * 7));
+  for (const std::string& name : names) sent.headers.add(name, std::string_view(value).substr(0, name.size() * 7));
   sent.headers.add("Long", value);
   std::string record = encoded(sent, {});
   message::Request request;

@@ -85,9 +85,8 @@ TEST(ResponseRecordTest, NothingThatEndsALineGetsThrough) {
     EXPECT_EQ(decodes(in_value), !control) << byte;
     message::Response in_name;
     in_name.headers.add(text, "x");
-    bool token =
-        byte < 0x80 && byte > 0x20 &&
-        std::string_view("\"(),/:;<=>?@[\\]{}\x7f").find(static_cast<char>(byte)) == std::string_view::npos;
+    bool token = byte < 0x80 && byte > 0x20 &&
+                 std::string_view("\"(),/:;<=>?@[\\]{}\x7f").find(static_cast<char>(byte)) == std::string_view::npos;
     EXPECT_EQ(decodes(in_name), token) << byte;
   }
   message::Response empty_name;
@@ -96,8 +95,8 @@ TEST(ResponseRecordTest, NothingThatEndsALineGetsThrough) {
 }
 
 TEST(ResponseRecordTest, FramingIsTheFrontsOwn) {
-  for (const char* name : {"Content-Length", "TRANSFER-ENCODING", "connection", "Keep-Alive",
-                           "Proxy-Connection", "TE", "Trailer", "Upgrade"}) {
+  for (const char* name : {"Content-Length", "TRANSFER-ENCODING", "connection", "Keep-Alive", "Proxy-Connection", "TE",
+                           "Trailer", "Upgrade"}) {
     EXPECT_TRUE(is_framing_field(name)) << name;
     message::Response response;
     response.headers.add(name, "x");

@@ -24,11 +24,8 @@ bool write(RingWriter& writer, std::string_view payload, uint32_t value = 0) {
   char* room = writer.reserve(static_cast<uint32_t>(payload.size()));
   if (room == nullptr) return false;
   std::memcpy(room, payload.data(), payload.size());
-  writer.commit({.kind = 2,
-                 .slot = 1,
-                 .generation = 7,
-                 .length = static_cast<uint32_t>(payload.size()),
-                 .value = value});
+  writer.commit(
+      {.kind = 2, .slot = 1, .generation = 7, .length = static_cast<uint32_t>(payload.size()), .value = value});
   return true;
 }
 
@@ -40,11 +37,9 @@ TEST(RingTest, RandomFramesComeBackInOrder) {
   std::vector<std::string> sent;
   size_t read = 0;
   for (int step = 0; step < 20000; ++step) {
-    auto length =
-        static_cast<uint32_t>(random() % 8 == 0 ? random() % (maximum_payload(kBytes) + 1) : random() % 300);
+    auto length = static_cast<uint32_t>(random() % 8 == 0 ? random() % (maximum_payload(kBytes) + 1) : random() % 300);
     std::string payload(length, static_cast<char>(random()));
-    if (random() % 2 == 0 && write(writer, payload, static_cast<uint32_t>(sent.size())))
-      sent.push_back(payload);
+    if (random() % 2 == 0 && write(writer, payload, static_cast<uint32_t>(sent.size()))) sent.push_back(payload);
     if (random() % 2 == 0) continue;
     FrameHeader frame;
     std::string_view seen;

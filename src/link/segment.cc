@@ -68,8 +68,7 @@ base::Result<base::FileDescriptor> create_segment(const Layout& layout) {
   base::FileDescriptor memory(memfd_create("cutwater-link", MFD_CLOEXEC | MFD_ALLOW_SEALING));
   if (!memory.valid()) return base::system_error("memfd_create");
   SegmentOffsets offsets(layout);
-  if (ftruncate(memory.get(), static_cast<off_t>(offsets.total)) < 0)
-    return base::system_error("ftruncate of a memfd");
+  if (ftruncate(memory.get(), static_cast<off_t>(offsets.total)) < 0) return base::system_error("ftruncate of a memfd");
   // Zero bytes are the right start for everything else: slots free, rings empty, nobody asleep.
   SegmentHeader header{kSegmentMagic, kLayoutVersion, sizeof(SegmentHeader), offsets.total, layout};
   if (pwrite(memory.get(), &header, sizeof header, 0) != static_cast<ssize_t>(sizeof header))
@@ -130,8 +129,8 @@ base::Result<Segment> Segment::map(int descriptor) {
     return bad_segment("it is too short");
   if (header.magic != kSegmentMagic) return bad_segment("it is not Cutwater's");
   if (header.layout_version != kLayoutVersion || header.header_bytes != sizeof header)
-    return bad_segment("it has layout version " + std::to_string(header.layout_version) +
-                       ", this program knows " + std::to_string(kLayoutVersion));
+    return bad_segment("it has layout version " + std::to_string(header.layout_version) + ", this program knows " +
+                       std::to_string(kLayoutVersion));
   if (!sensible(header.layout)) return bad_segment("its layout is out of bounds");
   size_t size = SegmentOffsets(header.layout).total;
   if (header.segment_bytes != size || status.st_size < 0 || static_cast<size_t>(status.st_size) != size)

@@ -90,16 +90,14 @@ struct SegmentOffsets {
 // Nothing but address arithmetic; `base` and `layout` were checked by Segment::map.
 class SegmentMap {
  public:
-  explicit SegmentMap(const Segment& segment)
-      : layout_(segment.layout()), offsets_(layout_), base_(segment.base()) {}
+  explicit SegmentMap(const Segment& segment) : layout_(segment.layout()), offsets_(layout_), base_(segment.base()) {}
 
   const Layout& layout() const { return layout_; }
   SleepBoard& sleep_board() const { return at<SleepBoard>(offsets_.sleep_board); }
   QueueControl& queue(uint32_t front) const { return at<QueueControl>(region(front)); }
   uint32_t index_entries() const { return offsets_.index_entries; }
   std::atomic<uint32_t>& index_entry(uint32_t front, uint64_t position) const {
-    return (&at<std::atomic<uint32_t>>(region(front) +
-                                       offsets_.index_ring))[position & (offsets_.index_entries - 1)];
+    return (&at<std::atomic<uint32_t>>(region(front) + offsets_.index_ring))[position & (offsets_.index_entries - 1)];
   }
   SlotControl& slot_control(uint32_t front, uint32_t slot) const {
     return (&at<SlotControl>(region(front) + offsets_.slot_controls))[slot];

@@ -167,8 +167,7 @@ TEST(SegmentTest, ForkedChildIsDetached) {
     if (segment->attached() || segment->base() != nullptr) _exit(1);
     if (maps_segment()) _exit(2);
     // Somebody else (a sanitizer) may have taken the place already.
-    void* other =
-        mmap(base, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+    void* other = mmap(base, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
     segment.reset();
     if (other == base) std::memset(base, 1, size);
     _exit(0);

@@ -105,16 +105,15 @@ std::optional<uint32_t> SlotStore::store(const message::Request& request, Reques
   return slot;
 }
 
-bool SlotStore::write(uint32_t slot, const Plan& plan, const message::Request& request,
-                      const RequestExtras& extras, std::string_view body) {
+bool SlotStore::write(uint32_t slot, const Plan& plan, const message::Request& request, const RequestExtras& extras,
+                      std::string_view body) {
   const Layout& layout = map_.layout();
   SlotUse& use = uses_[slot];
   char* memory = map_.slot(front_, slot);
   SlotHeader header{};
   header.record_chunk = plan.record_in_slot ? SlotHeader::kNoChunk : take_chunk(use);
-  std::span<char> room = plan.record_in_slot
-                             ? std::span(memory + kHeaderBytes, layout.slot_bytes - kHeaderBytes)
-                             : std::span(map_.chunk(front_, header.record_chunk), layout.chunk_bytes);
+  std::span<char> room = plan.record_in_slot ? std::span(memory + kHeaderBytes, layout.slot_bytes - kHeaderBytes)
+                                             : std::span(map_.chunk(front_, header.record_chunk), layout.chunk_bytes);
   header.record_bytes = static_cast<uint32_t>(encode_request(request, extras, room));
   header.body_bytes = static_cast<uint32_t>(body.size());
   header.body_chunk_count = static_cast<uint16_t>(plan.body_chunks);

@@ -37,8 +37,7 @@ class SlotStore {
   SlotStore(const SegmentMap& map, uint32_t front);
 
   // Takes a slot and writes request and body into it. nullopt: no slot or chunk free, or it never fits.
-  std::optional<uint32_t> store(const message::Request& request, RequestExtras& extras,
-                                std::string_view body);
+  std::optional<uint32_t> store(const message::Request& request, RequestExtras& extras, std::string_view body);
   void free(uint32_t slot);
   bool has_room(size_t bytes) const;
   size_t maximum_body() const;

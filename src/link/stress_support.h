@@ -63,8 +63,7 @@ class StressWorker {
       if (frame->front != claim_.front || frame->header.slot != claim_.slot ||
           frame->header.generation != claim_.generation)
         continue;
-      if (frame->header.kind == static_cast<uint16_t>(DownKind::kBodyPiece))
-        received_ += frame->payload.size();
+      if (frame->header.kind == static_cast<uint16_t>(DownKind::kBodyPiece)) received_ += frame->payload.size();
       if (frame->header.kind == static_cast<uint16_t>(DownKind::kBodyEnd)) body_ended_ = true;
       if (frame->header.kind == static_cast<uint16_t>(DownKind::kDisconnect)) body_ended_ = true;
     }
@@ -82,8 +81,7 @@ class StressWorker {
   }
   bool send_head(std::string_view body, uint32_t flags) {
     message::Response response = hello_response();
-    return until_sent(
-        [&] { return link_.send_response(claim_, response, body, flags).status == SendResult::kSent; });
+    return until_sent([&] { return link_.send_response(claim_, response, body, flags).status == SendResult::kSent; });
   }
 
   bool serve() {
@@ -98,8 +96,7 @@ class StressWorker {
         if (!send_head(text, 0)) return false;
         std::string piece(kPieceBytes, static_cast<char>('a' + extras.exchange_id % 26));
         for (size_t count = 0; count < kPieceCount; ++count)
-          if (!until_sent([&] { return link_.send_body(claim_, piece, 0).status == SendResult::kSent; }))
-            return false;
+          if (!until_sent([&] { return link_.send_body(claim_, piece, 0).status == SendResult::kSent; })) return false;
         return send(UpKind::kEnd, kReleases);
       }
       case Job::kAbort:
@@ -140,9 +137,7 @@ class StressFront : public UpReceiver {
   // The same for several fronts of one thread, each with `total` requests of its own.
   static bool run_together(std::span<StressFront* const> fronts, int total) {
     for (StressFront* front : fronts) front->submitted_ = 0;
-    const auto over = [&](const StressFront* front) {
-      return front->submitted_ == total && front->open_.empty();
-    };
+    const auto over = [&](const StressFront* front) { return front->submitted_ == total && front->open_.empty(); };
     while (true) {
       bool any = false;
       for (StressFront* front : fronts) any |= front->turn(total);
@@ -170,8 +165,7 @@ class StressFront : public UpReceiver {
         break;
       }
       case UpKind::kBody:
-        if (payload.size() != kPieceBytes || payload[0] != static_cast<char>('a' + open.exchange % 26))
-          ++wrong;
+        if (payload.size() != kPieceBytes || payload[0] != static_cast<char>('a' + open.exchange % 26)) ++wrong;
         ++open.pieces;
         break;
       case UpKind::kEnd:
@@ -202,8 +196,7 @@ class StressFront : public UpReceiver {
     }
   }
 
-  int answered = 0, aborted = 0, taken_back = 0, left = 0, lost = 0, lost_after_leaving = 0, wrong = 0,
-      broken = 0;
+  int answered = 0, aborted = 0, taken_back = 0, left = 0, lost = 0, lost_after_leaving = 0, wrong = 0, broken = 0;
   size_t most_open = SIZE_MAX;    // requests under way at a time
   std::vector<int> also_watched;  // descriptors that end a sleep, and what to do in each turn
   std::function<void()> on_turn;

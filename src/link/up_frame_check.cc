@@ -36,13 +36,11 @@ UpVerdict check_released(FrameHeader& frame, SlotUse& use) {
 
 UpVerdict check_up_frame(FrameHeader& frame, SlotUse& use) {
   auto kind = static_cast<UpKind>(frame.kind);
-  if (kind == UpKind::kPad || kind > UpKind::kReleased)
-    return {.broken = "it sent a frame of an unknown kind"};
+  if (kind == UpKind::kPad || kind > UpKind::kReleased) return {.broken = "it sent a frame of an unknown kind"};
   if (kind == UpKind::kReleased) return check_released(frame, use);
   // After the end only the release matters. So with an orphan: a predecessor saw the start of its response.
   if (use.kind == SlotUse::kOrphan || use.ended) {
-    bool has_flags =
-        kind == UpKind::kHead || kind == UpKind::kBody || kind == UpKind::kEnd || kind == UpKind::kAbort;
+    bool has_flags = kind == UpKind::kHead || kind == UpKind::kBody || kind == UpKind::kEnd || kind == UpKind::kAbort;
     return {.frees = has_flags && (frame.value & kReleases) != 0};
   }
   switch (kind) {

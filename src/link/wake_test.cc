@@ -28,8 +28,8 @@ class WakeTest : public testing::Test {
   World world_;
   NotingReceiver receiver_;
   std::unique_ptr<FrontLink> front_ = world_.front(receiver_);
-  std::unique_ptr<WorkerLink> workers_[3] = {
-      world_.worker(0, {front_.get()}), world_.worker(1, {front_.get()}), world_.worker(2, {front_.get()})};
+  std::unique_ptr<WorkerLink> workers_[3] = {world_.worker(0, {front_.get()}), world_.worker(1, {front_.get()}),
+                                             world_.worker(2, {front_.get()})};
 };
 
 TEST_F(WakeTest, NobodyIsWokenWhoDoesNotSleep) {
@@ -147,8 +147,7 @@ TEST_F(WakeTest, RoomInTheDownRingIsTold) {
   std::vector<std::pair<DownKind, uint32_t>> seen;
   auto receive_all = [&] {
     while (auto frame = workers_[0]->receive())
-      if (frame->payload.empty())
-        seen.emplace_back(static_cast<DownKind>(frame->header.kind), frame->header.value);
+      if (frame->payload.empty()) seen.emplace_back(static_cast<DownKind>(frame->header.kind), frame->header.value);
   };
   receive_all();
   EXPECT_GE(take_count(world_.front_wake(0)), 1u);
@@ -156,8 +155,7 @@ TEST_F(WakeTest, RoomInTheDownRingIsTold) {
   EXPECT_EQ(receiver_.rooms, std::vector<uint32_t>{0});
   EXPECT_TRUE(front_->send_down(0, DownKind::kBodyPiece, ticket, 0, "late"));
   receive_all();
-  EXPECT_EQ(seen,
-            (std::vector<std::pair<DownKind, uint32_t>>{{DownKind::kBodyEnd, 0}, {DownKind::kCredit, 7}}));
+  EXPECT_EQ(seen, (std::vector<std::pair<DownKind, uint32_t>>{{DownKind::kBodyEnd, 0}, {DownKind::kCredit, 7}}));
   front_->drain();
   EXPECT_EQ(receiver_.rooms.size(), 1u);
 }

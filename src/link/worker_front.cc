@@ -14,8 +14,8 @@ WorkerFront::WorkerFront(const SegmentMap& map, uint32_t front, uint32_t lane, b
       wake_(std::move(wake)),
       alarm_(std::move(alarm)),
       socket_(std::move(socket)) {
-  up_ = RingWriter({map.up_ring(front, lane), map.layout().up_ring_bytes, &control_.up_write.value,
-                    &control_.up_read.value});
+  up_ = RingWriter(
+      {map.up_ring(front, lane), map.layout().up_ring_bytes, &control_.up_write.value, &control_.up_read.value});
   down_ = RingReader({map.down_ring(front, lane), map.layout().down_ring_bytes, &control_.down_write.value,
                       &control_.down_read.value});
 }

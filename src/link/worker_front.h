@@ -27,9 +27,7 @@ class WorkerFront {
   // kReleased, now or when there is room.
   void release(uint32_t slot, uint32_t generation);
 
-  RingReader::Status receive(FrameHeader& frame, std::string_view& payload) {
-    return down_.next(frame, payload);
-  }
+  RingReader::Status receive(FrameHeader& frame, std::string_view& payload) { return down_.next(frame, payload); }
   // Gives the room of received frames back, and tells a front that waits for it.
   void publish_received();
   bool frames_pending() const { return down_.pending(); }

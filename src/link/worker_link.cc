@@ -92,8 +92,7 @@ bool WorkerLink::Impl::take(uint32_t front, const QueuedEntry& entry, Claim& cla
   SlotControl& control = map.slot_control(front, entry.slot);
   uint64_t word = entry.word;
   uint32_t generation = word_generation(word);
-  if (!control.word.compare_exchange_strong(word, slot_word(generation, SlotWordState::kClaimed, lane)))
-    return false;
+  if (!control.word.compare_exchange_strong(word, slot_word(generation, SlotWordState::kClaimed, lane))) return false;
   crash_point(CrashPoint::kAfterClaim);
   base::Instant now = base::monotonic_now();
   control.claimed_at.store(now.nanoseconds, std::memory_order_release);
@@ -174,8 +173,8 @@ void WorkerLink::release(const Claim& claim) {
   if (attached()) impl_->fronts[claim.front].release(claim.slot, claim.generation);
 }
 
-SendResult WorkerLink::send_response(const Claim& claim, const message::Response& response,
-                                     std::string_view first_body, uint32_t flags) {
+SendResult WorkerLink::send_response(const Claim& claim, const message::Response& response, std::string_view first_body,
+                                     uint32_t flags) {
   if (!attached()) return {SendResult::kFailed};
   size_t record = encoded_size(response);
   uint32_t most = maximum_up_payload();
@@ -256,9 +255,7 @@ void WorkerLink::wake_fronts(bool may_delay) {
   if (may_delay) {
     base::Instant now = base::monotonic_now();
     impl_->delay.call_ended(now);
-    if (impl_->delay.trusts() && impl_->any_queued() && impl_->delay.may_wait(now) &&
-        impl_->ensure_alarms(now))
-      return;
+    if (impl_->delay.trusts() && impl_->any_queued() && impl_->delay.may_wait(now) && impl_->ensure_alarms(now)) return;
   }
   impl_->wake_fronts();
 }
@@ -336,8 +333,7 @@ void WorkerLink::awake() {
   SleepBoard& board = impl_->map.sleep_board();
   uint64_t bit = uint64_t{1} << impl_->lane;
   bool woken = board.waits[impl_->lane].value.exchange(0, std::memory_order_seq_cst) == 0;
-  if (impl_->announced_idle)
-    woken |= (board.idle.value.fetch_and(~bit, std::memory_order_seq_cst) & bit) == 0;
+  if (impl_->announced_idle) woken |= (board.idle.value.fetch_and(~bit, std::memory_order_seq_cst) & bit) == 0;
   crash_point(CrashPoint::kAfterAwake);
   // Also when nobody took the announcement: a front that repairs writes without asking, and poll() would
   // spin.
@@ -352,8 +348,7 @@ bool WorkerLink::retired() const {
 bool WorkerLink::check_fronts() {
   for (WorkerFront& front : impl_->fronts) {
     pollfd entry{front.socket(), 0, 0};
-    if (front.bodies().ended() ||
-        (entry.fd >= 0 && poll(&entry, 1, 0) > 0 && (entry.revents & (POLLHUP | POLLERR))))
+    if (front.bodies().ended() || (entry.fd >= 0 && poll(&entry, 1, 0) > 0 && (entry.revents & (POLLHUP | POLLERR))))
       impl_->retired = true;
   }
   return !impl_->retired;
@@ -371,15 +366,13 @@ base::FileDescriptor WorkerLink::receive_body_descriptor(const Claim& claim) {
   return body;
 }
 
-SendResult::Status WorkerLink::send_file(const Claim& claim, int descriptor, uint64_t offset,
-                                         uint64_t length) {
+SendResult::Status WorkerLink::send_file(const Claim& claim, int descriptor, uint64_t offset, uint64_t length) {
   if (!attached()) return SendResult::kFailed;
   WorkerFront& front = impl_->fronts[claim.front];
   std::array<uint64_t, 2> range{offset, length};
   if (front.reserve(sizeof range) == nullptr) return SendResult::kFull;
   uint32_t id = ++impl_->next_file;
-  if (!send_lane_descriptor(front.socket(), claim.slot, claim.generation, id, descriptor))
-    return SendResult::kFailed;
+  if (!send_lane_descriptor(front.socket(), claim.slot, claim.generation, id, descriptor)) return SendResult::kFailed;
   front.send(frame_for(claim, UpKind::kFile, id, sizeof range),
              {{reinterpret_cast<const char*>(range.data()), sizeof range}});
   return SendResult::kSent;

@@ -43,8 +43,7 @@ struct SendResult {
     kFailed     // send_file: the descriptor did not go (socket full or gone): send its bytes. Any: not
                 // attached()
   } status = kFull;
-  size_t body_bytes =
-      0;  // of the given body that went along; when not all, kComplete and kReleases are yet to be sent
+  size_t body_bytes = 0;  // of the given body that went along; when not all, kComplete and kReleases are yet to be sent
 };
 
 class WorkerLink {
@@ -77,8 +76,7 @@ class WorkerLink {
   // the caller's business.
   bool send_up(const Claim& claim, UpKind kind, uint32_t value, std::string_view payload);
   // As send_up, with the payload in several pieces (copied once, straight into the ring).
-  bool send_up(const Claim& claim, UpKind kind, uint32_t value,
-               std::initializer_list<std::string_view> payload);
+  bool send_up(const Claim& claim, UpKind kind, uint32_t value, std::initializer_list<std::string_view> payload);
   uint32_t maximum_up_payload() const;
   // After a response. Wakes fronts that sleep. `may_delay`: the caller goes straight on to claim(); then the
   // wake may wait for up to 4 responses or 200 us, if a request is queued and the last calls were short (both

@@ -99,8 +99,7 @@ Precondition evaluate_preconditions(const Request& request, const Validators& va
     if (*held) return is_get_or_head(request) ? Precondition::kNotModified : Precondition::kFailed;
   } else if (is_get_or_head(request)) {
     auto since = single_date(headers, "If-Modified-Since", now);
-    if (since && validators.last_modified && *validators.last_modified <= *since)
-      return Precondition::kNotModified;
+    if (since && validators.last_modified && *validators.last_modified <= *since) return Precondition::kNotModified;
   }
   return Precondition::kProceed;
 }

@@ -39,8 +39,7 @@ TEST(Conditional, IfNoneMatch) {
   EXPECT_EQ(evaluate("PUT", {{"If-None-Match", "\"v1\""}}), Precondition::kFailed);
   EXPECT_EQ(evaluate("GET", {{"If-None-Match", "\"v2\""}}), Precondition::kProceed);
   EXPECT_EQ(evaluate("GET", {{"If-None-Match", "\"v2\", W/\"x,y\" ,\"v1\""}}), Precondition::kNotModified);
-  EXPECT_EQ(evaluate("GET", {{"If-None-Match", "\"v2\""}, {"If-None-Match", "\"v1\""}}),
-            Precondition::kNotModified);
+  EXPECT_EQ(evaluate("GET", {{"If-None-Match", "\"v2\""}, {"If-None-Match", "\"v1\""}}), Precondition::kNotModified);
   EXPECT_EQ(evaluate("GET", {{"If-None-Match", "*"}}), Precondition::kNotModified);
   EXPECT_EQ(evaluate("PUT", {{"If-None-Match", "*"}}, kNone), Precondition::kFailed);
   EXPECT_EQ(evaluate("GET", {{"If-None-Match", "\"v1\""}}, kNone), Precondition::kProceed);
@@ -67,8 +66,7 @@ TEST(Conditional, Dates) {
   EXPECT_EQ(evaluate("GET", {{"If-Modified-Since", kBefore}}), Precondition::kProceed);
   EXPECT_EQ(evaluate("POST", {{"If-Modified-Since", kAt}}), Precondition::kProceed);
   EXPECT_EQ(evaluate("GET", {{"If-Modified-Since", "yesterday"}}), Precondition::kProceed);
-  EXPECT_EQ(evaluate("GET", {{"If-Modified-Since", kAt}, {"If-Modified-Since", kAt}}),
-            Precondition::kProceed);
+  EXPECT_EQ(evaluate("GET", {{"If-Modified-Since", kAt}, {"If-Modified-Since", kAt}}), Precondition::kProceed);
   EXPECT_EQ(evaluate("GET", {{"If-Modified-Since", kAt}}, kNone), Precondition::kProceed);
   EXPECT_EQ(evaluate("GET", {{"If-Unmodified-Since", kBefore}}), Precondition::kFailed);
   EXPECT_EQ(evaluate("GET", {{"If-Unmodified-Since", kAt}}), Precondition::kProceed);
@@ -77,13 +75,10 @@ TEST(Conditional, Dates) {
 
 TEST(Conditional, OrderOfSection13) {
   // If-Match wins over If-Unmodified-Since, If-None-Match over If-Modified-Since; both pairs are looked at.
-  EXPECT_EQ(evaluate("GET", {{"If-Match", "\"v1\""}, {"If-Unmodified-Since", kBefore}}),
-            Precondition::kProceed);
-  EXPECT_EQ(evaluate("GET", {{"If-None-Match", "\"v2\""}, {"If-Modified-Since", kAt}}),
-            Precondition::kProceed);
+  EXPECT_EQ(evaluate("GET", {{"If-Match", "\"v1\""}, {"If-Unmodified-Since", kBefore}}), Precondition::kProceed);
+  EXPECT_EQ(evaluate("GET", {{"If-None-Match", "\"v2\""}, {"If-Modified-Since", kAt}}), Precondition::kProceed);
   EXPECT_EQ(evaluate("GET", {{"If-Match", "\"v2\""}, {"If-None-Match", "\"v1\""}}), Precondition::kFailed);
-  EXPECT_EQ(evaluate("GET", {{"If-Match", "\"v1\""}, {"If-None-Match", "\"v1\""}}),
-            Precondition::kNotModified);
+  EXPECT_EQ(evaluate("GET", {{"If-Match", "\"v1\""}, {"If-None-Match", "\"v1\""}}), Precondition::kNotModified);
 }
 
 TEST(Conditional, IfRange) {
@@ -102,8 +97,7 @@ TEST(Conditional, IfRange) {
   EXPECT_FALSE(allows(kAt, kStrong, kModified));  // changed within this second: may change again
   EXPECT_FALSE(allows("nonsense"));
   EXPECT_FALSE(allows(kAt, kNone));
-  EXPECT_FALSE(
-      if_range_allows(request("GET", {{"If-Range", "\"v1\""}, {"If-Range", "\"v1\""}}), kStrong, kNow));
+  EXPECT_FALSE(if_range_allows(request("GET", {{"If-Range", "\"v1\""}, {"If-Range", "\"v1\""}}), kStrong, kNow));
 }
 
 }  // namespace

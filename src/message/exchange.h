@@ -15,11 +15,11 @@
 namespace cutwater::message {
 
 enum class BodyStatus {
-  kPiece,       // `bytes` is the next piece, never empty; it lives until the next co_await of anything
-  kEnd,         // complete; trailers, if any, were checked and dropped
-  kTooLarge,    // over limits.body: answer 413
-  kMalformed,   // broken chunk framing: answer 400, the connection ends
-  kTimedOut,    // answer 408
+  kPiece,         // `bytes` is the next piece, never empty; it lives until the next co_await of anything
+  kEnd,           // complete; trailers, if any, were checked and dropped
+  kTooLarge,      // over limits.body: answer 413
+  kMalformed,     // broken chunk framing: answer 400, the connection ends
+  kTimedOut,      // answer 408
   kDisconnected,  // the client left before the body was complete: nobody is left to answer
 };
 struct BodyPiece {
@@ -53,7 +53,7 @@ class ResponseWriter {
   virtual void abort() = 0;
 
   virtual bool head_sent() const = 0;
-  virtual uint16_t status() const = 0;        // 0 before the head
+  virtual uint16_t status() const = 0;  // 0 before the head
   virtual uint64_t body_bytes_sent() const = 0;
   virtual bool client_gone() const = 0;
 };
@@ -70,9 +70,9 @@ struct Exchange {
   Request& request;
   BodySource& body;
   ResponseWriter& response;
-  base::Instant began;                 // first byte of the head
-  std::string_view connection_address;  // the peer's, before trusted proxies were believed
-  uint64_t id = 0;                     // unique within this front: request id in log lines
+  base::Instant began;                          // first byte of the head
+  std::string_view connection_address;          // the peer's, before trusted proxies were believed
+  uint64_t id = 0;                              // unique within this front: request id in log lines
   ClientGoneListener* gone_listener = nullptr;  // set by a handler while it waits for something slow
 };
 

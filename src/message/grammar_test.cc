@@ -12,9 +12,9 @@ TEST(Grammar, TokensAreOfTokenBytes) {
   EXPECT_TRUE(is_token("!#$%&'*+-.^_`|~09azAZ"));
   EXPECT_FALSE(is_token(""));
   for (int byte = 0; byte < 256; ++byte) {
-    bool expected = std::isalnum(byte) != 0 ||
-                    (byte != 0 && std::string_view("!#$%&'*+-.^_`|~").find(static_cast<char>(byte)) !=
-                                      std::string_view::npos);
+    bool expected =
+        std::isalnum(byte) != 0 ||
+        (byte != 0 && std::string_view("!#$%&'*+-.^_`|~").find(static_cast<char>(byte)) != std::string_view::npos);
     EXPECT_EQ(is_token(std::string(1, static_cast<char>(byte))), expected) << byte;
   }
 }

@@ -18,8 +18,7 @@ size_t Headers::count(std::string_view name) const {
 }
 
 void Headers::remove_all(std::string_view name) {
-  std::erase_if(fields_,
-                [name](const HeaderField& field) { return base::equals_ignoring_case(field.name, name); });
+  std::erase_if(fields_, [name](const HeaderField& field) { return base::equals_ignoring_case(field.name, name); });
 }
 
 }  // namespace cutwater::message

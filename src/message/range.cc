@@ -14,8 +14,7 @@ constexpr unsigned kMostRanges = 16;
 // Digits only; what overflows counts as the largest number.
 std::optional<uint64_t> parse_saturating(std::string_view digits) {
   if (digits.empty()) return std::nullopt;
-  if (!std::all_of(digits.begin(), digits.end(), [](char c) { return c >= '0' && c <= '9'; }))
-    return std::nullopt;
+  if (!std::all_of(digits.begin(), digits.end(), [](char c) { return c >= '0' && c <= '9'; })) return std::nullopt;
   return base::parse_decimal(digits).value_or(UINT64_MAX);
 }
 

@@ -11,26 +11,26 @@ namespace cutwater::message {
 enum class BodyFraming : uint8_t { kNone, kLength, kChunked };
 
 struct Request {
-  std::string_view method;        // as received, case-sensitive
-  std::string_view raw_target;    // as received: REQUEST_URI
-  std::string_view path;          // decoded ONCE, dot segments removed, starts with '/' (or "*"): routes and handlers
-  std::string_view query;         // after the first '?', undecoded, without it
-  std::string_view scheme;        // "http" or "https"
-  std::string_view authority;     // Host or the absolute-form's authority, lower-cased, never empty
-  uint8_t version_minor = 1;      // HTTP/1.x
+  std::string_view method;      // as received, case-sensitive
+  std::string_view raw_target;  // as received: REQUEST_URI
+  std::string_view path;        // decoded ONCE, dot segments removed, starts with '/' (or "*"): routes and handlers
+  std::string_view query;       // after the first '?', undecoded, without it
+  std::string_view scheme;      // "http" or "https"
+  std::string_view authority;   // Host or the absolute-form's authority, lower-cased, never empty
+  uint8_t version_minor = 1;    // HTTP/1.x
   bool path_had_encoded_slash = false;  // %2F stood in the target: static files and CGI answer 404 (faults.md 51)
 
-  Headers headers;                // hop-by-hop fields and, from strangers, forwarding fields already removed
+  Headers headers;  // hop-by-hop fields and, from strangers, forwarding fields already removed
 
   BodyFraming framing = BodyFraming::kNone;
-  uint64_t content_length = 0;    // with kLength
+  uint64_t content_length = 0;  // with kLength
   bool expects_continue = false;
   bool wants_keep_alive = true;
 
   std::string_view remote_address;  // of the client, behind trusted proxies the one they name
   uint16_t remote_port = 0;
-  std::string_view server_name;     // host part of authority
-  uint16_t server_port = 0;         // from authority, else from the socket
+  std::string_view server_name;  // host part of authority
+  uint16_t server_port = 0;      // from authority, else from the socket
 
   // Empty again, memory kept: exchanges are pooled.
   void clear();

@@ -19,6 +19,8 @@ struct Response {
 
 std::string_view standard_reason(uint16_t status);
 // 1xx, 204 and 304 never have a body (RFC 9110 section 6.4.1); HEAD is the request's matter.
-constexpr bool status_allows_body(uint16_t status) { return status >= 200 && status != 204 && status != 304; }
+constexpr bool status_allows_body(uint16_t status) {
+  return status >= 200 && status != 204 && status != 304;
+}
 
 }  // namespace cutwater::message

@@ -18,8 +18,7 @@ enum TargetByte : uint8_t {
 
 constexpr std::array<uint8_t, 256> make_target_table() {
   std::array<uint8_t, 256> table{};
-  for (size_t byte = 0; byte < table.size(); ++byte)
-    table[byte] = byte <= 0x20 || byte >= 0x7f ? kRefused : 0;
+  for (size_t byte = 0; byte < table.size(); ++byte) table[byte] = byte <= 0x20 || byte >= 0x7f ? kRefused : 0;
   table['#'] = kRefused;
   table['%'] = kEncoded;
   table['/'] = kSlash;

@@ -61,8 +61,7 @@ TEST(DecodePath, DecodesOnceThenRemovesDots) {
 }
 
 TEST(DecodePath, RefusesBadEncodingAndControlBytes) {
-  for (const char* bad :
-       {"", "a", "/%", "/%4", "/%zz", "/%u0041", "/%00", "/%0a", "/%1F", "/%7f", "/.%%32%65"}) {
+  for (const char* bad : {"", "a", "/%", "/%4", "/%zz", "/%u0041", "/%00", "/%0a", "/%1F", "/%7f", "/.%%32%65"}) {
     EXPECT_EQ(decoded(bad), "refused") << bad;
   }
 }
@@ -100,9 +99,8 @@ TEST(Authority, SplitsHostAndPort) {
 
 TEST(Authority, RefusesWhatNamesNoHost) {
   using namespace std::string_view_literals;
-  for (std::string_view bad :
-       {""sv, ":80"sv, "a,b"sv, "u@a"sv, "a/"sv, "a b"sv, ".."sv, "[]"sv, "[::1"sv, "[::1]]"sv, "[::1]80"sv,
-        "[::1%eth0]"sv, "[::1\0]"sv, "a:65536"sv, "a:-1"sv, "a:1:2"sv, "a\0"sv}) {
+  for (std::string_view bad : {""sv, ":80"sv, "a,b"sv, "u@a"sv, "a/"sv, "a b"sv, ".."sv, "[]"sv, "[::1"sv, "[::1]]"sv,
+                               "[::1]80"sv, "[::1%eth0]"sv, "[::1\0]"sv, "a:65536"sv, "a:-1"sv, "a:1:2"sv, "a\0"sv}) {
     EXPECT_FALSE(parse_authority(bad)) << bad;
   }
   EXPECT_FALSE(parse_authority(std::string(256, 'a')));

@@ -78,15 +78,13 @@ bool EnvironBuilder::fill_template(PyObject* errors, PyObject* file_wrapper) {
          store(dict, "wsgi.input_terminated", Py_True) && store(dict, "wsgi.file_wrapper", file_wrapper);
 }
 
-PyObject* EnvironBuilder::build(const message::Request& request, const link::RequestExtras& extras,
-                                uint64_t body_size, PyObject* input) {
+PyObject* EnvironBuilder::build(const message::Request& request, const link::RequestExtras& extras, uint64_t body_size,
+                                PyObject* input) {
   ++request_number_;
   PyRef environ = PyRef::steal(PyDict_Copy(template_.get()));
-  if (!environ || !set_request(environ.get(), request, extras) || !set_fields(environ.get(), request))
-    return nullptr;
+  if (!environ || !set_request(environ.get(), request, extras) || !set_fields(environ.get(), request)) return nullptr;
   bool has_body = request.framing != message::BodyFraming::kNone || body_size > 0;
-  if (has_body && !set_number(environ.get(), kContentLength, body_size, caches_[kContentLength]))
-    return nullptr;
+  if (has_body && !set_number(environ.get(), kContentLength, body_size, caches_[kContentLength])) return nullptr;
   if (PyDict_SetItem(environ.get(), keys_[kInput].get(), input) < 0) return nullptr;
   return environ.release();
 }

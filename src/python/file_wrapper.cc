@@ -42,8 +42,7 @@ PyObject* iter(PyObject* self) {
 }
 
 PyObject* next(PyObject* self) {
-  PyRef block =
-      PyRef::steal(PyObject_CallMethod(as_wrapper(self)->file, "read", "n", as_wrapper(self)->block_size));
+  PyRef block = PyRef::steal(PyObject_CallMethod(as_wrapper(self)->file, "read", "n", as_wrapper(self)->block_size));
   if (!block) return nullptr;
   Py_ssize_t size = PyObject_Size(block.get());
   return size > 0 ? block.release() : nullptr;
@@ -93,8 +92,7 @@ PyType_Slot slots[] = {{Py_tp_new, reinterpret_cast<void*>(make)},
                        {Py_tp_members, members},
                        {0, nullptr}};
 
-PyType_Spec spec = {"_cutwater.FileWrapper", sizeof(FileWrapper), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
-                    slots};
+PyType_Spec spec = {"_cutwater.FileWrapper", sizeof(FileWrapper), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC, slots};
 
 }  // namespace
 

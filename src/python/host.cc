@@ -8,22 +8,20 @@
 
 namespace cutwater::python {
 
-void Host::exception(std::string_view method, std::string_view path, std::string_view what,
-                     PyObject* exception) {
+void Host::exception(std::string_view method, std::string_view path, std::string_view what, PyObject* exception) {
   PyRef method_text = PyRef::steal(new_latin1(method));
   PyRef path_text = PyRef::steal(new_latin1(path));
   PyRef what_text = PyRef::steal(new_latin1(what));
   PyRef name = PyRef::steal(new_latin1("exception"));
   PyRef done;
   if (method_text && path_text && what_text && name && exception != nullptr) {
-    done = PyRef::steal(PyObject_CallMethodObjArgs(object_.get(), name.get(), method_text.get(),
-                                                   path_text.get(), what_text.get(), exception, nullptr));
+    done = PyRef::steal(PyObject_CallMethodObjArgs(object_.get(), name.get(), method_text.get(), path_text.get(),
+                                                   what_text.get(), exception, nullptr));
   }
   if (!done) PyErr_Clear();
 }
 
-void Host::problem(std::string_view code, std::string_view method, std::string_view path,
-                   std::string_view text) {
+void Host::problem(std::string_view code, std::string_view method, std::string_view path, std::string_view text) {
   PyRef code_text = PyRef::steal(new_latin1(code));
   PyRef method_text = PyRef::steal(new_latin1(method));
   PyRef path_text = PyRef::steal(new_latin1(path));
@@ -31,9 +29,8 @@ void Host::problem(std::string_view code, std::string_view method, std::string_v
   PyRef name = PyRef::steal(new_latin1("problem"));
   PyRef done;
   if (code_text && method_text && path_text && problem_text && name) {
-    done =
-        PyRef::steal(PyObject_CallMethodObjArgs(object_.get(), name.get(), code_text.get(), method_text.get(),
-                                                path_text.get(), problem_text.get(), nullptr));
+    done = PyRef::steal(PyObject_CallMethodObjArgs(object_.get(), name.get(), code_text.get(), method_text.get(),
+                                                   path_text.get(), problem_text.get(), nullptr));
   }
   if (!done) PyErr_Clear();
 }

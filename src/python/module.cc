@@ -36,8 +36,9 @@ bool read_descriptors(PyObject* sequence, std::vector<base::FileDescriptor>& des
 }
 
 PyObject* serve_wsgi(PyObject* module, PyObject* arguments, PyObject* keywords) {
-  static const char* names[] = {"application",  "host",         "errors",  "segment", "lane", "wake", "front_wakes",
-                                "front_alarms", "lane_sockets", "control", "signals", "drop_hop_by_hop", nullptr};
+  static const char* names[] = {"application", "host",         "errors",       "segment", "lane",    "wake",
+                                "front_wakes", "front_alarms", "lane_sockets", "control", "signals", "drop_hop_by_hop",
+                                nullptr};
   WsgiWorker::Setup setup{};
   int segment_descriptor = -1;
   unsigned int lane = 0;
@@ -47,9 +48,9 @@ PyObject* serve_wsgi(PyObject* module, PyObject* arguments, PyObject* keywords) 
   PyObject* lane_sockets = nullptr;
   int drop_hop_by_hop = 0;
   if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "OOO$iIiOOOiip:serve_wsgi", const_cast<char**>(names),
-                                   &setup.application, &setup.host, &setup.errors, &segment_descriptor, &lane,
-                                   &wake, &front_wakes, &front_alarms, &lane_sockets, &setup.control,
-                                   &setup.signals, &drop_hop_by_hop)) {
+                                   &setup.application, &setup.host, &setup.errors, &segment_descriptor, &lane, &wake,
+                                   &front_wakes, &front_alarms, &lane_sockets, &setup.control, &setup.signals,
+                                   &drop_hop_by_hop)) {
     return nullptr;
   }
   link::WorkerLink::Descriptors descriptors;
@@ -62,14 +63,12 @@ PyObject* serve_wsgi(PyObject* module, PyObject* arguments, PyObject* keywords) 
   }
   auto segment = link::Segment::map(segment_descriptor);
   if (!segment) {
-    PyErr_Format(PyExc_OSError, "cannot use the shared memory of the front: %s",
-                 segment.error().message.c_str());
+    PyErr_Format(PyExc_OSError, "cannot use the shared memory of the front: %s", segment.error().message.c_str());
     return nullptr;
   }
   const link::Layout& layout = segment->layout();
   if (lane >= layout.lanes || descriptors.front_wakes.size() != layout.fronts ||
-      descriptors.front_alarms.size() != layout.fronts ||
-      descriptors.lane_sockets.size() != layout.fronts) {
+      descriptors.front_alarms.size() != layout.fronts || descriptors.lane_sockets.size() != layout.fronts) {
     PyErr_SetString(PyExc_ValueError, "lane and descriptors do not fit the shared memory");
     return nullptr;
   }
@@ -146,8 +145,7 @@ void destroy(void* module) {
 
 PyMethodDef functions[] = {
     {"serve_wsgi", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(serve_wsgi)),
-     METH_VARARGS | METH_KEYWORDS,
-     "Serves requests from the fronts' queues until told to end; returns the reason."},
+     METH_VARARGS | METH_KEYWORDS, "Serves requests from the fronts' queues until told to end; returns the reason."},
     {"set_process_name", py_set_process_name, METH_VARARGS,
      "set_process_name(name): what ps shows of this process; at most 15 bytes."},
     {"end_with_parent", py_end_with_parent, METH_VARARGS,

@@ -80,7 +80,7 @@ bool end_with_parent(int channel, int milliseconds) {
   if (timer_create(CLOCK_MONOTONIC, &kill, &parent.execution) != 0) return false;
   parent.channel = channel;
   parent.after.it_value = to_timespec(milliseconds);
-  struct sigaction action{};
+  struct sigaction action {};
   action.sa_handler = look_after_parent;
   action.sa_flags = SA_RESTART;
   sigfillset(&action.sa_mask);

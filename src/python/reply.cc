@@ -50,8 +50,7 @@ bool Reply::start(PyObject* status, PyObject* headers, PyObject* exc_info) {
     return false;
   }
   if (!replaces && head_.given()) {
-    PyErr_SetString(PyExc_AssertionError,
-                    "start_response() was called a second time without exc_info (PEP 3333)");
+    PyErr_SetString(PyExc_AssertionError, "start_response() was called a second time without exc_info (PEP 3333)");
     return false;
   }
   if (!head_.set(status, headers)) return false;

@@ -45,10 +45,10 @@ class Reply {
   std::optional<uint64_t> declared() const { return declared_; }
   uint64_t sent() const { return sent_; }
   // What the log should say when all is over.
-  bool excess() const { return excess_; }        // more bytes than Content-Length: cut off
-  bool aborted() const { return aborted_; }      // the connection was cut with it
-  bool missing() const { return missing_; }      // fewer: aborted
-  bool dropped() const { return dropped_ > 0; }  // a body where none is allowed
+  bool excess() const { return excess_; }                         // more bytes than Content-Length: cut off
+  bool aborted() const { return aborted_; }                       // the connection was cut with it
+  bool missing() const { return missing_; }                       // fewer: aborted
+  bool dropped() const { return dropped_ > 0; }                   // a body where none is allowed
   std::string_view left_out() const { return head_.left_out(); }  // a hop-by-hop field; "": none
   // Asking on for such a body would only hold the worker.
   bool dropped_enough() const;

@@ -51,8 +51,7 @@ class RequestChannel {
 
   // The head with the first body bytes. With `complete` they are the whole body; with `releases` (only with
   // complete) the slot is let go by the same frame: the claim must not be touched any more.
-  SendOutcome send_head(const message::Response& response, std::string_view body, bool complete,
-                        bool releases);
+  SendOutcome send_head(const message::Response& response, std::string_view body, bool complete, bool releases);
   SendOutcome send_body(std::string_view body, bool complete);
   // A part of a file as body bytes: by descriptor, or read here when that cannot be passed.
   SendOutcome send_file(int descriptor, uint64_t offset, uint64_t length);

@@ -58,16 +58,15 @@ PyObject* start_response(PyObject* self, PyObject* arguments, PyObject* keywords
   PyObject* status = nullptr;
   PyObject* headers = nullptr;
   PyObject* exc_info = nullptr;
-  if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "OO|O:start_response", const_cast<char**>(names),
-                                   &status, &headers, &exc_info)) {
+  if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "OO|O:start_response", const_cast<char**>(names), &status,
+                                   &headers, &exc_info)) {
     return nullptr;
   }
   return start(self, status, headers, exc_info);
 }
 constexpr int kStartResponseFlags = METH_VARARGS | METH_KEYWORDS;
 #else
-PyObject* start_response(PyObject* self, PyObject* const* arguments, Py_ssize_t positional,
-                         PyObject* keywords) {
+PyObject* start_response(PyObject* self, PyObject* const* arguments, Py_ssize_t positional, PyObject* keywords) {
   static constexpr const char* kNames[] = {"status", "headers", "exc_info"};
   PyObject* values[3] = {nullptr, nullptr, nullptr};
   if (positional > 3) {
@@ -96,8 +95,8 @@ constexpr int kStartResponseFlags = METH_FASTCALL | METH_KEYWORDS;
 #endif
 
 PyMethodDef start_response_definition = {
-    "start_response", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(start_response)),
-    kStartResponseFlags, "start_response(status, headers, exc_info=None) -> write (PEP 3333)"};
+    "start_response", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(start_response)), kStartResponseFlags,
+    "start_response(status, headers, exc_info=None) -> write (PEP 3333)"};
 
 void responder_free(PyObject* self) {
   free_instance(self);
@@ -105,8 +104,7 @@ void responder_free(PyObject* self) {
 
 PyType_Slot responder_slots[] = {{Py_tp_dealloc, reinterpret_cast<void*>(responder_free)}, {0, nullptr}};
 
-PyType_Spec responder_spec = {"_cutwater.Responder", sizeof(ResponderObject), 0, Py_TPFLAGS_DEFAULT,
-                              responder_slots};
+PyType_Spec responder_spec = {"_cutwater.Responder", sizeof(ResponderObject), 0, Py_TPFLAGS_DEFAULT, responder_slots};
 
 }  // namespace
 

@@ -39,8 +39,7 @@ bool ResponseHead::set(PyObject* status, PyObject* headers) {
   fresh_.content_length.reset();
   if (!read_status(status, fresh_)) return false;
   if (!PyList_Check(headers)) {
-    PyErr_Format(PyExc_TypeError, "start_response() needs a list of headers, not %s",
-                 type_name(headers).c_str());
+    PyErr_Format(PyExc_TypeError, "start_response() needs a list of headers, not %s", type_name(headers).c_str());
     return false;
   }
   for (Py_ssize_t index = 0; index < list_size(headers); ++index) {
@@ -68,8 +67,7 @@ bool ResponseHead::read_status(PyObject* status, Values& into) {
   bool valid = text.ok() && view.size() >= 3 && (view.size() == 3 || view[3] == ' ') && message::is_field_value(view);
   auto code = valid ? base::parse_decimal(view.substr(0, 3)) : std::nullopt;
   if (!code || *code < 200) {
-    PyErr_Format(PyExc_ValueError, "start_response() needs a status like '200 OK' from 200 to 999, not %R",
-                 status);
+    PyErr_Format(PyExc_ValueError, "start_response() needs a status like '200 OK' from 200 to 999, not %R", status);
     return false;
   }
   into.status = static_cast<uint16_t>(*code);
@@ -95,8 +93,7 @@ bool ResponseHead::read_field(PyObject* item, Values& into) const {
     return false;
   }
   if (!value_text.ok() || !message::is_field_value(value_text.view())) {
-    PyErr_Format(PyExc_ValueError, "response header %R has a character that no header may have: %R", name,
-                 value);
+    PyErr_Format(PyExc_ValueError, "response header %R has a character that no header may have: %R", name, value);
     return false;
   }
   std::string_view trimmed = base::trim_whitespace(value_text.view());
@@ -105,8 +102,7 @@ bool ResponseHead::read_field(PyObject* item, Values& into) const {
       into.left_out = name_text.view();
       return true;
     }
-    PyErr_Format(PyExc_AssertionError,
-                 "response header %R is hop-by-hop: it belongs to the server (PEP 3333)", name);
+    PyErr_Format(PyExc_AssertionError, "response header %R is hop-by-hop: it belongs to the server (PEP 3333)", name);
     return false;
   }
   if (base::equals_ignoring_case(name_text.view(), "content-length")) return read_content_length(trimmed, into);

@@ -11,8 +11,7 @@ Latin1View::Latin1View(PyObject* text) {
   }
 #endif
   if (PyUnicode_KIND(text) != PyUnicode_1BYTE_KIND) return;
-  view_ = {reinterpret_cast<const char*>(PyUnicode_1BYTE_DATA(text)),
-           static_cast<size_t>(PyUnicode_GET_LENGTH(text))};
+  view_ = {reinterpret_cast<const char*>(PyUnicode_1BYTE_DATA(text)), static_cast<size_t>(PyUnicode_GET_LENGTH(text))};
   ok_ = true;
 #else
   encoded_ = PyRef::steal(PyUnicode_AsLatin1String(text));

@@ -18,12 +18,10 @@ Waiter::Woken Waiter::for_request() {
   Woken woken = Woken::kByLink;
   if (link_.prepare_to_sleep()) {
     // A stale descriptor may lie on a lane socket: only its end is of interest here.
-    std::vector<pollfd> entries{
-        {link_.wake_descriptor(), POLLIN, 0}, {control_, POLLIN, 0}, {signals_, POLLIN, 0}};
+    std::vector<pollfd> entries{{link_.wake_descriptor(), POLLIN, 0}, {control_, POLLIN, 0}, {signals_, POLLIN, 0}};
     for (uint32_t front = 0; front < fronts_; ++front) entries.push_back({link_.lane_socket(front), 0, 0});
     woken = sleep(entries, -1);
-    if (woken == Woken::kByLink &&
-        ((entries.at(1).revents | entries.at(2).revents) & (POLLIN | kGone)) != 0) {
+    if (woken == Woken::kByLink && ((entries.at(1).revents | entries.at(2).revents) & (POLLIN | kGone)) != 0) {
       woken = Woken::kByControl;
     }
     for (size_t index = 3; index < entries.size(); ++index) {
@@ -37,9 +35,8 @@ Waiter::Woken Waiter::for_request() {
 Waiter::Woken Waiter::for_frame(uint32_t front, bool for_descriptor, int milliseconds) {
   Woken woken = Woken::kByLink;
   if (link_.prepare_to_wait()) {
-    std::vector<pollfd> entries{
-        {link_.wake_descriptor(), POLLIN, 0},
-        {link_.lane_socket(front), static_cast<short>(for_descriptor ? POLLIN : 0), 0}};
+    std::vector<pollfd> entries{{link_.wake_descriptor(), POLLIN, 0},
+                                {link_.lane_socket(front), static_cast<short>(for_descriptor ? POLLIN : 0), 0}};
     woken = sleep(entries, milliseconds);
     if (woken == Woken::kByLink && (entries.at(1).revents & kGone) != 0) woken = Woken::kFrontGone;
   }
@@ -67,8 +64,7 @@ Waiter::Woken Waiter::sleep(std::vector<pollfd>& entries, int milliseconds) {
   }
   if (ready < 0) return PyErr_CheckSignals() < 0 ? Woken::kError : Woken::kByLink;
   if ((entries.front().revents & kGone) != 0) {
-    PyErr_SetString(PyExc_OSError,
-                    "the worker's own descriptors are closed: did the application close them?");
+    PyErr_SetString(PyExc_OSError, "the worker's own descriptors are closed: did the application close them?");
     return Woken::kError;
   }
   return Woken::kByLink;

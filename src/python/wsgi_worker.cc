@@ -68,8 +68,7 @@ WsgiWorker::Step WsgiWorker::idle() {
   Waiter::Woken woken = waiter_.for_request();
   if (woken == Waiter::Woken::kError) {
     // A signal handler of the application may raise, as sys.exit() in a handler of SIGTERM does.
-    bool exits =
-        PyErr_ExceptionMatches(PyExc_SystemExit) != 0 || PyErr_ExceptionMatches(PyExc_KeyboardInterrupt) != 0;
+    bool exits = PyErr_ExceptionMatches(PyExc_SystemExit) != 0 || PyErr_ExceptionMatches(PyExc_KeyboardInterrupt) != 0;
     if (!exits) return Step::kError;
     PyErr_Clear();
     end_reason_ = "system_exit";
@@ -248,8 +247,7 @@ void WsgiWorker::log_reply() {
   if (reply_.excess()) {
     host_.problem("CW0503", method_, path_,
                   "sent more than its Content-Length of " + std::to_string(reply_.declared().value_or(0)) +
-                      " bytes; the rest was cut off" +
-                      (reply_.aborted() ? ", and the connection closed" : ""));
+                      " bytes; the rest was cut off" + (reply_.aborted() ? ", and the connection closed" : ""));
   }
   if (reply_.missing()) {
     host_.problem("CW0503", method_, path_,

@@ -15,8 +15,8 @@ constexpr base::Duration kDrainTime = std::chrono::seconds(5);
 
 }  // namespace
 
-ActiveExchange::ActiveExchange(ServerState& server, io::Stream& stream, ConnectionInput& input,
-                               const io::Address& peer, const io::Address& local)
+ActiveExchange::ActiveExchange(ServerState& server, io::Stream& stream, ConnectionInput& input, const io::Address& peer,
+                               const io::Address& local)
     : server_(server),
       stream_(stream),
       input_(input),
@@ -26,8 +26,7 @@ ActiveExchange::ActiveExchange(ServerState& server, io::Stream& stream, Connecti
       output_(server.loop, stream, server.options, memory_->output),
       writer_(output_, memory_->request, server.dates, server.options, server.draining),
       body_(server.loop, stream, input, server.options, writer_),
-      exchange_{memory_->request,       body_,  writer_, server.loop.now(), peer.host,
-                ++server.last_exchange, nullptr} {
+      exchange_{memory_->request, body_, writer_, server.loop.now(), peer.host, ++server.last_exchange, nullptr} {
   writer_.set_body(body_);
 }
 
@@ -55,8 +54,7 @@ base::Task<Ending> ActiveExchange::run() {
   const uint16_t refusal = scanned == HeadScanner::Outcome::kComplete ? parse() : refusal_of(scanner);
   if (refusal != 0) {
     refuse(refusal);
-  } else if (memory_->request.path ==
-             "*") {  // OPTIONS *: asks for the server itself (RFC 9110 section 9.3.7)
+  } else if (memory_->request.path == "*") {  // OPTIONS *: asks for the server itself (RFC 9110 section 9.3.7)
     write_small(204);
   } else {
     auto handling = run_handler();
@@ -103,8 +101,8 @@ base::Task<ActiveExchange::Wait> ActiveExchange::wait_for_head(HeadScanner& scan
 }
 
 uint16_t ActiveExchange::parse() {
-  const auto parsed = codec::http1::parse_request_head(memory_->head, server_.options.head, memory_->request,
-                                                       memory_->decoded);
+  const auto parsed =
+      codec::http1::parse_request_head(memory_->head, server_.options.head, memory_->request, memory_->decoded);
   if (parsed.status != 0) {
     refused_ = parsed.reason;
     return parsed.status;
@@ -117,8 +115,7 @@ uint16_t ActiveExchange::parse() {
     return status;
   }
   const message::Request& request = memory_->request;
-  if (request.framing == message::BodyFraming::kLength &&
-      request.content_length > server_.options.body_limit) {
+  if (request.framing == message::BodyFraming::kLength && request.content_length > server_.options.body_limit) {
     refused_ = "the body is over limits.body";
     return 413;
   }
@@ -144,8 +141,7 @@ uint16_t ActiveExchange::apply_filter() {
   const std::string_view authority = request.authority;
   const std::string_view name = request.server_name;
   const uint16_t port = request.server_port;
-  if (const uint16_t status = server_.filter.filter(request, peer_, memory_->filtered); status != 0)
-    return status;
+  if (const uint16_t status = server_.filter.filter(request, peer_, memory_->filtered); status != 0) return status;
   if (request.authority == authority) return 0;
   const auto parts = message::parse_authority(request.authority);
   if (!parts) return 0;

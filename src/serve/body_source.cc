@@ -36,8 +36,8 @@ std::string_view join(std::string_view gathered, std::string_view piece) {
 
 }  // namespace
 
-RequestBody::RequestBody(io::Loop& loop, io::Stream& stream, ConnectionInput& input,
-                         const ServeOptions& options, ContinueSender& sender)
+RequestBody::RequestBody(io::Loop& loop, io::Stream& stream, ConnectionInput& input, const ServeOptions& options,
+                         ContinueSender& sender)
     : loop_(loop),
       stream_(stream),
       input_(input),
@@ -137,8 +137,7 @@ base::Task<bool> RequestBody::drain(uint64_t most, base::Instant deadline) {
     }
     if (co_await stream_.readable(deadline) == io::WaitResult::kTimedOut) co_return false;
     const io::IoResult result = input_.receive(stream_);
-    if (result.status == io::IoStatus::kEndOfStream || result.status == io::IoStatus::kFailed)
-      co_return false;
+    if (result.status == io::IoStatus::kEndOfStream || result.status == io::IoStatus::kFailed) co_return false;
   }
 }
 

@@ -83,10 +83,8 @@ void step(TestServer& server, ChaosClient& one, std::mt19937& random) {
       one.client->take();
       return;
     default: {
-      const size_t length =
-          std::min<size_t>(one.to_send.size(), random() % 2 ? random() % 20 : random() % 50'000);
-      const ssize_t sent =
-          ::send(one.client->descriptor(), one.to_send.data(), length, MSG_DONTWAIT | MSG_NOSIGNAL);
+      const size_t length = std::min<size_t>(one.to_send.size(), random() % 2 ? random() % 20 : random() % 50'000);
+      const ssize_t sent = ::send(one.client->descriptor(), one.to_send.data(), length, MSG_DONTWAIT | MSG_NOSIGNAL);
       if (sent > 0) one.to_send.erase(0, static_cast<size_t>(sent));
       if (!one.to_send.empty() && !one.client->ended && !one.client->reset) return;
       one.client->take();

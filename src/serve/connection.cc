@@ -17,11 +17,7 @@ constexpr uint64_t kMostLingering = 64 * 1024 * 1024;
 
 Connection::Connection(ServerState& server, std::unique_ptr<io::Stream> stream, const io::Address& peer,
                        const io::Address& local)
-    : server_(server),
-      stream_(std::move(stream)),
-      input_(server.receive_buffer),
-      peer_(peer),
-      local_(local) {
+    : server_(server), stream_(std::move(stream)), input_(server.receive_buffer), peer_(peer), local_(local) {
   stream_->listen_for_hangup(this);
   append_to(server_.busy);
 }

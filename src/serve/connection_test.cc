@@ -117,8 +117,7 @@ TEST(Connection, ByteByByte) {
 TEST(Connection, HeadRequestsAndBodilessStatuses) {
   TestServer server;
   Client client(server);
-  client.send("HEAD /a HTTP/1.1\r\nHost: a\r\n\r\n" + get("/no-content") + get("/not-modified") +
-              get("/end"));
+  client.send("HEAD /a HTTP/1.1\r\nHost: a\r\n\r\n" + get("/no-content") + get("/not-modified") + get("/end"));
   ASSERT_TRUE(client.receive_text("hello /end"));
   EXPECT_EQ(client.count("HTTP/1.1 "), 4u);
   EXPECT_EQ(client.count("hello "), 1u);
@@ -133,8 +132,7 @@ TEST(Connection, StreamedResponseIsChunkedOrUntilClose) {
   client.send(get("/stream") + get("/a"));
   ASSERT_TRUE(client.receive_text("hello /a"));
   EXPECT_NE(client.received.find("Transfer-Encoding: chunked\r\n"), std::string::npos);
-  EXPECT_NE(client.received.find("4\r\none \r\n4\r\ntwo \r\n5\r\nthree\r\n0\r\n\r\nHTTP/1.1"),
-            std::string::npos);
+  EXPECT_NE(client.received.find("4\r\none \r\n4\r\ntwo \r\n5\r\nthree\r\n0\r\n\r\nHTTP/1.1"), std::string::npos);
   Client old(server);
   old.send("GET /stream HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
   ASSERT_TRUE(old.receive_to_end());
@@ -164,8 +162,7 @@ TEST(Connection, AnswersForTheServerItself) {
   ASSERT_TRUE(client.receive_text("hello /a"));
   EXPECT_EQ(client.received.find("HTTP/1.1 204 "), 0u);
   EXPECT_NE(client.received.find("Allow: GET, "), std::string::npos);
-  for (const char* request :
-       {"TRACE / HTTP/1.1\r\nHost: a\r\n\r\n", "CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n"}) {
+  for (const char* request : {"TRACE / HTTP/1.1\r\nHost: a\r\n\r\n", "CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n"}) {
     Client other(server);
     other.send(request);
     ASSERT_TRUE(other.receive_text("Method Not Allowed\n"));
@@ -190,8 +187,7 @@ TEST(Connection, RefusedHeadsGetOneAnswerAndOneReport) {
     TestServer server;
     Client client(server);
     client.send(request);
-    ASSERT_TRUE(client.receive_until([&] { return client.received.ends_with("\n"); }))
-        << request.substr(0, 60);
+    ASSERT_TRUE(client.receive_until([&] { return client.received.ends_with("\n"); })) << request.substr(0, 60);
     client.finish_sending();
     ASSERT_TRUE(client.receive_to_end());
     EXPECT_TRUE(client.ended);

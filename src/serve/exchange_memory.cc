@@ -28,8 +28,7 @@ ExchangePool::Pointer ExchangePool::take() {
 void ExchangePool::give_back(ExchangeMemory* memory) {
   std::unique_ptr<ExchangeMemory> owned(memory);
   if (free_.size() == kMostFree) return;
-  for (std::string* text :
-       {&owned->head, &owned->decoded, &owned->authority, &owned->filtered, &owned->output}) {
+  for (std::string* text : {&owned->head, &owned->decoded, &owned->authority, &owned->filtered, &owned->output}) {
     empty(*text);
   }
   owned->request.clear();

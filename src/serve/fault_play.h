@@ -120,8 +120,7 @@ class PlayHandler final : public message::Handler, public message::ClientGoneLis
 
 class Play final : RequestFilter, ExchangeObserver, base::LogSink, io::TurnHook {
  public:
-  explicit Play(std::string_view bytes)
-      : rest_(bytes), server_(loop_, options(), handler_, *this, *this, *this) {
+  explicit Play(std::string_view bytes) : rest_(bytes), server_(loop_, options(), handler_, *this, *this, *this) {
     loop_.add_hook(*this);
     server_.accept(peer.connect(), address_, address_);
   }
@@ -176,10 +175,8 @@ class Play final : RequestFilter, ExchangeObserver, base::LogSink, io::TurnHook 
   // What the client got, without what may differ from run to run.
   std::string answers() const {
     std::string text = peer.received;
-    for (const auto& [begin, length] :
-         {std::pair("Date: ", size_t{37}), std::pair("HTTP/1.1 100 ", size_t{25})}) {
-      for (size_t at = text.find(begin); at != std::string::npos; at = text.find(begin, at))
-        text.erase(at, length);
+    for (const auto& [begin, length] : {std::pair("Date: ", size_t{37}), std::pair("HTTP/1.1 100 ", size_t{25})}) {
+      for (size_t at = text.find(begin); at != std::string::npos; at = text.find(begin, at)) text.erase(at, length);
     }
     return text;
   }

@@ -33,8 +33,7 @@ const std::vector<std::string>& connections() {
       request("POST", "/echo", kFive, "hello") +
           request("POST", "/echo", kChunked, "5;a=b\r\nhello\r\n0\r\nX: y\r\n\r\n") +
           request("POST", "/echo", kExpect, "hello") + request("GET", "/z"),
-      request("POST", "/a", kFive, "GET /") + request("POST", "/a", kExpect, "hello") +
-          request("GET", "/never"),
+      request("POST", "/a", kFive, "GET /") + request("POST", "/a", kExpect, "hello") + request("GET", "/never"),
       request("POST", "/late", kFive, "hello") + request("POST", "/late", kChunked, "5\r\nhelloXX"),
       request("GET", "/wait") + request("GET", "/short"),
       request("GET", "/long") + request("GET", "/abort") + request("GET", "/never"),
@@ -98,9 +97,7 @@ TEST(Fault, AnythingMayBreakAnywhere) {
         Play play(bytes);
         if (cut % 3 == 0) play.peer.room = cut;
         for (size_t count = 0; count < cut; ++count) play.quiet_step(1);
-        play.step(what == 6   ? kTimeOutReader
-                  : what == 7 ? kTimeOutWriter
-                              : static_cast<uint8_t>(what << 3 | 6));
+        play.step(what == 6 ? kTimeOutReader : what == 7 ? kTimeOutWriter : static_cast<uint8_t>(what << 3 | 6));
         ASSERT_TRUE(play.end()) << bytes << cut << " " << int{what};
       }
     }

@@ -54,10 +54,8 @@ struct HttpServer::Impl final : io::TurnHook {
   io::Timer look_for_room;
 };
 
-void HttpServer::Impl::accept(std::unique_ptr<io::Stream> stream, const io::Address& peer,
-                              const io::Address& local) {
-  auto* connection =
-      new Connection(state, std::move(stream), peer, local);  // the lists own it: see destroy()
+void HttpServer::Impl::accept(std::unique_ptr<io::Stream> stream, const io::Address& peer, const io::Address& local) {
+  auto* connection = new Connection(state, std::move(stream), peer, local);  // the lists own it: see destroy()
   ++count;
   connection->start();
   if (state.draining) grace_over.set(state.loop.now() + kFirstRequestGrace);
@@ -148,8 +146,8 @@ void HttpServer::Impl::report_drained() {
   if (count == 0 && state.draining && on_drained) state.loop.post(std::exchange(on_drained, nullptr));
 }
 
-HttpServer::HttpServer(io::Loop& loop, const ServeOptions& options, message::Handler& root,
-                       RequestFilter& filter, ExchangeObserver& observer, base::LogSink& log)
+HttpServer::HttpServer(io::Loop& loop, const ServeOptions& options, message::Handler& root, RequestFilter& filter,
+                       ExchangeObserver& observer, base::LogSink& log)
     : impl_(std::make_unique<Impl>(loop, options, root, filter, observer, log)) {
   signal(SIGPIPE, SIG_IGN);
 }
@@ -160,8 +158,7 @@ void HttpServer::accept(base::FileDescriptor socket, const io::Address& peer, co
   impl_->accept(io::make_socket_stream(impl_->state.loop, std::move(socket)), peer, local);
 }
 
-void HttpServer::accept(std::unique_ptr<io::Stream> stream, const io::Address& peer,
-                        const io::Address& local) {
+void HttpServer::accept(std::unique_ptr<io::Stream> stream, const io::Address& peer, const io::Address& local) {
   impl_->accept(std::move(stream), peer, local);
 }
 

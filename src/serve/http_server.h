@@ -25,8 +25,8 @@ struct ServeOptions {
   uint64_t body_min_rate = 500;                              // limits.body_min_rate, bytes per second
   base::Duration body_grace = std::chrono::seconds(10);      // before the rate counts, and longest silence
   base::Duration send_timeout = std::chrono::seconds(60);    // no progress in writing
-  size_t output_buffer = 512 * 1024;  // unsent bytes of one response before a writer waits
-  size_t connections = 20000;         // limits.connections, of this front
+  size_t output_buffer = 512 * 1024;                         // unsent bytes of one response before a writer waits
+  size_t connections = 20000;                                // limits.connections, of this front
 };
 
 // Decides what is believed of a request's forwarding fields before any handler sees it (faults.md 35, 36):

@@ -219,8 +219,7 @@ TEST(Drain, ClosesIdleFinishesBusyServesWhatArrived) {
   arriving.send(get("/a"));
   ASSERT_TRUE(arriving.receive_text("hello /a"));
   const std::string request = get("/last");
-  ASSERT_EQ(::send(arriving.descriptor(), request.data(), request.size(), 0),
-            static_cast<ssize_t>(request.size()));
+  ASSERT_EQ(::send(arriving.descriptor(), request.data(), request.size(), 0), static_cast<ssize_t>(request.size()));
   bool drained = false;
   server.server->drain([&] { drained = true; });  // before the loop saw the request
   EXPECT_TRUE(server.server->draining());
@@ -268,8 +267,7 @@ TEST(CloseAll, CancelsRunningHandlersAndReportsThem) {
   slow.send(get("/big"));
   Client half(server);
   half.send("GET / HT");
-  ASSERT_TRUE(
-      server.run_until([&] { return server.handler.requests == 2 && server.server->connections() == 3; }));
+  ASSERT_TRUE(server.run_until([&] { return server.handler.requests == 2 && server.server->connections() == 3; }));
   server.run_for(10);
   server.server->close_all();
   EXPECT_EQ(server.server->connections(), 0u);

@@ -33,8 +33,7 @@ base::Instant SendPace::deadline(base::Instant now) {
 }
 
 bool SendPace::renew(base::Instant now) {
-  const auto milliseconds =
-      std::chrono::duration_cast<std::chrono::milliseconds>(options_.send_timeout).count();
+  const auto milliseconds = std::chrono::duration_cast<std::chrono::milliseconds>(options_.send_timeout).count();
   const auto wanted = static_cast<int64_t>(options_.body_min_rate) * milliseconds / 1000;
   const int64_t acknowledged_now = acknowledged();
   if (acknowledged_now - acknowledged_before_ < std::max<int64_t>(wanted, 1)) return false;

@@ -108,8 +108,7 @@ TEST(RequestBody, OverTheLimitGets413BeforeItIsSent) {
   EXPECT_EQ(client.received.find("HTTP/1.1 413 "), 0u);
   EXPECT_EQ(server.handler.requests, 0);
   Client chunked(server);
-  chunked.send("POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3e9\r\n" +
-               std::string(1001, 'x'));
+  chunked.send("POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3e9\r\n" + std::string(1001, 'x'));
   ASSERT_TRUE(chunked.receive_text("HTTP/1.1 413 "));
   EXPECT_NE(chunked.received.find("Connection: close"), std::string::npos);
   EXPECT_EQ(server.handler.ends, std::vector<BodyStatus>{BodyStatus::kTooLarge});
@@ -121,8 +120,7 @@ TEST(RequestBody, OverTheLimitGets413BeforeItIsSent) {
 TEST(RequestBody, BrokenFramingEndsTheConnection) {
   TestServer server;
   Client client(server);
-  client.send("POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhelloXX" +
-              get("/evil"));
+  client.send("POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhelloXX" + get("/evil"));
   ASSERT_TRUE(client.receive_text("HTTP/1.1 400 "));
   EXPECT_NE(client.received.find("Connection: close"), std::string::npos);
   client.finish_sending();
@@ -151,11 +149,9 @@ TEST(RequestBody, EndOfStreamInsideIsAnErrorNotAnEnd) {
 TEST(RequestBody, BodiesOnGetAndDeleteAreConsumed) {
   TestServer server;
   Client client(server);
-  client.send(
-      "GET /a HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nGET /" +
-      std::string(
-          "DELETE /b HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n") +
-      get("/end"));
+  client.send("GET /a HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nGET /" +
+              std::string("DELETE /b HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n") +
+              get("/end"));
   ASSERT_TRUE(client.receive_text("hello /end"));
   EXPECT_EQ(client.count("HTTP/1.1 200"), 3u);
 }

@@ -29,15 +29,13 @@ void HttpResponseWriter::send_continue() {
 bool HttpResponseWriter::may_keep_alive() const {
   if (!may_keep_alive_ || draining_ || !request_.wants_keep_alive) return false;
   if (!request_body_ || request_body_->complete()) return true;
-  return !request_body_->failed() && !request_body_->client_waits() &&
-         request_body_->known_remaining() <= kMostDrained;
+  return !request_body_->failed() && !request_body_->client_waits() && request_body_->known_remaining() <= kMostDrained;
 }
 
-base::Task<WriteStatus> HttpResponseWriter::head(const message::Response& response,
-                                                 std::string_view first_piece, bool complete) {
+base::Task<WriteStatus> HttpResponseWriter::head(const message::Response& response, std::string_view first_piece,
+                                                 bool complete) {
   if (head_sent() || !writable()) return settle();
-  const bool length_missing = complete && !response.content_length &&
-                              message::status_allows_body(response.status) &&
+  const bool length_missing = complete && !response.content_length && message::status_allows_body(response.status) &&
                               (request_.method != "HEAD" || !first_piece.empty());
   if (length_missing) {
     message::Response with_length = response;
@@ -49,8 +47,7 @@ base::Task<WriteStatus> HttpResponseWriter::head(const message::Response& respon
   return settle();
 }
 
-void HttpResponseWriter::stage_head(const message::Response& response, std::string_view first_piece,
-                                    bool complete) {
+void HttpResponseWriter::stage_head(const message::Response& response, std::string_view first_piece, bool complete) {
   codec::http1::EncodeContext context;
   context.head_request = request_.method == "HEAD";
   context.version_minor = request_.version_minor;

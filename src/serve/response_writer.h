@@ -21,8 +21,8 @@ class HttpResponseWriter final : public message::ResponseWriter, public Continue
   static constexpr uint64_t kMostDrained = 64 * 1024;
 
   // Everything outlives the writer. `draining` is read when the head goes out.
-  HttpResponseWriter(Output& output, const message::Request& request, DateCache& dates,
-                     const ServeOptions& options, const bool& draining);
+  HttpResponseWriter(Output& output, const message::Request& request, DateCache& dates, const ServeOptions& options,
+                     const bool& draining);
   void set_body(RequestBody& body) { request_body_ = &body; }  // before the head
 
   base::Task<message::WriteStatus> informational(const message::Response& response) override;

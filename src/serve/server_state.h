@@ -34,8 +34,8 @@ struct ConnectionLink {
 };
 
 struct ServerState {
-  ServerState(io::Loop& on, const ServeOptions& given, message::Handler& handler,
-              RequestFilter& request_filter, ExchangeObserver& told, base::LogSink& sink)
+  ServerState(io::Loop& on, const ServeOptions& given, message::Handler& handler, RequestFilter& request_filter,
+              ExchangeObserver& told, base::LogSink& sink)
       : loop(on), options(given), root(handler), filter(request_filter), observer(told), log(sink) {}
 
   io::Loop& loop;

@@ -39,8 +39,8 @@ struct RecordingObserver : ExchangeObserver {
     Summary summary;
   };
   void on_exchange_end(const message::Request& request, std::string_view, const Summary& summary) override {
-    entries.push_back({std::string(request.method), std::string(request.path),
-                       summary.refused ? summary.refused : "", summary});
+    entries.push_back(
+        {std::string(request.method), std::string(request.path), summary.refused ? summary.refused : "", summary});
   }
   std::vector<Entry> entries;
 };
@@ -122,9 +122,8 @@ class TestHandler : public message::Handler {
   }
   base::Task<void> where(Exchange& exchange) {
     const message::Request& r = exchange.request;
-    std::string text = std::string(r.scheme) + " " + std::string(r.authority) + " " +
-                       std::string(r.server_name) + " " + std::to_string(r.server_port) + " " +
-                       std::string(r.remote_address);
+    std::string text = std::string(r.scheme) + " " + std::string(r.authority) + " " + std::string(r.server_name) + " " +
+                       std::to_string(r.server_port) + " " + std::string(r.remote_address);
     return plain(exchange, text);
   }
   base::Task<void> echo(Exchange& exchange) {
@@ -247,10 +246,10 @@ class TestServer {
       : server(std::make_unique<HttpServer>(loop, options, handler, filter, observer, log)) {
     auto socket = io::open_listening_socket("127.0.0.1:0", {});
     EXPECT_TRUE(socket.ok());
-    listener = std::make_unique<io::Listener>(
-        loop, std::move(*socket), log, [this](base::FileDescriptor accepted, const io::Address& peer) {
-          server->accept(std::move(accepted), peer, listener->local_address());
-        });
+    listener = std::make_unique<io::Listener>(loop, std::move(*socket), log,
+                                              [this](base::FileDescriptor accepted, const io::Address& peer) {
+                                                server->accept(std::move(accepted), peer, listener->local_address());
+                                              });
   }
   // Runs the loop until `done` or for at most `milliseconds`.
   bool run_until(const std::function<bool()>& done, int milliseconds = 5000) {
@@ -289,8 +288,7 @@ class Client {
  public:
   explicit Client(TestServer& server, int receive_buffer = 0) : server_(server) {
     socket_ = base::FileDescriptor(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    if (receive_buffer)
-      setsockopt(socket_.get(), SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof receive_buffer);
+    if (receive_buffer) setsockopt(socket_.get(), SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof receive_buffer);
     sockaddr_in address{};
     address.sin_family = AF_INET;
     address.sin_port = htons(server.listener->local_address().port);
@@ -352,8 +350,7 @@ class Client {
   }
   size_t count(std::string_view text) const {
     size_t found = 0;
-    for (size_t at = received.find(text); at != std::string::npos; at = received.find(text, at + text.size()))
-      ++found;
+    for (size_t at = received.find(text); at != std::string::npos; at = received.find(text, at + text.size())) ++found;
     return found;
   }
   int descriptor() const { return socket_.get(); }
@@ -371,9 +368,8 @@ inline std::string get(std::string_view path, std::string_view fields = "") {
   return "GET " + std::string(path) + " HTTP/1.1\r\nHost: a\r\n" + std::string(fields) + "\r\n";
 }
 inline std::string post(std::string_view path, std::string_view body, std::string_view fields = "") {
-  return "POST " + std::string(path) +
-         " HTTP/1.1\r\nHost: a\r\nContent-Length: " + std::to_string(body.size()) + "\r\n" +
-         std::string(fields) + "\r\n" + std::string(body);
+  return "POST " + std::string(path) + " HTTP/1.1\r\nHost: a\r\nContent-Length: " + std::to_string(body.size()) +
+         "\r\n" + std::string(fields) + "\r\n" + std::string(body);
 }
 
 }  // namespace cutwater::serve::test

@@ -62,8 +62,8 @@ void AppSupervisor::on_ready() {
     return;
   }
   retired_.back()->drain();
-  world_.log.info(fmt::format("{}: generation {} serves ({})", spec_.name, serving_->number(),
-                              serving_->journey().durations()));
+  world_.log.info(
+      fmt::format("{}: generation {} serves ({})", spec_.name, serving_->number(), serving_->journey().durations()));
 }
 
 void AppSupervisor::on_failed(const BootFailure& failure) {
@@ -78,9 +78,9 @@ void AppSupervisor::on_failed(const BootFailure& failure) {
                                     : "no worker is left, requests are answered 503 until it does";
   // While workers are missing it is tried again and again: the same traceback is worth one look.
   const bool known = failure.text == std::exchange(last_failure_, failure.text);
-  world_.log.error(failure.code, fmt::format("{}: new code {} start; {}\n{}", spec_.name,
-                                             known ? "still does not" : "does not", meanwhile,
-                                             known ? "with the same error as before" : failure.text));
+  world_.log.error(failure.code,
+                   fmt::format("{}: new code {} start; {}\n{}", spec_.name, known ? "still does not" : "does not",
+                               meanwhile, known ? "with the same error as before" : failure.text));
   serving_->on_successor_failed();
   std::vector<std::string> folders = serving_->imported().watch;
   folders.insert(folders.end(), failure.watch.begin(), failure.watch.end());
@@ -91,8 +91,8 @@ void AppSupervisor::on_failed(const BootFailure& failure) {
 // generation.
 void AppSupervisor::on_needs_successor() {
   if (ending_ || starting_) return;
-  world_.log.info(fmt::format("{}: workers are missing and the zygote is gone; generation {} starts", spec_.name,
-                              next_number_));
+  world_.log.info(
+      fmt::format("{}: workers are missing and the zygote is gone; generation {} starts", spec_.name, next_number_));
   begin();
 }
 
@@ -156,8 +156,8 @@ void AppSupervisor::on_front_gone(unsigned front) {
 
 bool AppSupervisor::end_of_turn() {
   for_each([](Generation& generation) { generation.sweep(); });
-  size_t changes = std::erase_if(
-      retired_, [](const auto& generation) { return generation->state() == Generation::State::kOver; });
+  size_t changes =
+      std::erase_if(retired_, [](const auto& generation) { return generation->state() == Generation::State::kOver; });
   if (serving_ && serving_->state() == Generation::State::kOver) {
     serving_.reset();
     ++changes;

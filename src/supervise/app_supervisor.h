@@ -16,10 +16,9 @@ namespace cutwater::supervise {
 class AppSupervisor : public io::TurnHook {
  public:
   struct Events {
-    std::function<void()> first_served;  // the first generation takes the traffic
-    std::function<void(const BootFailure&)>
-        never_started;            // the first generation failed: there is nothing to serve
-    std::function<void()> ended;  // after end(): nothing of the app runs any more
+    std::function<void()> first_served;                     // the first generation takes the traffic
+    std::function<void(const BootFailure&)> never_started;  // the first generation failed: there is nothing to serve
+    std::function<void()> ended;                            // after end(): nothing of the app runs any more
   };
   // `world` must outlive this.
   AppSupervisor(World& world, AppSpec spec, Events events);
@@ -64,7 +63,7 @@ class AppSupervisor : public io::TurnHook {
   std::optional<AppSpec> waiting_;  // the reload that comes after the one that starts
   uint64_t next_number_ = 1;
   std::string last_failure_;  // of a new generation that nobody asked for, as the log has it
-  int extra_workers_ = 0;  // TTIN, TTOU; kept over reloads
+  int extra_workers_ = 0;     // TTIN, TTOU; kept over reloads
   bool ending_ = false;
   bool end_told_ = false;
   CodeWatch code_watch_;

@@ -190,9 +190,7 @@ TEST_F(AppTest, StuckWorkerIsReplacedFirst) {
 TEST_F(AppTest, BrokenWorkerIsReplaced) {
   ASSERT_TRUE(start_serving());
   const auto [lane, pid] = *fronts->workers.begin();
-  fronts->say(
-      0,
-      {{"type", "worker_broken"}, {"app", "shop"}, {"generation", 1}, {"lane", lane}, {"why", "bad frame"}});
+  fronts->say(0, {{"type", "worker_broken"}, {"app", "shop"}, {"generation", 1}, {"lane", lane}, {"why", "bad frame"}});
   ASSERT_TRUE(run_until([pid = pid] { return !alive(pid); }));
   ASSERT_TRUE(run_until([this] { return app->serving()->ready_workers() == 2; }));
   EXPECT_TRUE(log.has("CW0522")) << log.all();
@@ -244,13 +242,13 @@ TEST_F(AppTest, NobodyWaitsForCodeThatDoesNotStart) {
   kill(app->serving()->interpreter_pid(), SIGKILL);
   for (auto [lane, pid] : fronts->workers) kill(pid, SIGKILL);
   const auto refusals = [this] {
-    return std::count_if(fronts->sent.begin(), fronts->sent.end(), [](const auto& body) {
-      return body["type"] == "workers_paused" && body["refuse"] == true;
-    });
+    return std::count_if(fronts->sent.begin(), fronts->sent.end(),
+                         [](const auto& body) { return body["type"] == "workers_paused" && body["refuse"] == true; });
   };
   ASSERT_TRUE(run_until([&] { return refusals() >= 2; })) << log.all();
-  EXPECT_TRUE(log.has("CW0310 shop: new code does not start; no worker is left, requests are answered 503 until it "
-                      "does\nno such object"))
+  EXPECT_TRUE(
+      log.has("CW0310 shop: new code does not start; no worker is left, requests are answered 503 until it "
+              "does\nno such object"))
       << log.all();
   ASSERT_TRUE(run_until([this] { return log.has("still does not start"); })) << log.all();
   EXPECT_EQ(log.all().find("no such object"), log.all().rfind("no such object")) << "told once";
@@ -264,9 +262,8 @@ TEST_F(AppTest, NobodyWaitsForALoneWorkerWhoseCodeDoesNotStart) {
   behave("fail");
   for (auto [lane, pid] : fronts->workers) kill(pid, SIGKILL);
   const auto refused = [this] {
-    return std::any_of(fronts->sent.begin(), fronts->sent.end(), [](const auto& body) {
-      return body["type"] == "workers_paused" && body["refuse"] == true;
-    });
+    return std::any_of(fronts->sent.begin(), fronts->sent.end(),
+                       [](const auto& body) { return body["type"] == "workers_paused" && body["refuse"] == true; });
   };
   ASSERT_TRUE(run_until(refused)) << log.all();
   EXPECT_TRUE(log.has("CW0310 shop: no such object")) << log.all();
@@ -279,7 +276,8 @@ TEST_F(AppTest, ForkThatFailsIsToldOnceAndTriedAgain) {
   const pid_t zygote = app->serving()->interpreter_pid();
   behave("fork_fails");
   kill(fronts->workers.begin()->second, SIGKILL);
-  ASSERT_TRUE(run_until([this] { return log.has("no worker can be forked: no more processes; 1 serve"); })) << log.all();
+  ASSERT_TRUE(run_until([this] { return log.has("no worker can be forked: no more processes; 1 serve"); }))
+      << log.all();
   run_for(milliseconds(500));
   EXPECT_EQ(app->serving()->ready_workers(), 1u);
   behave("well");
@@ -414,8 +412,7 @@ TEST_F(AppTest, ChangedCodeStartsANewGeneration) {
 TEST_F(AppTest, ManyKillsNeverSlowTheReturn) {
   ASSERT_TRUE(start_serving());
   for (int i = 0; i < 15; ++i) {
-    ASSERT_TRUE(run_until([this] { return app->serving()->ready_workers() == 2; }, seconds(2)))
-        << i << log.all();
+    ASSERT_TRUE(run_until([this] { return app->serving()->ready_workers() == 2; }, seconds(2))) << i << log.all();
     run_for(milliseconds(120));
     for (auto [lane, pid] : fronts->workers) {
       if (alive(pid)) {

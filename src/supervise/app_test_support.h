@@ -97,8 +97,7 @@ def work(channel, words, receive, send):
 class RecordingLog : public base::LogSink {
  public:
   void write(base::Severity severity, std::string_view code, std::string_view text) override {
-    lines.push_back((severity >= base::Severity::kWarning ? std::string(code) + " " : "") +
-                    std::string(text));
+    lines.push_back((severity >= base::Severity::kWarning ? std::string(code) + " " : "") + std::string(text));
   }
   bool has(std::string_view part) const {
     for (const std::string& line : lines) {

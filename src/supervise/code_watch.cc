@@ -13,8 +13,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr uint32_t kEvents =
-    IN_CLOSE_WRITE | IN_CREATE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_ONLYDIR;
+constexpr uint32_t kEvents = IN_CLOSE_WRITE | IN_CREATE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_ONLYDIR;
 constexpr size_t kMostFolders = 4096;
 
 constexpr std::array kSourceEndings = {".py",     ".pyx", ".html", ".htm",  ".jinja",
@@ -32,25 +31,21 @@ bool is_foreign(std::string_view name) {
 }
 
 bool ends_with_any(std::string_view name, const auto& endings) {
-  return std::any_of(endings.begin(), endings.end(),
-                     [name](std::string_view end) { return name.ends_with(end); });
+  return std::any_of(endings.begin(), endings.end(), [name](std::string_view end) { return name.ends_with(end); });
 }
 
 // Whether `folder` is `root` or lies below it without passing through a foreign folder.
 bool belongs(const fs::path& root, const fs::path& folder) {
   const fs::path inside = folder.lexically_normal().lexically_relative(root);
   if (inside.empty()) return false;
-  return inside == "." || std::none_of(inside.begin(), inside.end(),
-                                       [](const fs::path& part) { return is_foreign(part.native()); });
+  return inside == "." ||
+         std::none_of(inside.begin(), inside.end(), [](const fs::path& part) { return is_foreign(part.native()); });
 }
 
 }  // namespace
 
 CodeWatch::CodeWatch(io::Loop& loop, base::LogSink& log, std::function<void(const std::string&)> changed)
-    : loop_(loop),
-      log_(log),
-      changed_(std::move(changed)),
-      quiet_(loop.timers(), [this] { changed_(last_change_); }) {}
+    : loop_(loop), log_(log), changed_(std::move(changed)), quiet_(loop.timers(), [this] { changed_(last_change_); }) {}
 
 CodeWatch::~CodeWatch() = default;
 
@@ -86,8 +81,7 @@ bool CodeWatch::open_inotify() {
                                "\nfix: raise fs.inotify.max_user_instances, or reload with SIGHUP");
     return false;
   }
-  watcher_ = std::make_unique<io::CallbackWatcher>(loop_, inotify_.get(), EPOLLIN,
-                                                   [this](uint32_t) { read_events(); });
+  watcher_ = std::make_unique<io::CallbackWatcher>(loop_, inotify_.get(), EPOLLIN, [this](uint32_t) { read_events(); });
   return true;
 }
 
@@ -160,8 +154,7 @@ void CodeWatch::on_new_folder(const std::string& folder) {
 }
 
 bool CodeWatch::matters(std::string_view folder, std::string_view name) const {
-  if (mode_ == Mode::kDeploy)
-    return std::find(kDeployNames.begin(), kDeployNames.end(), name) != kDeployNames.end();
+  if (mode_ == Mode::kDeploy) return std::find(kDeployNames.begin(), kDeployNames.end(), name) != kDeployNames.end();
   if (name.starts_with('.')) return false;
   const bool among_templates = folder.find("/templates") != std::string_view::npos;
   return ends_with_any(name, kSourceEndings) || (among_templates && ends_with_any(name, kTemplateEndings));

@@ -40,8 +40,8 @@ TEST_F(CodeWatchTest, TellsOnceAfterQuiet) {
 
 TEST_F(CodeWatchTest, IgnoresWhatIsNoCode) {
   watch_.watch(CodeWatch::Mode::kCode, spec.root, {spec.root});
-  for (const char* name : {"db.sqlite3", "db.sqlite3-journal", ".views.py.swp", "views.pyc", "upload.png",
-                           ".env", "notes.txt"}) {
+  for (const char* name :
+       {"db.sqlite3", "db.sqlite3-journal", ".views.py.swp", "views.pyc", "upload.png", ".env", "notes.txt"}) {
     write(name);
   }
   EXPECT_EQ(changes_after(kLong), Paths{});
@@ -75,10 +75,9 @@ TEST_F(CodeWatchTest, LeavesOutForeignFolders) {
   for (const char* folder : {"node_modules/x", ".venv/lib", "static", "media", "shop"}) {
     std::filesystem::create_directories(spec.root + "/" + folder);
   }
-  watch_.watch(
-      CodeWatch::Mode::kCode, spec.root,
-      {spec.root, spec.root + "/node_modules/x", spec.root + "/.venv/lib", spec.root + "/static", "/usr",
-       spec.root + "/media", spec.root + "/shop", spec.root + "/../outside", spec.root + "/nowhere"});
+  watch_.watch(CodeWatch::Mode::kCode, spec.root,
+               {spec.root, spec.root + "/node_modules/x", spec.root + "/.venv/lib", spec.root + "/static", "/usr",
+                spec.root + "/media", spec.root + "/shop", spec.root + "/../outside", spec.root + "/nowhere"});
   EXPECT_EQ(watch_.watched(), 2u);
 }
 

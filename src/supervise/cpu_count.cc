@@ -82,8 +82,7 @@ unsigned cgroup_cpus(const std::string& cgroup_root, const std::string& self_cgr
 unsigned usable_cpus() {
   cpu_set_t set;
   unsigned cpus = 1;
-  if (sched_getaffinity(0, sizeof set, &set) == 0)
-    cpus = std::max(1u, static_cast<unsigned>(CPU_COUNT(&set)));
+  if (sched_getaffinity(0, sizeof set, &set) == 0) cpus = std::max(1u, static_cast<unsigned>(CPU_COUNT(&set)));
   return smaller(cpus, cgroup_cpus("/sys/fs/cgroup", read_text("/proc/self/cgroup")));
 }
 

@@ -65,8 +65,7 @@ void Generation::tell_pause() {
 }
 
 void Generation::send_pause(unsigned front, base::Duration pause) {
-  world_.fronts.send(front,
-                     control::encode(control::WorkersPaused{spec_.name, number_, pause, code_is_broken_}), {});
+  world_.fronts.send(front, control::encode(control::WorkersPaused{spec_.name, number_, pause, code_is_broken_}), {});
 }
 
 void Generation::on_successor_failed() {
@@ -152,8 +151,8 @@ void Generation::on_stuck(const control::WorkerStuck& message) {
                        : message.client == "cut" ? "the response was cut"
                                                  : "nobody waits for it any more";
   const std::chrono::duration<double> timeout = spec_.timeout;
-  pool_->on_stuck(message.lane, fmt::format("{} {} took longer than timeout = {:g} s; {}", message.method,
-                                            message.path, timeout.count(), client));
+  pool_->on_stuck(message.lane, fmt::format("{} {} took longer than timeout = {:g} s; {}", message.method, message.path,
+                                            timeout.count(), client));
 }
 
 void Generation::on_broken(const control::WorkerBroken& message) {
@@ -185,8 +184,7 @@ void Generation::sweep() {
 }
 
 void Generation::finish_if_empty() {
-  if (interpreter_ || !dismissed_.empty() || (pool_ && !pool_->empty()) || (lanes_ && !lanes_->all_free()))
-    return;
+  if (interpreter_ || !dismissed_.empty() || (pool_ && !pool_->empty()) || (lanes_ && !lanes_->all_free())) return;
   if (lanes_) world_.fronts.broadcast(control::encode(control::DropGeneration{spec_.name, number_}));
   deadline_.cancel();
   state_ = State::kOver;

@@ -115,7 +115,7 @@ class Generation {
   control::GenerationCreated description_;
   std::optional<Lanes> lanes_;
   std::optional<WorkerPool> pool_;
-  std::vector<bool> drained_;  // per front
+  std::vector<bool> drained_;    // per front
   bool code_is_broken_ = false;  // what the next worker would run does not start
   io::Timer deadline_;
 };

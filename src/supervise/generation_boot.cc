@@ -23,8 +23,8 @@ std::string fix_for(const base::Error& error, const std::string& app) {
   if (number == EMFILE || number == ENFILE || number == EAGAIN || number == ENOMEM) {
     return "\nfix: raise the limits of processes, memory and open files (ulimit -u, ulimit -n)";
   }
-  return fmt::format("\nfix: set app.{}.python or app.{}.user, or move the files to where that user may read them",
-                     app, app);
+  return fmt::format("\nfix: set app.{}.python or app.{}.user, or move the files to where that user may read them", app,
+                     app);
 }
 
 }  // namespace
@@ -39,8 +39,8 @@ void Generation::start_interpreter(bool as_lone) {
   ManagedProcess::Events events{[this](control::Message& message) { on_interpreter_message(message); },
                                 [this](const ExitStatus& status) { on_interpreter_exit(status); },
                                 [this](const std::string& why) { on_interpreter_silent(why); }};
-  auto started = supervise::start_interpreter(world_.loop, world_.children, spec_,
-                                              as_lone ? "worker" : "zygote", std::move(events));
+  auto started = supervise::start_interpreter(world_.loop, world_.children, spec_, as_lone ? "worker" : "zygote",
+                                              std::move(events));
   if (!started) {
     fail({3,
           "CW0205",
@@ -86,10 +86,9 @@ void Generation::on_interpreter_exit(const ExitStatus& status) {
                       status.describe(), journey_.where(base::monotonic_now()), spec_.python),
           {}});
   } else if (state_ <= State::kServing) {
-    world_.log.warning("CW0525",
-                       fmt::format("{}: its zygote {}; its workers serve on, a new one is started when it is "
-                                   "needed",
-                                   label(), status.describe()));
+    world_.log.warning("CW0525", fmt::format("{}: its zygote {}; its workers serve on, a new one is started when it is "
+                                             "needed",
+                                             label(), status.describe()));
   }
   if (pool_) pool_->on_zygote_gone();
 }
@@ -110,8 +109,8 @@ void Generation::on_imported(control::Imported imported) {
   imported_ = std::move(imported);
   for (const std::string& note : imported_.notes) world_.log.info(spec_.name + ": " + note);
   if (!lone_ && !imported_.fork_safe && spec_.preload != "true") {
-    world_.log.info(fmt::format("{}: workers are started one by one instead of forked: {}", spec_.name,
-                                imported_.fork_reason));
+    world_.log.info(
+        fmt::format("{}: workers are started one by one instead of forked: {}", spec_.name, imported_.fork_reason));
     lone_ = true;
     interpreter_->set_events({[](control::Message&) {}, [](const ExitStatus&) {}, [](const std::string&) {}});
     interpreter_->end(kQuitPatience, kZygoteGrace);
@@ -136,8 +135,7 @@ void Generation::on_imported(control::Imported imported) {
 
 // Opened with the app's own rights: it may not name a folder that it could not read itself.
 void Generation::open_static_folders() {
-  description_ = {spec_.name, number_, spec_.prefix, spec_.timeout, spec_.queue, spec_.queue_timeout,
-                  "auto",     {}};
+  description_ = {spec_.name, number_, spec_.prefix, spec_.timeout, spec_.queue, spec_.queue_timeout, "auto", {}};
   for (const control::StaticFolder& folder : imported_.static_folders) {
     auto opened = open_folder_as(spec_.identity ? *spec_.identity : current_identity(), folder.root);
     if (opened) {
@@ -160,18 +158,18 @@ void Generation::start_workers() {
                                              spec_.name, kMostWorkers, workers, spec_.name));
     workers = kMostWorkers;
   }
-  pool_.emplace(world_, *lanes_, spec_,
-                WorkerPool::Events{
-                    [this](Worker& worker) { return launch(worker); },
-                    [this](Worker& worker, control::Message& message) { on_lone_message(worker, message); },
-                    [this] { on_worker_ready(); },
-                    [this](const std::string& why) {
-                      fail({3, "CW0528", why, {}});
-                    },
-                    [this] { tell_pause(); },
-                    [this] {
-                      if (interpreter_) interpreter_->signal(SIGKILL);
-                    }});
+  pool_.emplace(
+      world_, *lanes_, spec_,
+      WorkerPool::Events{[this](Worker& worker) { return launch(worker); },
+                         [this](Worker& worker, control::Message& message) { on_lone_message(worker, message); },
+                         [this] { on_worker_ready(); },
+                         [this](const std::string& why) {
+                           fail({3, "CW0528", why, {}});
+                         },
+                         [this] { tell_pause(); },
+                         [this] {
+                           if (interpreter_) interpreter_->signal(SIGKILL);
+                         }});
   pool_->set_target(workers);
 }
 

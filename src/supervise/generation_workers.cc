@@ -17,8 +17,7 @@ bool Generation::launch_forked(Worker& worker) {
   }
   auto channels = control::Channel::make_pair();
   if (!channels) {
-    world_.log.error("CW0524",
-                     fmt::format("{}: no worker can be started: {}", spec_.name, channels.error().message));
+    world_.log.error("CW0524", fmt::format("{}: no worker can be started: {}", spec_.name, channels.error().message));
     return false;
   }
   auto& [ours, theirs] = *channels;
@@ -26,8 +25,8 @@ bool Generation::launch_forked(Worker& worker) {
                           memory_->for_forked_worker(*worker.offer, theirs.descriptor()))) {
     return false;
   }
-  worker.process = std::make_unique<ManagedProcess>(world_.loop, world_.children, std::nullopt,
-                                                    std::move(ours), pool_->events_for(worker));
+  worker.process = std::make_unique<ManagedProcess>(world_.loop, world_.children, std::nullopt, std::move(ours),
+                                                    pool_->events_for(worker));
   worker.offer->lane_sockets.clear();  // they travel with the message
   return true;
 }
@@ -39,11 +38,9 @@ bool Generation::launch_lone(Worker& worker) {
     attach(worker);
     return true;
   }
-  auto started =
-      supervise::start_interpreter(world_.loop, world_.children, spec_, "worker", pool_->events_for(worker));
+  auto started = supervise::start_interpreter(world_.loop, world_.children, spec_, "worker", pool_->events_for(worker));
   if (!started) {
-    world_.log.error("CW0205",
-                     fmt::format("{}: no worker can be started: {}", spec_.name, started.error().message));
+    world_.log.error("CW0205", fmt::format("{}: no worker can be started: {}", spec_.name, started.error().message));
     code_is_broken_ = state_ == State::kServing;
     return false;
   }

@@ -104,10 +104,8 @@ base::Result<base::FileDescriptor> open_folder_as(const Identity& identity, cons
   const gid_t own_group = getegid();
   if (change) {
     own_groups.resize(static_cast<size_t>(std::max(0, getgroups(0, nullptr))));
-    if (getgroups(static_cast<int>(own_groups.size()), own_groups.data()) < 0)
-      return base::system_error("getgroups");
-    if (setgroups(identity.groups.size(), identity.groups.data()) != 0)
-      return base::system_error("setgroups");
+    if (getgroups(static_cast<int>(own_groups.size()), own_groups.data()) < 0) return base::system_error("getgroups");
+    if (setgroups(identity.groups.size(), identity.groups.data()) != 0) return base::system_error("setgroups");
     if (setegid(identity.group) != 0) return base::system_error("setegid");
     if (seteuid(identity.user) != 0) return base::system_error("seteuid");
   }
@@ -115,8 +113,7 @@ base::Result<base::FileDescriptor> open_folder_as(const Identity& identity, cons
   const int error = errno;
   if (change) {
     // A process that cannot become itself again has no rights left to do its work.
-    if (seteuid(0) != 0 || setegid(own_group) != 0 || setgroups(own_groups.size(), own_groups.data()) != 0)
-      _exit(1);
+    if (seteuid(0) != 0 || setegid(own_group) != 0 || setgroups(own_groups.size(), own_groups.data()) != 0) _exit(1);
   }
   if (!opened.valid()) return base::system_error("cannot open " + folder, error);
   return opened;

@@ -20,8 +20,7 @@ std::vector<std::string> make_environment(const AppSpec& spec) {
   for (char** entry = environ; *entry != nullptr; ++entry) {
     const std::string_view text = *entry;
     const size_t equals = text.find('=');
-    if (equals != std::string_view::npos)
-      variables[std::string(text.substr(0, equals))] = text.substr(equals + 1);
+    if (equals != std::string_view::npos) variables[std::string(text.substr(0, equals))] = text.substr(equals + 1);
   }
   for (const char* own : {"NOTIFY_SOCKET", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "WATCHDOG_USEC"}) {
     variables.erase(own);
@@ -54,8 +53,8 @@ control::StartApp make_start(const AppSpec& spec, const std::string& mode) {
 
 }  // namespace
 
-base::Result<std::unique_ptr<ManagedProcess>> start_interpreter(io::Loop& loop, Children& children,
-                                                                const AppSpec& spec, const std::string& mode,
+base::Result<std::unique_ptr<ManagedProcess>> start_interpreter(io::Loop& loop, Children& children, const AppSpec& spec,
+                                                                const std::string& mode,
                                                                 ManagedProcess::Events events) {
   auto channels = control::Channel::make_pair();
   if (!channels) return channels.error();
@@ -69,8 +68,8 @@ base::Result<std::unique_ptr<ManagedProcess>> start_interpreter(io::Loop& loop, 
   program.descriptors = {theirs.descriptor()};
   auto started = start_program(program);
   if (!started) return started.error();
-  auto process = std::make_unique<ManagedProcess>(loop, children, std::move(*started), std::move(ours),
-                                                  std::move(events));
+  auto process =
+      std::make_unique<ManagedProcess>(loop, children, std::move(*started), std::move(ours), std::move(events));
   if (!process->send(control::encode(make_start(spec, mode)))) {
     process->end({}, {});
     return base::Error{"the settings of the app do not fit into one message; is `env` very large?"};

@@ -11,8 +11,7 @@
 namespace cutwater::supervise {
 
 // `mode`: "zygote" | "worker" | "check". Sends `start`; everything after that arrives as events.
-base::Result<std::unique_ptr<ManagedProcess>> start_interpreter(io::Loop& loop, Children& children,
-                                                                const AppSpec& spec, const std::string& mode,
-                                                                ManagedProcess::Events events);
+base::Result<std::unique_ptr<ManagedProcess>> start_interpreter(io::Loop& loop, Children& children, const AppSpec& spec,
+                                                                const std::string& mode, ManagedProcess::Events events);
 
 }  // namespace cutwater::supervise

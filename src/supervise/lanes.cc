@@ -64,8 +64,7 @@ void Lanes::tell(unsigned front, unsigned index) {
   if (!fronts_.running(front) || !lane.pidfd.valid()) return;
   lane.awaited[front] = true;
   const control::WorkerStarted message{app_, generation_, index, lane.pid};
-  fronts_.send(front, control::encode(message),
-               {lane.wake.get(), lane.front_sockets[front].get(), lane.pidfd.get()});
+  fronts_.send(front, control::encode(message), {lane.wake.get(), lane.front_sockets[front].get(), lane.pidfd.get()});
 }
 
 void Lanes::retire(unsigned index) {

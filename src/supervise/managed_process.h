@@ -25,8 +25,8 @@ class ManagedProcess {
     std::function<void(const std::string& why)> channel_ended;
   };
   // `loop` and `children` must outlive this. Without `process` its pid is not known yet: see adopt().
-  ManagedProcess(io::Loop& loop, Children& children, std::optional<StartedProcess> process,
-                 control::Channel channel, Events events);
+  ManagedProcess(io::Loop& loop, Children& children, std::optional<StartedProcess> process, control::Channel channel,
+                 Events events);
 
   void adopt(StartedProcess process);
   // From the next event on; may be called from within one.

@@ -116,8 +116,8 @@ TEST(ForkRole, KeepsOnlyWhatWasNamed) {
   base::FileDescriptor kept(open("/dev/null", O_RDONLY | O_CLOEXEC));
   const int kept_number = kept.get();
   auto started = fork_role({kept_number}, [kept_number] {
-    const bool only_kept = fcntl(kept_number, F_GETFD) >= 0 && fcntl(kept_number - 1, F_GETFD) < 0 &&
-                           fcntl(kept_number + 1, F_GETFD) < 0;
+    const bool only_kept =
+        fcntl(kept_number, F_GETFD) >= 0 && fcntl(kept_number - 1, F_GETFD) < 0 && fcntl(kept_number + 1, F_GETFD) < 0;
     return only_kept ? 42 : 1;
   });
   ASSERT_TRUE(started.ok());
@@ -166,8 +166,7 @@ TEST(ExitStatus, SpeaksPlainly) {
   EXPECT_EQ(ExitStatus{}.describe(), "ended by itself");
   EXPECT_EQ((ExitStatus{.code = 3}).describe(), "exited with status 3");
   EXPECT_EQ((ExitStatus{.signal = SIGKILL}).describe(), "was killed by SIGKILL, maybe out of memory");
-  EXPECT_EQ((ExitStatus{.signal = SIGSEGV, .dumped_core = true}).describe(),
-            "was killed by SIGSEGV, core dumped");
+  EXPECT_EQ((ExitStatus{.signal = SIGSEGV, .dumped_core = true}).describe(), "was killed by SIGSEGV, core dumped");
 }
 
 }  // namespace

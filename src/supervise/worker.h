@@ -28,8 +28,7 @@ struct Worker {
   base::Instant stopped_since = base::kNever;  // by SIGSTOP, as far as we have looked
   std::string reason;                          // why it left, in its own words
   bool holds_strangers = false;
-  std::unique_ptr<io::Timer>
-      deadline;  // to be ready; or, when stuck, to be ended whatever its replacement does
+  std::unique_ptr<io::Timer> deadline;  // to be ready; or, when stuck, to be ended whatever its replacement does
 };
 
 struct Position {

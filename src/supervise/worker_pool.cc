@@ -8,11 +8,9 @@
 namespace cutwater::supervise {
 
 WorkerPool::WorkerPool(World& world, Lanes& lanes, const AppSpec& spec, Events events)
-    : world_(world),
-      lanes_(lanes),
-      spec_(spec),
-      events_(std::move(events)),
-      look_(world.loop.timers(), [this] { look_for_stopped(); }) {
+    : world_(world), lanes_(lanes), spec_(spec), events_(std::move(events)), look_(world.loop.timers(), [this] {
+        look_for_stopped();
+      }) {
   look_for_stopped();
 }
 
@@ -21,16 +19,14 @@ WorkerPool::~WorkerPool() {
 }
 
 unsigned WorkerPool::ready_count() const {
-  return static_cast<unsigned>(std::count_if(workers_.begin(), workers_.end(), [](const auto& worker) {
-    return worker->state == Worker::State::kReady;
-  }));
+  return static_cast<unsigned>(std::count_if(
+      workers_.begin(), workers_.end(), [](const auto& worker) { return worker->state == Worker::State::kReady; }));
 }
 
 void WorkerPool::set_target(unsigned workers) {
   while (positions_.size() < workers) {
     auto& position = positions_.emplace_back(std::make_unique<Position>());
-    position->retry =
-        std::make_unique<io::Timer>(world_.loop.timers(), [this, at = position.get()] { fill(*at); });
+    position->retry = std::make_unique<io::Timer>(world_.loop.timers(), [this, at = position.get()] { fill(*at); });
     fill(*position);
   }
   while (positions_.size() > workers) {
@@ -71,8 +67,7 @@ void WorkerPool::fill(Position& position) {
     retry_later(position, {});
     return;
   }
-  worker.deadline =
-      std::make_unique<io::Timer>(world_.loop.timers(), [this, &worker] { on_deadline(worker); });
+  worker.deadline = std::make_unique<io::Timer>(world_.loop.timers(), [this, &worker] { on_deadline(worker); });
   worker.deadline->set(base::monotonic_now() + spec_.start_timeout);
   if (worker.process->known()) {
     announce(worker);

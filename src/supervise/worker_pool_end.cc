@@ -15,8 +15,7 @@ constexpr base::Duration kReplacementPatience = std::chrono::seconds(5);
 constexpr unsigned kSpareStarts = 2;
 
 base::Duration look_interval(const AppSpec& spec) {
-  return std::clamp<base::Duration>(spec.timeout / 4, std::chrono::milliseconds(250),
-                                    std::chrono::seconds(15));
+  return std::clamp<base::Duration>(spec.timeout / 4, std::chrono::milliseconds(250), std::chrono::seconds(15));
 }
 
 }  // namespace
@@ -24,8 +23,7 @@ base::Duration look_interval(const AppSpec& spec) {
 void WorkerPool::on_channel_ended(Worker& worker, const std::string& why) {
   if (worker.state == Worker::State::kGone) return;
   if (!why.empty()) {
-    world_.log.error("CW0522",
-                     fmt::format("{}: {} sent {}; it is replaced", spec_.name, name_of(worker), why));
+    world_.log.error("CW0522", fmt::format("{}: {} sent {}; it is replaced", spec_.name, name_of(worker), why));
   }
   if (worker.process->known()) {
     worker.process->end(kQuitPatience, kReplacementPatience);
@@ -93,10 +91,9 @@ Worker* WorkerPool::on_lane(unsigned lane) {
 void WorkerPool::on_stuck(unsigned lane, const std::string& what) {
   Worker* worker = on_lane(lane);
   if (!worker || worker->state != Worker::State::kReady) return;
-  world_.log.warning("CW0501",
-                     fmt::format("{}: {}, {} is replaced\n"
-                                 "fix: raise app.{}.timeout, or do this work outside of the request",
-                                 spec_.name, what, name_of(*worker), spec_.name));
+  world_.log.warning("CW0501", fmt::format("{}: {}, {} is replaced\n"
+                                           "fix: raise app.{}.timeout, or do this work outside of the request",
+                                           spec_.name, what, name_of(*worker), spec_.name));
   replace(*worker);
 }
 
@@ -121,9 +118,8 @@ void WorkerPool::look_for_stopped() {
     } else if (worker.stopped_since == base::kNever) {
       worker.stopped_since = now;
     } else if (now - worker.stopped_since >= spec_.timeout) {
-      world_.log.warning("CW0522",
-                         fmt::format("{}: {} is stopped (SIGSTOP) for longer than timeout; it is replaced",
-                                     spec_.name, name_of(worker)));
+      world_.log.warning("CW0522", fmt::format("{}: {} is stopped (SIGSTOP) for longer than timeout; it is replaced",
+                                               spec_.name, name_of(worker)));
       replace(worker);
     }
   }
@@ -133,8 +129,7 @@ void WorkerPool::replace(Worker& worker) {
   Position* position = worker.position;
   worker.position = nullptr;
   worker.state = Worker::State::kLeaving;
-  worker.deadline =
-      std::make_unique<io::Timer>(world_.loop.timers(), [this, &worker] { on_deadline(worker); });
+  worker.deadline = std::make_unique<io::Timer>(world_.loop.timers(), [this, &worker] { on_deadline(worker); });
   worker.deadline->set(base::monotonic_now() + kReplacementPatience);
   lanes_.retire(worker.lane);
   if (!position) return;

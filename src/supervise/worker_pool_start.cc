@@ -16,8 +16,7 @@ ManagedProcess::Events WorkerPool::events_for(Worker& worker) {
 
 void WorkerPool::announce(Worker& worker) {
   if (lanes_.announce(worker.lane, worker.process->pid(), worker.process->pidfd())) return;
-  world_.log.error("CW0524",
-                   fmt::format("{}: {} cannot be watched and is ended", spec_.name, name_of(worker)));
+  world_.log.error("CW0524", fmt::format("{}: {} cannot be watched and is ended", spec_.name, name_of(worker)));
   worker.process->signal(SIGKILL);
 }
 
@@ -56,9 +55,10 @@ void WorkerPool::on_fork_failed(uint64_t number, const std::string& text) {
   Worker* worker = unknown_worker(number);
   if (!worker) return;
   if (!std::exchange(fork_fails_, true)) {
-    world_.log.error("CW0524", fmt::format("{}: no worker can be forked: {}; {} serve, it is tried again\n"
-                                           "fix: raise the limits of processes, memory and open files of the app's user",
-                                           spec_.name, text, ready_count()));
+    world_.log.error("CW0524",
+                     fmt::format("{}: no worker can be forked: {}; {} serve, it is tried again\n"
+                                 "fix: raise the limits of processes, memory and open files of the app's user",
+                                 spec_.name, text, ready_count()));
   }
   Position* position = worker->position;
   mark_gone(*worker);

@@ -1,5 +1,6 @@
 """The source tree keeps the shape that ARCHITECTURE section 3 and 4 give it. Each rule is proven able to fail below."""
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,23 @@ def test_cxx_sources(rule):
 def test_every_file(rule):
     found = complaints(rule, code_files("src", "python", "tests", "bench", "cmake", "examples"))
     assert not found, "\n" + "\n".join(found)
+
+
+def unformatted(text):
+    command = ["clang-format", f"--style=file:{ROOT / '.clang-format'}", "--dry-run", "--Werror", "--assume-filename=x.cc"]
+    return subprocess.run(command, input=text, text=True, capture_output=True).returncode != 0
+
+
+def test_formatted():
+    files = [path for path, _ in cxx_files()]
+    command = ["clang-format", "--dry-run", "--Werror", "--ferror-limit=1", *files]
+    outcome = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert outcome.returncode == 0, outcome.stderr
+
+
+def test_bad_format_is_found():
+    assert not unformatted("int one() {\n  return 1;\n}\n")
+    assert unformatted("int  one(){return 1;}\n")
 
 
 def test_every_room_is_in_the_table():

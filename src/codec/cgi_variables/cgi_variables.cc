@@ -37,8 +37,7 @@ bool came_before(const message::Headers& headers, const message::HeaderField* fi
 }
 
 // The value of `field` and of all later fields of its name, in `joined` when there are several.
-std::string_view join_repeats(const message::Headers& headers, const message::HeaderField* field,
-                              std::string& joined) {
+std::string_view join_repeats(const message::Headers& headers, const message::HeaderField* field, std::string& joined) {
   joined.clear();
   bool repeated = false;
   bool behind = false;

@@ -31,8 +31,7 @@ message::Request sample() {
   return request;
 }
 
-std::map<std::string, std::string, std::less<>> build(const message::Request& request,
-                                                      std::string_view script = "",
+std::map<std::string, std::string, std::less<>> build(const message::Request& request, std::string_view script = "",
                                                       std::optional<uint64_t> length = std::nullopt) {
   MapSink sink;
   cgi_variables(request, script, length, sink);
@@ -87,9 +86,8 @@ TEST(CgiVariables, ContentFieldsHaveTheirOwnNames) {
 TEST(CgiVariables, DropsNamesThatCouldCollide) {
   EXPECT_EQ(header_variable("User-Agent"), "HTTP_USER_AGENT");
   EXPECT_EQ(header_variable("x-1"), "HTTP_X_1");
-  for (const char* name :
-       {"X_Forwarded_For", "Content_Length", "Transfer_Encoding", "X.Real.IP", "REMOTE_USER", "a b", "x\xe4",
-        "!", "", "Proxy", "pRoXy", "Content-Type", "CONTENT-LENGTH"}) {
+  for (const char* name : {"X_Forwarded_For", "Content_Length", "Transfer_Encoding", "X.Real.IP", "REMOTE_USER", "a b",
+                           "x\xe4", "!", "", "Proxy", "pRoXy", "Content-Type", "CONTENT-LENGTH"}) {
     EXPECT_EQ(header_variable(name), "dropped") << name;
   }
   EXPECT_EQ(header_variable("Remote-User"), "HTTP_REMOTE_USER");  // never REMOTE_USER itself

@@ -22,7 +22,9 @@ bool is_left_out(std::string_view variable) {
   return variable == "HTTP_PROXY_CONNECTION" || std::find(kNames.begin(), kNames.end(), variable) != kNames.end();
 }
 
-bool is_on(std::string_view value) { return !value.empty() && value != "0" && !base::equals_ignoring_case(value, "off"); }
+bool is_on(std::string_view value) {
+  return !value.empty() && value != "0" && !base::equals_ignoring_case(value, "off");
+}
 
 const Variable* first(const Variables& variables, std::string_view name) {
   for (const Variable& variable : variables) {
@@ -78,8 +80,10 @@ VariablesResult VariableReader::read_path() {
   std::string encoded;
   for (std::string_view part : {script_name, path_info}) {
     for (char c : part) {
-      if (c == '%') encoded += "%25";
-      else encoded += c;
+      if (c == '%')
+        encoded += "%25";
+      else
+        encoded += c;
     }
   }
   if (encoded.empty() && target) encoded = target->path;
@@ -97,8 +101,10 @@ VariablesResult VariableReader::read_path() {
   request_.query = get("QUERY_STRING");
   if (request_.query.empty() && target) request_.query = target->query;
   if (!message::is_field_value(request_.query)) return {400, "control byte in QUERY_STRING"};
-  if (target) request_.raw_target = get("REQUEST_URI");
-  else make_target();
+  if (target)
+    request_.raw_target = get("REQUEST_URI");
+  else
+    make_target();
   return {};
 }
 

@@ -83,7 +83,8 @@ TEST(VariableReaderTest, ThereAndBackAgain) {
   for (const Variable& variable : sample()) {
     const std::string name(variable.name);
     if (name == "DOCUMENT_ROOT" || name == "REQUEST_SCHEME" || variable.value.empty()) continue;
-    const std::string expected = name == "SERVER_NAME" ? "example.com" : std::string(base::trim_whitespace(variable.value));
+    const std::string expected =
+        name == "SERVER_NAME" ? "example.com" : std::string(base::trim_whitespace(variable.value));
     EXPECT_EQ(collector.variables[name], expected) << name;
   }
 }
@@ -123,12 +124,23 @@ TEST(VariableReaderTest, HopByHopAndHttpoxyAreLeftOut) {
 
 TEST(VariableReaderTest, Refused) {
   const std::pair<const char*, std::string_view> cases[] = {
-      {"REQUEST_METHOD", ""},           {"REQUEST_METHOD", "GET /"},  {"REQUEST_METHOD", "CONNECT"},
-      {"PATH_INFO", "no-slash"},        {"PATH_INFO", "/a\nb"},       {"PATH_INFO", std::string_view("/a\0b", 4)},
-      {"HTTP_HOST", "two hosts"},       {"HTTP_X", "a\r\nSet: b"},    {"HTTP_X", std::string_view("a\0b", 3)},
-      {"HTTP_", "x"},                   {"HTTP_a", "x"},              {"HTTP_A:B", "x"},
-      {"SERVER_PORT", "99999"},         {"SERVER_PORT", "-1"},        {"QUERY_STRING", "a\nb"},
-      {"CONTENT_TYPE", "a\nb"},         {"REMOTE_ADDR", "1\n2"},
+      {"REQUEST_METHOD", ""},
+      {"REQUEST_METHOD", "GET /"},
+      {"REQUEST_METHOD", "CONNECT"},
+      {"PATH_INFO", "no-slash"},
+      {"PATH_INFO", "/a\nb"},
+      {"PATH_INFO", std::string_view("/a\0b", 4)},
+      {"HTTP_HOST", "two hosts"},
+      {"HTTP_X", "a\r\nSet: b"},
+      {"HTTP_X", std::string_view("a\0b", 3)},
+      {"HTTP_", "x"},
+      {"HTTP_a", "x"},
+      {"HTTP_A:B", "x"},
+      {"SERVER_PORT", "99999"},
+      {"SERVER_PORT", "-1"},
+      {"QUERY_STRING", "a\nb"},
+      {"CONTENT_TYPE", "a\nb"},
+      {"REMOTE_ADDR", "1\n2"},
   };
   for (const auto& [name, value] : cases) {
     const Read read(with(name, value));

@@ -22,7 +22,9 @@ uint32_t read_u32(base::ByteReader& reader) {
   return high << 16 | read_u16(reader);
 }
 
-void append_u8(std::string& to, unsigned value) { to += static_cast<char>(value & 0xff); }
+void append_u8(std::string& to, unsigned value) {
+  to += static_cast<char>(value & 0xff);
+}
 void append_u16(std::string& to, unsigned value) {
   append_u8(to, value >> 8);
   append_u8(to, value);

@@ -1,4 +1,5 @@
-// ServerSession: the application's end of a FastCGI connection (specification sections 3 to 6): bytes of a web server in
+// ServerSession: the application's end of a FastCGI connection (specification sections 3 to 6): bytes of a web server
+// in
 // -> events, and the records that the protocol itself answers with. Several requests may run on the connection at
 // once. No I/O.
 //
@@ -19,7 +20,7 @@ namespace cutwater::codec::fastcgi {
 
 struct SessionLimits {
   VariableLimits variables;
-  unsigned requests = 64;     // at once on this connection; more are answered OVERLOADED
+  unsigned requests = 64;       // at once on this connection; more are answered OVERLOADED
   unsigned connections = 1000;  // what GET_VALUES is told
 };
 
@@ -29,11 +30,11 @@ class ServerSession {
 
   struct Event {
     enum Kind {
-      kNeedMore,   // all is consumed that can be
-      kRequest,    // a request's variables are complete: variables(id), role(id), keeps_connection(id)
-      kStdin,      // a piece of its body
-      kStdinEnd,   // follows for responders and filters alone
-      kData,       // a piece of a filter's second stream
+      kNeedMore,  // all is consumed that can be
+      kRequest,   // a request's variables are complete: variables(id), role(id), keeps_connection(id)
+      kStdin,     // a piece of its body
+      kStdinEnd,  // follows for responders and filters alone
+      kData,      // a piece of a filter's second stream
       kDataEnd,
       kAbort,      // the web server wants no answer any more; end_request() is due all the same
       kMalformed,  // `reason`: close. Every further call says the same

@@ -25,9 +25,14 @@ std::string request(uint16_t id, std::string_view params, std::string_view body,
 }
 
 std::string record(uint8_t version, uint8_t type, uint16_t id, std::string_view content, uint8_t padding = 0) {
-  std::string bytes{static_cast<char>(version), static_cast<char>(type), static_cast<char>(id >> 8),
-                    static_cast<char>(id & 0xff), static_cast<char>(content.size() >> 8),
-                    static_cast<char>(content.size() & 0xff), static_cast<char>(padding), 0};
+  std::string bytes{static_cast<char>(version),
+                    static_cast<char>(type),
+                    static_cast<char>(id >> 8),
+                    static_cast<char>(id & 0xff),
+                    static_cast<char>(content.size() >> 8),
+                    static_cast<char>(content.size() & 0xff),
+                    static_cast<char>(padding),
+                    0};
   bytes += content;
   bytes.append(padding, 'p');
   return bytes;
@@ -122,8 +127,7 @@ TEST(ServerSessionTest, RequestsShareTheConnection) {
 TEST(ServerSessionTest, PaddingMeansNothing) {
   const std::string params = pairs({{"A", "1"}});
   std::string bytes = record(1, 1, 5, std::string_view("\0\1\1\0\0\0\0\0", 8), 255) + record(1, 4, 5, params, 255) +
-                      record(1, 4, 5, "", 255) + record(1, 5, 5, std::string(65535, 'z'), 255) +
-                      record(1, 5, 5, "", 1);
+                      record(1, 4, 5, "", 255) + record(1, 5, 5, std::string(65535, 'z'), 255) + record(1, 5, 5, "", 1);
   for (size_t step : {size_t{1}, bytes.size()}) {
     Player player;
     EXPECT_EQ(player.play(bytes, step), "request5 A=1 end5 ");
@@ -163,7 +167,8 @@ TEST(ServerSessionTest, ValuesAreTold) {
   limits.requests = 8;
   limits.connections = 100;
   Player player(limits);
-  const std::string asked = pairs({{"FCGI_MAX_CONNS", ""}, {"FCGI_NONE", ""}, {"FCGI_MAX_REQS", ""}, {"FCGI_MPXS_CONNS", ""}});
+  const std::string asked =
+      pairs({{"FCGI_MAX_CONNS", ""}, {"FCGI_NONE", ""}, {"FCGI_MAX_REQS", ""}, {"FCGI_MPXS_CONNS", ""}});
   EXPECT_EQ(player.play(record(1, 9, 0, asked, 3), 1), "");
   std::string answer;
   append_record(answer, RecordType::kGetValuesResult, 0,

@@ -23,8 +23,8 @@ constexpr bool is_blank(char c) {
 
 // Fields whose late arrival would change what was decided long ago (faults.md 22, RFC 9110 section 6.5.1).
 bool forbidden_in_trailers(std::string_view name) {
-  return base::equals_ignoring_case(name, "Content-Length") ||
-         base::equals_ignoring_case(name, "Transfer-Encoding") || base::equals_ignoring_case(name, "Host");
+  return base::equals_ignoring_case(name, "Content-Length") || base::equals_ignoring_case(name, "Transfer-Encoding") ||
+         base::equals_ignoring_case(name, "Host");
 }
 
 }  // namespace
@@ -130,8 +130,8 @@ bool BodyDecoder::take_size_byte(char c) {
 
 // Between the parts of a chunk extension, where blanks ("BWS") may stand but not before the line's end.
 bool BodyDecoder::take_extension_byte(char c) {
-  bool after_blank = extension_ == Extension::kBlank || extension_ == Extension::kNameBlank ||
-                     extension_ == Extension::kValueBlank;
+  bool after_blank =
+      extension_ == Extension::kBlank || extension_ == Extension::kNameBlank || extension_ == Extension::kValueBlank;
   if (c == '\r' && !after_blank) {
     stage_ = Stage::kSizeLineFeed;
     return true;
@@ -151,9 +151,8 @@ bool BodyDecoder::take_extension_byte(char c) {
   if (after_name) {
     extension_ = Extension::kNameBlank;
   } else {
-    extension_ = extension_ == Extension::kValue || extension_ == Extension::kValueBlank
-                     ? Extension::kValueBlank
-                     : Extension::kBlank;
+    extension_ = extension_ == Extension::kValue || extension_ == Extension::kValueBlank ? Extension::kValueBlank
+                                                                                         : Extension::kBlank;
   }
   return true;
 }
@@ -233,8 +232,7 @@ bool BodyDecoder::end_trailer_line() {
   if (colon == std::string_view::npos || !message::is_token(line.substr(0, colon))) {
     return fail(Outcome::kMalformed, "malformed trailer field");
   }
-  if (forbidden_in_trailers(line.substr(0, colon)))
-    return fail(Outcome::kMalformed, "forbidden trailer field");
+  if (forbidden_in_trailers(line.substr(0, colon))) return fail(Outcome::kMalformed, "forbidden trailer field");
   trailer_line_.clear();
   stage_ = Stage::kTrailer;
   return true;

@@ -98,8 +98,7 @@ TEST(BodyDecoder, SmallChunksAreFine) {
 
 TEST(BodyDecoder, LargeChunksMayCarrySignatures) {
   BodyDecoder decoder(BodyFraming::kChunked, 0, kNoLimit);
-  std::string chunk =
-      "10000;chunk-signature=" + std::string(64, 'f') + "\r\n" + std::string(65536, 'x') + "\r\n";
+  std::string chunk = "10000;chunk-signature=" + std::string(64, 'f') + "\r\n" + std::string(65536, 'x') + "\r\n";
   for (int count = 0; count < 2000; ++count) {
     BodyDecoder::Step step = decoder.decode(chunk);
     ASSERT_EQ(step.outcome, Outcome::kPiece) << step.reason;

@@ -49,8 +49,7 @@ std::string unescape(std::string_view text) {
         bytes += '\\';
         break;
       case 'x':
-        bytes +=
-            static_cast<char>(message::hex_value(text.at(at + 1)) * 16 + message::hex_value(text.at(at + 2)));
+        bytes += static_cast<char>(message::hex_value(text.at(at + 1)) * 16 + message::hex_value(text.at(at + 2)));
         at += 2;
         break;
       default:
@@ -144,8 +143,7 @@ TEST_P(Corpus, GivesWhatItExpects) {
 
 std::vector<std::filesystem::path> corpus_files() {
   std::vector<std::filesystem::path> files;
-  for (const auto& entry :
-       std::filesystem::directory_iterator(CUTWATER_SOURCE_DIRECTORY "/tests/corpora/http1")) {
+  for (const auto& entry : std::filesystem::directory_iterator(CUTWATER_SOURCE_DIRECTORY "/tests/corpora/http1")) {
     if (entry.path().extension() == ".txt") files.push_back(entry.path());
   }
   std::sort(files.begin(), files.end());

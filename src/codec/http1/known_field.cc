@@ -10,10 +10,10 @@ namespace {
 
 using base::equals_ignoring_case;
 
-constexpr std::array<std::string_view, 9> kProtectedNames = {
-    "Authorization", "Cookie", "Expect", "Forwarded", "Host", "Origin", "Range", "Referer", "Via"};
-constexpr std::array<std::string_view, 8> kProtectedPrefixes = {
-    "Content-", "If-", "Proxy-Auth", "Sec-", "X-Client-", "X-CSRF", "X-Forwarded-", "X-Real-"};
+constexpr std::array<std::string_view, 9> kProtectedNames = {"Authorization", "Cookie", "Expect",  "Forwarded", "Host",
+                                                             "Origin",        "Range",  "Referer", "Via"};
+constexpr std::array<std::string_view, 8> kProtectedPrefixes = {"Content-",  "If-",    "Proxy-Auth",   "Sec-",
+                                                                "X-Client-", "X-CSRF", "X-Forwarded-", "X-Real-"};
 
 // For `name` a token and `lower` of letters and '-' alone: there, one bit is all that case can differ in.
 template <size_t Size>

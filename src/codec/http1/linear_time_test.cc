@@ -61,21 +61,23 @@ constexpr Case kHeads[] = {
     {"commas in Transfer-Encoding", 100'000,
      [](size_t n) { return std::string(kBegin) + "Transfer-Encoding: gzip" + std::string(n, ',') + "\r\n\r\n"; }},
     {"blanks before a value", 100'000,
-     [](size_t n) { return std::string(kBegin) + "X:" + std::string(n, ' ') + "1" + std::string(n, ' ') + "\r\n\r\n"; }},
+     [](size_t n) {
+       return std::string(kBegin) + "X:" + std::string(n, ' ') + "1" + std::string(n, ' ') + "\r\n\r\n";
+     }},
     {"one name, no colon", 60'000, [](size_t n) { return std::string(kBegin) + std::string(n, 'x') + "\r\n\r\n"; }},
     {"up and down in the path", 20'000,
      [](size_t n) { return "GET " + repeated("/a/..", n) + " HTTP/1.1\r\nHost: a\r\n\r\n"; }},
     {"down, then up", 20'000,
      [](size_t n) { return "GET " + repeated("/a", n) + repeated("/..", n) + " HTTP/1.1\r\nHost: a\r\n\r\n"; }},
-    {"encoded slashes", 20'000,
-     [](size_t n) { return "GET /" + repeated("%2f", n) + " HTTP/1.1\r\nHost: a\r\n\r\n"; }},
+    {"encoded slashes", 20'000, [](size_t n) { return "GET /" + repeated("%2f", n) + " HTTP/1.1\r\nHost: a\r\n\r\n"; }},
 };
 
 TEST(LinearTime, Heads) {
   for (const Case& head : kHeads) {
     for (size_t piece : {SIZE_MAX / 2, size_t{1460}, size_t{1}}) {
       auto read = [piece](const std::string& bytes) { read_head(bytes, piece); };
-      EXPECT_LT(base::growth_when_doubled(head.size, head.make, read), base::kLinear) << head.name << ", in pieces of " << piece;
+      EXPECT_LT(base::growth_when_doubled(head.size, head.make, read), base::kLinear)
+          << head.name << ", in pieces of " << piece;
     }
   }
 }

@@ -213,8 +213,7 @@ ParseResult HeadParser::settle() {
 
 // RFC 9112 section 6.1. Only "chunked" alone is spoken; other codings that exist get 501, the rest 400.
 ParseResult HeadParser::settle_transfer_encoding() {
-  constexpr std::array<std::string_view, 5> kNotSpoken = {"gzip", "x-gzip", "deflate", "compress",
-                                                          "x-compress"};
+  constexpr std::array<std::string_view, 5> kNotSpoken = {"gzip", "x-gzip", "deflate", "compress", "x-compress"};
   std::string_view value = transfer_encoding_;
   if (!seen(KnownField::kTransferEncoding)) return {};
   if (seen(KnownField::kContentLength)) return {400, "both Content-Length and Transfer-Encoding"};

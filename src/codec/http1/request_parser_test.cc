@@ -28,10 +28,10 @@ TEST(HeadScanner, RefusesAsSoonAsItCanKnow) {
     std::string bytes;
     uint16_t status;
   };
-  for (const Case& early : {Case{"\x16", 400}, Case{"GET / HTTP/1.1\n", 400}, Case{"GET / HTTP/2.0\r\n", 505},
-                            Case{"GET /\r\n", 400}, Case{"GET / HTTP/1.1\r\nX: \x01", 400},
-                            Case{std::string(65, 'A'), 400}, Case{"GET /" + std::string(16384, 'a'), 414},
-                            Case{"GET / HTTP/1.1\r\nX: " + std::string(16384, 'a'), 431}}) {
+  for (const Case& early :
+       {Case{"\x16", 400}, Case{"GET / HTTP/1.1\n", 400}, Case{"GET / HTTP/2.0\r\n", 505}, Case{"GET /\r\n", 400},
+        Case{"GET / HTTP/1.1\r\nX: \x01", 400}, Case{std::string(65, 'A'), 400},
+        Case{"GET /" + std::string(16384, 'a'), 414}, Case{"GET / HTTP/1.1\r\nX: " + std::string(16384, 'a'), 431}}) {
     for (size_t fed = 1; fed < early.bytes.size(); ++fed) {
       HeadScanner scanner{HeadLimits{}};
       ASSERT_NE(scanner.scan(std::string_view(early.bytes).substr(0, fed)), Outcome::kComplete);
@@ -105,8 +105,8 @@ TEST(RequestParser, DecodedViewsStayWhereTheyAre) {
   // The longest authority, behind a path that fills its storage exactly.
   for (size_t length = 1; length < 600; ++length) {
     std::string label = std::string(62, 'A') + ".";
-    std::string head = "GET /%61" + std::string(length, 'b') + " HTTP/1.1\r\nHost: " + label + label + label +
-                       label + "B.:65535\r\n\r\n";
+    std::string head = "GET /%61" + std::string(length, 'b') + " HTTP/1.1\r\nHost: " + label + label + label + label +
+                       "B.:65535\r\n\r\n";
     message::Request request;
     std::string decoded;
     ASSERT_EQ(parse_request_head(head, {}, request, decoded).status, 0);

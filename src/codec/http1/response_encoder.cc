@@ -71,8 +71,7 @@ ResponseFraming choose_framing(const message::Response& response, const EncodeCo
 
 }  // namespace
 
-EncodedHead append_response_head(std::string& to, const message::Response& response,
-                                 const EncodeContext& context) {
+EncodedHead append_response_head(std::string& to, const message::Response& response, const EncodeContext& context) {
   ResponseFraming framing = choose_framing(response, context);
   bool keep_alive = context.keep_alive && framing != ResponseFraming::kUntilClose;
   append_status_line(to, response);

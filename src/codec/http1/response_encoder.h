@@ -24,8 +24,7 @@ struct EncodedHead {
   ResponseFraming framing;
   bool keep_alive;
 };
-EncodedHead append_response_head(std::string& to, const message::Response& response,
-                                 const EncodeContext& context);
+EncodedHead append_response_head(std::string& to, const message::Response& response, const EncodeContext& context);
 void append_informational(std::string& to, const message::Response& response);
 void append_chunk_start(std::string& to, size_t length);  // "1a\r\n"; after the data comes "\r\n"
 inline constexpr std::string_view kChunkEnd = "\r\n";

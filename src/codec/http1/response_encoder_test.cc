@@ -100,8 +100,8 @@ TEST(ResponseEncoder, KeepsADateThatIsThere) {
 
 TEST(ResponseEncoder, OwnsFramingAndConnection) {
   Response greedy = response(200, 3);
-  for (const char* name : {"Connection", "Keep-Alive", "TRANSFER-ENCODING", "Content-Length", "Upgrade",
-                           "Trailer", "TE", "Proxy-Connection"}) {
+  for (const char* name : {"Connection", "Keep-Alive", "TRANSFER-ENCODING", "Content-Length", "Upgrade", "Trailer",
+                           "TE", "Proxy-Connection"}) {
     greedy.headers.add(name, "7");
   }
   EXPECT_EQ(encode(greedy).bytes,
@@ -112,8 +112,7 @@ TEST(ResponseEncoder, NeverLetsAValueBreakOut) {
   using namespace std::string_view_literals;
   Response evil = response(200, 0);
   evil.reason = "OK\r\nX: y";
-  for (std::string_view value : {"a\r\nSet-Cookie: x=y"sv, "a\nb"sv, "a\0b"sv, "\r"sv})
-    evil.headers.add("X", value);
+  for (std::string_view value : {"a\r\nSet-Cookie: x=y"sv, "a\nb"sv, "a\0b"sv, "\r"sv}) evil.headers.add("X", value);
   evil.headers.add("Bad Name", "a");
   evil.headers.add("", "a");
   evil.headers.add("Good", "\xc3\xa4\t");

@@ -47,8 +47,8 @@ const char* read_headers(std::string_view headers, size_t most, Variables& varia
 }
 
 size_t count(const Variables& variables, std::string_view name) {
-  return static_cast<size_t>(
-      std::count_if(variables.begin(), variables.end(), [name](const Variable& variable) { return variable.name == name; }));
+  return static_cast<size_t>(std::count_if(variables.begin(), variables.end(),
+                                           [name](const Variable& variable) { return variable.name == name; }));
 }
 
 const char* check_headers(const Variables& variables, uint64_t& content_length) {
@@ -57,7 +57,8 @@ const char* check_headers(const Variables& variables, uint64_t& content_length) 
   const auto length = base::parse_decimal(variables.front().value);
   if (!length) return "CONTENT_LENGTH is no number";
   content_length = *length;
-  const auto scgi = std::find_if(variables.begin(), variables.end(), [](const Variable& variable) { return variable.name == kScgi; });
+  const auto scgi =
+      std::find_if(variables.begin(), variables.end(), [](const Variable& variable) { return variable.name == kScgi; });
   if (count(variables, kScgi) != 1 || scgi->value != "1") return "SCGI is not 1";
   return nullptr;
 }

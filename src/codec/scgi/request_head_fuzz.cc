@@ -14,7 +14,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (whole.kind != HeadResult::kComplete) return 0;
   if (whole.consumed > size) std::abort();
   cutwater::codec::Variables fewer;
-  if (scgi::read_request_head(bytes.substr(0, whole.consumed - 1), {}, fewer).kind != HeadResult::kIncomplete) std::abort();
+  if (scgi::read_request_head(bytes.substr(0, whole.consumed - 1), {}, fewer).kind != HeadResult::kIncomplete)
+    std::abort();
   std::string again;
   if (!scgi::append_request_head(again, whole.content_length, variables)) std::abort();
   cutwater::codec::Variables read_again;

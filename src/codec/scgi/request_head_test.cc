@@ -5,14 +5,18 @@
 namespace cutwater::codec::scgi {
 namespace {
 
-std::string netstring(std::string_view headers) { return std::to_string(headers.size()) + ":" + std::string(headers) + ","; }
+std::string netstring(std::string_view headers) {
+  return std::to_string(headers.size()) + ":" + std::string(headers) + ",";
+}
 std::string with_nuls(std::string_view text) {  // '|' stands for NUL
   std::string bytes(text);
   for (char& c : bytes)
     if (c == '|') c = '\0';
   return bytes;
 }
-std::string head(std::string_view headers) { return netstring(with_nuls(headers)); }
+std::string head(std::string_view headers) {
+  return netstring(with_nuls(headers));
+}
 
 TEST(ScgiRequestHeadTest, TheExampleOfTheSpecification) {
   const std::string bytes =

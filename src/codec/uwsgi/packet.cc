@@ -63,7 +63,8 @@ PacketResult read_packet(std::string_view bytes, const VariableLimits& limits, V
     result.needed = kHeaderBytes + length;
     return result;
   }
-  if (const char* problem = read_pairs(pairs, limits.count, variables)) return refuse(PacketResult::kMalformed, problem);
+  if (const char* problem = read_pairs(pairs, limits.count, variables))
+    return refuse(PacketResult::kMalformed, problem);
   result.kind = PacketResult::kComplete;
   result.consumed = kHeaderBytes + length;
   return result;

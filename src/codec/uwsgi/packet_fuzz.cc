@@ -13,7 +13,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (whole.kind == PacketResult::kIncomplete && whole.needed <= size) std::abort();
   if (whole.kind != PacketResult::kComplete) return 0;
   cutwater::codec::Variables fewer;
-  if (uwsgi::read_packet(bytes.substr(0, whole.consumed - 1), {}, fewer).kind != PacketResult::kIncomplete) std::abort();
+  if (uwsgi::read_packet(bytes.substr(0, whole.consumed - 1), {}, fewer).kind != PacketResult::kIncomplete)
+    std::abort();
   std::string again;
   const auto modifier2 = static_cast<uint8_t>(bytes.substr(3, 1).front());
   if (!uwsgi::append_packet(again, 0, modifier2, variables) || again != bytes.substr(0, whole.consumed)) std::abort();

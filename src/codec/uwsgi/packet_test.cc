@@ -13,7 +13,9 @@ std::string packet(const Variables& variables) {
 
 TEST(UwsgiPacketTest, LittleEndianPairs) {
   const std::string bytes = packet({{"A", "1"}, {"LONG", std::string(300, 'x')}, {"EMPTY", ""}}) + "body";
-  EXPECT_EQ(bytes.substr(0, 10), std::string("\0\x43\x01\0\x01\0A\x01\0" "1", 10));
+  EXPECT_EQ(bytes.substr(0, 10), std::string("\0\x43\x01\0\x01\0A\x01\0"
+                                             "1",
+                                             10));
   Variables variables;
   const PacketResult result = read_packet(bytes, {}, variables);
   ASSERT_EQ(result.kind, PacketResult::kComplete) << result.reason;
@@ -37,12 +39,12 @@ TEST(UwsgiPacketTest, EveryCutIsIncompleteAndSaysWhatItNeeds) {
 TEST(UwsgiPacketTest, Refused) {
   const VariableLimits small{64, 3};
   const std::string cases[] = {
-      std::string("\0\0\0\0", 4),                                              // no variables
-      std::string("\0\x41\0\0", 4),                                            // over the limit
-      std::string("\0\x03\0\0\0\0\0", 7),                                      // half a pair
-      std::string("\0\x04\0\0\0\0\0\0", 8),                                    // a name without bytes
-      std::string("\0\x05\0\0\x09\0A\0\0", 9),                                 // name past the end
-      std::string("\0\x05\0\0\x01\0A\x01\0", 9),                               // value past the end
+      std::string("\0\0\0\0", 4),                 // no variables
+      std::string("\0\x41\0\0", 4),               // over the limit
+      std::string("\0\x03\0\0\0\0\0", 7),         // half a pair
+      std::string("\0\x04\0\0\0\0\0\0", 8),       // a name without bytes
+      std::string("\0\x05\0\0\x09\0A\0\0", 9),    // name past the end
+      std::string("\0\x05\0\0\x01\0A\x01\0", 9),  // value past the end
       packet({{"CONTENT_LENGTH", "1"}, {"CONTENT_LENGTH", "1"}}),
       packet({{"A", ""}, {"B", ""}, {"C", ""}, {"D", ""}}),
   };

@@ -24,8 +24,7 @@ PyObject* new_bytes(std::string_view text) {
 // a head is (status, reason, length or None, [(name, value)], body).
 class Collector : public link::UpReceiver {
  public:
-  void on_frame(uint32_t lane, link::Ticket ticket, const link::FrameHeader& frame,
-                std::string_view payload) override {
+  void on_frame(uint32_t lane, link::Ticket ticket, const link::FrameHeader& frame, std::string_view payload) override {
     bool is_head = frame.kind == static_cast<uint16_t>(link::UpKind::kHead);
     PyRef content = PyRef::steal(is_head ? head(payload) : new_bytes(payload));
     add(Py_BuildValue("(iIIIIO)", int{frame.kind}, lane, ticket.slot, ticket.generation, frame.value,
@@ -55,11 +54,10 @@ class Collector : public link::UpReceiver {
       PyRef pair = PyRef::steal(Py_BuildValue("(NN)", new_latin1(field.name), new_latin1(field.value)));
       PyList_Append(fields.get(), pair.get());
     }
-    PyRef length = response.content_length
-                       ? PyRef::steal(PyLong_FromUnsignedLongLong(*response.content_length))
-                       : PyRef::share(Py_None);
-    return Py_BuildValue("(iNOON)", int{response.status}, new_latin1(response.reason), length.get(),
-                         fields.get(), new_bytes(body));
+    PyRef length = response.content_length ? PyRef::steal(PyLong_FromUnsignedLongLong(*response.content_length))
+                                           : PyRef::share(Py_None);
+    return Py_BuildValue("(iNOON)", int{response.status}, new_latin1(response.reason), length.get(), fields.get(),
+                         new_bytes(body));
   }
 
   PyRef frames_ = PyRef::steal(PyList_New(0));
@@ -120,11 +118,10 @@ PyObject* submit(PyObject* self, PyObject* arguments) {
   PyObject* fields = nullptr;
   unsigned short remote_port = 0;
   unsigned short server_port = 0;
-  if (!PyArg_ParseTuple(arguments, "y#y#y#y#y#iO!y#iiKy#y#Hy#H", &texts[0], &sizes[0], &texts[1], &sizes[1],
-                        &texts[2], &sizes[2], &texts[3], &sizes[3], &texts[4], &sizes[4], &minor,
-                        &PyList_Type, &fields, &texts[5], &sizes[5], &framing, &place, &body_length,
-                        &texts[6], &sizes[6], &texts[7], &sizes[7], &remote_port, &texts[8], &sizes[8],
-                        &server_port)) {
+  if (!PyArg_ParseTuple(arguments, "y#y#y#y#y#iO!y#iiKy#y#Hy#H", &texts[0], &sizes[0], &texts[1], &sizes[1], &texts[2],
+                        &sizes[2], &texts[3], &sizes[3], &texts[4], &sizes[4], &minor, &PyList_Type, &fields, &texts[5],
+                        &sizes[5], &framing, &place, &body_length, &texts[6], &sizes[6], &texts[7], &sizes[7],
+                        &remote_port, &texts[8], &sizes[8], &server_port)) {
     return nullptr;
   }
   message::Request request;
@@ -182,8 +179,7 @@ PyObject* send_down(PyObject* self, PyObject* arguments) {
   unsigned int generation = 0;
   unsigned int value = 0;
   if (!PyArg_ParseTuple(arguments, "IiIII", &lane, &kind, &slot, &generation, &value)) return nullptr;
-  bool sent =
-      state_of(self).link.send_down(lane, static_cast<link::DownKind>(kind), {slot, generation}, value, {});
+  bool sent = state_of(self).link.send_down(lane, static_cast<link::DownKind>(kind), {slot, generation}, value, {});
   return PyBool_FromLong(sent);
 }
 
@@ -255,8 +251,7 @@ PyType_Slot front_slots[] = {{Py_tp_new, reinterpret_cast<void*>(front_new)},
                              {0, nullptr}};
 PyType_Spec front_spec = {"_cutwater_test_front.Front", sizeof(Front), 0, Py_TPFLAGS_DEFAULT, front_slots};
 
-PyMethodDef functions[] = {{"create_segment", create_segment, METH_VARARGS, nullptr},
-                           {nullptr, nullptr, 0, nullptr}};
+PyMethodDef functions[] = {{"create_segment", create_segment, METH_VARARGS, nullptr}, {nullptr, nullptr, 0, nullptr}};
 
 int execute(PyObject* module) {
   return PyModule_AddObject(module, "Front", PyType_FromSpec(&front_spec));
