@@ -98,12 +98,11 @@ class Loader {
     if (!named && !is_file(file)) return;
     // A pyproject.toml that other tools have trouble with is none of our business until it speaks of us.
     Reporter own;
-    Document document = read_document(file, own);
-    const Entry* tool = document.root.find("tool");
-    const Entry* ours = tool == nullptr ? nullptr : tool->node.find("cutwater");
-    bool meant = named || (own.failed() && mentions_us(document));
-    if (ours == nullptr && !meant) return;
-    document = read_document(file, reporter_);
+    const Document looked_at = read_document(file, own);
+    const bool meant = named || (own.failed() && mentions_us(looked_at));
+    if (find_ours(looked_at) == nullptr && !meant) return;
+    const Document document = read_document(file, reporter_);
+    const Entry* ours = find_ours(document);
     if (ours == nullptr) {
       if (!own.failed())
         reporter_.error("CW0109", file + " has no [tool.cutwater]\n  fix: write one, or leave it away");
@@ -115,6 +114,11 @@ class Loader {
       return;
     }
     apply_document(document, "cutwater", listen_defaults, app_defaults);
+  }
+
+  static const Entry* find_ours(const Document& document) {
+    const Entry* tool = document.root.find("tool");
+    return tool == nullptr ? nullptr : tool->node.find("cutwater");
   }
 
   void apply_document(const Document& document, const char* tool, const Listen& listen_defaults,

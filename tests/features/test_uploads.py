@@ -72,12 +72,13 @@ def upload(server, spool, megabytes, target, *, chunked=False):
 
 
 @pytest.mark.parametrize("chunked", [False, True], ids=["length", "chunked"])
-def test_a_few_hundred_megabytes(serve, spool, chunked):
+def test_a_few_hundred_megabytes(serve, spool, chunked, sanitized):
     server = serve("kit", fronts=1, config='[limits]\nbody = "1GB"\n', environment={"TMPDIR": str(spool)})
     answer, grown, files = upload(server, spool, 300, "/digest", chunked=chunked)
     assert answer.text == f"{300 << 20} {hashlib.sha256(bytes(300 << 20)).hexdigest()}"
     check_files(files, spool, 300)
-    assert grown < MOST_MEMORY, f"the front grew by {grown} bytes"
+    if not sanitized:  # the sanitizer keeps freed memory
+        assert grown < MOST_MEMORY, f"the front grew by {grown} bytes"
     wait_until(lambda: not spooled_files(server, spool), 5, "the spool file to be closed")
 
 
