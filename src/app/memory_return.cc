@@ -3,6 +3,7 @@
 #include <malloc.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <memory>
 
@@ -21,6 +22,14 @@ size_t resident_bytes() {
   return (pages - shared_pages) * static_cast<size_t>(sysconf(_SC_PAGESIZE));
 }
 
+// Bytes that are resident and not in use, about.
+size_t spare_bytes() {
+  const struct mallinfo2 heap = mallinfo2();
+  const size_t used = heap.uordblks + heap.hblkhd;
+  const size_t resident = resident_bytes();
+  return resident > used ? resident - used : 0;
+}
+
 }  // namespace
 
 MemoryReturn::MemoryReturn(io::TimerQueue& timers) : timer_(timers, [this] { look(); }) {
@@ -28,8 +37,12 @@ MemoryReturn::MemoryReturn(io::TimerQueue& timers) : timer_(timers, [this] { loo
 }
 
 void MemoryReturn::look() {
-  const struct mallinfo2 heap = mallinfo2();
-  if (resident_bytes() > heap.uordblks + heap.hblkhd + kWorthReturning) malloc_trim(0);
+  const size_t spare = spare_bytes();
+  stays_ = std::min(stays_, spare);
+  if (spare > stays_ + kWorthReturning) {
+    malloc_trim(0);
+    stays_ = spare_bytes();
+  }
   timer_.set(base::monotonic_now() + kInterval);
 }
 
