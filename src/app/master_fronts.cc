@@ -15,7 +15,6 @@ namespace {
 
 constexpr unsigned kCpusPerFront = 4;
 constexpr unsigned kMostFronts = 64;  // link::Layout
-constexpr const char* kLimitsFix = "\nfix: raise the limits of processes and open files (ulimit -u, ulimit -n)";
 constexpr base::Duration kStopPatience = std::chrono::seconds(1);
 // "Within 1 s" (ARCHITECTURE section 1), however often it dies.
 const supervise::RestartPolicy::Options kRestart{.first = std::chrono::milliseconds(100),
