@@ -11,6 +11,7 @@ namespace cutwater::app {
 namespace {
 
 constexpr base::Duration kInterval = std::chrono::seconds(10);
+constexpr base::Duration kBeforeTheSameAgain = std::chrono::minutes(10);
 constexpr size_t kWorthReturning = size_t{16} << 20;
 
 // Bytes of this process's own memory that are resident; 0 when the system does not say.
@@ -37,13 +38,16 @@ MemoryReturn::MemoryReturn(io::TimerQueue& timers) : timer_(timers, [this] { loo
 }
 
 void MemoryReturn::look() {
+  const base::Instant now = base::monotonic_now();
   const size_t spare = spare_bytes();
   stays_ = std::min(stays_, spare);
-  if (spare > stays_ + kWorthReturning) {
+  const size_t known_to_stay = now < try_again_ ? stays_ : 0;
+  if (spare > known_to_stay + kWorthReturning) {
     malloc_trim(0);
     stays_ = spare_bytes();
+    try_again_ = now + kBeforeTheSameAgain;
   }
-  timer_.set(base::monotonic_now() + kInterval);
+  timer_.set(now + kInterval);
 }
 
 }  // namespace cutwater::app

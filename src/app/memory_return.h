@@ -16,9 +16,10 @@ class MemoryReturn {
   void look();
 
   io::Timer timer_;
-  // What the last attempt could not give back: pages that are in use in part, memory that is not malloc's. Tried again
-  // only when there is more, as each attempt goes through all that is free while the loop waits.
+  // What the last attempt could not give back: pages that are in use in part, memory that is not malloc's. It is tried
+  // again when there is more, else rarely, as each attempt goes through all that is free while the loop waits.
   size_t stays_ = 0;
+  base::Instant try_again_{0};
 };
 
 }  // namespace cutwater::app
