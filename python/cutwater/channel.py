@@ -9,7 +9,7 @@ import socket
 from typing import Any, Dict, List, Optional, Tuple
 
 MAXIMUM_MESSAGE = 64 * 1024
-MAXIMUM_DESCRIPTORS = 160  # a worker gets two for each of at most 64 fronts, and three more
+MAXIMUM_DESCRIPTORS = 253  # the kernel's SCM_MAX_FD; a worker gets three for each of at most 64 fronts, and three more
 
 Message = Tuple[Dict[str, Any], List[int]]
 

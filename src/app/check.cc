@@ -1,4 +1,5 @@
 // `check`: what `serve` would do, up to the point where it would serve.
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -134,15 +135,24 @@ int check_listen(const config::Listen& listen, const ServeRequest& request, base
   return kUsage;
 }
 
-int check_log(const std::string& setting, const std::string& path, base::LogSink& log, const Say& say) {
+// A log that is not there yet is not made and removed again: it could be the one of a server that starts just now.
+base::Result<void> try_log_file(const std::string& path) {
   struct stat status;
-  const bool is_new = lstat(path.c_str(), &status) != 0 && errno == ENOENT;
-  auto opened = open_log_file(path);
-  if (!opened) {
-    log.error("CW0809", setting + ": " + opened.error().message);
+  if (lstat(path.c_str(), &status) == 0 || errno != ENOENT) {
+    auto opened = open_log_file(path);
+    if (!opened) return opened.error();
+    return {};
+  }
+  const std::string folder = path.substr(0, path.rfind('/') + 1);
+  if (faccessat(AT_FDCWD, folder.c_str(), W_OK | X_OK, AT_EACCESS) == 0) return {};
+  return base::system_error("cannot open the log " + path);
+}
+
+int check_log(const std::string& setting, const std::string& path, base::LogSink& log, const Say& say) {
+  if (auto tried = try_log_file(path); !tried) {
+    log.error("CW0809", setting + ": " + tried.error().message);
     return kUsage;
   }
-  if (is_new) unlink(path.c_str());
   say(fmt::format("{} {}: can be written", setting, path));
   return 0;
 }

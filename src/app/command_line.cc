@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <exception>
 #include <nlohmann/json.hpp>
@@ -14,6 +15,7 @@
 #include "app/console_log.h"
 #include "app/master.h"
 #include "base/file_descriptor.h"
+#include "base/text.h"
 #include "config/closest.h"
 #include "config/error_codes.h"
 #include "config/later.h"
@@ -34,11 +36,13 @@ void print(FILE* to, const std::string& text) {
 }
 
 // A text for the terminal: what files, folders and variables are called must not steer it.
-std::string without_control_bytes(const std::string& text) {
+std::string without_controls(std::string_view text) {
   std::string clean;
-  for (char c : text) {
-    bool control = (static_cast<unsigned char>(c) < 0x20 && c != '\n' && c != '\t') || c == 0x7f;
-    clean += control ? '?' : c;
+  while (!text.empty()) {
+    const bool kept = text.front() == '\n' || text.front() == '\t';
+    const size_t control = kept ? 0 : base::control_length(text);
+    clean += control > 0 ? '?' : text.front();
+    text.remove_prefix(std::max<size_t>(control, 1));
   }
   return clean;
 }
@@ -49,7 +53,7 @@ void print_json(base::Severity severity, const std::string& code, const std::str
 }
 
 void print_diagnostic(const config::Diagnostic& diagnostic) {
-  std::string text = without_control_bytes(to_text(diagnostic));
+  std::string text = without_controls(to_text(diagnostic));
   if (is_coloured(STDERR_FILENO)) {
     size_t end = text.find(' ');
     text = (diagnostic.is_error ? "\x1b[1;31m" : "\x1b[1;33m") + text.substr(0, end) + "\x1b[0m" + text.substr(end);
@@ -116,8 +120,7 @@ int serve(const Arguments& arguments) {
   if (loaded.exit_code != 0) return loaded.exit_code;
   for (const std::string& choice : loaded.choices) {
     if (arguments.quiet) break;
-    arguments.json ? print_json(base::Severity::kInfo, "", choice)
-                   : print(stderr, without_control_bytes(choice) + "\n");
+    arguments.json ? print_json(base::Severity::kInfo, "", choice) : print(stderr, without_controls(choice) + "\n");
   }
   ServeRequest request{arguments.target, arguments.overrides};
   return run_master(request, std::move(loaded));
@@ -138,7 +141,7 @@ int check(const Arguments& arguments) {
   if (loaded.exit_code != 0) return loaded.exit_code;
   const auto say = [&](const std::string& line) {
     if (arguments.quiet) return;
-    print(stdout, without_control_bytes(line) + "\n");
+    print(stdout, without_controls(line) + "\n");
     std::fflush(stdout);  // problems go to stderr: both in the order in which they were found
   };
   for (const std::string& choice : loaded.choices) say(choice);

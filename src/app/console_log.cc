@@ -50,33 +50,20 @@ std::string timestamp() {
   return stamp + "." + milliseconds.substr(1) + "Z ";
 }
 
-// The first byte of a C1 control in UTF-8, such as U+009B, which terminals take for ESC [.
-bool begins_control(std::string_view text) {
-  return text.size() > 1 && text[0] == '\xc2' && static_cast<unsigned char>(text[1]) < 0xa0;
-}
-
-void append_hex(std::string& to, char c) {
-  static constexpr char kHex[] = "0123456789abcdef";
-  const auto byte = static_cast<unsigned char>(c);
-  to.append("\\x").append(1, kHex[byte >> 4]).append(1, kHex[byte & 15]);
-}
-
-// Control bytes become \xHH, so that a text from elsewhere forges no line and moves no cursor; further lines
+// Control characters become \xHH, so that a text from elsewhere forges no line and moves no cursor; further lines
 // are indented, as only the first one is a message of its own.
 void append_block(std::string& to, std::string_view text) {
   while (!text.empty() && text.back() == '\n') text.remove_suffix(1);
   for (size_t i = 0; i < text.size(); ++i) {
     const char c = text[i];
-    const auto byte = static_cast<unsigned char>(c);
+    const size_t control = c == '\t' ? 0 : base::control_length(text.substr(i));
     if (c == '\n') {
       to += "\n  ";
-    } else if ((byte < 0x20 && c != '\t') || byte == 0x7f) {
-      append_hex(to, c);
-    } else if (begins_control(text.substr(i))) {
-      append_hex(to, c);
-      append_hex(to, text[++i]);
-    } else {
+    } else if (control == 0) {
       to += c;
+    } else {
+      base::append_hex_escape(to, c);
+      if (control == 2) base::append_hex_escape(to, text[++i]);
     }
   }
   to += '\n';

@@ -111,8 +111,8 @@ void FrontMasterLink::on_events() {
 }
 
 void FrontMasterLink::lose_master() {
+  if (!connected()) return;
   room_.cancel();
-  if (!watcher_) return;
   watcher_.reset();
   events_.master_gone();
 }
@@ -164,10 +164,10 @@ void FrontMasterLink::complain(std::string_view what) {
 }
 
 void FrontMasterLink::send(const nlohmann::json& body) {
-  if (!watcher_ && !room_.armed()) return;
+  if (!connected()) return;
   if (!channel_.send(body)) {
     // From within an app's turn: the loss is handled when the loop comes to it.
-    if (watcher_) loop_.post([this] { lose_master(); });
+    loop_.post([this] { lose_master(); });
   } else if (channel_.wants_write() && watcher_) {
     watcher_->change(EPOLLIN | EPOLLOUT);
   }

@@ -42,6 +42,7 @@ class FrontMasterLink final : public handler::AppReports {
   void listen();
   void keep_reserve();
   void wait_for_room();
+  bool connected() const { return watcher_ || room_.armed(); }
   void on_message(control::Message message);
   template <class Message, class Handle>
   void decoded(const control::Message& message, Handle handle);

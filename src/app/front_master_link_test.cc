@@ -215,6 +215,17 @@ TEST_F(FrontMasterLinkTest, AMessageWaitsForRoomForItsDescriptors) {
   runner_.until([&] { return reopened_ == 40; });
 }
 
+TEST_F(FrontMasterLinkTest, WhileAMessageWaitsForRoomTheMastersEndIsNoticed) {
+  link::World world;
+  send_generation(1, world);
+  ASSERT_TRUE(master_->send(control::encode(control::ReopenLogs{}), std::vector<int>(40, 0)));
+  const NoMoreDescriptors limit;
+  runner_.until([&] { return !log_.lines.empty(); });
+  master_.reset();
+  link_->send_ready();
+  runner_.until([&] { return master_gone_; });
+}
+
 TEST_F(FrontMasterLinkTest, OrdersForTheWholeFront) {
   link_->send_ready();
   EXPECT_EQ(next_report(), R"({"type":"ready"})");

@@ -14,7 +14,7 @@ namespace cutwater::app {
 namespace {
 
 constexpr unsigned kCpusPerFront = 4;
-constexpr const char* kLimitsFix = "\nfix: raise the limits of processes and open files (ulimit -u, ulimit -n)";
+constexpr unsigned kMostFronts = 64;  // link::Layout
 constexpr base::Duration kStopPatience = std::chrono::seconds(1);
 // "Within 1 s" (ARCHITECTURE section 1), however often it dies.
 const supervise::RestartPolicy::Options kRestart{.first = std::chrono::milliseconds(100),
@@ -22,7 +22,7 @@ const supervise::RestartPolicy::Options kRestart{.first = std::chrono::milliseco
 
 unsigned front_count(const config::Config& config) {
   if (config.fronts > 0) return config.fronts;
-  return (supervise::usable_cpus() + kCpusPerFront - 1) / kCpusPerFront;
+  return std::min((supervise::usable_cpus() + kCpusPerFront - 1) / kCpusPerFront, kMostFronts);
 }
 
 std::vector<int> numbers_of(const std::vector<base::FileDescriptor>& descriptors) {

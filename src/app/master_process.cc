@@ -21,7 +21,6 @@ constexpr base::Duration kNow = base::Duration::zero();
 // What workers get when the fronts used up the whole grace, or when everything shall end now.
 constexpr base::Duration kLeastGrace = std::chrono::seconds(1);
 constexpr base::Duration kAnnouncePatience = std::chrono::seconds(2);
-constexpr const char* kLimitsFix = "\nfix: raise the limits of processes and open files (ulimit -u, ulimit -n)";
 constexpr base::Duration kSpawnerPatience = std::chrono::seconds(1);
 
 base::Result<base::FileDescriptor> create_segment(unsigned fronts, unsigned lanes) {

@@ -3,6 +3,7 @@
 #include <malloc.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <memory>
 
@@ -10,6 +11,7 @@ namespace cutwater::app {
 namespace {
 
 constexpr base::Duration kInterval = std::chrono::seconds(10);
+constexpr base::Duration kBeforeTheSameAgain = std::chrono::minutes(10);
 constexpr size_t kWorthReturning = size_t{16} << 20;
 
 // Bytes of this process's own memory that are resident; 0 when the system does not say.
@@ -21,6 +23,14 @@ size_t resident_bytes() {
   return (pages - shared_pages) * static_cast<size_t>(sysconf(_SC_PAGESIZE));
 }
 
+// Bytes that are resident and not in use, about.
+size_t spare_bytes() {
+  const struct mallinfo2 heap = mallinfo2();
+  const size_t used = heap.uordblks + heap.hblkhd;
+  const size_t resident = resident_bytes();
+  return resident > used ? resident - used : 0;
+}
+
 }  // namespace
 
 MemoryReturn::MemoryReturn(io::TimerQueue& timers) : timer_(timers, [this] { look(); }) {
@@ -28,9 +38,16 @@ MemoryReturn::MemoryReturn(io::TimerQueue& timers) : timer_(timers, [this] { loo
 }
 
 void MemoryReturn::look() {
-  const struct mallinfo2 heap = mallinfo2();
-  if (resident_bytes() > heap.uordblks + heap.hblkhd + kWorthReturning) malloc_trim(0);
-  timer_.set(base::monotonic_now() + kInterval);
+  const base::Instant now = base::monotonic_now();
+  const size_t spare = spare_bytes();
+  stays_ = std::min(stays_, spare);
+  const size_t known_to_stay = now < try_again_ ? stays_ : 0;
+  if (spare > known_to_stay + kWorthReturning) {
+    malloc_trim(0);
+    stays_ = spare_bytes();
+    try_again_ = now + kBeforeTheSameAgain;
+  }
+  timer_.set(now + kInterval);
 }
 
 }  // namespace cutwater::app

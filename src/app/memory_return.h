@@ -2,6 +2,8 @@
 // what lies at the end of its heap: one long-lived block behind them, and a hundred thousand freed ones stay resident.
 #pragma once
 
+#include <cstddef>
+
 #include "io/timer.h"
 
 namespace cutwater::app {
@@ -14,6 +16,10 @@ class MemoryReturn {
   void look();
 
   io::Timer timer_;
+  // What the last attempt could not give back: pages that are in use in part, memory that is not malloc's. It is tried
+  // again when there is more, else rarely, as each attempt goes through all that is free while the loop waits.
+  size_t stays_ = 0;
+  base::Instant try_again_{0};
 };
 
 }  // namespace cutwater::app

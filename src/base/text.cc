@@ -24,17 +24,22 @@ void append_decimal(std::string& to, uint64_t number) {
   to.append(digits, end);
 }
 
-void append_log_escaped(std::string& to, std::string_view text) {
+void append_hex_escape(std::string& to, char c) {
   static constexpr char kHex[] = "0123456789abcdef";
-  for (char c : text) {
-    auto byte = static_cast<unsigned char>(c);
-    if (byte < 0x20 || byte == 0x7f || c == '"' || c == '\\') {
-      to += "\\x";
-      to += kHex[byte >> 4];
-      to += kHex[byte & 15];
-    } else {
+  const auto byte = static_cast<unsigned char>(c);
+  to.append("\\x").append(1, kHex[byte >> 4]).append(1, kHex[byte & 15]);
+}
+
+void append_log_escaped(std::string& to, std::string_view text) {
+  for (size_t at = 0; at < text.size(); ++at) {
+    const char c = text[at];
+    const size_t control = control_length(text.substr(at));
+    if (control == 0 && c != '"' && c != '\\') {
       to += c;
+      continue;
     }
+    append_hex_escape(to, c);
+    if (control == 2) append_hex_escape(to, text[++at]);
   }
 }
 

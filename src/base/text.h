@@ -1,4 +1,4 @@
-// Small text helpers without a locale; ASCII only, bytes above 0x7f are left alone.
+// Small text helpers without a locale; ASCII only, but for the controls of UTF-8 bytes above 0x7f are left alone.
 #pragma once
 
 #include <cstddef>
@@ -33,7 +33,18 @@ inline std::string_view trim_whitespace(std::string_view text) {
   return text;
 }
 
-// Control bytes, '"' and '\' become \xHH: safe inside one line of a log (faults.md 43).
+// Bytes of the control character that a text not empty begins with, 0: none. Those of UTF-8 (C1) have two: terminals
+// take U+009B for ESC [.
+constexpr size_t control_length(std::string_view text) {
+  const auto byte = [text](size_t index) { return static_cast<unsigned char>(text[index]); };
+  if (byte(0) < 0x20 || byte(0) == 0x7f) return 1;
+  return text.size() > 1 && byte(0) == 0xc2 && byte(1) >= 0x80 && byte(1) < 0xa0 ? 2 : 0;
+}
+
+// "\x1b"
+void append_hex_escape(std::string& to, char c);
+
+// Control characters, '"' and '\' become \xHH: safe inside one line of a log (faults.md 43).
 void append_log_escaped(std::string& to, std::string_view text);
 
 }  // namespace cutwater::base

@@ -49,6 +49,9 @@ TEST(Text, EscapesWhatBreaksALogLine) {
   std::string to;
   append_log_escaped(to, std::string_view("a\r\n\0\x1b\x7f\"\\\xc3\xa4", 10));
   EXPECT_EQ(to, "a\\x0d\\x0a\\x00\\x1b\\x7f\\x22\\x5c\xc3\xa4");
+  to.clear();
+  append_log_escaped(to, "\xc2\x9b[2J \xc2\xa0 \xc2");  // C1, a blank that is none, and a byte cut off
+  EXPECT_EQ(to, "\\xc2\\x9b[2J \xc2\xa0 \xc2");
 }
 
 }  // namespace

@@ -11,8 +11,7 @@ namespace cutwater::control {
 namespace {
 
 constexpr size_t kMostBytes = 64 * 1024;
-constexpr size_t kMostDescriptors = 64;
-constexpr size_t kMostOfTheKernel = 253;  // SCM_MAX_FD
+constexpr size_t kMostDescriptors = 253;  // SCM_MAX_FD: the kernel takes no more
 // A peer that has not read this many messages will not read them any more.
 constexpr size_t kMostWaiting = 4096;
 
@@ -118,7 +117,7 @@ bool Channel::flush() {
 Channel::Outcome Channel::receive(Message& message) {
   if (!socket_.valid() || ended_) return Outcome::kClosed;
   static thread_local std::array<char, kMostBytes> buffer;
-  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int) * kMostOfTheKernel)> ancillary;
+  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int) * kMostDescriptors)> ancillary;
   iovec piece{buffer.data(), buffer.size()};
   msghdr header{};
   header.msg_iov = &piece;
@@ -142,7 +141,6 @@ Channel::Outcome Channel::receive(Message& message) {
   }
   recv(socket_.get(), nullptr, 0, MSG_DONTWAIT);
   if (header.msg_flags & MSG_TRUNC) return close_because("a message of more than 64 KiB");
-  if (message.descriptors.size() > kMostDescriptors) return close_because("a message with too many descriptors");
   std::optional<nlohmann::json> body = parse_message({buffer.data(), static_cast<size_t>(size)});
   if (!body) return close_because("a message that is no JSON object with a type");
   message.body = std::move(*body);

@@ -1,5 +1,5 @@
 // Channel: one end of a SOCK_SEQPACKET pair between processes of Cutwater. A message is one JSON object of at most
-// 64 KiB with up to 64 descriptors; whatever else arrives ends the channel. Non-blocking both ways: what the kernel
+// 64 KiB with up to 253 descriptors; whatever else arrives ends the channel. Non-blocking both ways: what the kernel
 // does not take is kept and sent by flush().
 #pragma once
 

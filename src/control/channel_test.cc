@@ -59,6 +59,15 @@ TEST(Channel, PassesDescriptorsCloseOnExec) {
   }
 }
 
+TEST(Channel, TakesWhatAWorkerOfSixtyFourFrontsNeeds) {
+  auto [left, right] = make_channel();
+  const std::vector<int> descriptors(3 + 3 * 64, 0);
+  ASSERT_TRUE(left.send({{"type", "fork"}}, descriptors));
+  Message message;
+  ASSERT_EQ(right.receive(message), Channel::Outcome::kMessage);
+  EXPECT_EQ(message.descriptors.size(), descriptors.size());
+}
+
 TEST(Channel, KeepsWhatTheKernelDoesNotTake) {
   auto [left, right] = make_channel();
   base::FileDescriptor file(open("/dev/null", O_RDWR | O_CLOEXEC));

@@ -147,14 +147,18 @@ void AppHandler::put_in_line(AppRequest& request) {
 
 void AppHandler::leave_line(AppRequest& request) {
   request.in_line = false;
-  std::erase(line_, &request);
+  line_.erase(std::find(line_.begin(), line_.end(), &request));
+}
+
+AppRequest& AppHandler::take_first_in_line() {
+  AppRequest& first = *line_.front();
+  first.in_line = false;
+  line_.pop_front();
+  return first;
 }
 
 void AppHandler::fill_slots() {
-  while (current_ && !line_.empty() && current_->submit(*line_.front())) {
-    line_.front()->in_line = false;
-    line_.pop_front();
-  }
+  while (current_ && !line_.empty() && current_->submit(*line_.front())) take_first_in_line();
 }
 
 void AppHandler::resume_at_end_of_turn(AppRequest& request) {
@@ -240,19 +244,18 @@ void AppHandler::tick() {
     outstanding |= !generation->idle();
   }
   drop_those_who_left(now);
-  while (!line_.empty() && waits_in_vain(*line_.front(), now)) {
-    AppRequest& expired = *line_.front();
-    leave_line(expired);
-    expired.fail(503);
-  }
+  while (!line_.empty() && waits_in_vain(*line_.front(), now)) take_first_in_line().fail(503);
   if (outstanding) tick_.set(now + kTick);
 }
 
+// None of them goes on before the end of the turn.
 void AppHandler::drop_those_who_left(base::Instant now) {
-  const std::vector<AppRequest*> line(line_.begin(), line_.end());  // dropping leaves the line
-  for (AppRequest* request : line) {
-    if (request->has_left(now)) request->drop();
-  }
+  std::erase_if(line_, [now](AppRequest* request) {
+    if (!request->has_left(now)) return false;
+    request->in_line = false;
+    request->drop();
+    return true;
+  });
 }
 
 // ---- generations

@@ -92,6 +92,7 @@ class AppHandler final : public message::Handler, public io::TurnHook {
   void fill_slots();
   void put_in_line(AppRequest& request);
   void leave_line(AppRequest& request);
+  AppRequest& take_first_in_line();
   void resume_at_end_of_turn(AppRequest& request);
   void forget_resumption(AppRequest& request);
   bool resume_all();

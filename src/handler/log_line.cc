@@ -45,7 +45,7 @@ size_t utf8_sequence(std::string_view text) {
 // Characters that are more than themselves to a terminal or a reader of lines: C1 controls (U+009B begins escape
 // sequences as ESC [ does), U+2028 and U+2029. Their JSON escape, or "".
 std::string escape_of(std::string_view sequence) {
-  if (sequence.size() == 2 && sequence[0] == '\xc2' && static_cast<unsigned char>(sequence[1]) < 0xa0) {
+  if (base::control_length(sequence) == 2) {
     return fmt::format("\\u00{:02x}", static_cast<unsigned char>(sequence[1]));
   }
   if (sequence == "\xe2\x80\xa8") return "\\u2028";

@@ -76,6 +76,7 @@ class Loop {
   // Until `end` whoever runs on this thread's processor may go on when an event comes here.
   void be_patient_until(base::Instant end) { patience_.last_until(end); }
   bool patient() const { return patience_.patient(); }
+  void end_patience() { patience_.end(); }  // before a thread is started from this one
 
   // Runs `work` on the loop's thread in its next turn. The only call allowed from other threads.
   void post(std::function<void()> work);

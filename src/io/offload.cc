@@ -75,6 +75,7 @@ bool Offload::start_thread() {
   sigset_t before;
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);
+  loop_.end_patience();
   bool started = true;
   try {
     threads_.emplace_back([this] { worker(); });

@@ -1,6 +1,7 @@
 #include "io/offload.h"
 
 #include <gtest/gtest.h>
+#include <sched.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -78,6 +79,29 @@ TEST(Offload, AWaiterMayBeDestroyedWhileItsWorkRuns) {
   loop.post([&] { loop.post([&] { loop.stop(); }); });
   loop.run();
   EXPECT_FALSE(resumed);
+}
+
+// A new thread inherits how its maker is scheduled.
+TEST(Offload, ThePatienceOfTheLoopIsItsOwn) {
+  Loop loop;
+  Offload offload(loop, 1);
+  bool was_patient = false;
+  int policy = -1;
+  auto look = [](Offload& pool, Loop& owner, int& found) -> Task<void> {
+    auto running = pool.run([&found] { found = sched_getscheduler(0); });
+    co_await running;
+    owner.stop();
+  };
+  base::TaskSet tasks;
+  Timer turn(loop.timers(), [&] {
+    was_patient = loop.patient();
+    tasks.start(look(offload, loop, policy));
+  });
+  loop.be_patient_until(loop.now() + std::chrono::seconds(10));
+  turn.set(loop.now());
+  loop.run();
+  EXPECT_TRUE(was_patient);
+  EXPECT_EQ(policy, SCHED_OTHER);
 }
 
 TEST(Offload, EndsWithQueuedWork) {

@@ -11,8 +11,17 @@ void Patience::last_until(base::Instant end) {
 }
 
 void Patience::before_wait(base::Instant now) {
-  const bool patient = now < end_;
+  become(now < end_);
+}
+
+void Patience::end() {
+  end_ = base::Instant{0};
+  become(false);
+}
+
+void Patience::become(bool patient) {
   if (patient == patient_) return;
+  if (patient && sched_getscheduler(0) != SCHED_OTHER) return;
   patient_ = patient;
   const sched_param unused{};
   sched_setscheduler(0, patient ? SCHED_BATCH : SCHED_OTHER, &unused);  // the nice value stays

@@ -53,7 +53,6 @@ struct FrontLink::Impl {
   uint64_t attached = 0;       // bit per lane
   uint64_t dirty = 0;          // lanes that got frames or room since the last wake_workers()
   uint64_t tail = 0;           // ours; the shared one is for the workers
-  uint32_t load = 0;           // as published
   uint32_t pending_wakes = 0;  // requests queued since the last wake_workers()
   uint64_t head_at_last_tick = ~uint64_t{0};
 };
@@ -208,9 +207,9 @@ uint32_t FrontLink::in_use() const {
 }
 
 void FrontLink::publish_load(uint32_t requests) {
-  if (impl_->load == requests) return;
-  impl_->load = requests;
-  impl_->queue.load.value.store(requests, std::memory_order_relaxed);
+  // The others look at it for every request: it is written only when it says something else, whoever made it do so.
+  std::atomic<uint32_t>& load = impl_->queue.load.value;
+  if (load.load(std::memory_order_relaxed) != requests) load.store(requests, std::memory_order_relaxed);
 }
 
 uint64_t FrontLink::load_of_others() const {

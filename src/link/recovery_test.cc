@@ -254,6 +254,9 @@ TEST(TwoFrontsTest, SeeEachOthersLoad) {
   EXPECT_EQ(fronts[2]->load_of_others(), 12u);
   fronts[1]->publish_load(0);
   EXPECT_EQ(fronts[2]->load_of_others(), 5u);
+  SegmentMap(world.segment()).queue(1).load.value = ~uint32_t{0};  // a worker gone wild
+  fronts[1]->publish_load(0);
+  EXPECT_EQ(fronts[2]->load_of_others(), 5u);
   fronts[0] = world.front(receivers[0], 0);  // its predecessor died: what that had is gone
   EXPECT_EQ(fronts[2]->load_of_others(), 0u);
 }

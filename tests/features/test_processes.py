@@ -219,6 +219,12 @@ class TestOthers:
         wait_until(lambda: len(server.named("worker")) == 2, 5, "both workers")
         assert server.named("zygote") == [zygote] and server.log.count("no worker can be forked") == 1
 
+    def test_many_fronts(self, serve):
+        """A worker is given three descriptors for each of them."""
+        server = serve("kit", workers=1, fronts=24, allow=[r"CW0405"])  # more processes than CPUs
+        for _ in range(30):
+            assert server.is_healthy()
+
     def test_a_front_without_descriptors_loses_no_worker(self, serve, sanitized):
         """What the master passes on waits until there is room for it; who is connected is served then."""
         if sanitized:
