@@ -26,9 +26,9 @@ class ResponseReplay {
   }
   // The server closes. "200 length keep: <fields>; body", "refused: why", "cut" or "incomplete".
   std::string end() {
-    if (!done_ && body_) done_ = body_->complete_at_end() ? close_text() : text_ + content_ + " cut";
-    if (!done_) done_ = text_ + "incomplete";
-    return *done_;
+    if (!done_ && body_) complete_ = body_->complete_at_end();
+    if (!done_) done_ = body_ ? text_ + content_ + (complete_ ? "" : " cut") : text_ + "incomplete";
+    return *done_ + (complete_ && !rest().empty() ? " +extra" : "");
   }
   size_t consumed() const { return consumed_; }
 
@@ -37,7 +37,6 @@ class ResponseReplay {
     done_ = std::move(text);
     return false;
   }
-  std::string close_text() const { return text_ + content_ + (rest().empty() ? "" : " +extra"); }
   std::string_view rest() const { return std::string_view(waiting_).substr(position_); }
   void take(size_t count) {
     position_ += count;
@@ -76,7 +75,8 @@ class ResponseReplay {
       case BodyDecoder::Outcome::kNeedMore:
         return false;
       case BodyDecoder::Outcome::kEnd:
-        return finish(close_text());
+        complete_ = true;
+        return finish(text_ + content_);
       default:
         return finish(text_ + content_ + " broken");
     }
@@ -103,6 +103,7 @@ class ResponseReplay {
   std::string text_;
   std::string content_;
   size_t consumed_ = 0;
+  bool complete_ = false;  // what follows belongs to nobody
   std::optional<std::string> done_;
 };
 
