@@ -17,6 +17,7 @@
 #include "io/listener.h"
 #include "io/signals.h"
 #include "supervise/interpreter.h"
+#include "upstream/peer_address.h"
 
 namespace cutwater::app {
 namespace {
@@ -175,6 +176,18 @@ int check_static(const config::StaticRoute& route, base::LogSink& log, const Say
   return kUsage;
 }
 
+// The servers need not run now; their names must be known.
+int check_upstream(const config::Upstream& upstream, base::LogSink& log) {
+  int outcome = 0;
+  for (const config::Server& server : upstream.servers) {
+    auto address = upstream::resolve_peer(server.address);
+    if (address) continue;
+    log.error("CW0601", fmt::format("upstream {}: {}\nfix: correct the name", upstream.name, address.error().message));
+    outcome = kUsage;
+  }
+  return outcome;
+}
+
 int check_app(const config::App& app, const std::string& library, base::LogSink& log, const Say& say) {
   auto spec = make_app_spec(app, library, log);
   if (!spec) {
@@ -193,6 +206,8 @@ int run_check(const ServeRequest& request, const config::Loaded& loaded, base::L
   const auto note = [&worst](int outcome) { worst = worst == 0 ? outcome : worst; };
   for (const config::Listen& listen : loaded.config.listens) note(check_listen(listen, request, log, say));
   for (const config::StaticRoute& route : loaded.config.static_routes) note(check_static(route, log, say));
+  for (const std::string& line : proxy_lines(loaded.config)) say(line);
+  for (const config::Upstream& upstream : loaded.config.upstreams) note(check_upstream(upstream, log));
   const config::Log& logs = loaded.config.log;
   if (logs.access != "stdout" && logs.access != "off") note(check_log("log.access", logs.access, log, say));
   if (logs.error != "stderr") note(check_log("log.error", logs.error, log, say));

@@ -14,11 +14,11 @@
 #include "app/front_identity.h"
 #include "app/front_log.h"
 #include "app/front_master_link.h"
+#include "app/front_routes.h"
 #include "app/memory_return.h"
 #include "handler/access_log.h"
 #include "handler/router.h"
 #include "handler/spool.h"
-#include "handler/static_files.h"
 #include "io/loop.h"
 #include "io/offload.h"
 #include "io/signals.h"
@@ -31,14 +31,20 @@ constexpr base::Duration kGraceWithoutMaster = std::chrono::milliseconds(4500);
 constexpr size_t kOffloadThreads = 4;
 constexpr rlim_t kOtherDescriptors = 512;  // workers, static files, spools, logs
 
-// Connections this process has descriptors for.
-size_t raise_descriptor_limit(size_t wanted) {
+// Whether a client may need a connection to a server behind us beside its own.
+bool asks_others(const config::Config& config) {
+  return std::any_of(config.routes.begin(), config.routes.end(),
+                     [](const config::Route& route) { return route.kind == config::Route::Kind::kProxy; });
+}
+
+// Connections this process has descriptors for, `each` for one.
+size_t raise_descriptor_limit(size_t wanted, rlim_t each) {
   rlimit limit{};
   if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return wanted;
   limit.rlim_cur = limit.rlim_max;
   setrlimit(RLIMIT_NOFILE, &limit);
   const rlim_t left = limit.rlim_cur > 2 * kOtherDescriptors ? limit.rlim_cur - kOtherDescriptors : limit.rlim_cur / 2;
-  return std::min<size_t>(wanted, left);
+  return std::min<size_t>(wanted, left / each);
 }
 
 // The second line of defence against a master that vanishes; the first is the channel's EOF. Set after the change of
@@ -56,7 +62,6 @@ class FrontProcess {
 
  private:
   void make_observer(base::FileDescriptor access_file);
-  void add_static_routes();
   void admit_clients();
   void stop(base::Duration grace);
   void reopen_logs(std::vector<base::FileDescriptor> files);
@@ -71,8 +76,8 @@ class FrontProcess {
   handler::SpoolArea spool_;
   FrontMasterLink master_;
   handler::Router router_;
-  std::vector<std::unique_ptr<handler::StaticFiles>> static_routes_;
   FrontApps apps_;
+  FrontRoutes routes_;
   std::unique_ptr<serve::ExchangeObserver> observer_;
   handler::AccessLog* access_log_ = nullptr;  // the observer, when it is one
   std::unique_ptr<FrontGates> gates_;         // first to go: its connections use everything above
@@ -95,6 +100,7 @@ FrontProcess::FrontProcess(FrontStart& start, LogFiles files, FrontLog& log, siz
                [this](std::vector<base::FileDescriptor> reopened) { reopen_logs(std::move(reopened)); },
                [this] { stop(kGraceWithoutMaster); }}),
       apps_(router_, {loop_, offload_, spool_, log, master_, start.index}, [this] { admit_clients(); }),
+      routes_({router_, loop_, offload_, log}),
       deadline_(loop_.timers(), [this] {
         gates_->close_all();
         loop_.stop();
@@ -114,23 +120,12 @@ void FrontProcess::make_observer(base::FileDescriptor access_file) {
   observer_ = std::move(access_log);
 }
 
-void FrontProcess::add_static_routes() {
-  const auto& routes = start_.config.static_routes;
-  for (size_t i = 0; i < routes.size() && i < start_.static_roots.size(); ++i) {
-    if (!start_.static_roots[i].valid()) continue;
-    handler::StaticOptions options{routes[i].prefix, routes[i].index, routes[i].cache};
-    static_routes_.push_back(std::make_unique<handler::StaticFiles>(std::move(start_.static_roots[i]),
-                                                                    std::move(options), loop_, offload_, log_));
-    router_.add(routes[i].prefix, *static_routes_.back());
-  }
-}
-
 base::Result<void> FrontProcess::open() {
   auto signals = io::SignalWatcher::create(loop_, {SIGTERM}, [this](int) { stop(kGraceWithoutMaster); });
   if (!signals) return signals.error();
   signals_ = std::move(*signals);
-  add_static_routes();
   for (const config::App& app : start_.config.apps) apps_.add(app);
+  routes_.add(start_.config, std::move(start_.static_roots), apps_);
   GateServices services{loop_, router_, *observer_, log_, serve_options(start_.config.limits)};
   services.options.connections = connections_;
   auto gates = FrontGates::open(start_.config.listens, std::move(start_.listening), services);
@@ -194,7 +189,7 @@ int run_front(FrontStart start) {
     early_log.error("CW0809", files.error().message);
     return 1;
   }
-  const size_t connections = raise_descriptor_limit(start.config.limits.connections);
+  const size_t connections = raise_descriptor_limit(start.config.limits.connections, asks_others(start.config) ? 2 : 1);
   if (auto dropped = drop_to_front_identity(start.config); !dropped) {
     early_log.error("CW0403", dropped.error().message);
     return 1;

@@ -26,6 +26,15 @@ void FrontApps::add(const config::App& settings) {
   router_.add(settings.prefix, handler);
 }
 
+message::Handler& FrontApps::route_to(const std::string& name) {
+  App& routed = app(name);
+  if (routed.own) return *routed.own;
+  router_.remove(*routed.handler);
+  routed.own = std::make_unique<handler::Router>();
+  routed.own->add("", *routed.handler);
+  return *routed.own;
+}
+
 void FrontApps::stop_expecting() {
   for (auto& [name, app] : apps_) app.handler->set_failed();
 }
@@ -91,16 +100,18 @@ void FrontApps::swap(const control::Swap& message) {
 }
 
 void FrontApps::show(App& app, const Generation& generation) {
-  router_.remove(*app.handler);
+  handler::Router& router = router_of(app);
+  router.remove(*app.handler);
   for (size_t i = 0; i < generation.folders.size(); ++i) {
-    router_.add(generation.folder_prefixes[i], *generation.folders[i]);
+    router.add(generation.folder_prefixes[i], *generation.folders[i]);
   }
-  router_.add(generation.prefix, *app.handler);
+  router.add(generation.prefix, *app.handler);
 }
 
 void FrontApps::hide(App& app, const Generation& generation) {
-  for (const auto& folder : generation.folders) router_.remove(*folder);
-  router_.remove(*app.handler);
+  handler::Router& router = router_of(app);
+  for (const auto& folder : generation.folders) router.remove(*folder);
+  router.remove(*app.handler);
 }
 
 void FrontApps::set_failed(const control::AppFailed& message) {

@@ -29,6 +29,9 @@ class FrontApps : public io::TurnHook {
 
   // Known from the configuration: its requests wait in line until its first generation serves.
   void add(const config::App& settings);
+  // For a configured route; from then on the app, and the folders it brings, answer to such routes alone. After add(),
+  // before any generation.
+  message::Handler& route_to(const std::string& name);
   // No first generation will come any more: what waits for one is answered 503.
   void stop_expecting();
 
@@ -51,11 +54,13 @@ class FrontApps : public io::TurnHook {
   };
   struct App {
     std::unique_ptr<handler::AppHandler> handler;
+    std::unique_ptr<handler::Router> own;  // when routes name it: what they lead to
     std::map<uint64_t, Generation> generations;
     uint64_t current = 0;
   };
   App& app(const std::string& name);
   App* find(const std::string& name);
+  handler::Router& router_of(App& app) { return app.own ? *app.own : router_; }
   void show(App& app, const Generation& generation);
   void hide(App& app, const Generation& generation);
 

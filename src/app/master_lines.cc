@@ -38,6 +38,26 @@ std::string interpreter_label(const supervise::AppSpec& spec, const std::string&
   return fmt::format("{} Python {}", short_path(environment.native(), spec.root), version);
 }
 
+std::vector<std::string> proxy_lines(const config::Config& config) {
+  std::vector<std::string> lines;
+  for (const config::Route& route : config.routes) {
+    if (route.kind != config::Route::Kind::kProxy) continue;
+    std::string line = fmt::format("proxy {}{} -> {}", route.path, route.exact ? "" : "*", route.proxy.upstream);
+    for (const config::Upstream& upstream : config.upstreams) {
+      if (upstream.name != route.proxy.upstream) continue;
+      std::vector<std::string> servers;
+      for (const config::Server& server : upstream.servers) {
+        servers.push_back(server.weight == 1 ? server.address
+                                             : fmt::format("{} weight {}", server.address, server.weight));
+      }
+      if (servers.size() != 1 || servers.front() != upstream.name)
+        line += fmt::format(" ({})", fmt::join(servers, ", "));
+    }
+    lines.push_back(std::move(line));
+  }
+  return lines;
+}
+
 std::string serving_line(const supervise::AppSpec& spec, const control::Imported& imported,
                          const std::vector<std::string>& urls, const std::vector<config::StaticRoute>& routes) {
   std::vector<std::string> places;

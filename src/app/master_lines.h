@@ -15,6 +15,9 @@ namespace cutwater::app {
 std::string serving_line(const supervise::AppSpec& spec, const control::Imported& imported,
                          const std::vector<std::string>& urls, const std::vector<config::StaticRoute>& routes);
 
+// "proxy /api/* -> api (10.0.0.5:8000, 10.0.0.6:8000 weight 2)": one for each route to servers behind us.
+std::vector<std::string> proxy_lines(const config::Config& config);
+
 // "shop.wsgi:application (WSGI, Django 5.2)".
 std::string app_label(const control::Imported& imported);
 

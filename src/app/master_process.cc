@@ -186,7 +186,9 @@ void Master::announce_when_serving() {
     const supervise::Generation& generation = *app->serving();
     log_.info(serving_line(generation.spec(), generation.imported(), sockets_.urls(), config_.static_routes));
   }
-  if (apps_.empty()) log_.info("serving static files only");
+  const std::vector<std::string> proxies = proxy_lines(config_);
+  for (const std::string& line : proxies) log_.info(line);
+  if (apps_.empty()) log_.info(proxies.empty() ? "serving static files only" : "serving the configured routes only");
 }
 
 void Master::on_front_message(unsigned front, control::Message& message) {

@@ -21,6 +21,16 @@ auto key_of(const config::StaticRoute& route) {
   return std::tie(route.prefix, route.root, route.index, route.cache);
 }
 
+auto key_of(const config::Route& route) {
+  const config::ProxyRoute& proxy = route.proxy;
+  return std::tie(route.path, route.exact, route.kind, route.app, route.static_route, proxy.upstream, proxy.strip,
+                  proxy.timeout, proxy.connect_timeout, proxy.retries);
+}
+
+auto key_of(const config::Upstream& upstream) {
+  return std::tie(upstream.name, upstream.servers, upstream.balance, upstream.max_fails, upstream.keepalive);
+}
+
 template <class Setting>
 bool differ(const std::vector<Setting>& left, const std::vector<Setting>& right) {
   return !std::equal(left.begin(), left.end(), right.begin(), right.end(),
@@ -126,7 +136,10 @@ void Master::reload_app(const config::App& app) {
 void Master::warn_of_front_settings(const config::Config& fresh) {
   std::vector<std::string> changed;
   if (differ(config_.listens, fresh.listens)) changed.push_back("[[listen]]");
-  if (differ(config_.static_routes, fresh.static_routes)) changed.push_back("static routes");
+  if (differ(config_.routes, fresh.routes) || differ(config_.static_routes, fresh.static_routes)) {
+    changed.push_back("routes");
+  }
+  if (differ(config_.upstreams, fresh.upstreams)) changed.push_back("upstreams");
   if (key_of(config_.limits) != key_of(fresh.limits)) changed.push_back("[limits]");
   if (key_of(config_.log) != key_of(fresh.log)) changed.push_back("[log]");
   const auto same_app = [](const config::App& one, const config::App& other) { return one.name == other.name; };

@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <map>
 
 #include "config/project_files.h"
@@ -21,10 +22,16 @@ bool is_shareable(const std::string& address) {
 
 }  // namespace
 
+bool is_routed(const Config& config, const App& app) {
+  return std::any_of(config.routes.begin(), config.routes.end(),
+                     [&](const Route& route) { return route.kind == Route::Kind::kApp && route.app == app.name; });
+}
+
 void check_config(const Config& config, Reporter& reporter) {
   std::map<std::string, std::string> prefixes;
   for (const App& app : config.apps) {
     check_folder("app." + app.name + ".root", app.root, "correct root, or create the folder", reporter);
+    if (is_routed(config, app)) continue;  // the routes tell it from others
     auto [known, is_new] = prefixes.emplace(app.prefix, app.name);
     if (is_new) continue;
     std::string where = app.prefix.empty() ? "/" : app.prefix;

@@ -8,6 +8,9 @@
 
 namespace cutwater::config {
 
+// Whether a [[site.route]] leads to it.
+bool is_routed(const Config& config, const App& app);
+
 // Folders that are not there, two listeners on one address, two apps on one prefix.
 void check_config(const Config& config, Reporter& reporter);
 

@@ -138,9 +138,9 @@ TEST_F(ConfigFile, LaterKeys) {
             "    | ^\n"
             "  fix: remove it; HUP replaces the workers without downtime meanwhile: kill -HUP PID\n");
   for (const char* text :
-       {"include = [\"x\"]", "user = \"x\"", "[tls.main]\ncert = \"x\"", "[upstream.api]", "[program.c]", "[metrics]",
+       {"include = [\"x\"]", "user = \"x\"", "[tls.main]\ncert = \"x\"", "[program.c]", "[metrics]",
         "[[listen]]\nprotocol = \"uwsgi\"", "[[listen]]\ntls = \"auto\"", "[[site]]\nhosts = [\"x\"]",
-        "[[site]]\n[[site.route]]\nproxy = { to = \"x\" }", "[log]\nslow = \"2s\"", "[shutdown]\ndelay = \"5s\"",
+        "[[site]]\n[[site.route]]\nfastcgi = { to = \"x\" }", "[log]\nslow = \"2s\"", "[shutdown]\ndelay = \"5s\"",
         "[app.web]\nworkers = { min = 2 }", "[app.web]\nprotocol = \"asgi\"", "[log]\nformat = \"gunicorn:%(h)s\"",
         "[log]\naccess = \"syslog\"", "[app.web]\nthreads = 4"}) {
     std::string all = messages(text);
@@ -260,7 +260,7 @@ TEST_F(ConfigFile, StaticRoutes) {
   EXPECT_EQ(config_.static_routes[0].prefix, "/");
   EXPECT_EQ(config_.static_routes[0].root, "/srv/shop");
   EXPECT_EQ(config_.static_routes[0].index, "index.html");
-  for (const char* path : {"/static", "static/*", "/a*", "/a//b/*", "/*.png", "/a/../b/*", "/./*", ""}) {
+  for (const char* path : {"static", "static/*", "/a*", "/a//b/*", "/*.png", "/a/../b/*", "/./*", ""}) {
     EXPECT_TRUE(messages(route(path, "root = \"x\"")).starts_with("[CW0103] cutwater.toml:3:18: match.path")) << path;
   }
   EXPECT_TRUE(messages(route("/a/*", "root = \"x\", strip = \"/b\"")).starts_with("[CW0103] cutwater.toml:4:32:"));
@@ -273,15 +273,139 @@ TEST_F(ConfigFile, StaticRoutes) {
   EXPECT_TRUE(messages(two + two.substr(9)).starts_with("[CW0108]"));
 }
 
+TEST_F(ConfigFile, RoutesInTheOrderOfTheFile) {
+  ASSERT_EQ(messages(R"([upstream.api]
+servers = ["http://10.0.0.5:8000", { url = "unix:run/api.sock", weight = 2 }, "http://api.example"]
+balance = "ip_hash"
+max_fails = 0
+keepalive = 7
+[app.web]
+[[site]]
+  [[site.route]]
+  match = { path = "/health" }
+  app = "web"
+  [[site.route]]
+  match = { path = "/files/*" }
+  static = { root = "files" }
+  [[site.route]]
+  match = { path = "/api/*" }
+  proxy = { to = "api", strip = "/api", timeout = "3s", retries = 2 }
+  [[site.route]]
+  match = { path = "/robots.txt" }
+  static = { root = "public" }
+  [[site.route]]
+  match = { path = "/*" }
+  proxy = { to = "http://127.0.0.1:9000" }
+)"),
+            "");
+  ASSERT_EQ(config_.routes.size(), 5u);
+  EXPECT_EQ(config_.routes[0].path, "/health");
+  EXPECT_TRUE(config_.routes[0].exact);
+  EXPECT_EQ(config_.routes[0].app, "web");
+  EXPECT_EQ(config_.routes[1].path, "/files/");
+  EXPECT_EQ(config_.routes[1].static_route, 0u);
+  const ProxyRoute& proxy = config_.routes[2].proxy;
+  EXPECT_EQ(config_.routes[2].kind, Route::Kind::kProxy);
+  EXPECT_EQ(proxy.upstream, "api");
+  EXPECT_EQ(proxy.strip, "/api");
+  EXPECT_EQ(proxy.timeout, std::chrono::seconds(3));
+  EXPECT_EQ(proxy.retries, 2u);
+  EXPECT_EQ(config_.static_routes.at(config_.routes[3].static_route).prefix, "/");
+  EXPECT_TRUE(config_.routes[3].exact);
+  EXPECT_EQ(config_.routes[4].proxy.upstream, "127.0.0.1:9000");
+  ASSERT_EQ(config_.upstreams.size(), 2u);
+  const Upstream& api = config_.upstreams[0];
+  EXPECT_EQ(api.servers, (ServerList{{"10.0.0.5:8000", 1}, {"unix:/srv/shop/run/api.sock", 2}, {"api.example:80", 1}}));
+  EXPECT_EQ(api.balance, "ip_hash");
+  EXPECT_EQ(api.max_fails, 0u);
+  EXPECT_EQ(api.keepalive, 7u);
+  EXPECT_EQ(config_.upstreams[1].servers, (ServerList{{"127.0.0.1:9000", 1}}));
+  EXPECT_EQ(config_.upstreams[1].keepalive, 64u);
+}
+
+TEST_F(ConfigFile, WrongProxyRoutes) {
+  const auto route = [](const std::string& answer) {
+    return "[upstream.api]\nservers = [\"http://10.0.0.5:8000\"]\n[[site]]\n[[site.route]]\nmatch = { path = "
+           "\"/a/*\" }\n" +
+           answer + "\n";
+  };
+  EXPECT_EQ(messages(route("proxy = { to = \"ap\" }")),
+            "[CW0103] cutwater.toml:6:16: proxy.to: there is no [upstream.ap]\n"
+            "  6 | proxy = { to = \"ap\" }\n"
+            "    |                ^\n"
+            "  fix: did you mean \"api\"?\n");
+  const std::pair<const char*, const char*> kCases[] = {
+      {"proxy = {}", "[CW0109]"},
+      {"proxy = \"api\"", "[CW0102]"},
+      {"proxy = { to = \"https://x:1\" }", "[CW0106]"},
+      {"proxy = { to = \"http://x:1/path\" }", "[CW0103]"},
+      {"proxy = { to = \"http://user@x:1\" }", "[CW0103]"},
+      {"proxy = { to = \"http://:1\" }", "[CW0103]"},
+      {"proxy = { to = \"http://x:70000\" }", "[CW0103]"},
+      {"proxy = { to = \"fd:3\" }", "[CW0103]"},
+      {"proxy = { to = \"unix:\" }", "[CW0103]"},
+      {"proxy = { to = \"api\", strip = \"/b\" }", "[CW0103]"},
+      {"proxy = { to = \"api\", retry = 1 }", "[CW0101]"},
+      {"proxy = { to = \"api\", buffer = true }", "[CW0106]"},
+      {"proxy = { to = \"api\", timeout = 3 }", "[CW0102]"},
+      {"proxy = { to = \"api\" }\napp = \"web\"", "[CW0108]"},
+      {"app = \"wub\"", "[CW0103]"},
+      {"app = { x = 1 }", "[CW0102]"},
+      {"", "[CW0109]"},
+      {"fastcgi = { to = \"x\" }", "[CW0106]"},
+  };
+  for (const auto& [answer, code] : kCases) {
+    const std::string found = messages(route(answer));
+    EXPECT_TRUE(found.starts_with(code)) << answer << "\n" << found;
+    EXPECT_EQ(found.find("[CW", 1), std::string::npos) << answer << "\n" << found;
+  }
+  const std::string twice = route("app = \"web\"");
+  EXPECT_TRUE(messages(twice + twice.substr(twice.find("[[site.route]]"))).starts_with("[CW0108]"));
+}
+
+TEST_F(ConfigFile, WrongUpstreams) {
+  const std::pair<const char*, const char*> kCases[] = {
+      {"[upstream]\nservers = [\"http://x:1\"]",
+       "[CW0102] cutwater.toml:2:1: upstream.servers: an upstream needs a name"},
+      {"[upstream.api]", "[CW0109]"},
+      {"[upstream.api]\nservers = []", "[CW0103]"},
+      {"[upstream.api]\nservers = \"http://x:1\"", "[CW0102]"},
+      {"[upstream.api]\nservers = [1]", "[CW0102]"},
+      {"[upstream.api]\nservers = [{ weight = 2 }]", "[CW0102]"},
+      {"[upstream.api]\nservers = [{ url = \"http://x:1\", weight = 0 }]", "[CW0103]"},
+      {"[upstream.api]\nservers = [{ url = \"http://x:1\", wait = 1 }]", "[CW0101]"},
+      {"[upstream.api]\nservers = [\"http://x:1\"]\nbalance = \"least_bussy\"", "[CW0103]"},
+      {"[upstream.api]\nservers = [\"http://x:1\"]\nbalance = \"random2\"", "[CW0106]"},
+      {"[upstream.api]\nservers = [\"http://x:1\"]\ncheck = { path = \"/\" }", "[CW0106]"},
+      {"[upstream.\"a b\"]\nservers = [\"http://x:1\"]", "[CW0103]"},
+      {"upstream = 1", "[CW0102]"},
+  };
+  for (const auto& [text, code] : kCases) {
+    const std::string found = messages(std::string(text) + "\n");
+    EXPECT_TRUE(found.starts_with(code)) << text << "\n" << found;
+    EXPECT_EQ(found.find("[CW", 1), std::string::npos) << text << "\n" << found;
+  }
+}
+
 TEST(Settings, DefaultsAreThoseOfTheModel) {
   Config from_table;
   Listen listen{.address = "", .backlog = 0, .mode = 0, .trusted_proxies = {}};
   App app;
-  Scope scope{.config = &from_table, .listen = &listen, .app = &app};
-  for (Section section :
-       {Section::kTop, Section::kListen, Section::kApp, Section::kLimits, Section::kLog, Section::kShutdown}) {
+  ProxyDraft proxy;
+  proxy.timeout = proxy.connect_timeout = base::Duration(0);
+  proxy.retries = 0;
+  Upstream upstream{.name = "", .servers = {}, .balance = "", .max_fails = 0, .keepalive = 0};
+  Scope scope{.config = &from_table, .listen = &listen, .app = &app, .proxy = &proxy, .upstream = &upstream};
+  for (Section section : {Section::kTop, Section::kListen, Section::kApp, Section::kLimits, Section::kLog,
+                          Section::kShutdown, Section::kProxy, Section::kUpstream}) {
     store_defaults(section, scope);
   }
+  EXPECT_EQ(proxy.timeout, ProxyRoute().timeout);
+  EXPECT_EQ(proxy.connect_timeout, ProxyRoute().connect_timeout);
+  EXPECT_EQ(proxy.retries, ProxyRoute().retries);
+  EXPECT_EQ(upstream.balance, Upstream().balance);
+  EXPECT_EQ(upstream.max_fails, Upstream().max_fails);
+  EXPECT_EQ(upstream.keepalive, Upstream().keepalive);
   EXPECT_EQ(listen.address, Listen().address);
   EXPECT_EQ(listen.backlog, Listen().backlog);
   EXPECT_EQ(listen.mode, Listen().mode);

@@ -4,7 +4,7 @@ namespace cutwater::config {
 namespace {
 
 // 01 configuration, 02 interpreter, 03 the app's import and boot, 04 front, static files and HTTP, 05 requests and
-// workers, 08 processes and system.
+// workers, 06 servers behind us, 08 processes and system.
 constexpr ErrorCode kCodes[] = {
     {"CW0101", "unknown key",
      "The configuration has a key that Cutwater does not know in that section. It is refused "
@@ -203,6 +203,33 @@ constexpr ErrorCode kCodes[] = {
      "The system gives no more inotify watches, so watch = \"code\" does not see "
      "every file.",
      "Raise fs.inotify.max_user_watches, or reload with HUP."},
+    {"CW0601", "server not found",
+     "The name of a server behind Cutwater could not be looked up at start. That server gets no requests; others of "
+     "the same upstream do.",
+     "Correct the name, or the resolver, and restart."},
+    {"CW0602", "server cannot be reached",
+     "A server behind Cutwater refused the connection or did not take it in time. Another one was asked, else the "
+     "client got 502, or 504 when it took too long.",
+     "Start that server, or correct its address; the message says what the system said."},
+    {"CW0603", "server is left alone",
+     "A server behind Cutwater failed `max_fails` times in a row. It gets no requests for 10 s, then one, which "
+     "decides.",
+     "The messages before say how it failed."},
+    {"CW0604", "server answered wrongly",
+     "A server behind Cutwater closed the connection without an answer, sent something that is no HTTP answer, or "
+     "broke "
+     "off in the middle. The client got 502, or a cut when the answer had begun.",
+     "Look at that server's own log."},
+    {"CW0605", "server took too long",
+     "A server behind Cutwater was silent for longer than `timeout` of the route; the client got 504.",
+     "Raise `timeout`, or look at what keeps that server."},
+    {"CW0606", "request came back",
+     "A request that was passed on to another server came back to this one, and would go round for ever; it was "
+     "answered 508.",
+     "Correct `to` of the route."},
+    {"CW0607", "no server is up",
+     "All servers of an upstream are being left alone after failures; requests for it are answered 503 at once.",
+     "The messages before say how they failed."},
     {"CW0801", "cannot listen", "The address is taken, not one of this machine, or needs rights (ports below 1024).",
      "Choose another address, or end what listens there: ss -ltnp."},
     {"CW0802", "front ended",

@@ -13,7 +13,7 @@ struct Names {
 };
 
 constexpr Names kKeys[] = {
-    {"", "include user group umask tls acme sites_dir upstream program limit cache redis metrics admin"},
+    {"", "include user group umask tls acme sites_dir program limit cache redis metrics admin"},
     {"listen", "protocol tls http proxy_protocol group"},
     {"app",
      "threads loop concurrency max_requests max_memory max_age env_file lifespan ready before_swap hooks limits "
@@ -23,10 +23,12 @@ constexpr Names kKeys[] = {
     {"shutdown", "delay"},
     {"site", "hosts redirect_from hsts"},
     {"route",
-     "app proxy limit auth allow deny cache try_static compress redirect respond cgi fastcgi scgi uwsgi headers "
+     "limit auth allow deny cache try_static compress redirect respond cgi fastcgi scgi uwsgi headers "
      "errors"},
     {"match", "exact regex method header ip not"},
     {"static", "precompressed fallback list"},
+    {"proxy", "header_up header_down buffer"},
+    {"upstream", "discover check"},
 };
 
 constexpr std::string_view kCommands =
@@ -67,7 +69,6 @@ constexpr Meanwhile kMeanwhile[] = {
     {"flag", "threads", "more workers: -w N"},
     {"", "user", "use user in [app.NAME], and front_user for the front"},
     {"", "tls acme", kTls},
-    {"", "upstream", kAnotherServer},
     {"", "program", "let systemd or supervisor run it meanwhile"},
     {"", "include", "write everything into this file"},
     {"listen", "tls http", kTls},
@@ -76,9 +77,11 @@ constexpr Meanwhile kMeanwhile[] = {
     {"app", "max_requests max_memory max_age", kReplacement},
     {"app", "env_file", "write the variables into env"},
     {"log", "rotate", "logrotate can rename the file and send USR1 meanwhile"},
-    {"route", "app", "give the app a prefix instead"},
-    {"route", "proxy fastcgi scgi uwsgi cgi", kAnotherServer},
-    {"match", "exact regex", "path takes the beginning of a path: \"/static/*\""},
+    {"route", "fastcgi scgi uwsgi cgi", kAnotherServer},
+    {"match", "exact", "path takes a whole path too: \"/health\""},
+    {"match", "regex", "path takes the beginning of a path: \"/static/*\""},
+    {"upstream", "discover", "name the servers; their names are looked up at start"},
+    {"upstream", "check", "max_fails finds servers that are down meanwhile"},
 };
 
 bool contains(std::string_view names, std::string_view name) {

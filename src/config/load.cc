@@ -148,6 +148,11 @@ class Loader {
   bool find_apps() {
     for (App& app : config_.apps) {
       app.target = with_attribute(app.target);
+      if (implicit_app_ && app.target == "auto" && routes_leave_nothing()) {
+        choices_.push_back("no app is looked for: the routes answer every path");
+        config_.apps.clear();
+        return true;
+      }
       if (app.target != "auto") {
         choices_.push_back(app.name + ": " + app.target + " in " + shown_path(app.root) + ", " +
                            (named_why_.empty() ? "as configured" : named_why_));
@@ -156,8 +161,8 @@ class Loader {
       if (!is_folder(app.root)) continue;  // check_config says so
       Reporter found_nothing;
       auto found = detect_app(app.root, found_nothing);
-      if (!found && implicit_app_ && !config_.static_routes.empty()) {
-        choices_.push_back("no app in " + shown_path(app.root) + "; only the configured files are served");
+      if (!found && implicit_app_ && !config_.routes.empty() && !is_routed(config_, app)) {
+        choices_.push_back("no app in " + shown_path(app.root) + "; only the configured routes are served");
         config_.apps.clear();
         return true;
       }
@@ -166,6 +171,14 @@ class Loader {
       take(app, *found);
     }
     return true;
+  }
+
+  // A route takes every path, and none leads to an app.
+  bool routes_leave_nothing() const {
+    const bool all = std::any_of(config_.routes.begin(), config_.routes.end(),
+                                 [](const Route& route) { return route.path == "/" && !route.exact; });
+    return all && std::none_of(config_.routes.begin(), config_.routes.end(),
+                               [](const Route& route) { return route.kind == Route::Kind::kApp; });
   }
 
   void take(App& app, const Detected& found) {

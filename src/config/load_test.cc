@@ -277,6 +277,25 @@ TEST_F(Load, OnlyFiles) {
   EXPECT_EQ(loaded.config.static_routes.size(), 1u);
 }
 
+TEST_F(Load, RoutesThatLeaveNothingForAnApp) {
+  folder_.file("gate/app.py", "def application(environ, start_response): pass\n")
+      .file("gate/cutwater.toml",
+            "[[site]]\n[[site.route]]\nmatch = { path = \"/*\" }\nproxy = { to = \"http://127.0.0.1:9\" }\n");
+  Loaded loaded = load_target("gate");
+  EXPECT_EQ(loaded.exit_code, 0) << first_error(loaded);
+  EXPECT_TRUE(loaded.config.apps.empty());
+}
+
+TEST_F(Load, AppsThatRoutesTellApartMayShareAPrefix) {
+  folder_.environment(".venv").file(
+      "cutwater.toml",
+      "[app.a]\ntarget = \"a:b\"\n[app.b]\ntarget = \"c:d\"\n[[site]]\n[[site.route]]\nmatch = { path = \"/a/*\" "
+      "}\napp = \"a\"\n[[site.route]]\nmatch = { path = \"/b/*\" }\napp = \"b\"\n");
+  Loaded loaded = load_target("");
+  EXPECT_EQ(loaded.exit_code, 0) << first_error(loaded);
+  EXPECT_EQ(loaded.config.apps.size(), 2u);
+}
+
 TEST_F(Load, NothingFound) {
   folder_.file("empty/readme.txt");
   Loaded loaded = load_target("empty");

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "config/value.h"
 
 namespace cutwater::config {
 
@@ -47,6 +48,34 @@ struct StaticRoute {
   std::optional<base::Duration> cache;  // Cache-Control: max-age
 };
 
+// Servers behind us that answer for each other.
+struct Upstream {
+  std::string name;  // of [upstream.NAME], or the address that `to` names
+  ServerList servers;
+  std::string balance = "least_busy";  // "least_busy" | "round_robin" | "ip_hash"
+  unsigned max_fails = 3;              // 0 = never left alone
+  unsigned keepalive = 64;             // idle connections to each server
+};
+
+struct ProxyRoute {
+  std::string upstream;  // a name in Config::upstreams
+  std::string strip;     // taken off the path; "" or "/api"
+  base::Duration timeout = std::chrono::seconds(60);
+  base::Duration connect_timeout = std::chrono::seconds(5);
+  unsigned retries = 1;
+};
+
+// One [[site.route]]: the first that takes a path answers it.
+struct Route {
+  enum class Kind { kApp, kStatic, kProxy };
+  std::string path;  // "/api/" for "/api/*"; "/health" alone when exact
+  bool exact = false;
+  Kind kind = Kind::kApp;
+  std::string app;          // with kApp: its name
+  size_t static_route = 0;  // with kStatic: in Config::static_routes
+  ProxyRoute proxy;         // with kProxy
+};
+
 struct Limits {
   uint64_t header = 32 * 1024;
   uint64_t header_count = 100;
@@ -68,8 +97,10 @@ struct Log {
 struct Config {
   std::string file;  // "" = none
   std::vector<Listen> listens;
-  std::vector<App> apps;  // longest prefix wins
-  std::vector<StaticRoute> static_routes;
+  std::vector<App> apps;                   // longest prefix wins
+  std::vector<StaticRoute> static_routes;  // what `routes` has of them, in its order
+  std::vector<Route> routes;               // in the order of the file
+  std::vector<Upstream> upstreams;
   Limits limits;
   Log log;
   std::string front_user;  // "" = cutwater, else nobody

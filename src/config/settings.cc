@@ -27,6 +27,15 @@ StaticRoute& owner(Scope& scope, const StaticRoute*) {
 RouteDraft& owner(Scope& scope, const RouteDraft*) {
   return *scope.route;
 }
+ProxyRoute& owner(Scope& scope, const ProxyRoute*) {
+  return *scope.proxy;
+}
+ProxyDraft& owner(Scope& scope, const ProxyDraft*) {
+  return *scope.proxy;
+}
+Upstream& owner(Scope& scope, const Upstream*) {
+  return *scope.upstream;
+}
 
 void assign(std::string& to, const Value& value) {
   to = std::get<std::string>(value);
@@ -54,6 +63,9 @@ void assign(TextList& to, const Value& value) {
 }
 void assign(TextMap& to, const Value& value) {
   to = std::get<TextMap>(value);
+}
+void assign(ServerList& to, const Value& value) {
+  to = std::get<ServerList>(value);
 }
 
 // to<&App::timeout> stores a value there.
@@ -183,6 +195,39 @@ constexpr Setting kSettings[] = {
     {Section::kStatic, "cache", Kind::kDuration, "",
      "How long clients may keep a file without asking again (Cache-Control: max-age); without it they ask every time.",
      "", to<&StaticRoute::cache>, 0, 3650 * kDay},
+
+    {Section::kProxy, "to", Kind::kText, "",
+     "Who answers: the name of an `[upstream.NAME]`, or one server, \"http://127.0.0.1:9000\" or "
+     "\"unix:/run/api.sock\". Required.",
+     "", to<&ProxyDraft::to>},
+    {Section::kProxy, "strip", Kind::kUrlPrefix, "",
+     "What to take off the URL path before asking; without it the path goes on as it is.", "", to<&ProxyRoute::strip>},
+    {Section::kProxy, "timeout", Kind::kDuration, "60s",
+     "Longest time a server may be silent: before its answer (then the client gets 504) and in the middle of it (then "
+     "the client sees a cut). No other server is asked after so long.",
+     "", to<&ProxyRoute::timeout>, 10 * kMillisecond, 30 * kDay},
+    {Section::kProxy, "connect_timeout", Kind::kDuration, "5s",
+     "Longest time connecting to a server may take; then the next one is asked.", "", to<&ProxyRoute::connect_timeout>,
+     10 * kMillisecond, kDay},
+    {Section::kProxy, "retries", Kind::kInteger, "1",
+     "How many other servers are asked when one cannot be reached, or closes the connection without an answer to a "
+     "request that does no harm when sent twice (GET, HEAD, PUT, DELETE, OPTIONS).",
+     "", to<&ProxyRoute::retries>, 0, 100},
+
+    {Section::kUpstream, "servers", Kind::kServers, "",
+     "The servers: \"http://10.0.0.5:8000\", \"unix:/run/api.sock\", or { url = \"...\", weight = 2 } for one that "
+     "gets twice as much. Names are looked up at start. Required.",
+     "", to<&Upstream::servers>},
+    {Section::kUpstream, "balance", Kind::kChoice, "least_busy",
+     "Which server gets a request: the one that runs fewest for its weight, each in turn, or for a client's address "
+     "always the same.",
+     "", to<&Upstream::balance>, 0, UINT64_MAX, "least_busy|round_robin|ip_hash", "cookie|random2"},
+    {Section::kUpstream, "max_fails", Kind::kInteger, "3",
+     "After how many failures in a row a server is left alone for 10 s; then one request tries it again. 0 is never.",
+     "", to<&Upstream::max_fails>, 0, 1'000'000},
+    {Section::kUpstream, "keepalive", Kind::kInteger, "64",
+     "How many idle connections to each server are kept; 0 makes a new one for each request.", "",
+     to<&Upstream::keepalive>, 0, 100'000},
 };
 
 }  // namespace
@@ -206,8 +251,8 @@ const Setting* find_flag(std::string_view flag) {
 }
 
 std::string full_name(const Setting& setting) {
-  static constexpr std::array<std::string_view, 7> kPrefixes = {"",     "listen.",   "app.",   "limits.",
-                                                                "log.", "shutdown.", "static."};
+  static constexpr std::array<std::string_view, 9> kPrefixes = {"",          "listen.", "app.",   "limits.",  "log.",
+                                                                "shutdown.", "static.", "proxy.", "upstream."};
   return std::string(kPrefixes[static_cast<size_t>(setting.section)]) + std::string(setting.key);
 }
 
@@ -232,6 +277,10 @@ std::string section_title(Section section, std::string_view name) {
       return "[log]";
     case Section::kShutdown:
       return "[shutdown]";
+    case Section::kProxy:
+      return "proxy = {...}";
+    case Section::kUpstream:
+      return "[upstream." + std::string(name) + "]";
     case Section::kStatic:
       break;
   }

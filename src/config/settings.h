@@ -13,7 +13,7 @@
 
 namespace cutwater::config {
 
-enum class Section { kTop, kListen, kApp, kLimits, kLog, kShutdown, kStatic };
+enum class Section { kTop, kListen, kApp, kLimits, kLog, kShutdown, kStatic, kProxy, kUpstream };
 
 enum class Kind {
   kText,
@@ -30,11 +30,17 @@ enum class Kind {
   kOctalMode,
   kNetworkList,
   kVariables,  // table of environment variables
+  kServers,    // "http://10.0.0.5:8000", or { url, weight }
 };
 
 // A static route while it is read: `strip` decides how its prefix and root fit together.
 struct RouteDraft : StaticRoute {
   std::optional<std::string> strip;
+};
+
+// `to` names an upstream or a server, which is looked up when all is read.
+struct ProxyDraft : ProxyRoute {
+  std::string to;
 };
 
 // The objects a value may be stored in; only the one of the setting's section is used.
@@ -43,6 +49,8 @@ struct Scope {
   Listen* listen = nullptr;
   App* app = nullptr;
   RouteDraft* route = nullptr;
+  ProxyDraft* proxy = nullptr;
+  Upstream* upstream = nullptr;
 };
 
 struct Setting {

@@ -37,6 +37,12 @@ env = { DJANGO_SETTINGS_MODULE = "shop.settings" }
   [[site.route]]
   match = { path = "/media/*" }
   static = { root = "media", cache = "1h" }
+  [[site.route]]
+  match = { path = "/api/*" }
+  proxy = { to = "api", strip = "/api" }
+
+[upstream.api]
+servers = ["http://10.0.0.5:8000", { url = "http://10.0.0.6:8000", weight = 2 }]
 ```
 )";
 
@@ -56,9 +62,15 @@ constexpr SectionText kSections[] = {
     {Section::kLog, "`[log]`", "Where messages go."},
     {Section::kShutdown, "`[shutdown]`", "After TERM."},
     {Section::kStatic, "`[[site]]`, `[[site.route]]`: `static = {...}`",
-     "Files that the server answers with itself, before any app. Each `[[site.route]]` has `match = { path = \"/x/*\" "
-     "}` "
-     "and `static = {...}` with the keys below. Django's collected static files need no route: they are found."},
+     "A `[[site.route]]` has `match = { path = \"/x/*\" }`, or `\"/x\"` for that path alone, and says who answers: "
+     "`app = \"NAME\"`, `static = {...}` or `proxy = {...}`. The first that takes a path answers it. An app that no "
+     "route names answers below its `prefix`, unless a route takes the path that is as deep. `static` are files that "
+     "the "
+     "server answers with itself. Django's collected static files need no route: they are found."},
+    {Section::kProxy, "`[[site.route]]`: `proxy = {...}`",
+     "Requests that another HTTP/1.1 server answers. It gets them with Host as the client sent it and with "
+     "X-Forwarded-For, -Proto and -Host, X-Real-IP, Forwarded and Via."},
+    {Section::kUpstream, "`[upstream.NAME]`", "Servers that answer for each other, for `to` of a proxy route."},
 };
 
 std::string cell(std::string_view text) {
@@ -109,7 +121,7 @@ std::string errors_markdown() {
       "what is below. A code never changes its meaning.\n\n"
       "01 configuration, 02 interpreter, 03 the app's import and boot, 04 front, static files and HTTP, 05 requests "
       "and\n"
-      "workers, 08 processes and system.\n\n"
+      "workers, 06 servers behind us, 08 processes and system.\n\n"
       "| code | message | meaning | fix |\n|---|---|---|---|\n";
   for (const ErrorCode& code : error_codes()) {
     text += fmt::format("| {} | {} | {} | {} |\n", code.code, cell(code.title), cell(code.meaning), cell(code.fix));

@@ -59,6 +59,8 @@ std::string example_value(const Setting& setting, bool in_file) {
       return in_file ? "[\"10.0.0.0/8\"]" : "10.0.0.0/8";
     case Kind::kVariables:
       return "{ NAME = \"value\" }";
+    case Kind::kServers:
+      return "[\"http://10.0.0.5:8000\"]";
     case Kind::kDuration:
       return text(setting.default_text.empty() ? "1h" : setting.default_text);
     default:
@@ -204,6 +206,39 @@ Parsed parse_variables(const Setting& setting, const Node& node) {
   return Value(variables);
 }
 
+Parsed parse_servers(const Setting& setting, const Node& node, const std::string& folder) {
+  if (node.type != Node::Type::kList) return wrong_type(setting, node);
+  ServerList servers;
+  for (const Node& item : node.items) {
+    const Entry* url = item.find("url");
+    const Entry* weight = item.find("weight");
+    for (const Entry& entry : item.entries) {
+      if (entry.key != "url" && entry.key != "weight") {
+        return Problem{"CW0101", "unknown key " + quoted(entry.key) + " of a server", "write url and weight alone",
+                       entry.position};
+      }
+    }
+    const Node& text = url == nullptr ? item : url->node;
+    if (!is_text(text)) return wrong_type(setting, text);
+    ServerAddress parsed = parse_server(text.text);
+    if (!parsed.problem.empty()) {
+      return Problem{parsed.is_later ? "CW0106" : "CW0103", quoted(text.text) + ": " + parsed.problem,
+                     "write \"http://10.0.0.5:8000\" or \"unix:/run/api.sock\"", text.position};
+    }
+    Server& server = servers.emplace_back();
+    server.address = parsed.address;
+    if (server.address.starts_with("unix:")) server.address = "unix:" + absolute_path(folder, server.address.substr(5));
+    if (weight == nullptr) continue;
+    const auto number = base::parse_decimal(weight->node.text);
+    if (weight->node.type != Node::Type::kInteger || !number || *number == 0 || *number > 1000) {
+      return Problem{"CW0103", "weight takes a number from 1 to 1000", "", weight->node.position};
+    }
+    server.weight = static_cast<unsigned>(*number);
+  }
+  if (servers.empty()) return Problem{"CW0103", "is empty; it takes one server at least"};
+  return Value(servers);
+}
+
 Parsed parse_address(const Node& node, const std::string& folder) {
   if (node.text.starts_with("systemd:")) {
     return Problem{"CW0106", "\"systemd:\" is known, not in this version", "use \"fd:3\" for the first passed socket"};
@@ -264,6 +299,8 @@ Parsed parse(const Setting& setting, const Node& node, const std::string& folder
       return parse_networks(setting, node);
     case Kind::kVariables:
       return parse_variables(setting, node);
+    case Kind::kServers:
+      return parse_servers(setting, node, folder);
     default:
       return parse_text(setting, node, folder);
   }
@@ -303,6 +340,8 @@ std::string kind_text(const Setting& setting) {
       return "an octal mode such as \"660\"";
     case Kind::kNetworkList:
       return "a list of addresses and networks";
+    case Kind::kServers:
+      return "a list of servers such as \"http://10.0.0.5:8000\"";
     case Kind::kVariables:
       break;
   }

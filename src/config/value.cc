@@ -158,6 +158,24 @@ std::string listen_address_problem(std::string_view text) {
   return port_problem(text.substr(colon + 1));
 }
 
+ServerAddress parse_server(std::string_view text) {
+  constexpr std::string_view kHttp = "http://";
+  if (text.starts_with("https://")) return {"", "https to servers is known, not in this version", true};
+  const bool is_url = text.starts_with(kHttp);
+  if (is_url) text.remove_prefix(kHttp.size());
+  if (text.starts_with("unix:") || is_url) {
+    if (is_url && text.ends_with('/')) text.remove_suffix(1);
+    if (is_url && text.find_first_of("/?#@") != std::string_view::npos) {
+      return {"", "a server has no path and no user; strip says what to take off the path"};
+    }
+  }
+  std::string address(text);
+  const bool has_port = text.find(':') != std::string_view::npos && !text.ends_with(']');
+  if (is_url && !has_port) address += ":80";
+  if (address.starts_with("fd:") || address.starts_with(':')) return {"", "the host is missing"};
+  return {address, listen_address_problem(address)};
+}
+
 TextList split_list(std::string_view text, char separator) {
   TextList parts;
   while (!text.empty()) {

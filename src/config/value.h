@@ -16,8 +16,15 @@ namespace cutwater::config {
 
 using TextList = std::vector<std::string>;
 using TextMap = std::map<std::string, std::string>;
+// A server behind us.
+struct Server {
+  std::string address;  // "10.0.0.5:8000", "[::1]:80", "unix:/run/api.sock"
+  unsigned weight = 1;
+  bool operator==(const Server&) const = default;
+};
+using ServerList = std::vector<Server>;
 // A count and a size are both the uint64_t; "auto" is 0.
-using Value = std::variant<uint64_t, base::Duration, std::string, TextList, TextMap>;
+using Value = std::variant<uint64_t, base::Duration, std::string, TextList, TextMap, ServerList>;
 
 // "500ms" "30s" "2m" "1h" "7d" "2w" "1y" (365 days), also "1.5s"; "0" needs no unit. Nothing else, no blanks.
 std::optional<base::Duration> parse_duration(std::string_view text);
@@ -37,6 +44,15 @@ bool is_network(std::string_view text);
 
 // ":8000", "127.0.0.1:8000", "[::1]:8000", "localhost:8000", "unix:/run/x.sock", "fd:3". Returns what is wrong, or "".
 std::string listen_address_problem(std::string_view text);
+
+// "http://10.0.0.5:8000" -> "10.0.0.5:8000", without a port 80; "unix:/run/x.sock" and "10.0.0.5:8000" as they are.
+// `problem` says what is wrong with another text, or that it is known, not in this version.
+struct ServerAddress {
+  std::string address;
+  std::string problem;
+  bool is_later = false;
+};
+ServerAddress parse_server(std::string_view text);
 
 // "a, b,c" -> a b c; empty parts are dropped.
 TextList split_list(std::string_view text, char separator);

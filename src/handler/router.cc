@@ -18,11 +18,26 @@ void Router::remove(const message::Handler& handler) {
   std::erase_if(routes_, [&](const Route& route) { return route.handler == &handler; });
 }
 
-message::Handler* Router::find(std::string_view path) const {
-  for (const Route& route : routes_) {
-    if (message::path_has_prefix(path, route.prefix)) return route.handler;
+void Router::add_route(RoutePattern pattern, message::Handler& handler) {
+  while (!pattern.exact && pattern.path.ends_with('/')) pattern.path.pop_back();
+  ordered_.push_back({std::move(pattern), &handler});
+}
+
+const Router::OrderedRoute* Router::first_route(std::string_view path) const {
+  for (const OrderedRoute& route : ordered_) {
+    const RoutePattern& pattern = route.pattern;
+    if (pattern.exact ? path == pattern.path : message::path_has_prefix(path, pattern.path)) return &route;
   }
   return nullptr;
+}
+
+message::Handler* Router::find(std::string_view path) const {
+  const OrderedRoute* first = first_route(path);
+  for (const Route& route : routes_) {
+    if (first && (first->pattern.exact || route.prefix.size() <= first->pattern.path.size())) break;
+    if (message::path_has_prefix(path, route.prefix)) return route.handler;
+  }
+  return first ? first->handler : nullptr;
 }
 
 base::Task<void> Router::handle(message::Exchange& exchange) {

@@ -38,6 +38,45 @@ TEST(Router, FirstOfEqualPrefixesWinsAndRemovalUncoversTheOther) {
   EXPECT_EQ(router.find("/a/b"), nullptr);
 }
 
+TEST(Router, RoutesInTheirOrder) {
+  Router router;
+  Named exact, api, all, late;
+  router.add_route({"/api/health", true}, exact);
+  router.add_route({"/api/", false}, api);
+  router.add_route({"/", false}, all);
+  router.add_route({"/api/late", false}, late);
+  EXPECT_EQ(router.find("/api/health"), &exact);
+  EXPECT_EQ(router.find("/api/health/"), &api);
+  EXPECT_EQ(router.find("/api"), &api);
+  EXPECT_EQ(router.find("/api/late"), &api);
+  EXPECT_EQ(router.find("/apis"), &all);
+  EXPECT_EQ(router.find("/"), &all);
+}
+
+TEST(Router, WhatIsMountedDeeperThanARouteAnswers) {
+  Router router;
+  Named all, shop, root, exact;
+  router.add("", root);
+  EXPECT_EQ(router.find("/x"), &root);
+  router.add_route({"/", false}, all);
+  router.add_route({"/shop/login", true}, exact);
+  router.add("/shop", shop);
+  EXPECT_EQ(router.find("/x"), &all);
+  EXPECT_EQ(router.find("/shop/x"), &shop);
+  EXPECT_EQ(router.find("/shop/login"), &shop);  // the first that takes it is "/*", and the app lies deeper
+  router.remove(shop);
+  EXPECT_EQ(router.find("/shop/x"), &all);
+}
+
+TEST(Router, AnExactRouteBeatsWhatIsMounted) {
+  Router router;
+  Named shop, exact;
+  router.add("/shop/login", shop);
+  router.add_route({"/shop/login", true}, exact);
+  EXPECT_EQ(router.find("/shop/login"), &exact);
+  EXPECT_EQ(router.find("/shop/login/x"), &shop);
+}
+
 TEST(Router, UnknownPathIs404) {
   Router router;
   TestExchange exchange("GET", "/nothing");

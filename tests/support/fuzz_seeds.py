@@ -19,6 +19,7 @@ def seeds(case):
     head, _, body = case.raw.partition(b"\r\n\r\n")
     if re.search(rb"transfer-encoding:\s*chunked", head, re.IGNORECASE) and body:
         yield "codec_http1_body_fuzz", body
+    yield "codec_http1_response_fuzz", b"\0HTTP/1.1 200 OK\r\n" + case.raw.partition(b"\r\n")[2]
     target = head.split(b"\r\n")[0].split(b" ")[1:2]
     if target and target[0]:
         yield "message_target_fuzz", target[0]

@@ -12,7 +12,6 @@ using message::BodyFraming;
 
 constexpr unsigned kMostSizeDigits = 16;
 constexpr uint64_t kFreeOverhead = 100 * 1024;
-constexpr uint64_t kOverheadPerBodyByte = 4;
 constexpr uint64_t kFreeExtensions = 16 * 1024;
 constexpr uint64_t kBodyBytesPerExtensionByte = 8;
 constexpr uint64_t kMostTrailerBytes = 8 * 1024;
@@ -29,8 +28,10 @@ bool forbidden_in_trailers(std::string_view name) {
 
 }  // namespace
 
-BodyDecoder::BodyDecoder(BodyFraming framing, uint64_t content_length, uint64_t limit)
-    : stage_(framing == BodyFraming::kChunked ? Stage::kSize : Stage::kLength), limit_(limit) {
+BodyDecoder::BodyDecoder(BodyFraming framing, uint64_t content_length, uint64_t limit, uint64_t overhead_per_byte)
+    : stage_(framing == BodyFraming::kChunked ? Stage::kSize : Stage::kLength),
+      limit_(limit),
+      overhead_per_byte_(overhead_per_byte) {
   if (framing == BodyFraming::kChunked) return;
   left_ = framing == BodyFraming::kLength ? content_length : 0;
   if (left_ == 0) stage_ = Stage::kFinished;
@@ -94,7 +95,7 @@ bool BodyDecoder::take_byte(char c) {
 
 bool BodyDecoder::account() {
   ++overhead_;
-  if (overhead_ > kFreeOverhead && (overhead_ - kFreeOverhead) / kOverheadPerBodyByte > taken_) {
+  if (overhead_ > kFreeOverhead && (overhead_ - kFreeOverhead) / overhead_per_byte_ > taken_) {
     return fail(Outcome::kMalformed, "chunk framing outweighs the body");
   }
   switch (stage_) {

@@ -18,6 +18,7 @@ namespace cutwater::codec::http1 {
 
 class BodyDecoder {
  public:
+  static constexpr uint64_t kOverheadPerBodyByte = 4;
   enum class Outcome { kPiece, kNeedMore, kEnd, kMalformed, kTooLarge };
   struct Step {
     Outcome outcome;
@@ -27,8 +28,10 @@ class BodyDecoder {
   };
   // `limit`: most body bytes (limits.body); what is announced above it is kTooLarge before any of it was
   // taken. Framing may cost 100 KiB and 4 bytes for each body byte, chunk extensions 16 KiB and 1/8 of the
-  // body (faults.md 21): more is kMalformed. Trailers are checked, size-limited and dropped (22).
-  BodyDecoder(message::BodyFraming framing, uint64_t content_length, uint64_t limit);
+  // body (faults.md 21): more is kMalformed; `overhead_per_byte` may allow more. Trailers are checked, size-limited
+  // and dropped (22).
+  BodyDecoder(message::BodyFraming framing, uint64_t content_length, uint64_t limit,
+              uint64_t overhead_per_byte = kOverheadPerBodyByte);
   // After kEnd, kMalformed or kTooLarge every further call gives the same again and consumes nothing.
   Step decode(std::string_view bytes);
   bool finished() const { return stage_ == Stage::kFinished; }
@@ -75,6 +78,7 @@ class BodyDecoder {
   const char* reason_ = "";
   uint64_t left_ = 0;  // of the body with kLength, else of this chunk (while its size is read: that size)
   uint64_t limit_;
+  uint64_t overhead_per_byte_;
   uint64_t taken_ = 0;  // body bytes of the chunks announced so far
   uint64_t overhead_ = 0;
   uint64_t extension_bytes_ = 0;

@@ -1,0 +1,90 @@
+#include "app/front_routes.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <array>
+#include <functional>
+
+#include "upstream/peer_address.h"
+
+namespace cutwater::app {
+
+namespace {
+
+upstream::Balance balance_of(const std::string& word) {
+  if (word == "round_robin") return upstream::Balance::kRoundRobin;
+  return word == "ip_hash" ? upstream::Balance::kIpHash : upstream::Balance::kLeastBusy;
+}
+
+// The same for all fronts of this master, and for no other server: how a request that came back is known.
+std::string instance_name() {
+  std::array<char, 256> host{};
+  gethostname(host.data(), host.size() - 1);
+  const std::string where = fmt::format("{}:{}", host.data(), getppid());
+  return fmt::format("cutwater-{:08x}", std::hash<std::string>()(where) & 0xffffffff);
+}
+
+}  // namespace
+
+void FrontRoutes::add(const config::Config& config, std::vector<base::FileDescriptor> static_roots, FrontApps& apps) {
+  for (const config::Route& route : config.routes) {
+    message::Handler* handler = handler_of(route, config, static_roots, apps);
+    if (handler) services_.router.add_route({route.path, route.exact}, *handler);
+  }
+}
+
+message::Handler* FrontRoutes::handler_of(const config::Route& route, const config::Config& config,
+                                          std::vector<base::FileDescriptor>& static_roots, FrontApps& apps) {
+  switch (route.kind) {
+    case config::Route::Kind::kApp:
+      return &apps.route_to(route.app);
+    case config::Route::Kind::kStatic: {
+      if (route.static_route >= static_roots.size() || !static_roots[route.static_route].valid()) return nullptr;
+      const config::StaticRoute& folder = config.static_routes[route.static_route];
+      folders_.push_back(
+          std::make_unique<handler::StaticFiles>(std::move(static_roots[route.static_route]),
+                                                 handler::StaticOptions{folder.prefix, folder.index, folder.cache},
+                                                 services_.loop, services_.offload, services_.log));
+      return folders_.back().get();
+    }
+    case config::Route::Kind::kProxy:
+      break;
+  }
+  for (const config::Upstream& upstream : config.upstreams) {
+    if (upstream.name != route.proxy.upstream) continue;
+    handler::GatewayOptions options;
+    options.strip = route.proxy.strip;
+    options.instance = instance_name();
+    options.timeout = route.proxy.timeout;
+    options.connect_timeout = route.proxy.connect_timeout;
+    options.retries = route.proxy.retries;
+    gateways_.push_back(
+        std::make_unique<handler::Gateway>(std::move(options), group_of(upstream), services_.loop, services_.log));
+    return gateways_.back().get();
+  }
+  return nullptr;
+}
+
+// Routes to one upstream share its connections and what is known of its servers.
+upstream::PeerGroup& FrontRoutes::group_of(const config::Upstream& upstream) {
+  auto& group = groups_[upstream.name];
+  if (group) return *group;
+  group = std::make_unique<upstream::PeerGroup>(upstream.name, balance_of(upstream.balance));
+  for (const config::Server& server : upstream.servers) {
+    auto address = upstream::resolve_peer(server.address);
+    if (!address) {
+      services_.log.error("CW0601", fmt::format("upstream {}: {}\nfix: correct the name, and restart", upstream.name,
+                                                address.error().message));
+      continue;
+    }
+    upstream::PeerOptions options;
+    options.weight = server.weight;
+    options.max_fails = upstream.max_fails;
+    options.keepalive = upstream.keepalive;
+    group->add(std::make_unique<upstream::Peer>(services_.loop, std::move(*address), options));
+  }
+  return *group;
+}
+
+}  // namespace cutwater::app

@@ -1,0 +1,47 @@
+// FrontRoutes: the configured routes of a front, made into handlers: static folders, servers behind us, and the apps
+// that FrontApps has.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "app/front_apps.h"
+#include "base/file_descriptor.h"
+#include "config/model.h"
+#include "handler/gateway.h"
+#include "handler/router.h"
+#include "handler/static_files.h"
+#include "upstream/peer_group.h"
+
+namespace cutwater::app {
+
+struct RouteServices {
+  handler::Router& router;
+  io::Loop& loop;
+  io::Offload& offload;
+  base::LogSink& log;
+};
+
+class FrontRoutes {
+ public:
+  // The services outlive this. No exchange may be running when it ends.
+  explicit FrontRoutes(const RouteServices& services) : services_(services) {}
+
+  // Looks the servers' names up, which may block: before the loop runs. `static_roots` are in the order of
+  // config.static_routes; a folder that is not valid has no route.
+  void add(const config::Config& config, std::vector<base::FileDescriptor> static_roots, FrontApps& apps);
+
+ private:
+  message::Handler* handler_of(const config::Route& route, const config::Config& config,
+                               std::vector<base::FileDescriptor>& static_roots, FrontApps& apps);
+  upstream::PeerGroup& group_of(const config::Upstream& upstream);
+
+  RouteServices services_;
+  std::vector<std::unique_ptr<handler::StaticFiles>> folders_;
+  std::map<std::string, std::unique_ptr<upstream::PeerGroup>> groups_;
+  std::vector<std::unique_ptr<handler::Gateway>> gateways_;  // before the groups go
+};
+
+}  // namespace cutwater::app

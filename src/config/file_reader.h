@@ -1,0 +1,61 @@
+// FileReader: goes through the document once and writes down what it says. Private to the reading of files:
+// config_file.cc has the sections, file_routes.cc the sites.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "config/document.h"
+#include "config/reporter.h"
+#include "config/settings.h"
+
+namespace cutwater::config {
+
+class FileReader {
+ public:
+  FileReader(const Document& document, Config& config, Reporter& reporter)
+      : document_(document), source_(document.source()), config_(config), reporter_(reporter) {}
+
+  void read_top(const Node& table, const Listen& listen_defaults, const App& app_defaults);
+
+ private:
+  using Keys = std::vector<std::string>;
+
+  void read_section(Section section, const Node& table, Scope scope, const std::string& later_name,
+                    const std::string& title, const std::string& name, const Keys& more = {});
+  void read_listens(const Entry& entry, const Listen& defaults);
+  void read_apps(const Entry& entry, const App& defaults);
+  void read_sites(const Entry& entry);
+  void read_route(const Node& route);
+  const Entry* one_answer(const Node& route);
+  bool read_match(const Node& match, Route& route);
+  bool read_answer(const Entry& answer, Route& route);
+  bool read_static(const Entry& entry, Route& route);
+  bool finish_static(RouteDraft draft, const Node& files, Route& route);
+  bool read_proxy(const Entry& entry, Route& route);
+  bool find_upstream(const std::string& to, Position position, ProxyRoute& proxy);
+  void read_upstreams(const Entry& entry);
+  void check_app_names();
+  void refuse(const Entry& entry, Section section, const std::string& later_name, const std::string& title,
+              const Keys& known);
+  bool expect(const Node& node, Node::Type type, const std::string& name, const std::string& fix);
+  void error(std::string_view code, Position position, const std::string& what, const std::string& fix = "") {
+    reporter_.error_at(code, source_, position, what, fix);
+  }
+
+  const Document& document_;
+  const Source source_;
+  Config& config_;
+  Reporter& reporter_;
+  std::vector<Position> app_positions_;  // of the routes to apps, in their order
+};
+
+inline std::string quoted(const std::string& text) {
+  return "\"" + text + "\"";
+}
+
+// What may name an app or an upstream.
+bool is_name(const std::string& name);
+
+}  // namespace cutwater::config

@@ -1,0 +1,60 @@
+#include "handler/gateway.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "handler/error_pages.h"
+#include "handler/gateway_exchange.h"
+#include "handler/gateway_request.h"
+
+namespace cutwater::handler {
+
+Gateway::Gateway(GatewayOptions options, upstream::PeerGroup& group, io::Loop& loop, base::LogSink& log)
+    : options_(std::move(options)), group_(group), loop_(loop), log_(log), problems_(log) {
+  call_options_.silence = options_.timeout;
+}
+
+base::Task<void> Gateway::handle(message::Exchange& exchange) {
+  if (came_back(exchange.request.headers, options_.instance)) {
+    problems_.write(base::Severity::kError, "CW0606",
+                    fmt::format("upstream {}: a request for {} came back here; answered 508\n"
+                                "fix: let `to` name another server than this one",
+                                group_.name(), exchange.request.path),
+                    loop_.now());
+    auto answering = answer_error(exchange, 508);
+    co_await answering;
+    co_return;
+  }
+  GatewayExchange asking(*this, exchange);
+  auto running = asking.run();
+  co_await running;
+}
+
+void Gateway::log_problem(std::string_view code, const upstream::Peer& peer, std::string_view what,
+                          std::string_view fix) {
+  const std::string place = peer.name() == group_.name() ? "" : peer.name() + " ";
+  problems_.write(base::Severity::kError, code,
+                  fmt::format("upstream {}: {}{}\nfix: {}", group_.name(), place, what, fix), loop_.now());
+}
+
+void Gateway::note_failure(upstream::Peer& peer) {
+  if (!peer.note_failure(loop_.now())) return;
+  const auto pause = std::chrono::duration_cast<std::chrono::seconds>(peer.options().fail_time);
+  log_.warning("CW0603", fmt::format("upstream {}: {} failed {} times in a row and is left alone for {}s at a time\n"
+                                     "fix: the messages before say how it failed",
+                                     group_.name(), peer.name(), peer.options().max_fails, pause.count()));
+}
+
+void Gateway::note_success(upstream::Peer& peer) {
+  if (peer.note_success()) log_.info(fmt::format("upstream {}: {} answers again", group_.name(), peer.name()));
+}
+
+std::string Gateway::retry_after() const {
+  constexpr std::chrono::seconds kLeast{1};
+  const base::Instant next = group_.next_trial();
+  if (next == base::kNever) return std::to_string(kLeast.count());
+  return std::to_string(std::max(kLeast, std::chrono::ceil<std::chrono::seconds>(next - loop_.now())).count());
+}
+
+}  // namespace cutwater::handler

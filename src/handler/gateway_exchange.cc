@@ -1,0 +1,237 @@
+#include "handler/gateway_exchange.h"
+
+#include <fmt/format.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "codec/http1/request_encoder.h"
+#include "handler/error_pages.h"
+#include "handler/gateway_request.h"
+
+namespace cutwater::handler {
+
+using message::BodyStatus;
+using message::WriteStatus;
+using upstream::CallPiece;
+using upstream::CallStatus;
+
+namespace {
+
+// A kept connection may be closed by the server in the moment in which it is used. A request that must not be sent
+// twice gets one only if it was used just now.
+constexpr base::Duration kFreshEnough = std::chrono::seconds(1);
+
+uint16_t status_of(BodyStatus status) {
+  switch (status) {
+    case BodyStatus::kTooLarge:
+      return 413;
+    case BodyStatus::kTimedOut:
+      return 408;
+    default:
+      return 400;
+  }
+}
+
+// What connecting fails for here, and not there.
+bool is_shortage(int error) {
+  return error == EMFILE || error == ENFILE || error == ENOMEM || error == ENOBUFS || error == EADDRNOTAVAIL;
+}
+
+std::string advice(const upstream::Peer& peer, int error) {
+  if (error == EACCES) return "let the user of the front open " + peer.name() + ": mode 660 and its group";
+  if (error == ETIMEDOUT) return "see whether it is overloaded, or behind a firewall";
+  if (is_shortage(error)) return "raise the limits of open files (ulimit -n) and local ports";
+  return "start that server, or correct its address";
+}
+
+}  // namespace
+
+GatewayExchange::GatewayExchange(Gateway& gateway, message::Exchange& exchange)
+    : gateway_(gateway), exchange_(exchange), body_(exchange.body, exchange.request) {}
+
+GatewayExchange::~GatewayExchange() {
+  exchange_.gone_listener = nullptr;
+}
+
+void GatewayExchange::on_client_gone(bool for_good) {
+  if (!for_good) return;
+  client_gone_ = true;
+  if (call_) call_->abandon();
+}
+
+base::Task<void> GatewayExchange::run() {
+  if (body_.is_small()) {
+    auto collecting = body_.collect();
+    const BodyStatus collected = co_await collecting;
+    if (collected != BodyStatus::kEnd) {
+      auto answering = answer_client_failure(collected);
+      co_await answering;
+      co_return;
+    }
+  }
+  exchange_.gone_listener = this;
+  const GatewayOptions& options = gateway_.options_;
+  const base::Instant end = gateway_.loop_.now() + options.timeout;
+  unsigned retries = options.retries;
+  while (!client_gone_) {
+    upstream::Peer* peer = gateway_.group_.pick(exchange_.request.remote_address, tried_, gateway_.loop_.now());
+    if (!peer) break;
+    const bool keeps = peer->options().keepalive > 0;
+    head_ = forwarded_head(exchange_, body_, {options.strip, options.instance, !keeps});
+    upstream::PeerUse use(*peer);
+    auto trying = try_peer(*peer);
+    const Outcome outcome = co_await trying;
+    if (outcome == Outcome::kAnswered) co_return;
+    if (!may_repeat(outcome)) break;
+    body_.rewind();
+    if (outcome == Outcome::kStale) {
+      only_fresh_ = true;
+      continue;
+    }
+    tried_.push_back(peer);
+    if (retries-- == 0 || gateway_.loop_.now() >= end) break;
+  }
+  if (client_gone_) co_return;
+  if (!asked_) {
+    auto answering = answer_nobody_up();
+    co_await answering;
+    co_return;
+  }
+  auto answering = answer_error(exchange_, failure_);
+  co_await answering;
+}
+
+bool GatewayExchange::may_repeat(Outcome outcome) const {
+  if (outcome == Outcome::kFinal || !body_.replayable()) return false;
+  return outcome == Outcome::kUndelivered || codec::http1::is_idempotent(exchange_.request.method);
+}
+
+base::Task<GatewayExchange::Connection> GatewayExchange::connect(upstream::Peer& peer) {
+  Connection connection;
+  const bool harmless_twice = codec::http1::is_idempotent(exchange_.request.method) && body_.is_small();
+  if (!only_fresh_) connection.stream = peer.pool().take(harmless_twice ? base::Duration::max() : kFreshEnough);
+  connection.is_kept = connection.stream != nullptr;
+  if (connection.is_kept) co_return connection;
+  auto connecting = peer.connect(gateway_.loop_.now() + gateway_.options_.connect_timeout);
+  upstream::Connected connected = co_await connecting;
+  connection.stream = std::move(connected.stream);
+  connection.error = connected.error;
+  co_return connection;
+}
+
+GatewayExchange::Outcome GatewayExchange::cannot_connect(upstream::Peer& peer, int error) {
+  const bool timed_out = error == ETIMEDOUT;
+  failure_ = timed_out ? 504 : 502;
+  gateway_.log_problem("CW0602", peer, fmt::format("cannot be reached: {}", std::strerror(error)), advice(peer, error));
+  if (!is_shortage(error)) gateway_.note_failure(peer);
+  return Outcome::kUndelivered;
+}
+
+base::Task<GatewayExchange::Outcome> GatewayExchange::try_peer(upstream::Peer& peer) {
+  asked_ = true;
+  auto connecting = connect(peer);
+  Connection connection = co_await connecting;
+  if (client_gone_) co_return Outcome::kAnswered;
+  if (!connection.stream) co_return cannot_connect(peer, connection.error);
+  upstream::HttpCall call(gateway_.loop_, *connection.stream, exchange_.request.method, body_, gateway_.call_options_);
+  call_ = &call;
+  call.begin(head_);
+  auto reading = read_head(call);
+  const CallStatus status = co_await reading;
+  if (status == CallStatus::kFine) {
+    auto relaying = relay(peer, call, connection.stream);
+    co_await relaying;
+  }
+  call_ = nullptr;
+  if (status == CallStatus::kFine) co_return Outcome::kAnswered;
+  if (status != CallStatus::kClientFailed) co_return judge(peer, call, status, connection.is_kept);
+  auto answering = answer_client_failure(call.client_failure());
+  co_await answering;
+  co_return Outcome::kAnswered;
+}
+
+// Up to the final head. Early hints are passed on.
+base::Task<CallStatus> GatewayExchange::read_head(upstream::HttpCall& call) {
+  while (true) {
+    auto reading = call.read_head();
+    const CallStatus status = co_await reading;
+    if (status != CallStatus::kFine || call.response().status >= 200) co_return status;
+    auto hinting = exchange_.response.informational(call.response());
+    co_await hinting;
+  }
+}
+
+GatewayExchange::Outcome GatewayExchange::judge(upstream::Peer& peer, const upstream::HttpCall& call, CallStatus status,
+                                                bool is_kept) {
+  const Outcome unless_answered = call.delivered_nothing() ? Outcome::kUndelivered : Outcome::kDelivered;
+  const bool was_stale = status == CallStatus::kNoAnswer && is_kept;
+  failure_ = 502;
+  if (was_stale && may_repeat(unless_answered)) return Outcome::kStale;
+  if (!was_stale) gateway_.note_failure(peer);
+  switch (status) {
+    case CallStatus::kNoAnswer:
+      gateway_.log_problem("CW0604", peer, "closed the connection instead of answering",
+                           "its own log says why; it may have crashed");
+      return unless_answered;
+    case CallStatus::kTimedOut:
+      failure_ = 504;
+      gateway_.log_problem(
+          "CW0605", peer,
+          fmt::format("did not answer {} {} within timeout", exchange_.request.method, exchange_.request.path),
+          "raise `timeout` of the route, or look at what keeps that server");
+      return Outcome::kFinal;
+    default:
+      gateway_.log_problem("CW0604", peer, fmt::format("sent what is no HTTP answer: {}", call.reason()),
+                           "see what listens there; only HTTP/1.x is spoken to it");
+      return Outcome::kFinal;
+  }
+}
+
+base::Task<void> GatewayExchange::relay(upstream::Peer& peer, upstream::HttpCall& call,
+                                        std::unique_ptr<io::Stream>& stream) {
+  message::ResponseWriter& response = exchange_.response;
+  CallPiece piece = call.take_body();
+  gateway_.note_success(peer);
+  for (bool is_first = true;; is_first = false) {
+    if (piece.status == CallStatus::kClientFailed) co_return response.abort();
+    if (piece.status != CallStatus::kFine) {
+      gateway_.note_failure(peer);
+      gateway_.log_problem("CW0604", peer,
+                           fmt::format("broke off its answer to {} {}{}{}", exchange_.request.method,
+                                       exchange_.request.path, *call.reason() ? ": " : "", call.reason()),
+                           "its own log says why; the client saw a cut, or 502");
+      // A client that has the head must see that something is missing (faults.md 107).
+      auto answering = answer_error(exchange_, piece.status == CallStatus::kTimedOut ? 504 : 502);
+      co_await answering;
+      co_return;
+    }
+    // Before the client has taken the rest: it may be slow, and the connection is free.
+    if (piece.complete && call.connection_reusable()) peer.pool().keep(std::move(stream));
+    auto writing = is_first ? response.head(call.response(), piece.bytes, piece.complete)
+                            : response.body(piece.bytes, piece.complete);
+    const WriteStatus written = co_await writing;
+    if (written != WriteStatus::kWritten || piece.complete) co_return;
+    auto reading = call.read_body();
+    piece = co_await reading;
+  }
+}
+
+base::Task<void> GatewayExchange::answer_client_failure(BodyStatus status) {
+  if (status == BodyStatus::kDisconnected) co_return;
+  auto answering = answer_error(exchange_, status_of(status));
+  co_await answering;
+}
+
+base::Task<void> GatewayExchange::answer_nobody_up() {
+  gateway_.problems_.write(base::Severity::kError, "CW0607",
+                           fmt::format("upstream {}: no server of it is up; answered 503\n"
+                                       "fix: the messages before say how they failed",
+                                       gateway_.group_.name()),
+                           gateway_.loop_.now());
+  const std::string seconds = gateway_.retry_after();
+  auto answering = answer_error(exchange_, 503, "Retry-After", seconds);
+  co_await answering;
+}
+
+}  // namespace cutwater::handler

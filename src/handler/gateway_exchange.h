@@ -1,0 +1,67 @@
+// GatewayExchange: one request on its way through a Gateway: the servers it was tried at, and the answer on its way
+// back. Lives in the frame of Gateway::handle.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "handler/gateway.h"
+#include "message/exchange.h"
+#include "upstream/http_call.h"
+#include "upstream/request_body.h"
+
+namespace cutwater::handler {
+
+class GatewayExchange final : public message::ClientGoneListener {
+ public:
+  // Both outlive it.
+  GatewayExchange(Gateway& gateway, message::Exchange& exchange);
+  ~GatewayExchange();
+  GatewayExchange(const GatewayExchange&) = delete;
+  GatewayExchange& operator=(const GatewayExchange&) = delete;
+
+  base::Task<void> run();
+
+  // Who only closed its sending half may still read.
+  void on_client_gone(bool for_good) override;
+
+ private:
+  // What became of a try.
+  enum class Outcome {
+    kAnswered,     // or nobody is left to answer
+    kStale,        // a kept connection had ended: the same server may be asked on a new one
+    kUndelivered,  // the server had nothing of the request
+    kDelivered,    // it may have begun to act on it
+    kFinal,        // another try would not help, or not be right
+  };
+  struct Connection {
+    std::unique_ptr<io::Stream> stream;
+    bool is_kept = false;
+    int error = 0;
+  };
+
+  base::Task<Outcome> try_peer(upstream::Peer& peer);
+  base::Task<Connection> connect(upstream::Peer& peer);
+  base::Task<upstream::CallStatus> read_head(upstream::HttpCall& call);
+  base::Task<void> relay(upstream::Peer& peer, upstream::HttpCall& call, std::unique_ptr<io::Stream>& stream);
+  Outcome judge(upstream::Peer& peer, const upstream::HttpCall& call, upstream::CallStatus status, bool is_kept);
+  Outcome cannot_connect(upstream::Peer& peer, int error);
+  bool may_repeat(Outcome outcome) const;
+  base::Task<void> answer_client_failure(message::BodyStatus status);
+  base::Task<void> answer_nobody_up();
+
+  Gateway& gateway_;
+  message::Exchange& exchange_;
+  upstream::RequestBody body_;
+  std::string head_;
+  std::vector<const upstream::Peer*> tried_;
+  upstream::HttpCall* call_ = nullptr;  // while one runs
+  uint16_t failure_ = 502;              // what to answer when no other server is tried
+  bool only_fresh_ = false;             // a kept connection had ended: no other kept one
+  bool asked_ = false;                  // some server, with or without success
+  bool client_gone_ = false;
+};
+
+}  // namespace cutwater::handler

@@ -1,0 +1,163 @@
+#include "handler/gateway_request.h"
+
+#include <algorithm>
+#include <array>
+
+#include "base/text.h"
+#include "codec/http1/request_encoder.h"
+#include "handler/trusted_networks.h"
+#include "message/grammar.h"
+#include "message/target.h"
+
+namespace cutwater::handler {
+
+namespace {
+
+using base::equals_ignoring_case;
+
+std::string percent_decoded(std::string_view text) {
+  std::string decoded;
+  for (size_t at = 0; at < text.size(); ++at) {
+    if (text[at] == '%' && at + 2 < text.size()) {
+      const int high = message::hex_value(text[at + 1]);
+      const int low = message::hex_value(text[at + 2]);
+      if (high >= 0 && low >= 0) {
+        decoded += static_cast<char>(high * 16 + low);
+        at += 2;
+        continue;
+      }
+    }
+    decoded += text[at];
+  }
+  return decoded;
+}
+
+// pchar of RFC 3986 and '/'.
+bool stands_for_itself(char c) {
+  const bool is_letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+  return is_letter || (c != '\0' && std::string_view("/-._~!$&'()*+,;=:@").find(c) != std::string_view::npos);
+}
+
+std::string percent_encoded(std::string_view path) {
+  constexpr std::string_view kDigits = "0123456789ABCDEF";
+  std::string encoded;
+  for (char c : path) {
+    if (stands_for_itself(c)) {
+      encoded += c;
+      continue;
+    }
+    const auto byte = static_cast<unsigned char>(c);
+    encoded += '%';
+    encoded += kDigits[byte >> 4];
+    encoded += kDigits[byte & 15];
+  }
+  return encoded;
+}
+
+// What the target has before its query, without scheme and authority.
+std::string_view raw_path_of(const message::Request& request) {
+  const auto target = message::split_target(request.method, request.raw_target);
+  return target ? target->path : std::string_view();
+}
+
+std::string joined(const message::Headers& headers, std::string_view name) {
+  std::string values;
+  for (const message::HeaderField& field : headers) {
+    if (!equals_ignoring_case(field.name, name) || field.value.empty()) continue;
+    if (!values.empty()) values += ", ";
+    values += field.value;
+  }
+  return values;
+}
+
+std::string grown(std::string list, std::string_view element) {
+  if (!list.empty() && !element.empty()) list += ", ";
+  return list.append(element);
+}
+
+// RFC 7239: an IPv6 address stands in brackets and quotes.
+std::string forwarded_element(std::string_view address, const message::Request& request) {
+  const bool is_ipv6 = address.find(':') != std::string_view::npos;
+  std::string element = "for=";
+  if (address.empty()) {
+    element += "unknown";
+  } else if (is_ipv6) {
+    element.append("\"[").append(address).append("]\"");
+  } else {
+    element += address;
+  }
+  element.append(";proto=").append(request.scheme);
+  return element.append(";host=\"").append(request.authority).append("\"");
+}
+
+constexpr std::array<std::string_view, 7> kSetHere = {
+    "X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "X-Real-IP", "Forwarded", "Via", "CDN-Loop"};
+
+bool is_set_here(std::string_view name) {
+  return std::any_of(kSetHere.begin(), kSetHere.end(),
+                     [name](std::string_view own) { return equals_ignoring_case(name, own); });
+}
+
+std::string_view address_or_nothing(std::string_view text) {
+  return parse_ip_address(text) ? text : std::string_view();
+}
+
+}  // namespace
+
+std::string forwarded_target(const message::Request& request, std::string_view strip) {
+  const std::string_view raw = raw_path_of(request);
+  const bool strips = !strip.empty() && message::path_has_prefix(request.path, strip);
+  std::string target;
+  if (percent_decoded(raw) == request.path && (!strips || raw.starts_with(strip))) {
+    target = strips ? raw.substr(strip.size()) : raw;
+  } else {
+    target = percent_encoded(strips ? request.path.substr(strip.size()) : request.path);
+  }
+  if (!target.starts_with('/')) target.insert(0, "/");
+  if (request.raw_target.find('?') != std::string_view::npos) target.append("?").append(request.query);
+  return target;
+}
+
+bool came_back(const message::Headers& headers, std::string_view instance) {
+  for (const message::HeaderField& field : headers) {
+    if (!equals_ignoring_case(field.name, "CDN-Loop")) continue;
+    std::string_view rest = field.value;
+    while (!rest.empty()) {
+      const std::string_view element = message::next_list_element(rest);
+      if (base::trim_whitespace(element.substr(0, element.find(';'))) == instance) return true;
+    }
+  }
+  return false;
+}
+
+std::string forwarded_head(const message::Exchange& exchange, const upstream::RequestBody& body,
+                           const ForwardedRequest& options) {
+  const message::Request& request = exchange.request;
+  const std::string_view asker = address_or_nothing(exchange.connection_address);
+  const std::string_view client = address_or_nothing(request.remote_address);
+  const std::string forwarded_for = grown(joined(request.headers, "X-Forwarded-For"), asker);
+  const std::string forwarded = grown(joined(request.headers, "Forwarded"), forwarded_element(asker, request));
+  const std::string via = grown(joined(request.headers, "Via"),
+                                std::string(request.version_minor == 0 ? "1.0 " : "1.1 ").append(options.instance));
+  const std::string loop = grown(joined(request.headers, "CDN-Loop"), options.instance);
+
+  message::Headers headers;
+  for (const message::HeaderField& field : request.headers) {
+    if (!is_set_here(field.name)) headers.add(field.name, field.value);
+  }
+  if (!forwarded_for.empty()) headers.add("X-Forwarded-For", forwarded_for);
+  if (!client.empty()) headers.add("X-Real-IP", client);
+  headers.add("X-Forwarded-Proto", request.scheme);
+  headers.add("X-Forwarded-Host", request.headers.get("X-Forwarded-Host").value_or(request.authority));
+  headers.add("Forwarded", forwarded);
+  headers.add("Via", via);
+  headers.add("CDN-Loop", loop);
+
+  std::string bytes;
+  const std::string target = forwarded_target(request, options.strip);
+  codec::http1::append_request_head(
+      bytes, {request.method, target, request.authority, headers, body.framing(), body.length(), options.close});
+  return bytes;
+}
+
+}  // namespace cutwater::handler

@@ -1,0 +1,31 @@
+// The request as a server behind us gets it: whose it was and on which way it came is said in the forwarding fields.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "message/exchange.h"
+#include "upstream/request_body.h"
+
+namespace cutwater::handler {
+
+struct ForwardedRequest {
+  std::string_view strip;     // taken off the path: "" or "/api"
+  std::string_view instance;  // what this server calls itself, a token
+  bool close = false;         // one request a connection
+};
+
+// The head's bytes. X-Forwarded-For and Forwarded grow by the peer that asked us, Via and CDN-Loop by us; X-Real-IP,
+// X-Forwarded-Proto and X-Forwarded-Host say what this server believes of the client (handler/forwarded).
+std::string forwarded_head(const message::Exchange& exchange, const upstream::RequestBody& body,
+                           const ForwardedRequest& options);
+
+// The target in origin-form. As it was received when the path routes were chosen by is just that, decoded; where dot
+// segments or slashes were removed, that path encoded again: nobody behind us may see another path than the one that
+// was let through.
+std::string forwarded_target(const message::Request& request, std::string_view strip);
+
+// Whether this request has been here before: CDN-Loop (RFC 8586) names us (faults.md 118).
+bool came_back(const message::Headers& headers, std::string_view instance);
+
+}  // namespace cutwater::handler

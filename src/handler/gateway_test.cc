@@ -1,0 +1,359 @@
+// What a client gets of a server behind us, good ones and bad ones: faults.md 103-109, 116-118, 171.
+#include "handler/gateway.h"
+
+#include "handler/gateway_test_support.h"
+
+namespace cutwater::handler {
+namespace {
+
+using Then = FakeAnswer::Then;
+
+TEST_F(GatewayTest, PassesRequestAndAnswerOn) {
+  FakeServer& api = server([](const std::string&) -> FakeAnswer {
+    return {"HTTP/1.1 201 Made\r\nX-A: b\r\nKeep-Alive: timeout=5\r\nContent-Length: 2\r\n\r\nok", Then::kKeep};
+  });
+  TestExchange exchange("POST", "/a");
+  exchange.request.headers.add("X-Client", "yes");
+  exchange.with_body({"hel", "lo"});
+  ask(exchange);
+  EXPECT_EQ(exchange.writer.status(), 201);
+  EXPECT_EQ(exchange.writer.content, "ok");
+  EXPECT_EQ(exchange.writer.header("X-A"), "b");
+  EXPECT_EQ(exchange.writer.header("Keep-Alive"), "");
+  EXPECT_EQ(exchange.writer.content_length, 2u);
+  EXPECT_TRUE(exchange.writer.finished);
+  ASSERT_EQ(api.requests.size(), 1u);
+  EXPECT_TRUE(api.requests[0].starts_with("POST /a HTTP/1.1\r\nHost: localhost\r\nX-Client: yes\r\n"));
+  EXPECT_TRUE(api.requests[0].ends_with("\r\nContent-Length: 5\r\n\r\nhello"));
+}
+
+TEST_F(GatewayTest, KeepsConnections) {
+  FakeServer& api = server([](const std::string&) { return ok("x"); });
+  for (int i = 0; i < 5; ++i) EXPECT_EQ(status_of(i % 2 ? "POST" : "GET"), 200);
+  EXPECT_EQ(api.requests.size(), 5u);
+  EXPECT_EQ(api.connections, 1);
+}
+
+TEST_F(GatewayTest, WithoutKeepaliveEachRequestHasItsOwn) {
+  peer_options.keepalive = 0;
+  FakeServer& api = server([](const std::string&) { return ok("x"); });
+  EXPECT_EQ(status_of("GET"), 200);
+  EXPECT_EQ(status_of("GET"), 200);
+  EXPECT_EQ(api.connections, 2);
+  EXPECT_NE(api.requests[0].find("\r\nConnection: close\r\n"), std::string::npos);
+}
+
+TEST_F(GatewayTest, EarlyHintsAndChunksAreStreamed) {
+  server([](const std::string&) -> FakeAnswer {
+    return {
+        "HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\nHTTP/1.1 200 OK\r\nTransfer-Encoding: "
+        "chunked\r\n\r\n2\r\nab\r\n1\r\nc\r\n0\r\n\r\n",
+        Then::kKeep};
+  });
+  TestExchange exchange("GET", "/");
+  ask(exchange);
+  ASSERT_EQ(exchange.writer.hints.size(), 1u);
+  EXPECT_EQ(exchange.writer.hints[0].first, "Link");
+  EXPECT_EQ(exchange.writer.content, "abc");
+  EXPECT_FALSE(exchange.writer.content_length.has_value());
+  EXPECT_TRUE(exchange.writer.finished);
+}
+
+TEST_F(GatewayTest, ASlowClientHoldsTheServerBack) {
+  const std::string body(4 << 20, 'x');
+  server([&](const std::string&) { return ok(body); });
+  TestExchange exchange("GET", "/");
+  exchange.writer.held = true;
+  exchange.start(gateway());
+  runner.until([&] { return exchange.writer.head_sent(); });
+  runner.turns(std::chrono::milliseconds(20));
+  EXPECT_LT(exchange.writer.content.size(), 128u * 1024);
+  exchange.writer.release();
+  runner.until([&] { return exchange.done; });
+  EXPECT_EQ(exchange.writer.content.size(), body.size());
+}
+
+TEST_F(GatewayTest, RefusedGoesToTheNext) {
+  FakeServer& dead = server([](const std::string&) { return ok("dead"); });
+  FakeServer& alive = server([](const std::string&) { return ok("alive"); });
+  dead.die();
+  for (int i = 0; i < 6; ++i) {
+    TestExchange exchange("POST", "/");
+    exchange.with_body({"body"});
+    ask(exchange);
+    EXPECT_EQ(exchange.writer.content, "alive");
+  }
+  EXPECT_EQ(alive.requests.size(), 6u);
+  EXPECT_TRUE(logged("CW0602"));
+  EXPECT_EQ(std::count_if(log.lines.begin(), log.lines.end(),
+                          [](const std::string& line) { return line.starts_with("CW0603"); }),
+            1);
+}
+
+TEST_F(GatewayTest, NobodyElse) {
+  server([](const std::string&) { return ok(""); }).die();
+  EXPECT_EQ(status_of("GET"), 502);
+  EXPECT_TRUE(logged("CW0602 upstream api: 127.0.0.1:"));
+}
+
+// faults.md 171.
+TEST_F(GatewayTest, AllDownIs503AtOnceAndBackLater) {
+  peer_options.max_fails = 1;
+  peer_options.fail_time = std::chrono::milliseconds(50);
+  bool works = false;
+  FakeServer& api = server([&](const std::string&) -> FakeAnswer {
+    return works ? ok("back") : FakeAnswer{"", Then::kClose};
+  });
+  options.retries = 0;
+  EXPECT_EQ(status_of("GET"), 502);
+  const size_t asked = api.requests.size();
+  TestExchange refused("GET", "/");
+  ask(refused);
+  EXPECT_EQ(refused.writer.status(), 503);
+  EXPECT_EQ(refused.writer.header("Retry-After"), "1");
+  EXPECT_EQ(api.requests.size(), asked);
+  EXPECT_TRUE(logged("CW0607"));
+  works = true;
+  runner.turns(std::chrono::milliseconds(60));
+  EXPECT_EQ(status_of("GET"), 200);
+  EXPECT_TRUE(logged(" upstream api: " + api.address() + " answers again"));
+}
+
+// faults.md 117.
+TEST_F(GatewayTest, OnlyWhatDoesNoHarmTwiceIsAskedAgain) {
+  for (const char* method : {"GET", "HEAD", "PUT", "DELETE", "OPTIONS", "POST", "PATCH"}) {
+    SCOPED_TRACE(method);
+    int asked = 0;
+    const auto crash_once = [&](const std::string&) -> FakeAnswer {
+      return ++asked == 1 ? FakeAnswer{"", Then::kClose} : ok("");
+    };
+    upstream::PeerGroup two("two", upstream::Balance::kRoundRobin);
+    FakeServer one(loop, log, crash_once), other(loop, log, crash_once);
+    for (FakeServer* each : {&one, &other}) {
+      two.add(std::make_unique<upstream::Peer>(loop, *upstream::resolve_peer(each->address()), peer_options));
+    }
+    Gateway asking(options, two, loop, log);
+    TestExchange exchange(method, "/");
+    exchange.start(asking);
+    runner.until([&] { return exchange.done; });
+    const bool harmless = std::string_view(method) != "POST" && std::string_view(method) != "PATCH";
+    EXPECT_EQ(exchange.writer.status(), harmless ? 200 : 502);
+    EXPECT_EQ(asked, harmless ? 2 : 1);
+    EXPECT_TRUE(one.requests.size() <= 1 && other.requests.size() <= 1);
+  }
+}
+
+TEST_F(GatewayTest, RetriesAreBounded) {
+  options.retries = 2;
+  int asked = 0;
+  for (int i = 0; i < 5; ++i) {
+    server([&](const std::string&) -> FakeAnswer {
+      ++asked;
+      return {"", Then::kReset};
+    });
+  }
+  EXPECT_EQ(status_of("GET"), 502);
+  EXPECT_EQ(asked, 3);
+}
+
+TEST_F(GatewayTest, ASmallBodyIsSentAgain) {
+  int asked = 0;
+  const auto crash_once = [&](const std::string&) -> FakeAnswer {
+    return ++asked == 1 ? FakeAnswer{"", Then::kClose} : ok("");
+  };
+  FakeServer& one = server(crash_once);
+  FakeServer& two = server(crash_once);
+  TestExchange exchange("PUT", "/");
+  exchange.with_body({"hel", "lo"});
+  ask(exchange);
+  EXPECT_EQ(exchange.writer.status(), 200);
+  ASSERT_EQ(one.requests.size() + two.requests.size(), 2u);
+  EXPECT_TRUE(two.requests.at(0).ends_with("\r\n\r\nhello"));
+  EXPECT_TRUE(one.requests.at(0).ends_with("\r\n\r\nhello"));
+}
+
+TEST_F(GatewayTest, ALargeBodyThatWasReadCannotBe) {
+  int asked = 0;
+  const auto crash = [&](const std::string&) -> FakeAnswer {
+    ++asked;
+    return {"", Then::kClose};
+  };
+  server(crash);
+  server(crash);
+  TestExchange exchange("PUT", "/");
+  exchange.with_body({std::string(60'000, 'a'), std::string(60'000, 'b')});
+  ask(exchange);
+  EXPECT_EQ(exchange.writer.status(), 502);
+  EXPECT_EQ(asked, 1);
+}
+
+// A kept connection that ended meanwhile says nothing about the server.
+TEST_F(GatewayTest, AStaleConnectionIsReplaced) {
+  options.retries = 0;
+  int asked = 0;
+  FakeServer& api = server([&](const std::string&) -> FakeAnswer {
+    return ++asked == 2 ? FakeAnswer{"", Then::kClose} : ok("x");  // takes the request, and is gone
+  });
+  EXPECT_EQ(status_of("GET"), 200);
+  EXPECT_EQ(status_of("GET"), 200);
+  EXPECT_EQ(api.requests.size(), 3u);
+  EXPECT_EQ(api.connections, 2);
+  EXPECT_TRUE(log.lines.empty());
+}
+
+TEST_F(GatewayTest, AStaleConnectionIsNotReplacedForAPost) {
+  int asked = 0;
+  FakeServer& api = server([&](const std::string&) -> FakeAnswer {
+    return ++asked == 2 ? FakeAnswer{"", Then::kClose} : ok("x");
+  });
+  EXPECT_EQ(status_of("POST"), 200);
+  EXPECT_EQ(status_of("POST"), 502);
+  EXPECT_EQ(api.requests.size(), 2u);
+}
+
+TEST_F(GatewayTest, WhatIsNoAnswerIs502) {
+  std::string bytes;
+  server([&](const std::string&) -> FakeAnswer { return {bytes, Then::kClose}; });
+  for (const char* answer :
+       {"garbage", "HTTP/1.1 2000 OK\r\n\r\n", "HTTP/1.1 200", "HTTP/1.1 200 OK\r\nno colon\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nx",
+        "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n", "HTTP/1.1 101 Switching Protocols\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nXYZ\r\n"}) {
+    bytes = answer;
+    made.reset();
+    TestExchange exchange("GET", "/");
+    ask(exchange);
+    EXPECT_EQ(exchange.writer.status(), 502) << answer;
+    EXPECT_FALSE(exchange.writer.aborted) << answer;
+    group.peers()[0]->note_success();
+  }
+  EXPECT_TRUE(logged("CW0604"));
+}
+
+// faults.md 107.
+TEST_F(GatewayTest, ATruncatedAnswerIsACutForTheClient) {
+  std::string bytes;
+  server([&](const std::string&) -> FakeAnswer { return {bytes, Then::kClose}; });
+  for (const char* answer : {"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhel",
+                             "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n"}) {
+    bytes = answer;
+    TestExchange exchange("GET", "/");
+    ask(exchange);
+    EXPECT_EQ(exchange.writer.status(), 200);
+    EXPECT_EQ(exchange.writer.content, "hel");
+    EXPECT_TRUE(exchange.writer.aborted);
+    EXPECT_FALSE(exchange.writer.finished);
+  }
+}
+
+TEST_F(GatewayTest, AResetIsNoEndOfABody) {
+  FakeServer& api = server([](const std::string&) -> FakeAnswer {
+    return {"HTTP/1.1 200 OK\r\n\r\nhalf of it", Then::kKeep};
+  });
+  TestExchange exchange("GET", "/");
+  exchange.start(gateway());
+  runner.until([&] { return exchange.writer.head_sent(); });
+  EXPECT_EQ(api.requests.size(), 1u);
+  api.reset_all();
+  runner.until([&] { return exchange.done; });
+  EXPECT_EQ(exchange.writer.content, "half of it");
+  EXPECT_TRUE(exchange.writer.aborted);
+}
+
+// faults.md 108.
+TEST_F(GatewayTest, WhatComesBehindAnAnswerMeetsNoOtherRequest) {
+  FakeServer& api = server([](const std::string& request) -> FakeAnswer {
+    FakeAnswer answer = ok(request.substr(4, 2));
+    answer.bytes += ok("poison").bytes;
+    return answer;
+  });
+  for (const char* path : {"/1", "/2", "/3"}) {
+    TestExchange exchange("GET", path);
+    ask(exchange);
+    EXPECT_EQ(exchange.writer.content, path);
+  }
+  EXPECT_EQ(api.connections, 3);
+}
+
+TEST_F(GatewayTest, Silence) {
+  options.timeout = std::chrono::milliseconds(30);
+  FakeServer& api = server([](const std::string&) -> FakeAnswer { return {"", Then::kKeep}; });
+  server([](const std::string&) -> FakeAnswer { return {"", Then::kKeep}; });
+  EXPECT_EQ(status_of("GET"), 504);
+  EXPECT_EQ(api.requests.size() + servers[1]->requests.size(), 1u);  // another one would take as long
+  EXPECT_TRUE(logged("CW0605"));
+}
+
+TEST_F(GatewayTest, SilenceWithinTheBodyIsACut) {
+  options.timeout = std::chrono::milliseconds(30);
+  server([](const std::string&) -> FakeAnswer {
+    return {"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhel", Then::kKeep};
+  });
+  TestExchange exchange("GET", "/");
+  ask(exchange);
+  EXPECT_EQ(exchange.writer.status(), 200);
+  EXPECT_TRUE(exchange.writer.aborted);
+}
+
+TEST_F(GatewayTest, ClientGoneForGoodFreesTheServer) {
+  server([](const std::string&) -> FakeAnswer { return {"", Then::kKeep}; });
+  TestExchange exchange("GET", "/");
+  exchange.start(gateway());
+  runner.until([&] { return !servers[0]->requests.empty(); });
+  exchange.leave(false);
+  runner.turns(std::chrono::milliseconds(2));
+  EXPECT_FALSE(exchange.done);  // it may have closed its sending half alone
+  exchange.leave(true);
+  runner.until([&] { return exchange.done; });
+  EXPECT_FALSE(exchange.writer.head_sent());
+  EXPECT_TRUE(log.lines.empty());
+}
+
+TEST_F(GatewayTest, BadBodiesAreTheClientsFault) {
+  FakeServer& api = server([](const std::string&) { return ok(""); });
+  const std::pair<message::BodyStatus, int> kCases[] = {{message::BodyStatus::kTooLarge, 413},
+                                                        {message::BodyStatus::kMalformed, 400},
+                                                        {message::BodyStatus::kTimedOut, 408},
+                                                        {message::BodyStatus::kDisconnected, 0}};
+  for (const auto& [end, status] : kCases) {
+    for (bool chunked : {false, true}) {
+      TestExchange exchange("POST", "/");
+      exchange.with_body({"hel"});
+      exchange.request.content_length = 5;
+      if (chunked) exchange.request.framing = message::BodyFraming::kChunked;
+      exchange.body.end = end;
+      ask(exchange);
+      EXPECT_EQ(exchange.writer.status(), status);
+    }
+  }
+  EXPECT_TRUE(api.requests.empty());
+  EXPECT_TRUE(log.lines.empty());
+}
+
+// faults.md 118.
+TEST_F(GatewayTest, ALoopEndsIn508) {
+  FakeServer& api = server([](const std::string&) { return ok(""); });
+  TestExchange exchange("GET", "/");
+  exchange.request.headers.add("CDN-Loop", "cutwater-test");
+  ask(exchange);
+  EXPECT_EQ(exchange.writer.status(), 508);
+  EXPECT_TRUE(api.requests.empty());
+  EXPECT_TRUE(logged("CW0606"));
+}
+
+TEST_F(GatewayTest, CancelledAtAnyMoment) {
+  server([](const std::string&) { return ok(std::string(300'000, 'x')); });
+  for (int turns = 0; turns < 12; ++turns) {
+    TestExchange exchange("POST", "/");
+    exchange.with_body({std::string(70'000, 'a'), "b"});
+    exchange.start(gateway());
+    int left = turns;
+    runner.until([&] { return left-- == 0; });
+    exchange.cancel();
+  }
+  EXPECT_EQ(status_of("GET"), 200);
+}
+
+}  // namespace
+}  // namespace cutwater::handler

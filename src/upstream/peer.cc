@@ -1,0 +1,31 @@
+#include "upstream/peer.h"
+
+#include <utility>
+
+namespace cutwater::upstream {
+
+Peer::Peer(io::Loop& loop, PeerAddress address, const PeerOptions& options)
+    : loop_(loop),
+      address_(std::move(address)),
+      options_(options),
+      pool_(loop, options.keepalive, options.longest_idle) {}
+
+bool Peer::available(base::Instant now) const {
+  return !is_down() || (now >= down_until_ && !on_trial_);
+}
+
+bool Peer::note_failure(base::Instant now) {
+  ++failures_;
+  if (options_.max_fails == 0 || failures_ < options_.max_fails) return false;
+  const bool was_up = !is_down();
+  down_until_ = now + options_.fail_time;
+  pool_.close_all();
+  return was_up;
+}
+
+bool Peer::note_success() {
+  failures_ = 0;
+  return std::exchange(down_until_, base::Instant{}) != base::Instant{};
+}
+
+}  // namespace cutwater::upstream

@@ -1,0 +1,80 @@
+// Peer: one server behind us: its address, its kept connections, how busy it is and whether it is believed to work.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "base/clock.h"
+#include "base/task.h"
+#include "io/loop.h"
+#include "upstream/connect.h"
+#include "upstream/peer_address.h"
+#include "upstream/pool.h"
+
+namespace cutwater::upstream {
+
+struct PeerOptions {
+  unsigned weight = 1;
+  unsigned max_fails = 3;                               // failures in a row until it is left alone; 0: never
+  base::Duration fail_time = std::chrono::seconds(10);  // for so long; then one request tries it again
+  size_t keepalive = 64;                                // kept connections
+  base::Duration longest_idle = std::chrono::seconds(60);
+};
+
+class Peer {
+ public:
+  // `loop` outlives the peer.
+  Peer(io::Loop& loop, PeerAddress address, const PeerOptions& options);
+
+  const std::string& name() const { return address_.text; }
+  unsigned weight() const { return options_.weight; }
+  const PeerOptions& options() const { return options_; }
+  unsigned active() const { return active_; }
+  bool is_down() const { return down_until_ != base::Instant{}; }
+  // When it is tried again.
+  base::Instant down_until() const { return down_until_; }
+  // Whether a request may go to it now: it works, or its time is over and nobody is trying it.
+  bool available(base::Instant now) const;
+
+  // Each tells whether that changed what is believed of it: up -> down, down -> up.
+  bool note_failure(base::Instant now);
+  bool note_success();
+
+  Pool& pool() { return pool_; }
+  base::Task<Connected> connect(base::Instant deadline) { return connect_to(loop_, address_, deadline); }
+
+ private:
+  friend class PeerUse;
+
+  io::Loop& loop_;
+  PeerAddress address_;
+  PeerOptions options_;
+  Pool pool_;
+  unsigned active_ = 0;
+  unsigned failures_ = 0;  // in a row
+  bool on_trial_ = false;  // a request is finding out whether it works again
+  base::Instant down_until_{};
+};
+
+// A request that runs at a peer: counts for as long as it lives. The peer outlives it.
+class PeerUse {
+ public:
+  explicit PeerUse(Peer& peer) : peer_(peer), trial_(peer.is_down()) {
+    ++peer_.active_;
+    if (trial_) peer_.on_trial_ = true;
+  }
+  ~PeerUse() {
+    --peer_.active_;
+    if (trial_) peer_.on_trial_ = false;
+  }
+  PeerUse(const PeerUse&) = delete;
+  PeerUse& operator=(const PeerUse&) = delete;
+  Peer& peer() { return peer_; }
+
+ private:
+  Peer& peer_;
+  bool trial_;
+};
+
+}  // namespace cutwater::upstream

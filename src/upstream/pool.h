@@ -1,0 +1,46 @@
+// Pool: connections to one peer that wait for another request. What becomes readable while it waits is closed, and
+// nothing that has bytes in it is ever given out: an answer nobody asked for must not meet the next request
+// (faults.md 108).
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/task.h"
+#include "io/loop.h"
+#include "io/stream.h"
+
+namespace cutwater::upstream {
+
+class Pool {
+ public:
+  // Keeps `most` connections, each for `longest_idle`. `loop` outlives the pool.
+  Pool(io::Loop& loop, size_t most, base::Duration longest_idle)
+      : loop_(loop), most_(most), longest_idle_(longest_idle) {}
+
+  // The one used last, or nullptr. One that has been idle for longer than `freshness` is left where it is.
+  std::unique_ptr<io::Stream> take(base::Duration freshness);
+  // Its last answer was read to the end. The oldest goes when there are too many.
+  void keep(std::unique_ptr<io::Stream> stream);
+  void close_all() { idle_.clear(); }
+
+  size_t size();
+
+ private:
+  struct Idle {
+    std::unique_ptr<io::Stream> stream;  // nullptr: it was closed
+    base::Instant since;
+    base::TaskSet watch;  // ends before the stream
+  };
+  base::Task<void> watch(Idle& idle);
+  void forget_closed();
+
+  io::Loop& loop_;
+  size_t most_;
+  base::Duration longest_idle_;
+  std::vector<std::unique_ptr<Idle>> idle_;  // used last: at the end
+};
+
+}  // namespace cutwater::upstream

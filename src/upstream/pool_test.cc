@@ -1,0 +1,86 @@
+#include "upstream/pool.h"
+
+#include "upstream/upstream_test_support.h"
+
+namespace cutwater::upstream {
+namespace {
+
+constexpr base::Duration kEver = base::Duration::max();
+
+struct PoolTest : testing::Test {
+  io::Loop loop;
+  LoopRunner runner{loop};
+  Pool pool{loop, 2, std::chrono::seconds(60)};
+};
+
+TEST_F(PoolTest, GivesTheLastUsedFirst) {
+  FarEnd one(loop), two(loop);
+  io::Stream* first = one.stream.get();
+  io::Stream* second = two.stream.get();
+  pool.keep(std::move(one.stream));
+  pool.keep(std::move(two.stream));
+  auto taken = pool.take(kEver);
+  EXPECT_EQ(taken.get(), second);
+  EXPECT_EQ(pool.take(kEver).get(), first);
+  EXPECT_EQ(pool.take(kEver), nullptr);
+}
+
+TEST_F(PoolTest, ClosesTheOldestBeyondTheMost) {
+  FarEnd one(loop), two(loop), three(loop);
+  pool.keep(std::move(one.stream));
+  pool.keep(std::move(two.stream));
+  pool.keep(std::move(three.stream));
+  EXPECT_EQ(pool.size(), 2u);
+  char byte;
+  EXPECT_EQ(recv(one.peer.get(), &byte, 1, 0), 0);
+}
+
+TEST_F(PoolTest, AnIdleConnectionThatEndsOrSpeaksIsClosed) {
+  FarEnd ends(loop), speaks(loop);
+  pool.keep(std::move(ends.stream));
+  pool.keep(std::move(speaks.stream));
+  runner.turns(std::chrono::milliseconds(2));
+  EXPECT_EQ(pool.size(), 2u);
+  ends.hang_up();
+  speaks.say("HTTP/1.1 200 OK\r\n\r\n");
+  runner.until([&] { return pool.size() == 0; });
+  EXPECT_EQ(pool.take(kEver), nullptr);
+}
+
+// faults.md 108: before the loop could tell of it.
+TEST_F(PoolTest, AnAnswerNobodyAskedForIsNeverGivenOut) {
+  FarEnd quiet(loop), speaks(loop);
+  io::Stream* kept = quiet.stream.get();
+  pool.keep(std::move(quiet.stream));
+  pool.keep(std::move(speaks.stream));
+  speaks.say("x");
+  EXPECT_EQ(pool.take(kEver).get(), kept);
+  EXPECT_EQ(pool.take(kEver), nullptr);
+}
+
+TEST_F(PoolTest, EndsAfterItsTime) {
+  Pool brief(loop, 2, std::chrono::milliseconds(5));
+  FarEnd one(loop);
+  brief.keep(std::move(one.stream));
+  EXPECT_EQ(brief.size(), 1u);
+  runner.until([&] { return brief.size() == 0; });
+}
+
+TEST_F(PoolTest, FreshnessIsAskedFor) {
+  FarEnd one(loop);
+  pool.keep(std::move(one.stream));
+  runner.turns(std::chrono::milliseconds(5));
+  EXPECT_EQ(pool.take(std::chrono::milliseconds(1)), nullptr);
+  EXPECT_NE(pool.take(std::chrono::seconds(5)), nullptr);
+}
+
+TEST_F(PoolTest, NoneIsKeptWhenNoneShallBe) {
+  Pool none(loop, 0, std::chrono::seconds(60));
+  FarEnd one(loop);
+  none.keep(std::move(one.stream));
+  EXPECT_EQ(none.size(), 0u);
+  EXPECT_EQ(none.take(kEver), nullptr);
+}
+
+}  // namespace
+}  // namespace cutwater::upstream

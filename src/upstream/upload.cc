@@ -1,0 +1,108 @@
+#include "upstream/upload.h"
+
+#include <sys/socket.h>
+
+#include <array>
+
+#include "codec/http1/response_encoder.h"
+
+namespace cutwater::upstream {
+
+using message::BodyFraming;
+using message::BodyPiece;
+using message::BodyStatus;
+
+// A small body goes out together with the head.
+void Upload::begin(std::string_view head) {
+  last_progress_ = loop_.now();
+  const bool chunked = body_.framing() == BodyFraming::kChunked;
+  if (!write(head, chunked ? std::string_view() : body_.take_kept())) return;
+  if (!chunked && body_.complete() && pending_.empty()) {
+    state_ = State::kComplete;
+    return;
+  }
+  background_.start(send_rest());
+}
+
+base::Task<void> Upload::send_rest() {
+  const bool chunked = body_.framing() == BodyFraming::kChunked;
+  while (true) {
+    if (!pending_.empty()) {
+      auto flushing = flush();
+      if (!co_await flushing) co_return;
+    }
+    waits_for_client_ = !body_.has_next();
+    auto reading = body_.next();
+    const BodyPiece piece = co_await reading;
+    waits_for_client_ = false;
+    last_progress_ = loop_.now();
+    if (piece.status == BodyStatus::kEnd) break;
+    if (piece.status != BodyStatus::kPiece) {
+      client_failure_ = piece.status;
+      co_return end(State::kClientFailed);
+    }
+    std::string start;
+    if (chunked) codec::http1::append_chunk_start(start, piece.bytes.size());
+    if (!write(start, piece.bytes, chunked ? codec::http1::kChunkEnd : std::string_view())) co_return;
+  }
+  if (chunked && !write(codec::http1::kLastChunk)) co_return;
+  auto flushing = flush();
+  if (co_await flushing) state_ = State::kComplete;
+}
+
+bool Upload::write(std::string_view first, std::string_view second, std::string_view third) {
+  std::array<iovec, 3> pieces;
+  size_t count = 0;
+  size_t wanted = 0;
+  for (std::string_view piece : {first, second, third}) {
+    if (piece.empty()) continue;
+    pieces[count++] = {const_cast<char*>(piece.data()), piece.size()};
+    wanted += piece.size();
+  }
+  if (wanted == 0) return true;
+  const io::IoResult result = stream_.write(std::span(pieces.data(), count));
+  if (result.status == io::IoStatus::kFailed) {
+    end(State::kPeerFailed);
+    return false;
+  }
+  size_t taken = result.status == io::IoStatus::kDone ? result.count : 0;
+  delivered_any_ = delivered_any_ || taken > 0;
+  for (std::string_view piece : {first, second, third}) {
+    const size_t skip = std::min(taken, piece.size());
+    taken -= skip;
+    pending_.append(piece.substr(skip));
+  }
+  return true;
+}
+
+base::Task<bool> Upload::flush() {
+  while (sent_ < pending_.size()) {
+    const base::Instant deadline = loop_.now() + silence_;
+    const io::WaitResult waited = co_await stream_.writable(deadline);
+    if (waited == io::WaitResult::kTimedOut) {
+      end(State::kPeerTooSlow);
+      co_return false;
+    }
+    const iovec rest{pending_.data() + sent_, pending_.size() - sent_};
+    const io::IoResult result = stream_.write(std::span(&rest, 1));
+    if (result.status == io::IoStatus::kFailed) {
+      end(State::kPeerFailed);
+      co_return false;
+    }
+    if (result.status != io::IoStatus::kDone) continue;
+    delivered_any_ = true;
+    sent_ += result.count;
+    last_progress_ = loop_.now();
+  }
+  pending_.clear();
+  sent_ = 0;
+  co_return true;
+}
+
+// The reader waits for an answer: a shutdown ends that wait. Where the peer failed the kernel does it.
+void Upload::end(State state) {
+  state_ = state;
+  if (state != State::kPeerFailed) ::shutdown(stream_.descriptor(), SHUT_RDWR);
+}
+
+}  // namespace cutwater::upstream

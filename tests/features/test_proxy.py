@@ -1,0 +1,384 @@
+"""Servers behind us: real ones, ones that misbehave, ones that die; and the routes that lead to them."""
+
+import hashlib
+import json
+import os
+import signal
+import socket
+import threading
+import time
+
+import pytest
+
+from support import apps, peers, processes
+from support.client import Closed, chunked
+from support.processes import wait_until
+
+pytestmark = pytest.mark.timeout(90)
+
+
+@pytest.fixture
+def peer(serve):
+    """Starts peers and ends them before the server under test is looked over: it keeps connections to them."""
+    started = []
+
+    def start(kind, *arguments):
+        one = kind(*arguments)
+        started.append(one)
+        return one
+
+    yield start
+    for one in started:
+        one.stop()
+
+
+def copied(folder, app, name="behind"):
+    place = folder / name
+    apps.copy(app, place)
+    return place
+
+
+def proxy(to, path="/*", more="", upstream=""):
+    to = to if isinstance(to, str) else to.url
+    return f'{upstream}\n[[site]]\n[[site.route]]\nmatch = {{ path = "{path}" }}\nproxy = {{ to = "{to}"{more} }}\n'
+
+
+def gateway(serve, config, *, allow=(), listen="127.0.0.1:0", fronts=1):
+    """A server without an app."""
+    place = serve.folder / f"gateway{len(serve.started)}"
+    place.mkdir()
+    (place / "cutwater.toml").write_text(f'fronts = {fronts}\n[[listen]]\naddr = "{listen}"\n{config}')
+    return serve.run(["serve", "-c", "cutwater.toml"], place, allow=allow)
+
+
+def pool(*servers, **settings):
+    urls = ", ".join(f'"{server.url}"' for server in servers)
+    lines = [f"{key} = {apps.toml_value(value)}" for key, value in settings.items()]
+    return "\n".join(["[upstream.api]", f"servers = [{urls}]", *lines])
+
+
+# ---- real servers
+
+
+def test_gunicorn(serve, peer, folder):
+    behind = peer(peers.gunicorn, copied(folder, "kit"), "app:application", "--keep-alive", "60", "-k", "gthread", "--threads", "4")
+    server = gateway(serve, proxy(behind))
+    with server.connect() as client:
+        environ = json.loads(client.request("GET", "/environ?a=b", [("X-Mine", "1")], host="shop.example").body)
+        assert environ["HTTP_HOST"] == "shop.example" and environ["QUERY_STRING"] == "a=b" and environ["HTTP_X_MINE"] == "1"
+        assert environ["HTTP_X_FORWARDED_FOR"] == environ["HTTP_X_REAL_IP"] == "127.0.0.1"
+        assert environ["HTTP_X_FORWARDED_PROTO"] == "http" and environ["HTTP_X_FORWARDED_HOST"] == "shop.example"
+        assert environ["HTTP_FORWARDED"] == 'for=127.0.0.1;proto=http;host="shop.example"'
+        assert environ["HTTP_VIA"].startswith("1.1 cutwater-") and "HTTP_CONNECTION" not in environ
+        assert client.request("POST", "/echo", body=b"hello").body == b"hello"
+        big = os.urandom(3 << 20)
+        answer = client.request("POST", "/digest", body=big).text
+        assert answer == f"{len(big)} {hashlib.sha256(big).hexdigest()}"
+        assert len(client.request("GET", "/big?n=5000000").body) == 5_000_000
+        assert client.request("GET", "/stream?count=5&size=3").body == b"aaabbbcccdddeee"
+        assert client.request("HEAD", "/big?n=100").get("Content-Length") == "100"
+        assert client.request("GET", "/status?s=404%20Gone").status == 404
+        assert client.request("GET", "/no_content?s=204%20No").status == 204
+        assert client.request("GET", "/cookies").all("Set-Cookie") == ["a=1", "b=2; Path=/"]
+
+
+def test_uvicorn_streams_both_ways(serve, peer, folder):
+    behind = peer(peers.uvicorn, copied(folder, "asgi_kit"))
+    server = gateway(serve, proxy(behind))
+    with server.connect() as client:
+        client.send("GET /stream HTTP/1.1\r\nHost: a\r\n\r\n")
+        client.read_head()
+        assert client.read_line() == "8" and client.read_line() == "piece 0\n"  # before the rest is made
+    body = [os.urandom(size) for size in (1, 70_000, 3)]
+    with server.connect() as client:
+        client.send("PUT /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
+        client.send(chunked(*body))
+        whole = b"".join(body)
+        assert client.read_response().text == f"PUT /x {len(whole)} {hashlib.sha256(whole).hexdigest()}"
+
+
+def test_another_one_of_us(serve, peer):
+    behind = serve("kit")
+    server = gateway(serve, proxy(behind.url, "/shop/*", ', strip = "/shop"'))
+    with server.connect() as client:
+        environ = json.loads(client.request("GET", "/shop/environ").body)
+        assert environ["PATH_INFO"] == "/environ" and environ["REMOTE_ADDR"] == "127.0.0.1"
+        assert client.request("POST", "/shop/echo", body=b"x" * 200_000).body == b"x" * 200_000
+        assert client.request("GET", "/elsewhere").status == 404
+        assert client.request("GET", "/shop").text == "kit /"
+    for one in (server, behind):
+        one.check_leaks = False  # the two keep connections to each other
+
+
+# ---- routes
+
+
+def test_first_match_in_file_order(serve, peer):
+    api = peer(peers.RawPeer, peers.answering(peers.response(b"api")))
+    config = f"""
+[[site]]
+  [[site.route]]
+  match = {{ path = "/api/local" }}
+  app = "web"
+  [[site.route]]
+  match = {{ path = "/api/*" }}
+  proxy = {{ to = "{api.url}", strip = "/api" }}
+  [[site.route]]
+  match = {{ path = "/files/*" }}
+  static = {{ root = "." }}
+  [[site.route]]
+  match = {{ path = "/*" }}
+  app = "web"
+"""
+    server = serve("kit", config=config)
+    assert server.get("/api/local").text == "kit /api/local"
+    assert server.get("/api/local/x").text == "api"
+    assert server.get("/api").text == "api"
+    assert server.get("/apis").text == "kit /apis"
+    assert server.get("/files/cutwater.toml").status == 200
+    assert server.get("/").text == "kit /"
+    assert [request.split(b" ")[1] for request in api.requests] == [b"/local/x", b"/"]
+
+
+def test_an_app_answers_where_its_routes_say(serve):
+    server = serve("kit", config='[[site]]\n[[site.route]]\nmatch = { path = "/app/*" }\napp = "web"\n')
+    assert server.get("/app/x").text == "kit /app/x"
+    assert server.get("/x").status == 404
+
+
+@pytest.mark.parametrize("raw, seen", [
+    ("/a/../b", "/b"), ("/x%2Fy?q=%2F", "/x%2Fy?q=%2F"), ("/p/%2e%2e/admin", "/admin"), ("//a//b", "/a/b"), ("/caf%C3%A9", "/caf%C3%A9"),
+])
+def test_the_path_that_was_routed_goes_on(serve, peer, raw, seen):
+    api = peer(peers.RawPeer, peers.answering(peers.response()))
+    server = gateway(serve, proxy(api))
+    assert server.get(raw).status == 200
+    assert api.requests[0].split(b" ")[1] == seen.encode()
+
+
+def test_a_loop_ends(serve, folder):
+    path = str(folder / "loop.sock")
+    server = gateway(serve, proxy(f"unix:{path}"), listen=f"unix:{path}", allow=[r"CW0606"])
+    assert server.get("/").status == 508
+    server.check_leaks = False  # it keeps connections to itself
+
+
+# ---- who misbehaves
+
+BROKEN = {
+    "nothing": b"",
+    "garbage": b"\x16\x03\x01\x02",
+    "old page": b"<html>0.9</html>",
+    "half a head": b"HTTP/1.1 200 OK\r\nContent-Le",
+    "status 2000": b"HTTP/1.1 2000 OK\r\nContent-Length: 0\r\n\r\n",
+    "no colon": b"HTTP/1.1 200 OK\r\nno colon\r\n\r\n",
+    "NUL": b"HTTP/1.1 200 OK\r\nA: \0\r\nContent-Length: 0\r\n\r\n",
+    "bare CR": b"HTTP/1.1 200 OK\r\nA: b\rSet-Cookie: x=y\r\nContent-Length: 0\r\n\r\n",
+    "folded": b"HTTP/1.1 200 OK\r\nA: b\r\n c\r\nContent-Length: 0\r\n\r\n",
+    "two lengths": b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nx",
+    "length and chunked": b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "negative length": b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",
+    "gzip coding": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+    "unasked 101": b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n",
+    "1xx flood": b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n" * 1000,
+    "10000 fields": b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 10_000 + b"\r\n",
+    "bad chunk at once": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_no_answer_is_502(serve, peer, name):
+    bad = peer(peers.RawPeer, peers.answering(BROKEN[name], keep=False))
+    server = gateway(serve, proxy(bad), allow=[r"CW0604", r"CW0603"])
+    answer = server.request("POST", "/", body=b"x")
+    assert answer.status == 502 and "A" not in dict(answer.headers)
+    assert len(bad.requests) == 1
+
+
+@pytest.mark.parametrize("data", [
+    b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello",
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n",
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n",
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhelloXX",
+])
+def test_truncation_is_visible(serve, peer, data):
+    first, _, rest = data.partition(b"hello")
+    head_seen = threading.Event()
+
+    def script(connection, _request):
+        connection.sendall(first + b"hello")
+        head_seen.wait(10)
+        connection.sendall(rest)
+        return False
+
+    bad = peer(peers.RawPeer, script)
+    server = gateway(serve, proxy(bad), allow=[r"CW0604"])
+    with server.connect() as client:
+        client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        head = client.read_head()
+        assert head.status == 200
+        head_seen.set()
+        everything = client.read_to_end()
+        assert b"hello" in everything and not everything.endswith(b"0\r\n\r\n")
+
+
+def test_extra_bytes_meet_no_other_request(serve, peer):
+    def script(connection, request):
+        connection.sendall(peers.response(request.split(b" ")[1]) + peers.response(b"poison"))
+
+    server = gateway(serve, proxy(peer(peers.RawPeer, script)))
+    with server.connect() as client:
+        for number in range(20):
+            assert client.request("GET", f"/{number}").text == f"/{number}"
+
+
+def test_late_words_on_an_idle_connection(serve, peer):
+    spoke = threading.Event()
+
+    def script(connection, request):
+        connection.sendall(peers.response(request.split(b" ")[1]))
+        if request.startswith(b"GET /first "):
+            connection.sendall(peers.response(b"poison"))
+            spoke.set()
+
+    behind = peer(peers.RawPeer, script)
+    server = gateway(serve, proxy(behind))
+    assert server.get("/first").text == "/first"
+    assert spoke.wait(5)
+    assert server.get("/second").text == "/second"
+    assert behind.accepted == 2
+
+
+def test_silence_is_504(serve, peer):
+    behind = peer(peers.RawPeer, lambda connection, request: None)
+    server = gateway(serve, proxy(behind, more=', timeout = "200ms"'), allow=[r"CW0605"])
+    began = time.monotonic()
+    assert server.get("/").status == 504
+    assert 0.15 < time.monotonic() - began < 5
+    assert len(behind.requests) == 1
+
+
+def test_client_that_leaves_frees_the_server(serve, peer):
+    left = threading.Event()
+
+    def script(connection, _request):
+        if connection.recv(1) == b"":
+            left.set()
+        return False
+
+    behind = peer(peers.RawPeer, script)
+    server = gateway(serve, proxy(behind))
+    client = server.connect()
+    client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    wait_until(lambda: behind.requests, 5, "the request")
+    client.reset()
+    assert left.wait(5)
+
+
+def test_a_slow_client_takes_no_memory(serve, peer):
+    piece = b"x" * 65536
+
+    def script(connection, _request):
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (len(piece) * 3200))
+        for _ in range(3200):
+            connection.sendall(piece)
+
+    behind = peer(peers.RawPeer, script)
+    server = gateway(serve, proxy(behind))
+    front = server.named("front")[0]
+    before = processes.memory(front)
+    with server.connect(receive_buffer=4096) as client:
+        client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        client.read_head()
+        began = time.monotonic()
+        wait_until(lambda: time.monotonic() - began > 1, 5, "a second")
+        grown = processes.memory(front) - before
+        assert grown < 16 << 20, f"{grown >> 20} MB for a response of 200 MB that nobody reads"
+        assert len(client.read_exactly(len(piece) * 3200)) == len(piece) * 3200
+
+
+# ---- who is down
+
+
+def test_refused_goes_to_the_next(serve, peer):
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        dead = "http://127.0.0.1:%d" % probe.getsockname()[1]
+    alive = peer(peers.RawPeer, peers.answering(peers.response(b"alive")))
+    upstream = f'[upstream.api]\nservers = ["{dead}", "{alive.url}"]\nbalance = "round_robin"'
+    server = gateway(serve, proxy("api", upstream=upstream), allow=[r"CW0602", r"CW0603"])
+    for _ in range(10):
+        assert server.request("POST", "/", body=b"x").text == "alive"
+    server.log.wait_for(r"warning\[CW0603\] upstream api: 127\.0\.0\.1:\d+ failed 3 times in a row")
+    assert server.log.count(r"CW0603") == 1
+    assert server.log.count(r"error\[CW0602\] upstream api: 127\.0\.0\.1:\d+ cannot be reached: Connection refused") >= 1
+
+
+def test_all_down_is_503_at_once(serve, peer):
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        dead = "http://127.0.0.1:%d" % probe.getsockname()[1]
+    upstream = f'[upstream.api]\nservers = ["{dead}"]\nmax_fails = 1'
+    server = gateway(serve, proxy("api", upstream=upstream), allow=[r"CW060\d"])
+    assert server.get("/").status == 502
+    answer = server.get("/")
+    assert answer.status == 503 and 1 <= int(answer.get("Retry-After")) <= 10
+
+
+def test_a_socket_we_may_not_open_is_named(serve, folder):
+    server = gateway(serve, proxy(f"unix:{folder}/none.sock"), allow=[r"CW0602"])
+    assert server.get("/").status == 502
+    server.log.wait_for(r"error\[CW0602\] upstream unix:.*/none\.sock: cannot be reached: No such file or directory")
+
+
+def test_one_of_two_killed_under_load(serve, peer, folder):
+    place = copied(folder, "kit")
+    two = [peer(peers.gunicorn, place, "app:application", "--keep-alive", "60", "-k", "gthread", "--threads", "8") for _ in range(2)]
+    upstream = pool(*two, balance="round_robin")
+    server = gateway(serve, proxy("api", upstream=upstream), allow=[r"CW060[234]"])
+    results, stop = [], threading.Event()
+
+    def drive():
+        with server.connect() as client:
+            while not stop.is_set():
+                try:
+                    results.append(client.request("GET", "/version").status)
+                except Closed:
+                    results.append("closed")
+                    return
+
+    clients = [threading.Thread(target=drive) for _ in range(8)]
+    for client in clients:
+        client.start()
+    wait_until(lambda: len(results) > 300, 20, "load")
+    two[0].kill()
+    seen = len(results)
+    wait_until(lambda: len(results) > seen + 500, 30, "load on the other")
+    stop.set()
+    for client in clients:
+        client.join()
+    assert set(results) == {200}
+
+
+# ---- the command line
+
+
+def test_check_names_the_servers(run_binary, folder, serve):
+    place = folder / "checked"
+    place.mkdir()
+    upstream = '[upstream.api]\nservers = ["http://127.0.0.1:9", { url = "unix:/run/api.sock", weight = 2 }]'
+    (place / "cutwater.toml").write_text('[[listen]]\naddr = "127.0.0.1:0"\n' + proxy("api", upstream=upstream))
+    done = run_binary("check", cwd=place)
+    assert done.returncode == 0, done.stderr
+    assert "proxy /* -> api (127.0.0.1:9, unix:/run/api.sock weight 2)" in done.stdout + done.stderr
+    (place / "cutwater.toml").write_text('[[listen]]\naddr = "127.0.0.1:0"\n' + proxy("http://no-such-host.invalid:80"))
+    done = run_binary("check", cwd=place)
+    assert done.returncode == 2 and "CW0601" in done.stdout + done.stderr
+
+
+def test_changes_of_routes_need_a_restart(serve, peer):
+    api = peer(peers.RawPeer, peers.answering(peers.response(b"api")))
+    server = gateway(serve, proxy(api), allow=[r"CW0808"])
+    config = server.folder / "cutwater.toml"
+    config.write_text(config.read_text().replace('path = "/*"', 'path = "/api/*"'))
+    server.signal(signal.SIGHUP)
+    server.log.wait_for(r"CW0808\].*routes")
+    assert server.get("/x").text == "api"

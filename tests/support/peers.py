@@ -1,0 +1,137 @@
+"""Servers behind the one under test: real ones in processes of their own, and raw ones that do exactly what a test says."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+
+from . import processes
+from .server import Output
+
+
+class ProcessPeer:
+    """A real server; `ready` finds its address in what it prints."""
+
+    def __init__(self, arguments, folder, ready):
+        self.process = subprocess.Popen(
+            [str(word) for word in arguments], cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE, start_new_session=True, env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
+        )
+        processes.adopt(self.process.pid)
+        self.log = Output(self.process.stderr)
+        try:
+            self.url = self.log.wait_for(ready, 30)[1]
+        except AssertionError:
+            self.kill()
+            raise
+
+    def kill(self):
+        """The whole group at once, as a machine that loses power."""
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait(10)
+        for pid in processes.stray_children():  # its workers fell to us
+            os.waitpid(pid, 0)
+
+    def stop(self):
+        if self.process.poll() is None:
+            self.process.terminate()
+            self.process.wait(15)
+
+
+def gunicorn(folder, target="app:application", *options):
+    command = [sys.executable, "-m", "gunicorn", "-b", "127.0.0.1:0", *options, target]
+    return ProcessPeer(command, folder, re.compile(r"Listening at: (http://127\.0\.0\.1:\d+)"))
+
+
+def uvicorn(folder, target="app:application", *options):
+    command = [sys.executable, "-m", "uvicorn", "--host", "127.0.0.1", "--port", "0", *options, target]
+    return ProcessPeer(command, folder, re.compile(r"running on (http://127\.0\.0\.1:\d+)"))
+
+
+class RawPeer:
+    """Reads whole requests and gives each to `script(connection, request)`, which sends what it likes; the connection is
+    closed when it returns False."""
+
+    def __init__(self, script):
+        self.script, self.requests, self.open, self.accepted = script, [], set(), 0
+        self.lock = threading.Lock()
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.url = "http://127.0.0.1:%d" % self.listener.getsockname()[1]
+        self.thread = threading.Thread(target=self._accept, daemon=True)
+        self.thread.start()
+
+    def _accept(self):
+        while True:
+            try:
+                connection, _ = self.listener.accept()
+            except OSError:
+                return
+            with self.lock:
+                self.open.add(connection)
+                self.accepted += 1
+            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+
+    def _serve(self, connection):
+        received = b""
+        try:
+            while True:
+                while not (size := whole_request(received)):
+                    data = connection.recv(65536)
+                    if not data:
+                        return
+                    received += data
+                request, received = received[:size], received[size:]
+                self.requests.append(request)
+                if self.script(connection, request) is False:
+                    return
+        except OSError:
+            pass
+        finally:
+            with self.lock:
+                self.open.discard(connection)
+            connection.close()
+
+    def stop(self):
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+        self.thread.join(10)
+        with self.lock:
+            left = list(self.open)
+        for connection in left:
+            try:
+                connection.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+
+
+def whole_request(received):
+    """The length of the first request in `received`, or 0 when it is not complete."""
+    head, end, body = received.partition(b"\r\n\r\n")
+    if not end:
+        return 0
+    if length := re.search(rb"\r\ncontent-length: (\d+)", head, re.I):
+        size = len(head) + 4 + int(length[1])
+        return size if len(received) >= size else 0
+    if re.search(rb"\r\ntransfer-encoding: chunked", head, re.I):
+        last = (b"\r\n" + body).find(b"\r\n0\r\n\r\n")
+        return len(head) + 4 + last + 5 if last >= 0 else 0
+    return len(head) + 4
+
+
+def answering(data, keep=True):
+    """A script that sends the same bytes each time."""
+
+    def script(connection, _request):
+        connection.sendall(data)
+        return keep
+
+    return script
+
+
+def response(body=b"", *fields, status="200 OK"):
+    lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", *fields]
+    return "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + body
