@@ -60,6 +60,8 @@ def _import(start: Dict[str, Any], channel: Channel) -> Tuple[loader.Loaded, boo
                      watch=project.watched_folders(root))
         worker.flush_streams()
         os._exit(failed.exit_code)
+    if start["mode"] == "zygote":
+        framework.warm_up_for_workers()
     framework.close_database_connections()
     verdict = _may_fork(start.get("preload", "auto"), channel)
     channel.send(

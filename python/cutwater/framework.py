@@ -7,7 +7,7 @@ import os
 import sys
 from typing import Any, Dict, List, NamedTuple
 
-from cutwater import failure, loader
+from cutwater import failure, loader, warm_up
 
 # By module and name of a class: the framework's name and its distribution.
 _FRAMEWORKS = (
@@ -140,6 +140,11 @@ def _django_templates(settings: Any) -> List[str]:
     if apps.ready:
         folders += [os.path.join(config.path, "templates") for config in apps.get_app_configs()]
     return folders
+
+
+def warm_up_for_workers() -> None:
+    if _is_django():
+        warm_up.django()
 
 
 def close_database_connections() -> None:

@@ -1,5 +1,6 @@
 """What is read out of Django and Flask (interface.md section 5, stage B). Runs in the tests' own environment."""
 
+import json
 import os
 import sys
 
@@ -53,6 +54,26 @@ def test_django(start):
     form = bridge.request("POST", "/shop/", [("Content-Type", "application/x-www-form-urlencoded")], b"a=b%20c")
     assert (form.status, form.body) == (200, b"POST b c")
     assert bridge.get("/shop/file").body == FILES["shop/views.py"].encode()
+    bridge.settle()
+
+
+def test_django_is_warm_before_the_fork(start):
+    """Templates are compiled and tag libraries imported once, not in every worker; a broken template harms nobody."""
+    bridge = django(start, changes={
+        "shop/templatetags/__init__.py": "",
+        "shop/templatetags/ours.py": "import os\nfrom django import template\nregister = template.Library()\nborn = os.getpid()\n",
+        "pages/broken.html": "{% no_such_tag %}", "pages/tagged.html": "{% load ours %}hello",
+        "shop/views.py": "import json, os, sys\nfrom django.http import JsonResponse\nfrom django.template import engines\n"
+                         "def index(request):\n"
+                         "    (cached,) = engines['django'].engine.template_loaders\n"
+                         "    ours = sys.modules.get('shop.templatetags.ours')\n"
+                         "    compiled = [name for name, value in cached.get_template_cache.items() if hasattr(value, 'render')]\n"
+                         "    return JsonResponse({'here': ours is None or ours.born == os.getpid(), 'compiled': sorted(compiled)})\n"
+                         "file = index\n"})
+    message = bridge.channel.expect("imported")
+    assert (message["notes"][1:], message["fork_safe"]) == ([], True)
+    bridge.start_worker()
+    assert json.loads(bridge.get("/shop/").body) == {"here": False, "compiled": ["deep/b.html", "shop/a.html", "tagged.html"]}
     bridge.settle()
 
 
