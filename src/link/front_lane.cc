@@ -108,8 +108,8 @@ bool FrontLane::room_came() {
   return true;
 }
 
-void FrontLane::wake_if_waiting() {
-  if (!wake_.valid() || waits_.value.load(std::memory_order_seq_cst) == 0) return;
+void FrontLane::wake_if_wanting(uint32_t least) {
+  if (!wake_.valid() || waits_.value.load(std::memory_order_seq_cst) < least) return;
   if (waits_.value.exchange(0, std::memory_order_seq_cst) != 0) wake();
 }
 

@@ -33,7 +33,9 @@ class FrontLane {
   // Frames went out since this was asked last, be it from the backlog.
   bool take_news() { return std::exchange(news_, false); }
   // Writes to the worker's eventfd if it announced that it sleeps and nobody took the announcement yet.
-  void wake_if_waiting();
+  void wake_if_waiting() { wake_if_wanting(kWantsFrames); }
+  // The same if it was refused room in its up ring. One that only waits for work would be woken for nothing.
+  void wake_if_wanting_room() { wake_if_wanting(kWantsRoom); }
   void wake();
   // Frames lie in the down ring.
   bool unread() const { return down_.unread(); }
@@ -53,6 +55,7 @@ class FrontLane {
  private:
   RingPlace up_place() const;
   RingPlace down_place() const;
+  void wake_if_wanting(uint32_t least);
   bool write(const FrameHeader& frame, std::string_view payload);
   // Asks the worker to tell when it has read something, and looks again. True: there is room after all.
   bool announce_want(uint32_t length);

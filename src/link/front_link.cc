@@ -51,7 +51,8 @@ struct FrontLink::Impl {
   SlotStore slots;
   std::vector<FrontLane> lanes;
   uint64_t attached = 0;       // bit per lane
-  uint64_t dirty = 0;          // lanes that got frames or room since the last wake_workers()
+  uint64_t dirty = 0;          // lanes that got frames since the last wake_workers()
+  uint64_t roomy = 0;          // lanes that got room in their up ring since then
   uint64_t tail = 0;           // ours; the shared one is for the workers
   uint32_t pending_wakes = 0;  // requests queued since the last wake_workers()
   uint64_t head_at_last_tick = ~uint64_t{0};
@@ -257,6 +258,7 @@ std::vector<Ticket> FrontLink::lane_died(uint32_t lane) {
     impl_->free(slot, SlotWordState::kFree);
   }
   impl_->dirty &= ~lane_bit(lane);
+  impl_->roomy &= ~lane_bit(lane);
   impl_->map.sleep_board().idle.value.fetch_and(~lane_bit(lane), std::memory_order_seq_cst);
   dead.reset();
   ++impl_->pending_wakes;  // the dead one may have taken a wake-up with it
@@ -326,7 +328,7 @@ bool FrontLink::Impl::drain_lane(uint32_t index, int limit) {
     if (status != RingReader::kFrame) break;
     handle(index, frame, payload);
   }
-  if (!lane.broken() && lane.up().publish()) dirty |= lane_bit(index);
+  if (!lane.broken() && lane.up().publish()) roomy |= lane_bit(index);
   return count > 0;
 }
 
@@ -357,6 +359,7 @@ void FrontLink::Impl::wake_lanes() {
     lanes[lane].flush();
     lanes[lane].wake_if_waiting();
   }
+  for (; roomy != 0; roomy &= roomy - 1) lanes[static_cast<size_t>(std::countr_zero(roomy))].wake_if_wanting_room();
 }
 
 // Lower lanes first, so that the same few workers stay warm.
@@ -377,7 +380,7 @@ bool FrontLink::Impl::wake_one_idle() {
 }
 
 void FrontLink::wake_workers() {
-  if (impl_->dirty != 0) impl_->wake_lanes();
+  impl_->wake_lanes();
   // The first one woken may have run at once and taken all: look again before each (else 0.85 empty wakes a
   // request).
   QueuedEntry entry;
@@ -387,7 +390,7 @@ void FrontLink::wake_workers() {
 }
 
 bool FrontLink::prepare_to_sleep() {
-  if (impl_->dirty != 0 || impl_->pending_wakes != 0) wake_workers();
+  if ((impl_->dirty | impl_->roomy) != 0 || impl_->pending_wakes != 0) wake_workers();
   impl_->queue.front_sleeps.value.store(1, std::memory_order_seq_cst);
   for (uint64_t rest = impl_->attached; rest != 0; rest &= rest - 1) {
     FrontLane& lane = impl_->lanes[static_cast<size_t>(std::countr_zero(rest))];

@@ -15,7 +15,7 @@ inline constexpr size_t kCacheLine = 64;
 inline constexpr size_t kPage = 4096;
 inline constexpr uint32_t kMaximumLanes = 64;                  // bits of the idle mask
 inline constexpr uint64_t kSegmentMagic = 0x4b4e494c52575443;  // "CTWRLINK"
-inline constexpr uint32_t kLayoutVersion = 3;
+inline constexpr uint32_t kLayoutVersion = 4;
 
 static_assert(std::atomic<uint64_t>::is_always_lock_free && std::atomic<uint32_t>::is_always_lock_free);
 
@@ -34,10 +34,13 @@ struct SegmentHeader {
   Layout layout;
 };
 
+inline constexpr uint32_t kWantsFrames = 1;
+inline constexpr uint32_t kWantsRoom = 2;  // or frames: a send was refused
+
 // One per segment: who sleeps. A worker has ONE eventfd for all fronts, so its announcement is one for all.
 struct SleepBoard {
   SharedWord<uint64_t> idle;                  // bit per lane: sleeps and would claim
-  SharedWord<uint32_t> waits[kMaximumLanes];  // 1: sleeps and wants frames or room
+  SharedWord<uint32_t> waits[kMaximumLanes];  // kWantsFrames or kWantsRoom: sleeps; 0: does not
 };
 
 // One per front.

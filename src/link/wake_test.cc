@@ -100,6 +100,37 @@ TEST_F(WakeTest, AWaiterIsWokenByFramesOnly) {
   EXPECT_TRUE(workers_[0]->prepare_to_wait());
 }
 
+TEST_F(WakeTest, AnIdleWorkerIsNotWokenWhenItsAnswerIsTaken) {
+  submit();
+  Claim claim;
+  ASSERT_TRUE(workers_[0]->claim(claim));
+  workers_[0]->send_response(claim, hello_response(), "", 0);
+  ASSERT_TRUE(workers_[0]->prepare_to_sleep());
+  while (front_->drain()) {
+  }
+  front_->wake_workers();
+  EXPECT_TRUE(front_->prepare_to_sleep());
+  EXPECT_EQ(woken(0), 0u);
+}
+
+TEST_F(WakeTest, AWorkerThatWasRefusedRoomIsWokenWhenThereIsSome) {
+  submit();
+  Claim claim;
+  ASSERT_TRUE(workers_[0]->claim(claim));
+  const std::string piece(4096, 'x');
+  ASSERT_EQ(workers_[0]->send_response(claim, hello_response(), "", 0).status, SendResult::kSent);
+  SendResult sent{.status = SendResult::kSent};
+  while (sent.status == SendResult::kSent) sent = workers_[0]->send_body(claim, piece, 0);
+  ASSERT_EQ(sent.status, SendResult::kFull);
+  ASSERT_TRUE(workers_[0]->prepare_to_wait());
+  while (front_->drain()) {
+  }
+  front_->wake_workers();
+  EXPECT_EQ(woken(0), 1u);
+  workers_[0]->awake();
+  EXPECT_EQ(workers_[0]->send_body(claim, piece, 0).status, SendResult::kSent);
+}
+
 TEST_F(WakeTest, RetiringLaneIsWokenOnceAndNeverForRequests) {
   ASSERT_TRUE(workers_[0]->prepare_to_sleep());
   front_->retire_lane(0);

@@ -31,6 +31,8 @@ class WorkerFront {
   // Gives the room of received frames back, and tells a front that waits for it.
   void publish_received();
   bool frames_pending() const { return down_.pending(); }
+  // A send was refused and nobody was told of room since.
+  bool wants_room() const { return refused_ || !releases_.empty(); }
   // The last refused send would succeed now: said once, for its sender may have given up.
   bool room_came();
 

@@ -2,6 +2,7 @@
 
 #include <poll.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
@@ -38,6 +39,7 @@ struct WorkerLink::Impl {
   void publish_received();
   bool leaves_sleeper();
   void wake_fronts();
+  uint32_t wants() const;
   bool ensure_alarms(base::Instant now);
   uint64_t tail(uint32_t front) const { return map.queue(front).tail.value.load(std::memory_order_seq_cst); }
 
@@ -306,13 +308,19 @@ bool WorkerLink::Impl::work_came() {
   return false;
 }
 
+uint32_t WorkerLink::Impl::wants() const {
+  const bool room =
+      std::any_of(fronts.begin(), fronts.end(), [](const WorkerFront& front) { return front.wants_room(); });
+  return room ? kWantsRoom : kWantsFrames;
+}
+
 bool WorkerLink::prepare_to_wait() {
   if (!attached()) return false;
   impl_->publish_received();
   for (WorkerFront& front : impl_->fronts) front.flush_releases();
   impl_->wake_fronts();
   impl_->announced = true;
-  impl_->map.sleep_board().waits[impl_->lane].value.store(1, std::memory_order_seq_cst);
+  impl_->map.sleep_board().waits[impl_->lane].value.store(impl_->wants(), std::memory_order_seq_cst);
   impl_->slept = !impl_->work_came();
   return impl_->slept;
 }
