@@ -207,7 +207,10 @@ base::Task<void> GatewayExchange::relay(upstream::Peer& peer, upstream::HttpCall
       co_return;
     }
     // Before the client has taken the rest: it may be slow, and the connection is free.
-    if (piece.complete && call.connection_reusable()) peer.pool().keep(std::move(stream));
+    if (piece.complete && call.connection_reusable()) {
+      call_ = nullptr;  // whoever leaves from now on must not end what may be another request's connection
+      peer.pool().keep(std::move(stream));
+    }
     auto writing = is_first ? response.head(call.response(), piece.bytes, piece.complete)
                             : response.body(piece.bytes, piece.complete);
     const WriteStatus written = co_await writing;

@@ -310,6 +310,30 @@ TEST_F(GatewayTest, ClientGoneForGoodFreesTheServer) {
   EXPECT_TRUE(log.lines.empty());
 }
 
+// The last bytes wait for a slow client; the connection they came on is another request's already.
+TEST_F(GatewayTest, WhoLeavesLateEndsNoOtherRequest) {
+  FakeServer& api = server([](const std::string& request) -> FakeAnswer {
+    return request.starts_with("GET /1 ") ? ok("one") : FakeAnswer{"", Then::kKeep};
+  });
+  TestExchange slow("GET", "/1");
+  slow.writer.held = true;
+  slow.start(gateway());
+  runner.until([&] { return slow.writer.finished; });
+  TestExchange other("GET", "/2");
+  other.start(gateway());
+  runner.until([&] { return api.requests.size() == 2; });
+  slow.leave(true);
+  runner.turns(std::chrono::milliseconds(5));
+  EXPECT_FALSE(other.done);
+  EXPECT_EQ(api.requests.size(), 2u);
+  EXPECT_EQ(api.connections, 1);
+  slow.writer.release();
+  runner.until([&] { return slow.done; });
+  other.leave(true);
+  runner.until([&] { return other.done; });
+  EXPECT_TRUE(log.lines.empty());
+}
+
 TEST_F(GatewayTest, BadBodiesAreTheClientsFault) {
   FakeServer& api = server([](const std::string&) { return ok(""); });
   const std::pair<message::BodyStatus, int> kCases[] = {{message::BodyStatus::kTooLarge, 413},
