@@ -221,7 +221,9 @@ constexpr ErrorCode kCodes[] = {
      "off in the middle. The client got 502, or a cut when the answer had begun.",
      "Look at that server's own log."},
     {"CW0605", "server took too long",
-     "A server behind Cutwater was silent for longer than `timeout` of the route; the client got 504.",
+     "A server behind Cutwater was silent for longer than `timeout` of the route; the client got 504, or a cut when "
+     "the "
+     "answer had begun.",
      "Raise `timeout`, or look at what keeps that server."},
     {"CW0606", "request came back",
      "A request that was passed on to another server came back to this one, and would go round for ever; it was "

@@ -192,20 +192,17 @@ base::Task<void> GatewayExchange::relay(upstream::Peer& peer, upstream::HttpCall
                                         std::unique_ptr<io::Stream>& stream) {
   message::ResponseWriter& response = exchange_.response;
   CallPiece piece = call.take_body();
-  gateway_.note_success(peer);
+  if (peer.is_down()) gateway_.note_success(peer);  // others need not wait for the end of a long answer
   for (bool is_first = true;; is_first = false) {
     if (piece.status == CallStatus::kClientFailed) co_return response.abort();
     if (piece.status != CallStatus::kFine) {
-      gateway_.note_failure(peer);
-      gateway_.log_problem("CW0604", peer,
-                           fmt::format("broke off its answer to {} {}{}{}", exchange_.request.method,
-                                       exchange_.request.path, *call.reason() ? ": " : "", call.reason()),
-                           "its own log says why; the client saw a cut, or 502");
+      note_cut(peer, call, piece.status);
       // A client that has the head must see that something is missing (faults.md 107).
       auto answering = answer_error(exchange_, piece.status == CallStatus::kTimedOut ? 504 : 502);
       co_await answering;
       co_return;
     }
+    if (piece.complete) gateway_.note_success(peer);
     // Before the client has taken the rest: it may be slow, and the connection is free.
     if (piece.complete && call.connection_reusable()) {
       call_ = nullptr;  // whoever leaves from now on must not end what may be another request's connection
@@ -218,6 +215,20 @@ base::Task<void> GatewayExchange::relay(upstream::Peer& peer, upstream::HttpCall
     auto reading = call.read_body();
     piece = co_await reading;
   }
+}
+
+void GatewayExchange::note_cut(upstream::Peer& peer, const upstream::HttpCall& call, CallStatus status) {
+  gateway_.note_failure(peer);
+  const std::string request = fmt::format("{} {}", exchange_.request.method, exchange_.request.path);
+  if (status == CallStatus::kTimedOut) {
+    gateway_.log_problem("CW0605", peer, "fell silent in its answer to " + request,
+                         "raise `timeout` of the route, or look at what keeps that server");
+    return;
+  }
+  const std::string_view reason = call.reason();
+  gateway_.log_problem("CW0604", peer,
+                       fmt::format("broke off its answer to {}{}{}", request, reason.empty() ? "" : ": ", reason),
+                       "its own log says why; the client saw a cut, or 502");
 }
 
 base::Task<void> GatewayExchange::answer_client_failure(BodyStatus status) {

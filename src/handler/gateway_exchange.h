@@ -48,6 +48,7 @@ class GatewayExchange final : public message::ClientGoneListener {
   base::Task<void> relay(upstream::Peer& peer, upstream::HttpCall& call, std::unique_ptr<io::Stream>& stream);
   Outcome judge(upstream::Peer& peer, const upstream::HttpCall& call, upstream::CallStatus status, bool is_kept);
   Outcome cannot_connect(upstream::Peer& peer, int error);
+  void note_cut(upstream::Peer& peer, const upstream::HttpCall& call, upstream::CallStatus status);
   bool may_repeat(Outcome outcome) const;
   base::Task<void> answer_client_failure(message::BodyStatus status);
   base::Task<void> answer_nobody_up();

@@ -247,6 +247,19 @@ TEST_F(GatewayTest, ATruncatedAnswerIsACutForTheClient) {
   }
 }
 
+// Its heads look well each time.
+TEST_F(GatewayTest, AServerThatAlwaysBreaksOffIsLeftAlone) {
+  peer_options.max_fails = 2;
+  server([](const std::string&) -> FakeAnswer {
+    return {"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhel", Then::kClose};
+  });
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_FALSE(logged("CW0603"));
+    EXPECT_EQ(status_of("GET"), 200);
+  }
+  EXPECT_TRUE(logged("CW0603"));
+}
+
 TEST_F(GatewayTest, AResetIsNoEndOfABody) {
   FakeServer& api = server([](const std::string&) -> FakeAnswer {
     return {"HTTP/1.1 200 OK\r\n\r\nhalf of it", Then::kKeep};
@@ -294,6 +307,8 @@ TEST_F(GatewayTest, SilenceWithinTheBodyIsACut) {
   ask(exchange);
   EXPECT_EQ(exchange.writer.status(), 200);
   EXPECT_TRUE(exchange.writer.aborted);
+  EXPECT_TRUE(logged("CW0605 upstream api: " + servers[0]->address() + " fell silent in its answer to GET /"));
+  EXPECT_FALSE(logged("CW0604"));
 }
 
 TEST_F(GatewayTest, ClientGoneForGoodFreesTheServer) {
