@@ -15,6 +15,7 @@ using message::BodyStatus;
 using message::WriteStatus;
 using upstream::CallPiece;
 using upstream::CallStatus;
+using upstream::Failure;
 
 namespace {
 
@@ -36,6 +37,10 @@ uint16_t status_of(BodyStatus status) {
 // What connecting fails for here, and not there.
 bool is_shortage(int error) {
   return error == EMFILE || error == ENFILE || error == ENOMEM || error == ENOBUFS || error == EADDRNOTAVAIL;
+}
+
+Failure failure_of(CallStatus status) {
+  return status == CallStatus::kTimedOut ? Failure::kSlow : Failure::kAtOnce;
 }
 
 std::string advice(const upstream::Peer& peer, int error) {
@@ -79,6 +84,7 @@ base::Task<void> GatewayExchange::run() {
     if (!peer) break;
     const bool keeps = peer->options().keepalive > 0;
     head_ = forwarded_head(exchange_, body_, {options.strip, options.instance, !keeps});
+    asked_ = asked_ || peer->available(gateway_.loop_.now());
     upstream::PeerUse use(*peer);
     auto trying = try_peer(*peer);
     const Outcome outcome = co_await trying;
@@ -124,16 +130,17 @@ GatewayExchange::Outcome GatewayExchange::cannot_connect(upstream::Peer& peer, i
   const bool timed_out = error == ETIMEDOUT;
   failure_ = timed_out ? 504 : 502;
   gateway_.log_problem("CW0602", peer, fmt::format("cannot be reached: {}", std::strerror(error)), advice(peer, error));
-  if (!is_shortage(error)) gateway_.note_failure(peer);
+  const bool waited = timed_out || error == EHOSTUNREACH;
+  if (!is_shortage(error)) gateway_.note_failure(peer, waited ? Failure::kSlow : Failure::kAtOnce);
   return Outcome::kUndelivered;
 }
 
 base::Task<GatewayExchange::Outcome> GatewayExchange::try_peer(upstream::Peer& peer) {
-  asked_ = true;
   auto connecting = connect(peer);
   Connection connection = co_await connecting;
   if (client_gone_) co_return Outcome::kAnswered;
   if (!connection.stream) co_return cannot_connect(peer, connection.error);
+  asked_ = true;
   upstream::HttpCall call(gateway_.loop_, *connection.stream, exchange_.request.method, body_, gateway_.call_options_);
   call_ = &call;
   call.begin(head_);
@@ -168,7 +175,7 @@ GatewayExchange::Outcome GatewayExchange::judge(upstream::Peer& peer, const upst
   const bool was_stale = status == CallStatus::kNoAnswer && is_kept;
   failure_ = 502;
   if (was_stale && may_repeat(unless_answered)) return Outcome::kStale;
-  if (!was_stale) gateway_.note_failure(peer);
+  if (!was_stale) gateway_.note_failure(peer, failure_of(status));
   switch (status) {
     case CallStatus::kNoAnswer:
       gateway_.log_problem("CW0604", peer, "closed the connection instead of answering",
@@ -218,7 +225,7 @@ base::Task<void> GatewayExchange::relay(upstream::Peer& peer, upstream::HttpCall
 }
 
 void GatewayExchange::note_cut(upstream::Peer& peer, const upstream::HttpCall& call, CallStatus status) {
-  gateway_.note_failure(peer);
+  gateway_.note_failure(peer, failure_of(status));
   const std::string request = fmt::format("{} {}", exchange_.request.method, exchange_.request.path);
   if (status == CallStatus::kTimedOut) {
     gateway_.log_problem("CW0605", peer, "fell silent in its answer to " + request,

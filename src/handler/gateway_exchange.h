@@ -61,7 +61,7 @@ class GatewayExchange final : public message::ClientGoneListener {
   upstream::HttpCall* call_ = nullptr;  // while one runs
   uint16_t failure_ = 502;              // what to answer when no other server is tried
   bool only_fresh_ = false;             // a kept connection had ended: no other kept one
-  bool asked_ = false;                  // some server, with or without success
+  bool asked_ = false;                  // some server that was believed to work, or took the connection
   bool client_gone_ = false;
 };
 

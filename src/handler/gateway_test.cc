@@ -100,12 +100,12 @@ TEST_F(GatewayTest, NobodyElse) {
 TEST_F(GatewayTest, AllDownIs503AtOnceAndBackLater) {
   peer_options.max_fails = 1;
   peer_options.fail_time = std::chrono::milliseconds(50);
+  options.timeout = std::chrono::milliseconds(10);
   bool works = false;
   FakeServer& api = server([&](const std::string&) -> FakeAnswer {
-    return works ? ok("back") : FakeAnswer{"", Then::kClose};
+    return works ? ok("back") : FakeAnswer{"", Then::kKeep};
   });
-  options.retries = 0;
-  EXPECT_EQ(status_of("GET"), 502);
+  EXPECT_EQ(status_of("GET"), 504);
   const size_t asked = api.requests.size();
   TestExchange refused("GET", "/");
   ask(refused);
@@ -117,6 +117,34 @@ TEST_F(GatewayTest, AllDownIs503AtOnceAndBackLater) {
   runner.turns(std::chrono::milliseconds(60));
   EXPECT_EQ(status_of("GET"), 200);
   EXPECT_TRUE(logged(" upstream api: " + api.address() + " answers again"));
+}
+
+// Otherwise whoever knows a path that makes the servers crash could have all others refused.
+TEST_F(GatewayTest, WhoFailsAtOnceIsAskedAsLongAsNobodyElseIsLeft) {
+  peer_options.max_fails = 1;
+  const auto crash_at_times = [](const std::string& request) -> FakeAnswer {
+    return request.starts_with("GET /crash ") ? FakeAnswer{"", Then::kClose} : ok("fine");
+  };
+  server(crash_at_times);
+  server(crash_at_times);
+  EXPECT_EQ(status_of("GET", "/crash"), 502);
+  EXPECT_TRUE(group.peers()[0]->is_down() && group.peers()[1]->is_down());
+  EXPECT_EQ(status_of("GET", "/crash"), 502);
+  EXPECT_EQ(status_of("POST", "/"), 200);
+  EXPECT_EQ(status_of("POST", "/"), 200);
+  EXPECT_EQ(servers[0]->requests.size() + servers[1]->requests.size(), 6u);
+  EXPECT_FALSE(logged("CW0607"));
+}
+
+TEST_F(GatewayTest, WhoRefusesAndIsTheOnlyOneIs503) {
+  peer_options.max_fails = 1;
+  server([](const std::string&) { return ok(""); }).die();
+  EXPECT_EQ(status_of("GET"), 502);
+  TestExchange refused("GET", "/");
+  ask(refused);
+  EXPECT_EQ(refused.writer.status(), 503);
+  EXPECT_EQ(refused.writer.header("Retry-After"), "10");
+  EXPECT_TRUE(logged("CW0607"));
 }
 
 // faults.md 117.

@@ -323,6 +323,36 @@ def test_all_down_is_503_at_once(serve, peer):
     assert answer.status == 503 and 1 <= int(answer.get("Retry-After")) <= 10
 
 
+def test_the_only_one_is_back_at_once(serve, peer, folder):
+    path = str(folder / "behind.sock")
+    server = gateway(serve, proxy(f"unix:{path}"), allow=[r"CW060\d"])
+    assert [server.get("/").status for _ in range(5)] == [502, 502, 502, 503, 503]
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(path)
+        os.chmod(path, 0o777)
+        listener.listen()
+        with server.connect() as client:
+            client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(65536)
+                connection.sendall(peers.response(b"back"))
+                assert client.read_response().text == "back"
+
+
+def test_a_path_that_crashes_servers_takes_no_other_along(serve, peer):
+    def script(connection, request):
+        if request.startswith(b"GET /crash "):
+            return False
+        connection.sendall(peers.response(b"fine"))
+
+    two = [peer(peers.RawPeer, script) for _ in range(2)]
+    server = gateway(serve, proxy("api", upstream=pool(*two)), allow=[r"CW060[34]"])
+    assert {server.get("/crash").status for _ in range(5)} == {502}
+    assert server.log.count("CW0603") == 2
+    assert server.get("/").text == "fine"
+
+
 def test_a_socket_we_may_not_open_is_named(serve, folder):
     server = gateway(serve, proxy(f"unix:{folder}/none.sock"), allow=[r"CW0602"])
     assert server.get("/").status == 502
