@@ -178,8 +178,11 @@ GatewayExchange::Outcome GatewayExchange::judge(upstream::Peer& peer, const upst
   if (!was_stale) gateway_.note_failure(peer, failure_of(status));
   switch (status) {
     case CallStatus::kNoAnswer:
-      gateway_.log_problem("CW0604", peer, "closed the connection instead of answering",
-                           "its own log says why; it may have crashed");
+      gateway_.log_problem("CW0604", peer,
+                           was_stale ? "closed a kept connection just as it was used for what must not be sent twice"
+                                     : "closed the connection instead of answering",
+                           was_stale ? "let it keep idle connections for longer, or set keepalive = 0"
+                                     : "its own log says why; it may have crashed");
       return unless_answered;
     case CallStatus::kTimedOut:
       failure_ = 504;

@@ -237,6 +237,7 @@ TEST_F(GatewayTest, AStaleConnectionIsNotReplacedForAPost) {
   EXPECT_EQ(status_of("POST"), 200);
   EXPECT_EQ(status_of("POST"), 502);
   EXPECT_EQ(api.requests.size(), 2u);
+  EXPECT_TRUE(logged("CW0604 upstream api: " + api.address() + " closed a kept connection"));
 }
 
 TEST_F(GatewayTest, WhatIsNoAnswerIs502) {
