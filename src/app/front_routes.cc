@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <functional>
 
@@ -27,7 +28,11 @@ std::string instance_name() {
 
 }  // namespace
 
-void FrontRoutes::add(const config::Config& config, std::vector<base::FileDescriptor> static_roots, FrontApps& apps) {
+void FrontRoutes::add(const config::Config& config, std::vector<base::FileDescriptor> static_roots, FrontApps& apps,
+                      size_t most_kept) {
+  size_t servers = 0;
+  for (const config::Upstream& upstream : config.upstreams) servers += upstream.servers.size();
+  most_kept_each_ = most_kept / std::max<size_t>(1, servers);
   for (const config::Route& route : config.routes) {
     message::Handler* handler = handler_of(route, config, static_roots, apps);
     if (handler) services_.router.add_route({route.path, route.exact}, *handler);
@@ -81,7 +86,7 @@ upstream::PeerGroup& FrontRoutes::group_of(const config::Upstream& upstream) {
     upstream::PeerOptions options;
     options.weight = server.weight;
     options.max_fails = upstream.max_fails;
-    options.keepalive = upstream.keepalive;
+    options.keepalive = std::min<size_t>(upstream.keepalive, most_kept_each_);
     group->add(std::make_unique<upstream::Peer>(services_.loop, std::move(*address), options));
   }
   return *group;
