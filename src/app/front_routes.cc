@@ -1,11 +1,9 @@
 #include "app/front_routes.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <array>
-#include <functional>
+#include <random>
 
 #include "upstream/peer_address.h"
 
@@ -18,15 +16,11 @@ upstream::Balance balance_of(const std::string& word) {
   return word == "ip_hash" ? upstream::Balance::kIpHash : upstream::Balance::kLeastBusy;
 }
 
-// The same for all fronts of this master, and for no other server: how a request that came back is known.
-std::string instance_name() {
-  std::array<char, 256> host{};
-  gethostname(host.data(), host.size() - 1);
-  const std::string where = fmt::format("{}:{}", host.data(), getppid());
-  return fmt::format("cutwater-{:08x}", std::hash<std::string>()(where) & 0xffffffff);
-}
-
 }  // namespace
+
+std::string make_instance_name() {
+  return fmt::format("cutwater-{:08x}", std::random_device()());
+}
 
 void FrontRoutes::add(const config::Config& config, std::vector<base::FileDescriptor> static_roots, FrontApps& apps,
                       size_t most_kept) {
@@ -60,7 +54,7 @@ message::Handler* FrontRoutes::handler_of(const config::Route& route, const conf
     if (upstream.name != route.proxy.upstream) continue;
     handler::GatewayOptions options;
     options.strip = route.proxy.strip;
-    options.instance = instance_name();
+    options.instance = services_.instance;
     options.timeout = route.proxy.timeout;
     options.connect_timeout = route.proxy.connect_timeout;
     options.retries = route.proxy.retries;

@@ -22,7 +22,12 @@ struct RouteServices {
   io::Loop& loop;
   io::Offload& offload;
   base::LogSink& log;
+  const std::string& instance;  // make_instance_name() of the master
 };
+
+// What this server calls itself in what it passes on: how a request that came back is known. No other has it, also not
+// one with the same host name and process number, as containers have.
+std::string make_instance_name();
 
 class FrontRoutes {
  public:
