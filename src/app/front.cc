@@ -31,10 +31,13 @@ constexpr base::Duration kGraceWithoutMaster = std::chrono::milliseconds(4500);
 constexpr size_t kOffloadThreads = 4;
 constexpr rlim_t kOtherDescriptors = 512;  // workers, static files, spools, logs
 
-// Whether a client may need a connection to a server behind us beside its own.
-bool asks_others(const config::Config& config) {
-  return std::any_of(config.routes.begin(), config.routes.end(),
-                     [](const config::Route& route) { return route.kind == config::Route::Kind::kProxy; });
+// Descriptors for each client: its connection, and where servers behind us are asked the one to such a server and one
+// that is kept.
+rlim_t descriptors_each(const config::Config& config) {
+  const bool asks_others = std::any_of(config.routes.begin(), config.routes.end(), [](const config::Route& route) {
+    return route.kind == config::Route::Kind::kProxy;
+  });
+  return asks_others ? 3 : 1;
 }
 
 // Connections this process has descriptors for, `each` for one.
@@ -100,7 +103,7 @@ FrontProcess::FrontProcess(FrontStart& start, LogFiles files, FrontLog& log, siz
                [this](std::vector<base::FileDescriptor> reopened) { reopen_logs(std::move(reopened)); },
                [this] { stop(kGraceWithoutMaster); }}),
       apps_(router_, {loop_, offload_, spool_, log, master_, start.index}, [this] { admit_clients(); }),
-      routes_({router_, loop_, offload_, log}),
+      routes_({router_, loop_, offload_, log, start.instance}),
       deadline_(loop_.timers(), [this] {
         gates_->close_all();
         loop_.stop();
@@ -125,7 +128,7 @@ base::Result<void> FrontProcess::open() {
   if (!signals) return signals.error();
   signals_ = std::move(*signals);
   for (const config::App& app : start_.config.apps) apps_.add(app);
-  routes_.add(start_.config, std::move(start_.static_roots), apps_);
+  routes_.add(start_.config, std::move(start_.static_roots), apps_, connections_);
   GateServices services{loop_, router_, *observer_, log_, serve_options(start_.config.limits)};
   services.options.connections = connections_;
   auto gates = FrontGates::open(start_.config.listens, std::move(start_.listening), services);
@@ -189,7 +192,7 @@ int run_front(FrontStart start) {
     early_log.error("CW0809", files.error().message);
     return 1;
   }
-  const size_t connections = raise_descriptor_limit(start.config.limits.connections, asks_others(start.config) ? 2 : 1);
+  const size_t connections = raise_descriptor_limit(start.config.limits.connections, descriptors_each(start.config));
   if (auto dropped = drop_to_front_identity(start.config); !dropped) {
     early_log.error("CW0403", dropped.error().message);
     return 1;

@@ -1,6 +1,7 @@
 // The front process: everything that touches the network. Runs in a child the master forked; returns its exit code.
 #pragma once
 
+#include <string>
 #include <vector>
 
 #include "base/file_descriptor.h"
@@ -15,6 +16,7 @@ struct FrontStart {
   control::Channel master;
   std::vector<base::FileDescriptor> listening;     // in the order of config.listens; shared by all fronts
   std::vector<base::FileDescriptor> static_roots;  // O_PATH, in the order of config.static_routes
+  std::string instance;                            // make_instance_name(), the same for all fronts of a master
 };
 
 // Drops to the front's user (when root), serves until the master says stop or is gone.

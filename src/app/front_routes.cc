@@ -1,10 +1,9 @@
 #include "app/front_routes.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
-#include <array>
-#include <functional>
+#include <algorithm>
+#include <random>
 
 #include "upstream/peer_address.h"
 
@@ -17,17 +16,17 @@ upstream::Balance balance_of(const std::string& word) {
   return word == "ip_hash" ? upstream::Balance::kIpHash : upstream::Balance::kLeastBusy;
 }
 
-// The same for all fronts of this master, and for no other server: how a request that came back is known.
-std::string instance_name() {
-  std::array<char, 256> host{};
-  gethostname(host.data(), host.size() - 1);
-  const std::string where = fmt::format("{}:{}", host.data(), getppid());
-  return fmt::format("cutwater-{:08x}", std::hash<std::string>()(where) & 0xffffffff);
-}
-
 }  // namespace
 
-void FrontRoutes::add(const config::Config& config, std::vector<base::FileDescriptor> static_roots, FrontApps& apps) {
+std::string make_instance_name() {
+  return fmt::format("cutwater-{:08x}", std::random_device()());
+}
+
+void FrontRoutes::add(const config::Config& config, std::vector<base::FileDescriptor> static_roots, FrontApps& apps,
+                      size_t most_kept) {
+  size_t servers = 0;
+  for (const config::Upstream& upstream : config.upstreams) servers += upstream.servers.size();
+  most_kept_each_ = most_kept / std::max<size_t>(1, servers);
   for (const config::Route& route : config.routes) {
     message::Handler* handler = handler_of(route, config, static_roots, apps);
     if (handler) services_.router.add_route({route.path, route.exact}, *handler);
@@ -55,7 +54,7 @@ message::Handler* FrontRoutes::handler_of(const config::Route& route, const conf
     if (upstream.name != route.proxy.upstream) continue;
     handler::GatewayOptions options;
     options.strip = route.proxy.strip;
-    options.instance = instance_name();
+    options.instance = services_.instance;
     options.timeout = route.proxy.timeout;
     options.connect_timeout = route.proxy.connect_timeout;
     options.retries = route.proxy.retries;
@@ -81,7 +80,7 @@ upstream::PeerGroup& FrontRoutes::group_of(const config::Upstream& upstream) {
     upstream::PeerOptions options;
     options.weight = server.weight;
     options.max_fails = upstream.max_fails;
-    options.keepalive = upstream.keepalive;
+    options.keepalive = std::min<size_t>(upstream.keepalive, most_kept_each_);
     group->add(std::make_unique<upstream::Peer>(services_.loop, std::move(*address), options));
   }
   return *group;

@@ -22,7 +22,12 @@ struct RouteServices {
   io::Loop& loop;
   io::Offload& offload;
   base::LogSink& log;
+  const std::string& instance;  // make_instance_name() of the master
 };
+
+// What this server calls itself in what it passes on: how a request that came back is known. No other has it, also not
+// one with the same host name and process number, as containers have.
+std::string make_instance_name();
 
 class FrontRoutes {
  public:
@@ -30,8 +35,10 @@ class FrontRoutes {
   explicit FrontRoutes(const RouteServices& services) : services_(services) {}
 
   // Looks the servers' names up, which may block: before the loop runs. `static_roots` are in the order of
-  // config.static_routes; a folder that is not valid has no route.
-  void add(const config::Config& config, std::vector<base::FileDescriptor> static_roots, FrontApps& apps);
+  // config.static_routes; a folder that is not valid has no route. Of idle connections to servers no more than
+  // `most_kept` are kept in all.
+  void add(const config::Config& config, std::vector<base::FileDescriptor> static_roots, FrontApps& apps,
+           size_t most_kept);
 
  private:
   message::Handler* handler_of(const config::Route& route, const config::Config& config,
@@ -39,6 +46,7 @@ class FrontRoutes {
   upstream::PeerGroup& group_of(const config::Upstream& upstream);
 
   RouteServices services_;
+  size_t most_kept_each_ = 0;  // connections to one server
   std::vector<std::unique_ptr<handler::StaticFiles>> folders_;
   std::map<std::string, std::unique_ptr<upstream::PeerGroup>> groups_;
   std::vector<std::unique_ptr<handler::Gateway>> gateways_;  // before the groups go

@@ -7,6 +7,7 @@
 
 #include "app/console_log.h"
 #include "app/front.h"
+#include "app/front_routes.h"
 #include "control/messages.h"
 #include "supervise/cpu_count.h"
 
@@ -48,6 +49,7 @@ FrontGroup::FrontGroup(io::Loop& loop, supervise::Children& children, base::LogS
       config_(config),
       sockets_(sockets),
       events_(std::move(events)),
+      instance_(make_instance_name()),
       fronts_(front_count(config)) {
   for (unsigned index = 0; index < count(); ++index) {
     fronts_[index].policy = supervise::RestartPolicy(kRestart);
@@ -75,8 +77,8 @@ base::Result<void> FrontGroup::start_front(unsigned index) {
   keep.insert(keep.end(), static_roots.begin(), static_roots.end());
   keep.push_back(theirs.descriptor());
   auto started = supervise::fork_role(std::move(keep), [&, channel = theirs.descriptor()] {
-    return run_front(
-        {config_, index, control::Channel(base::FileDescriptor(channel)), own(listening), own(static_roots)});
+    return run_front({config_, index, control::Channel(base::FileDescriptor(channel)), own(listening),
+                      own(static_roots), instance_});
   });
   if (!started) return started.error();
   Front& front = fronts_[index];

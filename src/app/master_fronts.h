@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "app/master_sockets.h"
@@ -64,6 +65,7 @@ class FrontGroup : public supervise::Fronts {
   const config::Config& config_;
   const Sockets& sockets_;
   Events events_;
+  const std::string instance_;
   std::vector<Front> fronts_;
   bool stopping_ = false;
   bool ready_told_ = false;

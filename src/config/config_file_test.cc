@@ -342,6 +342,8 @@ TEST_F(ConfigFile, WrongProxyRoutes) {
       {"proxy = { to = \"http://user@x:1\" }", "[CW0103]"},
       {"proxy = { to = \"http://:1\" }", "[CW0103]"},
       {"proxy = { to = \"http://x:70000\" }", "[CW0103]"},
+      {"proxy = { to = \"http://x:0\" }", "[CW0103]"},
+      {"proxy = { to = \"\" }", "[CW0103]"},
       {"proxy = { to = \"fd:3\" }", "[CW0103]"},
       {"proxy = { to = \"unix:\" }", "[CW0103]"},
       {"proxy = { to = \"api\", strip = \"/b\" }", "[CW0103]"},

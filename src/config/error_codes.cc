@@ -213,7 +213,7 @@ constexpr ErrorCode kCodes[] = {
      "Start that server, or correct its address; the message says what the system said."},
     {"CW0603", "server is left alone",
      "A server behind Cutwater failed `max_fails` times in a row. It gets no requests for 10 s, then one, which "
-     "decides.",
+     "decides; while no other is left, it is asked all the same where it fails at once.",
      "The messages before say how it failed."},
     {"CW0604", "server answered wrongly",
      "A server behind Cutwater closed the connection without an answer, sent something that is no HTTP answer, or "
@@ -221,14 +221,17 @@ constexpr ErrorCode kCodes[] = {
      "off in the middle. The client got 502, or a cut when the answer had begun.",
      "Look at that server's own log."},
     {"CW0605", "server took too long",
-     "A server behind Cutwater was silent for longer than `timeout` of the route; the client got 504.",
+     "A server behind Cutwater was silent for longer than `timeout` of the route; the client got 504, or a cut when "
+     "the "
+     "answer had begun.",
      "Raise `timeout`, or look at what keeps that server."},
     {"CW0606", "request came back",
      "A request that was passed on to another server came back to this one, and would go round for ever; it was "
      "answered 508.",
      "Correct `to` of the route."},
     {"CW0607", "no server is up",
-     "All servers of an upstream are being left alone after failures; requests for it are answered 503 at once.",
+     "All servers of an upstream failed before and are left alone, or refuse still; requests for it are answered 503 "
+     "at once.",
      "The messages before say how they failed."},
     {"CW0801", "cannot listen", "The address is taken, not one of this machine, or needs rights (ports below 1024).",
      "Choose another address, or end what listens there: ss -ltnp."},

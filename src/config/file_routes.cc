@@ -189,7 +189,10 @@ bool FileReader::read_proxy(const Entry& entry, Route& route) {
     error("CW0109", entry.position, "proxy does not say where to", example);
     return false;
   }
-  if (draft.to.empty()) return false;  // refused
+  if (draft.to.empty()) {
+    if (to->node.type == Node::Type::kText) error("CW0103", to->node.position, "proxy.to: is empty", example);
+    return false;
+  }
   const std::string whole = route.path.substr(0, route.path.rfind('/'));
   const bool fits = draft.strip.empty() || (whole + "/").starts_with(draft.strip + "/");
   if (!route.path.empty() && !fits) {

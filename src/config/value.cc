@@ -173,6 +173,7 @@ ServerAddress parse_server(std::string_view text) {
   const bool has_port = text.find(':') != std::string_view::npos && !text.ends_with(']');
   if (is_url && !has_port) address += ":80";
   if (address.starts_with("fd:") || address.starts_with(':')) return {"", "the host is missing"};
+  if (address.ends_with(":0") && !address.starts_with("unix:")) return {"", "nobody listens on port 0"};
   return {address, listen_address_problem(address)};
 }
 

@@ -1,5 +1,6 @@
 // ForwardedFilter: what a request's forwarding fields may say (faults.md 35, 36). From a trusted peer they decide the
-// client's address and the scheme; from anybody else they are removed before a handler sees them.
+// client's address and the scheme; from anybody else they are removed before a handler sees them, and from everybody
+// those that only look like them ("X_Forwarded_For").
 #pragma once
 
 #include <optional>

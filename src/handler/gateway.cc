@@ -38,8 +38,8 @@ void Gateway::log_problem(std::string_view code, const upstream::Peer& peer, std
                   fmt::format("upstream {}: {}{}\nfix: {}", group_.name(), place, what, fix), loop_.now());
 }
 
-void Gateway::note_failure(upstream::Peer& peer) {
-  if (!peer.note_failure(loop_.now())) return;
+void Gateway::note_failure(upstream::Peer& peer, upstream::Failure failure) {
+  if (!peer.note_failure(loop_.now(), failure)) return;
   const auto pause = std::chrono::duration_cast<std::chrono::seconds>(peer.options().fail_time);
   log_.warning("CW0603", fmt::format("upstream {}: {} failed {} times in a row and is left alone for {}s at a time\n"
                                      "fix: the messages before say how it failed",

@@ -34,7 +34,7 @@ class Gateway final : public message::Handler {
 
   // A problem of one server: "upstream api: 10.0.0.5:8000 <what>".
   void log_problem(std::string_view code, const upstream::Peer& peer, std::string_view what, std::string_view fix);
-  void note_failure(upstream::Peer& peer);
+  void note_failure(upstream::Peer& peer, upstream::Failure failure);
   void note_success(upstream::Peer& peer);
   // Seconds until a server that is down is tried again.
   std::string retry_after() const;

@@ -15,6 +15,7 @@ using message::BodyStatus;
 using message::WriteStatus;
 using upstream::CallPiece;
 using upstream::CallStatus;
+using upstream::Failure;
 
 namespace {
 
@@ -36,6 +37,10 @@ uint16_t status_of(BodyStatus status) {
 // What connecting fails for here, and not there.
 bool is_shortage(int error) {
   return error == EMFILE || error == ENFILE || error == ENOMEM || error == ENOBUFS || error == EADDRNOTAVAIL;
+}
+
+Failure failure_of(CallStatus status) {
+  return status == CallStatus::kTimedOut ? Failure::kSlow : Failure::kAtOnce;
 }
 
 std::string advice(const upstream::Peer& peer, int error) {
@@ -79,6 +84,7 @@ base::Task<void> GatewayExchange::run() {
     if (!peer) break;
     const bool keeps = peer->options().keepalive > 0;
     head_ = forwarded_head(exchange_, body_, {options.strip, options.instance, !keeps});
+    asked_ = asked_ || peer->available(gateway_.loop_.now());
     upstream::PeerUse use(*peer);
     auto trying = try_peer(*peer);
     const Outcome outcome = co_await trying;
@@ -124,16 +130,17 @@ GatewayExchange::Outcome GatewayExchange::cannot_connect(upstream::Peer& peer, i
   const bool timed_out = error == ETIMEDOUT;
   failure_ = timed_out ? 504 : 502;
   gateway_.log_problem("CW0602", peer, fmt::format("cannot be reached: {}", std::strerror(error)), advice(peer, error));
-  if (!is_shortage(error)) gateway_.note_failure(peer);
+  const bool waited = timed_out || error == EHOSTUNREACH;
+  if (!is_shortage(error)) gateway_.note_failure(peer, waited ? Failure::kSlow : Failure::kAtOnce);
   return Outcome::kUndelivered;
 }
 
 base::Task<GatewayExchange::Outcome> GatewayExchange::try_peer(upstream::Peer& peer) {
-  asked_ = true;
   auto connecting = connect(peer);
   Connection connection = co_await connecting;
   if (client_gone_) co_return Outcome::kAnswered;
   if (!connection.stream) co_return cannot_connect(peer, connection.error);
+  asked_ = true;
   upstream::HttpCall call(gateway_.loop_, *connection.stream, exchange_.request.method, body_, gateway_.call_options_);
   call_ = &call;
   call.begin(head_);
@@ -168,11 +175,14 @@ GatewayExchange::Outcome GatewayExchange::judge(upstream::Peer& peer, const upst
   const bool was_stale = status == CallStatus::kNoAnswer && is_kept;
   failure_ = 502;
   if (was_stale && may_repeat(unless_answered)) return Outcome::kStale;
-  if (!was_stale) gateway_.note_failure(peer);
+  if (!was_stale) gateway_.note_failure(peer, failure_of(status));
   switch (status) {
     case CallStatus::kNoAnswer:
-      gateway_.log_problem("CW0604", peer, "closed the connection instead of answering",
-                           "its own log says why; it may have crashed");
+      gateway_.log_problem("CW0604", peer,
+                           was_stale ? "closed a kept connection just as it was used for what must not be sent twice"
+                                     : "closed the connection instead of answering",
+                           was_stale ? "let it keep idle connections for longer, or set keepalive = 0"
+                                     : "its own log says why; it may have crashed");
       return unless_answered;
     case CallStatus::kTimedOut:
       failure_ = 504;
@@ -192,22 +202,22 @@ base::Task<void> GatewayExchange::relay(upstream::Peer& peer, upstream::HttpCall
                                         std::unique_ptr<io::Stream>& stream) {
   message::ResponseWriter& response = exchange_.response;
   CallPiece piece = call.take_body();
-  gateway_.note_success(peer);
+  if (peer.is_down()) gateway_.note_success(peer);  // others need not wait for the end of a long answer
   for (bool is_first = true;; is_first = false) {
     if (piece.status == CallStatus::kClientFailed) co_return response.abort();
     if (piece.status != CallStatus::kFine) {
-      gateway_.note_failure(peer);
-      gateway_.log_problem("CW0604", peer,
-                           fmt::format("broke off its answer to {} {}{}{}", exchange_.request.method,
-                                       exchange_.request.path, *call.reason() ? ": " : "", call.reason()),
-                           "its own log says why; the client saw a cut, or 502");
+      note_cut(peer, call, piece.status);
       // A client that has the head must see that something is missing (faults.md 107).
       auto answering = answer_error(exchange_, piece.status == CallStatus::kTimedOut ? 504 : 502);
       co_await answering;
       co_return;
     }
+    if (piece.complete) gateway_.note_success(peer);
     // Before the client has taken the rest: it may be slow, and the connection is free.
-    if (piece.complete && call.connection_reusable()) peer.pool().keep(std::move(stream));
+    if (piece.complete && call.connection_reusable()) {
+      call_ = nullptr;  // whoever leaves from now on must not end what may be another request's connection
+      peer.pool().keep(std::move(stream));
+    }
     auto writing = is_first ? response.head(call.response(), piece.bytes, piece.complete)
                             : response.body(piece.bytes, piece.complete);
     const WriteStatus written = co_await writing;
@@ -215,6 +225,20 @@ base::Task<void> GatewayExchange::relay(upstream::Peer& peer, upstream::HttpCall
     auto reading = call.read_body();
     piece = co_await reading;
   }
+}
+
+void GatewayExchange::note_cut(upstream::Peer& peer, const upstream::HttpCall& call, CallStatus status) {
+  gateway_.note_failure(peer, failure_of(status));
+  const std::string request = fmt::format("{} {}", exchange_.request.method, exchange_.request.path);
+  if (status == CallStatus::kTimedOut) {
+    gateway_.log_problem("CW0605", peer, "fell silent in its answer to " + request,
+                         "raise `timeout` of the route, or look at what keeps that server");
+    return;
+  }
+  const std::string_view reason = call.reason();
+  gateway_.log_problem("CW0604", peer,
+                       fmt::format("broke off its answer to {}{}{}", request, reason.empty() ? "" : ": ", reason),
+                       "its own log says why; the client saw a cut, or 502");
 }
 
 base::Task<void> GatewayExchange::answer_client_failure(BodyStatus status) {

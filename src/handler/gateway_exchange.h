@@ -48,6 +48,7 @@ class GatewayExchange final : public message::ClientGoneListener {
   base::Task<void> relay(upstream::Peer& peer, upstream::HttpCall& call, std::unique_ptr<io::Stream>& stream);
   Outcome judge(upstream::Peer& peer, const upstream::HttpCall& call, upstream::CallStatus status, bool is_kept);
   Outcome cannot_connect(upstream::Peer& peer, int error);
+  void note_cut(upstream::Peer& peer, const upstream::HttpCall& call, upstream::CallStatus status);
   bool may_repeat(Outcome outcome) const;
   base::Task<void> answer_client_failure(message::BodyStatus status);
   base::Task<void> answer_nobody_up();
@@ -60,7 +61,7 @@ class GatewayExchange final : public message::ClientGoneListener {
   upstream::HttpCall* call_ = nullptr;  // while one runs
   uint16_t failure_ = 502;              // what to answer when no other server is tried
   bool only_fresh_ = false;             // a kept connection had ended: no other kept one
-  bool asked_ = false;                  // some server, with or without success
+  bool asked_ = false;                  // some server that was believed to work, or took the connection
   bool client_gone_ = false;
 };
 

@@ -90,12 +90,13 @@ std::string forwarded_element(std::string_view address, const message::Request& 
   return element.append(";host=\"").append(request.authority).append("\"");
 }
 
-constexpr std::array<std::string_view, 7> kSetHere = {
-    "X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "X-Real-IP", "Forwarded", "Via", "CDN-Loop"};
+// What is set here, and Proxy, of which a gateway behind us would make HTTP_PROXY (faults.md 38).
+constexpr std::array<std::string_view, 8> kNotCopied = {
+    "X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "X-Real-IP", "Forwarded", "Via", "CDN-Loop", "Proxy"};
 
-bool is_set_here(std::string_view name) {
-  return std::any_of(kSetHere.begin(), kSetHere.end(),
-                     [name](std::string_view own) { return equals_ignoring_case(name, own); });
+bool is_copied(std::string_view name) {
+  return std::none_of(kNotCopied.begin(), kNotCopied.end(),
+                      [name](std::string_view own) { return equals_ignoring_case(name, own); });
 }
 
 std::string_view address_or_nothing(std::string_view text) {
@@ -107,9 +108,12 @@ std::string_view address_or_nothing(std::string_view text) {
 std::string forwarded_target(const message::Request& request, std::string_view strip) {
   const std::string_view raw = raw_path_of(request);
   const bool strips = !strip.empty() && message::path_has_prefix(request.path, strip);
+  const std::string_view rest = strips && raw.starts_with(strip) ? raw.substr(strip.size()) : raw;
+  // An encoded slash behind what is taken off would make "//x" of "/x".
+  const bool ends_whole = !strips || (raw.starts_with(strip) && (rest.empty() || rest.starts_with('/')));
   std::string target;
-  if (percent_decoded(raw) == request.path && (!strips || raw.starts_with(strip))) {
-    target = strips ? raw.substr(strip.size()) : raw;
+  if (ends_whole && percent_decoded(raw) == request.path) {
+    target = rest;
   } else {
     target = percent_encoded(strips ? request.path.substr(strip.size()) : request.path);
   }
@@ -143,7 +147,7 @@ std::string forwarded_head(const message::Exchange& exchange, const upstream::Re
 
   message::Headers headers;
   for (const message::HeaderField& field : request.headers) {
-    if (!is_set_here(field.name)) headers.add(field.name, field.value);
+    if (is_copied(field.name)) headers.add(field.name, field.value);
   }
   if (!forwarded_for.empty()) headers.add("X-Forwarded-For", forwarded_for);
   if (!client.empty()) headers.add("X-Real-IP", client);

@@ -46,6 +46,8 @@ TEST(ForwardedTarget, Strip) {
   EXPECT_EQ(target_of("/api/a%2Fb", "/api"), "/a%2Fb");
   EXPECT_EQ(target_of("/%61pi/caf%c3%a9", "/api"), "/caf%C3%A9");
   EXPECT_EQ(target_of("/apis", "/api"), "/apis");
+  EXPECT_EQ(target_of("/api%2Fx", "/api"), "/x");  // never "//x"
+  EXPECT_EQ(target_of("/api%2F", "/api"), "/");
 }
 
 struct HeadTest : testing::Test {
@@ -94,6 +96,12 @@ TEST_F(HeadTest, PeersOnUnixSocketsHaveNoAddress) {
   EXPECT_EQ(bytes.find("X-Forwarded-For"), std::string::npos);
   EXPECT_EQ(bytes.find("X-Real-IP"), std::string::npos);
   EXPECT_NE(bytes.find("Forwarded: for=unknown;"), std::string::npos);
+}
+
+// A gateway behind us would make HTTP_PROXY of it (faults.md 38).
+TEST_F(HeadTest, ProxyGoesNoFurther) {
+  exchange.request.headers.add("pRoXy", "http://evil.example");
+  EXPECT_EQ(head().find("evil"), std::string::npos);
 }
 
 TEST(CameBack, KnowsItsOwnName) {

@@ -100,12 +100,12 @@ TEST_F(GatewayTest, NobodyElse) {
 TEST_F(GatewayTest, AllDownIs503AtOnceAndBackLater) {
   peer_options.max_fails = 1;
   peer_options.fail_time = std::chrono::milliseconds(50);
+  options.timeout = std::chrono::milliseconds(10);
   bool works = false;
   FakeServer& api = server([&](const std::string&) -> FakeAnswer {
-    return works ? ok("back") : FakeAnswer{"", Then::kClose};
+    return works ? ok("back") : FakeAnswer{"", Then::kKeep};
   });
-  options.retries = 0;
-  EXPECT_EQ(status_of("GET"), 502);
+  EXPECT_EQ(status_of("GET"), 504);
   const size_t asked = api.requests.size();
   TestExchange refused("GET", "/");
   ask(refused);
@@ -117,6 +117,34 @@ TEST_F(GatewayTest, AllDownIs503AtOnceAndBackLater) {
   runner.turns(std::chrono::milliseconds(60));
   EXPECT_EQ(status_of("GET"), 200);
   EXPECT_TRUE(logged(" upstream api: " + api.address() + " answers again"));
+}
+
+// Otherwise whoever knows a path that makes the servers crash could have all others refused.
+TEST_F(GatewayTest, WhoFailsAtOnceIsAskedAsLongAsNobodyElseIsLeft) {
+  peer_options.max_fails = 1;
+  const auto crash_at_times = [](const std::string& request) -> FakeAnswer {
+    return request.starts_with("GET /crash ") ? FakeAnswer{"", Then::kClose} : ok("fine");
+  };
+  server(crash_at_times);
+  server(crash_at_times);
+  EXPECT_EQ(status_of("GET", "/crash"), 502);
+  EXPECT_TRUE(group.peers()[0]->is_down() && group.peers()[1]->is_down());
+  EXPECT_EQ(status_of("GET", "/crash"), 502);
+  EXPECT_EQ(status_of("POST", "/"), 200);
+  EXPECT_EQ(status_of("POST", "/"), 200);
+  EXPECT_EQ(servers[0]->requests.size() + servers[1]->requests.size(), 6u);
+  EXPECT_FALSE(logged("CW0607"));
+}
+
+TEST_F(GatewayTest, WhoRefusesAndIsTheOnlyOneIs503) {
+  peer_options.max_fails = 1;
+  server([](const std::string&) { return ok(""); }).die();
+  EXPECT_EQ(status_of("GET"), 502);
+  TestExchange refused("GET", "/");
+  ask(refused);
+  EXPECT_EQ(refused.writer.status(), 503);
+  EXPECT_EQ(refused.writer.header("Retry-After"), "10");
+  EXPECT_TRUE(logged("CW0607"));
 }
 
 // faults.md 117.
@@ -209,6 +237,7 @@ TEST_F(GatewayTest, AStaleConnectionIsNotReplacedForAPost) {
   EXPECT_EQ(status_of("POST"), 200);
   EXPECT_EQ(status_of("POST"), 502);
   EXPECT_EQ(api.requests.size(), 2u);
+  EXPECT_TRUE(logged("CW0604 upstream api: " + api.address() + " closed a kept connection"));
 }
 
 TEST_F(GatewayTest, WhatIsNoAnswerIs502) {
@@ -245,6 +274,19 @@ TEST_F(GatewayTest, ATruncatedAnswerIsACutForTheClient) {
     EXPECT_TRUE(exchange.writer.aborted);
     EXPECT_FALSE(exchange.writer.finished);
   }
+}
+
+// Its heads look well each time.
+TEST_F(GatewayTest, AServerThatAlwaysBreaksOffIsLeftAlone) {
+  peer_options.max_fails = 2;
+  server([](const std::string&) -> FakeAnswer {
+    return {"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhel", Then::kClose};
+  });
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_FALSE(logged("CW0603"));
+    EXPECT_EQ(status_of("GET"), 200);
+  }
+  EXPECT_TRUE(logged("CW0603"));
 }
 
 TEST_F(GatewayTest, AResetIsNoEndOfABody) {
@@ -294,6 +336,8 @@ TEST_F(GatewayTest, SilenceWithinTheBodyIsACut) {
   ask(exchange);
   EXPECT_EQ(exchange.writer.status(), 200);
   EXPECT_TRUE(exchange.writer.aborted);
+  EXPECT_TRUE(logged("CW0605 upstream api: " + servers[0]->address() + " fell silent in its answer to GET /"));
+  EXPECT_FALSE(logged("CW0604"));
 }
 
 TEST_F(GatewayTest, ClientGoneForGoodFreesTheServer) {
@@ -307,6 +351,30 @@ TEST_F(GatewayTest, ClientGoneForGoodFreesTheServer) {
   exchange.leave(true);
   runner.until([&] { return exchange.done; });
   EXPECT_FALSE(exchange.writer.head_sent());
+  EXPECT_TRUE(log.lines.empty());
+}
+
+// The last bytes wait for a slow client; the connection they came on is another request's already.
+TEST_F(GatewayTest, WhoLeavesLateEndsNoOtherRequest) {
+  FakeServer& api = server([](const std::string& request) -> FakeAnswer {
+    return request.starts_with("GET /1 ") ? ok("one") : FakeAnswer{"", Then::kKeep};
+  });
+  TestExchange slow("GET", "/1");
+  slow.writer.held = true;
+  slow.start(gateway());
+  runner.until([&] { return slow.writer.finished; });
+  TestExchange other("GET", "/2");
+  other.start(gateway());
+  runner.until([&] { return api.requests.size() == 2; });
+  slow.leave(true);
+  runner.turns(std::chrono::milliseconds(5));
+  EXPECT_FALSE(other.done);
+  EXPECT_EQ(api.requests.size(), 2u);
+  EXPECT_EQ(api.connections, 1);
+  slow.writer.release();
+  runner.until([&] { return slow.done; });
+  other.leave(true);
+  runner.until([&] { return other.done; });
   EXPECT_TRUE(log.lines.empty());
 }
 

@@ -337,6 +337,29 @@ TEST_F(HttpCallTest, APeerThatTakesNothing) {
   EXPECT_EQ(status_, CallStatus::kTimedOut);
 }
 
+// It answers already, and waits itself until its answer is read.
+TEST_F(HttpCallTest, APeerThatTakesNothingSinceTheClientDoesNotRead) {
+  options_.silence = std::chrono::milliseconds(20);
+  request_.framing = BodyFraming::kLength;
+  request_.content_length = 8 << 20;
+  request_.method = "PUT";
+  body_.emplace(source_, request_);
+  call_.emplace(loop_, *far_.stream, request_.method, *body_, options_);
+  for (int i = 0; i < 128; ++i) source_.send(std::string(65536, 'x'));
+  call_->begin("PUT / HTTP/1.1\r\n\r\n");
+  far_.say("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nok");
+  runner_.turns(std::chrono::milliseconds(60));  // nobody reads it
+  far_.say("ay");
+  const auto read = [](HttpCall& call, CallStatus& status, bool& done) -> base::Task<void> {
+    auto reading = call.read_head();
+    status = co_await reading;
+    done = true;
+  };
+  tasks_.start(read(*call_, status_, done_));
+  finish();
+  EXPECT_EQ(status_, CallStatus::kFine);
+}
+
 TEST_F(HttpCallTest, LargeAnswer) {
   start();
   std::string answer = "HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n" + std::string(1000000, 'x');

@@ -14,7 +14,8 @@ bool Peer::available(base::Instant now) const {
   return !is_down() || (now >= down_until_ && !on_trial_);
 }
 
-bool Peer::note_failure(base::Instant now) {
+bool Peer::note_failure(base::Instant now, Failure failure) {
+  last_failure_ = failure;
   ++failures_;
   if (options_.max_fails == 0 || failures_ < options_.max_fails) return false;
   const bool was_up = !is_down();

@@ -22,6 +22,11 @@ struct PeerOptions {
   base::Duration longest_idle = std::chrono::seconds(60);
 };
 
+enum class Failure {
+  kAtOnce,  // asking costs little: it refuses, or breaks off
+  kSlow,    // whoever asks waits for a deadline
+};
+
 class Peer {
  public:
   // `loop` outlives the peer.
@@ -32,13 +37,14 @@ class Peer {
   const PeerOptions& options() const { return options_; }
   unsigned active() const { return active_; }
   bool is_down() const { return down_until_ != base::Instant{}; }
+  Failure last_failure() const { return last_failure_; }
   // When it is tried again.
   base::Instant down_until() const { return down_until_; }
   // Whether a request may go to it now: it works, or its time is over and nobody is trying it.
   bool available(base::Instant now) const;
 
   // Each tells whether that changed what is believed of it: up -> down, down -> up.
-  bool note_failure(base::Instant now);
+  bool note_failure(base::Instant now, Failure failure = Failure::kAtOnce);
   bool note_success();
 
   Pool& pool() { return pool_; }
@@ -53,6 +59,7 @@ class Peer {
   Pool pool_;
   unsigned active_ = 0;
   unsigned failures_ = 0;  // in a row
+  Failure last_failure_ = Failure::kAtOnce;
   bool on_trial_ = false;  // a request is finding out whether it works again
   base::Instant down_until_{};
 };

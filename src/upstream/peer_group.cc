@@ -33,10 +33,15 @@ void PeerGroup::add(std::unique_ptr<Peer> peer) {
 
 Peer* PeerGroup::pick(std::string_view client, std::span<const Peer* const> tried, base::Instant now) {
   candidates_.clear();
-  for (const auto& peer : members_) {
-    if (!peer->available(now) || std::find(tried.begin(), tried.end(), peer.get()) != tried.end()) continue;
-    candidates_.push_back(peer.get());
-  }
+  const auto consider = [&](auto may_be_asked) {
+    for (const auto& peer : members_) {
+      if (std::find(tried.begin(), tried.end(), peer.get()) != tried.end()) continue;
+      if (may_be_asked(*peer)) candidates_.push_back(peer.get());
+    }
+  };
+  consider([&](const Peer& peer) { return peer.available(now); });
+  // It may be back, or have failed for one kind of request alone.
+  if (candidates_.empty()) consider([](const Peer& peer) { return peer.last_failure() == Failure::kAtOnce; });
   if (candidates_.size() <= 1) return candidates_.empty() ? nullptr : candidates_.front();
   switch (balance_) {
     case Balance::kLeastBusy:

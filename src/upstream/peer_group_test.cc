@@ -26,9 +26,9 @@ struct Fixture {
     return peer ? peer->name() : "";
   }
   Peer& peer(size_t index) { return *group.peers()[index]; }
-  void bring_down(size_t index) {
-    peer(index).note_failure(kNow);
-    peer(index).note_failure(kNow);
+  void bring_down(size_t index, Failure kind = Failure::kSlow) {
+    peer(index).note_failure(kNow, kind);
+    peer(index).note_failure(kNow, kind);
   }
   io::Loop loop;
   PeerGroup group;
@@ -99,11 +99,11 @@ TEST(PeerGroup, TriedOnesAreNotPickedAgain) {
 TEST(PeerGroup, DownAfterMaxFailsInARowAndTriedByOneLater) {
   Fixture fixture(Balance::kRoundRobin, {1});
   Peer& peer = fixture.peer(0);
-  EXPECT_FALSE(peer.note_failure(kNow));
+  EXPECT_FALSE(peer.note_failure(kNow, Failure::kSlow));
   EXPECT_FALSE(peer.note_success());
-  EXPECT_FALSE(peer.note_failure(kNow));
-  EXPECT_TRUE(peer.note_failure(kNow));  // two in a row: marked once
-  EXPECT_FALSE(peer.note_failure(kNow));
+  EXPECT_FALSE(peer.note_failure(kNow, Failure::kSlow));
+  EXPECT_TRUE(peer.note_failure(kNow, Failure::kSlow));  // two in a row: marked once
+  EXPECT_FALSE(peer.note_failure(kNow, Failure::kSlow));
   EXPECT_EQ(fixture.pick(), "");
   EXPECT_EQ(fixture.group.next_trial(), kNow + peer.options().fail_time);
   const base::Instant later = kNow + peer.options().fail_time;
@@ -116,6 +116,17 @@ TEST(PeerGroup, DownAfterMaxFailsInARowAndTriedByOneLater) {
   EXPECT_TRUE(peer.note_success());
   EXPECT_EQ(fixture.pick(), "peer0");
   EXPECT_EQ(fixture.group.next_trial(), base::kNever);
+}
+
+TEST(PeerGroup, WhoFailsAtOnceIsLeftAloneOnlyForOthers) {
+  Fixture fixture(Balance::kRoundRobin, {1, 1, 1});
+  fixture.bring_down(0, Failure::kAtOnce);
+  fixture.bring_down(1, Failure::kSlow);
+  for (int i = 0; i < 4; ++i) EXPECT_EQ(fixture.pick(), "peer2");
+  fixture.tried.push_back(&fixture.peer(2));
+  for (int i = 0; i < 4; ++i) EXPECT_EQ(fixture.pick(), "peer0");
+  fixture.tried.push_back(&fixture.peer(0));
+  EXPECT_EQ(fixture.pick(), "");
 }
 
 TEST(PeerGroup, NobodyIsThere) {

@@ -8,6 +8,16 @@
 
 namespace cutwater::upstream {
 
+namespace {
+
+// The peer's answer is not read while the client takes nothing, and it may take nothing of the request until it is.
+bool answer_waits(const io::Stream& stream) {
+  char byte;
+  return ::recv(stream.descriptor(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
+}  // namespace
+
 using message::BodyFraming;
 using message::BodyPiece;
 using message::BodyStatus;
@@ -80,6 +90,7 @@ base::Task<bool> Upload::flush() {
     const base::Instant deadline = loop_.now() + silence_;
     const io::WaitResult waited = co_await stream_.writable(deadline);
     if (waited == io::WaitResult::kTimedOut) {
+      if (answer_waits(stream_)) continue;
       end(State::kPeerTooSlow);
       co_return false;
     }

@@ -297,6 +297,106 @@ def test_a_slow_client_takes_no_memory(serve, peer):
         assert len(client.read_exactly(len(piece) * 3200)) == len(piece) * 3200
 
 
+def test_an_answer_before_the_body_was_read_reaches_the_client(serve, peer):
+    """The server behind closes with the rest unread: its reset must not eat what it said."""
+    refusal = b"HTTP/1.1 413 Content Too Large\r\nConnection: close\r\nContent-Length: 3\r\n\r\nbig"
+
+    def serve_all(listener):
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            connection.recv(100)
+            connection.sendall(refusal)
+            connection.close()
+
+    listener = socket.create_server(("127.0.0.1", 0))
+    thread = threading.Thread(target=serve_all, args=(listener,))
+    thread.start()
+    server = gateway(serve, proxy("http://127.0.0.1:%d" % listener.getsockname()[1]))
+    try:
+        for _ in range(10):
+            with server.connect() as client:
+                client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3000000\r\n\r\n")
+                for _ in range(30):
+                    client.send(b"x" * 100_000)
+                assert client.read_response().text == "big"
+    finally:
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+        thread.join(10)
+
+
+def test_a_half_closed_client_gets_its_answer(serve, peer):
+    go_on = threading.Event()
+
+    def script(connection, _request):
+        go_on.wait(10)
+        connection.sendall(peers.response(b"late"))
+
+    behind = peer(peers.RawPeer, script)
+    server = gateway(serve, proxy(behind))
+    with server.connect() as client:
+        client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        client.finish_sending()
+        wait_until(lambda: behind.requests, 5, "the request")
+        go_on.set()
+        assert client.read_response().text == "late"
+
+
+def test_term_waits_for_what_runs_behind(serve, peer):
+    go_on = threading.Event()
+
+    def script(connection, request):
+        if request.startswith(b"GET /idle "):
+            return connection.sendall(peers.response())
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nabc")
+        go_on.wait(10)
+        return connection.sendall(b"def")
+
+    server = gateway(serve, proxy(peer(peers.RawPeer, script)))
+    with server.connect() as client, server.connect() as idle:
+        assert idle.request("GET", "/idle").status == 200
+        client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        client.read_head()
+        server.signal(signal.SIGTERM)
+        assert idle.closed_by_server()  # it has heard of it
+        go_on.set()
+        assert client.read_exactly(6) == b"abcdef"
+    server.wait_exit()
+
+
+def test_kept_connections_leave_descriptors_for_others(serve, peer, sanitized):
+    if sanitized:
+        pytest.skip("the sanitizer needs descriptors of its own; the release build is tested")
+    go_on = threading.Event()
+
+    def script(connection, _request):
+        go_on.wait(10)
+        connection.sendall(peers.response(b"ok"))
+
+    behind = [peer(peers.RawPeer, script) for _ in range(5)]
+    routes = "".join(
+        f'[[site.route]]\nmatch = {{ path = "/{number}/*" }}\nproxy = {{ to = "{one.url}" }}\n' for number, one in enumerate(behind)
+    )
+    limited = serve.folder / "limited"
+    limited.write_text(f'#!/bin/sh\nulimit -n 80\nexec "{serve.binary}" "$@"\n')
+    limited.chmod(0o755)
+    serve.binary = limited
+    server = gateway(serve, "[[site]]\n" + routes)
+    for number, one in enumerate(behind):
+        go_on.clear()
+        clients = [server.connect() for _ in range(12)]
+        for client in clients:
+            client.send(f"GET /{number}/ HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        wait_until(lambda: len(one.requests) == 12, 5, "all requests")
+        go_on.set()
+        assert [client.read_response().text for client in clients] == ["ok"] * 12
+        for client in clients:
+            client.close()
+
+
 # ---- who is down
 
 
@@ -321,6 +421,36 @@ def test_all_down_is_503_at_once(serve, peer):
     assert server.get("/").status == 502
     answer = server.get("/")
     assert answer.status == 503 and 1 <= int(answer.get("Retry-After")) <= 10
+
+
+def test_the_only_one_is_back_at_once(serve, peer, folder):
+    path = str(folder / "behind.sock")
+    server = gateway(serve, proxy(f"unix:{path}"), allow=[r"CW060\d"])
+    assert [server.get("/").status for _ in range(5)] == [502, 502, 502, 503, 503]
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(path)
+        os.chmod(path, 0o777)
+        listener.listen()
+        with server.connect() as client:
+            client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(65536)
+                connection.sendall(peers.response(b"back"))
+                assert client.read_response().text == "back"
+
+
+def test_a_path_that_crashes_servers_takes_no_other_along(serve, peer):
+    def script(connection, request):
+        if request.startswith(b"GET /crash "):
+            return False
+        connection.sendall(peers.response(b"fine"))
+
+    two = [peer(peers.RawPeer, script) for _ in range(2)]
+    server = gateway(serve, proxy("api", upstream=pool(*two)), allow=[r"CW060[34]"])
+    assert {server.get("/crash").status for _ in range(5)} == {502}
+    wait_until(lambda: server.log.count("CW0603") == 2, 5, "both to be left alone")
+    assert server.get("/").text == "fine"
 
 
 def test_a_socket_we_may_not_open_is_named(serve, folder):

@@ -117,9 +117,23 @@ def whole_request(received):
         size = len(head) + 4 + int(length[1])
         return size if len(received) >= size else 0
     if re.search(rb"\r\ntransfer-encoding: chunked", head, re.I):
-        last = (b"\r\n" + body).find(b"\r\n0\r\n\r\n")
-        return len(head) + 4 + last + 5 if last >= 0 else 0
+        size = whole_chunks(body)
+        return len(head) + 4 + size if size else 0
     return len(head) + 4
+
+
+def whole_chunks(body):
+    """The length of a chunked body without extensions and trailers, or 0 when it is not complete."""
+    position = 0
+    while (end := body.find(b"\r\n", position)) >= 0:
+        size = int(body[position:end], 16)
+        position = end + 2 + size + 2
+        if position > len(body):
+            return 0
+        assert body[position - 2 : position] == b"\r\n"
+        if size == 0:
+            return position
+    return 0
 
 
 def answering(data, keep=True):
