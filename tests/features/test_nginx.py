@@ -59,7 +59,7 @@ def fronts(serve_module, tool):
         back = f"unix:{back}" if isinstance(back, str) else f"{back[0]}:{back[1]}"
         servers.append(SERVER.format(protocol=protocol, front=addresses[protocol, family], back=back))
     (place / "nginx.conf").write_text(configuration(place, servers))
-    nginx = subprocess.Popen([tool("nginx", "nginx-light"), "-p", place, "-c", place / "nginx.conf"])
+    nginx = subprocess.Popen([tool("nginx", "nginx"), "-p", place, "-c", place / "nginx.conf"])
     processes.adopt(nginx.pid)
     wait_until(lambda: nginx.poll() is None and all(os.path.exists(path) for path in addresses.values()), 20, "nginx")
     yield server, addresses
