@@ -6,7 +6,7 @@ export PIP_ROOT_USER_ACTION=ignore PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=
 
 build_packages=(cmake ninja-build g++ ccache libfmt-dev nlohmann-json3-dev libtomlplusplus-dev libcli11-dev
   python3-dev python3-venv)
-test_packages=(libgtest-dev libgmock-dev clang clang-format libclang-rt-14-dev llvm-14 binutils curl chromium chromium-driver)
+test_packages=(libgtest-dev libgmock-dev clang clang-format libclang-rt-14-dev llvm-14 binutils curl nginx chromium chromium-driver)
 
 if [ -t 1 ] && [ -z "${NO_COLOR:-}" ]; then bold=$'\e[1m' plain=$'\e[0m'; else bold='' plain=''; fi
 say() { printf '%s==> %s%s\n' "$bold" "$*" "$plain"; }
@@ -38,11 +38,26 @@ need_packages() {
   local log
   log=$(mktemp)
   # shellcheck disable=SC2086  # a list of names
-  { "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q update &&
-    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q install -y --no-install-recommends $missing; } \
-    >"$log" 2>&1 || { tail -20 "$log" >&2; rm -f "$log"; fail "apt-get could not install: $missing"; }
+  install_packages $missing >"$log" 2>&1 || { tail -20 "$log" >&2; rm -f "$log"; fail "apt-get could not install: $missing"; }
   rm -f "$log"
 }
+
+# Debian starts a server as soon as its package is installed, and at each boot. The web servers here are programs that
+# tests start on ports of their own: whoever had none before has none running on port 80 afterwards. A policy of this
+# machine's own about that stays as it is (invoke-rc.d(8)), and so does a server that was installed already.
+install_packages() ( # a subshell: the policy goes with it, however it ends
+  policy=/usr/sbin/policy-rc.d servers=(nginx lighttpd h2o) new=()
+  as_root() { "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive "$@"; }
+  as_root apt-get -q update || exit 1
+  for server in "${servers[@]}"; do [ -e "/etc/init.d/$server" ] || new+=("$server"); done
+  if [ ! -e "$policy" ]; then
+    trap 'as_root rm -f "$policy"' EXIT
+    # shellcheck disable=SC2016  # of that script
+    as_root sh -c 'printf "#!/bin/sh\nexit 101\n" >"$1" && chmod 755 "$1"' sh "$policy" || exit 1
+  fi
+  as_root apt-get -q install -y --no-install-recommends "$@" || exit 1
+  for server in "${new[@]}"; do [ ! -e "/etc/init.d/$server" ] || as_root update-rc.d "$server" disable || exit 1; done
+)
 
 # build_preset NAME FOLDER [TARGET...]: configures once, then lets ninja decide what to do.
 build_preset() {

@@ -9,6 +9,7 @@
 #include "app/console_log.h"
 #include "app/front_identity.h"
 #include "app/listen_advice.h"
+#include "app/listen_options.h"
 #include "app/master.h"
 #include "app/master_lines.h"
 #include "app/master_specs.h"
@@ -124,10 +125,16 @@ int check_taken(const std::string& address, const std::string& text, const Serve
 }
 
 int check_listen(const config::Listen& listen, const ServeRequest& request, base::LogSink& log, const Say& say) {
-  auto socket = io::open_listening_socket(listen.address, {.backlog = listen.backlog, .unix_mode = listen.mode});
+  const auto options = listen_options(listen);
+  if (!options.ok()) {
+    log.error("CW0801", "listen " + listen.address + ": " + options.error().message + "\nfix: correct owner or group");
+    return kUsage;
+  }
+  auto socket = io::open_listening_socket(listen.address, options.value());
   if (socket) {
     if (listen.address.starts_with("unix:/")) unlink(listen.address.substr(5).c_str());
-    say("listen " + listen.address + ": free");
+    const std::string protocol = listen.protocol == "http" ? "" : " (" + listen.protocol + ")";
+    say("listen " + listen.address + protocol + ": free");
     return 0;
   }
   const std::string& text = socket.error().message;

@@ -1,5 +1,7 @@
 #include "app/front_gates.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 
 namespace cutwater::app {
@@ -18,37 +20,69 @@ serve::ServeOptions serve_options(const config::Limits& limits) {
   return options;
 }
 
+namespace {
+
+serve::Protocol protocol_of(const config::Listen& listen) {
+  if (listen.protocol == "uwsgi") return serve::Protocol::kUwsgi;
+  if (listen.protocol == "scgi") return serve::Protocol::kScgi;
+  return listen.protocol == "fastcgi" ? serve::Protocol::kFastcgi : serve::Protocol::kHttp;
+}
+
+}  // namespace
+
 base::Result<std::unique_ptr<FrontGates>> FrontGates::open(const std::vector<config::Listen>& listens,
                                                            std::vector<base::FileDescriptor> sockets,
                                                            const GateServices& services) {
   if (listens.size() != sockets.size()) return base::Error{"listening sockets and settings differ in number"};
-  auto gates = std::make_unique<FrontGates>();
+  auto gates = std::make_unique<FrontGates>(services.log);
   for (size_t i = 0; i < listens.size(); ++i) {
-    auto found = gates->gate_for(listens[i].trusted_proxies, services);
+    auto found = gates->gate_for(listens[i], services);
     if (!found) return found.error();
     Gate& gate = **found;
-    auto& local = *gate.addresses.emplace_back(std::make_unique<io::Address>());
-    gate.listeners.push_back(std::make_unique<io::Listener>(
-        services.loop, std::move(sockets[i]), services.log,
-        [server = gate.server.get(), &local](base::FileDescriptor socket, const io::Address& peer) {
-          server->accept(std::move(socket), peer, local);
-        }));
-    local = gate.listeners.back()->local_address();
+    Door& door = *gate.doors.emplace_back(std::make_unique<Door>());
+    if (listens[i].protocol != "http") {
+      auto trust = PeerTrust::make(listens[i], geteuid());
+      if (!trust) return trust.error();
+      door.trust = std::make_unique<PeerTrust>(std::move(*trust));
+    }
+    gate.listeners.push_back(
+        std::make_unique<io::Listener>(services.loop, std::move(sockets[i]), services.log,
+                                       [gates = gates.get(), server = gate.server.get(), &door, &loop = services.loop](
+                                           base::FileDescriptor socket, const io::Address& peer) {
+                                         if (gates->admits(door, socket.get(), peer, loop.now()))
+                                           server->accept(std::move(socket), peer, door.address);
+                                       }));
+    door.address = gate.listeners.back()->local_address();
   }
   return gates;
 }
 
-base::Result<FrontGates::Gate*> FrontGates::gate_for(const std::vector<std::string>& trusted,
-                                                     const GateServices& services) {
+bool FrontGates::admits(const Door& door, int socket, const io::Address& peer, base::Instant now) {
+  if (!door.trust || door.trust->admits(socket, peer)) return true;
+  const char* setting = peer.is_unix ? "trusted_users" : "trusted_proxies";
+  turned_away_.write(base::Severity::kWarning, "CW0407",
+                     "listen " + io::to_text(door.address) + ": closed a connection of " +
+                         PeerTrust::name_of(socket, peer) + ", which " + setting +
+                         " does not name\nfix: if that is "
+                         "your web server, add it to " +
+                         setting,
+                     now);
+  return false;
+}
+
+base::Result<FrontGates::Gate*> FrontGates::gate_for(const config::Listen& listen, const GateServices& services) {
   for (auto& gate : gates_) {
-    if (gate->trusted == trusted) return gate.get();
+    if (gate->trusted == listen.trusted_proxies && gate->protocol == listen.protocol) return gate.get();
   }
-  auto networks = handler::TrustedNetworks::parse(trusted);
+  auto networks = handler::TrustedNetworks::parse(listen.trusted_proxies);
   if (!networks) return base::Error{"trusted_proxies: " + networks.error().message};
   Gate& gate = *gates_.emplace_back(std::make_unique<Gate>());
-  gate.trusted = trusted;
+  gate.protocol = listen.protocol;
+  gate.trusted = listen.trusted_proxies;
   gate.filter = std::make_unique<handler::ForwardedFilter>(std::move(*networks));
-  gate.server = std::make_unique<serve::HttpServer>(services.loop, services.options, services.root, *gate.filter,
+  serve::ServeOptions options = services.options;
+  options.protocol = protocol_of(listen);
+  gate.server = std::make_unique<serve::HttpServer>(services.loop, options, services.root, *gate.filter,
                                                     services.observer, services.log);
   gate.server->when_full([&gate](bool full) {
     for (auto& listener : gate.listeners) full ? listener->pause() : listener->resume();

@@ -1,15 +1,17 @@
-// FrontGates: the listening sockets and the HTTP servers behind them. Listeners that trust the same proxies share a
-// server, since a server has one filter for what a request may say about where it comes from.
+// FrontGates: the listening sockets and the HTTP servers behind them. Listeners that speak the same protocol and trust
+// the same proxies share a server, since a server has one filter for what a request may say about where it comes from.
 #pragma once
 
 #include <functional>
 #include <memory>
 #include <vector>
 
+#include "app/peer_trust.h"
 #include "base/file_descriptor.h"
 #include "base/result.h"
 #include "config/model.h"
 #include "handler/forwarded.h"
+#include "handler/rate_limited_log.h"
 #include "io/listener.h"
 #include "io/loop.h"
 #include "serve/http_server.h"
@@ -26,6 +28,7 @@ struct GateServices {
 
 class FrontGates {
  public:
+  explicit FrontGates(base::LogSink& log) : turned_away_(log) {}
   // `sockets` in the order of `listens`; the services outlive the gates.
   static base::Result<std::unique_ptr<FrontGates>> open(const std::vector<config::Listen>& listens,
                                                         std::vector<base::FileDescriptor> sockets,
@@ -39,15 +42,23 @@ class FrontGates {
   void close_all();
 
  private:
+  // A listener: its connections refer to the address.
+  struct Door {
+    io::Address address;
+    std::unique_ptr<PeerTrust> trust;  // nullptr: HTTP, for everybody
+  };
   struct Gate {
+    std::string protocol;
     std::vector<std::string> trusted;
-    std::vector<std::unique_ptr<io::Address>> addresses;  // of the listeners; the server's connections refer to them
+    std::vector<std::unique_ptr<Door>> doors;
     std::unique_ptr<handler::ForwardedFilter> filter;
     std::unique_ptr<serve::HttpServer> server;
     std::vector<std::unique_ptr<io::Listener>> listeners;
   };
-  base::Result<Gate*> gate_for(const std::vector<std::string>& trusted, const GateServices& services);
+  base::Result<Gate*> gate_for(const config::Listen& listen, const GateServices& services);
+  bool admits(const Door& door, int socket, const io::Address& peer, base::Instant now);
 
+  handler::RateLimitedLog turned_away_;
   std::vector<std::unique_ptr<Gate>> gates_;
   size_t draining_ = 0;
 };

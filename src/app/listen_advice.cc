@@ -21,6 +21,9 @@ std::string unix_advice(const std::string& path, int reason) {
     case EACCES:
     case EROFS:
       return "\nfix: choose a folder this user may write to, or give it " + folder;
+    case EPERM:
+      return "\nonly root may give a socket to another user, and others only to a group of their own"
+             "\nfix: start as root, or leave owner and group away";
     case EADDRINUSE:
       return "\na server answers on it\nfix: stop that server, or choose another path";
     default:

@@ -14,7 +14,8 @@ namespace {
 constexpr base::Duration kNow = base::Duration::zero();
 
 auto key_of(const config::Listen& listen) {
-  return std::tie(listen.address, listen.backlog, listen.mode, listen.trusted_proxies);
+  return std::tie(listen.address, listen.backlog, listen.mode, listen.owner, listen.group, listen.protocol,
+                  listen.trusted_proxies, listen.trusted_users);
 }
 
 auto key_of(const config::StaticRoute& route) {

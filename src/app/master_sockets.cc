@@ -5,30 +5,49 @@
 #include <sys/socket.h>
 
 #include "app/listen_advice.h"
+#include "app/listen_options.h"
+#include "config/checks.h"
 #include "io/listener.h"
 
 namespace cutwater::app {
 namespace {
 
-std::string url_of(int socket, const std::string& address) {
+std::string url_of(int socket, const config::Listen& listen) {
   sockaddr_storage raw{};
   socklen_t length = sizeof raw;
-  if (getsockname(socket, reinterpret_cast<sockaddr*>(&raw), &length) != 0) return address;
+  if (getsockname(socket, reinterpret_cast<sockaddr*>(&raw), &length) != 0) return listen.address;
   const io::Address local = io::to_address(raw, length);
-  if (local.is_unix) return "unix:" + local.host;
+  const bool http = listen.protocol == "http";
+  if (local.is_unix) return fmt::format("unix:{}{}", local.host, http ? "" : " (" + listen.protocol + ")");
   const bool is_ipv6 = local.host.find(':') != std::string::npos;
-  return fmt::format("http://{}:{}", is_ipv6 ? "[" + local.host + "]" : local.host, local.port);
+  return fmt::format("{}://{}:{}", listen.protocol, is_ipv6 ? "[" + local.host + "]" : local.host, local.port);
+}
+
+// The address of an inherited socket is known only now.
+std::string inherited_problem(int socket, const config::Listen& listen) {
+  auto local = io::local_address_of(socket);
+  if (!listen.address.starts_with("fd:") || !local || local->is_unix) return "";
+  return config::trust_problem(listen, io::to_text(*local));
 }
 
 }  // namespace
 
 bool Sockets::open_listening(const config::Listen& listen, base::LogSink& log) {
-  auto socket = io::open_listening_socket(listen.address, {.backlog = listen.backlog, .unix_mode = listen.mode});
+  const auto options = listen_options(listen);
+  if (!options.ok()) {
+    log.error("CW0801", "listen " + listen.address + ": " + options.error().message + "\nfix: correct owner or group");
+    return false;
+  }
+  auto socket = io::open_listening_socket(listen.address, options.value());
   if (!socket) {
     log.error("CW0801", socket.error().message + listen_advice(listen.address, socket.error()));
     return false;
   }
-  urls_.push_back(url_of(socket->get(), listen.address));
+  if (std::string problem = inherited_problem(socket->get(), listen); !problem.empty()) {
+    log.error("CW0115", problem);
+    return false;
+  }
+  urls_.push_back(url_of(socket->get(), listen));
   if (listen.address.starts_with("unix:")) files_.add(listen.address.substr(5));
   listening_.push_back(std::move(*socket));
   return true;

@@ -7,6 +7,7 @@
 #include <map>
 
 #include "config/project_files.h"
+#include "supervise/identity.h"
 
 namespace cutwater::config {
 namespace {
@@ -14,6 +15,37 @@ namespace {
 void check_folder(const std::string& setting, const std::string& folder, const std::string& fix, Reporter& reporter) {
   if (is_folder(folder)) return;
   reporter.error("CW0110", setting + ": there is no folder " + shown_path(folder) + "\n  fix: " + fix);
+}
+
+bool is_loopback(const std::string& address) {
+  const std::string host = address.substr(0, address.rfind(':'));
+  return host.starts_with("127.") || host == "[::1]" || host == "localhost" || host.starts_with("[::ffff:127.");
+}
+
+bool trusts_beyond_loopback(const Listen& listen) {
+  const std::vector<std::string>& trusted = listen.trusted_proxies;
+  return std::any_of(trusted.begin(), trusted.end(), [](const std::string& entry) {
+    return !entry.starts_with("127.") && !entry.starts_with("::1") && entry != "unix";
+  });
+}
+
+void check_trusted_users(const Listen& listen, Reporter& reporter) {
+  const std::vector<std::string> usual = Listen().trusted_users;
+  for (const std::string& user : listen.trusted_users) {
+    const bool may_be_missing = user == "*" || std::find(usual.begin(), usual.end(), user) != usual.end();
+    if (may_be_missing || supervise::find_identity(user)) continue;
+    reporter.error("CW0103", "listen.trusted_users: there is no user " + user +
+                                 "\n  fix: write the user that the web server on " + listen.address + " runs as");
+  }
+}
+
+void check_gateway_trust(const Listen& listen, Reporter& reporter) {
+  if (listen.protocol == "http") return;
+  if (listen.address.starts_with("unix:")) return check_trusted_users(listen, reporter);
+  if (listen.address.starts_with("fd:")) return;  // looked at when it is opened
+  if (std::string problem = trust_problem(listen, listen.address); !problem.empty()) {
+    reporter.error("CW0115", problem);
+  }
 }
 
 bool is_shareable(const std::string& address) {
@@ -25,6 +57,14 @@ bool is_shareable(const std::string& address) {
 bool is_routed(const Config& config, const App& app) {
   return std::any_of(config.routes.begin(), config.routes.end(),
                      [&](const Route& route) { return route.kind == Route::Kind::kApp && route.app == app.name; });
+}
+
+std::string trust_problem(const Listen& listen, const std::string& address) {
+  if (listen.protocol == "http" || is_loopback(address) || trusts_beyond_loopback(listen)) return "";
+  return "listen " + address + ": by protocol \"" + listen.protocol +
+         "\" a web server says who its clients are; where other machines can connect it must be known which one may\n"
+         "  fix: trusted_proxies = [\"10.0.0.5\"], with the web server's address; or listen on 127.0.0.1 or a unix "
+         "socket";
 }
 
 void check_config(const Config& config, Reporter& reporter) {
@@ -46,6 +86,7 @@ void check_config(const Config& config, Reporter& reporter) {
     if (++addresses[listen.address] == 2 && !is_shareable(listen.address)) {
       reporter.error("CW0108", "two listeners on " + listen.address + "\n  fix: remove one");
     }
+    check_gateway_trust(listen, reporter);
   }
 }
 

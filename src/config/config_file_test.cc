@@ -139,10 +139,10 @@ TEST_F(ConfigFile, LaterKeys) {
             "  fix: remove it; HUP replaces the workers without downtime meanwhile: kill -HUP PID\n");
   for (const char* text :
        {"include = [\"x\"]", "user = \"x\"", "[tls.main]\ncert = \"x\"", "[program.c]", "[metrics]",
-        "[[listen]]\nprotocol = \"uwsgi\"", "[[listen]]\ntls = \"auto\"", "[[site]]\nhosts = [\"x\"]",
-        "[[site]]\n[[site.route]]\nfastcgi = { to = \"x\" }", "[log]\nslow = \"2s\"", "[shutdown]\ndelay = \"5s\"",
-        "[app.web]\nworkers = { min = 2 }", "[app.web]\nprotocol = \"asgi\"", "[log]\nformat = \"gunicorn:%(h)s\"",
-        "[log]\naccess = \"syslog\"", "[app.web]\nthreads = 4"}) {
+        "[[listen]]\ntls = \"auto\"", "[[site]]\nhosts = [\"x\"]", "[[site]]\n[[site.route]]\nfastcgi = { to = \"x\" }",
+        "[log]\nslow = \"2s\"", "[shutdown]\ndelay = \"5s\"", "[app.web]\nworkers = { min = 2 }",
+        "[app.web]\nprotocol = \"asgi\"", "[log]\nformat = \"gunicorn:%(h)s\"", "[log]\naccess = \"syslog\"",
+        "[app.web]\nthreads = 4"}) {
     std::string all = messages(text);
     EXPECT_TRUE(all.starts_with("[CW0106]")) << text << "\n" << all;
     EXPECT_NE(all.find("known, not in this version"), std::string::npos) << all;
@@ -391,7 +391,10 @@ TEST_F(ConfigFile, WrongUpstreams) {
 
 TEST(Settings, DefaultsAreThoseOfTheModel) {
   Config from_table;
-  Listen listen{.address = "", .backlog = 0, .mode = 0, .trusted_proxies = {}};
+  Listen listen;
+  listen.address = listen.protocol = "";
+  listen.backlog = listen.mode = 0;
+  listen.trusted_proxies = listen.trusted_users = {};
   App app;
   ProxyDraft proxy;
   proxy.timeout = proxy.connect_timeout = base::Duration(0);
@@ -411,7 +414,9 @@ TEST(Settings, DefaultsAreThoseOfTheModel) {
   EXPECT_EQ(listen.address, Listen().address);
   EXPECT_EQ(listen.backlog, Listen().backlog);
   EXPECT_EQ(listen.mode, Listen().mode);
+  EXPECT_EQ(listen.protocol, Listen().protocol);
   EXPECT_EQ(listen.trusted_proxies, Listen().trusted_proxies);
+  EXPECT_EQ(listen.trusted_users, Listen().trusted_users);
   EXPECT_EQ(app.timeout, App().timeout);
   EXPECT_EQ(app.grace, App().grace);
   EXPECT_EQ(app.queue, App().queue);

@@ -48,6 +48,10 @@ constexpr ErrorCode kCodes[] = {
      "Cutwater runs as root, but users other than root may write "
      "the configuration, and with it decide what runs as whom.",
      "chown root cutwater.toml && chmod go-w cutwater.toml"},
+    {"CW0115", "nobody is trusted there",
+     "A listener with another protocol than \"http\" is open to other machines, and no web server on one of them is "
+     "named: whoever may connect there decides what the app believes of a request.",
+     "List the web server in trusted_proxies, or listen on 127.0.0.1 or a unix socket."},
     {"CW0120", "wrong use of the command line", "A command, flag or argument is unknown or incomplete.",
      "`cutwater help` lists the commands, `cutwater help flags` the flags."},
     {"CW0201", "no Python found", "There is no virtual environment in the project and no python3 on PATH.",
@@ -126,6 +130,15 @@ constexpr ErrorCode kCodes[] = {
      "Slow disks and memory that was swapped out do that.",
      "Look at the disks of static files and spooled bodies; if both "
      "are well, report it."},
+    {"CW0406", "another protocol came",
+     "What arrives at a listener with another protocol than \"http\" is not that protocol; no app was called.",
+     "Let the web server speak it (nginx: uwsgi_pass, scgi_pass, fastcgi_pass), or change `protocol` of that "
+     "[[listen]]."},
+    {"CW0407", "web server not trusted",
+     "A connection to a listener with another protocol than \"http\" came from a user or an address that is not "
+     "trusted, "
+     "and was closed unread.",
+     "If it is your web server: add its user to trusted_users, or its address to trusted_proxies, of that [[listen]]."},
     {"CW0501", "request took too long",
      "A request ran longer than `timeout`: the client got 504 and that worker alone "
      "is replaced.",

@@ -14,7 +14,7 @@ struct Names {
 
 constexpr Names kKeys[] = {
     {"", "include user group umask tls acme sites_dir program limit cache redis metrics admin"},
-    {"listen", "protocol tls http proxy_protocol group"},
+    {"listen", "tls http proxy_protocol"},
     {"app",
      "threads loop concurrency max_requests max_memory max_age env_file lifespan ready before_swap hooks limits "
      "sandbox buffer group umask"},
@@ -72,7 +72,6 @@ constexpr Meanwhile kMeanwhile[] = {
     {"", "program", "let systemd or supervisor run it meanwhile"},
     {"", "include", "write everything into this file"},
     {"listen", "tls http", kTls},
-    {"listen", "group", "mode says who may connect"},
     {"app", "threads concurrency", kMoreWorkers},
     {"app", "max_requests max_memory max_age", kReplacement},
     {"app", "env_file", "write the variables into env"},

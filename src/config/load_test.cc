@@ -66,6 +66,41 @@ TEST_F(Load, Workers) {
   EXPECT_EQ(load_target().exit_code, 2);
 }
 
+TEST_F(Load, GatewayProtocolsTrustSomebodyInParticular) {
+  const auto error = [this](const std::string& listen) {
+    folder_.file("cutwater.toml", "[[listen]]\n" + listen + "\n");
+    const Loaded loaded = load_target();
+    return loaded.exit_code == 0 ? "" : first_error(loaded);
+  };
+  for (const char* open : {":3031", "0.0.0.0:3031", "10.0.0.1:3031", "[::]:3031", "example.org:3031"}) {
+    const std::string addr = std::string("addr = \"") + open + "\"\n";
+    const std::string text = error(addr + "protocol = \"uwsgi\"");
+    EXPECT_TRUE(text.starts_with("error[CW0115] listen ")) << text;
+    EXPECT_NE(text.find("\n  fix: trusted_proxies = "), std::string::npos) << text;
+    EXPECT_EQ(error(addr + "protocol = \"scgi\"\ntrusted_proxies = [\"127.0.0.1\", \"10.0.0.5\"]"), "") << open;
+    EXPECT_EQ(error(addr + "protocol = \"uwsgi\"\ntrusted_proxies = [\"*\"]"), "") << open;
+    EXPECT_NE(error(addr + "protocol = \"uwsgi\"\ntrusted_proxies = [\"unix\", \"::1\"]"), "") << open;
+    EXPECT_EQ(error(addr + "protocol = \"http\""), "") << open;
+  }
+  for (const char* own : {"127.0.0.1:3031", "[::1]:3031", "localhost:3031", "unix:x.sock", "fd:3"}) {
+    EXPECT_EQ(error(std::string("protocol = \"uwsgi\"\naddr = \"") + own + "\""), "") << own;
+  }
+}
+
+TEST_F(Load, TrustedUsersExist) {
+  const auto error = [this](const std::string& users) {
+    folder_.file("cutwater.toml",
+                 "[[listen]]\naddr = \"unix:x\"\nprotocol = \"scgi\"\ntrusted_users = " + users + "\n");
+    const Loaded loaded = load_target();
+    return loaded.exit_code == 0 ? "" : first_error(loaded);
+  };
+  EXPECT_EQ(error("[]"), "");
+  EXPECT_EQ(error("[\"*\", \"nginx\", \"0\"]"), "");
+  EXPECT_TRUE(error("[\"no-such-user\"]").starts_with("error[CW0103] listen.trusted_users: there is no user "));
+  EXPECT_NE(error("[\"a b\"]").find("\"a b\" is no user"), std::string::npos);
+  EXPECT_NE(error("\"root\"").find("takes a list of users"), std::string::npos);
+}
+
 TEST_F(Load, Addresses) {
   environment_.set("PORT", "5000");
   EXPECT_EQ(load_target().config.listens[0].address, "0.0.0.0:5000");

@@ -16,8 +16,12 @@ namespace cutwater::config {
 struct Listen {
   std::string address = "127.0.0.1:8000";
   int backlog = 2048;
-  int mode = 0666;  // of a unix socket
+  int mode = 0666;                // of a unix socket
+  std::string owner;              // of a unix socket; "" = whoever starts us
+  std::string group;              // likewise
+  std::string protocol = "http";  // "uwsgi" | "scgi" | "fastcgi": a web server in front hands requests over
   std::vector<std::string> trusted_proxies = {"127.0.0.1/32", "::1/128"};
+  std::vector<std::string> trusted_users = {"root", "www-data", "nginx"};  // on a unix socket, by a gateway protocol
 };
 
 struct App {

@@ -97,12 +97,27 @@ constexpr Setting kSettings[] = {
      "bind", to<&Listen::address>},
     {Section::kListen, "backlog", Kind::kInteger, "2048", "How many new connections the kernel holds for us.",
      "backlog", to<&Listen::backlog>, 1, 65535},
+    {Section::kListen, "owner", Kind::kText, "",
+     "The user a unix socket belongs to; without it the one that starts Cutwater. Only root may give it away.", "",
+     to<&Listen::owner>},
+    {Section::kListen, "group", Kind::kText, "",
+     "The group a unix socket belongs to: with mode \"660\" and the web server's group only they can connect.", "",
+     to<&Listen::group>},
+    {Section::kListen, "protocol", Kind::kChoice, "http",
+     "What comes there: \"http\" from clients and proxies, or what a web server in front passes on: \"uwsgi\" (nginx's "
+     "uwsgi_pass), \"scgi\" (scgi_pass) or \"fastcgi\" (fastcgi_pass).",
+     "", to<&Listen::protocol>, 0, UINT64_MAX, "http|uwsgi|scgi|fastcgi"},
     {Section::kListen, "mode", Kind::kOctalMode, "666", "Permissions of a unix socket, in octal.", "",
      to<&Listen::mode>},
     {Section::kListen, "trusted_proxies", Kind::kNetworkList, "127.0.0.1/32, ::1/128",
      "Addresses and networks whose X-Forwarded-* and Forwarded fields are believed; \"*\" believes everybody. "
-     "FORWARDED_ALLOW_IPS changes the default.",
+     "FORWARDED_ALLOW_IPS changes the default. With any protocol but \"http\" also the only web servers that may "
+     "connect by TCP.",
      "trusted-proxies", to<&Listen::trusted_proxies>},
+    {Section::kListen, "trusted_users", Kind::kUserList, "root, www-data, nginx",
+     "With any protocol but \"http\" on a unix socket: the users whose programs may connect, and Cutwater's own; "
+     "\"*\" is everybody whom mode lets in.",
+     "", to<&Listen::trusted_users>},
 
     {Section::kApp, "root", Kind::kPath, "",
      "The app's folder: working directory and first place of imports; without it "

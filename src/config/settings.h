@@ -29,6 +29,7 @@ enum class Kind {
   kDuration,
   kOctalMode,
   kNetworkList,
+  kUserList,
   kVariables,  // table of environment variables
   kServers,    // "http://10.0.0.5:8000", or { url, weight }
 };

@@ -57,6 +57,8 @@ std::string example_value(const Setting& setting, bool in_file) {
       return std::string(setting.default_text);
     case Kind::kNetworkList:
       return in_file ? "[\"10.0.0.0/8\"]" : "10.0.0.0/8";
+    case Kind::kUserList:
+      return "[\"www-data\"]";
     case Kind::kVariables:
       return "{ NAME = \"value\" }";
     case Kind::kServers:
@@ -160,7 +162,11 @@ Parsed parse_mode(const Setting& setting, const Node& node) {
   return Value(*mode);
 }
 
-Parsed parse_networks(const Setting& setting, const Node& node) {
+bool is_user_name(const std::string& name) {
+  return !name.empty() && name.find_first_of(std::string_view(" \t:/\0", 5)) == std::string::npos;
+}
+
+Parsed parse_list(const Setting& setting, const Node& node) {
   std::vector<Node> items = node.items;
   if (node.type == Node::Type::kWord) {
     for (const std::string& word : split_list(node.text, ',')) {
@@ -171,16 +177,20 @@ Parsed parse_networks(const Setting& setting, const Node& node) {
   } else if (node.type != Node::Type::kList) {
     return wrong_type(setting, node);
   }
-  TextList networks;
+  TextList entries;
   for (const Node& item : items) {
     if (!is_text(item)) return wrong_type(setting, item);
-    if (!is_network(item.text)) {
+    if (setting.kind == Kind::kUserList && !is_user_name(item.text)) {
+      return Problem{"CW0103", quoted(item.text) + " is no user", "write a name or number, such as \"www-data\"",
+                     item.position};
+    }
+    if (setting.kind == Kind::kNetworkList && !is_network(item.text)) {
       return Problem{"CW0103", quoted(item.text) + " is no address or network",
                      "write \"10.0.0.7\", \"10.0.0.0/8\", \"::1\", or \"*\" to believe everybody", item.position};
     }
-    networks.push_back(item.text);
+    entries.push_back(item.text);
   }
-  return Value(networks);
+  return Value(entries);
 }
 
 bool is_variable_name(const std::string& name) {
@@ -296,7 +306,8 @@ Parsed parse(const Setting& setting, const Node& node, const std::string& folder
     case Kind::kOctalMode:
       return parse_mode(setting, node);
     case Kind::kNetworkList:
-      return parse_networks(setting, node);
+    case Kind::kUserList:
+      return parse_list(setting, node);
     case Kind::kVariables:
       return parse_variables(setting, node);
     case Kind::kServers:
@@ -342,6 +353,8 @@ std::string kind_text(const Setting& setting) {
       return "a list of addresses and networks";
     case Kind::kServers:
       return "a list of servers such as \"http://10.0.0.5:8000\"";
+    case Kind::kUserList:
+      return "a list of users";
     case Kind::kVariables:
       break;
   }

@@ -3,9 +3,11 @@
 #pragma once
 
 #include <sys/socket.h>
+#include <sys/types.h>
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -60,6 +62,8 @@ class Listener : public Watcher {
 struct ListenOptions {
   int backlog = 2048;
   int unix_mode = 0666;
+  std::optional<uid_t> unix_owner = {};
+  std::optional<gid_t> unix_group = {};
 };
 base::Result<base::FileDescriptor> open_listening_socket(std::string_view address, const ListenOptions& options);
 

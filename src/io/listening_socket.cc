@@ -105,6 +105,14 @@ Result<FileDescriptor> listen_unix(std::string_view address, std::string_view pa
   const int error = errno;
   umask(before);
   if (bound != 0) return cannot_listen(address, error);
+  const uid_t owner = options.unix_owner.value_or(static_cast<uid_t>(-1));
+  const gid_t group = options.unix_group.value_or(static_cast<gid_t>(-1));
+  const bool as_it_is = !options.unix_owner && !options.unix_group;
+  if (!as_it_is && lchown(path.c_str(), owner, group) != 0) {
+    const int refused = errno;
+    unlink(path.c_str());
+    return cannot_listen(address, refused);
+  }
   if (listen(socket.get(), options.backlog) != 0) return cannot_listen(address, errno);
   return socket;
 }

@@ -21,7 +21,7 @@ struct Fixed {
   uint16_t remote_port;
   uint16_t server_port;
   uint16_t field_count;
-  uint16_t zero;
+  uint16_t variable_count;
 };
 static_assert(sizeof(Fixed) == 40);
 
@@ -36,10 +36,15 @@ std::array<std::string_view, kStrings> strings_of(const message::Request& reques
           request.authority, request.remote_address, request.server_name, extras.script_name};
 }
 
-size_t size_of(const std::array<std::string_view, kStrings>& strings, const message::Headers& headers) {
-  size_t size = sizeof(Fixed) + kStrings * sizeof(uint32_t) + headers.size() * sizeof(FieldLengths);
+size_t size_of(const message::Headers& fields) {
+  size_t size = fields.size() * sizeof(FieldLengths);
+  for (const message::HeaderField& field : fields) size += field.name.size() + field.value.size();
+  return size;
+}
+
+size_t size_of(const std::array<std::string_view, kStrings>& strings, const message::Request& request) {
+  size_t size = sizeof(Fixed) + kStrings * sizeof(uint32_t) + size_of(request.headers) + size_of(request.variables);
   for (std::string_view text : strings) size += text.size();
-  for (const message::HeaderField& field : headers) size += field.name.size() + field.value.size();
   return size;
 }
 
@@ -78,11 +83,16 @@ class Appender {
   char* to_;
 };
 
-bool decode_fixed(base::ByteReader& reader, message::Request& request, RequestExtras& extras, uint16_t& field_count) {
+struct Counts {
+  uint16_t fields = 0;
+  uint16_t variables = 0;
+};
+
+bool decode_fixed(base::ByteReader& reader, message::Request& request, RequestExtras& extras, Counts& counts) {
   auto fixed = reader.integer<Fixed>();
   if (reader.failed() || fixed.total_bytes != reader.rest().size() + sizeof fixed) return false;
   if (fixed.framing > static_cast<uint8_t>(message::BodyFraming::kChunked) || (fixed.flags & ~kAllFlags) != 0 ||
-      fixed.body_place > static_cast<uint8_t>(BodyPlace::kStreamed) || fixed.zero != 0)
+      fixed.body_place > static_cast<uint8_t>(BodyPlace::kStreamed))
     return false;
   request.version_minor = fixed.version_minor;
   request.framing = static_cast<message::BodyFraming>(fixed.framing);
@@ -95,20 +105,30 @@ bool decode_fixed(base::ByteReader& reader, message::Request& request, RequestEx
   extras.body_place = static_cast<BodyPlace>(fixed.body_place);
   extras.body_length = fixed.body_length;
   extras.exchange_id = fixed.exchange_id;
-  field_count = fixed.field_count;
+  counts = {fixed.field_count, fixed.variable_count};
   return true;
+}
+
+void decode_fields(base::ByteReader& reader, base::ByteReader& lengths, size_t count, message::Headers& fields) {
+  fields.clear();
+  for (size_t index = 0; index < count && !reader.failed(); ++index) {
+    auto field = lengths.integer<FieldLengths>();
+    std::string_view name = reader.bytes(field.name);
+    fields.add(name, reader.bytes(field.value));
+  }
 }
 
 }  // namespace
 
 size_t encoded_size(const message::Request& request, const RequestExtras& extras) {
-  return size_of(strings_of(request, extras), request.headers);
+  return size_of(strings_of(request, extras), request);
 }
 
 size_t encode_request(const message::Request& request, const RequestExtras& extras, std::span<char> to) {
   auto strings = strings_of(request, extras);
-  size_t total = size_of(strings, request.headers);
-  if (total > to.size() || total > std::numeric_limits<uint32_t>::max() || request.headers.size() > 0xffff) return 0;
+  size_t total = size_of(strings, request);
+  if (total > to.size() || total > std::numeric_limits<uint32_t>::max()) return 0;
+  if (request.headers.size() > 0xffff || request.variables.size() > 0xffff) return 0;
   Fixed fixed{
       .total_bytes = static_cast<uint32_t>(total),
       .version_minor = request.version_minor,
@@ -123,37 +143,37 @@ size_t encode_request(const message::Request& request, const RequestExtras& extr
       .remote_port = request.remote_port,
       .server_port = request.server_port,
       .field_count = static_cast<uint16_t>(request.headers.size()),
-      .zero = 0,
+      .variable_count = static_cast<uint16_t>(request.variables.size()),
   };
   Appender append(to.data());
   append.integer(fixed);
   for (std::string_view text : strings) append.integer(static_cast<uint32_t>(text.size()));
-  for (const message::HeaderField& field : request.headers)
-    append.integer(FieldLengths{static_cast<uint32_t>(field.name.size()), static_cast<uint32_t>(field.value.size())});
+  for (const message::Headers* fields : {&request.headers, &request.variables}) {
+    for (const message::HeaderField& field : *fields)
+      append.integer(FieldLengths{static_cast<uint32_t>(field.name.size()), static_cast<uint32_t>(field.value.size())});
+  }
   for (std::string_view text : strings) append.bytes(text);
-  for (const message::HeaderField& field : request.headers) {
-    append.bytes(field.name);
-    append.bytes(field.value);
+  for (const message::Headers* fields : {&request.headers, &request.variables}) {
+    for (const message::HeaderField& field : *fields) {
+      append.bytes(field.name);
+      append.bytes(field.value);
+    }
   }
   return total;
 }
 
 bool decode_request(std::string_view record, message::Request& request, RequestExtras& extras) {
   base::ByteReader reader(record);
-  uint16_t field_count = 0;
-  if (!decode_fixed(reader, request, extras, field_count)) return false;
+  Counts counts;
+  if (!decode_fixed(reader, request, extras, counts)) return false;
   base::ByteReader lengths(reader.bytes(kStrings * sizeof(uint32_t)));
-  base::ByteReader field_lengths(reader.bytes(field_count * sizeof(FieldLengths)));
+  base::ByteReader field_lengths(reader.bytes((size_t{counts.fields} + counts.variables) * sizeof(FieldLengths)));
   std::string_view* strings[kStrings] = {&request.method,         &request.raw_target,  &request.path,
                                          &request.query,          &request.scheme,      &request.authority,
                                          &request.remote_address, &request.server_name, &extras.script_name};
   for (std::string_view* text : strings) *text = reader.bytes(lengths.integer<uint32_t>());
-  request.headers.clear();
-  for (uint32_t index = 0; index < field_count && !reader.failed(); ++index) {
-    auto field = field_lengths.integer<FieldLengths>();
-    std::string_view name = reader.bytes(field.name);
-    request.headers.add(name, reader.bytes(field.value));
-  }
+  decode_fields(reader, field_lengths, counts.fields, request.headers);
+  decode_fields(reader, field_lengths, counts.variables, request.variables);
   return !reader.failed() && !lengths.failed() && !field_lengths.failed() && reader.rest().empty();
 }
 

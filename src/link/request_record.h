@@ -3,10 +3,10 @@
 // again (views into the slot). Bounds-checked on both sides. Little-endian, no padding:
 //
 //   u32 total bytes | u8 version minor | u8 framing | u8 flags | u8 body place | u64 content length
-//   u64 body length | u64 exchange id | u16 remote port | u16 server port | u16 field count | u16 zero
+//   u64 body length | u64 exchange id | u16 remote port | u16 server port | u16 field count | u16 variable count
 //   9 x u32 length (method, raw target, path, query, scheme, authority, remote address, server name, script
-//   name) field count x (u32 name length, u32 value length) the bytes of the 9 strings, then of name, value
-//   of each field
+//   name) (field count + variable count) x (u32 name length, u32 value length) the bytes of the 9 strings, then of
+//   name, value of each field, then of each variable
 #pragma once
 
 #include <cstdint>

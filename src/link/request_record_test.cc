@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace cutwater::link {
@@ -22,6 +23,8 @@ message::Request full_request() {
   request.headers.add("X-Empty", "");
   request.headers.add("Cookie", "a=b; c=\xff\x80");
   request.headers.add("Cookie", "second");
+  request.variables.add("REMOTE_USER", "ann");
+  request.variables.add("SSL_CLIENT_CERT", "");
   request.framing = message::BodyFraming::kChunked;
   request.content_length = 0x1234567890abcdef;
   request.expects_continue = true;
@@ -60,12 +63,15 @@ void expect_same(const message::Request& left, const message::Request& right) {
   EXPECT_EQ(left.remote_port, right.remote_port);
   EXPECT_EQ(left.server_name, right.server_name);
   EXPECT_EQ(left.server_port, right.server_port);
-  ASSERT_EQ(left.headers.size(), right.headers.size());
-  auto other = right.headers.begin();
-  for (const message::HeaderField& field : left.headers) {
-    EXPECT_EQ(field.name, other->name);
-    EXPECT_EQ(field.value, other->value);
-    ++other;
+  for (const auto& [ours, theirs] :
+       {std::pair(&left.headers, &right.headers), std::pair(&left.variables, &right.variables)}) {
+    ASSERT_EQ(ours->size(), theirs->size());
+    auto other = theirs->begin();
+    for (const message::HeaderField& field : *ours) {
+      EXPECT_EQ(field.name, other->name);
+      EXPECT_EQ(field.value, other->value);
+      ++other;
+    }
   }
 }
 

@@ -5,10 +5,13 @@
 namespace cutwater::message {
 
 void Request::clear() {
-  Headers kept = std::move(headers);
-  kept.clear();
+  Headers kept_headers = std::move(headers);
+  Headers kept_variables = std::move(variables);
+  kept_headers.clear();
+  kept_variables.clear();
   *this = Request{};
-  headers = std::move(kept);
+  headers = std::move(kept_headers);
+  variables = std::move(kept_variables);
 }
 
 }  // namespace cutwater::message

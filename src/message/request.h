@@ -22,6 +22,10 @@ struct Request {
 
   Headers headers;  // hop-by-hop fields and, from strangers, forwarding fields already removed
 
+  // What a trusted web server in front said beyond the request, by CGI names (REMOTE_USER, SSL_CLIENT_S_DN): for the
+  // app's environ alone, nothing here reads it. Names are letters, digits and '_', never those of what stands above.
+  Headers variables;
+
   BodyFraming framing = BodyFraming::kNone;
   uint64_t content_length = 0;  // with kLength
   bool expects_continue = false;

@@ -83,6 +83,7 @@ PyObject* EnvironBuilder::build(const message::Request& request, const link::Req
   ++request_number_;
   PyRef environ = PyRef::steal(PyDict_Copy(template_.get()));
   if (!environ || !set_request(environ.get(), request, extras) || !set_fields(environ.get(), request)) return nullptr;
+  if (!set_variables(environ.get(), request)) return nullptr;
   bool has_body = request.framing != message::BodyFraming::kNone || body_size > 0;
   if (has_body && !set_number(environ.get(), kContentLength, body_size, caches_[kContentLength])) return nullptr;
   if (PyDict_SetItem(environ.get(), keys_[kInput].get(), input) < 0) return nullptr;
@@ -142,6 +143,19 @@ bool EnvironBuilder::set_fields(PyObject* environ, const message::Request& reque
     if (value == nullptr || PyDict_SetItem(environ, variable->key.get(), value) < 0) return false;
   }
   return set_repeated(environ);
+}
+
+// Names that are there already are not a web server's to say. Of one that comes twice the last counts.
+bool EnvironBuilder::set_variables(PyObject* environ, const message::Request& request) {
+  for (auto variable = request.variables.end(); variable != request.variables.begin();) {
+    --variable;
+    PyRef name = PyRef::steal(new_latin1(variable->name));
+    PyRef value = PyRef::steal(new_latin1(variable->value));
+    if (!name || !value) return false;
+    const int there = PyDict_Contains(environ, name.get());
+    if (there < 0 || (there == 0 && PyDict_SetItem(environ, name.get(), value.get()) < 0)) return false;
+  }
+  return true;
 }
 
 // Not joined in the environ: each repetition would copy all before it.

@@ -73,6 +73,7 @@ class EnvironBuilder {
   bool set_number(PyObject* environ, Key key, uint64_t value, CachedText& cache);
   bool set_request(PyObject* environ, const message::Request& request, const link::RequestExtras& extras);
   bool set_fields(PyObject* environ, const message::Request& request);
+  static bool set_variables(PyObject* environ, const message::Request& request);
   void join(Variable& variable, std::string_view value);
   bool set_repeated(PyObject* environ);
   // nullptr in `variable` for fields that must not become one. False with a Python exception. `place`: which

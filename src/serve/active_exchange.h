@@ -3,17 +3,16 @@
 #pragma once
 
 #include <cstdint>
-#include <string_view>
 
 #include "base/task.h"
-#include "codec/http1/request_parser.h"
 #include "io/listener.h"
 #include "io/stream.h"
-#include "message/exchange.h"
 #include "serve/body_source.h"
+#include "serve/exchange_core.h"
 #include "serve/exchange_memory.h"
 #include "serve/input.h"
 #include "serve/output.h"
+#include "serve/request_head.h"
 #include "serve/response_writer.h"
 #include "serve/server_state.h"
 
@@ -33,7 +32,6 @@ class ActiveExchange {
   // Everything outlives the exchange.
   ActiveExchange(ServerState& server, io::Stream& stream, ConnectionInput& input, const io::Address& peer,
                  const io::Address& local);
-  ~ActiveExchange();
   ActiveExchange(const ActiveExchange&) = delete;
   ActiveExchange& operator=(const ActiveExchange&) = delete;
 
@@ -42,37 +40,23 @@ class ActiveExchange {
 
   // The peer's side ended while a handler was running.
   void peer_hung_up() { writer_.peer_hung_up(); }
-  message::ClientGoneListener* gone_listener() const { return exchange_.gone_listener; }
+  message::ClientGoneListener* gone_listener() const { return core_.exchange().gone_listener; }
 
  private:
-  enum class Wait { kComplete, kRefused, kClientLeft };
-
-  base::Task<Wait> wait_for_head(codec::http1::HeadScanner& scanner);
-  codec::http1::HeadScanner::Outcome scan_head(codec::http1::HeadScanner& scanner);
-  uint16_t refusal_of(const codec::http1::HeadScanner& scanner);
-  uint16_t parse();  // 0, or the status to refuse with
-  void fill_in_connection();
-  uint16_t apply_filter();
-  base::Task<void> run_handler();
-  void refuse(uint16_t status);
+  base::Task<RequestHead::Outcome> wait_for_head(RequestHead& head);
+  uint16_t parse(RequestHead& head);  // 0, or the status to refuse with
   base::Task<bool> settle(bool keep);
   Ending how_to_close() const;
-  void write_small(uint16_t status);
-  void report();
 
   ServerState& server_;
   io::Stream& stream_;
   ConnectionInput& input_;
-  const io::Address& peer_;
   const io::Address& local_;
   ExchangePool::Pointer memory_;
-  const char* refused_ = nullptr;  // why, for the observer
-  bool head_taken_ = false;        // there is a request to speak of
-  bool reported_ = false;
   Output output_;
   HttpResponseWriter writer_;
   RequestBody body_;
-  message::Exchange exchange_;
+  ExchangeCore core_;  // last: it reports what was cancelled
 };
 
 }  // namespace cutwater::serve

@@ -14,23 +14,22 @@
 
 namespace cutwater::serve {
 
-class Connection final : public ConnectionLink, private io::HangupListener {
+class Connection final : public ServedConnection, private io::HangupListener {
  public:
   // `server` and `local` outlive the connection. It puts itself into the server's lists.
   Connection(ServerState& server, std::unique_ptr<io::Stream> stream, const io::Address& peer,
              const io::Address& local);
-  ~Connection();
+  ~Connection() override;
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
 
-  void start() { root_.start(run()); }
+  void start() override { root_.start(run()); }
 
-  // Idle, and no byte of a request lies in the kernel: closing it now loses nothing.
-  bool may_be_closed() const;
-  bool never_asked() const { return requests_ == 0; }
-  base::Instant idle_since() const { return idle_since_; }
-  // Tells the handler that the client is gone. False: it does not listen yet, try again next turn.
-  bool tell_hangup();
+  bool may_be_closed() const override;
+  bool never_asked() const override { return requests_ == 0; }
+  base::Instant idle_since() const override { return idle_since_; }
+  // Tells the handler that the client is gone. False: it does not listen yet.
+  bool tell_hangup() override;
 
  private:
   base::Task<void> run();

@@ -31,6 +31,7 @@ void ExchangePool::give_back(ExchangeMemory* memory) {
   for (std::string* text : {&owned->head, &owned->decoded, &owned->authority, &owned->filtered, &owned->output}) {
     empty(*text);
   }
+  owned->variables.clear();
   owned->request.clear();
   free_.push_back(std::move(owned));
 }

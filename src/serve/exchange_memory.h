@@ -5,16 +5,18 @@
 #include <string>
 #include <vector>
 
+#include "codec/cgi_variables/variables.h"
 #include "message/request.h"
 
 namespace cutwater::serve {
 
 struct ExchangeMemory {
   std::string head;       // the request's bytes, copied out of the receive buffer
-  std::string decoded;    // path and authority where they are no views into the head
+  std::string decoded;    // path and authority, and field names from variables, where they are no views into the head
   std::string authority;  // of an HTTP/1.0 request without Host
   std::string filtered;   // what the RequestFilter put in their place
   std::string output;     // response bytes the kernel has not taken
+  codec::Variables variables;  // of a gateway protocol, views into the head
   message::Request request;
 };
 

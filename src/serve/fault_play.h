@@ -5,6 +5,7 @@
 
 #include <coroutine>
 #include <cstdint>
+#include <cstdlib>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -120,7 +121,8 @@ class PlayHandler final : public message::Handler, public message::ClientGoneLis
 
 class Play final : RequestFilter, ExchangeObserver, base::LogSink, io::TurnHook {
  public:
-  explicit Play(std::string_view bytes) : rest_(bytes), server_(loop_, options(), handler_, *this, *this, *this) {
+  explicit Play(std::string_view bytes, Protocol protocol = Protocol::kHttp)
+      : bytes_(bytes), server_(loop_, options(protocol), handler_, *this, *this, *this) {
     loop_.add_hook(*this);
     server_.accept(peer.connect(), address_, address_);
   }
@@ -186,8 +188,9 @@ class Play final : RequestFilter, ExchangeObserver, base::LogSink, io::TurnHook 
   int reported = 0;
 
  private:
-  static ServeOptions options() {
+  static ServeOptions options(Protocol protocol) {
     ServeOptions chosen;
+    chosen.protocol = protocol;
     chosen.body_limit = 4096;
     chosen.output_buffer = 64;
     return chosen;
@@ -245,10 +248,32 @@ class Play final : RequestFilter, ExchangeObserver, base::LogSink, io::TurnHook 
   }
 
   const io::Address address_{"127.0.0.1", 8000, false};
-  std::string_view rest_;
+  const std::string bytes_;
+  std::string_view rest_ = bytes_;
   io::Loop loop_;
   PlayHandler handler_;
   HttpServer server_;
 };
+
+// The fuzzers' input: a count, that many steps, and the bytes.
+// Requests that run at once may answer in any order: then no two plays need be the same.
+inline void play_input(std::string_view input, Protocol protocol) {
+  if (input.empty()) return;
+  const std::string_view steps = input.substr(1, static_cast<uint8_t>(input.front()));
+  const std::string_view bytes = input.substr(1 + steps.size());
+
+  Play whole(bytes, protocol);
+  if (!whole.end()) std::abort();
+
+  Play cut(bytes, protocol);
+  for (char step : steps) cut.quiet_step(static_cast<uint8_t>(step));
+  if (!cut.end()) std::abort();
+  const bool comparable = protocol != Protocol::kFastcgi;
+  if (comparable && (cut.answers() != whole.answers() || cut.handled() != whole.handled())) std::abort();
+
+  Play broken(bytes, protocol);
+  for (char step : steps) broken.step(static_cast<uint8_t>(step));
+  if (!broken.end()) std::abort();
+}
 
 }  // namespace cutwater::serve::fault

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "serve/connection.h"
+#include "serve/fastcgi_connection.h"
 #include "serve/server_state.h"
 
 namespace cutwater::serve {
@@ -36,14 +37,14 @@ struct HttpServer::Impl final : io::TurnHook {
   bool end_of_turn() override;
   bool tell_of_hangups();
   void destroy_finished();
-  void destroy(Connection& connection);
+  void destroy(ServedConnection& connection);
   void close_idle(bool also_new);
   void close_all();
   void make_room();
   void set_full(bool now_full);
   void report_drained();
 
-  static Connection& connection_of(ConnectionLink& link) { return static_cast<Connection&>(link); }
+  static ServedConnection& connection_of(ConnectionLink& link) { return static_cast<ServedConnection&>(link); }
 
   ServerState state;
   size_t count = 0;
@@ -55,7 +56,12 @@ struct HttpServer::Impl final : io::TurnHook {
 };
 
 void HttpServer::Impl::accept(std::unique_ptr<io::Stream> stream, const io::Address& peer, const io::Address& local) {
-  auto* connection = new Connection(state, std::move(stream), peer, local);  // the lists own it: see destroy()
+  ServedConnection* connection = nullptr;  // the lists own it: see destroy()
+  if (state.options.protocol == Protocol::kFastcgi) {
+    connection = new FastcgiConnection(state, std::move(stream), peer, local);
+  } else {
+    connection = new Connection(state, std::move(stream), peer, local);
+  }
   ++count;
   connection->start();
   if (state.draining) grace_over.set(state.loop.now() + kFirstRequestGrace);
@@ -73,9 +79,9 @@ bool HttpServer::Impl::end_of_turn() {
 bool HttpServer::Impl::tell_of_hangups() {
   if (state.hung_up.empty()) return false;
   bool told = false;
-  std::vector<Connection*> later;
+  std::vector<ServedConnection*> later;
   while (!state.hung_up.empty()) {
-    Connection* connection = state.hung_up.back();
+    ServedConnection* connection = state.hung_up.back();
     state.hung_up.pop_back();
     if (connection->tell_hangup()) {
       told = true;
@@ -91,14 +97,14 @@ bool HttpServer::Impl::tell_of_hangups() {
 
 void HttpServer::Impl::destroy_finished() {
   while (!state.finished.empty()) {
-    Connection* connection = state.finished.back();
+    ServedConnection* connection = state.finished.back();
     state.finished.pop_back();
     destroy(*connection);
   }
   if (full && count < state.options.connections) set_full(false);
 }
 
-void HttpServer::Impl::destroy(Connection& connection) {
+void HttpServer::Impl::destroy(ServedConnection& connection) {
   delete &connection;
   --count;
 }
@@ -106,7 +112,7 @@ void HttpServer::Impl::destroy(Connection& connection) {
 void HttpServer::Impl::close_idle(bool also_new) {
   ConnectionLink* link = state.idle.next;
   while (link != &state.idle) {
-    Connection& connection = connection_of(*link);
+    ServedConnection& connection = connection_of(*link);
     link = link->next;
     if (!also_new && connection.never_asked()) continue;
     if (connection.may_be_closed()) destroy(connection);
@@ -127,7 +133,7 @@ void HttpServer::Impl::make_room() {
   size_t evicted = 0;
   ConnectionLink* link = state.idle.next;
   while (link != &state.idle && evicted < kMostEvictedAtOnce) {
-    Connection& connection = connection_of(*link);
+    ServedConnection& connection = connection_of(*link);
     link = link->next;
     if (connection.idle_since() > before) break;
     if (!connection.may_be_closed()) continue;

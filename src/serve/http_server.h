@@ -1,5 +1,5 @@
-// HttpServer: the inbound engine: each accepted connection is one coroutine that joins a Stream, the HTTP/1
-// codec and the root handler. Owns its connections; one per front.
+// HttpServer: the inbound engine: each accepted connection is one coroutine that joins a Stream, the codec of the
+// protocol by which HTTP requests come, and the root handler. Owns its connections.
 #pragma once
 
 #include <cstdint>
@@ -17,7 +17,12 @@
 
 namespace cutwater::serve {
 
+// How requests come: from clients themselves, or from a web server in front: by uwsgi and SCGI one on each connection,
+// by FastCGI several, one after the other or at once.
+enum class Protocol : uint8_t { kHttp, kUwsgi, kScgi, kFastcgi };
+
 struct ServeOptions {
+  Protocol protocol = Protocol::kHttp;
   codec::http1::HeadLimits head;
   uint64_t body_limit = 100 * 1024 * 1024;                   // limits.body
   base::Duration header_timeout = std::chrono::seconds(10);  // absolute, from the first byte of a head
@@ -30,7 +35,8 @@ struct ServeOptions {
 };
 
 // Decides what is believed of a request's forwarding fields before any handler sees it (faults.md 35, 36):
-// may rewrite remote_address, scheme, authority and remove fields. Returns 0, or the status to refuse with.
+// may rewrite remote_address, scheme, authority and remove fields. Returns 0, or the status to refuse with. Behind a
+// web server that speaks a gateway protocol `peer` is the client it names, since such fields are passed on unseen.
 class RequestFilter {
  public:
   virtual ~RequestFilter() = default;

@@ -21,6 +21,18 @@ iovec piece_of(std::string_view bytes) {
   return {const_cast<char*>(bytes.data()), bytes.size()};
 }
 
+// Also when the wait is cancelled it is over.
+class Awaited {
+ public:
+  explicit Awaited(bool& flag) : flag_(flag) { flag_ = true; }
+  ~Awaited() { flag_ = false; }
+  Awaited(const Awaited&) = delete;
+  Awaited& operator=(const Awaited&) = delete;
+
+ private:
+  bool& flag_;
+};
+
 }  // namespace
 
 base::Instant SendPace::deadline(base::Instant now) {
@@ -102,7 +114,7 @@ void Output::fail() {
 // Runs only while nobody awaits this output: it never resumes anybody, so it can be cancelled from
 // everywhere.
 void Output::flush_in_background() {
-  if (blocked_ && background_.size() == 0) background_.start(flush());
+  if (blocked_ && !awaited_ && background_.size() == 0) background_.start(flush());
 }
 
 base::Task<void> Output::flush() {
@@ -127,13 +139,16 @@ base::Task<bool> Output::wait_until_below(size_t limit) {
   if (failed_) co_return false;
   if (pending() <= limit) co_return true;
   stop_background();
-  while (pending() > limit) {
-    if (blocked_) {
-      auto waiting = wait_writable();
-      if (!co_await waiting) co_return false;
+  {
+    const Awaited awaited(awaited_);
+    while (pending() > limit) {
+      if (blocked_) {
+        auto waiting = wait_writable();
+        if (!co_await waiting) co_return false;
+      }
+      write_pending({}, {}, {});
+      if (failed_) co_return false;
     }
-    write_pending({}, {}, {});
-    if (failed_) co_return false;
   }
   flush_in_background();
   co_return true;

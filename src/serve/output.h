@@ -51,7 +51,7 @@ class Output {
   std::string& staged() { return pending_; }
   // Up to three pieces in one system call, sent or copied when it returns.
   void send(std::string_view first = {}, std::string_view second = {}, std::string_view third = {});
-  // False: the client is gone or too slow.
+  // For one awaiter at a time; others may send meanwhile. False: the client is gone or too slow.
   base::Task<bool> wait_until_below(size_t limit);
   // File bytes behind everything else. kEndedEarly: the file was shorter, or could not be read.
   enum class FileOutcome { kSent, kClientGone, kEndedEarly };
@@ -80,6 +80,7 @@ class Output {
   size_t sent_ = 0;       // of pending_
   bool blocked_ = false;  // the kernel takes no more now
   bool failed_ = false;
+  bool awaited_ = false;  // somebody waits for the kernel: the background need not
   SendPace pace_;
   base::TaskSet background_;
 };

@@ -13,7 +13,7 @@ HttpResponseWriter::HttpResponseWriter(Output& output, const message::Request& r
 
 base::Task<WriteStatus> HttpResponseWriter::informational(const message::Response& response) {
   const bool interim = response.status > 101 && response.status < 200;  // 101 would end HTTP here
-  if (interim && !head_sent() && request_.version_minor > 0 && writable()) {
+  if (interim && !head_sent() && request_.version_minor > 0 && writable() && !for_gateway()) {
     codec::http1::append_informational(output_.staged(), response);
     output_.send();
   }
@@ -47,13 +47,26 @@ base::Task<WriteStatus> HttpResponseWriter::head(const message::Response& respon
   return settle();
 }
 
-void HttpResponseWriter::stage_head(const message::Response& response, std::string_view first_piece, bool complete) {
+codec::http1::EncodedHead HttpResponseWriter::append_head(const message::Response& response) {
+  const bool head_request = request_.method == "HEAD";
+  if (for_gateway()) {
+    using codec::http1::StatusForm;
+    const bool uwsgi = options_.protocol == Protocol::kUwsgi;
+    codec::http1::append_gateway_head(output_.staged(), response,
+                                      uwsgi ? StatusForm::kStatusLine : StatusForm::kStatusField);
+    if (head_request || !message::status_allows_body(response.status)) return {ResponseFraming::kNone, false};
+    return {response.content_length ? ResponseFraming::kLength : ResponseFraming::kUntilClose, false};
+  }
   codec::http1::EncodeContext context;
-  context.head_request = request_.method == "HEAD";
+  context.head_request = head_request;
   context.version_minor = request_.version_minor;
   context.keep_alive = may_keep_alive();
   context.date = dates_.now();
-  const auto encoded = codec::http1::append_response_head(output_.staged(), response, context);
+  return codec::http1::append_response_head(output_.staged(), response, context);
+}
+
+void HttpResponseWriter::stage_head(const message::Response& response, std::string_view first_piece, bool complete) {
+  const auto encoded = append_head(response);
   status_ = response.status;
   framing_ = encoded.framing;
   keep_alive_ = encoded.keep_alive;

@@ -1,4 +1,5 @@
-// The response as a handler writes it, in HTTP/1.1's framing. The calls act when they are made; what is
+// The response as a handler writes it: in HTTP/1.1's framing, or for a web server in front, which frames it anew, with
+// none but the connection's end. The calls act when they are made; what is
 // awaited is only room in the output buffer.
 #pragma once
 
@@ -15,7 +16,16 @@
 
 namespace cutwater::serve {
 
-class HttpResponseWriter final : public message::ResponseWriter, public ContinueSender {
+// What a response says to its exchange, besides what it does for the handler.
+class ServedResponse : public message::ResponseWriter {
+ public:
+  virtual bool complete() const = 0;  // nothing is missing, whether finish() was called or not
+  virtual bool aborted() const = 0;
+  virtual bool broken() const = 0;     // the peer takes nothing any more
+  virtual void refuse_keep_alive() {}  // before the head
+};
+
+class HttpResponseWriter final : public ServedResponse, public ContinueSender {
  public:
   // How much of an unread request body is read and dropped to keep a connection (faults.md 31).
   static constexpr uint64_t kMostDrained = 64 * 1024;
@@ -42,17 +52,21 @@ class HttpResponseWriter final : public message::ResponseWriter, public Continue
 
   // The connection's side.
   void peer_hung_up() { hung_up_ = true; }
-  void refuse_keep_alive() { may_keep_alive_ = false; }  // before the head
-  bool aborted() const { return aborted_; }
-  bool complete() const;  // nothing is missing, whether finish() was called or not
+  void refuse_keep_alive() override { may_keep_alive_ = false; }
+  bool aborted() const override { return aborted_; }
+  bool complete() const override;
+  bool broken() const override { return output_.failed(); }
   bool keeps_alive() const { return keep_alive_; }
-  // The end of a response that only the connection's end delimits: a cut must be a reset to be seen.
-  bool ends_with_connection() const { return framing_ == codec::http1::ResponseFraming::kUntilClose; }
+  // Only the connection's end delimits it, or the web server may care for nothing else: a cut must be a reset to be
+  // seen. (A unix socket knows no reset: there a length that is not reached says it, or nothing does.)
+  bool cut_needs_reset() const { return for_gateway() || framing_ == codec::http1::ResponseFraming::kUntilClose; }
 
  private:
   bool writable() const { return !aborted_ && !output_.failed(); }
   bool takes_body() const { return head_sent() && !finished_ && writable(); }
   bool may_keep_alive() const;
+  bool for_gateway() const { return options_.protocol != Protocol::kHttp; }
+  codec::http1::EncodedHead append_head(const message::Response& response);
   void stage_head(const message::Response& response, std::string_view first_piece, bool complete);
   // Returns what of `piece` the framing lets through.
   std::string_view admit(std::string_view piece);

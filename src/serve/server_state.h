@@ -13,8 +13,6 @@
 
 namespace cutwater::serve {
 
-class Connection;
-
 // Connections in order of their becoming idle; each is in at most one list.
 struct ConnectionLink {
   ConnectionLink* previous = this;
@@ -33,6 +31,19 @@ struct ConnectionLink {
   }
 };
 
+// What the server asks of a connection, whatever it speaks.
+class ServedConnection : public ConnectionLink {
+ public:
+  virtual ~ServedConnection() = default;
+  virtual void start() = 0;
+  // Idle, and no byte of a request lies in the kernel: closing it now loses nothing.
+  virtual bool may_be_closed() const = 0;
+  virtual bool never_asked() const = 0;
+  virtual base::Instant idle_since() const = 0;
+  // At the end of the turn, for who is in hung_up. False: again next turn.
+  virtual bool tell_hangup() = 0;
+};
+
 struct ServerState {
   ServerState(io::Loop& on, const ServeOptions& given, message::Handler& handler, RequestFilter& request_filter,
               ExchangeObserver& told, base::LogSink& sink)
@@ -49,12 +60,13 @@ struct ServerState {
   ReceiveBuffer receive_buffer;
   ExchangePool exchanges;
   uint64_t last_exchange = 0;
+  base::Instant warned_of_foreigner{INT64_MIN / 2};
   bool draining = false;
 
   ConnectionLink idle;  // wait for a request and have none of its bytes
   ConnectionLink busy;
-  std::vector<Connection*> hung_up;   // to be told to their handlers at the end of the turn
-  std::vector<Connection*> finished;  // to be destroyed at the end of the turn
+  std::vector<ServedConnection*> hung_up;   // to be told to their handlers at the end of the turn
+  std::vector<ServedConnection*> finished;  // to be destroyed at the end of the turn
 };
 
 }  // namespace cutwater::serve

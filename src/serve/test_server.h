@@ -46,7 +46,8 @@ struct RecordingObserver : ExchangeObserver {
 };
 
 struct TestFilter : RequestFilter {
-  uint16_t filter(message::Request& request, const io::Address&, std::string& storage) override {
+  uint16_t filter(message::Request& request, const io::Address& peer, std::string& storage) override {
+    peers.push_back(io::to_text(peer));
     if (request.headers.get("X-Refuse")) return 400;
     if (request.headers.get("X-Forwarded-Host")) {
       storage = "public.example:8443";
@@ -54,6 +55,7 @@ struct TestFilter : RequestFilter {
     }
     return 0;
   }
+  std::vector<std::string> peers;
 };
 
 // Holds handlers until the test lets them go, or the client leaves.

@@ -1,21 +1,24 @@
-"""Writes seeds for the HTTP/1 fuzzers from tests/corpora/http1: python3 tests/support/fuzz_seeds.py FOLDER
+"""Writes seeds for the fuzzers, from tests/ by python3 -m support.fuzz_seeds FOLDER
 
-FOLDER/<fuzzer>/ then holds one file of raw bytes for each case: whole connections, chunked bodies, request targets, values.
+FOLDER/<fuzzer>/ then holds one file of raw bytes for each: from tests/corpora/http1 whole connections, chunked bodies,
+request targets, values; of a web server in front whole connections and heads of each gateway protocol.
 """
 
 import re
 import sys
 from pathlib import Path
 
-from corpus import cases
+from . import gateways
+from .corpus import cases
 
 LARGEST = 16 * 1024
+STEPS = b"\x04" + b"\xf9\x3a\x21\xfb"  # how src/serve/fault_play.h plays what follows
 
 
 def seeds(case):
     """(fuzzer, bytes) for each fuzzer that can use the case."""
     yield "codec_http1_head_fuzz", case.raw
-    yield "serve_serve_fuzz", b"\x04" + b"\xf9\x3a\x21\xfb" + case.raw  # four steps, then the bytes
+    yield "serve_serve_fuzz", STEPS + case.raw
     head, _, body = case.raw.partition(b"\r\n\r\n")
     if re.search(rb"transfer-encoding:\s*chunked", head, re.IGNORECASE) and body:
         yield "codec_http1_body_fuzz", body
@@ -27,15 +30,34 @@ def seeds(case):
         yield "message_values_fuzz", value
 
 
+def gateway_seeds():
+    """(name, fuzzer, bytes)"""
+    paths = ("/echo", "/pieces", "/short", "/long", "/abort", "/file", "/wait", "/late", "/silent", "/x")
+    for path in paths:
+        variables = gateways.variables_of("POST", path, [("X-Some", "a" * 200)])
+        for chosen, (protocol, request) in enumerate(gateways.REQUESTS.items()):
+            yield path[1:] + "-" + protocol, "serve_gateway_fuzz", bytes([chosen]) + STEPS + request(variables, b"body" * 20)
+    variables = gateways.variables_of("GET", "/echo")
+    two = gateways.fastcgi_request(variables, b"one", 1, keep=True) + gateways.fastcgi_request(variables, b"two", 7)
+    values = gateways.record(9, 0, b"\x0e\x00FCGI_MAX_CONNS")
+    yield "two", "serve_gateway_fuzz", b"\x02" + STEPS + values + two
+    yield "abort", "serve_gateway_fuzz", b"\x02" + STEPS + two[:-16] + gateways.record(gateways.ABORT, 7)
+    for role in (1, 2, 3):
+        yield f"role-{role}", "codec_fastcgi_server_session_fuzz", gateways.fastcgi_request(variables, b"body", role=role)
+    yield "two", "codec_fastcgi_server_session_fuzz", values + two
+    yield "request", "codec_uwsgi_packet_fuzz", gateways.uwsgi_request(variables)
+    yield "request", "codec_scgi_request_head_fuzz", gateways.scgi_request(variables, b"body")
+
+
 def main(folder):
     written = 0
-    for case in cases():
-        for fuzzer, data in seeds(case):
-            if not 0 < len(data) <= LARGEST:
-                continue
-            (folder / fuzzer).mkdir(parents=True, exist_ok=True)
-            (folder / fuzzer / case.name.replace("/", "-")).write_bytes(data)
-            written += 1
+    of_cases = ((case.name.replace("/", "-"), fuzzer, data) for case in cases() for fuzzer, data in seeds(case))
+    for name, fuzzer, data in [*of_cases, *gateway_seeds()]:
+        if not 0 < len(data) <= LARGEST:
+            continue
+        (folder / fuzzer).mkdir(parents=True, exist_ok=True)
+        (folder / fuzzer / name).write_bytes(data)
+        written += 1
     print(f"{written} seeds in {folder}")
 
 

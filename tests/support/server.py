@@ -14,7 +14,7 @@ from . import processes
 from .client import Client
 from .processes import wait_until
 
-LISTENING = re.compile(r"listening on (?:https?://)?(unix:\S+|\[[0-9a-f:]+\]:\d+|[\w.]+:\d+)")
+LISTENING = re.compile(r"listening on (?:\w+://)?(unix:\S+|\[[0-9a-f:]+\]:\d+|[\w.]+:\d+)")
 SERVING = re.compile(r"\bserving\b")
 MESSAGE = re.compile(r"\b(debug|info|warning|error)(?:\[(CW\d+)\])?:? ")
 BROKEN = re.compile(r"AddressSanitizer|LeakSanitizer|ThreadSanitizer|runtime error:|Assertion .* failed|terminate called")

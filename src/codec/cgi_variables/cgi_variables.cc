@@ -1,5 +1,8 @@
 #include "codec/cgi_variables/cgi_variables.h"
 
+#include <algorithm>
+#include <vector>
+
 #include "base/text.h"
 #include "message/target.h"
 
@@ -28,38 +31,94 @@ bool has_own_variable_or_none(std::string_view name) {
   }
 }
 
-bool came_before(const message::Headers& headers, const message::HeaderField* field) {
-  for (const message::HeaderField& earlier : headers) {
-    if (&earlier == field) return false;
-    if (base::equals_ignoring_case(earlier.name, field->name)) return true;
-  }
-  return false;
+std::ptrdiff_t offset(size_t index) {
+  return static_cast<std::ptrdiff_t>(index);
 }
 
-// The value of `field` and of all later fields of its name, in `joined` when there are several.
-std::string_view join_repeats(const message::Headers& headers, const message::HeaderField* field, std::string& joined) {
-  joined.clear();
-  bool repeated = false;
-  bool behind = false;
-  for (const message::HeaderField& other : headers) {
-    if (behind && base::equals_ignoring_case(other.name, field->name)) {
-      if (!repeated) joined += field->value;
-      repeated = true;
-      joined += repeated_field_separator(field->name);
-      joined += other.value;
-    }
-    behind |= &other == field;
+auto has_name(std::string_view name) {
+  return [name](const message::HeaderField& field) { return base::equals_ignoring_case(field.name, name); };
+}
+
+// Which fields have the same name, ignoring case. Few are compared with each other, many are sorted: a request may
+// bring 10,000, and their names are the client's choice.
+class Repeats {
+ public:
+  explicit Repeats(const message::Headers& headers) : headers_(headers) {
+    if (headers.size() > kFew) sort();
   }
-  return repeated ? std::string_view(joined) : field->value;
+  bool is_first(size_t index) const {
+    if (!next_.empty()) return !later_[index];
+    const std::string_view name = (headers_.begin() + offset(index))->name;
+    return std::none_of(headers_.begin(), headers_.begin() + offset(index), has_name(name));
+  }
+  // The next field of the same name, or the number of all fields.
+  size_t next(size_t index) const {
+    if (!next_.empty()) return next_[index];
+    const auto here = headers_.begin() + offset(index);
+    return static_cast<size_t>(std::find_if(here + 1, headers_.end(), has_name(here->name)) - headers_.begin());
+  }
+
+ private:
+  static constexpr size_t kFew = 32;
+
+  void sort();
+
+  const message::Headers& headers_;
+  std::vector<size_t> next_;  // empty: few
+  std::vector<bool> later_;   // another came before it
+};
+
+// Negative, 0 or positive. Any order will do, and length is the cheapest.
+int compare_names(std::string_view left, std::string_view right) {
+  if (left.size() != right.size()) return left.size() < right.size() ? -1 : 1;
+  for (size_t i = 0; i < left.size(); ++i) {
+    const int difference = base::ascii_lower(left[i]) - base::ascii_lower(right[i]);
+    if (difference != 0) return difference;
+  }
+  return 0;
+}
+
+void Repeats::sort() {
+  const auto name = [this](size_t index) { return (headers_.begin() + offset(index))->name; };
+  std::vector<size_t> order(headers_.size());
+  for (size_t i = 0; i < order.size(); ++i) order[i] = i;
+  std::sort(order.begin(), order.end(), [&name](size_t left, size_t right) {
+    const int compared = compare_names(name(left), name(right));
+    return compared != 0 ? compared < 0 : left < right;
+  });
+  next_.assign(order.size(), order.size());
+  later_.assign(order.size(), false);
+  for (size_t i = 1; i < order.size(); ++i) {
+    if (compare_names(name(order[i - 1]), name(order[i])) != 0) continue;
+    next_[order[i - 1]] = order[i];
+    later_[order[i]] = true;
+  }
+}
+
+// The value of the field at `index` and of all later fields of its name, in `joined` when there are several.
+std::string_view join_repeats(const message::Headers& headers, const Repeats& repeats, size_t index,
+                              std::string& joined) {
+  const auto field = [&headers](size_t at) { return *(headers.begin() + offset(at)); };
+  size_t next = repeats.next(index);
+  if (next == headers.size()) return field(index).value;
+  joined = field(index).value;
+  for (; next != headers.size(); next = repeats.next(next)) {
+    joined += repeated_field_separator(field(next).name);
+    joined += field(next).value;
+  }
+  return joined;
 }
 
 void header_variables(const message::Headers& headers, VariableSink& sink) {
+  const Repeats repeats(headers);
   std::string name;
   std::string joined;
+  size_t index = 0;
   for (const message::HeaderField& field : headers) {
+    const size_t at = index++;
     name.clear();
-    if (!append_header_variable(field.name, name) || came_before(headers, &field)) continue;
-    sink.variable(name, join_repeats(headers, &field, joined));
+    if (!append_header_variable(field.name, name) || !repeats.is_first(at)) continue;
+    sink.variable(name, join_repeats(headers, repeats, at, joined));
   }
 }
 

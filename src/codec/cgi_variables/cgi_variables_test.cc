@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <map>
+#include <string>
+#include <vector>
 
 namespace cutwater::codec {
 namespace {
@@ -115,6 +117,21 @@ TEST(CgiVariables, JoinsRepeatedFields) {
   EXPECT_EQ(variables["HTTP_COOKIE"], "a=1; b=2; c=3");
   EXPECT_EQ(variables["HTTP_ACCEPT"], "x, y");
   EXPECT_EQ(variables["HTTP_X"], ", ");
+}
+
+TEST(CgiVariables, JoinsAsMuchAmongMany) {
+  message::Request request = sample();
+  std::vector<std::string> names;
+  for (int i = 0; i < 100; ++i) names.push_back("X-" + std::to_string(i));
+  for (auto [name, value] : {std::pair("Cookie", "a=1"), {"accept", "x"}}) request.headers.add(name, value);
+  for (const std::string& name : names) request.headers.add(name, "own");
+  for (auto [name, value] : {std::pair("cookie", "b=2"), {"ACCEPT", "y"}, {"Cookie", "c=3"}}) {
+    request.headers.add(name, value);
+  }
+  auto variables = build(request);
+  EXPECT_EQ(variables["HTTP_COOKIE"], "a=1; b=2; c=3");
+  EXPECT_EQ(variables["HTTP_ACCEPT"], "x, y");
+  EXPECT_EQ(variables["HTTP_X_99"], "own");
 }
 
 TEST(SplitPath, CutsAtWholeSegments) {

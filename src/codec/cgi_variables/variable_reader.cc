@@ -13,6 +13,7 @@ namespace cutwater::codec {
 namespace {
 
 constexpr std::string_view kHeaderPrefix = "HTTP_";
+constexpr std::string_view kOnce[] = {"HTTP_HOST", "HTTP_AUTHORIZATION", "HTTP_SEC_WEBSOCKET_KEY"};
 
 // Between the client and the web server; or with a variable of its own; or of no field that may become a variable.
 bool is_left_out(std::string_view variable) {
@@ -22,15 +23,41 @@ bool is_left_out(std::string_view variable) {
   return variable == "HTTP_PROXY_CONNECTION" || std::find(kNames.begin(), kNames.end(), variable) != kNames.end();
 }
 
+// By one of the steps below, or of a protocol.
+bool is_read(std::string_view variable) {
+  constexpr std::array<std::string_view, 16> kNames = {
+      "REQUEST_METHOD", "REQUEST_URI",    "REQUEST_SCHEME", "SCRIPT_NAME", "PATH_INFO",       "QUERY_STRING",
+      "CONTENT_TYPE",   "CONTENT_LENGTH", "SERVER_NAME",    "SERVER_PORT", "SERVER_PROTOCOL", "SERVER_SOFTWARE",
+      "REMOTE_ADDR",    "REMOTE_PORT",    "HTTPS",          "SCGI"};
+  return variable.starts_with(kHeaderPrefix) || std::find(kNames.begin(), kNames.end(), variable) != kNames.end();
+}
+
+// No dot: "wsgi.input" is not a web server's to say.
+bool is_name(std::string_view variable) {
+  const auto plain = [](char c) {
+    return c == '_' || (c >= '0' && c <= '9') || (base::ascii_lower(c) >= 'a' && base::ascii_lower(c) <= 'z');
+  };
+  return !variable.empty() && std::all_of(variable.begin(), variable.end(), plain);
+}
+
+// In a path that the web server has decoded nothing tells it from any other.
+bool has_encoded_slash(std::string_view path) {
+  return path.find("%2F") != std::string_view::npos || path.find("%2f") != std::string_view::npos;
+}
+
 bool is_on(std::string_view value) {
   return !value.empty() && value != "0" && !base::equals_ignoring_case(value, "off");
 }
 
-const Variable* first(const Variables& variables, std::string_view name) {
-  for (const Variable& variable : variables) {
-    if (variable.name == name) return &variable;
-  }
-  return nullptr;
+const Variable* last(const Variables& variables, std::string_view name) {
+  const auto found = std::find_if(variables.rbegin(), variables.rend(),
+                                  [name](const Variable& variable) { return variable.name == name; });
+  return found == variables.rend() ? nullptr : &*found;
+}
+
+size_t count(const Variables& variables, std::string_view name) {
+  return static_cast<size_t>(std::count_if(variables.begin(), variables.end(),
+                                           [name](const Variable& variable) { return variable.name == name; }));
 }
 
 class VariableReader {
@@ -40,7 +67,8 @@ class VariableReader {
 
   VariablesResult read() {
     for (auto step : {&VariableReader::read_line, &VariableReader::read_path, &VariableReader::read_headers,
-                      &VariableReader::read_body, &VariableReader::read_authority, &VariableReader::read_addresses}) {
+                      &VariableReader::read_body, &VariableReader::read_authority, &VariableReader::read_addresses,
+                      &VariableReader::read_others}) {
       if (VariablesResult result = (this->*step)(); result.status != 0) return result;
     }
     return {};
@@ -53,6 +81,7 @@ class VariableReader {
   VariablesResult read_body();
   VariablesResult read_authority();
   VariablesResult read_addresses();
+  VariablesResult read_others();
   void make_target();
 
   std::string_view get(std::string_view name) const { return find_variable(variables_, name); }
@@ -94,7 +123,7 @@ VariablesResult VariableReader::read_path() {
     const message::DecodedPath decoded = message::decode_path(encoded, storage_);
     if (decoded.error != nullptr) return {400, decoded.error};
     request_.path = stored_since(start);
-    request_.path_had_encoded_slash = decoded.had_encoded_slash;
+    request_.path_had_encoded_slash = decoded.had_encoded_slash || (target && has_encoded_slash(target->path));
   } else {
     request_.path = "*";
   }
@@ -129,11 +158,14 @@ void VariableReader::make_target() {
   request_.raw_target = stored_since(start);
 }
 
-// HTTP_USER_AGENT is User-Agent again.
+// HTTP_USER_AGENT is User-Agent again. A name that comes twice is a field that came twice: nginx before 1.23 sends them
+// so, and only those that HTTP allows once are refused (faults.md 23, 40).
 VariablesResult VariableReader::read_headers() {
+  for (std::string_view name : kOnce) {
+    if (count(variables_, name) > 1) return {400, "an HTTP_ variable twice that is one field's"};
+  }
   for (const Variable& variable : variables_) {
     if (!variable.name.starts_with(kHeaderPrefix) || is_left_out(variable.name)) continue;
-    if (first(variables_, variable.name) != &variable) continue;
     const size_t start = storage_.size();
     bool begins = true;
     for (char c : variable.name.substr(kHeaderPrefix.size())) {
@@ -165,6 +197,7 @@ VariablesResult VariableReader::read_body() {
   return {};
 }
 
+// SERVER_NAME may well be no name: nginx's is what server_name says first, "", "_" or a pattern.
 VariablesResult VariableReader::read_authority() {
   const size_t start = storage_.size();
   const std::string_view host = get("HTTP_HOST");
@@ -173,10 +206,14 @@ VariablesResult VariableReader::read_authority() {
   if (!port.empty() && (!number || *number > 65535)) return {400, "malformed SERVER_PORT"};
   for (char c : host.empty() ? get("SERVER_NAME") : host) storage_ += base::ascii_lower(c);
   const auto authority = message::parse_authority(stored_since(start));
-  if (!authority) return {400, "malformed HTTP_HOST or SERVER_NAME"};
-  request_.authority = authority->text;
-  request_.server_name = authority->host;
-  request_.server_port = authority->port.value_or(static_cast<uint16_t>(number.value_or(0)));
+  request_.server_port = static_cast<uint16_t>(number.value_or(0));
+  if (authority) {
+    request_.authority = authority->text;
+    request_.server_name = authority->host;
+    request_.server_port = authority->port.value_or(request_.server_port);
+  } else if (!host.empty()) {
+    return {400, "malformed HTTP_HOST"};
+  }
   if (request_.server_port == 0) request_.server_port = request_.scheme == "https" ? 443 : 80;
   return {};
 }
@@ -189,10 +226,21 @@ VariablesResult VariableReader::read_addresses() {
   return {};
 }
 
+// For the app: what an administrator has the web server say. No name can be one that the environ has from elsewhere.
+VariablesResult VariableReader::read_others() {
+  for (const Variable& variable : variables_) {
+    const bool zero_byte = variable.value.find('\0') != std::string_view::npos;
+    if (!is_read(variable.name) && is_name(variable.name) && !zero_byte) {
+      request_.variables.add(variable.name, variable.value);
+    }
+  }
+  return {};
+}
+
 }  // namespace
 
 std::string_view find_variable(const Variables& variables, std::string_view name) {
-  const Variable* found = first(variables, name);
+  const Variable* found = last(variables, name);
   return found == nullptr ? std::string_view() : found->value;
 }
 

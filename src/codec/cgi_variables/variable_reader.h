@@ -3,6 +3,7 @@
 //
 //   REQUEST_METHOD, SCRIPT_NAME + PATH_INFO (decoded), QUERY_STRING, REQUEST_URI, CONTENT_TYPE, CONTENT_LENGTH,
 //   SERVER_NAME, SERVER_PORT, SERVER_PROTOCOL, REMOTE_ADDR, REMOTE_PORT, HTTPS or REQUEST_SCHEME, HTTP_*
+//   all others: request.variables
 #pragma once
 
 #include <cstdint>
@@ -19,11 +20,13 @@ struct VariablesResult {
 };
 
 // The bytes of `variables` must outlive `request`, and so must `storage`, which receives what cannot be a view into
-// them. Of a name that comes twice the first counts. The path is SCRIPT_NAME and PATH_INFO together, else
-// REQUEST_URI's; routes and apps split it anew. Addresses are taken as they are: the sender is trusted.
+// them. HTTP_ variables of one name are fields of one name; of any other name the last counts,
+// as an administrator expects who adds a line to those the web server came with. The path is SCRIPT_NAME
+// and PATH_INFO together, else REQUEST_URI's; routes and apps split it anew. Addresses are taken as they are: the
+// sender is trusted. The authority and server_name are empty when neither HTTP_HOST nor SERVER_NAME names one.
 VariablesResult read_variables(const Variables& variables, message::Request& request, std::string& storage);
 
-// The first of that name, or an empty view.
+// The last of that name, or an empty view.
 std::string_view find_variable(const Variables& variables, std::string_view name);
 
 }  // namespace cutwater::codec

@@ -2,7 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <map>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "base/text.h"
 #include "codec/cgi_variables/cgi_variables.h"
@@ -106,6 +110,15 @@ TEST(VariableReaderTest, SchemeAndPort) {
   EXPECT_EQ(Read(with("HTTP_HOST", "a.example")).request.server_port, 8000);
   EXPECT_EQ(Read(with("HTTP_HOST", "")).request.server_name, "fallback.example");
   EXPECT_EQ(Read(with("SERVER_PROTOCOL", "HTTP/1.0")).request.version_minor, 0);
+  for (const char* no_name : {"", "~^www", "*.example.com"}) {
+    Variables variables = with("HTTP_HOST", "");
+    for (Variable& variable : variables) {
+      if (variable.name == "SERVER_NAME") variable.value = no_name;
+    }
+    const Read read(variables);
+    EXPECT_EQ(read.result.status, 0) << no_name;
+    EXPECT_EQ(read.request.server_port, 8000) << no_name;
+  }
 }
 
 TEST(VariableReaderTest, Body) {
@@ -152,14 +165,58 @@ TEST(VariableReaderTest, Refused) {
   EXPECT_EQ(Read(nothing).result.status, 400);
 }
 
-TEST(VariableReaderTest, TheFirstOfANameCounts) {
+TEST(VariableReaderTest, WhatElseIsSaidIsForTheApp) {
+  Variables variables = sample();
+  for (auto [name, value] : {std::pair("REMOTE_USER", "ann"),
+                             {"SSL_CLIENT_CERT", "-----\nx\n"},
+                             {"LD_PRELOAD", "/x"},
+                             {"wsgi.input", "x"},
+                             {"", "x"},
+                             {"HTTPS", "off"},
+                             {"SCGI", "1"},
+                             {"a b", "x"}}) {
+    variables.push_back({name, value});
+  }
+  variables.push_back({"X", std::string_view("a\0b", 3)});
+  const Read read(variables);
+  ASSERT_EQ(read.result.status, 0);
+  std::vector<std::string> names;
+  for (const message::HeaderField& field : read.request.variables) names.emplace_back(field.name);
+  EXPECT_EQ(names, (std::vector<std::string>{"DOCUMENT_ROOT", "REMOTE_USER", "SSL_CLIENT_CERT", "LD_PRELOAD"}));
+  EXPECT_EQ(read.request.variables.get("SSL_CLIENT_CERT"), "-----\nx\n");
+}
+
+TEST(VariableReaderTest, TheLastOfANameCounts) {
   Variables variables = sample();
   variables.push_back({"REQUEST_METHOD", "POST"});
+  variables.push_back({"SERVER_PORT", "443"});
+  variables.push_back({"HTTP_HOST", ""});
+  variables.erase(std::find_if(variables.begin(), variables.end(),
+                               [](const Variable& variable) { return variable.name == "HTTP_HOST"; }));
+  EXPECT_EQ(Read(variables).request.method, "POST");
+  EXPECT_EQ(Read(variables).request.server_port, 443);
+}
+
+TEST(VariableReaderTest, AnEncodedSlashIsSeenInWhatTheClientSent) {
+  EXPECT_FALSE(Read(sample()).request.path_had_encoded_slash);
+  EXPECT_TRUE(Read(with("REQUEST_URI", "/shop%2Fa%20b")).request.path_had_encoded_slash);
+  EXPECT_TRUE(Read(with("REQUEST_URI", "/shop%2fa%20b")).request.path_had_encoded_slash);
+  EXPECT_FALSE(Read(with("REQUEST_URI", "/shop/a%20b?c=%2F")).request.path_had_encoded_slash);
+}
+
+TEST(VariableReaderTest, FieldsMayRepeat) {
+  Variables variables = sample();
   variables.push_back({"HTTP_X_2ND", "c"});
   const Read read(variables);
-  EXPECT_EQ(read.request.method, "GET");
+  ASSERT_EQ(read.result.status, 0);
   EXPECT_EQ(read.request.headers.get("X-2nd"), "b");
-  EXPECT_EQ(read.request.headers.count("X-2nd"), 1u);
+  EXPECT_EQ(read.request.headers.count("X-2nd"), 2u);
+  for (const char* once : {"HTTP_HOST", "HTTP_AUTHORIZATION"}) {
+    variables = sample();
+    variables.push_back({once, "a"});
+    variables.push_back({once, "a"});
+    EXPECT_EQ(Read(variables).result.status, 400) << once;
+  }
 }
 
 }  // namespace

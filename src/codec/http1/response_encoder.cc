@@ -10,6 +10,9 @@ namespace {
 
 using base::equals_ignoring_case;
 
+constexpr std::string_view kStatusLine = "HTTP/1.1 ";
+constexpr std::string_view kStatusField = "Status: ";
+
 // Framing and the connection belong to this file: such fields are never copied from a response.
 bool is_ours(std::string_view name) {
   switch (name.size()) {
@@ -30,14 +33,15 @@ bool is_ours(std::string_view name) {
   }
 }
 
-void append_status_line(std::string& to, const message::Response& response) {
+void append_status(std::string& to, std::string_view begin, const message::Response& response) {
   // Callers check what applications say; three digits are the wire's condition.
   uint16_t status = response.status >= 100 && response.status <= 999 ? response.status : 500;
   if (status == 200 && response.reason.empty()) {
-    to += "HTTP/1.1 200 OK\r\n";
+    to += begin;
+    to += "200 OK\r\n";
     return;
   }
-  to += "HTTP/1.1 ";
+  to += begin;
   base::append_decimal(to, status);
   to += ' ';
   bool own_reason = !response.reason.empty() && message::is_field_value(response.reason);
@@ -63,6 +67,14 @@ bool append_fields(std::string& to, const message::Headers& headers) {
   return has_date;
 }
 
+// A 304 may repeat the length of the 200 it stands for, but applications give it the length of nothing: left out.
+void append_length(std::string& to, const message::Response& response) {
+  if (!response.content_length || !message::status_allows_body(response.status)) return;
+  to += "Content-Length: ";
+  base::append_decimal(to, *response.content_length);
+  to += "\r\n";
+}
+
 ResponseFraming choose_framing(const message::Response& response, const EncodeContext& context) {
   if (!message::status_allows_body(response.status) || context.head_request) return ResponseFraming::kNone;
   if (response.content_length) return ResponseFraming::kLength;
@@ -74,15 +86,9 @@ ResponseFraming choose_framing(const message::Response& response, const EncodeCo
 EncodedHead append_response_head(std::string& to, const message::Response& response, const EncodeContext& context) {
   ResponseFraming framing = choose_framing(response, context);
   bool keep_alive = context.keep_alive && framing != ResponseFraming::kUntilClose;
-  append_status_line(to, response);
+  append_status(to, kStatusLine, response);
   if (!append_fields(to, response.headers) && !context.date.empty()) append_field(to, "Date", context.date);
-  // A 304 may repeat the length of the 200 it stands for, but applications give it the length of nothing:
-  // left out.
-  if (response.content_length && message::status_allows_body(response.status)) {
-    to += "Content-Length: ";
-    base::append_decimal(to, *response.content_length);
-    to += "\r\n";
-  }
+  append_length(to, response);
   if (framing == ResponseFraming::kChunked) to += "Transfer-Encoding: chunked\r\n";
   if (!keep_alive) {
     to += "Connection: close\r\n";
@@ -93,8 +99,18 @@ EncodedHead append_response_head(std::string& to, const message::Response& respo
   return {framing, keep_alive};
 }
 
+void append_gateway_head(std::string& to, const message::Response& response, StatusForm form) {
+  append_status(to, form == StatusForm::kStatusLine ? kStatusLine : kStatusField, response);
+  for (const message::HeaderField& field : response.headers) {
+    if (is_ours(field.name) || equals_ignoring_case(field.name, "status")) continue;  // a second Status would win
+    if (message::valid_field(field.name, field.value)) append_field(to, field.name, field.value);
+  }
+  append_length(to, response);
+  to += "\r\n";
+}
+
 void append_informational(std::string& to, const message::Response& response) {
-  append_status_line(to, response);
+  append_status(to, kStatusLine, response);
   append_fields(to, response.headers);
   to += "\r\n";
 }

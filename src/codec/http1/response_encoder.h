@@ -1,4 +1,5 @@
-// Response head and chunk framing for HTTP/1.1 (RFC 9112): message in -> bytes.
+// Response head and chunk framing for HTTP/1.1 (RFC 9112), and the head that web servers expect by the gateway
+// protocols: message in -> bytes.
 #pragma once
 
 #include <cstdint>
@@ -25,6 +26,10 @@ struct EncodedHead {
   bool keep_alive;
 };
 EncodedHead append_response_head(std::string& to, const message::Response& response, const EncodeContext& context);
+// For a web server in front, whose the framing, Date and Connection are: uwsgi has a status line, SCGI and FastCGI
+// begin with "Status: 200 OK" (RFC 3875 section 6.3.3). The end of the body is the protocol's matter.
+enum class StatusForm { kStatusLine, kStatusField };
+void append_gateway_head(std::string& to, const message::Response& response, StatusForm form);
 void append_informational(std::string& to, const message::Response& response);
 void append_chunk_start(std::string& to, size_t length);  // "1a\r\n"; after the data comes "\r\n"
 inline constexpr std::string_view kChunkEnd = "\r\n";

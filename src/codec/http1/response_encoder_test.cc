@@ -138,6 +138,22 @@ TEST(ResponseEncoder, Informational) {
   EXPECT_EQ(bytes, "HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\n\r\n");
 }
 
+TEST(ResponseEncoder, ForWebServersInFront) {
+  Response plain = response(404, 3);
+  for (auto [name, value] : {std::pair("X", "y"), {"Connection", "close"}, {"Status", "200"}, {"Evil", "a\r\nb"}}) {
+    plain.headers.add(name, value);
+  }
+  std::string bytes;
+  append_gateway_head(bytes, plain, StatusForm::kStatusLine);
+  EXPECT_EQ(bytes, "HTTP/1.1 404 Not Found\r\nX: y\r\nContent-Length: 3\r\n\r\n");
+  bytes.clear();
+  append_gateway_head(bytes, plain, StatusForm::kStatusField);
+  EXPECT_EQ(bytes, "Status: 404 Not Found\r\nX: y\r\nContent-Length: 3\r\n\r\n");
+  bytes.clear();
+  append_gateway_head(bytes, response(304, 0), StatusForm::kStatusField);
+  EXPECT_EQ(bytes, "Status: 304 Not Modified\r\n\r\n");
+}
+
 TEST(ResponseEncoder, ChunkStarts) {
   std::string bytes;
   append_chunk_start(bytes, 26);

@@ -18,11 +18,15 @@ HeadResult incomplete(size_t needed) {
   return result;
 }
 
-HeadResult malformed(const char* reason) {
+HeadResult refuse(HeadResult::Kind kind, const char* reason) {
   HeadResult result;
-  result.kind = HeadResult::kMalformed;
+  result.kind = kind;
   result.reason = reason;
   return result;
+}
+
+HeadResult malformed(const char* reason) {
+  return refuse(HeadResult::kMalformed, reason);
 }
 
 // The text before the next NUL, which is taken off too.
@@ -35,12 +39,11 @@ std::optional<std::string_view> next_text(std::string_view& rest) {
 }
 
 // nullptr, or what is wrong.
-const char* read_headers(std::string_view headers, size_t most, Variables& variables) {
+const char* read_headers(std::string_view headers, Variables& variables) {
   while (!headers.empty()) {
     const auto name = next_text(headers);
     const auto value = next_text(headers);
     if (!name || !value || name->empty()) return "headers that are no list of names and values";
-    if (variables.size() >= most) return "too many headers";
     variables.push_back({*name, *value});
   }
   return nullptr;
@@ -75,15 +78,16 @@ HeadResult read_request_head(std::string_view bytes, const VariableLimits& limit
   const std::string_view digits = bytes.substr(0, colon);
   const auto length = base::parse_decimal(digits);
   if (!length || digits.front() == '0') return malformed("no length of a netstring");
-  if (*length > limits.bytes) return malformed("headers over the limit");
+  if (*length > limits.bytes) return refuse(HeadResult::kTooLarge, "headers over the limit");
   const size_t whole = colon + 1 + static_cast<size_t>(*length) + 1;
   if (bytes.size() < whole) return incomplete(whole);
   if (bytes.substr(whole - 1, 1) != ",") return malformed("no comma behind the headers");
 
   HeadResult result;
-  const char* problem = read_headers(bytes.substr(colon + 1, static_cast<size_t>(*length)), limits.count, variables);
+  const char* problem = read_headers(bytes.substr(colon + 1, static_cast<size_t>(*length)), variables);
   if (problem == nullptr) problem = check_headers(variables, result.content_length);
   if (problem != nullptr) return malformed(problem);
+  if (variables.size() > limits.count) return refuse(HeadResult::kTooLarge, "too many headers");
   result.kind = HeadResult::kComplete;
   result.consumed = whole;
   return result;

@@ -14,7 +14,7 @@
 namespace cutwater::codec::scgi {
 
 struct HeadResult {
-  enum Kind { kIncomplete, kComplete, kMalformed } kind = kIncomplete;
+  enum Kind { kIncomplete, kComplete, kMalformed, kTooLarge } kind = kIncomplete;
   size_t consumed = 0;  // with kComplete: the body follows
   size_t needed = 0;    // with kIncomplete: it cannot be complete with fewer bytes
   uint64_t content_length = 0;

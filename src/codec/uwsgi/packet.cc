@@ -27,14 +27,13 @@ PacketResult refuse(PacketResult::Kind kind, const char* reason, uint8_t modifie
 }
 
 // nullptr, or what is wrong.
-const char* read_pairs(std::string_view bytes, size_t most, Variables& variables) {
+const char* read_pairs(std::string_view bytes, Variables& variables) {
   base::ByteReader reader(bytes);
   while (!reader.rest().empty()) {
     const std::string_view name = reader.bytes(read_u16(reader));
     const std::string_view value = reader.bytes(read_u16(reader));
     if (reader.failed()) return "a name or value that goes past the end";
     if (name.empty()) return "a name without bytes";
-    if (variables.size() >= most) return "too many variables";
     variables.push_back({name, value});
   }
   const auto is_length = [](const Variable& variable) { return variable.name == "CONTENT_LENGTH"; };
@@ -57,14 +56,14 @@ PacketResult read_packet(std::string_view bytes, const VariableLimits& limits, V
     return result;
   }
   if (length == 0) return refuse(PacketResult::kMalformed, "a packet without variables");
-  if (length > limits.bytes) return refuse(PacketResult::kMalformed, "variables over the limit");
+  if (length > limits.bytes) return refuse(PacketResult::kTooLarge, "variables over the limit");
   const std::string_view pairs = reader.bytes(length);
   if (reader.failed()) {
     result.needed = kHeaderBytes + length;
     return result;
   }
-  if (const char* problem = read_pairs(pairs, limits.count, variables))
-    return refuse(PacketResult::kMalformed, problem);
+  if (const char* problem = read_pairs(pairs, variables)) return refuse(PacketResult::kMalformed, problem);
+  if (variables.size() > limits.count) return refuse(PacketResult::kTooLarge, "too many variables");
   result.kind = PacketResult::kComplete;
   result.consumed = kHeaderBytes + length;
   return result;

@@ -18,7 +18,7 @@ inline constexpr size_t kHeaderBytes = 4;
 inline constexpr size_t kMostPairBytes = 65535;
 
 struct PacketResult {
-  enum Kind { kIncomplete, kComplete, kMalformed, kOtherModifier } kind = kIncomplete;
+  enum Kind { kIncomplete, kComplete, kMalformed, kTooLarge, kOtherModifier } kind = kIncomplete;
   size_t consumed = 0;    // with kComplete: the body follows
   size_t needed = 0;      // with kIncomplete: it cannot be complete with fewer bytes
   uint8_t modifier1 = 0;  // with kOtherModifier

@@ -40,18 +40,24 @@ TEST(UwsgiPacketTest, Refused) {
   const VariableLimits small{64, 3};
   const std::string cases[] = {
       std::string("\0\0\0\0", 4),                 // no variables
-      std::string("\0\x41\0\0", 4),               // over the limit
       std::string("\0\x03\0\0\0\0\0", 7),         // half a pair
       std::string("\0\x04\0\0\0\0\0\0", 8),       // a name without bytes
       std::string("\0\x05\0\0\x09\0A\0\0", 9),    // name past the end
       std::string("\0\x05\0\0\x01\0A\x01\0", 9),  // value past the end
       packet({{"CONTENT_LENGTH", "1"}, {"CONTENT_LENGTH", "1"}}),
-      packet({{"A", ""}, {"B", ""}, {"C", ""}, {"D", ""}}),
   };
   for (const std::string& bytes : cases) {
     Variables variables;
     EXPECT_EQ(read_packet(bytes, small, variables).kind, PacketResult::kMalformed) << bytes.size();
   }
+}
+
+TEST(UwsgiPacketTest, TooLargeIsToldApart) {
+  const VariableLimits small{64, 3};
+  Variables variables;
+  EXPECT_EQ(read_packet(std::string("\0\x41\0\0", 4), small, variables).kind, PacketResult::kTooLarge);
+  EXPECT_EQ(read_packet(packet({{"A", ""}, {"B", ""}, {"C", ""}, {"D", ""}}), small, variables).kind,
+            PacketResult::kTooLarge);
 }
 
 TEST(UwsgiPacketTest, OtherModifiersAreToldApart) {

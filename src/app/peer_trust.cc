@@ -1,0 +1,51 @@
+#include "app/peer_trust.h"
+
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <optional>
+
+#include "supervise/identity.h"
+
+namespace cutwater::app {
+namespace {
+
+// Whose process connected, as the kernel noted it then.
+std::optional<uid_t> user_of(int socket) {
+  ucred credentials{};
+  socklen_t length = sizeof credentials;
+  if (getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &credentials, &length) != 0) return std::nullopt;
+  return credentials.uid;
+}
+
+}  // namespace
+
+base::Result<PeerTrust> PeerTrust::make(const config::Listen& listen, uid_t own) {
+  auto networks = handler::TrustedNetworks::parse(listen.trusted_proxies);
+  if (!networks) return base::Error{"trusted_proxies: " + networks.error().message};
+  PeerTrust trust(std::move(*networks));
+  trust.users_.push_back(own);
+  for (const std::string& user : listen.trusted_users) {
+    if (user == "*") trust.every_user_ = true;
+    if (auto identity = supervise::find_identity(user)) trust.users_.push_back(identity->user);
+  }
+  return trust;
+}
+
+bool PeerTrust::admits(int socket, const io::Address& peer) const {
+  if (!peer.is_unix) {
+    const auto address = handler::parse_ip_address(peer.host);
+    return address && networks_.trusts(*address);
+  }
+  if (every_user_) return true;
+  const auto user = user_of(socket);
+  return user && std::find(users_.begin(), users_.end(), *user) != users_.end();
+}
+
+std::string PeerTrust::name_of(int socket, const io::Address& peer) {
+  if (!peer.is_unix) return peer.host;
+  const auto user = user_of(socket);
+  return user ? "user " + std::to_string(*user) : "an unknown user";
+}
+
+}  // namespace cutwater::app

@@ -1,0 +1,34 @@
+// PeerTrust: which web servers may hand requests over by a gateway protocol. What they say of a client is believed, so
+// whoever else connects is closed before a byte is read (faults.md 92).
+#pragma once
+
+#include <sys/types.h>
+
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "config/model.h"
+#include "handler/trusted_networks.h"
+#include "io/listener.h"
+
+namespace cutwater::app {
+
+class PeerTrust {
+ public:
+  // `own`: the front's user, who is trusted too. Users that do not exist are nobody.
+  static base::Result<PeerTrust> make(const config::Listen& listen, uid_t own);
+
+  bool admits(int socket, const io::Address& peer) const;
+  // "user 1000", "10.0.0.7": whom admits() judged.
+  static std::string name_of(int socket, const io::Address& peer);
+
+ private:
+  explicit PeerTrust(handler::TrustedNetworks networks) : networks_(std::move(networks)) {}
+
+  handler::TrustedNetworks networks_;
+  std::vector<uid_t> users_;
+  bool every_user_ = false;
+};
+
+}  // namespace cutwater::app

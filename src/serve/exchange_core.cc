@@ -1,0 +1,164 @@
+#include "serve/exchange_core.h"
+
+#include <exception>
+#include <string>
+
+#include "message/authority.h"
+
+namespace cutwater::serve {
+
+ExchangeCore::ExchangeCore(ServerState& server, ExchangeMemory& memory, ServedResponse& writer,
+                           message::BodySource& body, const io::Address& peer, const io::Address& local)
+    : server_(server), memory_(memory), writer_(writer), peer_(peer), local_(local), exchange_{memory.request,
+                                                                                               body,
+                                                                                               writer,
+                                                                                               server.loop.now(),
+                                                                                               peer.host,
+                                                                                               ++server.last_exchange,
+                                                                                               nullptr} {}
+
+// Cancelled in the middle: the log still hears of it.
+ExchangeCore::~ExchangeCore() {
+  if (head_taken_ && !reported_) {
+    writer_.abort();
+    report();
+  }
+}
+
+uint16_t ExchangeCore::parse(RequestHead& head) {
+  head_taken_ = head.parse() == RequestHead::Outcome::kComplete;
+  if (head_taken_) return 0;
+  refused_ = head.reason();
+  return head.status();
+}
+
+uint16_t ExchangeCore::check() {
+  fill_in_connection();
+  if (const uint16_t status = apply_filter(); status != 0) {
+    refused_ = "the forwarding fields contradict each other";
+    return status;
+  }
+  const message::Request& request = memory_.request;
+  if (request.framing == message::BodyFraming::kLength && request.content_length > server_.options.body_limit) {
+    refused_ = "the body is over limits.body";
+    return 413;
+  }
+  return 0;
+}
+
+bool ExchangeCore::answer_itself(uint16_t refusal) {
+  if (refusal != 0) {
+    refuse(refusal);
+  } else if (memory_.request.path == "*") {  // OPTIONS *: asks for the server itself (RFC 9110 section 9.3.7)
+    write_small(204);
+  } else {
+    return false;
+  }
+  return true;
+}
+
+// What the connection itself says. A web server in front has said it of its client's.
+void ExchangeCore::fill_in_connection() {
+  message::Request& request = memory_.request;
+  if (server_.options.protocol == Protocol::kHttp) {
+    request.scheme = "http";
+    request.remote_address = peer_.host;
+    request.remote_port = peer_.port;
+  }
+  const uint16_t own_port = local_.is_unix ? uint16_t{80} : local_.port;
+  if (request.authority.empty()) {  // HTTP/1.0 without Host: the address that was asked
+    memory_.authority = local_.is_unix ? "localhost" : io::to_text(local_);
+    request.authority = memory_.authority;
+    request.server_name = request.authority.substr(0, request.authority.rfind(':'));
+  }
+  if (request.server_port == 0) request.server_port = own_port;
+}
+
+uint16_t ExchangeCore::filter(message::Request& request) {
+  if (server_.options.protocol == Protocol::kHttp) return server_.filter.filter(request, peer_, memory_.filtered);
+  const std::string_view client = request.remote_address;
+  const io::Address named{std::string(client), request.remote_port, client.starts_with("unix:")};
+  return server_.filter.filter(request, named, memory_.filtered);
+}
+
+uint16_t ExchangeCore::apply_filter() {
+  message::Request& request = memory_.request;
+  const std::string_view authority = request.authority;
+  const std::string_view name = request.server_name;
+  const uint16_t port = request.server_port;
+  if (const uint16_t status = filter(request); status != 0) return status;
+  if (request.authority == authority) return 0;
+  const auto parts = message::parse_authority(request.authority);
+  if (!parts) return 0;
+  if (request.server_name.data() == name.data()) request.server_name = parts->host;
+  if (request.server_port == port && parts->port) request.server_port = *parts->port;
+  return 0;
+}
+
+base::Task<void> ExchangeCore::run_handler() {
+  std::string problem;
+  try {
+    auto handling = server_.root.handle(exchange_);
+    co_await handling;
+  } catch (const std::exception& error) {
+    problem = error.what();
+    if (problem.empty()) problem = "an exception without a text";
+  } catch (...) {
+    problem = "an exception of an unknown kind";
+  }
+  exchange_.gone_listener = nullptr;
+  if (problem.empty() && writer_.head_sent()) co_return;
+  if (problem.empty() && (writer_.client_gone() || writer_.aborted())) co_return;
+  if (problem.empty()) problem = "it gave no answer";
+  const message::Request& request = memory_.request;
+  server_.log.error("", std::string("a handler failed on ")
+                            .append(request.method)
+                            .append(" ")
+                            .append(request.path)
+                            .append(": ")
+                            .append(problem));
+  if (writer_.head_sent()) {
+    writer_.abort();
+  } else {
+    write_small(500);
+  }
+}
+
+void ExchangeCore::refuse(uint16_t status) {
+  if (!head_taken_) {
+    const bool head_request = memory_.request.method == "HEAD";
+    memory_.request.clear();
+    if (head_request) memory_.request.method = "HEAD";  // its answer has no body either
+  }
+  writer_.refuse_keep_alive();
+  write_small(status);
+}
+
+// An answer of ours: the status in words, nothing of the request. The few bytes are sent or kept by the call,
+// its task has nothing to wait for.
+void ExchangeCore::write_small(uint16_t status) {
+  message::Response response;
+  response.status = status;
+  std::string text;
+  if (status == 405 || status == 204) response.headers.add("Allow", codec::http1::kAllowedMethods);
+  if (message::status_allows_body(status)) {
+    response.headers.add("Content-Type", "text/plain; charset=utf-8");
+    text.append(message::standard_reason(status)).append("\n");
+  }
+  const auto written = writer_.head(response, text, true);
+}
+
+void ExchangeCore::report() {
+  if (reported_) return;
+  reported_ = true;
+  if (!head_taken_) memory_.request.clear();
+  ExchangeObserver::Summary summary;
+  summary.status = writer_.status();
+  summary.body_bytes_sent = writer_.body_bytes_sent();
+  summary.duration = base::monotonic_now() - exchange_.began;
+  summary.aborted = writer_.head_sent() && (!writer_.complete() || writer_.broken());
+  summary.refused = refused_;
+  server_.observer.on_exchange_end(memory_.request, exchange_.connection_address, summary);
+}
+
+}  // namespace cutwater::serve

@@ -1,0 +1,57 @@
+// What every exchange does, whatever protocol brought it: checks a parsed request, has the handler answer it, answers
+// itself what is refused, and tells the observer once.
+#pragma once
+
+#include <cstdint>
+
+#include "base/task.h"
+#include "io/listener.h"
+#include "message/exchange.h"
+#include "serve/exchange_memory.h"
+#include "serve/request_head.h"
+#include "serve/response_writer.h"
+#include "serve/server_state.h"
+
+namespace cutwater::serve {
+
+class ExchangeCore {
+ public:
+  // Everything outlives it.
+  ExchangeCore(ServerState& server, ExchangeMemory& memory, ServedResponse& writer, message::BodySource& body,
+               const io::Address& peer, const io::Address& local);
+  ~ExchangeCore();
+  ExchangeCore(const ExchangeCore&) = delete;
+  ExchangeCore& operator=(const ExchangeCore&) = delete;
+
+  // 0, or the status to refuse with.
+  uint16_t parse(RequestHead& head);
+  uint16_t check();  // of what was parsed, after its body has begun
+  // False: nothing is refused, and it is for the handler to answer.
+  bool answer_itself(uint16_t refusal);
+  base::Task<void> run_handler();
+  void refused_because(const char* reason) { refused_ = reason; }
+  void report();
+
+  message::Exchange& exchange() { return exchange_; }
+  const message::Exchange& exchange() const { return exchange_; }
+  bool has_request() const { return head_taken_; }
+
+ private:
+  void fill_in_connection();
+  uint16_t filter(message::Request& request);
+  uint16_t apply_filter();
+  void refuse(uint16_t status);
+  void write_small(uint16_t status);
+
+  ServerState& server_;
+  ExchangeMemory& memory_;
+  ServedResponse& writer_;
+  const io::Address& peer_;
+  const io::Address& local_;
+  const char* refused_ = nullptr;  // why, for the observer
+  bool head_taken_ = false;        // there is a request to speak of
+  bool reported_ = false;
+  message::Exchange exchange_;
+};
+
+}  // namespace cutwater::serve

@@ -1,0 +1,95 @@
+// A web server's FastCGI connection: one coroutine reads records and feeds the requests that run on it, each of which
+// is a coroutine of its own; all write through one output.
+#pragma once
+
+#include <coroutine>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/task.h"
+#include "codec/fastcgi/server_session.h"
+#include "io/listener.h"
+#include "io/stream.h"
+#include "io/timer.h"
+#include "serve/fastcgi_exchange.h"
+#include "serve/input.h"
+#include "serve/output.h"
+#include "serve/server_state.h"
+
+namespace cutwater::serve {
+
+class FastcgiConnection final : public ServedConnection, private FastcgiExchangeOwner, private io::HangupListener {
+ public:
+  // As Connection.
+  FastcgiConnection(ServerState& server, std::unique_ptr<io::Stream> stream, const io::Address& peer,
+                    const io::Address& local);
+  ~FastcgiConnection() override;
+  FastcgiConnection(const FastcgiConnection&) = delete;
+  FastcgiConnection& operator=(const FastcgiConnection&) = delete;
+
+  void start() override { reader_.start(run()); }
+  bool may_be_closed() const override;
+  bool never_asked() const override { return requests_ == 0; }
+  base::Instant idle_since() const override { return idle_since_; }
+  // All that must not happen while a coroutine of this connection is on the stack: tells handlers that the peer is
+  // gone, frees ended exchanges, goes on reading, closes.
+  bool tell_hangup() override;
+
+ private:
+  class RoomWait;  // co_await: until woken
+  enum class Taken { kAll, kFull, kBroken };
+
+  base::Task<void> run();
+  Taken take_events();
+  void take(const codec::fastcgi::ServerSession::Event& event);
+  void begin(uint16_t request_id);
+  FastcgiExchange* find(uint16_t request_id);
+  bool full() const;
+  base::Instant wait_until();
+  void leave_idle();
+
+  base::Task<bool> wait_for_room() override;
+  base::Task<void> drain();
+  void on_ended(FastcgiExchange& exchange) override;
+  void on_body_taken() override { tidy_later(); }
+  void on_hangup(io::Hangup kind) override;
+  void peer_left();
+  void tidy_later();
+  bool tell_all();
+  void go_on();
+  base::Task<void> finish();
+  void close(bool with_reset);
+
+  ServerState& server_;
+  std::unique_ptr<io::Stream> stream_;
+  ConnectionInput input_;
+  const io::Address peer_;
+  const io::Address& local_;
+  codec::fastcgi::ServerSession session_;
+  std::string output_memory_;
+  Output output_;
+  std::string replies_;  // records of the protocol itself
+  base::Instant idle_since_{0};
+  base::Instant head_began_{0};  // of a request whose variables are not complete; 0: there is none
+  uint64_t requests_ = 0;
+  bool idle_ = false;
+  bool peer_left_ = false;  // or it spoke nonsense
+  bool cut_ = false;        // an answer is missing its end, which only the connection's end can show
+  bool closing_ = false;    // when nothing runs any more
+  bool unread_ = false;     // a request ended before its body had come
+  bool closed_ = false;
+  bool tidying_ = false;  // is in server_.hung_up
+  bool tidy_again_ = false;
+  std::vector<RoomWait*> waiting_for_room_;  // of the exchanges' coroutines, too
+  std::map<uint16_t, std::unique_ptr<FastcgiExchange>> exchanges_;
+  std::vector<std::unique_ptr<FastcgiExchange>> over_;
+  io::Timer lingered_;
+  base::TaskSet drainer_;
+  base::TaskSet finisher_;
+  base::TaskSet reader_;  // last: all three are cancelled before anything they use ends
+};
+
+}  // namespace cutwater::serve

@@ -1,0 +1,64 @@
+// One request of a FastCGI connection, a coroutine of its own beside those of the others.
+#pragma once
+
+#include <cstdint>
+
+#include "base/task.h"
+#include "codec/fastcgi/server_session.h"
+#include "io/listener.h"
+#include "serve/exchange_core.h"
+#include "serve/exchange_memory.h"
+#include "serve/fastcgi_writer.h"
+#include "serve/output.h"
+#include "serve/server_state.h"
+#include "serve/streamed_body.h"
+
+namespace cutwater::serve {
+
+class FastcgiExchange;
+
+class FastcgiExchangeOwner : public OutputRoom, public BodyFeeder {
+ public:
+  // Called by its coroutine, which is over then; it must not be destroyed within the call.
+  virtual void on_ended(FastcgiExchange& exchange) = 0;
+};
+
+class FastcgiExchange {
+ public:
+  // Everything outlives the exchange, the variables that the session has of `request_id` until on_ended().
+  FastcgiExchange(ServerState& server, FastcgiExchangeOwner& owner, Output& output,
+                  const codec::fastcgi::ServerSession& session, uint16_t request_id, const io::Address& peer,
+                  const io::Address& local);
+  FastcgiExchange(const FastcgiExchange&) = delete;
+  FastcgiExchange& operator=(const FastcgiExchange&) = delete;
+
+  void start() { task_.start(run()); }
+  uint16_t request_id() const { return request_id_; }
+  StreamedBody& body() { return body_; }
+  const StreamedBody& body() const { return body_; }
+  // The answer is whole, or nobody wants it: END_REQUEST may say so.
+  bool may_end() const { return gone_ || writer_.complete(); }
+
+  // The peer left or sent ABORT_REQUEST. May resume the handler.
+  void client_left();
+  // Tells the handler of it. False: it does not listen yet.
+  bool tell_gone();
+
+ private:
+  base::Task<void> run();
+  uint16_t begin();
+
+  ServerState& server_;
+  FastcgiExchangeOwner& owner_;
+  const uint16_t request_id_;
+  bool gone_ = false;
+  bool gone_untold_ = false;
+  bool over_ = false;
+  ExchangePool::Pointer memory_;
+  FastcgiWriter writer_;
+  StreamedBody body_;
+  ExchangeCore core_;
+  base::TaskSet task_;  // last: cancelled before anything it uses ends
+};
+
+}  // namespace cutwater::serve

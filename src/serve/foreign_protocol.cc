@@ -1,0 +1,46 @@
+#include "serve/foreign_protocol.h"
+
+#include <chrono>
+#include <string>
+
+namespace cutwater::serve {
+
+namespace {
+
+struct Names {
+  std::string_view protocol;
+  std::string_view directive;  // nginx's
+};
+
+Names names_of(Protocol protocol) {
+  switch (protocol) {
+    case Protocol::kUwsgi:
+      return {"uwsgi", "uwsgi_pass"};
+    case Protocol::kScgi:
+      return {"SCGI", "scgi_pass"};
+    case Protocol::kFastcgi:
+      return {"FastCGI", "fastcgi_pass"};
+    case Protocol::kHttp:
+      break;
+  }
+  return {"HTTP", "proxy_pass"};
+}
+
+}  // namespace
+
+void warn_of_foreigner(ServerState& server, const io::Address& local, std::string_view reason) {
+  if (server.loop.now() - server.warned_of_foreigner < std::chrono::seconds(1)) return;
+  server.warned_of_foreigner = server.loop.now();
+  const Names names = names_of(server.options.protocol);
+  server.log.warning("CW0406", std::string("listen ")
+                                   .append(io::to_text(local))
+                                   .append(": no ")
+                                   .append(names.protocol)
+                                   .append(" request: ")
+                                   .append(reason)
+                                   .append("\nfix: nginx reaches it by ")
+                                   .append(names.directive)
+                                   .append("; another server or client may need another protocol there"));
+}
+
+}  // namespace cutwater::serve

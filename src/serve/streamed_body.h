@@ -1,0 +1,65 @@
+// A request's body whose pieces come between those of other requests: whoever reads the connection feeds it, the
+// handler pulls. The connection stops reading while more than kFull bytes wait here.
+#pragma once
+
+#include <coroutine>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/task.h"
+#include "io/loop.h"
+#include "io/timer.h"
+#include "message/exchange.h"
+#include "serve/http_server.h"
+
+namespace cutwater::serve {
+
+// Told when a full body has room again.
+class BodyFeeder {
+ public:
+  virtual ~BodyFeeder() = default;
+  virtual void on_body_taken() = 0;
+};
+
+class StreamedBody final : public message::BodySource {
+ public:
+  static constexpr size_t kFull = 128 * 1024;
+
+  // All outlive the body.
+  StreamedBody(io::Loop& loop, const ServeOptions& options, BodyFeeder& feeder);
+  // Until then it is empty. The length that was announced; more or fewer bytes are malformed (faults.md 99).
+  void begin(uint64_t content_length);
+
+  base::Task<message::BodyPiece> read() override;
+
+  // The connection's side. Each may resume the handler.
+  void feed(std::string_view piece);
+  void end();        // no more comes
+  void break_off();  // the peer left, or wants no answer
+  bool full() const { return waiting_bytes() > kFull; }
+  bool ended() const { return ended_.has_value(); }
+
+ private:
+  class Arrival;  // co_await: until there is a piece or an end
+  size_t waiting_bytes() const { return arrived_.size(); }
+  base::Instant deadline() const;
+  void end_with(message::BodyStatus status);
+  void wake();
+
+  io::Loop& loop_;
+  const ServeOptions& options_;
+  BodyFeeder& feeder_;
+  io::Timer slow_;
+  std::coroutine_handle<> reader_;
+  base::Instant waits_since_{0};
+  base::Duration waited_{0};  // for the peer; the handler's own pauses do not count against it
+  uint64_t left_ = 0;
+  uint64_t received_ = 0;
+  std::string arrived_;     // and not yet read
+  std::string handed_out_;  // what the last read() gave
+  std::optional<message::BodyStatus> ended_ = message::BodyStatus::kEnd;
+};
+
+}  // namespace cutwater::serve

@@ -1,0 +1,279 @@
+"""Requests handed over by a web server in front, by uwsgi, SCGI and FastCGI: the app cannot tell by which way they came."""
+
+import hashlib
+import json
+import os
+import subprocess
+
+import pytest
+
+from support.client import Client, Closed
+from support.gateways import (
+    BEGIN, PARAMS, REQUESTS, STDOUT, GatewayClient, fastcgi_request, record, uwsgi_packet, variables_of,
+)
+
+pytestmark = [pytest.mark.wsgi, pytest.mark.timeout(120)]
+
+PROTOCOLS = ["uwsgi", "scgi", "fastcgi"]
+WAYS = [(protocol, family) for protocol in PROTOCOLS for family in ("tcp", "unix")]
+
+
+def listens(folder):
+    """HTTP first, then each protocol by TCP and on a unix socket."""
+    yield {"addr": "127.0.0.1:0"}
+    for protocol, family in WAYS:
+        place = "127.0.0.1:0" if family == "tcp" else f"unix:{folder}/{protocol}.sock"
+        yield {"addr": place, "protocol": protocol}
+
+
+@pytest.fixture(scope="module", params=[False, True], ids=["", "validated"])
+def server(serve_module, request):
+    folder = serve_module.folder / ("validated" if request.param else "plain")
+    folder.mkdir()
+    folder.chmod(0o755)
+    return serve_module("kit", listen=list(listens(folder)), validated=request.param, allow=[r"CW0406"])
+
+
+@pytest.fixture(params=WAYS, ids="-".join)
+def way(server, request):
+    """A function that opens a connection."""
+    protocol, _ = request.param
+    address = server.addresses[1 + WAYS.index(request.param)]
+    return lambda **options: GatewayClient(address, protocol, **options)
+
+
+# What may differ from the same request by HTTP: the port the client came from, and what only a web server in front says.
+DIFFERENCES = {"REMOTE_PORT", "DOCUMENT_ROOT", "FCGI_ROLE"}
+
+MATRIX = [
+    ("GET", "/environ", [], b""),
+    ("GET", "/environ?x=1&y=%20&&z", [("Accept", "*/*"), ("User-Agent", "a b"), ("X-2nd-Field", "c, d")], b""),
+    ("GET", "/environ/a%20b/%C3%A9/%2525?%41=%zz", [("Cookie", "a=b; c=d")], b""),
+    ("GET", "/environ/./x/../y//z", [], b""),
+    ("HEAD", "/environ", [("X-Latin", "\xe4\xf6")], b""),
+    ("POST", "/environ", [("Content-Type", "text/plain; charset=x")], b"12345"),
+    ("POST", "/environ", [], b""),
+    ("PUT", "/environ/x", [("X-Empty", "")], b"\0" * 70_000),
+    ("DELETE", "/environ?q", [("If-None-Match", '"x"')], b""),
+    ("OPTIONS", "/environ", [], b""),
+    ("M-SEARCH", "/environ", [], b""),
+    ("GET", "/environ", [("X-Forwarded-For", "192.0.2.1, 192.0.2.2"), ("X-Forwarded-Proto", "https")], b""),
+    ("GET", "/environ", [("X-Real-Ip", "192.0.2.9"), ("Forwarded", "for=192.0.2.3;proto=https")], b""),
+    ("GET", "/environ", [("Proxy", "http://evil"), ("Expect-Ct", "x")], b""),
+]
+
+
+@pytest.mark.parametrize("request_number", range(len(MATRIX)))
+def test_the_environ_is_that_of_http(server, way, request_number):
+    method, target, headers, body = MATRIX[request_number]
+    with server.connect() as client:
+        # HTTP gives a body of no bytes a length, a web server in front always gives one.
+        length = [("Content-Length", str(len(body)))]
+        client.send(f"{method} {target} HTTP/1.1\r\nHost: example.org:8080\r\n")
+        client.send("".join(f"{key}: {value}\r\n" for key, value in [*headers, *length]) + "\r\n")
+        client.send(body)
+        by_http = client.read_response(method)
+    with way() as client:
+        by_gateway = client.ask(method, target, headers, body)
+    assert by_gateway.status == by_http.status == 200
+    assert by_gateway.get("Content-Type") == by_http.get("Content-Type")
+    if method == "HEAD":
+        return
+    expected, seen = json.loads(by_http.body), json.loads(by_gateway.body)
+    for difference in DIFFERENCES:
+        for values in (expected, seen):
+            values.pop(difference, None)
+            values["types"].pop(difference, None)
+    assert seen == expected
+
+
+@pytest.mark.parametrize("target, headers, status", [
+    ("/environ/%0A", [], 400),
+    ("/environ", [("X", "a\1b")], 400),
+    ("/environ?" + "x" * 20_000, [], 414),
+    ("/environ", [("X", "x" * 20_000)], 431),
+    ("/environ", [(f"X-{number}", "x") for number in range(120)], 431),
+], ids=["control byte in the path", "control byte in a field", "long target", "long field", "many fields"])
+def test_what_http_refuses_is_refused(server, way, target, headers, status):
+    with server.connect() as client:
+        assert client.request("GET", target, headers).status == status
+    with way() as client:
+        assert client.ask("GET", target, headers).status == status
+
+
+def test_variables_of_other_servers_are_inert(server, way, tmp_path):
+    """faults.md 93, 94: plain keys of the environ, and nothing besides."""
+    (tmp_path / "evil.py").write_text("raise SystemExit('run')\n")
+    magic = {
+        "UWSGI_FILE": str(tmp_path / "evil.py"), "UWSGI_SCRIPT": "evil", "UWSGI_MODULE": "evil", "UWSGI_CALLABLE": "evil",
+        "UWSGI_HOME": "/", "UWSGI_PYHOME": "/", "UWSGI_CHDIR": "/", "UWSGI_SETENV": "LD_PRELOAD=x", "UWSGI_APPID": "x",
+        "UWSGI_POSTFILE": "/x", "UWSGI_TOUCH_RELOAD": "/x", "PHP_VALUE": "auto_prepend_file=x", "PHP_ADMIN_VALUE": "x=y",
+        "LD_PRELOAD": "/evil.so", "PYTHONPATH": str(tmp_path), "SCRIPT_FILENAME": "exec:///bin/true",
+    }
+    with way() as client:
+        seen = json.loads(client.ask("GET", "/environ", **magic).body)
+    assert {name: seen[name] for name in magic} == magic
+    assert seen["SCRIPT_NAME"] == "" and seen["PATH_INFO"] == "/environ"
+    for name in ("LD_PRELOAD", "PHP_VALUE", "UWSGI_FILE", "PYTHONPATH"):
+        with way() as client:
+            assert "evil" not in client.ask("GET", f"/variable?name={name}", **magic).text
+
+
+def test_the_web_server_may_say_more(server, way):
+    """What an administrator adds for the app, as to any server of that protocol. No key that we make can be replaced."""
+    more = {
+        "REMOTE_USER": "ann", "SSL_CLIENT_S_DN": "CN=\xe4", "wsgi.input": "x", "wsgi.url_scheme": "gopher",
+        "SERVER_SOFTWARE": "evil", "HTTP_PROXY": "http://evil", "cutwater.x": "y",
+    }
+    with way() as client:
+        seen = json.loads(client.ask("GET", "/environ", **more).body)
+    assert seen["REMOTE_USER"] == "ann" and seen["SSL_CLIENT_S_DN"] == "CN=\xe4"
+    assert seen["wsgi.url_scheme"] == "http" and seen["SERVER_SOFTWARE"].startswith("cutwater/")
+    assert "HTTP_PROXY" not in seen and "cutwater.x" not in seen and seen.get("wsgi.input") != "x"
+
+
+def test_tls_of_the_web_server_is_believed(server, way):
+    with way() as client:
+        seen = json.loads(client.ask("GET", "/environ", host="shop.example", remote=("192.0.2.7", 99), HTTPS="on").body)
+    expected = {"wsgi.url_scheme": "https", "REMOTE_ADDR": "192.0.2.7", "REMOTE_PORT": "99", "SERVER_NAME": "shop.example"}
+    assert {key: seen[key] for key in expected} == expected
+
+
+def test_a_clients_own_forwarding_fields_are_not(server, way):
+    headers = [("X-Forwarded-For", "192.0.2.1"), ("X-Forwarded-Proto", "https"), ("X-Real-Ip", "192.0.2.1")]
+    with way() as client:
+        seen = json.loads(client.ask("GET", "/environ", headers, remote=("203.0.113.5", 1)).body)
+    assert seen["REMOTE_ADDR"] == "203.0.113.5" and seen["wsgi.url_scheme"] == "http"
+    assert not [key for key in seen if "FORWARDED" in key or "REAL_IP" in key]
+
+
+def test_bodies_of_any_size_both_ways(way):
+    body = os.urandom(3_000_000)
+    with way() as client:
+        assert client.ask("POST", "/digest", body=body).text == f"{len(body)} {hashlib.sha256(body).hexdigest()}"
+    with way() as client:
+        assert len(client.ask("GET", "/big?n=5000000").body) == 5_000_000
+    with way() as client:
+        answer = client.ask("GET", "/stream?count=20&size=50000")
+        assert len(answer.body) == 1_000_000 and answer.get("Content-Length") is None
+
+
+def test_a_body_that_ends_early_reaches_no_app(server, way):
+    with way() as client:
+        behind = 13 if client.protocol == "fastcgi" else 0  # padding, and the record that ends the body
+        client.send(REQUESTS[client.protocol](variables_of("POST", "/echo"), b"12345")[: -1 - behind])
+        client.finish_sending()
+        assert client.read_to_end() == b""
+
+
+@pytest.mark.parametrize("protocol, data", [
+    ("uwsgi", b"\0\0\0\0"), ("uwsgi", b"\0\x05\0\0\0\0\1\0x"), ("uwsgi", b"\0\x05\0\0\x09\0A\0\0"),
+    ("uwsgi", uwsgi_packet([("CONTENT_LENGTH", "1"), ("CONTENT_LENGTH", "1")])), ("uwsgi", b"\0\xff"),
+    ("scgi", b"0:,"), ("scgi", b"99999999999999999999:"), ("scgi", b"012:"), ("scgi", b"x" * 30), ("scgi", b"7:SCGI\0001\0,"),
+    ("scgi", b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"),
+    ("fastcgi", b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"), ("fastcgi", record(BEGIN, 0, b"\0\1\0\0\0\0\0\0")),
+    ("fastcgi", b"\2" + record(BEGIN, 1, b"\0\1\0\0\0\0\0\0")[1:]), ("fastcgi", b"\1\1\0"),
+    ("fastcgi", record(BEGIN, 1, b"\0\1\0\0\0\0\0\0") + record(PARAMS, 1, b"\xff\xff\xff\xff" * 2) + record(PARAMS, 1)),
+])
+def test_what_is_not_the_protocol_is_closed(server, protocol, data):
+    """faults.md 95, 96, 97, 101"""
+    for address in (server.addresses[1 + WAYS.index((protocol, family))] for family in ("tcp", "unix")):
+        with Client(address) as client:
+            client.send(data)
+            client.finish_sending()
+            assert client.read_to_end() == b""
+        with GatewayClient(address, protocol) as client:
+            assert client.ask().status == 200
+
+
+def test_other_modifiers_are_refused_in_words(server):
+    for data in (uwsgi_packet([("A", "b")], modifiers=(5, 0)), b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"):
+        with Client(server.addresses[1]) as client:
+            client.send(data)
+            client.finish_sending()
+            assert client.read_to_end().startswith(b"HTTP/1.1 501 Not Implemented\r\n")
+    server.log.wait_for(r"CW0406.*no uwsgi request")
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_a_dead_worker_shows_as_a_reset(serve, protocol):
+    server = serve("kit", listen={"addr": "127.0.0.1:0", "protocol": protocol}, allow=[r"CW05"])
+    with GatewayClient(server.address, protocol) as client:
+        client.send(REQUESTS[protocol](variables_of("GET", "/stream?count=1000&size=1000&pause=0.05")))
+        client.read_exactly(10)
+        os.kill(server.named("worker")[0], 9)
+        with pytest.raises(ConnectionResetError):
+            while client.socket.recv(65536):
+                pass
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_strangers_are_closed_unread(serve, protocol, folder):
+    """faults.md 92"""
+    server = serve("kit", listen=[{"addr": "127.0.0.1:0", "protocol": protocol, "trusted_proxies": ["10.0.0.5"]},
+                                  {"addr": f"unix:{folder}/s.sock", "protocol": protocol, "trusted_users": []}],
+                   allow=[r"CW0407"])
+    with Client(server.addresses[0]) as client:
+        assert client.read_to_end() == b""
+    server.log.wait_for(r"CW0407.*closed a connection of 127\.0\.0\.1, which trusted_proxies does not name")
+    # Cutwater's own user is always trusted, and a test that is not root is that user: then there is no stranger.
+    if os.getuid() == 0:
+        with Client(server.addresses[1]) as client:
+            assert client.read_to_end() == b""
+    else:
+        with GatewayClient(server.addresses[1], protocol) as client:
+            assert client.ask().status == 200
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="needs root, to be somebody else")
+def test_whoever_may_open_the_socket_is_not_trusted_for_that(serve, folder):
+    """The kernel says who connects."""
+    server = serve("kit", listen={"addr": f"unix:{folder}/s.sock", "protocol": "scgi", "mode": "666"}, allow=[r"CW0407"])
+    ask = "import socket; s = socket.socket(socket.AF_UNIX); s.connect('%s'); print(s.recv(9))" % server.address
+    # nobody may be the front's own user; daemon is not.
+    answer = subprocess.run(["python3", "-c", ask], user="daemon", capture_output=True, text=True, timeout=20)
+    assert answer.stdout == "b''\n", answer
+    server.log.wait_for(r"CW0407.*closed a connection of user \d+, which trusted_users does not name")
+
+
+def test_a_stop_finishes_what_runs(serve):
+    server = serve("kit", listen={"addr": "127.0.0.1:0", "protocol": "uwsgi"})
+    with GatewayClient(server.address, "uwsgi") as client:
+        client.send(REQUESTS["uwsgi"](variables_of("GET", "/stream?count=4&size=5&pause=0.2")))
+        line = client.read_line()
+        server.signal(15)
+        assert line == "HTTP/1.1 200 OK"
+        assert client.read_to_end().endswith(b"aaaaabbbbbcccccddddd")
+    server.wait_exit()
+
+
+def test_fastcgi_requests_share_a_connection(serve):
+    """The slow one does not hold up the quick one; the connection serves on."""
+    server = serve("kit", workers=2, listen={"addr": "127.0.0.1:0", "protocol": "fastcgi"})
+    with GatewayClient(server.address, "fastcgi") as client:
+        client.send(fastcgi_request(variables_of("GET", "/sleep?s=1"), request_id=1, keep=True))
+        client.send(fastcgi_request(variables_of("GET", "/quick"), request_id=2, keep=True))
+        assert client.read_output(2).endswith(b"\r\n\r\nkit /quick")
+        assert client.read_output(1).endswith(b"\r\n\r\nslept")
+        client.send(fastcgi_request(variables_of("GET", "/last"), request_id=1, keep=False))
+        assert client.read_output(1).endswith(b"kit /last")
+        assert client.closed_by_server()
+
+
+def test_fastcgi_tells_the_app_its_role(serve):
+    server = serve("kit", listen={"addr": "127.0.0.1:0", "protocol": "fastcgi"})
+    for role, name in ((1, "RESPONDER"), (2, "AUTHORIZER")):
+        with GatewayClient(server.address, "fastcgi") as client:
+            client.send(fastcgi_request(variables_of("GET", "/environ"), role=role))
+            head, _, body = client.read_output().partition(b"\r\n\r\n")
+            assert head.startswith(b"Status: 200 OK") and json.loads(body)["FCGI_ROLE"] == name
+
+
+def test_a_dead_worker_leaves_a_fastcgi_answer_without_its_end(serve, folder):
+    server = serve("kit", listen={"addr": f"unix:{folder}/s.sock", "protocol": "fastcgi"}, allow=[r"CW05"])
+    with GatewayClient(server.address, "fastcgi") as client:
+        client.send(fastcgi_request(variables_of("GET", "/stream?count=1000&size=1000&pause=0.05")))
+        assert client.read_record()[0] == STDOUT
+        os.kill(server.named("worker")[0], 9)
+        with pytest.raises(Closed):
+            client.read_output()
