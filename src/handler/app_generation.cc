@@ -89,6 +89,7 @@ bool AppGeneration::submit(AppRequest& request) {
   link::RequestExtras extras;
   extras.script_name = options_.prefix;
   extras.exchange_id = request.exchange().id;
+  extras.has_data = request.exchange().data != nullptr;
   if (request.spool()) {
     extras.body_place = link::BodyPlace::kDescriptor;
     extras.body_length = request.spool()->size();

@@ -32,7 +32,7 @@ AppRequest::~AppRequest() {
 
 bool AppRequest::has_body() const {
   const message::Request& request = exchange_.request;
-  return request.framing == message::BodyFraming::kChunked ||
+  return request.framing == message::BodyFraming::kChunked || exchange_.data != nullptr ||
          (request.framing == message::BodyFraming::kLength && request.content_length > 0);
 }
 
@@ -42,9 +42,18 @@ base::Task<bool> AppRequest::collect_body() {
   if (length_known && request.content_length <= kBodyInMemory) {
     body_.reserve(static_cast<size_t>(request.content_length));
   }
+  const uint64_t length = length_known ? request.content_length : UINT64_MAX;
+  if (!co_await collect(exchange_.body, length)) co_return false;
+  if (exchange_.data != nullptr && !co_await collect(*exchange_.data, UINT64_MAX)) co_return false;
+  if (spool_ && !body_.empty()) co_return co_await flush_to_spool();
+  co_return true;
+}
+
+// Until the end, or until there are `length` bytes.
+base::Task<bool> AppRequest::collect(message::BodySource& source, uint64_t length) {
   uint64_t received = 0;
-  while (!length_known || received < request.content_length) {
-    message::BodyPiece piece = co_await exchange_.body.read();
+  while (received < length) {
+    message::BodyPiece piece = co_await source.read();
     if (piece.status == message::BodyStatus::kEnd) break;
     if (piece.status != message::BodyStatus::kPiece) co_return co_await refuse_body(piece.status);
     received += piece.bytes.size();
@@ -54,7 +63,6 @@ base::Task<bool> AppRequest::collect_body() {
     }
     if (!co_await store_piece(piece.bytes)) co_return false;
   }
-  if (spool_ && !body_.empty()) co_return co_await flush_to_spool();
   co_return true;
 }
 

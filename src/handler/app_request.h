@@ -40,7 +40,8 @@ class AppRequest final : public message::ClientGoneListener {
   AppRequest(const AppRequest&) = delete;
   AppRequest& operator=(const AppRequest&) = delete;
 
-  // Takes the whole body in, to memory or to a spool file. False: it was answered, or nobody is left to answer.
+  // Takes the whole body in, to memory or to a spool file, and a filter's data behind it. False: it was answered, or
+  // nobody is left to answer.
   base::Task<bool> collect_body();
   bool has_body() const;
 
@@ -104,6 +105,7 @@ class AppRequest final : public message::ClientGoneListener {
   void keep(const AppEvent& event, ResponseHeadPool::Pointer head, base::FileDescriptor file);
   AppEvent take_event();
   bool account_for(size_t bytes);
+  base::Task<bool> collect(message::BodySource& source, uint64_t length);
   base::Task<bool> store_piece(std::string_view piece);
   base::Task<bool> flush_to_spool();
   base::Task<bool> refuse_body(message::BodyStatus status);

@@ -7,7 +7,7 @@
 namespace cutwater::link {
 namespace {
 
-enum Flags : uint8_t { kEncodedSlash = 1, kExpectsContinue = 2, kKeepAlive = 4, kAllFlags = 7 };
+enum Flags : uint8_t { kEncodedSlash = 1, kExpectsContinue = 2, kKeepAlive = 4, kHasData = 8, kAllFlags = 15 };
 
 struct Fixed {
   uint32_t total_bytes;
@@ -105,6 +105,7 @@ bool decode_fixed(base::ByteReader& reader, message::Request& request, RequestEx
   extras.body_place = static_cast<BodyPlace>(fixed.body_place);
   extras.body_length = fixed.body_length;
   extras.exchange_id = fixed.exchange_id;
+  extras.has_data = (fixed.flags & kHasData) != 0;
   counts = {fixed.field_count, fixed.variable_count};
   return true;
 }
@@ -135,7 +136,7 @@ size_t encode_request(const message::Request& request, const RequestExtras& extr
       .framing = static_cast<uint8_t>(request.framing),
       .flags = static_cast<uint8_t>((request.path_had_encoded_slash ? kEncodedSlash : 0) |
                                     (request.expects_continue ? kExpectsContinue : 0) |
-                                    (request.wants_keep_alive ? kKeepAlive : 0)),
+                                    (request.wants_keep_alive ? kKeepAlive : 0) | (extras.has_data ? kHasData : 0)),
       .body_place = static_cast<uint8_t>(extras.body_place),
       .content_length = request.content_length,
       .body_length = extras.body_length,

@@ -37,7 +37,11 @@ message::Request full_request() {
 }
 
 RequestExtras full_extras() {
-  return {.script_name = "/shop", .body_place = BodyPlace::kDescriptor, .body_length = 1ull << 40, .exchange_id = 99};
+  return {.script_name = "/shop",
+          .body_place = BodyPlace::kDescriptor,
+          .body_length = 1ull << 40,
+          .exchange_id = 99,
+          .has_data = true};
 }
 
 std::string encoded(const message::Request& request, const RequestExtras& extras) {
@@ -86,10 +90,11 @@ TEST(RequestRecordTest, EveryFieldComesBack) {
   EXPECT_EQ(extras.body_place, BodyPlace::kDescriptor);
   EXPECT_EQ(extras.body_length, 1ull << 40);
   EXPECT_EQ(extras.exchange_id, 99u);
+  EXPECT_TRUE(extras.has_data);
 }
 
 TEST(RequestRecordTest, EveryFlagAndEnumAloneComesBack) {
-  for (int bit = 0; bit < 8; ++bit) {
+  for (int bit = 0; bit < 16; ++bit) {
     for (int place = 0; place <= 4; ++place) {
       for (int framing = 0; framing <= 2; ++framing) {
         message::Request sent;
@@ -97,13 +102,14 @@ TEST(RequestRecordTest, EveryFlagAndEnumAloneComesBack) {
         sent.expects_continue = (bit & 2) != 0;
         sent.wants_keep_alive = (bit & 4) != 0;
         sent.framing = static_cast<message::BodyFraming>(framing);
-        RequestExtras extras{.body_place = static_cast<BodyPlace>(place)};
+        RequestExtras extras{.body_place = static_cast<BodyPlace>(place), .has_data = (bit & 8) != 0};
         std::string record = encoded(sent, extras);
         message::Request request;
         RequestExtras seen;
         ASSERT_TRUE(decode_request(record, request, seen));
         expect_same(request, sent);
         EXPECT_EQ(seen.body_place, extras.body_place);
+        EXPECT_EQ(seen.has_data, extras.has_data);
       }
     }
   }

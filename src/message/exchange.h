@@ -74,6 +74,7 @@ struct Exchange {
   std::string_view connection_address;          // the peer's, before trusted proxies were believed
   uint64_t id = 0;                              // unique within this front: request id in log lines
   ClientGoneListener* gone_listener = nullptr;  // set by a handler while it waits for something slow
+  BodySource* data = nullptr;                   // a FastCGI filter's second stream: what to filter. Read after the body
 };
 
 class Handler {

@@ -15,11 +15,11 @@ constexpr uint64_t kEverything = UINT64_MAX;
 RequestBody* body_of(PyObject* self) {
   auto* input = reinterpret_cast<Input*>(self);
   if (input->body == nullptr) {
-    PyErr_SetString(PyExc_ValueError, "wsgi.input was used after its request had ended");
+    PyErr_SetString(PyExc_ValueError, "the input of a request was used after it had ended");
     return nullptr;
   }
   if (!input->channel->attached()) {
-    PyErr_SetString(PyExc_ValueError, "wsgi.input cannot be used in a forked child of the worker");
+    PyErr_SetString(PyExc_ValueError, "the input of a request cannot be used in a forked child of the worker");
     return nullptr;
   }
   return input->body;

@@ -15,22 +15,22 @@ constexpr size_t kWindowBytes = 64 * 1024;
 
 }  // namespace
 
-void RequestBody::begin(const link::Claim& claim, const link::RequestExtras& extras) {
+void RequestBody::begin(const link::Claim& claim, const link::RequestExtras& extras, uint64_t begins, uint64_t ends) {
   pieces_.clear();
-  piece_ = 0;
-  piece_offset_ = 0;
-  position_ = 0;
-  size_ = 0;
   in_file_ = extras.body_place == link::BodyPlace::kDescriptor;
-  if (in_file_) {
-    size_ = extras.body_length;
-    return;
-  }
   if (extras.body_place == link::BodyPlace::kInline) pieces_.push_back(claim.inline_body);
   if (extras.body_place == link::BodyPlace::kChunks) {
     pieces_.insert(pieces_.end(), claim.body_chunks.begin(), claim.body_chunks.end());
   }
-  for (std::string_view piece : pieces_) size_ += piece.size();
+  uint64_t size = in_file_ ? extras.body_length : 0;
+  for (std::string_view piece : pieces_) size += piece.size();
+  end_ = std::min(ends, size);
+  position_ = std::min(begins, end_);
+  uint64_t before = position_;
+  for (piece_ = 0; piece_ < pieces_.size() && before >= pieces_.at(piece_).size(); ++piece_) {
+    before -= pieces_.at(piece_).size();
+  }
+  piece_offset_ = static_cast<size_t>(before);
 }
 
 void RequestBody::end() {
@@ -38,7 +38,7 @@ void RequestBody::end() {
   file_.reset();
   window_.clear();
   in_file_ = false;
-  size_ = position_;
+  end_ = position_;
 }
 
 bool RequestBody::read_file(char* to, uint64_t count, uint64_t offset) {
@@ -94,6 +94,7 @@ bool RequestBody::peek(std::string_view& bytes) {
     piece_offset_ = 0;
   }
   if (piece_ < pieces_.size()) bytes = pieces_.at(piece_).substr(piece_offset_);
+  bytes = bytes.substr(0, static_cast<size_t>(std::min<uint64_t>(bytes.size(), remaining())));
   return true;
 }
 

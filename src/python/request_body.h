@@ -1,6 +1,6 @@
 // RequestBody: the complete body of the running request, wherever it lies: in the slot, in chunks of shared
 // memory, or in a file of the front that is asked for when the application first reads. Read from front to
-// end.
+// end. A FastCGI filter has two: its standard input, and behind it, in the same place, its data.
 #pragma once
 
 #include <cstdint>
@@ -20,11 +20,12 @@ class RequestBody {
  public:
   explicit RequestBody(RequestChannel& channel) : channel_(channel) {}
 
-  void begin(const link::Claim& claim, const link::RequestExtras& extras);
+  // The bytes from `begins` to `ends`, or to the end of what there is.
+  void begin(const link::Claim& claim, const link::RequestExtras& extras, uint64_t begins = 0,
+             uint64_t ends = UINT64_MAX);
   void end();  // the claim is not used any more; reads give nothing
 
-  uint64_t remaining() const { return size_ - position_; }
-  uint64_t size() const { return size_; }
+  uint64_t remaining() const { return end_ - position_; }
   // The next bytes, at most `limit` (of what remains), as a new bytes object; nullptr with a Python
   // exception.
   PyObject* read(uint64_t limit);
@@ -50,7 +51,7 @@ class RequestBody {
   base::FileDescriptor file_;
   std::string window_;
   uint64_t window_begin_ = 0;
-  uint64_t size_ = 0;
+  uint64_t end_ = 0;
   uint64_t position_ = 0;
 };
 

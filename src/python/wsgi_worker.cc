@@ -31,6 +31,7 @@ WsgiWorker::WsgiWorker(const WsgiTypes& types, const Setup& setup, link::WorkerL
       waiter_(link_, setup.fronts, setup.control, setup.signals),
       channel_(link_, waiter_),
       body_(channel_),
+      data_(channel_),
       reply_(channel_, setup.hop_by_hop),
       responder_(types.responder),
       errors_(PyRef::share(setup.errors)) {}
@@ -89,7 +90,7 @@ void WsgiWorker::run_request() {
   }
   method_ = request_.method;
   path_ = request_.path;
-  body_.begin(claim_, extras_);
+  begin_body();
   reply_.begin(request_.method == "HEAD");
   sends_file_ = false;
 
@@ -102,8 +103,17 @@ void WsgiWorker::run_request() {
   detach_request();
   channel_.settle();
   body_.end();
+  data_.end();
   channel_.end();
   log_reply();
+}
+
+void WsgiWorker::begin_body() {
+  if (!extras_.has_data) return body_.begin(claim_, extras_);
+  const bool has_body = request_.framing == message::BodyFraming::kLength;
+  const uint64_t data_begin = has_body ? request_.content_length : 0;
+  body_.begin(claim_, extras_, 0, data_begin);
+  data_.begin(claim_, extras_, data_begin);
 }
 
 bool WsgiWorker::prepare_input() {
@@ -114,12 +124,20 @@ bool WsgiWorker::prepare_input() {
   return true;
 }
 
+// What a FastCGI filter is to work on, beside FCGI_DATA_LENGTH and FCGI_DATA_LAST_MOD: read as wsgi.input is.
+bool WsgiWorker::add_data(PyObject* environ) {
+  data_input_ = PyRef::steal(new_input(types_.input));
+  if (!data_input_) return false;
+  attach_input(data_input_.get(), &data_, &channel_);
+  return PyDict_SetItemString(environ, "cutwater.fcgi_data", data_input_.get()) == 0;
+}
+
 PyRef WsgiWorker::call_application() {
   if (!prepare_input()) return {};
   PyObject* start_response = responder_.attach(reply_);
   if (start_response == nullptr) return {};
-  PyRef environ = PyRef::steal(environ_.build(request_, extras_, body_.size(), input_.get()));
-  if (!environ) return {};
+  PyRef environ = PyRef::steal(environ_.build(request_, extras_, body_.remaining(), input_.get()));
+  if (!environ || (extras_.has_data && !add_data(environ.get()))) return {};
   return PyRef::steal(call_with_two(application_.get(), environ.get(), start_response));
 }
 
@@ -228,6 +246,10 @@ void WsgiWorker::detach_request() {
   reply_.end();
   responder_.detach();
   if (input_) attach_input(input_.get(), nullptr, nullptr);
+  if (data_input_) {
+    attach_input(data_input_.get(), nullptr, nullptr);
+    data_input_ = {};
+  }
 }
 
 void WsgiWorker::failed(std::string_view what, bool abort) {

@@ -49,7 +49,9 @@ class WsgiWorker {
   bool shall_end();
 
   void run_request();
+  void begin_body();
   bool prepare_input();
+  bool add_data(PyObject* environ);
   PyRef call_application();
   // kError: a Python exception is set.
   SendOutcome respond(PyObject* result);
@@ -67,11 +69,13 @@ class WsgiWorker {
   WsgiTypes types_;
   PyRef application_;
   PyRef input_;
+  PyRef data_input_;  // while a FastCGI filter's request runs
   Host host_;
   link::WorkerLink& link_;
   Waiter waiter_;
   RequestChannel channel_;
   RequestBody body_;
+  RequestBody data_;
   Reply reply_;
   Responder responder_;
   EnvironBuilder environ_;

@@ -114,6 +114,10 @@ void FastcgiConnection::take(const Event& event) {
   if (exchange == nullptr) return;
   if (event.kind == Event::kStdin) exchange->body().feed(event.piece);
   if (event.kind == Event::kStdinEnd) exchange->body().end();
+  if (StreamedBody* data = exchange->data()) {
+    if (event.kind == Event::kData) data->feed(event.piece);
+    if (event.kind == Event::kDataEnd) data->end();
+  }
   if (event.kind == Event::kAbort) {
     exchange->client_left();
     tidy_later();
@@ -123,13 +127,6 @@ void FastcgiConnection::take(const Event& event) {
 void FastcgiConnection::begin(uint16_t request_id) {
   head_began_ = base::Instant{0};
   ++requests_;
-  if (session_.role(request_id) == codec::fastcgi::Role::kFilter) {
-    closing_ = closing_ || !session_.keeps_connection(request_id);
-    codec::fastcgi::append_end_request(output_.staged(), request_id, {0, codec::fastcgi::ProtocolStatus::kUnknownRole});
-    output_.send();
-    session_.end_request(request_id);
-    return tidy_later();
-  }
   auto& exchange = exchanges_[request_id];
   FastcgiExchangeOwner& owner = *this;
   exchange = std::make_unique<FastcgiExchange>(server_, owner, output_, session_, request_id, peer_, local_);
@@ -143,8 +140,7 @@ FastcgiExchange* FastcgiConnection::find(uint16_t request_id) {
 
 // A request whose handler does not take its body holds up the others: FastCGI can stop none of them alone.
 bool FastcgiConnection::full() const {
-  return std::any_of(exchanges_.begin(), exchanges_.end(),
-                     [](const auto& entry) { return entry.second->body().full(); });
+  return std::any_of(exchanges_.begin(), exchanges_.end(), [](const auto& entry) { return entry.second->full(); });
 }
 
 base::Instant FastcgiConnection::wait_until() {
@@ -207,7 +203,7 @@ void FastcgiConnection::on_ended(FastcgiExchange& exchange) {
     cut_ = true;
   }
   closing_ = closing_ || server_.draining || !session_.keeps_connection(request_id);
-  unread_ = unread_ || !exchange.body().ended();
+  unread_ = unread_ || !exchange.input_ended();
   session_.end_request(request_id);
   const auto found = exchanges_.find(request_id);
   over_.push_back(std::move(found->second));

@@ -27,8 +27,10 @@ std::string begin(uint16_t id, bool keep, Role role = Role::kResponder) {
   return bytes;
 }
 
-std::string params(uint16_t id, std::string_view method, std::string_view path, std::string_view length) {
+std::string params(uint16_t id, std::string_view method, std::string_view path, std::string_view length,
+                   std::string_view data_length = "-") {
   std::string pairs;
+  if (data_length != "-") codec::fastcgi::append_pair(pairs, "FCGI_DATA_LENGTH", data_length);
   for (auto [name, value] : {std::pair(std::string_view("REQUEST_METHOD"), method),
                              {"REQUEST_URI", path},
                              {"SERVER_NAME", "front"},
@@ -47,6 +49,13 @@ std::string input(uint16_t id, std::string_view body) {
   codec::fastcgi::append_stream(bytes, RecordType::kStdin, id, body);
   codec::fastcgi::append_record(bytes, RecordType::kStdin, id, {});
   return bytes;
+}
+
+std::string data(uint16_t id, std::string_view bytes) {
+  std::string records;
+  codec::fastcgi::append_stream(records, RecordType::kData, id, bytes);
+  codec::fastcgi::append_record(records, RecordType::kData, id, {});
+  return records;
 }
 
 std::string get(uint16_t id, std::string_view path, bool keep = kKeep) {
@@ -165,15 +174,56 @@ TEST(Fastcgi, MalformedIsClosed) {
   }
 }
 
-TEST(Fastcgi, RolesWeHaveNot) {
-  Play play(begin(1, kKeep, Role::kFilter) + params(1, "GET", "/a", "") + begin(2, kKeep, static_cast<Role>(9)) +
-                get(3, "/z"),
-            Protocol::kFastcgi);
+TEST(Fastcgi, ARoleNobodyKnows) {
+  Play play(begin(2, kKeep, static_cast<Role>(9)) + get(3, "/z"), Protocol::kFastcgi);
   ASSERT_TRUE(play.end());
   const auto all = answers(play.peer.received);
-  EXPECT_EQ(all.at(1).protocol_status, 3);
   EXPECT_EQ(all.at(2).protocol_status, 3);
   EXPECT_EQ(all.at(3).output, ok("/z"));
+}
+
+TEST(Fastcgi, AFilterReadsItsDataBehindItsBody) {
+  const std::string large(4000, 'x');
+  for (const auto& [body, filtered] :
+       {std::pair<std::string, std::string>{"form", "file"}, {"", "file"}, {"form", ""}, {"form", large}, {"", ""}}) {
+    const std::string bytes =
+        begin(1, kKeep, Role::kFilter) +
+        params(1, "POST", "/filter", std::to_string(body.size()), std::to_string(filtered.size())) + input(1, body) +
+        data(1, filtered) + get(2, "/z");
+    for (int steps : {0, 1, 100}) {
+      Play play(bytes, Protocol::kFastcgi);
+      for (int count = 0; count < steps; ++count) play.quiet_step(1);
+      ASSERT_TRUE(play.end());
+      EXPECT_EQ(answers(play.peer.received).at(1).output, ok(std::string(body) + "|" + filtered));
+      EXPECT_EQ(answers(play.peer.received).at(2).output, ok("/z"));
+    }
+  }
+}
+
+TEST(Fastcgi, FilterDataAreAsLongAsAnnounced) {
+  for (const char* length : {"3", "5", "-1", "", "x", "-", "5000"}) {
+    Play play(begin(1, kKeep, Role::kFilter) + params(1, "GET", "/filter", "", length) + input(1, "") +
+                  data(1, "file") + get(2, "/z"),
+              Protocol::kFastcgi);
+    ASSERT_TRUE(play.end());
+    const auto all = answers(play.peer.received);
+    const std::string& output = all.at(1).output;
+    const std::string status = output.substr(0, 11);
+    if (length == std::string("3") || length == std::string("5")) {
+      EXPECT_EQ(output, ok("refused")) << length;
+    } else {
+      EXPECT_EQ(status, length == std::string("5000") ? "Status: 413" : "Status: 400") << length;
+    }
+    EXPECT_EQ(all.at(2).output, ok("/z")) << length;
+  }
+}
+
+TEST(Fastcgi, AnotherRolesDataAreIgnored) {
+  Play play(begin(1, kKeep) + params(1, "GET", "/filter", "", "4") + input(1, "") + data(1, "file") + get(2, "/z"),
+            Protocol::kFastcgi);
+  ASSERT_TRUE(play.end());
+  EXPECT_EQ(answers(play.peer.received).at(1).output, ok(""));
+  EXPECT_EQ(answers(play.peer.received).at(2).output, ok("/z"));
 }
 
 ServeOptions fastcgi_options() {

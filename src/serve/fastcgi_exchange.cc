@@ -1,8 +1,20 @@
 #include "serve/fastcgi_exchange.h"
 
+#include "base/text.h"
+
 namespace cutwater::serve {
 
 using codec::fastcgi::Role;
+
+namespace {
+
+// FCGI_ROLE, as the specification names it.
+std::string_view name_of(Role role) {
+  if (role == Role::kAuthorizer) return "AUTHORIZER";
+  return role == Role::kFilter ? "FILTER" : "RESPONDER";
+}
+
+}  // namespace
 
 FastcgiExchange::FastcgiExchange(ServerState& server, FastcgiExchangeOwner& owner, Output& output,
                                  const codec::fastcgi::ServerSession& session, uint16_t request_id,
@@ -15,8 +27,11 @@ FastcgiExchange::FastcgiExchange(ServerState& server, FastcgiExchangeOwner& owne
       body_(server.loop, server.options, owner),
       core_(server, *memory_, writer_, body_, peer, local) {
   memory_->variables = session.variables(request_id);
-  const bool authorizer = session.role(request_id) == Role::kAuthorizer;
-  memory_->variables.push_back({"FCGI_ROLE", authorizer ? "AUTHORIZER" : "RESPONDER"});
+  const Role role = session.role(request_id);
+  memory_->variables.push_back({"FCGI_ROLE", name_of(role)});
+  if (role != Role::kFilter) return;
+  data_.emplace(server.loop, server.options, owner);
+  core_.exchange().data = &*data_;
 }
 
 base::Task<void> FastcgiExchange::run() {
@@ -39,7 +54,24 @@ uint16_t FastcgiExchange::begin() {
   if (const uint16_t status = core_.parse(head); status != 0) return status;
   const message::Request& request = memory_->request;
   if (request.content_length > 0) body_.begin(request.content_length);
-  return core_.check();
+  const uint16_t refusal = core_.check();
+  return refusal == 0 && data_ ? begin_data() : refusal;
+}
+
+// A filter's data are as long as the web server says (specification section 6.4).
+uint16_t FastcgiExchange::begin_data() {
+  const auto said = memory_->request.variables.get("FCGI_DATA_LENGTH");
+  const auto length = said ? base::parse_decimal(*said) : std::nullopt;
+  if (!length) {
+    core_.refused_because("a filter's FCGI_DATA_LENGTH is missing, or no length");
+    return 400;
+  }
+  if (*length > server_.options.body_limit) {
+    core_.refused_because("a filter's data are over limits.body");
+    return 413;
+  }
+  if (*length > 0) data_->begin(*length);
+  return 0;
 }
 
 void FastcgiExchange::client_left() {
@@ -47,6 +79,7 @@ void FastcgiExchange::client_left() {
   gone_ = gone_untold_ = true;
   writer_.client_left();
   body_.break_off();
+  if (data_) data_->break_off();
 }
 
 bool FastcgiExchange::tell_gone() {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 #include "base/task.h"
 #include "codec/fastcgi/server_session.h"
@@ -35,7 +36,11 @@ class FastcgiExchange {
   void start() { task_.start(run()); }
   uint16_t request_id() const { return request_id_; }
   StreamedBody& body() { return body_; }
-  const StreamedBody& body() const { return body_; }
+  // A filter's second stream; nullptr in the other roles.
+  StreamedBody* data() { return data_ ? &*data_ : nullptr; }
+  // More waits for the handler than may.
+  bool full() const { return body_.full() || (data_ && data_->full()); }
+  bool input_ended() const { return body_.ended() && (!data_ || data_->ended()); }
   // The answer is whole, or nobody wants it: END_REQUEST may say so.
   bool may_end() const { return gone_ || writer_.complete(); }
 
@@ -47,6 +52,7 @@ class FastcgiExchange {
  private:
   base::Task<void> run();
   uint16_t begin();
+  uint16_t begin_data();
 
   ServerState& server_;
   FastcgiExchangeOwner& owner_;
@@ -57,6 +63,7 @@ class FastcgiExchange {
   ExchangePool::Pointer memory_;
   FastcgiWriter writer_;
   StreamedBody body_;
+  std::optional<StreamedBody> data_;
   ExchangeCore core_;
   base::TaskSet task_;  // last: cancelled before anything it uses ends
 };

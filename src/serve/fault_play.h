@@ -22,6 +22,7 @@ class PlayHandler final : public message::Handler, public message::ClientGoneLis
     ++handled;
     const std::string_view path = exchange.request.path;
     if (path == "/echo") return echo(exchange);
+    if (path == "/filter") return filter(exchange);
     if (path == "/pieces") return pieces(exchange, 0, false);
     if (path == "/short") return pieces(exchange, 1000, false);
     if (path == "/long") return pieces(exchange, 10, false);
@@ -55,8 +56,11 @@ class PlayHandler final : public message::Handler, public message::ClientGoneLis
   }
   static base::Task<void> silent() { co_return; }
   static base::Task<message::BodyStatus> read_all(message::Exchange& exchange, std::string& into) {
+    return read_all(exchange.body, into);
+  }
+  static base::Task<message::BodyStatus> read_all(message::BodySource& source, std::string& into) {
     while (true) {
-      auto reading = exchange.body.read();
+      auto reading = source.read();
       const message::BodyPiece piece = co_await reading;
       if (piece.status != message::BodyStatus::kPiece) co_return piece.status;
       into += piece.bytes;
@@ -69,6 +73,21 @@ class PlayHandler final : public message::Handler, public message::ClientGoneLis
     if (status == message::BodyStatus::kDisconnected) co_return;
     if (status != message::BodyStatus::kEnd) body = "refused";
     auto answering = answer(exchange, std::move(body));
+    co_await answering;
+  }
+  // Body and data, as a FastCGI filter has them.
+  static base::Task<void> filter(message::Exchange& exchange) {
+    std::string text;
+    auto reading = read_all(exchange, text);
+    message::BodyStatus status = co_await reading;
+    if (exchange.data != nullptr && status == message::BodyStatus::kEnd) {
+      text += '|';
+      auto reading_data = read_all(*exchange.data, text);
+      status = co_await reading_data;
+    }
+    if (status == message::BodyStatus::kDisconnected) co_return;
+    if (status != message::BodyStatus::kEnd) text = "refused";
+    auto answering = answer(exchange, std::move(text));
     co_await answering;
   }
   static base::Task<void> pieces(message::Exchange& exchange, uint64_t length, bool abort) {

@@ -9,7 +9,7 @@ import pytest
 
 from support.client import Client, Closed
 from support.gateways import (
-    BEGIN, PARAMS, REQUESTS, STDOUT, GatewayClient, fastcgi_request, record, uwsgi_packet, variables_of,
+    BEGIN, DATA, PARAMS, REQUESTS, STDOUT, GatewayClient, fastcgi_request, record, uwsgi_packet, variables_of,
 )
 
 pytestmark = [pytest.mark.wsgi, pytest.mark.timeout(120)]
@@ -267,6 +267,64 @@ def test_fastcgi_tells_the_app_its_role(serve):
             client.send(fastcgi_request(variables_of("GET", "/environ"), role=role))
             head, _, body = client.read_output().partition(b"\r\n\r\n")
             assert head.startswith(b"Status: 200 OK") and json.loads(body)["FCGI_ROLE"] == name
+
+
+@pytest.fixture(scope="module")
+def fastcgi(serve_module):
+    return serve_module("kit", workers=2, listen={"addr": "127.0.0.1:0", "protocol": "fastcgi"},
+                        config='[limits]\nbody = "8MB"\n').address
+
+
+@pytest.mark.parametrize("body", [0, 5, 100_000])
+@pytest.mark.parametrize("size", [0, 30, 20_000, 64_000, 65_000, 300_000, 3_000_000])
+def test_a_filter_gets_the_data_it_is_to_filter(fastcgi, size, body):
+    body, data = os.urandom(body), os.urandom(size // 2).replace(b"\n", b"x") + b"\n" + os.urandom(size // 2)
+    more = {"FCGI_DATA_LENGTH": str(len(data)), "FCGI_DATA_LAST_MOD": "1789000000"}
+    with GatewayClient(fastcgi, "fastcgi") as client:
+        client.send(fastcgi_request(variables_of("POST", "/filter", **more), body, role=3, data=data))
+        head, _, answer = client.read_output().partition(b"\r\n\r\n")
+    assert head.startswith(b"Status: 200 OK"), head
+    assert json.loads(answer) == {
+        "line": data[: data.index(b"\n") + 1].decode("latin-1"), "data": hashlib.sha256(data).hexdigest(),
+        "body": hashlib.sha256(body).hexdigest(), "behind": 0, "FCGI_ROLE": "FILTER", **more,
+        "CONTENT_LENGTH": str(len(body)),
+    }
+
+
+@pytest.mark.parametrize("data, length, status", [
+    (b"1234", "5", 400), (b"1234", "3", 400), (b"", "-1", 400), (b"", "x", 400), (b"", None, 400), (b"", "9000000", 413),
+], ids=["short", "long", "negative", "no number", "missing", "over limits.body"])
+def test_filter_data_of_another_length_reach_no_app(fastcgi, data, length, status):
+    more = {} if length is None else {"FCGI_DATA_LENGTH": length}
+    with GatewayClient(fastcgi, "fastcgi") as client:
+        client.send(fastcgi_request(variables_of("GET", "/filter", **more), role=3, data=data, keep=True))
+        assert client.read_output().startswith(b"Status: %d " % status)
+        client.send(fastcgi_request(variables_of("GET", "/next"), keep=True))
+        assert client.read_output().endswith(b"kit /next")
+
+
+def test_data_are_a_filters_alone(fastcgi):
+    with GatewayClient(fastcgi, "fastcgi") as client:
+        client.send(fastcgi_request(variables_of("GET", "/environ", FCGI_DATA_LENGTH="4"), data=b"data", keep=True))
+        head, _, body = client.read_output().partition(b"\r\n\r\n")
+        assert "cutwater.fcgi_data" not in json.loads(body)["types"]
+        client.send(record(DATA, 9, b"of nobody") + fastcgi_request(variables_of("GET", "/next")))
+        assert client.read_output().endswith(b"kit /next")
+
+
+def test_an_authorizer_says_variables(fastcgi):
+    """What the web server takes as variables of the request that it lets pass, and what it sends to the client instead."""
+    with GatewayClient(fastcgi, "fastcgi") as client:
+        headers = [("Authorization", "Basic YW5uOng=")]
+        client.send(fastcgi_request(variables_of("GET", "/authorize", headers), role=2, keep=True))
+        head, _, body = client.read_output().partition(b"\r\n\r\n")
+        fields = head.split(b"\r\n")
+        assert fields[0] == b"Status: 200 OK" and body == b""
+        assert b"Variable-REMOTE_USER: ann" in fields and b"Variable-Role: admin" in fields
+        client.send(fastcgi_request(variables_of("GET", "/authorize"), role=2))
+        head, _, body = client.read_output().partition(b"\r\n\r\n")
+        assert head.startswith(b"Status: 401 ") and b"Variable-" not in head and body == b"who?"
+        assert b'\r\nWWW-Authenticate: Basic realm="x"' in head
 
 
 def test_a_dead_worker_leaves_a_fastcgi_answer_without_its_end(serve, folder):

@@ -160,7 +160,7 @@ def test_input_of_another_thread(faulty):
 def test_input_after_its_request(faulty):
     faulty.request("POST", "/keeps_input", body=b"secret")
     assert faulty.request("POST", "/uses_kept_input", body=b"other").body == (
-        b"wsgi.input was used after its request had ended")
+        b"the input of a request was used after it had ended")
 
 
 def test_content_length_of_a_dechunked_body(faulty):

@@ -41,6 +41,10 @@ def gateway_seeds():
     two = gateways.fastcgi_request(variables, b"one", 1, keep=True) + gateways.fastcgi_request(variables, b"two", 7)
     values = gateways.record(9, 0, b"\x0e\x00FCGI_MAX_CONNS")
     yield "two", "serve_gateway_fuzz", b"\x02" + STEPS + values + two
+    filtered = gateways.variables_of("POST", "/filter", FCGI_DATA_LENGTH="4")
+    filtered = gateways.fastcgi_request(filtered, b"body", role=3, data=b"file")
+    yield "filter", "serve_gateway_fuzz", b"\x02" + STEPS + filtered
+    yield "filter", "codec_fastcgi_server_session_fuzz", filtered
     yield "abort", "serve_gateway_fuzz", b"\x02" + STEPS + two[:-16] + gateways.record(gateways.ABORT, 7)
     for role in (1, 2, 3):
         yield f"role-{role}", "codec_fastcgi_server_session_fuzz", gateways.fastcgi_request(variables, b"body", role=role)

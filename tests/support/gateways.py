@@ -40,7 +40,7 @@ def scgi_request(variables, body=b""):
     return b"%d:%s," % (len(head), head) + body
 
 
-BEGIN, ABORT, END, PARAMS, STDIN, STDOUT = 1, 2, 3, 4, 5, 6
+BEGIN, ABORT, END, PARAMS, STDIN, STDOUT, DATA = 1, 2, 3, 4, 5, 6, 8
 
 
 def record(kind, request_id, content=b"", padding=0):
@@ -56,11 +56,12 @@ def fastcgi_stream(kind, request_id, data):
     return b"".join(record(kind, request_id, piece, padding=len(piece) % 8) for piece in [*pieces, b""])
 
 
-def fastcgi_request(variables, body=b"", request_id=1, keep=False, role=1):
+def fastcgi_request(variables, body=b"", request_id=1, keep=False, role=1, data=None):
     pairs = [[item.encode("latin-1") for item in pair] for pair in [*variables, ("CONTENT_LENGTH", str(len(body)))]]
     params = b"".join(fastcgi_length(len(name)) + fastcgi_length(len(value)) + name + value for name, value in pairs)
     begin = record(BEGIN, request_id, struct.pack(">HB5x", role, keep))
-    return begin + fastcgi_stream(PARAMS, request_id, params) + fastcgi_stream(STDIN, request_id, body)
+    streams = fastcgi_stream(PARAMS, request_id, params) + fastcgi_stream(STDIN, request_id, body)
+    return begin + streams + (b"" if data is None else fastcgi_stream(DATA, request_id, data))
 
 
 REQUESTS = {"uwsgi": uwsgi_request, "scgi": scgi_request, "fastcgi": fastcgi_request}

@@ -37,6 +37,24 @@ def digest(environ, start_response, query):
     return text(start_response, f"{size} {sha.hexdigest()}")
 
 
+def filter_data(environ, start_response, query):
+    """A FastCGI filter: a line of its data, its body, the rest of its data."""
+    data = environ["cutwater.fcgi_data"]
+    line, body, rest = data.readline(), environ["wsgi.input"].read(), data.read()
+    return text(start_response, json.dumps({
+        "line": line.decode("latin-1"), "data": hashlib.sha256(line + rest).hexdigest(), "body": hashlib.sha256(body).hexdigest(),
+        "behind": len(data.read() + environ["wsgi.input"].read()),
+        **{name: environ.get(name) for name in ("FCGI_ROLE", "FCGI_DATA_LENGTH", "FCGI_DATA_LAST_MOD", "CONTENT_LENGTH")},
+    }))
+
+
+def authorize(environ, start_response, query):
+    """A FastCGI authorizer: who the user is, for who comes next; or the door."""
+    if environ.get("HTTP_AUTHORIZATION") != "Basic YW5uOng=":
+        return text(start_response, "who?", "401 Unauthorized", [("WWW-Authenticate", 'Basic realm="x"')])
+    return text(start_response, "", headers=[("Variable-REMOTE_USER", "ann"), ("Variable-Role", "admin")])
+
+
 def size(environ, start_response, query):
     count = 0
     while piece := environ["wsgi.input"].read(1 << 20):
@@ -170,7 +188,7 @@ def no_content(environ, start_response, query):
 
 PATHS = {
     "/close_all": close_all,
-    "/environ": environ_as_json, "/echo": echo, "/digest": digest, "/size": size, "/variable": variable, "/ignore": ignore_body, "/sleep": sleep,
+    "/environ": environ_as_json, "/echo": echo, "/filter": filter_data, "/authorize": authorize, "/digest": digest, "/size": size, "/variable": variable, "/ignore": ignore_body, "/sleep": sleep,
     "/spin": spin, "/big": big, "/stream": stream, "/endless": endless, "/file": file, "/pid": pid,
     "/version": version, "/kill": kill, "/log": log, "/threads": threads, "/headers": headers, "/cookies": cookies,
     "/status": status, "/no_content": no_content,
