@@ -112,16 +112,9 @@ void FastcgiConnection::take(const Event& event) {
   if (event.kind == Event::kRequest) return begin(event.request_id);
   FastcgiExchange* exchange = find(event.request_id);
   if (exchange == nullptr) return;
-  if (event.kind == Event::kStdin) exchange->body().feed(event.piece);
-  if (event.kind == Event::kStdinEnd) exchange->body().end();
-  if (StreamedBody* data = exchange->data()) {
-    if (event.kind == Event::kData) data->feed(event.piece);
-    if (event.kind == Event::kDataEnd) data->end();
-  }
-  if (event.kind == Event::kAbort) {
-    exchange->client_left();
-    tidy_later();
-  }
+  if (event.kind != Event::kAbort) return exchange->take(event);
+  exchange->client_left();
+  tidy_later();
 }
 
 void FastcgiConnection::begin(uint16_t request_id) {

@@ -79,7 +79,7 @@ class FastcgiConnection final : public ServedConnection, private FastcgiExchange
   bool peer_left_ = false;  // or it spoke nonsense
   bool cut_ = false;        // an answer is missing its end, which only the connection's end can show
   bool closing_ = false;    // when nothing runs any more
-  bool unread_ = false;     // a request ended before its body had come
+  bool unread_ = false;     // a request ended before its streams had
   bool closed_ = false;
   bool tidying_ = false;  // is in server_.hung_up
   bool tidy_again_ = false;

@@ -321,6 +321,24 @@ TEST_F(FastcgiServer, WithoutKeepConnectionTheEndIsTheConnections) {
   EXPECT_TRUE(server.run_until([&] { return server.server->connections() == 0; }));
 }
 
+// As Apache sends it, in a write of its own: closed at once the connection would refuse it, and lose the answer.
+TEST_F(FastcgiServer, TheEndOfABodyMayComeBehindTheAnswer) {
+  ASSERT_TRUE(client.send(begin(1, !kKeep) + params(1, "GET", "/a", "")));
+  ASSERT_TRUE(receive_end(1));
+  ASSERT_TRUE(client.receive_to_end());
+  EXPECT_EQ(server.server->connections(), 1u);
+  ASSERT_TRUE(client.send(input(1, "")));
+  client.leave();
+  EXPECT_TRUE(server.run_until([&] { return server.server->connections() == 0; }));
+}
+
+TEST_F(FastcgiServer, AnAuthorizersRequestHasNoBody) {
+  ASSERT_TRUE(client.send(begin(1, !kKeep, Role::kAuthorizer) + params(1, "GET", "/a", "")));
+  ASSERT_TRUE(receive_end(1));
+  ASSERT_TRUE(client.receive_to_end());
+  EXPECT_TRUE(server.run_until([&] { return server.server->connections() == 0; }));
+}
+
 TEST_F(FastcgiServer, DrainsWhatRunsAndClosesWhatIdles) {
   test::Client idle(server);
   ASSERT_TRUE(idle.send(get(1, "/a")));

@@ -29,6 +29,7 @@ FastcgiExchange::FastcgiExchange(ServerState& server, FastcgiExchangeOwner& owne
   memory_->variables = session.variables(request_id);
   const Role role = session.role(request_id);
   memory_->variables.push_back({"FCGI_ROLE", name_of(role)});
+  if (role != Role::kAuthorizer) streams_left_ = role == Role::kFilter ? 2 : 1;
   if (role != Role::kFilter) return;
   data_.emplace(server.loop, server.options, owner);
   core_.exchange().data = &*data_;
@@ -72,6 +73,19 @@ uint16_t FastcgiExchange::begin_data() {
   }
   if (*length > 0) data_->begin(*length);
   return 0;
+}
+
+void FastcgiExchange::take(const codec::fastcgi::ServerSession::Event& event) {
+  using Event = codec::fastcgi::ServerSession::Event;
+  if (event.kind == Event::kStdin) return body_.feed(event.piece);
+  if (event.kind == Event::kData && data_) return data_->feed(event.piece);
+  if (event.kind != Event::kStdinEnd && event.kind != Event::kDataEnd) return;
+  --streams_left_;
+  if (event.kind == Event::kStdinEnd) {
+    body_.end();
+  } else if (data_) {
+    data_->end();
+  }
 }
 
 void FastcgiExchange::client_left() {

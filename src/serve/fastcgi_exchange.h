@@ -35,12 +35,13 @@ class FastcgiExchange {
 
   void start() { task_.start(run()); }
   uint16_t request_id() const { return request_id_; }
-  StreamedBody& body() { return body_; }
-  // A filter's second stream; nullptr in the other roles.
-  StreamedBody* data() { return data_ ? &*data_ : nullptr; }
+  // Of a stream: a piece, or its end. May resume the handler.
+  void take(const codec::fastcgi::ServerSession::Event& event);
   // More waits for the handler than may.
   bool full() const { return body_.full() || (data_ && data_->full()); }
-  bool input_ended() const { return body_.ended() && (!data_ || data_->ended()); }
+  // Nothing more comes for it. An answer may be whole long before: even the end of an empty body is a record of its
+  // own.
+  bool input_ended() const { return streams_left_ == 0; }
   // The answer is whole, or nobody wants it: END_REQUEST may say so.
   bool may_end() const { return gone_ || writer_.complete(); }
 
@@ -60,10 +61,11 @@ class FastcgiExchange {
   bool gone_ = false;
   bool gone_untold_ = false;
   bool over_ = false;
+  int streams_left_ = 0;  // that have not ended
   ExchangePool::Pointer memory_;
   FastcgiWriter writer_;
   StreamedBody body_;
-  std::optional<StreamedBody> data_;
+  std::optional<StreamedBody> data_;  // a filter's second stream
   ExchangeCore core_;
   base::TaskSet task_;  // last: cancelled before anything it uses ends
 };
