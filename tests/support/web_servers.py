@@ -1,0 +1,84 @@
+"""Real web servers in front of the one under test: Apache and lighttpd, each on one port of loopback for each way it passes
+requests on."""
+
+import os
+import socket
+import subprocess
+
+from . import processes
+from .processes import wait_until
+
+USER = "www-data"  # of their workers, when they are started as root
+
+
+def free_ports(count):
+    """The kernel's choice. Somebody else may take one before the server does: start() tries again, then."""
+    listeners = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [listener.getsockname()[1] for listener in listeners]
+    for listener in listeners:
+        listener.close()
+    return ports
+
+
+def reachable(port):
+    with socket.socket() as connection:
+        return connection.connect_ex(("127.0.0.1", port)) == 0
+
+
+def start(command, file, configure, backs):
+    """Runs `command` with the text that configure(ports) gives in `file`, until it listens. -> process, ports"""
+    for _ in range(5):
+        ports = free_ports(len(backs))
+        file.write_text(configure(ports))
+        process = subprocess.Popen([*map(str, command), str(file)], stdin=subprocess.DEVNULL, start_new_session=True)
+        processes.adopt(process.pid)
+        wait_until(lambda: process.poll() is not None or all(map(reachable, ports)), 20, command[0])
+        if process.poll() is None:
+            return process, ports
+    raise AssertionError(f"{command[0]} does not start: its words are above")
+
+
+def text_of(address):
+    return address if isinstance(address, str) else f"{address[0]}:{address[1]}"
+
+
+def apache(program, place, backs):
+    """`backs`: (protocol, address) each."""
+    modules = "mpm_event unixd authz_core proxy proxy_fcgi proxy_scgi proxy_uwsgi".split()
+    scheme = {"fastcgi": "fcgi", "scgi": "scgi", "uwsgi": "uwsgi"}
+
+    def host(port, protocol, address):
+        to = f"{scheme[protocol]}://{text_of(address)}/"
+        if isinstance(address, str):
+            to = f"unix:{address}|{scheme[protocol]}://localhost/"
+        return (f"Listen 127.0.0.1:{port}\n<VirtualHost 127.0.0.1:{port}>\nServerName shop.example\n"
+                f'ProxyPass "/" "{to}"\n</VirtualHost>\n')
+
+    def configure(ports):
+        lines = [f"<IfModule !{name}_module>\nLoadModule {name}_module /usr/lib/apache2/modules/mod_{name}.so\n</IfModule>"
+                 for name in modules]
+        lines += [f'ServerRoot "{place}"', f'PidFile "{place}/pid"', f'DefaultRuntimeDir "{place}"', f'ErrorLog "{place}/error.log"',
+                  "ServerName shop.example", "UseCanonicalName Off", "ServerLimit 1", "StartServers 1", "ThreadLimit 25",
+                  "ThreadsPerChild 25", "MaxRequestWorkers 25", "ProxyTimeout 60"]
+        lines += [f"User {USER}", f"Group {USER}"] if os.getuid() == 0 else []
+        return "\n".join(lines) + "\n" + "".join(host(port, *back) for port, back in zip(ports, backs, strict=True))
+
+    return start([program, "-DFOREGROUND", "-f"], place / "apache.conf", configure, backs)
+
+
+def lighttpd(program, place, backs):
+    """`backs`: (protocol, address) each."""
+
+    def condition(port, protocol, address):
+        to = f'"socket" => "{address}"' if isinstance(address, str) else f'"host" => "{address[0]}", "port" => {address[1]}'
+        server = f'{protocol}.server = ( "/" => (( {to}, "check-local" => "disable" )) )'
+        return f'$SERVER["socket"] == "127.0.0.1:{port}" {{ {server} }}\n'
+
+    def configure(ports):
+        lines = ['server.modules = ( "mod_fastcgi", "mod_scgi" )', f'server.document-root = "{place}"', 'server.bind = "127.0.0.1"',
+                 f"server.port = {ports[0]}", f'server.errorlog = "{place}/error.log"', f'server.upload-dirs = ( "{place}" )',
+                 "server.max-request-size = 50000", 'server.stream-response-body = 1']
+        lines += [f'server.username = "{USER}"', f'server.groupname = "{USER}"'] if os.getuid() == 0 else []
+        return "\n".join(lines) + "\n" + "".join(condition(port, *back) for port, back in zip(ports, backs, strict=True))
+
+    return start([program, "-D", "-f"], place / "lighttpd.conf", configure, backs)
