@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdlib>
 
 namespace cutwater::app {
 
@@ -41,7 +42,7 @@ base::Result<std::unique_ptr<FrontGates>> FrontGates::open(const std::vector<con
     Gate& gate = **found;
     Door& door = *gate.doors.emplace_back(std::make_unique<Door>());
     if (listens[i].protocol != "http") {
-      auto trust = PeerTrust::make(listens[i], geteuid());
+      auto trust = PeerTrust::make(listens[i], geteuid(), getenv("FCGI_WEB_SERVER_ADDRS"));
       if (!trust) return trust.error();
       door.trust = std::make_unique<PeerTrust>(std::move(*trust));
     }
@@ -59,7 +60,7 @@ base::Result<std::unique_ptr<FrontGates>> FrontGates::open(const std::vector<con
 
 bool FrontGates::admits(const Door& door, int socket, const io::Address& peer, base::Instant now) {
   if (!door.trust || door.trust->admits(socket, peer)) return true;
-  const char* setting = peer.is_unix ? "trusted_users" : "trusted_proxies";
+  const std::string setting = door.trust->list_for(peer);
   turned_away_.write(base::Severity::kWarning, "CW0407",
                      "listen " + io::to_text(door.address) + ": closed a connection of " +
                          PeerTrust::name_of(socket, peer) + ", which " + setting +

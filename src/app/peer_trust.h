@@ -4,6 +4,7 @@
 
 #include <sys/types.h>
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,10 +17,15 @@ namespace cutwater::app {
 
 class PeerTrust {
  public:
-  // `own`: the front's user, who is trusted too. Users that do not exist are nobody.
-  static base::Result<PeerTrust> make(const config::Listen& listen, uid_t own);
+  // `own`: the front's user, who is trusted too. Users that do not exist are nobody. `web_servers`:
+  // FCGI_WEB_SERVER_ADDRS of the environment, addresses with commas between (FastCGI specification section 3.2); who
+  // connects to a FastCGI listener by TCP must be one of them as well. nullptr: it is not set. What is no address there
+  // is nobody.
+  static base::Result<PeerTrust> make(const config::Listen& listen, uid_t own, const char* web_servers = nullptr);
 
   bool admits(int socket, const io::Address& peer) const;
+  // The list that a peer must be in: "trusted_users".
+  std::string list_for(const io::Address& peer) const;
   // "user 1000", "10.0.0.7": whom admits() judged.
   static std::string name_of(int socket, const io::Address& peer);
 
@@ -27,6 +33,7 @@ class PeerTrust {
   explicit PeerTrust(handler::TrustedNetworks networks) : networks_(std::move(networks)) {}
 
   handler::TrustedNetworks networks_;
+  std::optional<std::vector<handler::IpAddress>> web_servers_;  // nullopt: any that networks_ trusts
   std::vector<uid_t> users_;
   bool every_user_ = false;
 };

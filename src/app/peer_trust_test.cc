@@ -58,6 +58,23 @@ TEST(PeerTrust, AddressesByTcp) {
   EXPECT_FALSE(admits({"*"}, ""));
 }
 
+TEST(PeerTrust, TheEnvironmentMayNameTheWebServersOfFastcgi) {
+  const auto admits = [](const char* web_servers, const std::string& host, const char* protocol = "fastcgi") {
+    config::Listen listen;
+    listen.protocol = protocol;
+    listen.trusted_proxies = {"10.0.0.0/8"};
+    return PeerTrust::make(listen, geteuid(), web_servers)->admits(-1, {host, 1, false});
+  };
+  EXPECT_TRUE(admits(nullptr, "10.0.0.5"));
+  EXPECT_TRUE(admits("10.0.0.5", "10.0.0.5"));
+  EXPECT_TRUE(admits("192.0.2.1, 10.0.0.5,", "10.0.0.5"));
+  EXPECT_FALSE(admits("10.0.0.6", "10.0.0.5"));
+  EXPECT_FALSE(admits("192.0.2.1", "192.0.2.1"));
+  EXPECT_FALSE(admits("", "10.0.0.5"));
+  EXPECT_FALSE(admits("*,10.0.0.0/8", "10.0.0.5"));
+  EXPECT_TRUE(admits("10.0.0.6", "10.0.0.5", "scgi"));
+}
+
 TEST(PeerTrust, UnixPeersAreNeverTrustedByAddress) {
   std::array<int, 2> ends;
   ASSERT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()), 0);

@@ -225,6 +225,17 @@ def test_strangers_are_closed_unread(serve, protocol, folder):
             assert client.ask().status == 200
 
 
+def test_the_environment_may_name_the_web_servers_of_fastcgi(serve):
+    """As who starts FastCGI applications tells them (specification section 3.2)."""
+    listens = [{"addr": "127.0.0.1:0", "protocol": protocol} for protocol in ("fastcgi", "scgi")]
+    server = serve("kit", listen=listens, environment={"FCGI_WEB_SERVER_ADDRS": "192.0.2.1,192.0.2.2"}, allow=[r"CW0407"])
+    with Client(server.addresses[0]) as client:
+        assert client.read_to_end() == b""
+    server.log.wait_for(r"CW0407.*127\.0\.0\.1, which trusted_proxies or FCGI_WEB_SERVER_ADDRS of the environment does not name")
+    with GatewayClient(server.addresses[1], "scgi") as client:
+        assert client.ask().status == 200
+
+
 @pytest.mark.skipif(os.getuid() != 0, reason="needs root, to be somebody else")
 def test_whoever_may_open_the_socket_is_not_trusted_for_that(serve, folder):
     """The kernel says who connects."""
