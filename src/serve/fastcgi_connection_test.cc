@@ -174,6 +174,24 @@ TEST(Fastcgi, MalformedIsClosed) {
   }
 }
 
+TEST(Fastcgi, AnAbortAnywhereEndsOneRequestAlone) {
+  std::string abort;
+  codec::fastcgi::append_record(abort, RecordType::kAbortRequest, 1, {});
+  const std::vector<std::string> records = {begin(1, kKeep, Role::kFilter),  params(1, "POST", "/filter", "10", "8"),
+                                            input(1, "hello").substr(0, 16), input(1, "world"),
+                                            data(1, "file").substr(0, 16),   data(1, "more")};
+  std::string before;
+  for (const std::string& next : records) {
+    before += next;
+    Play play(before + abort + get(2, "/z") + get(1, "/again"), Protocol::kFastcgi);
+    ASSERT_TRUE(play.end());
+    const auto all = answers(play.peer.received);
+    EXPECT_TRUE(all.at(1).output.ends_with(ok("/again"))) << before.size();
+    EXPECT_EQ(all.at(2).output, ok("/z")) << before.size();
+    EXPECT_FALSE(play.peer.reset) << before.size();
+  }
+}
+
 TEST(Fastcgi, ARoleNobodyKnows) {
   Play play(begin(2, kKeep, static_cast<Role>(9)) + get(3, "/z"), Protocol::kFastcgi);
   ASSERT_TRUE(play.end());

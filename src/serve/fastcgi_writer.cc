@@ -67,7 +67,8 @@ base::Task<WriteStatus> FastcgiWriter::finish() {
   return settle();
 }
 
-// Copied: a record's bytes must follow its header, whoever else writes meanwhile.
+// Copied: a record's bytes must follow its header, whoever else writes meanwhile. Whoever calls has brought the range
+// into the page cache, as for the sendfile of HTTP.
 base::Task<WriteStatus> FastcgiWriter::file(int descriptor, uint64_t offset, uint64_t length) {
   std::string piece;
   WriteStatus status = client_gone() || aborted_ ? WriteStatus::kClientGone : WriteStatus::kWritten;

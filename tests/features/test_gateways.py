@@ -3,13 +3,16 @@
 import hashlib
 import json
 import os
+import resource
 import subprocess
+from contextlib import ExitStack
 
 import pytest
 
 from support.client import Client, Closed
 from support.gateways import (
-    BEGIN, DATA, PARAMS, REQUESTS, STDOUT, GatewayClient, fastcgi_request, record, uwsgi_packet, variables_of,
+    BEGIN, DATA, GET_VALUES, GET_VALUES_RESULT, PARAMS, REQUESTS, STDOUT, UNKNOWN_TYPE, GatewayClient, fastcgi_request, record,
+    uwsgi_packet, variables_of,
 )
 
 pytestmark = [pytest.mark.wsgi, pytest.mark.timeout(120)]
@@ -50,6 +53,7 @@ MATRIX = [
     ("GET", "/environ?x=1&y=%20&&z", [("Accept", "*/*"), ("User-Agent", "a b"), ("X-2nd-Field", "c, d")], b""),
     ("GET", "/environ/a%20b/%C3%A9/%2525?%41=%zz", [("Cookie", "a=b; c=d")], b""),
     ("GET", "/environ/./x/../y//z", [], b""),
+    ("GET", "/../environ/%2e%2e/../environ/x", [], b""),
     ("HEAD", "/environ", [("X-Latin", "\xe4\xf6")], b""),
     ("POST", "/environ", [("Content-Type", "text/plain; charset=x")], b"12345"),
     ("POST", "/environ", [], b""),
@@ -196,6 +200,28 @@ def test_other_modifiers_are_refused_in_words(server):
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_files_and_nothing_above_them(serve, folder, protocol):
+    """Static files are answered whatever protocol asks, and `..` leads no further than by HTTP (faults.md 102)."""
+    (folder / "files").mkdir()
+    large = os.urandom(3_000_000)
+    (folder / "files" / "large").write_bytes(large)
+    (folder / "secret").write_text("secret")
+    config = f'[[site]]\n[[site.route]]\nmatch = {{ path = "/files/*" }}\nstatic = {{ root = "{folder}/files" }}\n'
+    server = serve("kit", listen=[{"addr": "127.0.0.1:0"}, {"addr": "127.0.0.1:0", "protocol": protocol}], config=config)
+    with GatewayClient(server.addresses[1], protocol) as client:
+        answer = client.ask("GET", "/files/large")
+        assert answer.status == 200 and answer.body == large
+    with GatewayClient(server.addresses[1], protocol) as client:
+        answer = client.ask("GET", "/files/large", [("Range", "bytes=1000000-1999999")])
+        assert answer.status == 206 and answer.body == large[1_000_000:2_000_000]
+    for target in ("/files/../../secret", "/files/%2e%2e/%2e%2e/secret", "/files/..%2f..%2fsecret", "/files//../../secret"):
+        with server.connect() as client, GatewayClient(server.addresses[1], protocol) as gateway:
+            by_http, by_gateway = client.request("GET", target), gateway.ask("GET", target)
+            assert by_gateway.status == by_http.status and by_gateway.body == by_http.body
+            assert b"secret" != by_gateway.body
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_a_dead_worker_shows_as_a_reset(serve, protocol):
     server = serve("kit", listen={"addr": "127.0.0.1:0", "protocol": protocol}, allow=[r"CW05"])
     with GatewayClient(server.address, protocol) as client:
@@ -321,6 +347,35 @@ def test_data_are_a_filters_alone(fastcgi):
         assert "cutwater.fcgi_data" not in json.loads(body)["types"]
         client.send(record(DATA, 9, b"of nobody") + fastcgi_request(variables_of("GET", "/next")))
         assert client.read_output().endswith(b"kit /next")
+
+
+def test_fastcgi_says_what_it_can(fastcgi):
+    """Names nobody knows are left out of the answer (specification section 4.1)."""
+    names = [b"FCGI_MPXS_CONNS", b"FCGI_NONE", b"FCGI_MAX_REQS", b"FCGI_MAX_CONNS"]
+    with GatewayClient(fastcgi, "fastcgi") as client:
+        client.send(record(GET_VALUES, 0, b"".join(bytes([len(name), 0]) + name for name in names)))
+        kind, request_id, content = client.read_record()
+        assert (kind, request_id) == (GET_VALUES_RESULT, 0) and b"FCGI_NONE" not in content
+        assert b"\x0f\x01FCGI_MPXS_CONNS1" in content and b"FCGI_MAX_CONNS" in content and b"FCGI_MAX_REQS" in content
+        client.send(record(77, 0, b"what?"))
+        kind, request_id, content = client.read_record()
+        assert (kind, request_id, content) == (UNKNOWN_TYPE, 0, b"\x4d" + b"\0" * 7)
+        client.send(fastcgi_request(variables_of("GET", "/next")))
+        assert client.read_output().endswith(b"kit /next")
+
+
+def test_more_fastcgi_connections_than_select_can_watch(fastcgi):
+    """CVE-2012-6687: descriptors beyond FD_SETSIZE, in one front."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    try:
+        with ExitStack() as stack:
+            clients = [stack.enter_context(GatewayClient(fastcgi, "fastcgi")) for _ in range(1100)]
+            for number in (0, 1030, 1099):
+                clients[number].send(fastcgi_request(variables_of("GET", f"/{number}")))
+                assert clients[number].read_output().endswith(b"kit /%d" % number)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_an_authorizer_says_variables(fastcgi):

@@ -39,7 +39,7 @@ def gateway_seeds():
             yield path[1:] + "-" + protocol, "serve_gateway_fuzz", bytes([chosen]) + STEPS + request(variables, b"body" * 20)
     variables = gateways.variables_of("GET", "/echo")
     two = gateways.fastcgi_request(variables, b"one", 1, keep=True) + gateways.fastcgi_request(variables, b"two", 7)
-    values = gateways.record(9, 0, b"\x0e\x00FCGI_MAX_CONNS")
+    values = gateways.record(gateways.GET_VALUES, 0, b"\x0e\x00FCGI_MAX_CONNS")
     yield "two", "serve_gateway_fuzz", b"\x02" + STEPS + values + two
     filtered = gateways.variables_of("POST", "/filter", FCGI_DATA_LENGTH="4")
     filtered = gateways.fastcgi_request(filtered, b"body", role=3, data=b"file")

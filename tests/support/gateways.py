@@ -41,6 +41,7 @@ def scgi_request(variables, body=b""):
 
 
 BEGIN, ABORT, END, PARAMS, STDIN, STDOUT, DATA = 1, 2, 3, 4, 5, 6, 8
+GET_VALUES, GET_VALUES_RESULT, UNKNOWN_TYPE = 9, 10, 11
 
 
 def record(kind, request_id, content=b"", padding=0):

@@ -236,5 +236,16 @@ TEST(ServerSessionTest, MalformedEndsTheConnection) {
   }
 }
 
+TEST(ServerSessionTest, AMillionEmptyPairs) {
+  std::string bytes = record(1, 1, 1, std::string_view("\0\1\1\0\0\0\0\0", 8));
+  for (int count = 0; count < 40; ++count) bytes += record(1, 4, 1, std::string(50'000, '\0'));
+  SessionLimits many_bytes;
+  many_bytes.variables.bytes = 4'000'000;
+  for (const SessionLimits& limits : {SessionLimits(), many_bytes}) {
+    Player player(limits);
+    EXPECT_NE(player.play(bytes + record(1, 4, 1, ""), 65536).find("malformed: "), std::string::npos) << player.log;
+  }
+}
+
 }  // namespace
 }  // namespace cutwater::codec::fastcgi

@@ -39,11 +39,12 @@ TEST(UwsgiPacketTest, EveryCutIsIncompleteAndSaysWhatItNeeds) {
 TEST(UwsgiPacketTest, Refused) {
   const VariableLimits small{64, 3};
   const std::string cases[] = {
-      std::string("\0\0\0\0", 4),                 // no variables
-      std::string("\0\x03\0\0\0\0\0", 7),         // half a pair
-      std::string("\0\x04\0\0\0\0\0\0", 8),       // a name without bytes
-      std::string("\0\x05\0\0\x09\0A\0\0", 9),    // name past the end
-      std::string("\0\x05\0\0\x01\0A\x01\0", 9),  // value past the end
+      std::string("\0\0\0\0", 4),                          // no variables
+      std::string("\0\x03\0\0\0\0\0", 7),                  // half a pair
+      std::string("\0\x04\0\0\0\0\0\0", 8),                // a name without bytes
+      std::string("\0\x05\0\0\x09\0A\0\0", 9),             // name past the end
+      std::string("\0\x05\0\0\x01\0A\x01\0", 9),           // value past the end
+      std::string("\0\x07\0\0\x01\0\xc3\xa9\x01\0v", 11),  // the length of a name in letters, not bytes
       packet({{"CONTENT_LENGTH", "1"}, {"CONTENT_LENGTH", "1"}}),
   };
   for (const std::string& bytes : cases) {
