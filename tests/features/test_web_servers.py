@@ -7,7 +7,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from support import web_servers
+from support import apps, processes, web_servers
 from support.client import Client, Closed
 
 pytestmark = pytest.mark.timeout(120)
@@ -141,6 +141,28 @@ def test_a_dead_worker_is_no_complete_answer(front):
         if front.family == "tcp" or front.protocol == "fastcgi":
             with pytest.raises(Closed):
                 client.read_chunks()
+
+
+@pytest.mark.parametrize("protocol, family", [("fastcgi", "unix"), ("fastcgi", "tcp"), ("scgi", "unix")])
+def test_lighttpd_may_start_it(binary, folder, app_python, protocol, family):
+    """`bin-path` without `host`: the socket that lighttpd has made is descriptor 0 of what it starts."""
+    apps.copy("kit", folder / "kit")
+    settings = {"target": "app:application", "workers": 1, "python": str(app_python), "watch": "off"}
+    apps.write_config(folder / "kit", settings, [{"addr": "fd:0", "protocol": protocol}], "", 1)
+    address = str(folder / "socket") if family == "unix" else ("", web_servers.free_ports(1)[0])
+    command = f"{binary} serve -c {folder}/kit/cutwater.toml"
+    lighttpd, ports = web_servers.lighttpd("/usr/sbin/lighttpd", folder, [(protocol, address)], command)
+    started = []
+    try:
+        with Client(("127.0.0.1", ports[0]), timeout=60) as client:
+            assert client.request("GET", "/here").text == "kit /here"
+            started = processes.tree(lighttpd.pid)
+            assert client.request("POST", "/echo", body=b"body").text == "body"
+    finally:
+        stop(lighttpd)
+        processes.wait_until(lambda: not any(map(processes.alive, started)), 20, "what lighttpd started is gone")
+        processes.stray_children()  # they fell to us, and are reaped
+    assert len(started) > 3  # master, front, worker and kin
 
 
 def test_it_serves_on(front):

@@ -66,11 +66,16 @@ def apache(program, place, backs):
     return start([program, "-DFOREGROUND", "-f"], place / "apache.conf", configure, backs)
 
 
-def lighttpd(program, place, backs):
-    """`backs`: (protocol, address) each."""
+def lighttpd(program, place, backs, starts=None):
+    """`backs`: (protocol, address) each. With `starts`, a command, lighttpd runs that behind a socket of its own making at
+    the address, which is the command's descriptor 0; it names no host, then."""
 
     def condition(port, protocol, address):
-        to = f'"socket" => "{address}"' if isinstance(address, str) else f'"host" => "{address[0]}", "port" => {address[1]}'
+        to = f'"socket" => "{address}"' if isinstance(address, str) else f'"port" => {address[1]}'
+        if starts:
+            to += f', "bin-path" => "{starts}", "max-procs" => 1'
+        elif not isinstance(address, str):
+            to += f', "host" => "{address[0]}"'
         server = f'{protocol}.server = ( "/" => (( {to}, "check-local" => "disable" )) )'
         return f'$SERVER["socket"] == "127.0.0.1:{port}" {{ {server} }}\n'
 
@@ -78,7 +83,8 @@ def lighttpd(program, place, backs):
         lines = ['server.modules = ( "mod_fastcgi", "mod_scgi" )', f'server.document-root = "{place}"', 'server.bind = "127.0.0.1"',
                  f"server.port = {ports[0]}", f'server.errorlog = "{place}/error.log"', f'server.upload-dirs = ( "{place}" )',
                  "server.max-request-size = 50000", 'server.stream-response-body = 1']
-        lines += [f'server.username = "{USER}"', f'server.groupname = "{USER}"'] if os.getuid() == 0 else []
+        if os.getuid() == 0 and not starts:  # what it starts would be that user's too, who may not be let into this checkout
+            lines += [f'server.username = "{USER}"', f'server.groupname = "{USER}"']
         return "\n".join(lines) + "\n" + "".join(condition(port, *back) for port, back in zip(ports, backs, strict=True))
 
     return start([program, "-D", "-f"], place / "lighttpd.conf", configure, backs)
