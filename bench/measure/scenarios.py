@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 from . import cpu
+from .gateways import HTTP_GATEWAYS, behind_nginx
 from .servers import BENCH, BODIES, ROOT, STATIC, WSGI, Job, Uvicorn
 from .speed import Speed
 from .strength import Idle, Kills, Memory, Reloads
@@ -61,6 +62,11 @@ ALL = [
     *both("django", "Django page (the shop's first), 16 connections", shop, WITHOUT_FLOOR, connections=16),
     *both("static-1k", "Static file of 1 KB, 64 connections", files, STATIC, path="/1k.txt"),
     *both("static-100k", "Static file of 100 KB, 64 connections", files, STATIC[1:], path="/100k.txt", body=102400),
+    *(Speed(f"nginx-{protocol}", f"WSGI hello behind nginx by {protocol}, both servers counted, 64 connections", plain,
+            behind_nginx(protocol, option), body=13)
+      for protocol, option in (("uwsgi", "--socket"), ("scgi", "--scgi-socket"), ("fastcgi", "--fastcgi-socket"))),
+    *both("proxy-1k", "A file of 1 KB from an HTTP server behind, whose CPU time does not count, 64 connections", files,
+          HTTP_GATEWAYS, path="/1k.txt", body=1024),
     Memory(shop),
     Idle(plain),
     Kills(plain),

@@ -69,7 +69,7 @@ class Server:
     ends_connections = False  # after each answer, without saying so: the load must not expect them to stay
 
     def __init__(self, job, folder, log=False, cpu_number=0):
-        self.job, self.folder, self.log = job, Path(folder) / f"{self.name}-{'log' if log else 'quiet'}-{free_port()}", log
+        self.job, self.folder, self.log = job, Path(folder) / f"{self.name}-{'log' if log else 'quiet'}-{free_port()}".replace(" ", "-"), log
         self.folder.mkdir(parents=True)
         self.port = free_port()
         environment = {**os.environ, **job.environment, "PYTHONPATH": str(job.folder), "PYTHONDONTWRITEBYTECODE": "1"}
