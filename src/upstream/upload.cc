@@ -4,8 +4,6 @@
 
 #include <array>
 
-#include "codec/http1/response_encoder.h"
-
 namespace cutwater::upstream {
 
 namespace {
@@ -18,25 +16,24 @@ bool answer_waits(const io::Stream& stream) {
 
 }  // namespace
 
-using message::BodyFraming;
 using message::BodyPiece;
 using message::BodyStatus;
 
-// A small body goes out together with the head.
-void Upload::begin(std::string_view head) {
+// A small body goes out together with the head, where nothing stands between them.
+void Upload::begin(std::string_view head, bool whole) {
   last_progress_ = loop_.now();
-  const bool chunked = body_.framing() == BodyFraming::kChunked;
-  if (!write(head, chunked ? std::string_view() : body_.take_kept())) return;
-  if (!chunked && body_.complete() && pending_.empty()) {
+  const bool is_plain = &framing_ == &plain_framing();
+  if (!write(head, is_plain && !whole ? body_.take_kept() : std::string_view())) return;
+  whole = whole || (is_plain && body_.complete());
+  if (whole && pending_.empty()) {
     state_ = State::kComplete;
     return;
   }
-  background_.start(send_rest());
+  background_.start(send_rest(whole));
 }
 
-base::Task<void> Upload::send_rest() {
-  const bool chunked = body_.framing() == BodyFraming::kChunked;
-  while (true) {
+base::Task<void> Upload::send_rest(bool only_pending) {
+  while (!only_pending) {
     if (!pending_.empty()) {
       auto flushing = flush();
       if (!co_await flushing) co_return;
@@ -51,13 +48,22 @@ base::Task<void> Upload::send_rest() {
       client_failure_ = piece.status;
       co_return end(State::kClientFailed);
     }
-    std::string start;
-    if (chunked) codec::http1::append_chunk_start(start, piece.bytes.size());
-    if (!write(start, piece.bytes, chunked ? codec::http1::kChunkEnd : std::string_view())) co_return;
+    if (!write_piece(piece.bytes)) co_return;
   }
-  if (chunked && !write(codec::http1::kLastChunk)) co_return;
+  if (!only_pending && !write(framing_.last())) co_return;
   auto flushing = flush();
   if (co_await flushing) state_ = State::kComplete;
+}
+
+bool Upload::write_piece(std::string_view piece) {
+  while (!piece.empty()) {
+    const std::string_view part = piece.substr(0, framing_.most());
+    std::string start;
+    framing_.append_start(start, part.size());
+    if (!write(start, part, framing_.end())) return false;
+    piece.remove_prefix(part.size());
+  }
+  return true;
 }
 
 bool Upload::write(std::string_view first, std::string_view second, std::string_view third) {
@@ -70,6 +76,10 @@ bool Upload::write(std::string_view first, std::string_view second, std::string_
     wanted += piece.size();
   }
   if (wanted == 0) return true;
+  if (!pending_.empty()) {
+    for (std::string_view piece : {first, second, third}) pending_ += piece;
+    return true;
+  }
   const io::IoResult result = stream_.write(std::span(pieces.data(), count));
   if (result.status == io::IoStatus::kFailed) {
     end(State::kPeerFailed);
