@@ -16,6 +16,12 @@ upstream::Balance balance_of(const std::string& word) {
   return word == "ip_hash" ? upstream::Balance::kIpHash : upstream::Balance::kLeastBusy;
 }
 
+handler::GatewayProtocol protocol_of(const std::string& word) {
+  if (word == "fastcgi") return handler::GatewayProtocol::kFastcgi;
+  if (word == "scgi") return handler::GatewayProtocol::kScgi;
+  return word == "uwsgi" ? handler::GatewayProtocol::kUwsgi : handler::GatewayProtocol::kHttp;
+}
+
 }  // namespace
 
 std::string make_instance_name() {
@@ -53,21 +59,23 @@ message::Handler* FrontRoutes::handler_of(const config::Route& route, const conf
   for (const config::Upstream& upstream : config.upstreams) {
     if (upstream.name != route.proxy.upstream) continue;
     handler::GatewayOptions options;
+    options.protocol = protocol_of(route.proxy.protocol);
+    options.buffer = route.proxy.buffer == "true";
     options.strip = route.proxy.strip;
     options.instance = services_.instance;
     options.timeout = route.proxy.timeout;
     options.connect_timeout = route.proxy.connect_timeout;
     options.retries = route.proxy.retries;
-    gateways_.push_back(
-        std::make_unique<handler::Gateway>(std::move(options), group_of(upstream), services_.loop, services_.log));
+    gateways_.push_back(std::make_unique<handler::Gateway>(std::move(options), group_of(route.proxy.protocol, upstream),
+                                                           services_.loop, services_.spool, services_.log));
     return gateways_.back().get();
   }
   return nullptr;
 }
 
-// Routes to one upstream share its connections and what is known of its servers.
-upstream::PeerGroup& FrontRoutes::group_of(const config::Upstream& upstream) {
-  auto& group = groups_[upstream.name];
+// Routes to one upstream share its connections and what is known of its servers, if they speak one protocol with it.
+upstream::PeerGroup& FrontRoutes::group_of(const std::string& protocol, const config::Upstream& upstream) {
+  auto& group = groups_[{protocol, upstream.name}];
   if (group) return *group;
   group = std::make_unique<upstream::PeerGroup>(upstream.name, balance_of(upstream.balance));
   for (const config::Server& server : upstream.servers) {

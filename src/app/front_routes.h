@@ -21,6 +21,7 @@ struct RouteServices {
   handler::Router& router;
   io::Loop& loop;
   io::Offload& offload;
+  handler::SpoolArea& spool;
   base::LogSink& log;
   const std::string& instance;  // make_instance_name() of the master
 };
@@ -43,13 +44,13 @@ class FrontRoutes {
  private:
   message::Handler* handler_of(const config::Route& route, const config::Config& config,
                                std::vector<base::FileDescriptor>& static_roots, FrontApps& apps);
-  upstream::PeerGroup& group_of(const config::Upstream& upstream);
+  upstream::PeerGroup& group_of(const std::string& protocol, const config::Upstream& upstream);
 
   RouteServices services_;
   size_t most_kept_each_ = 0;  // connections to one server
   std::vector<std::unique_ptr<handler::StaticFiles>> folders_;
-  std::map<std::string, std::unique_ptr<upstream::PeerGroup>> groups_;
-  std::vector<std::unique_ptr<handler::Gateway>> gateways_;  // before the groups go
+  std::map<std::pair<std::string, std::string>, std::unique_ptr<upstream::PeerGroup>> groups_;  // protocol, name
+  std::vector<std::unique_ptr<handler::Gateway>> gateways_;                                     // before the groups go
 };
 
 }  // namespace cutwater::app

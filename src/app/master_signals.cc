@@ -24,8 +24,8 @@ auto key_of(const config::StaticRoute& route) {
 
 auto key_of(const config::Route& route) {
   const config::ProxyRoute& proxy = route.proxy;
-  return std::tie(route.path, route.exact, route.kind, route.app, route.static_route, proxy.upstream, proxy.strip,
-                  proxy.timeout, proxy.connect_timeout, proxy.retries);
+  return std::tie(proxy.protocol, proxy.buffer, route.path, route.exact, route.kind, route.app, route.static_route,
+                  proxy.upstream, proxy.strip, proxy.timeout, proxy.connect_timeout, proxy.retries);
 }
 
 auto key_of(const config::Upstream& upstream) {

@@ -62,11 +62,13 @@ struct Upstream {
 };
 
 struct ProxyRoute {
-  std::string upstream;  // a name in Config::upstreams
-  std::string strip;     // taken off the path; "" or "/api"
+  std::string protocol = "http";  // "http" | "fastcgi" | "scgi" | "uwsgi"
+  std::string upstream;           // a name in Config::upstreams
+  std::string strip;              // taken off the path; "" or "/api"
   base::Duration timeout = std::chrono::seconds(60);
   base::Duration connect_timeout = std::chrono::seconds(5);
   unsigned retries = 1;
+  std::string buffer = "false";  // "true": no server is taken before the body is complete
 };
 
 // One [[site.route]]: the first that takes a path answers it.

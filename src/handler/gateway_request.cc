@@ -134,6 +134,10 @@ bool came_back(const message::Headers& headers, std::string_view instance) {
   return false;
 }
 
+std::string grown_list(const message::Headers& headers, std::string_view name, std::string_view element) {
+  return grown(joined(headers, name), element);
+}
+
 std::string forwarded_head(const message::Exchange& exchange, const upstream::RequestBody& body,
                            const ForwardedRequest& options) {
   const message::Request& request = exchange.request;

@@ -160,7 +160,7 @@ TEST_F(GatewayTest, OnlyWhatDoesNoHarmTwiceIsAskedAgain) {
     for (FakeServer* each : {&one, &other}) {
       two.add(std::make_unique<upstream::Peer>(loop, *upstream::resolve_peer(each->address()), peer_options));
     }
-    Gateway asking(options, two, loop, log);
+    Gateway asking(options, two, loop, spool, log);
     TestExchange exchange(method, "/");
     exchange.start(asking);
     runner.until([&] { return exchange.done; });

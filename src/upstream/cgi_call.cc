@@ -130,7 +130,10 @@ base::Task<CallPiece> CgiCall::read_body() {
     piece.status = receiver_.cause_of(received);
     if (piece.status != CallStatus::kFine) co_return piece;
     if (received == Receiver::Outcome::kEnd && ends_with_connection()) co_return end_body(piece);
-    piece.status = CallStatus::kTruncated;
+    // Who announced a length and kept to it has said all, whatever became of the connection.
+    const bool said_all = parsed_.response.content_length && left_ == 0;
+    piece.complete = said_all;
+    if (!said_all) piece.status = CallStatus::kTruncated;
     co_return piece;
   }
 }

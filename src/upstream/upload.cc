@@ -32,8 +32,8 @@ void Upload::begin(std::string_view head, bool whole) {
   background_.start(send_rest(whole));
 }
 
-base::Task<void> Upload::send_rest(bool only_pending) {
-  while (!only_pending) {
+base::Task<void> Upload::send_rest(bool all_written) {
+  while (!all_written) {
     if (!pending_.empty()) {
       auto flushing = flush();
       if (!co_await flushing) co_return;
@@ -48,20 +48,25 @@ base::Task<void> Upload::send_rest(bool only_pending) {
       client_failure_ = piece.status;
       co_return end(State::kClientFailed);
     }
-    if (!write_piece(piece.bytes)) co_return;
+    // The end goes with the last piece: a peer that has all it wants may close without reading what comes later, which
+    // resets the connection under its answer.
+    all_written = body_.complete();
+    if (!write_piece(piece.bytes, all_written)) co_return;
   }
-  if (!only_pending && !write(framing_.last())) co_return;
+  if (!all_written && !write(framing_.last())) co_return;
   auto flushing = flush();
   if (co_await flushing) state_ = State::kComplete;
 }
 
-bool Upload::write_piece(std::string_view piece) {
+bool Upload::write_piece(std::string_view piece, bool is_last) {
   while (!piece.empty()) {
     const std::string_view part = piece.substr(0, framing_.most());
+    piece.remove_prefix(part.size());
     std::string start;
     framing_.append_start(start, part.size());
-    if (!write(start, part, framing_.end())) return false;
-    piece.remove_prefix(part.size());
+    std::string end(framing_.end());
+    if (is_last && piece.empty()) end += framing_.last();
+    if (!write(start, part, end)) return false;
   }
   return true;
 }

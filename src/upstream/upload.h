@@ -39,9 +39,9 @@ class Upload {
   bool delivered_any() const { return delivered_any_; }  // the kernel took a byte
 
  private:
-  base::Task<void> send_rest(bool only_pending);
+  base::Task<void> send_rest(bool all_written);
   base::Task<bool> flush();
-  bool write_piece(std::string_view piece);
+  bool write_piece(std::string_view piece, bool is_last);
   // False: the peer takes no more. What the kernel has no room for is kept.
   bool write(std::string_view first, std::string_view second = {}, std::string_view third = {});
   void end(State state);
