@@ -33,6 +33,10 @@ void FrontRoutes::add(const config::Config& config, std::vector<base::FileDescri
   size_t servers = 0;
   for (const config::Upstream& upstream : config.upstreams) servers += upstream.servers.size();
   most_kept_each_ = most_kept / std::max<size_t>(1, servers);
+  next_script_root_ = config.static_routes.size();
+  for (const config::Route& route : config.routes) {
+    if (has_scripts(route)) script_endings_.push_back(route.proxy.split);
+  }
   for (const config::Route& route : config.routes) {
     message::Handler* handler = handler_of(route, config, static_roots, apps);
     if (handler) services_.router.add_route({route.path, route.exact}, *handler);
@@ -47,14 +51,19 @@ message::Handler* FrontRoutes::handler_of(const config::Route& route, const conf
     case config::Route::Kind::kStatic: {
       if (route.static_route >= static_roots.size() || !static_roots[route.static_route].valid()) return nullptr;
       const config::StaticRoute& folder = config.static_routes[route.static_route];
-      folders_.push_back(
-          std::make_unique<handler::StaticFiles>(std::move(static_roots[route.static_route]),
-                                                 handler::StaticOptions{folder.prefix, folder.index, folder.cache},
-                                                 services_.loop, services_.offload, services_.log));
+      folders_.push_back(std::make_unique<handler::StaticFiles>(
+          std::move(static_roots[route.static_route]),
+          handler::StaticOptions{folder.prefix, folder.index, folder.cache, script_endings_}, services_.loop,
+          services_.offload, services_.log));
       return folders_.back().get();
     }
     case config::Route::Kind::kProxy:
       break;
+  }
+  std::unique_ptr<handler::ScriptFolder> scripts;
+  if (has_scripts(route)) {
+    scripts = scripts_of(route.proxy, static_roots);
+    if (!scripts) return nullptr;
   }
   for (const config::Upstream& upstream : config.upstreams) {
     if (upstream.name != route.proxy.upstream) continue;
@@ -67,10 +76,20 @@ message::Handler* FrontRoutes::handler_of(const config::Route& route, const conf
     options.connect_timeout = route.proxy.connect_timeout;
     options.retries = route.proxy.retries;
     gateways_.push_back(std::make_unique<handler::Gateway>(std::move(options), group_of(route.proxy.protocol, upstream),
-                                                           services_.loop, services_.spool, services_.log));
+                                                           services_.loop, services_.spool, services_.log,
+                                                           std::move(scripts)));
     return gateways_.back().get();
   }
   return nullptr;
+}
+
+std::unique_ptr<handler::ScriptFolder> FrontRoutes::scripts_of(const config::ProxyRoute& route,
+                                                               std::vector<base::FileDescriptor>& static_roots) {
+  const size_t number = next_script_root_++;
+  if (number >= static_roots.size() || !static_roots[number].valid()) return nullptr;
+  return std::make_unique<handler::ScriptFolder>(
+      std::move(static_roots[number]), handler::ScriptOptions{route.root, route.index, route.split, route.strip},
+      services_.offload);
 }
 
 // Routes to one upstream share its connections and what is known of its servers, if they speak one protocol with it.
@@ -89,6 +108,8 @@ upstream::PeerGroup& FrontRoutes::group_of(const std::string& protocol, const co
     options.weight = server.weight;
     options.max_fails = upstream.max_fails;
     options.keepalive = std::min<size_t>(upstream.keepalive, most_kept_each_);
+    // A process of php-fpm that holds an idle connection serves nobody else.
+    if (protocol == "fastcgi" && !upstream.keepalive_written) options.keepalive = 0;
     group->add(std::make_unique<upstream::Peer>(services_.loop, std::move(*address), options));
   }
   return *group;

@@ -35,8 +35,8 @@ class FrontRoutes {
   // The services outlive this. No exchange may be running when it ends.
   explicit FrontRoutes(const RouteServices& services) : services_(services) {}
 
-  // Looks the servers' names up, which may block: before the loop runs. `static_roots` are in the order of
-  // config.static_routes; a folder that is not valid has no route. Of idle connections to servers no more than
+  // Looks the servers' names up, which may block: before the loop runs. `static_roots` are as
+  // Sockets::static_roots() says; a folder that is not valid has no route. Of idle connections to servers no more than
   // `most_kept` are kept in all.
   void add(const config::Config& config, std::vector<base::FileDescriptor> static_roots, FrontApps& apps,
            size_t most_kept);
@@ -44,9 +44,13 @@ class FrontRoutes {
  private:
   message::Handler* handler_of(const config::Route& route, const config::Config& config,
                                std::vector<base::FileDescriptor>& static_roots, FrontApps& apps);
+  std::unique_ptr<handler::ScriptFolder> scripts_of(const config::ProxyRoute& route,
+                                                    std::vector<base::FileDescriptor>& static_roots);
   upstream::PeerGroup& group_of(const std::string& protocol, const config::Upstream& upstream);
 
   RouteServices services_;
+  size_t next_script_root_ = 0;
+  std::vector<std::string> script_endings_;
   size_t most_kept_each_ = 0;  // connections to one server
   std::vector<std::unique_ptr<handler::StaticFiles>> folders_;
   std::map<std::pair<std::string, std::string>, std::unique_ptr<upstream::PeerGroup>> groups_;  // protocol, name

@@ -24,8 +24,9 @@ auto key_of(const config::StaticRoute& route) {
 
 auto key_of(const config::Route& route) {
   const config::ProxyRoute& proxy = route.proxy;
-  return std::tie(proxy.protocol, proxy.buffer, route.path, route.exact, route.kind, route.app, route.static_route,
-                  proxy.upstream, proxy.strip, proxy.timeout, proxy.connect_timeout, proxy.retries);
+  return std::tie(proxy.protocol, proxy.buffer, proxy.root, proxy.index, proxy.split, route.path, route.exact,
+                  route.kind, route.app, route.static_route, proxy.upstream, proxy.strip, proxy.timeout,
+                  proxy.connect_timeout, proxy.retries);
 }
 
 auto key_of(const config::Upstream& upstream) {

@@ -34,6 +34,7 @@ class FileReader {
   bool read_static(const Entry& entry, Route& route);
   bool finish_static(RouteDraft draft, const Node& files, Route& route);
   bool read_proxy(const Entry& entry, Route& route);
+  bool check_scripts(const Entry& answer, const ProxyRoute& proxy);
   bool find_upstream(const Entry& answer, const std::string& to, Position position, ProxyRoute& proxy);
   void read_upstreams(const Entry& entry);
   void check_app_names();

@@ -209,8 +209,33 @@ bool FileReader::read_proxy(const Entry& entry, Route& route) {
           whole.empty() ? "leave strip away" : "leave strip away, or write strip = " + quoted(whole));
     return false;
   }
+  if (section == Section::kGateway && !check_scripts(entry, draft)) return false;
   if (!find_upstream(entry, draft.to, to->node.position, draft)) return false;
   route.proxy = static_cast<ProxyRoute&>(draft);
+  return true;
+}
+
+bool FileReader::check_scripts(const Entry& answer, const ProxyRoute& proxy) {
+  for (const char* key : {"root", "index", "split"}) {
+    const Entry* entry = answer.node.find(key);
+    if (entry == nullptr || (answer.key == "fastcgi" && (entry->key == "root" || !proxy.root.empty()))) continue;
+    const bool other = answer.key != "fastcgi";
+    error("CW0103", entry->position, answer.key + "." + key + ": " + (other ? "is for fastcgi alone" : "needs root"),
+          other ? "remove it; such a server knows what to run" : "name the folder of the scripts: root = \"/srv/php\"");
+    return false;
+  }
+  for (const auto& [key, value] : {std::pair("index", proxy.index), std::pair("split", proxy.split)}) {
+    const bool is_name = !value.empty() && value.find('/') == std::string::npos;
+    if (is_name && proxy.index.ends_with(proxy.split)) continue;
+    const Entry* entry = answer.node.find(key);
+    if (is_name && entry == nullptr) continue;
+    error(
+        "CW0103", entry->position,
+        answer.key + "." + key + ": " +
+            (is_name ? quoted(proxy.index) + " does not end in " + quoted(proxy.split) : "is no part of a file's name"),
+        "write for example index = \"index.php\", split = \".php\"");
+    return false;
+  }
   return true;
 }
 
@@ -273,6 +298,7 @@ void FileReader::read_upstreams(const Entry& entry) {
     store_defaults(Section::kUpstream, scope);
     read_section(Section::kUpstream, named.node, scope, "upstream", section_title(Section::kUpstream, named.key),
                  "upstream." + named.key);
+    upstream.keepalive_written = named.node.find("keepalive") != nullptr;
     if (named.node.find("servers") == nullptr) {
       error("CW0109", named.position, "[upstream." + named.key + "] has no servers",
             "servers = [\"http://10.0.0.5:8000\"]");

@@ -59,6 +59,7 @@ struct Upstream {
   std::string balance = "least_busy";  // "least_busy" | "round_robin" | "ip_hash"
   unsigned max_fails = 3;              // 0 = never left alone
   unsigned keepalive = 64;             // idle connections to each server
+  bool keepalive_written = false;      // in the file
 };
 
 struct ProxyRoute {
@@ -68,6 +69,9 @@ struct ProxyRoute {
   base::Duration timeout = std::chrono::seconds(60);
   base::Duration connect_timeout = std::chrono::seconds(5);
   unsigned retries = 1;
+  std::string root;  // "": the servers know what to run; else absolute
+  std::string index = "index.php";
+  std::string split = ".php";    // ending of scripts
   std::string buffer = "false";  // "true": no server is taken before the body is complete
 };
 
@@ -81,6 +85,11 @@ struct Route {
   size_t static_route = 0;  // with kStatic: in Config::static_routes
   ProxyRoute proxy;         // with kProxy
 };
+
+// Whether it asks for scripts of a folder.
+inline bool has_scripts(const Route& route) {
+  return route.kind == Route::Kind::kProxy && !route.proxy.root.empty();
+}
 
 struct Limits {
   uint64_t header = 32 * 1024;

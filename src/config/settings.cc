@@ -243,13 +243,28 @@ constexpr Setting kSettings[] = {
      "is left, one that fails at once is asked all the same. 0 is never.",
      "", to<&Upstream::max_fails>, 0, 1'000'000},
     {Section::kUpstream, "keepalive", Kind::kInteger, "64",
-     "How many idle connections to each server are kept; 0 makes a new one for each request.", "",
-     to<&Upstream::keepalive>, 0, 100'000},
+     "How many idle connections to each server are kept; 0 makes a new one for each request. To FastCGI servers none "
+     "is "
+     "kept unless this is written: a process of php-fpm that holds an idle connection serves nobody else, so keep "
+     "fewer, "
+     "over all fronts, than it has processes.",
+     "", to<&Upstream::keepalive>, 0, 100'000},
 
     {Section::kGateway, "to", Kind::kText, "",
      "Who answers: the name of an `[upstream.NAME]`, or one server, \"127.0.0.1:3031\" or \"unix:/run/php.sock\". "
      "Required.",
      "", to<&ProxyDraft::to>},
+    {Section::kGateway, "root", Kind::kPath, "",
+     "fastcgi alone: the folder of the scripts, as the server sees it too. Only a script that is there is asked for, "
+     "else "
+     "the answer is 404; it gets SCRIPT_FILENAME. What is no script is not sent: a static route before does that. "
+     "Without root the server knows what to run.",
+     "", to<&ProxyRoute::root>},
+    {Section::kGateway, "index", Kind::kText, "index.php", "With root: the script that answers for a folder.", "",
+     to<&ProxyRoute::index>},
+    {Section::kGateway, "split", Kind::kText, ".php",
+     "With root: the ending of scripts. What the path has behind one is PATH_INFO. Static routes send no such file.",
+     "", to<&ProxyRoute::split>},
     {Section::kGateway, "strip", Kind::kUrlPrefix, "",
      "What of the URL path becomes SCRIPT_NAME; the rest is PATH_INFO. Without it all of the path is.", "",
      to<&ProxyRoute::strip>},

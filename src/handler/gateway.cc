@@ -11,13 +11,14 @@
 namespace cutwater::handler {
 
 Gateway::Gateway(GatewayOptions options, upstream::PeerGroup& group, io::Loop& loop, SpoolArea& spool,
-                 base::LogSink& log)
+                 base::LogSink& log, std::unique_ptr<ScriptFolder> scripts)
     : options_(std::move(options)),
       group_(group),
       loop_(loop),
       spool_(spool),
       spool_budget_(spool.shares.per_app),
       log_(log),
+      scripts_(std::move(scripts)),
       problems_(log) {
   call_options_.silence = options_.timeout;
   call_options_.keeps_connection = keeps_connections(options_.protocol);
@@ -42,6 +43,16 @@ base::Task<void> Gateway::handle(message::Exchange& exchange) {
     co_return;
   }
   const message::Request& request = exchange.request;
+  ScriptFolder::Found found;
+  if (scripts_) {
+    auto finding = scripts_->find(request);
+    found = co_await finding;
+    if (found.status != 0) {
+      auto refusing = refuse_script(exchange, found.status);
+      co_await refusing;
+      co_return;
+    }
+  }
   std::optional<CollectedBody> collected;
   std::optional<upstream::RequestBody> body;
   if (must_collect(request)) {
@@ -57,9 +68,29 @@ base::Task<void> Gateway::handle(message::Exchange& exchange) {
   } else {
     body.emplace(exchange.body, request);
   }
-  GatewayExchange asking(*this, exchange, *body);
+  GatewayExchange asking(*this, exchange, *body, scripts_ ? &found.script : nullptr);
   auto running = asking.run();
   co_await running;
+}
+
+base::Task<void> Gateway::refuse_script(message::Exchange& exchange, uint16_t status) {
+  const message::Request& request = exchange.request;
+  if (status == 403) {
+    problems_.write(base::Severity::kError, "CW0401",
+                    fmt::format("upstream {}: {} cannot be looked for below {}; answered 403\n"
+                                "fix: let the user of the front enter the folders there",
+                                group_.name(), request.path, scripts_->root()),
+                    loop_.now());
+  }
+  if (status != 301) {
+    auto answering = answer_error(exchange, status);
+    co_await answering;
+    co_return;
+  }
+  std::string location = percent_encoded(request.path) + "/";
+  if (!request.query.empty()) location.append("?").append(request.query);
+  auto answering = answer_error(exchange, status, "Location", location);
+  co_await answering;
 }
 
 base::Task<void> Gateway::refuse_body(message::Exchange& exchange, CollectedBody::Outcome outcome) {

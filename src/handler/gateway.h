@@ -2,6 +2,7 @@
 // that cannot be reached, as long as asking twice does no harm (faults.md 103-112, 116-118).
 #pragma once
 
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -9,6 +10,7 @@
 #include "handler/collected_body.h"
 #include "handler/gateway_protocol.h"
 #include "handler/rate_limited_log.h"
+#include "handler/script_folder.h"
 #include "handler/spool.h"
 #include "io/loop.h"
 #include "message/exchange.h"
@@ -32,13 +34,16 @@ struct GatewayOptions {
 class Gateway final : public message::Handler {
  public:
   // The others outlive the gateway; `group` may be shared.
-  Gateway(GatewayOptions options, upstream::PeerGroup& group, io::Loop& loop, SpoolArea& spool, base::LogSink& log);
+  // With `scripts` only what is found there is asked for.
+  Gateway(GatewayOptions options, upstream::PeerGroup& group, io::Loop& loop, SpoolArea& spool, base::LogSink& log,
+          std::unique_ptr<ScriptFolder> scripts = nullptr);
 
   base::Task<void> handle(message::Exchange& exchange) override;
 
  private:
   friend class GatewayExchange;
 
+  base::Task<void> refuse_script(message::Exchange& exchange, uint16_t status);
   bool must_collect(const message::Request& request) const;
   base::Task<void> refuse_body(message::Exchange& exchange, CollectedBody::Outcome outcome);
   // A problem of one server: "upstream api: 10.0.0.5:8000 <what>".
@@ -55,6 +60,7 @@ class Gateway final : public message::Handler {
   SpoolArea& spool_;
   SpoolBudget spool_budget_;
   base::LogSink& log_;
+  std::unique_ptr<ScriptFolder> scripts_;
   RateLimitedLog problems_;
 };
 

@@ -160,8 +160,10 @@ base::Task<GatewayExchange::Outcome> GatewayExchange::try_peer(upstream::Peer& p
   upstream::Call& call = *made;
   call_ = &call;
   call.begin(head_);
+  std::optional<upstream::PeerWait> waiting(peer);
   auto reading = read_head(call);
   const CallStatus status = co_await reading;
+  waiting.reset();
   if (status == CallStatus::kFine) {
     auto relaying = relay(peer, call, connection);
     co_await relaying;
@@ -243,7 +245,7 @@ base::Task<void> GatewayExchange::relay(upstream::Peer& peer, upstream::Call& ca
                            "let the application state the length of what it sends, or none");
     }
     // Before the client has taken the rest: it may be slow, and the connection is free.
-    if (piece.complete && call.connection_reusable()) {
+    if (piece.complete && call.connection_reusable() && may_be_kept(peer)) {
       call_ = nullptr;  // whoever leaves from now on must not end what may be another request's connection
       peer.pool().keep(std::move(connection.stream), connection.is_kept);
     }
@@ -254,6 +256,11 @@ base::Task<void> GatewayExchange::relay(upstream::Peer& peer, upstream::Call& ca
     auto reading = call.read_body();
     piece = co_await reading;
   }
+}
+
+// A process that serves one connection at a time, as php-fpm's do, must not be held by an idle one while others wait.
+bool GatewayExchange::may_be_kept(const upstream::Peer& peer) const {
+  return gateway_.options_.protocol != GatewayProtocol::kFastcgi || peer.waiting() == 0;
 }
 
 void GatewayExchange::note_cut(upstream::Peer& peer, const upstream::Call& call, CallStatus status) {

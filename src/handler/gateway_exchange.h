@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -53,6 +54,7 @@ class GatewayExchange final : public message::ClientGoneListener {
   base::Task<void> relay(upstream::Peer& peer, upstream::Call& call, Connection& connection);
   Outcome judge(upstream::Peer& peer, const upstream::Call& call, upstream::CallStatus status, bool is_kept);
   Outcome cannot_connect(upstream::Peer& peer, int error);
+  bool may_be_kept(const upstream::Peer& peer) const;
   void note_cut(upstream::Peer& peer, const upstream::Call& call, upstream::CallStatus status);
   bool may_repeat(Outcome outcome) const;
   base::Task<void> answer_client_failure(message::BodyStatus status);

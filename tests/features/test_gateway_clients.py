@@ -160,15 +160,36 @@ def test_a_slow_client_holds_the_server_back(serve, peer, protocol):
 def test_fastcgi_connections_are_kept_and_others_are_not(serve, peer, protocol):
     keeps = protocol == "fastcgi"
     behind = peer(gateways.RawGatewayPeer, protocol, gateways.answering(gateways.answer(protocol, b"x"), keeps))
-    server = gateway(serve, route(protocol, behind))
+    server = gateway(serve, route(protocol, "api", before=pool(behind, keepalive=8)))
     for _ in range(4):
         assert server.get("/").text == "x"
     assert behind.accepted == (1 if keeps else 4)
 
 
-def test_a_kept_connection_that_ends_costs_no_request(serve, peer):
+def test_fastcgi_connections_are_kept_where_that_is_written(serve, peer):
+    """A process of php-fpm that holds an idle connection serves nobody else."""
     behind = peer(gateways.RawGatewayPeer, "fastcgi", gateways.answering(gateways.answer("fastcgi", b"x"), True))
     server = gateway(serve, route("fastcgi", behind))
+    for _ in range(3):
+        assert server.get("/").text == "x"
+    assert behind.accepted == 3
+    begin = gateways.records_of(behind.requests[0])[0][0]
+    assert begin == (gateways.BEGIN, 1, b"\0\1\0\0\0\0\0\0")
+
+
+def test_a_server_that_ends_connections_it_should_keep(serve, peer):
+    """It is not asked to take a POST on one."""
+    behind = peer(gateways.RawGatewayPeer, "fastcgi", gateways.answering(gateways.answer("fastcgi", b"x")))
+    server = gateway(serve, route("fastcgi", "api", before=pool(behind, keepalive=8)))
+    with server.connect() as client:
+        for _ in range(50):
+            assert client.request("POST", "/", body=b"y").text == "x"
+            assert client.request("GET", "/").text == "x"
+
+
+def test_a_kept_connection_that_ends_costs_no_request(serve, peer):
+    behind = peer(gateways.RawGatewayPeer, "fastcgi", gateways.answering(gateways.answer("fastcgi", b"x"), True))
+    server = gateway(serve, route("fastcgi", "api", before=pool(behind, keepalive=8)))
     for _ in range(3):
         assert server.get("/").text == "x"
         with behind.lock:
@@ -202,7 +223,7 @@ def test_no_body_forms_records(serve, peer):
     smuggled = gateways.record(gateways.BEGIN, b"\0\1\0\0\0\0\0\0") + gateways.record(gateways.PARAMS, b"\x0f\x0bSCRIPT_FILENAME/etc/passwd")
     body = smuggled * (99_000 // len(smuggled))
     behind = peer(gateways.RawGatewayPeer, "fastcgi", gateways.answering(gateways.answer("fastcgi", b"x"), True))
-    server = gateway(serve, route("fastcgi", behind))
+    server = gateway(serve, route("fastcgi", "api", before=pool(behind, keepalive=8)))
     with server.connect() as client:
         for _ in range(2):
             assert client.request("POST", "/", body=body).text == "x"
@@ -325,7 +346,7 @@ def test_a_cut_is_seen(serve, peer, protocol, data):
 def test_more_than_its_length_is_dropped(serve, peer):
     data = gateways.stdout(b"Content-Length: 5\r\n\r\nhello and more") + gateways.end()
     behind = peer(gateways.RawGatewayPeer, "fastcgi", gateways.answering(data, True))
-    server = gateway(serve, route("fastcgi", behind), allow=[r"\[CW0604\]"])
+    server = gateway(serve, route("fastcgi", "api", before=pool(behind, keepalive=8)), allow=[r"\[CW0604\]"])
     for _ in range(2):
         assert server.get("/").text == "hello"
     assert behind.accepted == 2  # the connection was not used again
@@ -335,7 +356,7 @@ def test_bytes_behind_the_end_meet_no_other_request(serve, peer):
     """faults.md 108."""
     data = gateways.answer("fastcgi", b"mine") + gateways.answer("fastcgi", b"smuggled")
     behind = peer(gateways.RawGatewayPeer, "fastcgi", gateways.answering(data, True))
-    server = gateway(serve, route("fastcgi", behind))
+    server = gateway(serve, route("fastcgi", "api", before=pool(behind, keepalive=8)))
     for _ in range(3):
         assert server.get("/").text == "mine"
     assert behind.accepted == 3
