@@ -39,6 +39,12 @@ void FrontRoutes::add(const config::Config& config, std::vector<base::FileDescri
   }
   for (const config::Route& route : config.routes) {
     message::Handler* handler = handler_of(route, config, static_roots, apps);
+    if (handler && route.auth) {
+      handler::Gateway* gateway = gateway_to(*route.auth, config, nullptr, codec::fastcgi::Role::kAuthorizer);
+      if (!gateway) continue;
+      authorizers_.push_back(std::make_unique<handler::Authorizer>(*gateway, *handler));
+      handler = authorizers_.back().get();
+    }
     if (handler) services_.router.add_route({route.path, route.exact}, *handler);
   }
 }
@@ -65,17 +71,23 @@ message::Handler* FrontRoutes::handler_of(const config::Route& route, const conf
     scripts = scripts_of(route.proxy, static_roots);
     if (!scripts) return nullptr;
   }
+  return gateway_to(route.proxy, config, std::move(scripts), codec::fastcgi::Role::kResponder);
+}
+
+handler::Gateway* FrontRoutes::gateway_to(const config::ProxyRoute& route, const config::Config& config,
+                                          std::unique_ptr<handler::ScriptFolder> scripts, codec::fastcgi::Role role) {
   for (const config::Upstream& upstream : config.upstreams) {
-    if (upstream.name != route.proxy.upstream) continue;
+    if (upstream.name != route.upstream) continue;
     handler::GatewayOptions options;
-    options.protocol = protocol_of(route.proxy.protocol);
-    options.buffer = route.proxy.buffer == "true";
-    options.strip = route.proxy.strip;
+    options.protocol = protocol_of(route.protocol);
+    options.role = role;
+    options.buffer = route.buffer == "true";
+    options.strip = route.strip;
     options.instance = services_.instance;
-    options.timeout = route.proxy.timeout;
-    options.connect_timeout = route.proxy.connect_timeout;
-    options.retries = route.proxy.retries;
-    gateways_.push_back(std::make_unique<handler::Gateway>(std::move(options), group_of(route.proxy.protocol, upstream),
+    options.timeout = route.timeout;
+    options.connect_timeout = route.connect_timeout;
+    options.retries = route.retries;
+    gateways_.push_back(std::make_unique<handler::Gateway>(std::move(options), group_of(route.protocol, upstream),
                                                            services_.loop, services_.spool, services_.log,
                                                            std::move(scripts)));
     return gateways_.back().get();

@@ -10,6 +10,7 @@
 #include "app/front_apps.h"
 #include "base/file_descriptor.h"
 #include "config/model.h"
+#include "handler/authorizer.h"
 #include "handler/gateway.h"
 #include "handler/router.h"
 #include "handler/static_files.h"
@@ -44,6 +45,8 @@ class FrontRoutes {
  private:
   message::Handler* handler_of(const config::Route& route, const config::Config& config,
                                std::vector<base::FileDescriptor>& static_roots, FrontApps& apps);
+  handler::Gateway* gateway_to(const config::ProxyRoute& route, const config::Config& config,
+                               std::unique_ptr<handler::ScriptFolder> scripts, codec::fastcgi::Role role);
   std::unique_ptr<handler::ScriptFolder> scripts_of(const config::ProxyRoute& route,
                                                     std::vector<base::FileDescriptor>& static_roots);
   upstream::PeerGroup& group_of(const std::string& protocol, const config::Upstream& upstream);
@@ -54,7 +57,8 @@ class FrontRoutes {
   size_t most_kept_each_ = 0;  // connections to one server
   std::vector<std::unique_ptr<handler::StaticFiles>> folders_;
   std::map<std::pair<std::string, std::string>, std::unique_ptr<upstream::PeerGroup>> groups_;  // protocol, name
-  std::vector<std::unique_ptr<handler::Gateway>> gateways_;                                     // before the groups go
+  std::vector<std::unique_ptr<handler::Authorizer>> authorizers_;
+  std::vector<std::unique_ptr<handler::Gateway>> gateways_;  // before the groups go
 };
 
 }  // namespace cutwater::app

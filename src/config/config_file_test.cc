@@ -361,6 +361,16 @@ TEST_F(ConfigFile, WrongProxyRoutes) {
       {"uwsgi = { to = \"127.0.0.1:1\", buffer = 1 }", "[CW0102]"},
       {"uwsgi = { to = \"api\" }\nscgi = { to = \"api\" }", "[CW0108]"},
       {"cgi = { dir = \"x\" }", "[CW0106]"},
+      {"fastcgi = { to = \"127.0.0.1:1\", index = \"i.php\" }",
+       "[CW0103] cutwater.toml:6:33: fastcgi.index: needs root"},
+      {"fastcgi = { to = \"127.0.0.1:1\", root = \"x\", index = \"i.html\" }", "[CW0103]"},
+      {"fastcgi = { to = \"127.0.0.1:1\", root = \"x\", split = \"/\" }", "[CW0103]"},
+      {"uwsgi = { to = \"127.0.0.1:1\", root = \"x\" }",
+       "[CW0103] cutwater.toml:6:31: uwsgi.root: is for fastcgi alone"},
+      {"app = \"web\"\nauth = { basic_file = \"x\" }", "[CW0106]"},
+      {"app = \"web\"\nauth = {}", "[CW0109]"},
+      {"app = \"web\"\nauth = { fastcgi = { to = \"ap\" } }", "[CW0103] cutwater.toml:7:27: fastcgi.to"},
+      {"app = \"web\"\nauth = { fastcgi = { to = \"127.0.0.1:1\", root = \"x\" } }", "[CW0103]"},
   };
   for (const auto& [answer, code] : kCases) {
     const std::string found = messages(route(answer));

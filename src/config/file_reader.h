@@ -31,6 +31,7 @@ class FileReader {
   const Entry* one_answer(const Node& route);
   bool read_match(const Node& match, Route& route);
   bool read_answer(const Entry& answer, Route& route);
+  bool read_auth(const Entry& entry, Route& route);
   bool read_static(const Entry& entry, Route& route);
   bool finish_static(RouteDraft draft, const Node& files, Route& route);
   bool read_proxy(const Entry& entry, Route& route);

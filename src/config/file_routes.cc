@@ -66,7 +66,9 @@ void FileReader::read_route(const Node& node) {
   }
   Route route;
   const bool matched = match != nullptr && read_match(match->node, route);
-  if (answer == nullptr || !read_answer(*answer, route) || !matched) return;
+  const Entry* auth = node.find("auth");
+  const bool guarded = auth == nullptr || read_auth(*auth, route);
+  if (answer == nullptr || !read_answer(*answer, route) || !matched || !guarded) return;
   for (const Route& other : config_.routes) {
     if (other.path != route.path || other.exact != route.exact) continue;
     error("CW0108", answer->node.position, "two routes match " + quoted(pattern_of(route)), "remove one");
@@ -81,11 +83,11 @@ const Entry* FileReader::one_answer(const Node& route) {
   const Entry* answer = nullptr;
   bool other_kind = false;
   for (const Entry& entry : route.entries) {
-    if (entry.key == "match") continue;
+    if (entry.key == "match" || entry.key == "auth") continue;
     if (!is_answer(entry.key)) {
       other_kind = other_kind || is_later_key("route", entry.key);
       refuse(entry, Section::kStatic, "route", kRouteTitle,
-             {"match", "app", "static", "proxy", "fastcgi", "scgi", "uwsgi"});
+             {"match", "auth", "app", "static", "proxy", "fastcgi", "scgi", "uwsgi"});
     } else if (answer != nullptr) {
       error("CW0108", entry.position, "this route has both " + answer->key + " and " + entry.key,
             "say who answers once, in a route each");
@@ -142,6 +144,29 @@ void FileReader::check_app_names() {
         "CW0103", at, "app: there is no [app." + route.app + "]",
         near.empty() ? "write that section, or app = " + quoted(known.front()) : "did you mean " + quoted(near) + "?");
   }
+}
+
+// auth = { fastcgi = {...} }
+bool FileReader::read_auth(const Entry& entry, Route& route) {
+  const std::string example = "auth = { fastcgi = { to = \"127.0.0.1:9000\" } }";
+  if (!expect(entry.node, Node::Type::kTable, "auth", example)) return false;
+  for (const Entry& key : entry.node.entries) {
+    if (key.key != "fastcgi") refuse(key, Section::kStatic, "auth", "auth = {...}", {"fastcgi"});
+  }
+  const Entry* fastcgi = entry.node.find("fastcgi");
+  if (fastcgi == nullptr) {
+    if (entry.node.entries.empty()) error("CW0109", entry.position, "auth is empty", example);
+    return false;
+  }
+  Route asked;
+  asked.path = route.path;
+  if (!read_proxy(*fastcgi, asked)) return false;
+  if (!asked.proxy.root.empty()) {
+    error("CW0103", fastcgi->position, "auth.fastcgi.root: an authorizer knows what to run", "remove root");
+    return false;
+  }
+  route.auth = asked.proxy;
+  return true;
 }
 
 bool FileReader::read_static(const Entry& entry, Route& route) {

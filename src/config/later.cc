@@ -22,10 +22,11 @@ constexpr Names kKeys[] = {
     {"log", "slow trace rotate"},
     {"shutdown", "delay"},
     {"site", "hosts redirect_from hsts"},
-    {"route", "limit auth allow deny cache try_static compress redirect respond cgi headers errors"},
+    {"route", "limit allow deny cache try_static compress redirect respond cgi headers errors"},
     {"match", "exact regex method header ip not"},
     {"static", "precompressed fallback list"},
     {"proxy", "header_up header_down buffer"},
+    {"auth", "basic_file"},
     {"upstream", "discover check"},
 };
 

@@ -73,6 +73,8 @@ struct ProxyRoute {
   std::string index = "index.php";
   std::string split = ".php";    // ending of scripts
   std::string buffer = "false";  // "true": no server is taken before the body is complete
+
+  bool operator==(const ProxyRoute&) const = default;
 };
 
 // One [[site.route]]: the first that takes a path answers it.
@@ -81,9 +83,10 @@ struct Route {
   std::string path;  // "/api/" for "/api/*"; "/health" alone when exact
   bool exact = false;
   Kind kind = Kind::kApp;
-  std::string app;          // with kApp: its name
-  size_t static_route = 0;  // with kStatic: in Config::static_routes
-  ProxyRoute proxy;         // with kProxy
+  std::string app;                 // with kApp: its name
+  size_t static_route = 0;         // with kStatic: in Config::static_routes
+  ProxyRoute proxy;                // with kProxy
+  std::optional<ProxyRoute> auth;  // who must let a request through first
 };
 
 // Whether it asks for scripts of a folder.

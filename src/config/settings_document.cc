@@ -74,7 +74,10 @@ constexpr SectionText kSections[] = {
     {Section::kGateway, "`[[site.route]]`: `fastcgi = {...}`, `scgi = {...}`, `uwsgi = {...}`",
      "Requests that a server of one of these protocols answers: php-fpm, uWSGI, a FastCGI program. It gets the request "
      "as CGI variables; REMOTE_ADDR is the client's address as it is believed. What a FastCGI program writes to its "
-     "error stream is in the log, with the request's id."},
+     "error stream is in the log, with the request's id. Beside any answer a route may have `auth = { fastcgi = {...} "
+     "}`: a "
+     "FastCGI program in the authorizer role is asked first. When it says 200 the request goes on, and what it calls "
+     "Variable-NAME is a variable NAME for the app or server; any other answer is the client's."},
     {Section::kUpstream, "`[upstream.NAME]`", "Servers that answer for each other, for `to` of a route."},
 };
 

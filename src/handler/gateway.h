@@ -21,11 +21,12 @@ namespace cutwater::handler {
 
 struct GatewayOptions {
   GatewayProtocol protocol = GatewayProtocol::kHttp;
-  std::string strip = {};                                    // taken off the path: "" or "/api"
-  std::string instance = {};                                 // what this server calls itself in Via and CDN-Loop
-  base::Duration timeout = std::chrono::seconds(60);         // longest silence of a server, and for all tries
-  base::Duration connect_timeout = std::chrono::seconds(5);  // each
-  unsigned retries = 1;                                      // other servers to ask when one fails
+  codec::fastcgi::Role role = codec::fastcgi::Role::kResponder;  // with kFastcgi
+  std::string strip = {};                                        // taken off the path: "" or "/api"
+  std::string instance = {};                                     // what this server calls itself in Via and CDN-Loop
+  base::Duration timeout = std::chrono::seconds(60);             // longest silence of a server, and for all tries
+  base::Duration connect_timeout = std::chrono::seconds(5);      // each
+  unsigned retries = 1;                                          // other servers to ask when one fails
   // A body is taken in whole before a server is taken. Without it that holds for bodies up to 64 KiB, and for those
   // whose length the protocol must know.
   bool buffer = false;

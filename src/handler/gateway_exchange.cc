@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <array>
 #include <cerrno>
 #include <cstring>
 
@@ -22,6 +23,9 @@ namespace {
 // A kept connection may be closed by the server in the moment in which it is used. A request that must not be sent
 // twice gets one only if it was used just now.
 constexpr base::Duration kFreshEnough = std::chrono::seconds(1);
+
+// Files and places of this server, which are no client's to know (faults.md 46).
+constexpr std::array<std::string_view, 3> kForUsAlone = {"X-Accel-Redirect", "X-Sendfile", "X-Lighttpd-Send-File"};
 
 // What connecting fails for here, and not there.
 bool is_shortage(int error) {
@@ -88,7 +92,8 @@ base::Task<void> GatewayExchange::run() {
     upstream::Peer* peer = gateway_.group_.pick(exchange_.request.remote_address, tried_, gateway_.loop_.now());
     if (!peer) break;
     const bool keeps = peer->options().keepalive > 0;
-    auto head = request_head(options.protocol, {exchange_, body_, options.strip, options.instance, script_, keeps});
+    auto head = request_head(options.protocol,
+                             {exchange_, body_, options.strip, options.instance, script_, options.role, keeps});
     if (!head) {
       auto refusing = answer_error(exchange_, 431);
       co_await refusing;
@@ -132,6 +137,8 @@ base::Task<GatewayExchange::Connection> GatewayExchange::connect(upstream::Peer&
     connection.stream = peer.pool().take(harmless_twice ? base::Duration::max() : kFreshEnough);
   connection.is_kept = connection.stream != nullptr;
   if (connection.is_kept) co_return connection;
+  // Where one may hold all the processes there are, those that cannot be used must not.
+  if (gateway_.options_.protocol == GatewayProtocol::kFastcgi) peer.pool().close_all();
   auto connecting = peer.connect(gateway_.loop_.now() + gateway_.options_.connect_timeout);
   upstream::Connected connected = co_await connecting;
   connection.stream = std::move(connected.stream);
@@ -227,6 +234,7 @@ GatewayExchange::Outcome GatewayExchange::judge(upstream::Peer& peer, const upst
 base::Task<void> GatewayExchange::relay(upstream::Peer& peer, upstream::Call& call, Connection& connection) {
   message::ResponseWriter& response = exchange_.response;
   CallPiece piece = call.take_body();
+  for (std::string_view name : kForUsAlone) call.response().headers.remove_all(name);
   if (peer.is_down()) gateway_.note_success(peer);  // others need not wait for the end of a long answer
   for (bool is_first = true;; is_first = false) {
     if (piece.status == CallStatus::kClientFailed) co_return response.abort();

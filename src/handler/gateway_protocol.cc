@@ -45,13 +45,13 @@ std::optional<std::string> request_head(GatewayProtocol protocol, const GatewayR
   if (protocol == GatewayProtocol::kHttp) {
     return forwarded_head(request.exchange, request.body, {request.strip, request.instance, !request.keep});
   }
-  const GatewayVariables variables(request.exchange.request, length_of(request.body),
-                                   {request.strip, request.instance, request.script});
+  const GatewayVariables variables(
+      request.exchange.request, length_of(request.body),
+      {request.strip, request.instance, request.script, request.role == codec::fastcgi::Role::kAuthorizer});
   std::string head;
   bool fits = true;
   if (protocol == GatewayProtocol::kFastcgi) {
-    codec::fastcgi::append_request(head, upstream::kFastcgiRequestId, codec::fastcgi::Role::kResponder, request.keep,
-                                   variables.list());
+    codec::fastcgi::append_request(head, upstream::kFastcgiRequestId, request.role, request.keep, variables.list());
   } else if (protocol == GatewayProtocol::kScgi) {
     fits = codec::scgi::append_request_head(head, length_of(request.body).value_or(0), variables.list());
   } else {

@@ -33,6 +33,7 @@ struct GatewayRequest {
   std::string_view strip;
   std::string_view instance;
   const Script* script;
+  codec::fastcgi::Role role;
   bool keep;  // the connection is wanted again
 };
 // What goes before the body. nullopt: the protocol cannot carry so much (faults.md 112).

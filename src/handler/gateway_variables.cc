@@ -1,5 +1,8 @@
 #include "handler/gateway_variables.h"
 
+#include <algorithm>
+#include <array>
+
 #include "base/text.h"
 #include "handler/gateway_request.h"
 
@@ -12,6 +15,18 @@ constexpr std::string_view kLoop = "CDN-Loop";
 // Between the client and us, or set here.
 bool is_passed_on(std::string_view name) {
   return !base::equals_ignoring_case(name, "Expect") && !base::equals_ignoring_case(name, kLoop);
+}
+
+// What a web server in front or an authorizer says of the client; not what is set here, or tells such a server what to
+// run and how.
+bool is_for_others(std::string_view name) {
+  constexpr std::array<std::string_view, 7> kOurs = {"GATEWAY_INTERFACE",    "DOCUMENT_URI",    "DOCUMENT_ROOT",
+                                                     "SCRIPT_FILENAME",      "PATH_TRANSLATED", "REDIRECT_STATUS",
+                                                     "CONTEXT_DOCUMENT_ROOT"};
+  for (std::string_view prefix : {"PHP_", "UWSGI_", "FCGI_"}) {
+    if (name.starts_with(prefix)) return false;
+  }
+  return std::find(kOurs.begin(), kOurs.end(), name) == kOurs.end();
 }
 
 }  // namespace
@@ -35,9 +50,13 @@ GatewayVariables::GatewayVariables(const message::Request& request, std::optiona
   variable("GATEWAY_INTERFACE", "CGI/1.1");
   variable("SERVER_SOFTWARE", "cutwater");
   variable("REQUEST_SCHEME", request.scheme);
+  without_paths_ = options.authorizer;
   codec::cgi_variables(seen, script_name, content_length, *this);
   variable("DOCUMENT_URI", seen.path);
   if (options.script) add_script(*options.script);
+  for (const message::HeaderField& field : request.variables) {
+    if (is_for_others(field.name)) variable(field.name, field.value);
+  }
   make_list();
 }
 
@@ -49,6 +68,7 @@ void GatewayVariables::add_script(const Script& script) {
 }
 
 void GatewayVariables::variable(std::string_view name, std::string_view value) {
+  if (without_paths_ && (name == "SCRIPT_NAME" || name == "PATH_INFO")) return;
   bytes_ += name;
   bytes_ += value;
   sizes_.emplace_back(name.size(), value.size());

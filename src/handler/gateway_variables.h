@@ -25,6 +25,7 @@ struct VariableOptions {
   std::string_view strip;          // SCRIPT_NAME when there is no script: "" or "/api"
   std::string_view instance;       // what this server calls itself in CDN-Loop, a token
   const Script* script = nullptr;  // nullptr: the server knows what to run
+  bool authorizer = false;         // without what is a responder's alone (FastCGI specification, section 6.3)
 };
 
 class GatewayVariables final : public codec::VariableSink {
@@ -44,6 +45,7 @@ class GatewayVariables final : public codec::VariableSink {
   std::string bytes_;  // names and values, one behind the other
   std::vector<std::pair<size_t, size_t>> sizes_;
   codec::Variables list_;
+  bool without_paths_ = false;
 };
 
 }  // namespace cutwater::handler

@@ -115,6 +115,42 @@ def test_strip_becomes_the_script_name(serve, peer, protocol):
     assert server.get("/elsewhere").status == 404
 
 
+def test_a_program_on_libfcgi(serve, peer, folder):
+    behind = peer(gateways.libfcgi, folder)
+    for keepalive in ("", "keepalive = 4\n"):
+        before = f'[upstream.api]\nservers = ["{behind.url}"]\n{keepalive}'
+        server = gateway(serve, route("fastcgi", "api", before=before), allow=[r"\[CW0608\]"])
+        with server.connect() as client:
+            for size in (0, 5, 70_000, 1_000_000):
+                answer = client.request("POST", "/a", [("Content-Length", str(size))], body=b"x" * size)
+                assert answer.text == f"role RESPONDER path /a user - body {size}\n"
+        server.log.wait_for(r"\[CW0608\] upstream api: request [0-9a-f]{8}: answered")
+
+
+def test_an_authorizer_on_libfcgi(serve, peer, folder):
+    behind = peer(gateways.libfcgi, folder)
+    guarded = f'auth = {{ fastcgi = {{ to = "{behind.url}" }} }}\n'
+    config = route("fastcgi", behind, "/behind/*") + guarded
+    config += f'[[site.route]]\nmatch = {{ path = "/*" }}\napp = "web"\n{guarded}'
+    server = serve("kit", config=config, allow=[r"\[CW0608\]"])
+    with server.connect() as client:
+        for path in ("/behind/x", "/environ", "/echo"):
+            answer = client.request("POST", path, body=b"hello")
+            assert (answer.status, answer.text) == (403, "no cookie\n")
+        cookie = [("Cookie", "a=pass")]
+        assert client.request("POST", "/behind/x", cookie, body=b"hello").text == "role RESPONDER path /behind/x user ada body 5\n"
+        assert json.loads(client.request("GET", "/environ", cookie).body)["REMOTE_USER"] == "ada"
+        assert client.request("POST", "/echo", cookie, body=b"hello").body == b"hello"
+        big = os.urandom(300_000)
+        assert client.request("POST", "/digest", cookie, body=big).text == f"{len(big)} {hashlib.sha256(big).hexdigest()}"
+        with server.connect() as waiting:
+            waiting.send("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n")
+            assert waiting.read_response().status == 403  # before the body was asked for
+    behind.kill()
+    assert server.get("/").status == 502
+    server.allow.append(r"\[CW060[23]\]")
+
+
 # ---- good raw ones
 
 
@@ -467,3 +503,13 @@ def test_a_request_that_comes_back(serve, peer):
     server = gateway(serve, route("scgi", behind), allow=[r"\[CW0606\]"])
     assert server.get("/").text == "x"
     assert server.get("/", [("CDN-Loop", behind.variables()["HTTP_CDN_LOOP"])]).status == 508
+
+
+def test_files_of_ours_are_no_clients_to_know(serve, peer, protocol):
+    """faults.md 46."""
+    head = b"X-Accel-Redirect: /secret\r\nX-Sendfile: /srv/secret\r\nX-Mine: 1\r\n"
+    behind = peer(gateways.RawGatewayPeer, protocol, gateways.answering(gateways.answer(protocol, b"x", head)))
+    server = gateway(serve, route(protocol, behind))
+    answer = server.get("/")
+    assert (answer.text, answer.get("X-Mine")) == ("x", "1")
+    assert answer.get("X-Accel-Redirect") is None and answer.get("X-Sendfile") is None

@@ -3,6 +3,8 @@
 import re
 import shutil
 import struct
+import subprocess
+from pathlib import Path
 
 from .peers import ProcessPeer, RawPeer
 
@@ -30,6 +32,19 @@ def uwsgi(folder, protocol, *options, processes=2):
         "--die-on-term", "--need-app", "--buffer-size", "65535", *options,
     ]
     return Killed(command, folder, re.compile(r"bound to TCP address (127\.0\.0\.1:\d+)"))
+
+
+def libfcgi(folder):
+    """A program on libfcgi, compiled here: a responder, and an authorizer."""
+    place = folder / "libfcgi"
+    place.mkdir(mode=0o755)
+    source, built = Path(__file__).with_name("fastcgi_program.c"), place / "fastcgi_program"
+    subprocess.run([program("cc", "gcc", package="gcc"), "-O1", "-o", built, source, "-lfcgi"], check=True)
+    address = place / "program.sock"
+    started = Killed([built, address], place, re.compile("(listening)"))
+    address.chmod(0o666)
+    started.url = f"unix:{address}"
+    return started
 
 
 # ---- raw ones
