@@ -7,7 +7,7 @@ export PIP_ROOT_USER_ACTION=ignore PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=
 build_packages=(cmake ninja-build g++ ccache libfmt-dev nlohmann-json3-dev libtomlplusplus-dev libcli11-dev
   python3-dev python3-venv)
 test_packages=(libgtest-dev libgmock-dev clang clang-format libclang-rt-14-dev llvm-14 binutils curl nginx
-  apache2-bin lighttpd chromium chromium-driver)
+  apache2-bin lighttpd php-fpm uwsgi-core uwsgi-plugin-python3 libfcgi-dev chromium chromium-driver)
 
 if [ -t 1 ] && [ -z "${NO_COLOR:-}" ]; then bold=$'\e[1m' plain=$'\e[0m'; else bold='' plain=''; fi
 say() { printf '%s==> %s%s\n' "$bold" "$*" "$plain"; }
@@ -47,7 +47,7 @@ need_packages() {
 # tests start on ports of their own: whoever had none before has none running on port 80 afterwards. A policy of this
 # machine's own about that stays as it is (invoke-rc.d(8)), and so does a server that was installed already.
 install_packages() ( # a subshell: the policy goes with it, however it ends
-  policy=/usr/sbin/policy-rc.d servers=(nginx lighttpd h2o) new=()
+  policy=/usr/sbin/policy-rc.d servers=(nginx lighttpd h2o php8.2-fpm php8.4-fpm) new=()
   as_root() { "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive "$@"; }
   as_root apt-get -q update || exit 1
   for server in "${servers[@]}"; do [ -e "/etc/init.d/$server" ] || new+=("$server"); done

@@ -35,7 +35,7 @@ constexpr rlim_t kOtherDescriptors = 512;  // workers, static files, spools, log
 // that is kept.
 rlim_t descriptors_each(const config::Config& config) {
   const bool asks_others = std::any_of(config.routes.begin(), config.routes.end(), [](const config::Route& route) {
-    return route.kind == config::Route::Kind::kProxy;
+    return route.kind == config::Route::Kind::kProxy || route.auth;
   });
   return asks_others ? 3 : 1;
 }
@@ -103,7 +103,7 @@ FrontProcess::FrontProcess(FrontStart& start, LogFiles files, FrontLog& log, siz
                [this](std::vector<base::FileDescriptor> reopened) { reopen_logs(std::move(reopened)); },
                [this] { stop(kGraceWithoutMaster); }}),
       apps_(router_, {loop_, offload_, spool_, log, master_, start.index}, [this] { admit_clients(); }),
-      routes_({router_, loop_, offload_, log, start.instance}),
+      routes_({router_, loop_, offload_, spool_, log, start.instance}),
       deadline_(loop_.timers(), [this] {
         gates_->close_all();
         loop_.stop();

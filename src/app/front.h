@@ -15,7 +15,7 @@ struct FrontStart {
   unsigned index = 0;  // which of the fronts
   control::Channel master;
   std::vector<base::FileDescriptor> listening;     // in the order of config.listens; shared by all fronts
-  std::vector<base::FileDescriptor> static_roots;  // O_PATH, in the order of config.static_routes
+  std::vector<base::FileDescriptor> static_roots;  // as Sockets::static_roots() says
   std::string instance;                            // make_instance_name(), the same for all fronts of a master
 };
 

@@ -16,6 +16,12 @@ upstream::Balance balance_of(const std::string& word) {
   return word == "ip_hash" ? upstream::Balance::kIpHash : upstream::Balance::kLeastBusy;
 }
 
+handler::GatewayProtocol protocol_of(const std::string& word) {
+  if (word == "fastcgi") return handler::GatewayProtocol::kFastcgi;
+  if (word == "scgi") return handler::GatewayProtocol::kScgi;
+  return word == "uwsgi" ? handler::GatewayProtocol::kUwsgi : handler::GatewayProtocol::kHttp;
+}
+
 }  // namespace
 
 std::string make_instance_name() {
@@ -27,8 +33,18 @@ void FrontRoutes::add(const config::Config& config, std::vector<base::FileDescri
   size_t servers = 0;
   for (const config::Upstream& upstream : config.upstreams) servers += upstream.servers.size();
   most_kept_each_ = most_kept / std::max<size_t>(1, servers);
+  next_script_root_ = config.static_routes.size();
+  for (const config::Route& route : config.routes) {
+    if (has_scripts(route)) script_endings_.push_back(route.proxy.split);
+  }
   for (const config::Route& route : config.routes) {
     message::Handler* handler = handler_of(route, config, static_roots, apps);
+    if (handler && route.auth) {
+      handler::Gateway* gateway = gateway_to(*route.auth, config, nullptr, codec::fastcgi::Role::kAuthorizer);
+      if (!gateway) continue;
+      authorizers_.push_back(std::make_unique<handler::Authorizer>(*gateway, *handler));
+      handler = authorizers_.back().get();
+    }
     if (handler) services_.router.add_route({route.path, route.exact}, *handler);
   }
 }
@@ -41,33 +57,56 @@ message::Handler* FrontRoutes::handler_of(const config::Route& route, const conf
     case config::Route::Kind::kStatic: {
       if (route.static_route >= static_roots.size() || !static_roots[route.static_route].valid()) return nullptr;
       const config::StaticRoute& folder = config.static_routes[route.static_route];
-      folders_.push_back(
-          std::make_unique<handler::StaticFiles>(std::move(static_roots[route.static_route]),
-                                                 handler::StaticOptions{folder.prefix, folder.index, folder.cache},
-                                                 services_.loop, services_.offload, services_.log));
+      folders_.push_back(std::make_unique<handler::StaticFiles>(
+          std::move(static_roots[route.static_route]),
+          handler::StaticOptions{folder.prefix, folder.index, folder.cache, script_endings_}, services_.loop,
+          services_.offload, services_.log));
       return folders_.back().get();
     }
     case config::Route::Kind::kProxy:
       break;
   }
+  std::unique_ptr<handler::ScriptFolder> scripts;
+  if (has_scripts(route)) {
+    scripts = scripts_of(route.proxy, static_roots);
+    if (!scripts) return nullptr;
+  }
+  return gateway_to(route.proxy, config, std::move(scripts), codec::fastcgi::Role::kResponder);
+}
+
+handler::Gateway* FrontRoutes::gateway_to(const config::ProxyRoute& route, const config::Config& config,
+                                          std::unique_ptr<handler::ScriptFolder> scripts, codec::fastcgi::Role role) {
   for (const config::Upstream& upstream : config.upstreams) {
-    if (upstream.name != route.proxy.upstream) continue;
+    if (upstream.name != route.upstream) continue;
     handler::GatewayOptions options;
-    options.strip = route.proxy.strip;
+    options.protocol = protocol_of(route.protocol);
+    options.role = role;
+    options.buffer = route.buffer == "true";
+    options.strip = route.strip;
     options.instance = services_.instance;
-    options.timeout = route.proxy.timeout;
-    options.connect_timeout = route.proxy.connect_timeout;
-    options.retries = route.proxy.retries;
-    gateways_.push_back(
-        std::make_unique<handler::Gateway>(std::move(options), group_of(upstream), services_.loop, services_.log));
+    options.timeout = route.timeout;
+    options.connect_timeout = route.connect_timeout;
+    options.retries = route.retries;
+    gateways_.push_back(std::make_unique<handler::Gateway>(std::move(options), group_of(route.protocol, upstream),
+                                                           services_.loop, services_.spool, services_.log,
+                                                           std::move(scripts)));
     return gateways_.back().get();
   }
   return nullptr;
 }
 
-// Routes to one upstream share its connections and what is known of its servers.
-upstream::PeerGroup& FrontRoutes::group_of(const config::Upstream& upstream) {
-  auto& group = groups_[upstream.name];
+std::unique_ptr<handler::ScriptFolder> FrontRoutes::scripts_of(const config::ProxyRoute& route,
+                                                               std::vector<base::FileDescriptor>& static_roots) {
+  const size_t number = next_script_root_++;
+  if (number >= static_roots.size() || !static_roots[number].valid()) return nullptr;
+  return std::make_unique<handler::ScriptFolder>(
+      std::move(static_roots[number]), handler::ScriptOptions{route.root, route.index, route.split, route.strip},
+      services_.offload);
+}
+
+// Routes to one upstream share its connections and what is known of its servers, if they speak one protocol with it.
+upstream::PeerGroup& FrontRoutes::group_of(const std::string& protocol, const config::Upstream& upstream) {
+  auto& group = groups_[{protocol, upstream.name}];
   if (group) return *group;
   group = std::make_unique<upstream::PeerGroup>(upstream.name, balance_of(upstream.balance));
   for (const config::Server& server : upstream.servers) {
@@ -81,6 +120,8 @@ upstream::PeerGroup& FrontRoutes::group_of(const config::Upstream& upstream) {
     options.weight = server.weight;
     options.max_fails = upstream.max_fails;
     options.keepalive = std::min<size_t>(upstream.keepalive, most_kept_each_);
+    // A process of php-fpm that holds an idle connection serves nobody else.
+    if (protocol == "fastcgi" && !upstream.keepalive_written) options.keepalive = 0;
     group->add(std::make_unique<upstream::Peer>(services_.loop, std::move(*address), options));
   }
   return *group;

@@ -10,6 +10,7 @@
 #include "app/front_apps.h"
 #include "base/file_descriptor.h"
 #include "config/model.h"
+#include "handler/authorizer.h"
 #include "handler/gateway.h"
 #include "handler/router.h"
 #include "handler/static_files.h"
@@ -21,6 +22,7 @@ struct RouteServices {
   handler::Router& router;
   io::Loop& loop;
   io::Offload& offload;
+  handler::SpoolArea& spool;
   base::LogSink& log;
   const std::string& instance;  // make_instance_name() of the master
 };
@@ -34,8 +36,8 @@ class FrontRoutes {
   // The services outlive this. No exchange may be running when it ends.
   explicit FrontRoutes(const RouteServices& services) : services_(services) {}
 
-  // Looks the servers' names up, which may block: before the loop runs. `static_roots` are in the order of
-  // config.static_routes; a folder that is not valid has no route. Of idle connections to servers no more than
+  // Looks the servers' names up, which may block: before the loop runs. `static_roots` are as
+  // Sockets::static_roots() says; a folder that is not valid has no route. Of idle connections to servers no more than
   // `most_kept` are kept in all.
   void add(const config::Config& config, std::vector<base::FileDescriptor> static_roots, FrontApps& apps,
            size_t most_kept);
@@ -43,12 +45,19 @@ class FrontRoutes {
  private:
   message::Handler* handler_of(const config::Route& route, const config::Config& config,
                                std::vector<base::FileDescriptor>& static_roots, FrontApps& apps);
-  upstream::PeerGroup& group_of(const config::Upstream& upstream);
+  handler::Gateway* gateway_to(const config::ProxyRoute& route, const config::Config& config,
+                               std::unique_ptr<handler::ScriptFolder> scripts, codec::fastcgi::Role role);
+  std::unique_ptr<handler::ScriptFolder> scripts_of(const config::ProxyRoute& route,
+                                                    std::vector<base::FileDescriptor>& static_roots);
+  upstream::PeerGroup& group_of(const std::string& protocol, const config::Upstream& upstream);
 
   RouteServices services_;
+  size_t next_script_root_ = 0;
+  std::vector<std::string> script_endings_;
   size_t most_kept_each_ = 0;  // connections to one server
   std::vector<std::unique_ptr<handler::StaticFiles>> folders_;
-  std::map<std::string, std::unique_ptr<upstream::PeerGroup>> groups_;
+  std::map<std::pair<std::string, std::string>, std::unique_ptr<upstream::PeerGroup>> groups_;  // protocol, name
+  std::vector<std::unique_ptr<handler::Authorizer>> authorizers_;
   std::vector<std::unique_ptr<handler::Gateway>> gateways_;  // before the groups go
 };
 

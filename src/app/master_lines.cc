@@ -42,7 +42,8 @@ std::vector<std::string> proxy_lines(const config::Config& config) {
   std::vector<std::string> lines;
   for (const config::Route& route : config.routes) {
     if (route.kind != config::Route::Kind::kProxy) continue;
-    std::string line = fmt::format("proxy {}{} -> {}", route.path, route.exact ? "" : "*", route.proxy.upstream);
+    std::string line = fmt::format("{} {}{} -> {}", route.proxy.protocol == "http" ? "proxy" : route.proxy.protocol,
+                                   route.path, route.exact ? "" : "*", route.proxy.upstream);
     for (const config::Upstream& upstream : config.upstreams) {
       if (upstream.name != route.proxy.upstream) continue;
       std::vector<std::string> servers;

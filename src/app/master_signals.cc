@@ -23,13 +23,12 @@ auto key_of(const config::StaticRoute& route) {
 }
 
 auto key_of(const config::Route& route) {
-  const config::ProxyRoute& proxy = route.proxy;
-  return std::tie(route.path, route.exact, route.kind, route.app, route.static_route, proxy.upstream, proxy.strip,
-                  proxy.timeout, proxy.connect_timeout, proxy.retries);
+  return std::tie(route.path, route.exact, route.kind, route.app, route.static_route, route.proxy, route.auth);
 }
 
 auto key_of(const config::Upstream& upstream) {
-  return std::tie(upstream.name, upstream.servers, upstream.balance, upstream.max_fails, upstream.keepalive);
+  return std::tie(upstream.name, upstream.servers, upstream.balance, upstream.max_fails, upstream.keepalive,
+                  upstream.keepalive_written);
 }
 
 template <class Setting>

@@ -57,15 +57,24 @@ bool Sockets::open(const config::Config& config, base::LogSink& log) {
   bool all = true;
   for (const config::Listen& listen : config.listens) all &= open_listening(listen, log);
   for (const config::StaticRoute& route : config.static_routes) {
-    base::FileDescriptor folder(::open(route.root.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-    if (!folder.valid()) {
-      log.error("CW0806", base::system_error(fmt::format("static files at {}: {}", route.prefix, route.root)).message +
-                              "\nfix: create the folder, or correct `root` of that route");
-      all = false;
-    }
-    static_roots_.push_back(std::move(folder));
+    all &= open_root(fmt::format("static files at {}", route.prefix), route.root, log);
+  }
+  for (const config::Route& route : config.routes) {
+    if (!has_scripts(route)) continue;
+    all &= open_root(fmt::format("scripts at {}", route.path), route.proxy.root, log);
   }
   return all;
+}
+
+bool Sockets::open_root(const std::string& what, const std::string& root, base::LogSink& log) {
+  base::FileDescriptor folder(::open(root.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  const bool opened = folder.valid();
+  if (!opened) {
+    log.error("CW0806", base::system_error(fmt::format("{}: {}", what, root)).message +
+                            "\nfix: create the folder, or correct `root` of that route");
+  }
+  static_roots_.push_back(std::move(folder));
+  return opened;
 }
 
 }  // namespace cutwater::app

@@ -81,6 +81,10 @@ void check_config(const Config& config, Reporter& reporter) {
   for (const StaticRoute& route : config.static_routes) {
     check_folder("static.root of " + route.prefix + "*", route.root, "correct root, or create the folder", reporter);
   }
+  for (const Route& route : config.routes) {
+    if (!has_scripts(route)) continue;
+    check_folder("fastcgi.root of " + route.path, route.proxy.root, "correct root, or create the folder", reporter);
+  }
   std::map<std::string, int> addresses;
   for (const Listen& listen : config.listens) {
     if (++addresses[listen.address] == 2 && !is_shareable(listen.address)) {

@@ -139,7 +139,7 @@ TEST_F(ConfigFile, LaterKeys) {
             "  fix: remove it; HUP replaces the workers without downtime meanwhile: kill -HUP PID\n");
   for (const char* text :
        {"include = [\"x\"]", "user = \"x\"", "[tls.main]\ncert = \"x\"", "[program.c]", "[metrics]",
-        "[[listen]]\ntls = \"auto\"", "[[site]]\nhosts = [\"x\"]", "[[site]]\n[[site.route]]\nfastcgi = { to = \"x\" }",
+        "[[listen]]\ntls = \"auto\"", "[[site]]\nhosts = [\"x\"]", "[[site]]\n[[site.route]]\ncgi = { dir = \"x\" }",
         "[log]\nslow = \"2s\"", "[shutdown]\ndelay = \"5s\"", "[app.web]\nworkers = { min = 2 }",
         "[app.web]\nprotocol = \"asgi\"", "[log]\nformat = \"gunicorn:%(h)s\"", "[log]\naccess = \"syslog\"",
         "[app.web]\nthreads = 4"}) {
@@ -354,7 +354,23 @@ TEST_F(ConfigFile, WrongProxyRoutes) {
       {"app = \"wub\"", "[CW0103]"},
       {"app = { x = 1 }", "[CW0102]"},
       {"", "[CW0109]"},
-      {"fastcgi = { to = \"x\" }", "[CW0106]"},
+      {"fastcgi = { to = \"x\" }", "[CW0103] cutwater.toml:6:18: fastcgi.to: there is no [upstream.x]"},
+      {"uwsgi = {}", "[CW0109] cutwater.toml:6:1: uwsgi does not say where to"},
+      {"scgi = { to = \"http://x:1\" }", "[CW0103]"},
+      {"scgi = { to = \"127.0.0.1:1\", retry = 1 }", "[CW0101]"},
+      {"uwsgi = { to = \"127.0.0.1:1\", buffer = 1 }", "[CW0102]"},
+      {"uwsgi = { to = \"api\" }\nscgi = { to = \"api\" }", "[CW0108]"},
+      {"cgi = { dir = \"x\" }", "[CW0106]"},
+      {"fastcgi = { to = \"127.0.0.1:1\", index = \"i.php\" }",
+       "[CW0103] cutwater.toml:6:33: fastcgi.index: needs root"},
+      {"fastcgi = { to = \"127.0.0.1:1\", root = \"x\", index = \"i.html\" }", "[CW0103]"},
+      {"fastcgi = { to = \"127.0.0.1:1\", root = \"x\", split = \"/\" }", "[CW0103]"},
+      {"uwsgi = { to = \"127.0.0.1:1\", root = \"x\" }",
+       "[CW0103] cutwater.toml:6:31: uwsgi.root: is for fastcgi alone"},
+      {"app = \"web\"\nauth = { basic_file = \"x\" }", "[CW0106]"},
+      {"app = \"web\"\nauth = {}", "[CW0109]"},
+      {"app = \"web\"\nauth = { fastcgi = { to = \"ap\" } }", "[CW0103] cutwater.toml:7:27: fastcgi.to"},
+      {"app = \"web\"\nauth = { fastcgi = { to = \"127.0.0.1:1\", root = \"x\" } }", "[CW0103]"},
   };
   for (const auto& [answer, code] : kCases) {
     const std::string found = messages(route(answer));
@@ -405,6 +421,13 @@ TEST(Settings, DefaultsAreThoseOfTheModel) {
                           Section::kShutdown, Section::kProxy, Section::kUpstream}) {
     store_defaults(section, scope);
   }
+  ProxyDraft gateway;
+  gateway.timeout = base::Duration(0);
+  Scope gateway_scope{.proxy = &gateway};
+  store_defaults(Section::kGateway, gateway_scope);
+  EXPECT_EQ(gateway.timeout, proxy.timeout);
+  EXPECT_EQ(gateway.buffer, "true");
+  EXPECT_EQ(proxy.buffer, ProxyRoute().buffer);
   EXPECT_EQ(proxy.timeout, ProxyRoute().timeout);
   EXPECT_EQ(proxy.connect_timeout, ProxyRoute().connect_timeout);
   EXPECT_EQ(proxy.retries, ProxyRoute().retries);

@@ -229,7 +229,8 @@ constexpr ErrorCode kCodes[] = {
      "decides; while no other is left, it is asked all the same where it fails at once.",
      "The messages before say how it failed."},
     {"CW0604", "server answered wrongly",
-     "A server behind Cutwater closed the connection without an answer, sent something that is no HTTP answer, or "
+     "A server behind Cutwater closed the connection without an answer, sent something that is no answer in its "
+     "protocol, refused the request, or "
      "broke "
      "off in the middle. The client got 502, or a cut when the answer had begun.",
      "Look at that server's own log."},
@@ -246,6 +247,10 @@ constexpr ErrorCode kCodes[] = {
      "All servers of an upstream failed before and are left alone, or refuse still; requests for it are answered 503 "
      "at once.",
      "The messages before say how they failed."},
+    {"CW0608", "error stream",
+     "A FastCGI program behind Cutwater wrote this to its error stream while it answered the request of that id; PHP "
+     "writes its warnings there. Of one request no more than 8 KiB are kept.",
+     "Look at that program."},
     {"CW0801", "cannot listen", "The address is taken, not one of this machine, or needs rights (ports below 1024).",
      "Choose another address, or end what listens there: ss -ltnp."},
     {"CW0802", "front ended",

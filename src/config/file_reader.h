@@ -31,10 +31,12 @@ class FileReader {
   const Entry* one_answer(const Node& route);
   bool read_match(const Node& match, Route& route);
   bool read_answer(const Entry& answer, Route& route);
+  bool read_auth(const Entry& entry, Route& route);
   bool read_static(const Entry& entry, Route& route);
   bool finish_static(RouteDraft draft, const Node& files, Route& route);
   bool read_proxy(const Entry& entry, Route& route);
-  bool find_upstream(const std::string& to, Position position, ProxyRoute& proxy);
+  bool check_scripts(const Entry& answer, const ProxyRoute& proxy);
+  bool find_upstream(const Entry& answer, const std::string& to, Position position, ProxyRoute& proxy);
   void read_upstreams(const Entry& entry);
   void check_app_names();
   void refuse(const Entry& entry, Section section, const std::string& later_name, const std::string& title,

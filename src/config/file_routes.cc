@@ -10,9 +10,13 @@
 namespace cutwater::config {
 namespace {
 
-constexpr std::array<std::string_view, 3> kAnswers = {"app", "static", "proxy"};
+constexpr std::array<std::string_view, 6> kAnswers = {"app", "static", "proxy", "fastcgi", "scgi", "uwsgi"};
 constexpr const char* kRouteTitle = "[[site.route]]";
 constexpr const char* kAnswerExample = "app = \"web\", static = { root = \"...\" } or proxy = { to = \"...\" }";
+
+std::string server_example(const std::string& protocol) {
+  return protocol == "proxy" ? "\"http://127.0.0.1:9000\"" : "\"127.0.0.1:9000\"";
+}
 
 bool is_answer(std::string_view key) {
   return std::find(kAnswers.begin(), kAnswers.end(), key) != kAnswers.end();
@@ -62,7 +66,9 @@ void FileReader::read_route(const Node& node) {
   }
   Route route;
   const bool matched = match != nullptr && read_match(match->node, route);
-  if (answer == nullptr || !read_answer(*answer, route) || !matched) return;
+  const Entry* auth = node.find("auth");
+  const bool guarded = auth == nullptr || read_auth(*auth, route);
+  if (answer == nullptr || !read_answer(*answer, route) || !matched || !guarded) return;
   for (const Route& other : config_.routes) {
     if (other.path != route.path || other.exact != route.exact) continue;
     error("CW0108", answer->node.position, "two routes match " + quoted(pattern_of(route)), "remove one");
@@ -77,10 +83,11 @@ const Entry* FileReader::one_answer(const Node& route) {
   const Entry* answer = nullptr;
   bool other_kind = false;
   for (const Entry& entry : route.entries) {
-    if (entry.key == "match") continue;
+    if (entry.key == "match" || entry.key == "auth") continue;
     if (!is_answer(entry.key)) {
       other_kind = other_kind || is_later_key("route", entry.key);
-      refuse(entry, Section::kStatic, "route", kRouteTitle, {"match", "app", "static", "proxy"});
+      refuse(entry, Section::kStatic, "route", kRouteTitle,
+             {"match", "auth", "app", "static", "proxy", "fastcgi", "scgi", "uwsgi"});
     } else if (answer != nullptr) {
       error("CW0108", entry.position, "this route has both " + answer->key + " and " + entry.key,
             "say who answers once, in a route each");
@@ -115,7 +122,7 @@ bool FileReader::read_match(const Node& match, Route& route) {
 
 bool FileReader::read_answer(const Entry& answer, Route& route) {
   if (answer.key == "static") return read_static(answer, route);
-  if (answer.key == "proxy") return read_proxy(answer, route);
+  if (answer.key != "app") return read_proxy(answer, route);
   route.kind = Route::Kind::kApp;
   if (!expect(answer.node, Node::Type::kText, "app", "app = \"web\"")) return false;
   route.app = answer.node.text;
@@ -137,6 +144,29 @@ void FileReader::check_app_names() {
         "CW0103", at, "app: there is no [app." + route.app + "]",
         near.empty() ? "write that section, or app = " + quoted(known.front()) : "did you mean " + quoted(near) + "?");
   }
+}
+
+// auth = { fastcgi = {...} }
+bool FileReader::read_auth(const Entry& entry, Route& route) {
+  const std::string example = "auth = { fastcgi = { to = \"127.0.0.1:9000\" } }";
+  if (!expect(entry.node, Node::Type::kTable, "auth", example)) return false;
+  for (const Entry& key : entry.node.entries) {
+    if (key.key != "fastcgi") refuse(key, Section::kStatic, "auth", "auth = {...}", {"fastcgi"});
+  }
+  const Entry* fastcgi = entry.node.find("fastcgi");
+  if (fastcgi == nullptr) {
+    if (entry.node.entries.empty()) error("CW0109", entry.position, "auth is empty", example);
+    return false;
+  }
+  Route asked;
+  asked.path = route.path;
+  if (!read_proxy(*fastcgi, asked)) return false;
+  if (!asked.proxy.root.empty()) {
+    error("CW0103", fastcgi->position, "auth.fastcgi.root: an authorizer knows what to run", "remove root");
+    return false;
+  }
+  route.auth = asked.proxy;
+  return true;
 }
 
 bool FileReader::read_static(const Entry& entry, Route& route) {
@@ -177,52 +207,86 @@ bool FileReader::finish_static(RouteDraft draft, const Node& files, Route& route
 }
 
 bool FileReader::read_proxy(const Entry& entry, Route& route) {
-  const std::string example = "proxy = { to = \"http://127.0.0.1:9000\" }";
+  const std::string& word = entry.key;
+  const std::string example = word + " = { to = " + server_example(word) + " }";
+  const Section section = word == "proxy" ? Section::kProxy : Section::kGateway;
   route.kind = Route::Kind::kProxy;
-  if (!expect(entry.node, Node::Type::kTable, "proxy", example)) return false;
+  if (!expect(entry.node, Node::Type::kTable, word, example)) return false;
   ProxyDraft draft;
   Scope scope{.proxy = &draft};
-  store_defaults(Section::kProxy, scope);
-  read_section(Section::kProxy, entry.node, scope, "proxy", "proxy = {...}", "proxy");
+  store_defaults(section, scope);
+  if (word != "proxy") draft.protocol = word;
+  read_section(section, entry.node, scope, section == Section::kProxy ? "proxy" : "gateway", word + " = {...}", word);
   const Entry* to = entry.node.find("to");
   if (to == nullptr) {
-    error("CW0109", entry.position, "proxy does not say where to", example);
+    error("CW0109", entry.position, word + " does not say where to", example);
     return false;
   }
   if (draft.to.empty()) {
-    if (to->node.type == Node::Type::kText) error("CW0103", to->node.position, "proxy.to: is empty", example);
+    if (to->node.type == Node::Type::kText) error("CW0103", to->node.position, word + ".to: is empty", example);
     return false;
   }
   const std::string whole = route.path.substr(0, route.path.rfind('/'));
   const bool fits = draft.strip.empty() || (whole + "/").starts_with(draft.strip + "/");
   if (!route.path.empty() && !fits) {
     error("CW0103", entry.node.find("strip")->node.position,
-          "proxy.strip: " + quoted(draft.strip) + " is not the beginning of match.path " + quoted(pattern_of(route)),
+          word + ".strip: " + quoted(draft.strip) + " is not the beginning of match.path " + quoted(pattern_of(route)),
           whole.empty() ? "leave strip away" : "leave strip away, or write strip = " + quoted(whole));
     return false;
   }
-  if (!find_upstream(draft.to, to->node.position, draft)) return false;
+  if (section == Section::kGateway && !check_scripts(entry, draft)) return false;
+  if (!find_upstream(entry, draft.to, to->node.position, draft)) return false;
   route.proxy = static_cast<ProxyRoute&>(draft);
   return true;
 }
 
+bool FileReader::check_scripts(const Entry& answer, const ProxyRoute& proxy) {
+  for (const char* key : {"root", "index", "split"}) {
+    const Entry* entry = answer.node.find(key);
+    if (entry == nullptr || (answer.key == "fastcgi" && (entry->key == "root" || !proxy.root.empty()))) continue;
+    const bool other = answer.key != "fastcgi";
+    error("CW0103", entry->position, answer.key + "." + key + ": " + (other ? "is for fastcgi alone" : "needs root"),
+          other ? "remove it; such a server knows what to run" : "name the folder of the scripts: root = \"/srv/php\"");
+    return false;
+  }
+  for (const auto& [key, value] : {std::pair("index", proxy.index), std::pair("split", proxy.split)}) {
+    const bool is_name = !value.empty() && value.find('/') == std::string::npos;
+    if (is_name && proxy.index.ends_with(proxy.split)) continue;
+    const Entry* entry = answer.node.find(key);
+    if (is_name && entry == nullptr) continue;
+    error(
+        "CW0103", entry->position,
+        answer.key + "." + key + ": " +
+            (is_name ? quoted(proxy.index) + " does not end in " + quoted(proxy.split) : "is no part of a file's name"),
+        "write for example index = \"index.php\", split = \".php\"");
+    return false;
+  }
+  return true;
+}
+
 // An upstream of that name, or one made for the single server.
-bool FileReader::find_upstream(const std::string& to, Position position, ProxyRoute& proxy) {
+bool FileReader::find_upstream(const Entry& answer, const std::string& to, Position position, ProxyRoute& proxy) {
+  const std::string setting = answer.key + ".to: ";
   std::vector<std::string> known;
   for (const Upstream& upstream : config_.upstreams) known.push_back(upstream.name);
   proxy.upstream = to;
   if (std::find(known.begin(), known.end(), to) != known.end()) return true;
   if (is_name(to)) {
     const std::string near = closest(to, known);
-    error("CW0103", position, "proxy.to: there is no [upstream." + to + "]",
-          near.empty() ? "write that section, or an address: to = \"http://127.0.0.1:9000\""
+    error("CW0103", position, setting + "there is no [upstream." + to + "]",
+          near.empty() ? "write that section, or an address: to = " + server_example(answer.key)
                        : "did you mean " + quoted(near) + "?");
+    return false;
+  }
+  if (answer.key != "proxy" && (to.starts_with("http://") || to.starts_with("https://"))) {
+    error("CW0103", position, setting + quoted(to) + ": is a server of another protocol",
+          "write " + server_example(answer.key) + ", or proxy = {...} for one that speaks HTTP");
     return false;
   }
   const ServerAddress server = parse_server(to);
   if (!server.problem.empty()) {
-    error(server.is_later ? "CW0106" : "CW0103", position, "proxy.to: " + quoted(to) + ": " + server.problem,
-          "write \"http://127.0.0.1:9000\", \"unix:/run/api.sock\" or the name of an [upstream.NAME]");
+    error(server.is_later ? "CW0106" : "CW0103", position, setting + quoted(to) + ": " + server.problem,
+          "write " + server_example(answer.key) + ", \"unix:/run/api.sock\" or the name of an [upstream.NAME]");
     return false;
   }
   Upstream single;
@@ -259,6 +323,7 @@ void FileReader::read_upstreams(const Entry& entry) {
     store_defaults(Section::kUpstream, scope);
     read_section(Section::kUpstream, named.node, scope, "upstream", section_title(Section::kUpstream, named.key),
                  "upstream." + named.key);
+    upstream.keepalive_written = named.node.find("keepalive") != nullptr;
     if (named.node.find("servers") == nullptr) {
       error("CW0109", named.position, "[upstream." + named.key + "] has no servers",
             "servers = [\"http://10.0.0.5:8000\"]");

@@ -22,12 +22,11 @@ constexpr Names kKeys[] = {
     {"log", "slow trace rotate"},
     {"shutdown", "delay"},
     {"site", "hosts redirect_from hsts"},
-    {"route",
-     "limit auth allow deny cache try_static compress redirect respond cgi fastcgi scgi uwsgi headers "
-     "errors"},
+    {"route", "limit allow deny cache try_static compress redirect respond cgi headers errors"},
     {"match", "exact regex method header ip not"},
     {"static", "precompressed fallback list"},
     {"proxy", "header_up header_down buffer"},
+    {"auth", "basic_file"},
     {"upstream", "discover check"},
 };
 
@@ -76,7 +75,7 @@ constexpr Meanwhile kMeanwhile[] = {
     {"app", "max_requests max_memory max_age", kReplacement},
     {"app", "env_file", "write the variables into env"},
     {"log", "rotate", "logrotate can rename the file and send USR1 meanwhile"},
-    {"route", "fastcgi scgi uwsgi cgi", kAnotherServer},
+    {"route", "cgi", kAnotherServer},
     {"match", "exact", "path takes a whole path too: \"/health\""},
     {"match", "regex", "path takes the beginning of a path: \"/static/*\""},
     {"upstream", "discover", "name the servers; their names are looked up at start"},

@@ -59,14 +59,22 @@ struct Upstream {
   std::string balance = "least_busy";  // "least_busy" | "round_robin" | "ip_hash"
   unsigned max_fails = 3;              // 0 = never left alone
   unsigned keepalive = 64;             // idle connections to each server
+  bool keepalive_written = false;      // in the file
 };
 
 struct ProxyRoute {
-  std::string upstream;  // a name in Config::upstreams
-  std::string strip;     // taken off the path; "" or "/api"
+  std::string protocol = "http";  // "http" | "fastcgi" | "scgi" | "uwsgi"
+  std::string upstream;           // a name in Config::upstreams
+  std::string strip;              // taken off the path; "" or "/api"
   base::Duration timeout = std::chrono::seconds(60);
   base::Duration connect_timeout = std::chrono::seconds(5);
   unsigned retries = 1;
+  std::string root;  // "": the servers know what to run; else absolute
+  std::string index = "index.php";
+  std::string split = ".php";    // ending of scripts
+  std::string buffer = "false";  // "true": no server is taken before the body is complete
+
+  bool operator==(const ProxyRoute&) const = default;
 };
 
 // One [[site.route]]: the first that takes a path answers it.
@@ -75,10 +83,16 @@ struct Route {
   std::string path;  // "/api/" for "/api/*"; "/health" alone when exact
   bool exact = false;
   Kind kind = Kind::kApp;
-  std::string app;          // with kApp: its name
-  size_t static_route = 0;  // with kStatic: in Config::static_routes
-  ProxyRoute proxy;         // with kProxy
+  std::string app;                 // with kApp: its name
+  size_t static_route = 0;         // with kStatic: in Config::static_routes
+  ProxyRoute proxy;                // with kProxy
+  std::optional<ProxyRoute> auth;  // who must let a request through first
 };
+
+// Whether it asks for scripts of a folder.
+inline bool has_scripts(const Route& route) {
+  return route.kind == Route::Kind::kProxy && !route.proxy.root.empty();
+}
 
 struct Limits {
   uint64_t header = 32 * 1024;

@@ -243,8 +243,50 @@ constexpr Setting kSettings[] = {
      "is left, one that fails at once is asked all the same. 0 is never.",
      "", to<&Upstream::max_fails>, 0, 1'000'000},
     {Section::kUpstream, "keepalive", Kind::kInteger, "64",
-     "How many idle connections to each server are kept; 0 makes a new one for each request.", "",
-     to<&Upstream::keepalive>, 0, 100'000},
+     "How many idle connections to each server are kept; 0 makes a new one for each request. To FastCGI servers none "
+     "is "
+     "kept unless this is written: a process of php-fpm that holds an idle connection serves nobody else, so keep "
+     "fewer, "
+     "over all fronts, than it has processes.",
+     "", to<&Upstream::keepalive>, 0, 100'000},
+
+    {Section::kGateway, "to", Kind::kText, "",
+     "Who answers: the name of an `[upstream.NAME]`, or one server, \"127.0.0.1:3031\" or \"unix:/run/php.sock\". "
+     "Required.",
+     "", to<&ProxyDraft::to>},
+    {Section::kGateway, "root", Kind::kPath, "",
+     "fastcgi alone: the folder of the scripts, as the server sees it too. Only a script that is there is asked for, "
+     "else "
+     "the answer is 404; it gets SCRIPT_FILENAME. What is no script is not sent: a static route before does that. "
+     "Without root the server knows what to run.",
+     "", to<&ProxyRoute::root>},
+    {Section::kGateway, "index", Kind::kText, "index.php", "With root: the script that answers for a folder.", "",
+     to<&ProxyRoute::index>},
+    {Section::kGateway, "split", Kind::kText, ".php",
+     "With root: the ending of scripts. What the path has behind one is PATH_INFO. Static routes send no such file.",
+     "", to<&ProxyRoute::split>},
+    {Section::kGateway, "strip", Kind::kUrlPrefix, "",
+     "What of the URL path becomes SCRIPT_NAME; the rest is PATH_INFO. Without it all of the path is.", "",
+     to<&ProxyRoute::strip>},
+    {Section::kGateway, "buffer", Kind::kChoice, "true",
+     "true: no server is asked before the request's body is complete, in memory or a spool file, so that none waits "
+     "for "
+     "a slow client. false: a body over 64 KiB is passed on as it comes; one without a length is taken in whole all "
+     "the "
+     "same, since these protocols must say it first.",
+     "", to<&ProxyRoute::buffer>, 0, UINT64_MAX, "true|false"},
+    {Section::kGateway, "timeout", Kind::kDuration, "60s",
+     "Longest time a server may be silent: before its answer (then the client gets 504) and in the middle of it (then "
+     "the client sees a cut). No other server is asked after so long.",
+     "", to<&ProxyRoute::timeout>, 10 * kMillisecond, 30 * kDay},
+    {Section::kGateway, "connect_timeout", Kind::kDuration, "5s",
+     "Longest time connecting to a server may take; then the next one is asked.", "", to<&ProxyRoute::connect_timeout>,
+     10 * kMillisecond, kDay},
+    {Section::kGateway, "retries", Kind::kInteger, "1",
+     "How many other servers are asked when one cannot be reached or is overloaded, or closes the connection without "
+     "an "
+     "answer to a request that does no harm when sent twice (GET, HEAD, PUT, DELETE, OPTIONS).",
+     "", to<&ProxyRoute::retries>, 0, 100},
 };
 
 }  // namespace
@@ -268,8 +310,8 @@ const Setting* find_flag(std::string_view flag) {
 }
 
 std::string full_name(const Setting& setting) {
-  static constexpr std::array<std::string_view, 9> kPrefixes = {"",          "listen.", "app.",   "limits.",  "log.",
-                                                                "shutdown.", "static.", "proxy.", "upstream."};
+  static constexpr std::array<std::string_view, 10> kPrefixes = {
+      "", "listen.", "app.", "limits.", "log.", "shutdown.", "static.", "proxy.", "upstream.", "fastcgi."};
   return std::string(kPrefixes[static_cast<size_t>(setting.section)]) + std::string(setting.key);
 }
 
@@ -298,6 +340,8 @@ std::string section_title(Section section, std::string_view name) {
       return "proxy = {...}";
     case Section::kUpstream:
       return "[upstream." + std::string(name) + "]";
+    case Section::kGateway:
+      return "fastcgi, scgi or uwsgi = {...}";
     case Section::kStatic:
       break;
   }

@@ -63,14 +63,22 @@ constexpr SectionText kSections[] = {
     {Section::kShutdown, "`[shutdown]`", "After TERM."},
     {Section::kStatic, "`[[site]]`, `[[site.route]]`: `static = {...}`",
      "A `[[site.route]]` has `match = { path = \"/x/*\" }`, or `\"/x\"` for that path alone, and says who answers: "
-     "`app = \"NAME\"`, `static = {...}` or `proxy = {...}`. The first that takes a path answers it. An app that no "
+     "`app = \"NAME\"`, `static = {...}`, `proxy = {...}`, or `fastcgi`, `scgi` or `uwsgi = {...}`. The first that "
+     "takes a path answers it. An app that no "
      "route names answers below its `prefix`, unless a route takes the path that is as deep. `static` are files that "
      "the "
      "server answers with itself. Django's collected static files need no route: they are found."},
     {Section::kProxy, "`[[site.route]]`: `proxy = {...}`",
      "Requests that another HTTP/1.1 server answers. It gets them with Host as the client sent it and with "
      "X-Forwarded-For, -Proto and -Host, X-Real-IP, Forwarded and Via."},
-    {Section::kUpstream, "`[upstream.NAME]`", "Servers that answer for each other, for `to` of a proxy route."},
+    {Section::kGateway, "`[[site.route]]`: `fastcgi = {...}`, `scgi = {...}`, `uwsgi = {...}`",
+     "Requests that a server of one of these protocols answers: php-fpm, uWSGI, a FastCGI program. It gets the request "
+     "as CGI variables; REMOTE_ADDR is the client's address as it is believed. What a FastCGI program writes to its "
+     "error stream is in the log, with the request's id. Beside any answer a route may have `auth = { fastcgi = {...} "
+     "}`: a "
+     "FastCGI program in the authorizer role is asked first. When it says 200 the request goes on, and what it calls "
+     "Variable-NAME is a variable NAME for the app or server; any other answer is the client's."},
+    {Section::kUpstream, "`[upstream.NAME]`", "Servers that answer for each other, for `to` of a route."},
 };
 
 std::string cell(std::string_view text) {

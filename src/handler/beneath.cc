@@ -13,12 +13,13 @@ namespace cutwater::handler {
 
 namespace {
 
-constexpr int kFlags = O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
+constexpr int kToRead = O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
+constexpr int kToKnow = O_PATH | O_CLOEXEC;
 constexpr uint64_t kResolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS;
 constexpr int kAttempts = 8;  // RESOLVE_BENEATH gives EAGAIN when a rename races with ".."
 
 // One segment at a time, following nothing.
-OpenOutcome open_step_by_step(int root, std::string_view path) {
+OpenOutcome open_step_by_step(int root, std::string_view path, int how) {
   base::FileDescriptor folder;
   int at = root;
   for (;;) {
@@ -26,7 +27,7 @@ OpenOutcome open_step_by_step(int root, std::string_view path) {
     std::string segment(path.substr(0, slash));
     if (segment.empty() || segment == "..") return {{}, EXDEV};
     if (slash == std::string_view::npos || slash + 1 == path.size()) {
-      int flags = kFlags | O_NOFOLLOW | (slash == std::string_view::npos ? 0 : O_DIRECTORY);
+      int flags = how | O_NOFOLLOW | (slash == std::string_view::npos ? 0 : O_DIRECTORY);
       base::FileDescriptor file(openat(at, segment.c_str(), flags));
       int error = file.valid() ? 0 : errno;
       return {std::move(file), error};
@@ -39,9 +40,9 @@ OpenOutcome open_step_by_step(int root, std::string_view path) {
   }
 }
 
-OpenOutcome open_resolved(int root, const std::string& path, uint64_t resolve) {
+OpenOutcome open_resolved(int root, const std::string& path, int flags, uint64_t resolve) {
   open_how how{};
-  how.flags = static_cast<uint64_t>(kFlags);
+  how.flags = static_cast<unsigned>(flags);
   how.resolve = resolve;
   int descriptor = static_cast<int>(syscall(SYS_openat2, root, path.c_str(), &how, sizeof how));
   return {base::FileDescriptor(descriptor), descriptor < 0 ? errno : 0};
@@ -50,32 +51,45 @@ OpenOutcome open_resolved(int root, const std::string& path, uint64_t resolve) {
 std::atomic<bool> has_openat2{true};
 std::atomic<bool> has_cached_resolve{true};
 
-}  // namespace
-
-OpenOutcome open_beneath(int root, const std::string& path) {
-  if (!has_openat2) return open_step_by_step(root, path);
+OpenOutcome open_slowly(int root, const std::string& path, int flags) {
+  if (!has_openat2) return open_step_by_step(root, path, flags);
   OpenOutcome outcome;
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
-    outcome = open_resolved(root, path, kResolve);
+    outcome = open_resolved(root, path, flags, kResolve);
     if (outcome.error != EAGAIN && outcome.error != EINTR) break;
   }
   if (outcome.error == ENOSYS || outcome.error == EPERM) {
     // EPERM is also a file's own answer: only a probe of the root tells a sandbox from it.
-    OpenOutcome probe = open_resolved(root, ".", kResolve);
+    OpenOutcome probe = open_resolved(root, ".", flags, kResolve);
     if (probe.error == ENOSYS || probe.error == EPERM) {
       has_openat2 = false;
-      return open_step_by_step(root, path);
+      return open_step_by_step(root, path, flags);
     }
   }
   return outcome;
 }
 
-OpenOutcome open_beneath_cached(int root, const std::string& path) {
+OpenOutcome open_from_cache(int root, const std::string& path, int flags) {
   if (!has_openat2 || !has_cached_resolve) return {{}, EAGAIN};
-  OpenOutcome outcome = open_resolved(root, path, kResolve | RESOLVE_CACHED);
+  OpenOutcome outcome = open_resolved(root, path, flags, kResolve | RESOLVE_CACHED);
   if (outcome.error == EINVAL) has_cached_resolve = false;  // before Linux 5.12
   if (outcome.error == ENOSYS || outcome.error == EPERM || outcome.error == EINVAL) outcome.error = EAGAIN;
   return outcome;
+}
+
+}  // namespace
+
+OpenOutcome open_beneath(int root, const std::string& path) {
+  return open_slowly(root, path, kToRead);
+}
+OpenOutcome open_beneath_cached(int root, const std::string& path) {
+  return open_from_cache(root, path, kToRead);
+}
+OpenOutcome find_beneath(int root, const std::string& path) {
+  return open_slowly(root, path, kToKnow);
+}
+OpenOutcome find_beneath_cached(int root, const std::string& path) {
+  return open_from_cache(root, path, kToKnow);
 }
 
 }  // namespace cutwater::handler

@@ -21,4 +21,8 @@ OpenOutcome open_beneath(int root, const std::string& path);
 // The same, only if the kernel can answer from its caches; EAGAIN: use open_beneath on a thread that may block.
 OpenOutcome open_beneath_cached(int root, const std::string& path);
 
+// The same two without opening the file: an O_PATH descriptor, for which the file need not be readable.
+OpenOutcome find_beneath(int root, const std::string& path);
+OpenOutcome find_beneath_cached(int root, const std::string& path);
+
 }  // namespace cutwater::handler

@@ -10,9 +10,25 @@
 
 namespace cutwater::handler {
 
-Gateway::Gateway(GatewayOptions options, upstream::PeerGroup& group, io::Loop& loop, base::LogSink& log)
-    : options_(std::move(options)), group_(group), loop_(loop), log_(log), problems_(log) {
+Gateway::Gateway(GatewayOptions options, upstream::PeerGroup& group, io::Loop& loop, SpoolArea& spool,
+                 base::LogSink& log, std::unique_ptr<ScriptFolder> scripts)
+    : options_(std::move(options)),
+      group_(group),
+      loop_(loop),
+      spool_(spool),
+      spool_budget_(spool.shares.per_app),
+      log_(log),
+      scripts_(std::move(scripts)),
+      problems_(log) {
   call_options_.silence = options_.timeout;
+  call_options_.keeps_connection = keeps_connections(options_.protocol);
+}
+
+bool Gateway::must_collect(const message::Request& request) const {
+  if (request.framing == message::BodyFraming::kNone) return false;
+  const bool is_chunked = request.framing == message::BodyFraming::kChunked;
+  if (is_chunked && !takes_unknown_length(options_.protocol)) return true;
+  return options_.buffer && (is_chunked || request.content_length > upstream::RequestBody::kMostKept);
 }
 
 base::Task<void> Gateway::handle(message::Exchange& exchange) {
@@ -26,9 +42,72 @@ base::Task<void> Gateway::handle(message::Exchange& exchange) {
     co_await answering;
     co_return;
   }
-  GatewayExchange asking(*this, exchange);
+  const message::Request& request = exchange.request;
+  ScriptFolder::Found found;
+  if (scripts_) {
+    auto finding = scripts_->find(request);
+    found = co_await finding;
+    if (found.status != 0) {
+      auto refusing = refuse_script(exchange, found.status);
+      co_await refusing;
+      co_return;
+    }
+  }
+  std::optional<CollectedBody> collected;
+  std::optional<upstream::RequestBody> body;
+  if (must_collect(request)) {
+    collected.emplace(exchange.body, spool_, spool_budget_);
+    auto collecting = collected->collect();
+    const CollectedBody::Outcome outcome = co_await collecting;
+    if (!outcome.ok()) {
+      auto refusing = refuse_body(exchange, outcome);
+      co_await refusing;
+      co_return;
+    }
+    body.emplace(*collected, message::BodyFraming::kLength, collected->size());
+  } else {
+    body.emplace(exchange.body, request);
+  }
+  GatewayExchange asking(*this, exchange, *body, scripts_ ? &found.script : nullptr);
   auto running = asking.run();
   co_await running;
+}
+
+base::Task<void> Gateway::refuse_script(message::Exchange& exchange, uint16_t status) {
+  const message::Request& request = exchange.request;
+  if (status == 403) {
+    problems_.write(base::Severity::kError, "CW0401",
+                    fmt::format("upstream {}: {} cannot be looked for below {}; answered 403\n"
+                                "fix: let the user of the front enter the folders there",
+                                group_.name(), request.path, scripts_->root()),
+                    loop_.now());
+  }
+  if (status != 301) {
+    auto answering = answer_error(exchange, status);
+    co_await answering;
+    co_return;
+  }
+  std::string location = percent_encoded(request.path) + "/";
+  if (!request.query.empty()) location.append("?").append(request.query);
+  auto answering = answer_error(exchange, status, "Location", location);
+  co_await answering;
+}
+
+base::Task<void> Gateway::refuse_body(message::Exchange& exchange, CollectedBody::Outcome outcome) {
+  if (outcome.status == message::BodyStatus::kDisconnected) co_return;
+  if (outcome.spool == SpoolStatus::kWritten) {
+    auto answering = answer_error(exchange, status_of_body(outcome.status));
+    co_await answering;
+    co_return;
+  }
+  const bool over_budget = outcome.spool == SpoolStatus::kOverBudget;
+  problems_.write(base::Severity::kError, "CW0513",
+                  fmt::format("upstream {}: no room to spool a request body{}", group_.name(),
+                              over_budget ? ": the uploads running now fill what they may take" : ""),
+                  loop_.now());
+  const uint16_t status = outcome.spool == SpoolStatus::kNoSpace ? 507 : over_budget ? 503 : 500;
+  auto answering = answer_error(exchange, status, "Retry-After", "10");
+  co_await answering;
 }
 
 void Gateway::log_problem(std::string_view code, const upstream::Peer& peer, std::string_view what,

@@ -1,37 +1,52 @@
-// Gateway: answers by asking a server behind us: one of an upstream's, the next one when that cannot be reached, as
-// long as asking twice does no harm (faults.md 103-109, 116-118).
+// Gateway: answers by asking a server behind us, in the protocol it speaks: one of an upstream's, the next one when
+// that cannot be reached, as long as asking twice does no harm (faults.md 103-112, 116-118).
 #pragma once
 
+#include <memory>
 #include <string>
 #include <string_view>
 
 #include "base/log.h"
+#include "handler/collected_body.h"
+#include "handler/gateway_protocol.h"
 #include "handler/rate_limited_log.h"
+#include "handler/script_folder.h"
+#include "handler/spool.h"
 #include "io/loop.h"
 #include "message/exchange.h"
-#include "upstream/http_call.h"
+#include "upstream/call.h"
 #include "upstream/peer_group.h"
 
 namespace cutwater::handler {
 
 struct GatewayOptions {
-  std::string strip = {};                                    // taken off the path: "" or "/api"
-  std::string instance = {};                                 // what this server calls itself in Via and CDN-Loop
-  base::Duration timeout = std::chrono::seconds(60);         // longest silence of a server, and for all tries
-  base::Duration connect_timeout = std::chrono::seconds(5);  // each
-  unsigned retries = 1;                                      // other servers to ask when one fails
+  GatewayProtocol protocol = GatewayProtocol::kHttp;
+  codec::fastcgi::Role role = codec::fastcgi::Role::kResponder;  // with kFastcgi
+  std::string strip = {};                                        // taken off the path: "" or "/api"
+  std::string instance = {};                                     // what this server calls itself in Via and CDN-Loop
+  base::Duration timeout = std::chrono::seconds(60);             // longest silence of a server, and for all tries
+  base::Duration connect_timeout = std::chrono::seconds(5);      // each
+  unsigned retries = 1;                                          // other servers to ask when one fails
+  // A body is taken in whole before a server is taken. Without it that holds for bodies up to 64 KiB, and for those
+  // whose length the protocol must know.
+  bool buffer = false;
 };
 
 class Gateway final : public message::Handler {
  public:
   // The others outlive the gateway; `group` may be shared.
-  Gateway(GatewayOptions options, upstream::PeerGroup& group, io::Loop& loop, base::LogSink& log);
+  // With `scripts` only what is found there is asked for.
+  Gateway(GatewayOptions options, upstream::PeerGroup& group, io::Loop& loop, SpoolArea& spool, base::LogSink& log,
+          std::unique_ptr<ScriptFolder> scripts = nullptr);
 
   base::Task<void> handle(message::Exchange& exchange) override;
 
  private:
   friend class GatewayExchange;
 
+  base::Task<void> refuse_script(message::Exchange& exchange, uint16_t status);
+  bool must_collect(const message::Request& request) const;
+  base::Task<void> refuse_body(message::Exchange& exchange, CollectedBody::Outcome outcome);
   // A problem of one server: "upstream api: 10.0.0.5:8000 <what>".
   void log_problem(std::string_view code, const upstream::Peer& peer, std::string_view what, std::string_view fix);
   void note_failure(upstream::Peer& peer, upstream::Failure failure);
@@ -43,7 +58,10 @@ class Gateway final : public message::Handler {
   upstream::CallOptions call_options_;
   upstream::PeerGroup& group_;
   io::Loop& loop_;
+  SpoolArea& spool_;
+  SpoolBudget spool_budget_;
   base::LogSink& log_;
+  std::unique_ptr<ScriptFolder> scripts_;
   RateLimitedLog problems_;
 };
 

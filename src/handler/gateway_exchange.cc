@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <array>
 #include <cerrno>
 #include <cstring>
 
@@ -23,16 +24,8 @@ namespace {
 // twice gets one only if it was used just now.
 constexpr base::Duration kFreshEnough = std::chrono::seconds(1);
 
-uint16_t status_of(BodyStatus status) {
-  switch (status) {
-    case BodyStatus::kTooLarge:
-      return 413;
-    case BodyStatus::kTimedOut:
-      return 408;
-    default:
-      return 400;
-  }
-}
+// Files and places of this server, which are no client's to know (faults.md 46).
+constexpr std::array<std::string_view, 3> kForUsAlone = {"X-Accel-Redirect", "X-Sendfile", "X-Lighttpd-Send-File"};
 
 // What connecting fails for here, and not there.
 bool is_shortage(int error) {
@@ -52,8 +45,24 @@ std::string advice(const upstream::Peer& peer, int error) {
 
 }  // namespace
 
-GatewayExchange::GatewayExchange(Gateway& gateway, message::Exchange& exchange)
-    : gateway_(gateway), exchange_(exchange), body_(exchange.body, exchange.request) {}
+uint16_t status_of_body(BodyStatus status) {
+  switch (status) {
+    case BodyStatus::kTooLarge:
+      return 413;
+    case BodyStatus::kTimedOut:
+      return 408;
+    default:
+      return 400;
+  }
+}
+
+GatewayExchange::GatewayExchange(Gateway& gateway, message::Exchange& exchange, upstream::RequestBody& body,
+                                 const Script* script)
+    : gateway_(gateway),
+      exchange_(exchange),
+      body_(body),
+      script_(script),
+      errors_(gateway.log_, gateway.group_.name(), exchange.id) {}
 
 GatewayExchange::~GatewayExchange() {
   exchange_.gone_listener = nullptr;
@@ -83,7 +92,14 @@ base::Task<void> GatewayExchange::run() {
     upstream::Peer* peer = gateway_.group_.pick(exchange_.request.remote_address, tried_, gateway_.loop_.now());
     if (!peer) break;
     const bool keeps = peer->options().keepalive > 0;
-    head_ = forwarded_head(exchange_, body_, {options.strip, options.instance, !keeps});
+    auto head = request_head(options.protocol,
+                             {exchange_, body_, options.strip, options.instance, script_, options.role, keeps});
+    if (!head) {
+      auto refusing = answer_error(exchange_, 431);
+      co_await refusing;
+      co_return;
+    }
+    head_ = std::move(*head);
     asked_ = asked_ || peer->available(gateway_.loop_.now());
     upstream::PeerUse use(*peer);
     auto trying = try_peer(*peer);
@@ -116,9 +132,13 @@ bool GatewayExchange::may_repeat(Outcome outcome) const {
 base::Task<GatewayExchange::Connection> GatewayExchange::connect(upstream::Peer& peer) {
   Connection connection;
   const bool harmless_twice = codec::http1::is_idempotent(exchange_.request.method) && body_.is_small();
-  if (!only_fresh_) connection.stream = peer.pool().take(harmless_twice ? base::Duration::max() : kFreshEnough);
+  const bool keeps = gateway_.options_.protocol == GatewayProtocol::kHttp || peer.pool().proven();
+  if (!only_fresh_ && (harmless_twice || keeps))
+    connection.stream = peer.pool().take(harmless_twice ? base::Duration::max() : kFreshEnough);
   connection.is_kept = connection.stream != nullptr;
   if (connection.is_kept) co_return connection;
+  // Where one may hold all the processes there are, those that cannot be used must not.
+  if (gateway_.options_.protocol == GatewayProtocol::kFastcgi) peer.pool().close_all();
   auto connecting = peer.connect(gateway_.loop_.now() + gateway_.options_.connect_timeout);
   upstream::Connected connected = co_await connecting;
   connection.stream = std::move(connected.stream);
@@ -141,13 +161,18 @@ base::Task<GatewayExchange::Outcome> GatewayExchange::try_peer(upstream::Peer& p
   if (client_gone_) co_return Outcome::kAnswered;
   if (!connection.stream) co_return cannot_connect(peer, connection.error);
   asked_ = true;
-  upstream::HttpCall call(gateway_.loop_, *connection.stream, exchange_.request.method, body_, gateway_.call_options_);
+  const std::unique_ptr<upstream::Call> made =
+      make_call(gateway_.options_.protocol,
+                {gateway_.loop_, *connection.stream, exchange_.request.method, body_, gateway_.call_options_, errors_});
+  upstream::Call& call = *made;
   call_ = &call;
   call.begin(head_);
+  std::optional<upstream::PeerWait> waiting(peer);
   auto reading = read_head(call);
   const CallStatus status = co_await reading;
+  waiting.reset();
   if (status == CallStatus::kFine) {
-    auto relaying = relay(peer, call, connection.stream);
+    auto relaying = relay(peer, call, connection);
     co_await relaying;
   }
   call_ = nullptr;
@@ -159,7 +184,7 @@ base::Task<GatewayExchange::Outcome> GatewayExchange::try_peer(upstream::Peer& p
 }
 
 // Up to the final head. Early hints are passed on.
-base::Task<CallStatus> GatewayExchange::read_head(upstream::HttpCall& call) {
+base::Task<CallStatus> GatewayExchange::read_head(upstream::Call& call) {
   while (true) {
     auto reading = call.read_head();
     const CallStatus status = co_await reading;
@@ -169,13 +194,14 @@ base::Task<CallStatus> GatewayExchange::read_head(upstream::HttpCall& call) {
   }
 }
 
-GatewayExchange::Outcome GatewayExchange::judge(upstream::Peer& peer, const upstream::HttpCall& call, CallStatus status,
+GatewayExchange::Outcome GatewayExchange::judge(upstream::Peer& peer, const upstream::Call& call, CallStatus status,
                                                 bool is_kept) {
   const Outcome unless_answered = call.delivered_nothing() ? Outcome::kUndelivered : Outcome::kDelivered;
   const bool was_stale = status == CallStatus::kNoAnswer && is_kept;
   failure_ = 502;
+  if (was_stale) peer.pool().doubt();
   if (was_stale && may_repeat(unless_answered)) return Outcome::kStale;
-  if (!was_stale) gateway_.note_failure(peer, failure_of(status));
+  if (!was_stale && status != CallStatus::kOverloaded) gateway_.note_failure(peer, failure_of(status));
   switch (status) {
     case CallStatus::kNoAnswer:
       gateway_.log_problem("CW0604", peer,
@@ -184,6 +210,11 @@ GatewayExchange::Outcome GatewayExchange::judge(upstream::Peer& peer, const upst
                            was_stale ? "let it keep idle connections for longer, or set keepalive = 0"
                                      : "its own log says why; it may have crashed");
       return unless_answered;
+    case CallStatus::kOverloaded:
+      failure_ = 503;
+      gateway_.log_problem("CW0604", peer, fmt::format("refused a request: {}", call.reason()),
+                           "let it run more processes, or name more servers");
+      return Outcome::kUndelivered;
     case CallStatus::kTimedOut:
       failure_ = 504;
       gateway_.log_problem(
@@ -192,16 +223,18 @@ GatewayExchange::Outcome GatewayExchange::judge(upstream::Peer& peer, const upst
           "raise `timeout` of the route, or look at what keeps that server");
       return Outcome::kFinal;
     default:
-      gateway_.log_problem("CW0604", peer, fmt::format("sent what is no HTTP answer: {}", call.reason()),
-                           "see what listens there; only HTTP/1.x is spoken to it");
+      gateway_.log_problem(
+          "CW0604", peer,
+          fmt::format("sent what is no {} answer: {}", name_of(gateway_.options_.protocol), call.reason()),
+          fmt::format("see what listens there; {} is spoken to it", name_of(gateway_.options_.protocol)));
       return Outcome::kFinal;
   }
 }
 
-base::Task<void> GatewayExchange::relay(upstream::Peer& peer, upstream::HttpCall& call,
-                                        std::unique_ptr<io::Stream>& stream) {
+base::Task<void> GatewayExchange::relay(upstream::Peer& peer, upstream::Call& call, Connection& connection) {
   message::ResponseWriter& response = exchange_.response;
   CallPiece piece = call.take_body();
+  for (std::string_view name : kForUsAlone) call.response().headers.remove_all(name);
   if (peer.is_down()) gateway_.note_success(peer);  // others need not wait for the end of a long answer
   for (bool is_first = true;; is_first = false) {
     if (piece.status == CallStatus::kClientFailed) co_return response.abort();
@@ -213,10 +246,16 @@ base::Task<void> GatewayExchange::relay(upstream::Peer& peer, upstream::HttpCall
       co_return;
     }
     if (piece.complete) gateway_.note_success(peer);
+    if (piece.complete && call.said_too_much()) {
+      gateway_.log_problem("CW0604", peer,
+                           fmt::format("went on after the Content-Length of its answer to {} {}",
+                                       exchange_.request.method, exchange_.request.path),
+                           "let the application state the length of what it sends, or none");
+    }
     // Before the client has taken the rest: it may be slow, and the connection is free.
-    if (piece.complete && call.connection_reusable()) {
+    if (piece.complete && call.connection_reusable() && may_be_kept(peer)) {
       call_ = nullptr;  // whoever leaves from now on must not end what may be another request's connection
-      peer.pool().keep(std::move(stream));
+      peer.pool().keep(std::move(connection.stream), connection.is_kept);
     }
     auto writing = is_first ? response.head(call.response(), piece.bytes, piece.complete)
                             : response.body(piece.bytes, piece.complete);
@@ -227,7 +266,12 @@ base::Task<void> GatewayExchange::relay(upstream::Peer& peer, upstream::HttpCall
   }
 }
 
-void GatewayExchange::note_cut(upstream::Peer& peer, const upstream::HttpCall& call, CallStatus status) {
+// A process that serves one connection at a time, as php-fpm's do, must not be held by an idle one while others wait.
+bool GatewayExchange::may_be_kept(const upstream::Peer& peer) const {
+  return gateway_.options_.protocol != GatewayProtocol::kFastcgi || peer.waiting() == 0;
+}
+
+void GatewayExchange::note_cut(upstream::Peer& peer, const upstream::Call& call, CallStatus status) {
   gateway_.note_failure(peer, failure_of(status));
   const std::string request = fmt::format("{} {}", exchange_.request.method, exchange_.request.path);
   if (status == CallStatus::kTimedOut) {
@@ -243,7 +287,7 @@ void GatewayExchange::note_cut(upstream::Peer& peer, const upstream::HttpCall& c
 
 base::Task<void> GatewayExchange::answer_client_failure(BodyStatus status) {
   if (status == BodyStatus::kDisconnected) co_return;
-  auto answering = answer_error(exchange_, status_of(status));
+  auto answering = answer_error(exchange_, status_of_body(status));
   co_await answering;
 }
 

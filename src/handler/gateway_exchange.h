@@ -4,20 +4,26 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "handler/gateway.h"
+#include "handler/stderr_log.h"
 #include "message/exchange.h"
-#include "upstream/http_call.h"
+#include "upstream/call.h"
 #include "upstream/request_body.h"
 
 namespace cutwater::handler {
 
+// What a client gets whose body did not come as it should.
+uint16_t status_of_body(message::BodyStatus status);
+
 class GatewayExchange final : public message::ClientGoneListener {
  public:
-  // Both outlive it.
-  GatewayExchange(Gateway& gateway, message::Exchange& exchange);
+  // All outlive it. `script`: the one that was found for the request, where one must be.
+  GatewayExchange(Gateway& gateway, message::Exchange& exchange, upstream::RequestBody& body,
+                  const Script* script = nullptr);
   ~GatewayExchange();
   GatewayExchange(const GatewayExchange&) = delete;
   GatewayExchange& operator=(const GatewayExchange&) = delete;
@@ -44,24 +50,27 @@ class GatewayExchange final : public message::ClientGoneListener {
 
   base::Task<Outcome> try_peer(upstream::Peer& peer);
   base::Task<Connection> connect(upstream::Peer& peer);
-  base::Task<upstream::CallStatus> read_head(upstream::HttpCall& call);
-  base::Task<void> relay(upstream::Peer& peer, upstream::HttpCall& call, std::unique_ptr<io::Stream>& stream);
-  Outcome judge(upstream::Peer& peer, const upstream::HttpCall& call, upstream::CallStatus status, bool is_kept);
+  base::Task<upstream::CallStatus> read_head(upstream::Call& call);
+  base::Task<void> relay(upstream::Peer& peer, upstream::Call& call, Connection& connection);
+  Outcome judge(upstream::Peer& peer, const upstream::Call& call, upstream::CallStatus status, bool is_kept);
   Outcome cannot_connect(upstream::Peer& peer, int error);
-  void note_cut(upstream::Peer& peer, const upstream::HttpCall& call, upstream::CallStatus status);
+  bool may_be_kept(const upstream::Peer& peer) const;
+  void note_cut(upstream::Peer& peer, const upstream::Call& call, upstream::CallStatus status);
   bool may_repeat(Outcome outcome) const;
   base::Task<void> answer_client_failure(message::BodyStatus status);
   base::Task<void> answer_nobody_up();
 
   Gateway& gateway_;
   message::Exchange& exchange_;
-  upstream::RequestBody body_;
+  upstream::RequestBody& body_;
+  const Script* script_;
+  StderrLog errors_;
   std::string head_;
   std::vector<const upstream::Peer*> tried_;
-  upstream::HttpCall* call_ = nullptr;  // while one runs
-  uint16_t failure_ = 502;              // what to answer when no other server is tried
-  bool only_fresh_ = false;             // a kept connection had ended: no other kept one
-  bool asked_ = false;                  // some server that was believed to work, or took the connection
+  upstream::Call* call_ = nullptr;  // while one runs
+  uint16_t failure_ = 502;          // what to answer when no other server is tried
+  bool only_fresh_ = false;         // a kept connection had ended: no other kept one
+  bool asked_ = false;              // some server that was believed to work, or took the connection
   bool client_gone_ = false;
 };
 

@@ -38,22 +38,6 @@ bool stands_for_itself(char c) {
   return is_letter || (c != '\0' && std::string_view("/-._~!$&'()*+,;=:@").find(c) != std::string_view::npos);
 }
 
-std::string percent_encoded(std::string_view path) {
-  constexpr std::string_view kDigits = "0123456789ABCDEF";
-  std::string encoded;
-  for (char c : path) {
-    if (stands_for_itself(c)) {
-      encoded += c;
-      continue;
-    }
-    const auto byte = static_cast<unsigned char>(c);
-    encoded += '%';
-    encoded += kDigits[byte >> 4];
-    encoded += kDigits[byte & 15];
-  }
-  return encoded;
-}
-
 // What the target has before its query, without scheme and authority.
 std::string_view raw_path_of(const message::Request& request) {
   const auto target = message::split_target(request.method, request.raw_target);
@@ -105,6 +89,22 @@ std::string_view address_or_nothing(std::string_view text) {
 
 }  // namespace
 
+std::string percent_encoded(std::string_view path) {
+  constexpr std::string_view kDigits = "0123456789ABCDEF";
+  std::string encoded;
+  for (char c : path) {
+    if (stands_for_itself(c)) {
+      encoded += c;
+      continue;
+    }
+    const auto byte = static_cast<unsigned char>(c);
+    encoded += '%';
+    encoded += kDigits[byte >> 4];
+    encoded += kDigits[byte & 15];
+  }
+  return encoded;
+}
+
 std::string forwarded_target(const message::Request& request, std::string_view strip) {
   const std::string_view raw = raw_path_of(request);
   const bool strips = !strip.empty() && message::path_has_prefix(request.path, strip);
@@ -132,6 +132,10 @@ bool came_back(const message::Headers& headers, std::string_view instance) {
     }
   }
   return false;
+}
+
+std::string grown_list(const message::Headers& headers, std::string_view name, std::string_view element) {
+  return grown(joined(headers, name), element);
 }
 
 std::string forwarded_head(const message::Exchange& exchange, const upstream::RequestBody& body,

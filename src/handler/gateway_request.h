@@ -25,6 +25,12 @@ std::string forwarded_head(const message::Exchange& exchange, const upstream::Re
 // was let through.
 std::string forwarded_target(const message::Request& request, std::string_view strip);
 
+// The decoded path as a target has it.
+std::string percent_encoded(std::string_view path);
+
+// All values of that field as one list, and `element` behind them where it is not empty.
+std::string grown_list(const message::Headers& headers, std::string_view name, std::string_view element);
+
 // Whether this request has been here before: CDN-Loop (RFC 8586) names us (faults.md 118).
 bool came_back(const message::Headers& headers, std::string_view instance);
 

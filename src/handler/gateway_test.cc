@@ -10,7 +10,10 @@ using Then = FakeAnswer::Then;
 
 TEST_F(GatewayTest, PassesRequestAndAnswerOn) {
   FakeServer& api = server([](const std::string&) -> FakeAnswer {
-    return {"HTTP/1.1 201 Made\r\nX-A: b\r\nKeep-Alive: timeout=5\r\nContent-Length: 2\r\n\r\nok", Then::kKeep};
+    return {
+        "HTTP/1.1 201 Made\r\nX-A: b\r\nX-Sendfile: /srv/secret\r\nKeep-Alive: timeout=5\r\nContent-Length: "
+        "2\r\n\r\nok",
+        Then::kKeep};
   });
   TestExchange exchange("POST", "/a");
   exchange.request.headers.add("X-Client", "yes");
@@ -20,6 +23,7 @@ TEST_F(GatewayTest, PassesRequestAndAnswerOn) {
   EXPECT_EQ(exchange.writer.content, "ok");
   EXPECT_EQ(exchange.writer.header("X-A"), "b");
   EXPECT_EQ(exchange.writer.header("Keep-Alive"), "");
+  EXPECT_EQ(exchange.writer.header("X-Sendfile"), "");
   EXPECT_EQ(exchange.writer.content_length, 2u);
   EXPECT_TRUE(exchange.writer.finished);
   ASSERT_EQ(api.requests.size(), 1u);
@@ -160,7 +164,7 @@ TEST_F(GatewayTest, OnlyWhatDoesNoHarmTwiceIsAskedAgain) {
     for (FakeServer* each : {&one, &other}) {
       two.add(std::make_unique<upstream::Peer>(loop, *upstream::resolve_peer(each->address()), peer_options));
     }
-    Gateway asking(options, two, loop, log);
+    Gateway asking(options, two, loop, spool, log);
     TestExchange exchange(method, "/");
     exchange.start(asking);
     runner.until([&] { return exchange.done; });

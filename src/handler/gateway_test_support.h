@@ -120,7 +120,7 @@ struct GatewayTest : testing::Test {
     group.add(std::make_unique<upstream::Peer>(loop, std::move(*address), peer_options));
   }
   Gateway& gateway() {
-    if (!made) made = std::make_unique<Gateway>(options, group, loop, log);
+    if (!made) made = std::make_unique<Gateway>(options, group, loop, spool, log);
     return *made;
   }
   void ask(TestExchange& exchange) {
@@ -140,6 +140,8 @@ struct GatewayTest : testing::Test {
   io::Loop loop;
   LoopRunner runner{loop};
   NotingLog log;
+  io::Offload offload{loop, 1};
+  SpoolArea spool{offload, ""};
   GatewayOptions options{.instance = "cutwater-test"};
   upstream::PeerOptions peer_options;
   upstream::PeerGroup group{"api", upstream::Balance::kRoundRobin};

@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "handler/error_pages.h"
 #include "handler/file_sender.h"
+#include "handler/script_folder.h"
 #include "message/range.h"
 
 namespace cutwater::handler {
@@ -123,7 +124,7 @@ base::Task<void> StaticFiles::handle(message::Exchange& exchange) {
   }
   std::string_view below = request.path.substr(std::min(prefix_length_, request.path.size()));
   while (below.starts_with('/')) below.remove_prefix(1);
-  if (request.path_had_encoded_slash || is_hidden(below)) {
+  if (request.path_had_encoded_slash || is_hidden(below) || is_script(below)) {
     co_await answer_error(exchange, 404);
     co_return;
   }
@@ -134,6 +135,10 @@ base::Task<void> StaticFiles::handle(message::Exchange& exchange) {
   }
   std::string path(below);
   if (path.empty() || path.ends_with('/')) path += options_.index;
+  if (is_script(path)) {
+    co_await answer_error(exchange, 404);
+    co_return;
+  }
   if (path.empty()) path = ".";
   Lookup lookup = co_await look_up(path);
   if (lookup.file) {
@@ -143,6 +148,11 @@ base::Task<void> StaticFiles::handle(message::Exchange& exchange) {
   } else {
     co_await answer_error(exchange, lookup.status);
   }
+}
+
+bool StaticFiles::is_script(std::string_view path) const {
+  return std::any_of(options_.scripts.begin(), options_.scripts.end(),
+                     [path](const std::string& ending) { return looks_like_script(path, ending); });
 }
 
 // ---- finding the file

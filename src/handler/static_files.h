@@ -7,6 +7,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/file_descriptor.h"
 #include "base/log.h"
@@ -19,9 +20,10 @@
 namespace cutwater::handler {
 
 struct StaticOptions {
-  std::string prefix;                   // "/static/": taken off the path
-  std::string index;                    // file answered for a folder; "" = folders are 404
-  std::optional<base::Duration> cache;  // Cache-Control: max-age; without: by the look of the name
+  std::string prefix;                     // "/static/": taken off the path
+  std::string index;                      // file answered for a folder; "" = folders are 404
+  std::optional<base::Duration> cache;    // Cache-Control: max-age; without: by the look of the name
+  std::vector<std::string> scripts = {};  // endings of what servers behind us run: never sent (faults.md 64)
 };
 
 class StaticFiles final : public message::Handler {
@@ -46,6 +48,7 @@ class StaticFiles final : public message::Handler {
   base::Task<void> answer_with(message::Exchange& exchange, FileReference file);
   base::Task<void> answer_part(message::Exchange& exchange, FileReference file, uint64_t first, uint64_t length);
   base::Task<void> redirect_to_folder(message::Exchange& exchange);
+  bool is_script(std::string_view path) const;
   std::string cache_control_for(std::string_view path) const;
   void log_permission_denied(const std::string& path);
 

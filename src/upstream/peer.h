@@ -47,17 +47,22 @@ class Peer {
   bool note_failure(base::Instant now, Failure failure = Failure::kAtOnce);
   bool note_success();
 
+  // Requests of which nothing has been answered yet.
+  unsigned waiting() const { return waiting_; }
+
   Pool& pool() { return pool_; }
   base::Task<Connected> connect(base::Instant deadline) { return connect_to(loop_, address_, deadline); }
 
  private:
   friend class PeerUse;
+  friend class PeerWait;
 
   io::Loop& loop_;
   PeerAddress address_;
   PeerOptions options_;
   Pool pool_;
   unsigned active_ = 0;
+  unsigned waiting_ = 0;
   unsigned failures_ = 0;  // in a row
   Failure last_failure_ = Failure::kAtOnce;
   bool on_trial_ = false;  // a request is finding out whether it works again
@@ -82,6 +87,18 @@ class PeerUse {
  private:
   Peer& peer_;
   bool trial_;
+};
+
+// A request that waits for the head of its answer, likewise.
+class PeerWait {
+ public:
+  explicit PeerWait(Peer& peer) : peer_(peer) { ++peer_.waiting_; }
+  ~PeerWait() { --peer_.waiting_; }
+  PeerWait(const PeerWait&) = delete;
+  PeerWait& operator=(const PeerWait&) = delete;
+
+ private:
+  Peer& peer_;
 };
 
 }  // namespace cutwater::upstream

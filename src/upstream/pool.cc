@@ -27,7 +27,8 @@ std::unique_ptr<io::Stream> Pool::take(base::Duration freshness) {
   return nullptr;
 }
 
-void Pool::keep(std::unique_ptr<io::Stream> stream) {
+void Pool::keep(std::unique_ptr<io::Stream> stream, bool again) {
+  proven_ = proven_ || again;
   forget_closed();
   if (most_ == 0) return;
   if (idle_.size() == most_) idle_.erase(idle_.begin());

@@ -22,8 +22,12 @@ class Pool {
 
   // The one used last, or nullptr. One that has been idle for longer than `freshness` is left where it is.
   std::unique_ptr<io::Stream> take(base::Duration freshness);
-  // Its last answer was read to the end. The oldest goes when there are too many.
-  void keep(std::unique_ptr<io::Stream> stream);
+  // Its last answer was read to the end. The oldest goes when there are too many. `again`: it was a kept one before.
+  void keep(std::unique_ptr<io::Stream> stream, bool again = false);
+  // Whether the peer is known to take another request on a connection: some that speak FastCGI end it after each
+  // answer, whatever they were asked. One that was kept has taken another, and none has ended since instead.
+  bool proven() const { return proven_; }
+  void doubt() { proven_ = false; }
   void close_all() { idle_.clear(); }
 
   size_t size();
@@ -40,6 +44,7 @@ class Pool {
   io::Loop& loop_;
   size_t most_;
   base::Duration longest_idle_;
+  bool proven_ = false;
   std::vector<std::unique_ptr<Idle>> idle_;  // used last: at the end
 };
 

@@ -8,10 +8,10 @@ using message::BodyFraming;
 using message::BodyPiece;
 using message::BodyStatus;
 
-RequestBody::RequestBody(message::BodySource& source, const message::Request& request)
+RequestBody::RequestBody(message::BodySource& source, BodyFraming framing, uint64_t length)
     : source_(source),
-      framing_(request.framing),
-      length_(request.framing == BodyFraming::kLength ? request.content_length : 0),
+      framing_(framing),
+      length_(framing == BodyFraming::kLength ? length : 0),
       ended_(framing_ != BodyFraming::kChunked && length_ == 0) {}
 
 base::Task<BodyStatus> RequestBody::collect() {

@@ -17,7 +17,10 @@ class RequestBody {
   static constexpr size_t kMostKept = 64 * 1024;
 
   // Both outlive the body.
-  RequestBody(message::BodySource& source, const message::Request& request);
+  RequestBody(message::BodySource& source, const message::Request& request)
+      : RequestBody(source, request.framing, request.content_length) {}
+  // The source outlives the body. `length` counts with kLength alone.
+  RequestBody(message::BodySource& source, message::BodyFraming framing, uint64_t length);
 
   // Reads a small body of known length whole, so that no peer waits for a slow client. kEnd, or what went wrong.
   base::Task<message::BodyStatus> collect();

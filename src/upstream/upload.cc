@@ -4,8 +4,6 @@
 
 #include <array>
 
-#include "codec/http1/response_encoder.h"
-
 namespace cutwater::upstream {
 
 namespace {
@@ -18,25 +16,24 @@ bool answer_waits(const io::Stream& stream) {
 
 }  // namespace
 
-using message::BodyFraming;
 using message::BodyPiece;
 using message::BodyStatus;
 
-// A small body goes out together with the head.
-void Upload::begin(std::string_view head) {
+// A small body goes out together with the head, where nothing stands between them.
+void Upload::begin(std::string_view head, bool whole) {
   last_progress_ = loop_.now();
-  const bool chunked = body_.framing() == BodyFraming::kChunked;
-  if (!write(head, chunked ? std::string_view() : body_.take_kept())) return;
-  if (!chunked && body_.complete() && pending_.empty()) {
+  const bool is_plain = &framing_ == &plain_framing();
+  if (!write(head, is_plain && !whole ? body_.take_kept() : std::string_view())) return;
+  whole = whole || (is_plain && body_.complete());
+  if (whole && pending_.empty()) {
     state_ = State::kComplete;
     return;
   }
-  background_.start(send_rest());
+  background_.start(send_rest(whole));
 }
 
-base::Task<void> Upload::send_rest() {
-  const bool chunked = body_.framing() == BodyFraming::kChunked;
-  while (true) {
+base::Task<void> Upload::send_rest(bool all_written) {
+  while (!all_written) {
     if (!pending_.empty()) {
       auto flushing = flush();
       if (!co_await flushing) co_return;
@@ -51,13 +48,27 @@ base::Task<void> Upload::send_rest() {
       client_failure_ = piece.status;
       co_return end(State::kClientFailed);
     }
-    std::string start;
-    if (chunked) codec::http1::append_chunk_start(start, piece.bytes.size());
-    if (!write(start, piece.bytes, chunked ? codec::http1::kChunkEnd : std::string_view())) co_return;
+    // The end goes with the last piece: a peer that has all it wants may close without reading what comes later, which
+    // resets the connection under its answer.
+    all_written = body_.complete();
+    if (!write_piece(piece.bytes, all_written)) co_return;
   }
-  if (chunked && !write(codec::http1::kLastChunk)) co_return;
+  if (!all_written && !write(framing_.last())) co_return;
   auto flushing = flush();
   if (co_await flushing) state_ = State::kComplete;
+}
+
+bool Upload::write_piece(std::string_view piece, bool is_last) {
+  while (!piece.empty()) {
+    const std::string_view part = piece.substr(0, framing_.most());
+    piece.remove_prefix(part.size());
+    std::string start;
+    framing_.append_start(start, part.size());
+    std::string end(framing_.end());
+    if (is_last && piece.empty()) end += framing_.last();
+    if (!write(start, part, end)) return false;
+  }
+  return true;
 }
 
 bool Upload::write(std::string_view first, std::string_view second, std::string_view third) {
@@ -70,6 +81,10 @@ bool Upload::write(std::string_view first, std::string_view second, std::string_
     wanted += piece.size();
   }
   if (wanted == 0) return true;
+  if (!pending_.empty()) {
+    for (std::string_view piece : {first, second, third}) pending_ += piece;
+    return true;
+  }
   const io::IoResult result = stream_.write(std::span(pieces.data(), count));
   if (result.status == io::IoStatus::kFailed) {
     end(State::kPeerFailed);

@@ -11,6 +11,7 @@
 #include "io/loop.h"
 #include "io/stream.h"
 #include "message/exchange.h"
+#include "upstream/piece_framing.h"
 #include "upstream/request_body.h"
 
 namespace cutwater::upstream {
@@ -18,11 +19,11 @@ namespace cutwater::upstream {
 class Upload {
  public:
   // All outlive the upload. `silence`: how long the peer may take nothing.
-  Upload(io::Loop& loop, io::Stream& stream, RequestBody& body, base::Duration silence)
-      : loop_(loop), stream_(stream), body_(body), silence_(silence) {}
+  Upload(io::Loop& loop, io::Stream& stream, RequestBody& body, const PieceFraming& framing, base::Duration silence)
+      : loop_(loop), stream_(stream), body_(body), framing_(framing), silence_(silence) {}
 
-  // Sends what can be sent at once and goes on in the background.
-  void begin(std::string_view head);
+  // Sends what can be sent at once and goes on in the background. `whole`: `head` has the body and its end, too.
+  void begin(std::string_view head, bool whole = false);
 
   enum class State {
     kRunning,
@@ -38,8 +39,9 @@ class Upload {
   bool delivered_any() const { return delivered_any_; }  // the kernel took a byte
 
  private:
-  base::Task<void> send_rest();
+  base::Task<void> send_rest(bool all_written);
   base::Task<bool> flush();
+  bool write_piece(std::string_view piece, bool is_last);
   // False: the peer takes no more. What the kernel has no room for is kept.
   bool write(std::string_view first, std::string_view second = {}, std::string_view third = {});
   void end(State state);
@@ -47,6 +49,7 @@ class Upload {
   io::Loop& loop_;
   io::Stream& stream_;
   RequestBody& body_;
+  const PieceFraming& framing_;
   base::Duration silence_;
   std::string pending_;
   size_t sent_ = 0;  // of pending_

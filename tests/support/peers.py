@@ -79,7 +79,7 @@ class RawPeer:
         received = b""
         try:
             while True:
-                while not (size := whole_request(received)):
+                while not (size := self.size_of(received)):
                     data = connection.recv(65536)
                     if not data:
                         return
@@ -94,6 +94,9 @@ class RawPeer:
             with self.lock:
                 self.open.discard(connection)
             connection.close()
+
+    def size_of(self, received):
+        return whole_request(received)
 
     def stop(self):
         self.listener.shutdown(socket.SHUT_RDWR)

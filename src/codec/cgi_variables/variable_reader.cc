@@ -230,7 +230,7 @@ VariablesResult VariableReader::read_addresses() {
 VariablesResult VariableReader::read_others() {
   for (const Variable& variable : variables_) {
     const bool zero_byte = variable.value.find('\0') != std::string_view::npos;
-    if (!is_read(variable.name) && is_name(variable.name) && !zero_byte) {
+    if (is_extra_variable(variable.name) && !zero_byte) {
       request_.variables.add(variable.name, variable.value);
     }
   }
@@ -238,6 +238,10 @@ VariablesResult VariableReader::read_others() {
 }
 
 }  // namespace
+
+bool is_extra_variable(std::string_view name) {
+  return is_name(name) && !is_read(name);
+}
 
 std::string_view find_variable(const Variables& variables, std::string_view name) {
   const Variable* found = last(variables, name);

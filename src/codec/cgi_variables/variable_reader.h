@@ -26,6 +26,9 @@ struct VariablesResult {
 // sender is trusted. The authority and server_name are empty when neither HTTP_HOST nor SERVER_NAME names one.
 VariablesResult read_variables(const Variables& variables, message::Request& request, std::string& storage);
 
+// Whether a variable may be handed to an app beside those of the request: letters, digits and '_', and none of theirs.
+bool is_extra_variable(std::string_view name);
+
 // The last of that name, or an empty view.
 std::string_view find_variable(const Variables& variables, std::string_view name);
 

@@ -1,0 +1,120 @@
+#include "handler/authorizer.h"
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/text.h"
+#include "codec/cgi_variables/variable_reader.h"
+#include "handler/error_pages.h"
+
+namespace cutwater::handler {
+
+using message::WriteStatus;
+
+namespace {
+
+constexpr std::string_view kVariable = "Variable-";
+constexpr size_t kMostSwallowed = 64 * 1024;  // of the body of a grant, which nobody reads
+
+class NoBody final : public message::BodySource {
+ public:
+  base::Task<message::BodyPiece> read() override { co_return message::BodyPiece{message::BodyStatus::kEnd, {}}; }
+};
+
+// Keeps a 200 to itself; everything else is written to the client.
+class Verdict final : public message::ResponseWriter, public message::ClientGoneListener {
+ public:
+  explicit Verdict(message::ResponseWriter& client) : client_(client) {}
+
+  bool granted() const { return grants_ && complete_; }
+  // A 200 that broke off.
+  bool unclear() const { return grants_ && !complete_; }
+  const std::vector<std::pair<std::string, std::string>>& variables() const { return variables_; }
+  // Where the client's leaving is told.
+  message::Exchange* asking = nullptr;
+
+  void on_client_gone(bool for_good) override {
+    if (asking && asking->gone_listener) asking->gone_listener->on_client_gone(for_good);
+  }
+
+  base::Task<WriteStatus> informational(const message::Response&) override { co_return WriteStatus::kWritten; }
+  base::Task<WriteStatus> head(const message::Response& response, std::string_view first_piece,
+                               bool complete) override {
+    if (response.status != 200) return client_.head(response, first_piece, complete);
+    grants_ = true;
+    for (const message::HeaderField& field : response.headers) {
+      const std::string_view prefix = field.name.substr(0, kVariable.size());
+      if (!base::equals_ignoring_case(prefix, kVariable)) continue;
+      variables_.emplace_back(field.name.substr(kVariable.size()), field.value);
+    }
+    return swallow(first_piece.size(), complete);
+  }
+  base::Task<WriteStatus> body(std::string_view piece, bool complete) override {
+    if (!grants_) return client_.body(piece, complete);
+    return swallow(piece.size(), complete);
+  }
+  base::Task<WriteStatus> file(int descriptor, uint64_t offset, uint64_t length) override {
+    return client_.file(descriptor, offset, length);
+  }
+  base::Task<WriteStatus> finish() override {
+    if (!grants_) return client_.finish();
+    return swallow(0, true);
+  }
+  void abort() override {
+    if (!grants_) client_.abort();
+  }
+  bool head_sent() const override { return grants_ || client_.head_sent(); }
+  uint16_t status() const override { return grants_ ? uint16_t{200} : client_.status(); }
+  uint64_t body_bytes_sent() const override { return client_.body_bytes_sent(); }
+  bool client_gone() const override { return client_.client_gone(); }
+
+ private:
+  base::Task<WriteStatus> swallow(size_t bytes, bool complete) {
+    swallowed_ += bytes;
+    if (swallowed_ > kMostSwallowed) co_return WriteStatus::kClientGone;
+    complete_ = complete_ || complete;
+    co_return WriteStatus::kWritten;
+  }
+
+  message::ResponseWriter& client_;
+  bool grants_ = false;
+  bool complete_ = false;
+  size_t swallowed_ = 0;
+  std::vector<std::pair<std::string, std::string>> variables_;
+};
+
+}  // namespace
+
+base::Task<void> Authorizer::handle(message::Exchange& exchange) {
+  Verdict verdict(exchange.response);
+  {
+    message::Request request = exchange.request;
+    request.framing = message::BodyFraming::kNone;
+    request.content_length = 0;
+    request.expects_continue = false;
+    NoBody body;
+    message::Exchange asking{request, body, verdict, exchange.began, exchange.connection_address, exchange.id};
+    verdict.asking = &asking;
+    exchange.gone_listener = &verdict;
+    auto handling = gateway_.handle(asking);
+    co_await handling;
+    exchange.gone_listener = nullptr;
+    verdict.asking = nullptr;
+  }
+  if (verdict.unclear()) {
+    auto answering = answer_error(exchange, 502);
+    co_await answering;
+    co_return;
+  }
+  if (!verdict.granted()) co_return;
+  for (const auto& [name, value] : verdict.variables()) {
+    if (!codec::is_extra_variable(name)) continue;
+    exchange.request.variables.remove_all(name);
+    exchange.request.variables.add(name, value);
+  }
+  auto passing = inner_.handle(exchange);
+  co_await passing;
+}
+
+}  // namespace cutwater::handler

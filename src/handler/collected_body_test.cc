@@ -1,0 +1,100 @@
+#include "handler/collected_body.h"
+
+#include "handler/handler_test_support.h"
+#include "handler/stderr_log.h"
+
+namespace cutwater::handler {
+namespace {
+
+class CollectedBodyTest : public testing::Test {
+ protected:
+  void collect(std::vector<std::string> pieces) {
+    for (std::string& piece : pieces) source_.pieces.push_back(std::move(piece));
+    body_.emplace(source_, area_, budget_);
+    tasks_.start(collect_and_read());
+    runner_.until([this] { return done_; });
+  }
+  base::Task<void> collect_and_read() {
+    auto collecting = body_->collect();
+    outcome_ = co_await collecting;
+    while (outcome_.ok()) {
+      auto reading = body_->read();
+      const message::BodyPiece piece = co_await reading;
+      if (piece.status != message::BodyStatus::kPiece) break;
+      read_ += piece.bytes;
+    }
+    done_ = true;
+  }
+
+  io::Loop loop_;
+  LoopRunner runner_{loop_};
+  io::Offload offload_{loop_, 1};
+  SpoolArea area_{offload_, ""};
+  SpoolBudget budget_{1 << 20};
+  ScriptedBody source_;
+  std::optional<CollectedBody> body_;
+  CollectedBody::Outcome outcome_;
+  std::string read_;
+  bool done_ = false;
+  base::TaskSet tasks_;
+};
+
+TEST_F(CollectedBodyTest, OfAnySize) {
+  for (size_t size : {size_t{0}, size_t{1}, size_t{65'536}, size_t{65'537}, size_t{500'000}}) {
+    std::string whole;
+    std::vector<std::string> pieces;
+    for (size_t at = 0; at < size; at += 30'000) {
+      pieces.emplace_back(std::min<size_t>(30'000, size - at), static_cast<char>('a' + at % 26));
+      whole += pieces.back();
+    }
+    read_.clear();
+    done_ = false;
+    collect(std::move(pieces));
+    EXPECT_TRUE(outcome_.ok());
+    EXPECT_EQ(body_->size(), size);
+    EXPECT_EQ(budget_.used() > 0, size > 65'536) << size;
+    EXPECT_TRUE(read_ == whole) << size;
+    body_.reset();
+    EXPECT_EQ(budget_.used(), 0u);
+  }
+}
+
+TEST_F(CollectedBodyTest, AClientThatFails) {
+  source_.end = message::BodyStatus::kTimedOut;
+  collect({"a"});
+  EXPECT_EQ(outcome_.status, message::BodyStatus::kTimedOut);
+}
+
+TEST_F(CollectedBodyTest, MoreThanTheBudget) {
+  std::vector<std::string> pieces(20, std::string(100'000, 'x'));
+  collect(std::move(pieces));
+  EXPECT_EQ(outcome_.spool, SpoolStatus::kOverBudget);
+}
+
+TEST(StderrLog, WritesWholeLinesWithTheRequest) {
+  NotingLog log;
+  {
+    StderrLog errors(log, "php", 0x2a);
+    errors.on_stderr("one\ntw");
+    errors.on_stderr("o\r\n\nthree");
+    EXPECT_EQ(log.lines.size(), 2u);
+  }
+  ASSERT_EQ(log.lines.size(), 3u);
+  EXPECT_EQ(log.lines[0], "CW0608 upstream php: request 0000002a: one");
+  EXPECT_EQ(log.lines[1], "CW0608 upstream php: request 0000002a: two");
+  EXPECT_EQ(log.lines[2], "CW0608 upstream php: request 0000002a: three");
+}
+
+TEST(StderrLog, KeepsNoMoreThanALogCanBear) {
+  NotingLog log;
+  {
+    StderrLog errors(log, "php", 1);
+    for (int i = 0; i < 1000; ++i) errors.on_stderr(std::string(1024, 'x'));
+  }
+  ASSERT_EQ(log.lines.size(), 1u);
+  EXPECT_LT(log.lines[0].size(), StderrLog::kMostKept + 100);
+  EXPECT_TRUE(log.lines[0].ends_with("[and 1015808 bytes more]"));
+}
+
+}  // namespace
+}  // namespace cutwater::handler

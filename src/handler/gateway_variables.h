@@ -1,0 +1,51 @@
+// The request as CGI variables, for a server behind us that speaks FastCGI, SCGI or uwsgi.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "codec/cgi_variables/cgi_variables.h"
+#include "codec/cgi_variables/variables.h"
+#include "message/request.h"
+
+namespace cutwater::handler {
+
+// A script that was found for a request.
+struct Script {
+  std::string root;       // DOCUMENT_ROOT, absolute
+  std::string name;       // SCRIPT_NAME: "/index.php"; what strip takes off stands before it
+  std::string file;       // below root: "/index.php"
+  std::string path_info;  // what the path has behind it: "" or "/more"
+};
+
+struct VariableOptions {
+  std::string_view strip;          // SCRIPT_NAME when there is no script: "" or "/api"
+  std::string_view instance;       // what this server calls itself in CDN-Loop, a token
+  const Script* script = nullptr;  // nullptr: the server knows what to run
+  bool authorizer = false;         // without what is a responder's alone (FastCGI specification, section 6.3)
+};
+
+class GatewayVariables final : public codec::VariableSink {
+ public:
+  // `content_length`: of a body that there is.
+  GatewayVariables(const message::Request& request, std::optional<uint64_t> content_length,
+                   const VariableOptions& options);
+
+  // They live as long as this.
+  const codec::Variables& list() const { return list_; }
+
+ private:
+  void variable(std::string_view name, std::string_view value) override;
+  void add_script(const Script& script);
+  void make_list();
+
+  std::string bytes_;  // names and values, one behind the other
+  std::vector<std::pair<size_t, size_t>> sizes_;
+  codec::Variables list_;
+  bool without_paths_ = false;
+};
+
+}  // namespace cutwater::handler

@@ -1,0 +1,97 @@
+// The request as servers behind us get it by FastCGI, SCGI and uwsgi.
+#include "handler/gateway_variables.h"
+
+#include <gtest/gtest.h>
+
+#include <map>
+#include <string>
+
+#include "codec/cgi_variables/variable_reader.h"
+
+namespace cutwater::handler {
+namespace {
+
+message::Request sample(std::string_view path) {
+  message::Request request;
+  request.method = "GET";
+  request.path = path;
+  request.raw_target = "/raw?q";
+  request.query = "q";
+  request.scheme = "https";
+  request.authority = request.server_name = "a.example";
+  request.server_port = 443;
+  request.remote_address = "192.0.2.1";
+  return request;
+}
+
+std::string value_of(const GatewayVariables& variables, std::string_view name) {
+  int found = 0;
+  std::string value = "none";
+  for (const codec::Variable& variable : variables.list()) {
+    if (variable.name != name) continue;
+    ++found;
+    value = variable.value;
+  }
+  EXPECT_LE(found, 1) << name;
+  return value;
+}
+
+TEST(GatewayVariables, WithoutAScript) {
+  message::Request request = sample("/shop/a b");
+  request.headers.add("Expect", "100-continue");
+  request.headers.add("Proxy", "evil");
+  request.headers.add("CDN-Loop", "other");
+  const GatewayVariables variables(request, 5, {"/shop", "cutwater-1", nullptr});
+  EXPECT_EQ(value_of(variables, "SCRIPT_NAME"), "/shop");
+  EXPECT_EQ(value_of(variables, "PATH_INFO"), "/a b");
+  EXPECT_EQ(value_of(variables, "DOCUMENT_URI"), "/shop/a b");
+  EXPECT_EQ(value_of(variables, "CONTENT_LENGTH"), "5");
+  EXPECT_EQ(value_of(variables, "HTTPS"), "on");
+  EXPECT_EQ(value_of(variables, "REQUEST_SCHEME"), "https");
+  EXPECT_EQ(value_of(variables, "HTTP_CDN_LOOP"), "other, cutwater-1");
+  for (const char* name : {"HTTP_EXPECT", "HTTP_PROXY", "SCRIPT_FILENAME", "DOCUMENT_ROOT", "PATH_TRANSLATED"}) {
+    EXPECT_EQ(value_of(variables, name), "none") << name;
+  }
+}
+
+TEST(GatewayVariables, WithAScript) {
+  const message::Request request = sample("/app/dir/");
+  const Script script{"/srv/php", "/app/dir/index.php", "/dir/index.php", ""};
+  const GatewayVariables variables(request, std::nullopt, {"/app", "cutwater-1", &script});
+  EXPECT_EQ(value_of(variables, "SCRIPT_NAME"), "/app/dir/index.php");
+  EXPECT_EQ(value_of(variables, "PATH_INFO"), "");
+  EXPECT_EQ(value_of(variables, "SCRIPT_FILENAME"), "/srv/php/dir/index.php");
+  EXPECT_EQ(value_of(variables, "DOCUMENT_ROOT"), "/srv/php");
+  EXPECT_EQ(value_of(variables, "REQUEST_URI"), "/raw?q");
+  EXPECT_EQ(value_of(variables, "CONTENT_LENGTH"), "none");
+  EXPECT_EQ(value_of(variables, "PATH_TRANSLATED"), "none");
+}
+
+TEST(GatewayVariables, WithAScriptAndMoreBehindIt) {
+  const message::Request request = sample("/a.php/x/y");
+  const Script script{"/srv/php", "/a.php", "/a.php", "/x/y"};
+  const GatewayVariables variables(request, std::nullopt, {"", "cutwater-1", &script});
+  EXPECT_EQ(value_of(variables, "SCRIPT_NAME"), "/a.php");
+  EXPECT_EQ(value_of(variables, "PATH_INFO"), "/x/y");
+  EXPECT_EQ(value_of(variables, "PATH_TRANSLATED"), "/srv/php/x/y");
+}
+
+// Another Cutwater behind us reads the same request out of them.
+TEST(GatewayVariables, AreReadBack) {
+  message::Request request = sample("/a b/%");
+  request.headers.add("Host", "a.example");
+  request.headers.add("X-Mine", "1");
+  const GatewayVariables variables(request, std::nullopt, {"", "cutwater-1", nullptr});
+  message::Request read;
+  std::string storage;
+  const codec::VariablesResult result = codec::read_variables(variables.list(), read, storage);
+  ASSERT_EQ(result.status, 0) << result.reason;
+  EXPECT_EQ(read.path, "/a b/%");
+  EXPECT_EQ(read.scheme, "https");
+  EXPECT_EQ(read.headers.get("X-Mine"), "1");
+  EXPECT_EQ(read.headers.get("CDN-Loop"), "cutwater-1");
+  EXPECT_EQ(read.remote_address, "192.0.2.1");
+}
+
+}  // namespace
+}  // namespace cutwater::handler

@@ -1,0 +1,54 @@
+// ScriptFolder: which script below a folder a request is for, found by walking real files (faults.md 60-65): the first
+// segment of the path that has the ending of scripts and is a regular file. What stands behind it is PATH_INFO.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "base/file_descriptor.h"
+#include "base/task.h"
+#include "handler/beneath.h"
+#include "handler/gateway_variables.h"
+#include "io/offload.h"
+#include "message/request.h"
+
+namespace cutwater::handler {
+
+struct ScriptOptions {
+  std::string root;                 // the folder as servers know it, absolute
+  std::string index = "index.php";  // the script of a folder
+  std::string ending = ".php";      // compared byte by byte
+  std::string strip = {};           // stands in the path before what is looked for
+};
+
+class ScriptFolder {
+ public:
+  // `folder` is an O_PATH descriptor of the root. `offload` outlives this.
+  ScriptFolder(base::FileDescriptor folder, ScriptOptions options, io::Offload& offload);
+
+  struct Found {
+    uint16_t status = 0;  // 0: `script`; 301: a folder without its final slash; else refuse with it
+    Script script;
+  };
+  // `request` outlives the task.
+  base::Task<Found> find(const message::Request& request);
+  const std::string& root() const { return options_.root; }
+
+ private:
+  enum class Kind { kFile, kFolder, kNothing, kForbidden };
+  base::Task<Kind> kind_of(std::string path);
+  base::Task<Found> find_index(std::string_view path);
+  Found found(std::string_view file, std::string_view path_info) const;
+
+  std::shared_ptr<const base::FileDescriptor> folder_;  // shared with look-ups that outlive a cancelled request
+  ScriptOptions options_;
+  io::Offload& offload_;
+};
+
+// Whether a name would be a script's on a file system that ignores case, final dots or streams: such a file is never
+// sent as it is (faults.md 64).
+bool looks_like_script(std::string_view name, std::string_view ending);
+
+}  // namespace cutwater::handler

@@ -1,0 +1,68 @@
+// Call: one request and its answer on a connection to a peer, whatever protocol they are in.
+//
+//   begin -> read_head, until it is no interim one -> take_body -> read_body, until it ends
+#pragma once
+
+#include <string_view>
+
+#include "base/clock.h"
+#include "base/task.h"
+#include "codec/http1/response_parser.h"
+#include "message/exchange.h"
+#include "message/response.h"
+
+namespace cutwater::upstream {
+
+struct CallOptions {
+  base::Duration silence = std::chrono::seconds(60);  // longest wait for the head, and between two pieces
+  codec::http1::ResponseLimits head;
+  bool keeps_connection = true;  // the peer takes another request on the connection
+};
+
+enum class CallStatus {
+  kFine,
+  kNoAnswer,    // the connection ended before a byte of an answer came
+  kBroken,      // reason() says what was wrong with it; or it ended within the head
+  kTruncated,   // it ended within the body
+  kOverloaded,  // the peer refused the request without having begun with it
+  kTimedOut,
+  kClientFailed,  // client_failure() says how
+};
+
+struct CallPiece {
+  CallStatus status = CallStatus::kFine;
+  std::string_view bytes;  // until the next co_await of anything
+  bool complete = false;   // nothing follows
+};
+
+class Call {
+ public:
+  virtual ~Call() = default;
+
+  // Sends the request; its body follows in the background. `head` is copied where it must be.
+  virtual void begin(std::string_view head) = 0;
+  // The next head: one of status 103 counts, other interim ones do not.
+  virtual base::Task<CallStatus> read_head() = 0;
+  // The last head: until the next read_head(), or the end of the call.
+  virtual message::Response& response() = 0;
+  // A path of this server that is to answer instead; else empty (RFC 3875 section 6.2.2).
+  virtual std::string_view local_redirect() const { return {}; }
+
+  // The part of the body that came with the head, without waiting; call it before any co_await.
+  virtual CallPiece take_body() = 0;
+  virtual base::Task<CallPiece> read_body() = 0;
+
+  // Whoever waits for the peer is woken and told kClientFailed (kDisconnected).
+  virtual void abandon() = 0;
+
+  virtual const char* reason() const = 0;
+  // The peer went on after Content-Length bytes of body; they were dropped.
+  virtual bool said_too_much() const { return false; }
+  virtual message::BodyStatus client_failure() const = 0;
+  // Whether the peer can have had none of the request.
+  virtual bool delivered_nothing() const = 0;
+  // Both sides are complete, nothing was left over, and the peer takes another request.
+  virtual bool connection_reusable() const = 0;
+};
+
+}  // namespace cutwater::upstream

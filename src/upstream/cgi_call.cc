@@ -1,0 +1,141 @@
+#include "upstream/cgi_call.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace cutwater::upstream {
+
+using codec::CgiHeadScanner;
+
+CgiCall::CgiCall(io::Loop& loop, io::Stream& stream, std::string_view method, RequestBody& body,
+                 const PieceFraming& framing, const CallOptions& options)
+    : method_(method),
+      options_(options),
+      scanner_(options.head),
+      receiver_(loop, stream, upload_, options.silence),
+      upload_(loop, stream, body, framing, options.silence) {}
+
+CallStatus CgiCall::broken(const char* why) {
+  reason_ = why;
+  return CallStatus::kBroken;
+}
+
+CgiCall::Output CgiCall::take_output(std::string_view& bytes) {
+  if (bytes.empty()) return {};
+  return {Output::kPiece, std::exchange(bytes, {})};
+}
+
+base::Task<CallStatus> CgiCall::read_head() {
+  while (true) {
+    if (const auto outcome = scan_head()) co_return *outcome;
+    auto receiving = receiver_.receive();
+    const Receiver::Outcome received = co_await receiving;
+    if (received != Receiver::Outcome::kBytes) co_return no_head(received);
+    rest_ = receiver_.bytes();
+  }
+}
+
+CallStatus CgiCall::no_head(Receiver::Outcome received) {
+  const CallStatus cause = receiver_.cause_of(received);
+  if (cause != CallStatus::kFine) return cause;
+  return receiver_.received_any() ? broken("the connection ended within the head") : CallStatus::kNoAnswer;
+}
+
+// nullopt: more is needed, and all of rest_ was used.
+std::optional<CallStatus> CgiCall::scan_head() {
+  while (true) {
+    const Output output = take_output(rest_);
+    if (output.kind == Output::kNeedMore) return std::nullopt;
+    if (output.kind == Output::kFailed) return output.failure;
+    if (output.kind == Output::kEnd) {
+      return broken(head_.empty() ? "an end without an answer" : "the answer ended within the head");
+    }
+    const bool in_pieces = !head_.empty();
+    if (in_pieces) head_.append(output.piece);
+    const std::string_view bytes = in_pieces ? std::string_view(head_) : output.piece;
+    const CgiHeadScanner::Outcome outcome = scanner_.scan(bytes);
+    if (outcome == CgiHeadScanner::Outcome::kRefused) return broken(scanner_.reason);
+    if (outcome == CgiHeadScanner::Outcome::kComplete) return finish_head(bytes);
+    if (!in_pieces) head_.assign(output.piece);
+  }
+}
+
+CallStatus CgiCall::finish_head(std::string_view bytes) {
+  first_ = bytes.substr(scanner_.head_length);
+  if (head_.empty()) head_.assign(bytes.substr(0, scanner_.head_length));
+  const std::string_view head = std::string_view(head_).substr(0, scanner_.head_length);
+  if (const char* error = codec::parse_cgi_head(head, options_.head, parsed_)) return broken(error);
+  left_ = parsed_.response.content_length.value_or(UINT64_MAX);
+  return CallStatus::kFine;
+}
+
+std::string_view CgiCall::within_length(std::string_view piece) {
+  const std::string_view taken = piece.substr(0, std::min<uint64_t>(left_, piece.size()));
+  said_too_much_ |= taken.size() < piece.size();
+  if (parsed_.response.content_length) left_ -= taken.size();
+  return taken;
+}
+
+CallPiece CgiCall::end_body(CallPiece piece) {
+  if (parsed_.response.content_length && left_ > 0) {
+    piece.status = CallStatus::kTruncated;
+    return piece;
+  }
+  body_complete_ = piece.complete = true;
+  return piece;
+}
+
+CallPiece CgiCall::take_body() {
+  CallPiece piece;
+  // Nobody waits for a body that is none; what of it has come is dropped (faults.md 116).
+  const bool none = method_ == "HEAD" || !message::status_allows_body(parsed_.response.status);
+  const bool apart = first_.data() >= head_.data() && first_.data() < head_.data() + head_.size();
+  piece.bytes = within_length(std::exchange(first_, {}));
+  if (apart) joined_.assign(piece.bytes);
+  Output output = take_output(rest_);
+  for (; output.kind == Output::kPiece; output = take_output(rest_)) {
+    const std::string_view more = within_length(output.piece);
+    if (apart) {
+      joined_.append(more);
+    } else {
+      piece.bytes = join_pieces(piece.bytes, more);
+    }
+  }
+  if (apart) piece.bytes = joined_;
+  if (output.kind == Output::kFailed) {
+    piece.status = output.failure;
+  } else if (none) {
+    piece.bytes = {};
+    piece.complete = true;
+    body_complete_ = output.kind == Output::kEnd;
+  } else if (output.kind == Output::kEnd) {
+    return end_body(piece);
+  } else if (ends_with_connection() && parsed_.response.content_length && left_ == 0) {
+    body_complete_ = piece.complete = true;
+  }
+  return piece;
+}
+
+base::Task<CallPiece> CgiCall::read_body() {
+  while (true) {
+    auto receiving = receiver_.receive();
+    const Receiver::Outcome received = co_await receiving;
+    CallPiece piece;
+    if (received == Receiver::Outcome::kBytes) {
+      rest_ = receiver_.bytes();
+      piece = take_body();
+      if (piece.bytes.empty() && !piece.complete && piece.status == CallStatus::kFine) continue;
+      co_return piece;
+    }
+    piece.status = receiver_.cause_of(received);
+    if (piece.status != CallStatus::kFine) co_return piece;
+    if (received == Receiver::Outcome::kEnd && ends_with_connection()) co_return end_body(piece);
+    // Who announced a length and kept to it has said all, whatever became of the connection.
+    const bool said_all = parsed_.response.content_length && left_ == 0;
+    piece.complete = said_all;
+    if (!said_all) piece.status = CallStatus::kTruncated;
+    co_return piece;
+  }
+}
+
+}  // namespace cutwater::upstream

@@ -1,0 +1,253 @@
+// SCGI and FastCGI answers on a connection whose far end is the test: faults.md 104, 107, 108, 110, 116.
+#include "upstream/cgi_call.h"
+
+#include "upstream/fastcgi_call.h"
+#include "upstream/upstream_test_support.h"
+
+namespace cutwater::upstream {
+namespace {
+
+using codec::fastcgi::RecordType;
+
+class GivenBody final : public message::BodySource {
+ public:
+  base::Task<message::BodyPiece> read() override {
+    if (given_) co_return message::BodyPiece{message::BodyStatus::kEnd, {}};
+    given_ = true;
+    co_return message::BodyPiece{message::BodyStatus::kPiece, bytes};
+  }
+  std::string bytes;
+
+ private:
+  bool given_ = false;
+};
+
+class NotingErrors final : public StderrSink {
+ public:
+  void on_stderr(std::string_view piece) override { text += piece; }
+  std::string text;
+};
+
+class CgiCallTest : public testing::Test {
+ protected:
+  void start(bool fastcgi, std::string_view method = "GET", std::string input = "") {
+    method_ = method;
+    source_.bytes = std::move(input);
+    const bool has_body = !source_.bytes.empty();
+    body_.emplace(source_, has_body ? message::BodyFraming::kLength : message::BodyFraming::kNone,
+                  source_.bytes.size());
+    if (fastcgi) {
+      call_ = std::make_unique<FastcgiCall>(loop_, *far_.stream, method_, *body_, options_, errors_);
+    } else {
+      call_ = std::make_unique<CgiCall>(loop_, *far_.stream, method_, *body_, options_);
+    }
+    tasks_.start(ask());
+  }
+  base::Task<void> ask() {
+    call_->begin("HEAD");
+    auto reading_head = call_->read_head();
+    status_ = co_await reading_head;
+    if (status_ == CallStatus::kFine) {
+      seen_ = std::to_string(call_->response().status) + " ";
+      CallPiece piece = call_->take_body();
+      while (true) {
+        seen_ += piece.bytes;
+        status_ = piece.status;
+        if (piece.complete || piece.status != CallStatus::kFine) break;
+        auto reading = call_->read_body();
+        piece = co_await reading;
+      }
+    }
+    done_ = true;
+  }
+  std::string finish() {
+    runner_.until([this] { return done_; });
+    return seen_;
+  }
+  void say_apart(std::string_view bytes) {
+    for (char c : bytes) {
+      far_.say({&c, 1});
+      runner_.turns(base::Duration(0));
+    }
+  }
+
+  io::Loop loop_;
+  LoopRunner runner_{loop_};
+  FarEnd far_{loop_};
+  GivenBody source_;
+  NotingErrors errors_;
+  CallOptions options_;
+  std::string_view method_;
+  std::optional<RequestBody> body_;
+  std::unique_ptr<Call> call_;
+  std::string seen_;
+  CallStatus status_ = CallStatus::kFine;
+  bool done_ = false;
+  base::TaskSet tasks_;
+};
+
+std::string out(std::string_view content) {
+  std::string bytes;
+  codec::fastcgi::append_stream(bytes, RecordType::kStdout, kFastcgiRequestId, content);
+  return bytes;
+}
+std::string err(std::string_view content) {
+  std::string bytes;
+  codec::fastcgi::append_record(bytes, RecordType::kStderr, kFastcgiRequestId, content);
+  return bytes;
+}
+std::string end(codec::fastcgi::EndRequest end = {}) {
+  std::string bytes;
+  codec::fastcgi::append_end_request(bytes, kFastcgiRequestId, end);
+  return bytes;
+}
+
+TEST_F(CgiCallTest, ScgiEndsWithTheConnection) {
+  start(false, "POST", "hello");
+  std::string heard;
+  runner_.until([&] { return (heard += far_.hear()) == "HEADhello"; });
+  far_.say("Status: 201 Made\nA: b\n\nbo");
+  runner_.turns(std::chrono::milliseconds(1));
+  EXPECT_FALSE(done_);
+  far_.say("dy");
+  far_.hang_up();
+  EXPECT_EQ(finish(), "201 body");
+  EXPECT_EQ(status_, CallStatus::kFine);
+  EXPECT_EQ(call_->response().headers.get("a"), "b");
+  EXPECT_FALSE(call_->connection_reusable());
+}
+
+TEST_F(CgiCallTest, ScgiWithALengthNeedsNoEnd) {
+  start(false);
+  far_.say("Content-Length: 4\n\nbody and more");
+  EXPECT_EQ(finish(), "200 body");
+  EXPECT_TRUE(call_->said_too_much());
+}
+
+TEST_F(CgiCallTest, ScgiShortOfItsLength) {
+  start(false);
+  far_.say("Content-Length: 5\n\nbody");
+  far_.hang_up();
+  finish();
+  EXPECT_EQ(status_, CallStatus::kTruncated);
+}
+
+TEST_F(CgiCallTest, NothingAtAll) {
+  start(false);
+  far_.hang_up();
+  finish();
+  EXPECT_EQ(status_, CallStatus::kNoAnswer);
+}
+
+TEST_F(CgiCallTest, FastcgiByteByByte) {
+  start(true);
+  say_apart(err("one") + out("Status: 200\r\nX: y\r\n") + out("\r\nhel") + err("two") + out("lo") + end());
+  EXPECT_EQ(finish(), "200 hello");
+  EXPECT_EQ(errors_.text, "onetwo");
+  EXPECT_TRUE(call_->connection_reusable());
+}
+
+TEST_F(CgiCallTest, FastcgiAtOnceInManyRecords) {
+  start(true);
+  std::string bytes = out("A: b\r\n\r\n");
+  std::string whole;
+  for (int i = 0; i < 500; ++i) {
+    bytes += out(std::to_string(i)) + (i % 7 == 0 ? err("x") : "");
+    whole += std::to_string(i);
+  }
+  far_.say(bytes + end());
+  EXPECT_EQ(finish(), "200 " + whole);
+  EXPECT_TRUE(call_->connection_reusable());
+}
+
+TEST_F(CgiCallTest, FastcgiHeadInTwoRecordsAndTheBodyAtOnce) {
+  start(true);
+  far_.say(out("A: b\r\n") + out("\r\nhel") + out("lo") + end());
+  EXPECT_EQ(finish(), "200 hello");
+}
+
+TEST_F(CgiCallTest, FastcgiSendsTheBodyInRecords) {
+  const std::string input(100'000, 'i');
+  start(true, "POST", input);
+  std::string heard;
+  const size_t framing = 4 + 2 * 8 + 8;
+  runner_.until([&] { return (heard += far_.hear()).size() == framing + input.size(); });
+  std::string expected = "HEAD";
+  codec::fastcgi::append_stream(expected, RecordType::kStdin, kFastcgiRequestId, input);
+  codec::fastcgi::append_record(expected, RecordType::kStdin, kFastcgiRequestId, {});
+  EXPECT_EQ(heard, expected);
+  far_.say(out("\n") + end());
+  EXPECT_EQ(finish(), "200 ");
+  EXPECT_TRUE(call_->connection_reusable());
+}
+
+TEST_F(CgiCallTest, FastcgiAnswerBeforeTheEndOfTheRequest) {
+  start(true, "POST", std::string(4 << 20, 'i'));
+  far_.say(out("\nearly") + end());
+  EXPECT_EQ(finish(), "200 early");
+  EXPECT_FALSE(call_->connection_reusable());
+}
+
+TEST_F(CgiCallTest, FastcgiWithoutAnEnd) {
+  start(true);
+  far_.say(out("A: b\n\nbody"));
+  far_.hang_up();
+  finish();
+  EXPECT_EQ(status_, CallStatus::kTruncated);
+}
+
+TEST_F(CgiCallTest, FastcgiWithoutAnEndButWithAllItAnnounced) {
+  start(true);
+  far_.say(out("Content-Length: 4\n\nbody"));
+  far_.hang_up();
+  EXPECT_EQ(finish(), "200 body");
+  EXPECT_EQ(status_, CallStatus::kFine);
+  EXPECT_FALSE(call_->connection_reusable());
+}
+
+TEST_F(CgiCallTest, FastcgiRefuses) {
+  start(true);
+  far_.say(end({0, codec::fastcgi::ProtocolStatus::kOverloaded}));
+  finish();
+  EXPECT_EQ(status_, CallStatus::kOverloaded);
+}
+
+TEST_F(CgiCallTest, NobodyWaitsForTheBodyOfAHead) {
+  start(true, "HEAD");
+  far_.say(out("Content-Length: 5\r\n\r\n"));
+  EXPECT_EQ(finish(), "200 ");
+  EXPECT_EQ(call_->response().content_length, 5u);
+  EXPECT_FALSE(call_->connection_reusable());
+}
+
+TEST_F(CgiCallTest, AHeadWhoseEndCameWithItKeepsTheConnection) {
+  start(true, "HEAD");
+  far_.say(out("Content-Length: 5\r\n\r\nhello") + end());
+  EXPECT_EQ(finish(), "200 ");
+  EXPECT_TRUE(call_->connection_reusable());
+}
+
+TEST_F(CgiCallTest, WhatComesBehindTheEndKeepsNobodysConnection) {
+  start(true);
+  far_.say(out("\nbody") + end() + out("smuggled"));
+  EXPECT_EQ(finish(), "200 body");
+  EXPECT_FALSE(call_->connection_reusable());
+}
+
+TEST_F(CgiCallTest, Silence) {
+  options_.silence = std::chrono::milliseconds(5);
+  start(true);
+  finish();
+  EXPECT_EQ(status_, CallStatus::kTimedOut);
+}
+
+TEST_F(CgiCallTest, Abandoned) {
+  start(true);
+  runner_.turns(std::chrono::milliseconds(1));
+  call_->abandon();
+  finish();
+  EXPECT_EQ(status_, CallStatus::kClientFailed);
+}
+
+}  // namespace
+}  // namespace cutwater::upstream

@@ -1,0 +1,61 @@
+// FastcgiCall: a Call to a FastCGI application (specification 1.0): the request in records, the answer taken out of
+// them. One request at a time on a connection, with id 1.
+#pragma once
+
+#include <string_view>
+
+#include "codec/fastcgi/request_encoder.h"
+#include "codec/fastcgi/response_reader.h"
+#include "upstream/cgi_call.h"
+
+namespace cutwater::upstream {
+
+inline constexpr uint16_t kFastcgiRequestId = 1;
+
+// What applications write for the log: any bytes, cut anywhere.
+class StderrSink {
+ public:
+  virtual ~StderrSink() = default;
+  virtual void on_stderr(std::string_view piece) = 0;
+};
+
+class InputFraming final : public PieceFraming {
+ public:
+  InputFraming();
+  size_t most() const override { return codec::fastcgi::kLongestPiece; }
+  void append_start(std::string& to, size_t size) const override;
+  std::string_view last() const override { return last_; }
+
+ private:
+  std::string last_;
+};
+const InputFraming& input_framing();
+
+class FastcgiCall final : public CgiCall {
+ public:
+  // All outlive the call.
+  FastcgiCall(io::Loop& loop, io::Stream& stream, std::string_view method, RequestBody& body,
+              const CallOptions& options, StderrSink& errors)
+      : CgiCall(loop, stream, method, body, input_framing(), options),
+        body_(body),
+        options_(options),
+        errors_(errors) {}
+
+  // `head`: BEGIN_REQUEST and PARAMS.
+  void begin(std::string_view head) override;
+  bool connection_reusable() const override;
+
+ private:
+  Output take_output(std::string_view& bytes) override;
+  bool ends_with_connection() const override { return false; }
+  Output failed(CallStatus status, const char* reason);
+  Output take_end(const codec::fastcgi::EndRequest& end, std::string_view& bytes);
+
+  RequestBody& body_;
+  const CallOptions& options_;
+  StderrSink& errors_;
+  codec::fastcgi::ResponseReader reader_;
+  bool said_more_ = false;  // behind the end of the answer
+};
+
+}  // namespace cutwater::upstream

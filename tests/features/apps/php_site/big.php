@@ -1,0 +1,2 @@
+<?php
+for ($i = 0; $i < 1024; $i++) echo str_repeat(chr(97 + $i % 26), 1024);

@@ -1,0 +1,3 @@
+<?php
+error_log("a message of PHP");
+echo "fine\n";

@@ -1,0 +1,249 @@
+"""php-fpm behind us, running real pages; and which script a path means (faults.md 60-65)."""
+
+import hashlib
+import json
+import os
+import re
+import shutil
+
+import pytest
+
+from support import gateway_peers as gateways
+from test_gateway_clients import gateway, peer, route  # noqa: F401 (a fixture)
+
+pytestmark = pytest.mark.timeout(90)
+
+FPM = """
+[global]
+error_log = /proc/self/fd/2
+daemonize = no
+log_level = notice
+[www]
+listen = {socket}
+listen.mode = 0666
+{user}
+pm = static
+pm.max_children = {children}
+catch_workers_output = no
+php_admin_value[session.save_path] = {sessions}
+php_admin_value[upload_max_filesize] = 20M
+php_admin_value[post_max_size] = 20M
+php_admin_value[log_errors] = on
+php_admin_value[display_errors] = off
+"""
+
+
+def php_fpm(folder, children=3):
+    place = folder / "fpm"
+    sessions = place / "sessions"
+    sessions.mkdir(parents=True)
+    sessions.chmod(0o777)
+    user = "user = www-data\ngroup = www-data" if os.getuid() == 0 else ""
+    (place / "fpm.conf").write_text(FPM.format(socket=place / "php.sock", user=user, sessions=sessions, children=children))
+    program = gateways.program("php-fpm8.2", "php-fpm8.3", "php-fpm8.4", "php-fpm", package="php-fpm")
+    started = gateways.Killed([program, "-F", "-O", "-y", place / "fpm.conf"], place, re.compile("(ready to handle connections)"))
+    started.url = f"unix:{place / 'php.sock'}"
+    return started
+
+
+@pytest.fixture
+def site(folder):
+    place = folder / "site"
+    shutil.copytree(os.path.join(os.path.dirname(__file__), "apps", "php_site"), place)
+    for path in [place, *place.rglob("*")]:
+        path.chmod(0o755 if path.is_dir() else 0o644)
+    return place
+
+
+@pytest.fixture
+def php(serve, peer, folder, site):  # noqa: F811
+    def start(more="", children=3, before="", to=None, **options):
+        behind = peer(php_fpm, folder, children)
+        config = route("fastcgi", to or behind.url, more=f', root = "{site}"{more}', before=before)
+        return gateway(serve, config, **options)
+
+    return start
+
+
+def test_pages(php, site):
+    server = php()
+    with server.connect() as client:
+        answer = client.request("GET", "/")
+        assert answer.text == "index of /index.php\n" and answer.get("X-Page") == "index"
+        assert client.request("GET", "/admin/").text == "admin\n"
+        for method, expected in (("GET", 1 << 20), ("HEAD", 0)):
+            client.send(f"{method} /big.php HTTP/1.1\r\nHost: a\r\n\r\n")
+            answer = client.read_response(method)
+            assert answer.status == 200 and len(answer.body) == expected
+        answer = client.request("GET", "/headers.php")
+        assert (answer.status, answer.text, answer.get("X-One")) == (418, "short\n", "1")
+        assert answer.all("X-Many") == ["a", "b"] and answer.get("Set-Cookie") == "flavour=plain"
+        answer = client.request("GET", "/redirect.php")
+        assert (answer.status, answer.get("Location")) == (302, "/elsewhere")
+
+
+def test_server_variables(php, site):
+    server = php()
+    with server.connect() as client:
+        seen = json.loads(client.request("GET", "/server.php/more/%C3%A9?a=b&c", [("X-Mine", "1")], host="shop.example:81").body)
+        assert seen["SCRIPT_NAME"] == "/server.php" and seen["SCRIPT_FILENAME"] == f"{site}/server.php"
+        assert seen["DOCUMENT_ROOT"] == str(site) and seen["PATH_INFO"] == "/more/\u00e9"
+        assert seen["PHP_SELF"] == "/server.php/more/\u00e9" and seen["QUERY_STRING"] == "a=b&c"
+        assert seen["REQUEST_URI"] == "/server.php/more/%C3%A9?a=b&c" and seen["HTTP_X_MINE"] == "1"
+        assert seen["SERVER_NAME"] == "shop.example" and seen["SERVER_PORT"] == "81" and seen["REMOTE_ADDR"] == "127.0.0.1"
+        plain = json.loads(client.request("GET", "/server.php").body)
+        assert "PATH_INFO" not in plain or plain["PATH_INFO"] == ""
+
+
+def test_session(php):
+    server = php()
+    with server.connect() as client:
+        first = client.request("GET", "/session.php")
+        cookie = first.get("Set-Cookie").split(";")[0]
+        assert first.text == "visit 1\n" and cookie.startswith("PHPSESSID=")
+        assert client.request("GET", "/session.php", [("Cookie", cookie)]).text == "visit 2\n"
+        assert client.request("GET", "/session.php").text == "visit 1\n"
+
+
+@pytest.mark.parametrize("buffer", ["true", "false"])
+def test_uploads(php, buffer):
+    server = php(f", buffer = {buffer}")
+    data = os.urandom(3_000_000)
+    parts = b'--x\r\nContent-Disposition: form-data; name="name"\r\n\r\nsomebody\r\n'
+    parts += b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.bin"\r\n\r\n' + data + b"\r\n--x--\r\n"
+    with server.connect() as client:
+        answer = client.request("POST", "/upload.php", [("Content-Type", "multipart/form-data; boundary=x")], body=parts)
+        assert answer.text == f"somebody a.bin {len(data)} {hashlib.sha256(data).hexdigest()}\n"
+        for size in (0, 1, 65_535, 65_536, 200_000):
+            body = os.urandom(size)
+            answer = client.request("POST", "/raw.php", [("Content-Type", "x/y"), ("Content-Length", str(size))], body=body)
+            assert answer.text == f"{size} {hashlib.sha256(body).hexdigest()}\n"
+
+
+def test_streaming(php, folder):
+    server = php()
+    flag = folder / "go"
+    with server.connect() as client:
+        client.send(f"GET /stream.php?until={flag} HTTP/1.1\r\nHost: a\r\n\r\n")
+        client.read_head()
+        assert client.read_line() == "6" and client.read_line() == "first\n"
+        flag.write_text("")
+        assert client.read_chunks()[0] == b"last\n"
+
+
+def test_the_error_log_of_php(php):
+    server = php(allow=[r"\[CW0608\]"])
+    assert server.get("/warn.php").text == "fine\n"
+    server.log.wait_for(r"\[CW0608\] upstream unix:\S+: request [0-9a-f]{8}: (PHP message: )?a message of PHP")
+    assert server.get("/broken.php").status == 500
+    server.log.wait_for("undefined_function")
+
+
+def test_a_page_that_hangs_and_one_that_dies(php):
+    server = php(', timeout = "500ms"', children=2, allow=[r"\[CW060[345]\]"])
+    assert server.get("/hang.php").status == 504
+    assert server.get("/die.php").status == 502
+    assert server.get("/").status == 200
+
+
+def test_kept_connections_starve_nobody(php, folder):
+    """A process of php-fpm that holds an idle connection serves nobody else."""
+    upstream = f'[upstream.php]\nservers = ["unix:{folder}/fpm/php.sock"]\nkeepalive = 8\n'
+    server = php(', timeout = "10s"', children=2, before=upstream, to="php")
+    clients = [server.connect() for _ in range(8)]
+    for _ in range(5):
+        for client in clients:
+            client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        for client in clients:
+            assert client.read_response().status == 200
+    for client in clients:
+        client.close()
+
+
+# ---- which script
+
+
+@pytest.fixture
+def scripts(serve, peer, site):  # noqa: F811
+    """Says which script it was asked for."""
+    behind = None
+
+    def script(connection, request):
+        variables = gateways.variables_of("fastcgi", request)
+        text = variables[b"SCRIPT_FILENAME"].removeprefix(str(site).encode()) + b" " + variables.get(b"PATH_INFO", b"")
+        connection.sendall(gateways.answer("fastcgi", text))
+        return False
+
+    behind = peer(gateways.RawGatewayPeer, "fastcgi", script)
+    (site / "a.jpg").write_text("<?php evil();")
+    (site / ".hidden.php").write_text("x")
+    (site / "x.txt\u023a.php").write_text("odd, but a script")
+    (site / "old.php~").write_text("x")
+    (site / "pipe.php").symlink_to("/etc/passwd")
+    (site / "inside.php").symlink_to("index.php")
+    os.mkfifo(site / "fifo.php")
+    (site / "up").mkdir()
+    (site / "up" / "a.jpg").write_text("<?php evil();")
+    return gateway(serve, route("fastcgi", behind, more=f', root = "{site}"'))
+
+
+@pytest.mark.parametrize("path, seen", [
+    ("/", "/index.php "), ("/index.php", "/index.php "), ("/index.php/", "/index.php /"), ("/index.php/a/b.php", "/index.php /a/b.php"),
+    ("/index.php/" + "x" * 5000, "/index.php /" + "x" * 5000), ("/admin/", "/admin/index.php "), ("/inside.php", "/inside.php "),
+    ("/folder.php/inner.php", "/folder.php/inner.php "), ("/folder.php/inner.php/x", "/folder.php/inner.php /x"),
+    ("/x.txt%C8%BA.php", "/x.txt\u023a.php "), ("/index.php?-s", "/index.php "), ("/up/../index.php", "/index.php "),
+    ("/index.php/%2e%2e/admin/", "/admin/index.php "), ("/index%2ephp", "/index.php "),
+])
+def test_scripts_found(scripts, path, seen):
+    answer = scripts.get(path)
+    assert answer.status == 200 and answer.body.decode() == seen
+
+
+@pytest.mark.parametrize("path, status", [
+    ("/up/a.jpg/x.php", 404), ("/a.jpg/.php", 404), ("/a.jpg", 404), ("/a.php%0a/x", 400), ("/a.jpg%20%00.php", 400), ("/none.php", 404),
+    ("/none.php/x", 404), ("/INDEX.PHP", 404), ("/index.php.", 404), ("/index.php::$DATA", 404), ("/index.php%20", 404), ("/.hidden.php", 404),
+    ("/old.php~", 404), ("/pipe.php", 404), ("/fifo.php", 404), ("/up/", 404), ("/up", 404), ("/none/", 404), ("/index.php%2Fx", 404),
+    ("/index.ph%EF%BD%90", 404), ("/folder.php", 404), ("/folder.php/", 404), ("/folder.php/none.php", 404), ("/index.pHp/x", 404),
+    ("/..%2f..%2fetc/passwd", 404), ("/index.php%00", 400), ("/index.php%0d%0aX:y", 400),
+])
+def test_scripts_not_found(scripts, path, status):
+    assert scripts.get(path).status == status
+
+
+def test_a_folder_without_its_slash(scripts):
+    answer = scripts.get("/admin?x=1")
+    assert (answer.status, answer.get("Location")) == (301, "/admin/?x=1")
+
+
+def test_scripts_are_never_sent(serve, peer, site):  # noqa: F811
+    """faults.md 64: a static route over the same folder."""
+    for name in ("INDEX.PHP", "b.php.", "c.php::$DATA"):
+        (site / name).write_text("<?php secret();")
+    (site / "style.css").write_text("body {}")
+    behind = peer(gateways.RawGatewayPeer, "fastcgi", gateways.answering(gateways.answer("fastcgi", b"run")))
+    config = f"""
+[[site]]
+[[site.route]]
+match = {{ path = "/run/*" }}
+fastcgi = {{ to = "{behind.url}", root = "{site}", strip = "/run" }}
+[[site.route]]
+match = {{ path = "/*" }}
+static = {{ root = "{site}", index = "index.php" }}
+"""
+    server = gateway(serve, config)
+    assert server.get("/run/index.php").text == "run"
+    assert behind.variables()["SCRIPT_NAME"] == "/run/index.php" and behind.variables()["SCRIPT_FILENAME"] == f"{site}/index.php"
+    assert server.get("/style.css").text == "body {}"
+    for path in ("/index.php", "/INDEX.PHP", "/b.php.", "/c.php::$DATA", "/", "/admin/"):
+        assert server.get(path).status == 404, path
+
+
+def test_a_folder_we_may_not_enter(serve, peer, site):  # noqa: F811
+    if os.getuid() != 0:
+        pytest.skip("only root has a front of another user")
+    (site / "locked").mkdir(mode=0o700)
+    (site / "locked" / "a.php").write_text("x")
+    behind = peer(gateways.RawGatewayPeer, "fastcgi", gateways.answering(gateways.answer("fastcgi", b"x")))
+    server = gateway(serve, route("fastcgi", behind, more=f', root = "{site}"'), allow=[r"\[CW0401\]"])
+    assert server.get("/locked/a.php").status == 403
+    server.log.wait_for(r"\[CW0401\].*/locked/a\.php")
