@@ -22,10 +22,11 @@ bool is_loopback(const std::string& address) {
   return host.starts_with("127.") || host == "[::1]" || host == "localhost" || host.starts_with("[::ffff:127.");
 }
 
+// "*" names nobody: FORWARDED_ALLOW_IPS=* is common, and meant for what proxies say, not for who a web server is.
 bool trusts_beyond_loopback(const Listen& listen) {
   const std::vector<std::string>& trusted = listen.trusted_proxies;
   return std::any_of(trusted.begin(), trusted.end(), [](const std::string& entry) {
-    return !entry.starts_with("127.") && !entry.starts_with("::1") && entry != "unix";
+    return entry != "*" && !entry.starts_with("127.") && !entry.starts_with("::1") && entry != "unix";
   });
 }
 

@@ -78,7 +78,8 @@ TEST_F(Load, GatewayProtocolsTrustSomebodyInParticular) {
     EXPECT_TRUE(text.starts_with("error[CW0115] listen ")) << text;
     EXPECT_NE(text.find("\n  fix: trusted_proxies = "), std::string::npos) << text;
     EXPECT_EQ(error(addr + "protocol = \"scgi\"\ntrusted_proxies = [\"127.0.0.1\", \"10.0.0.5\"]"), "") << open;
-    EXPECT_EQ(error(addr + "protocol = \"uwsgi\"\ntrusted_proxies = [\"*\"]"), "") << open;
+    EXPECT_NE(error(addr + "protocol = \"uwsgi\"\ntrusted_proxies = [\"*\"]"), "") << open;
+    EXPECT_EQ(error(addr + "protocol = \"uwsgi\"\ntrusted_proxies = [\"0.0.0.0/0\"]"), "") << open;
     EXPECT_NE(error(addr + "protocol = \"uwsgi\"\ntrusted_proxies = [\"unix\", \"::1\"]"), "") << open;
     EXPECT_EQ(error(addr + "protocol = \"http\""), "") << open;
   }

@@ -22,6 +22,7 @@ Gateway::Gateway(GatewayOptions options, upstream::PeerGroup& group, io::Loop& l
       problems_(log) {
   call_options_.silence = options_.timeout;
   call_options_.keeps_connection = keeps_connections(options_.protocol);
+  call_options_.authorizes = options_.role == codec::fastcgi::Role::kAuthorizer;
 }
 
 bool Gateway::must_collect(const message::Request& request) const {

@@ -77,10 +77,17 @@ std::string forwarded_element(std::string_view address, const message::Request& 
 // What is set here, and Proxy, of which a gateway behind us would make HTTP_PROXY (faults.md 38).
 constexpr std::array<std::string_view, 8> kNotCopied = {
     "X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "X-Real-IP", "Forwarded", "Via", "CDN-Loop", "Proxy"};
+constexpr std::array<std::string_view, 4> kFileSending = {"X-Sendfile-Type", "X-Accel-Mapping", "X-Accel-Redirect",
+                                                          "X-Sendfile"};
+
+template <size_t kCount>
+bool is_one_of(const std::array<std::string_view, kCount>& names, std::string_view name) {
+  return std::any_of(names.begin(), names.end(),
+                     [name](std::string_view own) { return equals_ignoring_case(name, own); });
+}
 
 bool is_copied(std::string_view name) {
-  return std::none_of(kNotCopied.begin(), kNotCopied.end(),
-                      [name](std::string_view own) { return equals_ignoring_case(name, own); });
+  return !is_one_of(kNotCopied, name) && !says_how_files_are_sent(name);
 }
 
 std::string_view address_or_nothing(std::string_view text) {
@@ -88,6 +95,10 @@ std::string_view address_or_nothing(std::string_view text) {
 }
 
 }  // namespace
+
+bool says_how_files_are_sent(std::string_view name) {
+  return is_one_of(kFileSending, name);
+}
 
 std::string percent_encoded(std::string_view path) {
   constexpr std::string_view kDigits = "0123456789ABCDEF";

@@ -25,6 +25,9 @@ std::string forwarded_head(const message::Exchange& exchange, const upstream::Re
 // was let through.
 std::string forwarded_target(const message::Request& request, std::string_view strip);
 
+// X-Sendfile-Type and its like: only a server in front of an application may say that (faults.md 46).
+bool says_how_files_are_sent(std::string_view name);
+
 // The decoded path as a target has it.
 std::string percent_encoded(std::string_view path);
 

@@ -14,7 +14,8 @@ constexpr std::string_view kLoop = "CDN-Loop";
 
 // Between the client and us, or set here.
 bool is_passed_on(std::string_view name) {
-  return !base::equals_ignoring_case(name, "Expect") && !base::equals_ignoring_case(name, kLoop);
+  return !base::equals_ignoring_case(name, "Expect") && !base::equals_ignoring_case(name, kLoop) &&
+         !says_how_files_are_sent(name);
 }
 
 // What a web server in front or an authorizer says of the client; not what is set here, or tells such a server what to

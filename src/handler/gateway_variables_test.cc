@@ -41,6 +41,8 @@ TEST(GatewayVariables, WithoutAScript) {
   request.headers.add("Expect", "100-continue");
   request.headers.add("Proxy", "evil");
   request.headers.add("CDN-Loop", "other");
+  request.headers.add("x-sendfile-type", "X-Accel-Redirect");
+  request.headers.add("X-Accel-Mapping", "/=/x/");
   const GatewayVariables variables(request, 5, {"/shop", "cutwater-1", nullptr});
   EXPECT_EQ(value_of(variables, "SCRIPT_NAME"), "/shop");
   EXPECT_EQ(value_of(variables, "PATH_INFO"), "/a b");
@@ -49,7 +51,8 @@ TEST(GatewayVariables, WithoutAScript) {
   EXPECT_EQ(value_of(variables, "HTTPS"), "on");
   EXPECT_EQ(value_of(variables, "REQUEST_SCHEME"), "https");
   EXPECT_EQ(value_of(variables, "HTTP_CDN_LOOP"), "other, cutwater-1");
-  for (const char* name : {"HTTP_EXPECT", "HTTP_PROXY", "SCRIPT_FILENAME", "DOCUMENT_ROOT", "PATH_TRANSLATED"}) {
+  for (const char* name : {"HTTP_EXPECT", "HTTP_PROXY", "HTTP_X_SENDFILE_TYPE", "HTTP_X_ACCEL_MAPPING",
+                           "SCRIPT_FILENAME", "DOCUMENT_ROOT", "PATH_TRANSLATED"}) {
     EXPECT_EQ(value_of(variables, name), "none") << name;
   }
 }

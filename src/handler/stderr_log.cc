@@ -8,6 +8,7 @@ void StderrLog::on_stderr(std::string_view piece) {
   const std::string_view kept = piece.substr(0, kMostKept - taken_);
   taken_ += kept.size();
   dropped_ += piece.size() - kept.size();
+  if (kept.empty()) return;
   line_ += kept;
   size_t begin = 0;
   for (size_t end = line_.find('\n'); end != std::string::npos; end = line_.find('\n', begin)) {

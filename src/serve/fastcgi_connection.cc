@@ -119,11 +119,20 @@ void FastcgiConnection::take(const Event& event) {
 
 void FastcgiConnection::begin(uint16_t request_id) {
   head_began_ = base::Instant{0};
+  if (closing_ || cut_) return refuse(request_id);
   ++requests_;
   auto& exchange = exchanges_[request_id];
   FastcgiExchangeOwner& owner = *this;
   exchange = std::make_unique<FastcgiExchange>(server_, owner, output_, session_, request_id, peer_, local_);
   exchange->start();
+}
+
+// What begins on a connection that is about to be closed could lose its answer; this one may be sent again elsewhere.
+void FastcgiConnection::refuse(uint16_t request_id) {
+  codec::fastcgi::append_end_request(output_.staged(), request_id, {0, codec::fastcgi::ProtocolStatus::kOverloaded});
+  if (!peer_left_) output_.send();
+  unread_ = true;
+  session_.end_request(request_id);
 }
 
 FastcgiExchange* FastcgiConnection::find(uint16_t request_id) {
@@ -178,7 +187,8 @@ base::Task<void> FastcgiConnection::drain() {
     auto waiting = output_.wait_until_below(server_.options.output_buffer);
     const bool well = co_await waiting;
     if (!well) peer_left();
-    for (size_t left = waiting_for_room_.size(); left > 0 && !waiting_for_room_.empty(); --left) {
+    // One after the other while there is room: whoever wrote waits behind the others then.
+    while (!waiting_for_room_.empty() && (output_.failed() || output_.pending() <= server_.options.output_buffer)) {
       RoomWait* first = waiting_for_room_.front();
       waiting_for_room_.erase(waiting_for_room_.begin());
       first->wake();

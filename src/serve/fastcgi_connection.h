@@ -46,6 +46,7 @@ class FastcgiConnection final : public ServedConnection, private FastcgiExchange
   Taken take_events();
   void take(const codec::fastcgi::ServerSession::Event& event);
   void begin(uint16_t request_id);
+  void refuse(uint16_t request_id);
   FastcgiExchange* find(uint16_t request_id);
   bool full() const;
   base::Instant wait_until();

@@ -70,6 +70,7 @@ base::Task<WriteStatus> FastcgiWriter::finish() {
 // Copied: a record's bytes must follow its header, whoever else writes meanwhile. Whoever calls has brought the range
 // into the page cache, as for the sendfile of HTTP.
 base::Task<WriteStatus> FastcgiWriter::file(int descriptor, uint64_t offset, uint64_t length) {
+  if (announced_left_) length = std::min(length, *announced_left_);
   std::string piece;
   WriteStatus status = client_gone() || aborted_ ? WriteStatus::kClientGone : WriteStatus::kWritten;
   while (length > 0 && has_body_ && takes_body()) {

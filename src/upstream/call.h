@@ -17,6 +17,9 @@ struct CallOptions {
   base::Duration silence = std::chrono::seconds(60);  // longest wait for the head, and between two pieces
   codec::http1::ResponseLimits head;
   bool keeps_connection = true;  // the peer takes another request on the connection
+  // The answer lets somebody in: it counts only with a field in its head and the end of its protocol, so that a
+  // program that dies half-way, or prints its own error first, grants nothing.
+  bool authorizes = false;
 };
 
 enum class CallStatus {

@@ -64,6 +64,7 @@ CallStatus CgiCall::finish_head(std::string_view bytes) {
   first_ = bytes.substr(scanner_.head_length);
   if (head_.empty()) head_.assign(bytes.substr(0, scanner_.head_length));
   const std::string_view head = std::string_view(head_).substr(0, scanner_.head_length);
+  if (options_.authorizes && head.find(':') == std::string_view::npos) return broken("a head without a field");
   if (const char* error = codec::parse_cgi_head(head, options_.head, parsed_)) return broken(error);
   left_ = parsed_.response.content_length.value_or(UINT64_MAX);
   return CallStatus::kFine;
@@ -88,7 +89,8 @@ CallPiece CgiCall::end_body(CallPiece piece) {
 CallPiece CgiCall::take_body() {
   CallPiece piece;
   // Nobody waits for a body that is none; what of it has come is dropped (faults.md 116).
-  const bool none = method_ == "HEAD" || !message::status_allows_body(parsed_.response.status);
+  const bool none =
+      (method_ == "HEAD" && !options_.authorizes) || !message::status_allows_body(parsed_.response.status);
   const bool apart = first_.data() >= head_.data() && first_.data() < head_.data() + head_.size();
   piece.bytes = within_length(std::exchange(first_, {}));
   if (apart) joined_.assign(piece.bytes);
@@ -131,7 +133,7 @@ base::Task<CallPiece> CgiCall::read_body() {
     if (piece.status != CallStatus::kFine) co_return piece;
     if (received == Receiver::Outcome::kEnd && ends_with_connection()) co_return end_body(piece);
     // Who announced a length and kept to it has said all, whatever became of the connection.
-    const bool said_all = parsed_.response.content_length && left_ == 0;
+    const bool said_all = !options_.authorizes && parsed_.response.content_length && left_ == 0;
     piece.complete = said_all;
     if (!said_all) piece.status = CallStatus::kTruncated;
     co_return piece;

@@ -205,6 +205,34 @@ TEST_F(CgiCallTest, FastcgiWithoutAnEndButWithAllItAnnounced) {
   EXPECT_FALSE(call_->connection_reusable());
 }
 
+TEST_F(CgiCallTest, WhoLetsSomebodyInMustEndWhatItSays) {
+  options_.authorizes = true;
+  start(true);
+  far_.say(out("Status: 200\nContent-Length: 0\n\n"));
+  far_.hang_up();
+  finish();
+  EXPECT_EQ(status_, CallStatus::kTruncated);
+}
+
+TEST_F(CgiCallTest, NeitherDoesAHeadRequestLetSomebodyInBeforeTheEnd) {
+  options_.authorizes = true;
+  start(true, "HEAD");
+  far_.say(out("Status: 200\n\n"));
+  runner_.turns(std::chrono::milliseconds(1));
+  EXPECT_FALSE(done_);
+  far_.say(end({1, codec::fastcgi::ProtocolStatus::kRequestComplete}));
+  finish();
+  EXPECT_EQ(status_, CallStatus::kBroken);
+}
+
+TEST_F(CgiCallTest, NorDoesAProgramThatPrintsItsOwnErrorFirst) {
+  options_.authorizes = true;
+  start(true);
+  far_.say(out("\nno database\n") + end());
+  finish();
+  EXPECT_EQ(status_, CallStatus::kBroken);
+}
+
 TEST_F(CgiCallTest, FastcgiRefuses) {
   start(true);
   far_.say(end({0, codec::fastcgi::ProtocolStatus::kOverloaded}));
