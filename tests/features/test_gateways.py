@@ -5,7 +5,9 @@ import json
 import os
 import resource
 import subprocess
+import tempfile
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
@@ -31,8 +33,8 @@ def listens(folder):
 
 @pytest.fixture(scope="module", params=[False, True], ids=["", "validated"])
 def server(serve_module, request):
-    folder = serve_module.folder / ("validated" if request.param else "plain")
-    folder.mkdir()
+    # Its own each time: pytest comes back to a parameter when tests are dealt out anew, and the earlier server still runs.
+    folder = Path(tempfile.mkdtemp(dir=serve_module.folder))
     folder.chmod(0o755)
     return serve_module("kit", listen=list(listens(folder)), validated=request.param, allow=[r"CW0406"])
 
