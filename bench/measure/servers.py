@@ -79,7 +79,11 @@ class Server:
             stdin=subprocess.DEVNULL, stdout=self.output, stderr=subprocess.STDOUT, start_new_session=True,
         )
         cpu.prefer(self.process.pid)
-        self.wait()
+        try:
+            self.wait()
+        except BaseException:
+            self.stop()  # nobody gets the object
+            raise
 
     def wait(self):
         deadline = time.monotonic() + 60
