@@ -87,7 +87,7 @@ handler::Gateway* FrontRoutes::gateway_to(const config::ProxyRoute& route, const
     options.timeout = route.timeout;
     options.connect_timeout = route.connect_timeout;
     options.retries = route.retries;
-    gateways_.push_back(std::make_unique<handler::Gateway>(std::move(options), group_of(route.protocol, upstream),
+    gateways_.push_back(std::make_unique<handler::Gateway>(std::move(options), group_of(route, upstream),
                                                            services_.loop, services_.spool, services_.log,
                                                            std::move(scripts)));
     return gateways_.back().get();
@@ -105,7 +105,8 @@ std::unique_ptr<handler::ScriptFolder> FrontRoutes::scripts_of(const config::Pro
 }
 
 // Routes to one upstream share its connections and what is known of its servers, if they speak one protocol with it.
-upstream::PeerGroup& FrontRoutes::group_of(const std::string& protocol, const config::Upstream& upstream) {
+upstream::PeerGroup& FrontRoutes::group_of(const config::ProxyRoute& route, const config::Upstream& upstream) {
+  const std::string& protocol = route.protocol;
   auto& group = groups_[{protocol, upstream.name}];
   if (group) return *group;
   group = std::make_unique<upstream::PeerGroup>(upstream.name, balance_of(upstream.balance));
@@ -122,9 +123,21 @@ upstream::PeerGroup& FrontRoutes::group_of(const std::string& protocol, const co
     options.keepalive = std::min<size_t>(upstream.keepalive, most_kept_each_);
     // A process of php-fpm that holds an idle connection serves nobody else.
     if (protocol == "fastcgi" && !upstream.keepalive_written) options.keepalive = 0;
-    group->add(std::make_unique<upstream::Peer>(services_.loop, std::move(*address), options));
+    group->add(std::make_shared<upstream::Peer>(services_.loop, std::move(*address), options));
   }
+  if (!upstream.check.path.empty()) check(*group, route, upstream.check);
   return *group;
+}
+
+void FrontRoutes::check(upstream::PeerGroup& group, const config::ProxyRoute& route,
+                        const config::Upstream::Check& check) {
+  handler::HealthCheckOptions options;
+  options.protocol = protocol_of(route.protocol);
+  options.root = route.root;
+  options.path = check.path;
+  options.every = check.every;
+  options.fails = check.fails;
+  checks_.push_back(std::make_unique<handler::HealthChecks>(std::move(options), group, services_.loop, services_.log));
 }
 
 }  // namespace cutwater::app

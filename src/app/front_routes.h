@@ -12,6 +12,7 @@
 #include "config/model.h"
 #include "handler/authorizer.h"
 #include "handler/gateway.h"
+#include "handler/health_checks.h"
 #include "handler/router.h"
 #include "handler/static_files.h"
 #include "upstream/peer_group.h"
@@ -49,7 +50,8 @@ class FrontRoutes {
                                std::unique_ptr<handler::ScriptFolder> scripts, codec::fastcgi::Role role);
   std::unique_ptr<handler::ScriptFolder> scripts_of(const config::ProxyRoute& route,
                                                     std::vector<base::FileDescriptor>& static_roots);
-  upstream::PeerGroup& group_of(const std::string& protocol, const config::Upstream& upstream);
+  upstream::PeerGroup& group_of(const config::ProxyRoute& route, const config::Upstream& upstream);
+  void check(upstream::PeerGroup& group, const config::ProxyRoute& route, const config::Upstream::Check& check);
 
   RouteServices services_;
   size_t next_script_root_ = 0;
@@ -57,6 +59,7 @@ class FrontRoutes {
   size_t most_kept_each_ = 0;  // connections to one server
   std::vector<std::unique_ptr<handler::StaticFiles>> folders_;
   std::map<std::pair<std::string, std::string>, std::unique_ptr<upstream::PeerGroup>> groups_;  // protocol, name
+  std::vector<std::unique_ptr<handler::HealthChecks>> checks_;                                  // before the groups go
   std::vector<std::unique_ptr<handler::Authorizer>> authorizers_;
   std::vector<std::unique_ptr<handler::Gateway>> gateways_;  // before the groups go
 };

@@ -394,7 +394,12 @@ TEST_F(ConfigFile, WrongUpstreams) {
       {"[upstream.api]\nservers = [{ url = \"http://x:1\", wait = 1 }]", "[CW0101]"},
       {"[upstream.api]\nservers = [\"http://x:1\"]\nbalance = \"least_bussy\"", "[CW0103]"},
       {"[upstream.api]\nservers = [\"http://x:1\"]\nbalance = \"random2\"", "[CW0106]"},
-      {"[upstream.api]\nservers = [\"http://x:1\"]\ncheck = { path = \"/\" }", "[CW0106]"},
+      {"[upstream.api]\nservers = [\"http://x:1\"]\ncheck = {}", "[CW0109]"},
+      {"[upstream.api]\nservers = [\"http://x:1\"]\ncheck = \"/readyz\"", "[CW0102]"},
+      {"[upstream.api]\nservers = [\"http://x:1\"]\ncheck = { path = \"readyz\" }", "[CW0103]"},
+      {"[upstream.api]\nservers = [\"http://x:1\"]\ncheck = { path = \"/a b\" }", "[CW0103]"},
+      {"[upstream.api]\nservers = [\"http://x:1\"]\ncheck = { path = \"/\", fails = 0 }", "[CW0103]"},
+      {"[upstream.api]\nservers = [\"http://x:1\"]\ncheck = { path = \"/\", evry = \"1s\" }", "[CW0101]"},
       {"[upstream.\"a b\"]\nservers = [\"http://x:1\"]", "[CW0103]"},
       {"upstream = 1", "[CW0102]"},
   };
@@ -415,12 +420,18 @@ TEST(Settings, DefaultsAreThoseOfTheModel) {
   ProxyDraft proxy;
   proxy.timeout = proxy.connect_timeout = base::Duration(0);
   proxy.retries = 0;
-  Upstream upstream{.name = "", .servers = {}, .balance = "", .max_fails = 0, .keepalive = 0};
+  Upstream upstream;
+  upstream.balance = "";
+  upstream.max_fails = upstream.keepalive = 0;
   Scope scope{.config = &from_table, .listen = &listen, .app = &app, .proxy = &proxy, .upstream = &upstream};
   for (Section section : {Section::kTop, Section::kListen, Section::kApp, Section::kLimits, Section::kLog,
                           Section::kShutdown, Section::kProxy, Section::kUpstream}) {
     store_defaults(section, scope);
   }
+  upstream.check = {.path = "/", .every = {}, .fails = 0};
+  store_defaults(Section::kCheck, scope);
+  EXPECT_EQ(upstream.check.every, Upstream().check.every);
+  EXPECT_EQ(upstream.check.fails, Upstream().check.fails);
   ProxyDraft gateway;
   gateway.timeout = base::Duration(0);
   Scope gateway_scope{.proxy = &gateway};

@@ -244,13 +244,18 @@ constexpr ErrorCode kCodes[] = {
      "answered 508.",
      "Correct `to` of the route."},
     {"CW0607", "no server is up",
-     "All servers of an upstream failed before and are left alone, or refuse still; requests for it are answered 503 "
-     "at once.",
+     "All servers of an upstream failed before and are left alone, or refuse still, or fail their `check`; requests "
+     "for "
+     "it are answered 503 at once.",
      "The messages before say how they failed."},
     {"CW0608", "error stream",
      "A FastCGI program behind Cutwater wrote this to its error stream while it answered the request of that id; PHP "
      "writes its warnings there. Of one request no more than 8 KiB are kept.",
      "Look at that program."},
+    {"CW0620", "server fails its check",
+     "A server behind Cutwater did not answer its `check` with a status from 200 to 399. It gets no requests until it "
+     "does; the other servers of the upstream do.",
+     "Look at what keeps that server, or correct `check.path`."},
     {"CW0801", "cannot listen", "The address is taken, not one of this machine, or needs rights (ports below 1024).",
      "Choose another address, or end what listens there: ss -ltnp."},
     {"CW0802", "front ended",

@@ -38,6 +38,7 @@ class FileReader {
   bool check_scripts(const Entry& answer, const ProxyRoute& proxy);
   bool find_upstream(const Entry& answer, const std::string& to, Position position, ProxyRoute& proxy);
   void read_upstreams(const Entry& entry);
+  void read_check(const Entry& entry, Upstream& upstream);
   void check_app_names();
   void refuse(const Entry& entry, Section section, const std::string& later_name, const std::string& title,
               const Keys& known);

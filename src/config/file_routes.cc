@@ -322,12 +322,33 @@ void FileReader::read_upstreams(const Entry& entry) {
     Scope scope{.upstream = &upstream};
     store_defaults(Section::kUpstream, scope);
     read_section(Section::kUpstream, named.node, scope, "upstream", section_title(Section::kUpstream, named.key),
-                 "upstream." + named.key);
+                 "upstream." + named.key, {"check"});
+    if (const Entry* check = named.node.find("check")) read_check(*check, upstream);
     upstream.keepalive_written = named.node.find("keepalive") != nullptr;
     if (named.node.find("servers") == nullptr) {
       error("CW0109", named.position, "[upstream." + named.key + "] has no servers",
             "servers = [\"http://10.0.0.5:8000\"]");
     }
+  }
+}
+
+void FileReader::read_check(const Entry& entry, Upstream& upstream) {
+  const std::string name = "upstream." + upstream.name + ".check";
+  const std::string example = "check = { path = \"/readyz\" }";
+  if (!expect(entry.node, Node::Type::kTable, name, example)) return;
+  Scope scope{.upstream = &upstream};
+  store_defaults(Section::kCheck, scope);
+  read_section(Section::kCheck, entry.node, scope, "check", section_title(Section::kCheck), name);
+  const Entry* path = entry.node.find("path");
+  if (path == nullptr) {
+    error("CW0109", entry.position, name + " has no path", example);
+    return;
+  }
+  const std::string& text = upstream.check.path;
+  const bool is_target = text.starts_with('/') && std::all_of(text.begin(), text.end(),
+                                                              [](char c) { return c > ' ' && c < '\x7f' && c != '#'; });
+  if (!is_target && path->node.type == Node::Type::kText) {
+    error("CW0103", path->node.position, name + ".path: " + quoted(text) + " is no URL path", example);
   }
 }
 

@@ -27,7 +27,7 @@ constexpr Names kKeys[] = {
     {"static", "precompressed fallback list"},
     {"proxy", "header_up header_down buffer"},
     {"auth", "basic_file"},
-    {"upstream", "discover check"},
+    {"upstream", "discover"},
 };
 
 constexpr std::string_view kCommands =
@@ -79,7 +79,6 @@ constexpr Meanwhile kMeanwhile[] = {
     {"match", "exact", "path takes a whole path too: \"/health\""},
     {"match", "regex", "path takes the beginning of a path: \"/static/*\""},
     {"upstream", "discover", "name the servers; their names are looked up at start"},
-    {"upstream", "check", "max_fails finds servers that are down meanwhile"},
 };
 
 bool contains(std::string_view names, std::string_view name) {

@@ -60,6 +60,11 @@ struct Upstream {
   unsigned max_fails = 3;              // 0 = never left alone
   unsigned keepalive = 64;             // idle connections to each server
   bool keepalive_written = false;      // in the file
+  struct Check {
+    std::string path;  // "" = servers are not checked
+    base::Duration every = std::chrono::seconds(5);
+    unsigned fails = 2;  // in a row, until a server gets no requests
+  } check;
 };
 
 struct ProxyRoute {

@@ -37,6 +37,10 @@ Upstream& owner(Scope& scope, const Upstream*) {
   return *scope.upstream;
 }
 
+Upstream::Check& owner(Scope& scope, const Upstream::Check*) {
+  return scope.upstream->check;
+}
+
 void assign(std::string& to, const Value& value) {
   to = std::get<std::string>(value);
 }
@@ -250,6 +254,18 @@ constexpr Setting kSettings[] = {
      "over all fronts, than it has processes.",
      "", to<&Upstream::keepalive>, 0, 100'000},
 
+    {Section::kCheck, "path", Kind::kText, "",
+     "What a server is asked for with GET, in the protocol of the route, query included; a status from 200 to 399 says "
+     "that it is well. Below a route's `root` it is a script, or php-fpm's `ping.path`. "
+     "Required.",
+     "", to<&Upstream::Check::path>},
+    {Section::kCheck, "every", Kind::kDuration, "5s",
+     "How often each front asks each server, and how long the server may take to answer.", "",
+     to<&Upstream::Check::every>, 100 * kMillisecond, kDay},
+    {Section::kCheck, "fails", Kind::kInteger, "2",
+     "After how many failed checks in a row a server gets no more requests. One that passes lets it back.", "",
+     to<&Upstream::Check::fails>, 1, 1000},
+
     {Section::kGateway, "to", Kind::kText, "",
      "Who answers: the name of an `[upstream.NAME]`, or one server, \"127.0.0.1:3031\" or \"unix:/run/php.sock\". "
      "Required.",
@@ -310,8 +326,8 @@ const Setting* find_flag(std::string_view flag) {
 }
 
 std::string full_name(const Setting& setting) {
-  static constexpr std::array<std::string_view, 10> kPrefixes = {
-      "", "listen.", "app.", "limits.", "log.", "shutdown.", "static.", "proxy.", "upstream.", "fastcgi."};
+  static constexpr std::array<std::string_view, 11> kPrefixes = {
+      "", "listen.", "app.", "limits.", "log.", "shutdown.", "static.", "proxy.", "upstream.", "fastcgi.", "check."};
   return std::string(kPrefixes[static_cast<size_t>(setting.section)]) + std::string(setting.key);
 }
 
@@ -342,6 +358,8 @@ std::string section_title(Section section, std::string_view name) {
       return "[upstream." + std::string(name) + "]";
     case Section::kGateway:
       return "fastcgi, scgi or uwsgi = {...}";
+    case Section::kCheck:
+      return "check = {...}";
     case Section::kStatic:
       break;
   }

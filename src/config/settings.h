@@ -13,7 +13,7 @@
 
 namespace cutwater::config {
 
-enum class Section { kTop, kListen, kApp, kLimits, kLog, kShutdown, kStatic, kProxy, kUpstream, kGateway };
+enum class Section { kTop, kListen, kApp, kLimits, kLog, kShutdown, kStatic, kProxy, kUpstream, kGateway, kCheck };
 
 enum class Kind {
   kText,

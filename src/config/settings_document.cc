@@ -79,6 +79,9 @@ constexpr SectionText kSections[] = {
      "FastCGI program in the authorizer role is asked first. When it says 200 the request goes on, and what it calls "
      "Variable-NAME is a variable NAME for the app or server; any other answer is the client's."},
     {Section::kUpstream, "`[upstream.NAME]`", "Servers that answer for each other, for `to` of a route."},
+    {Section::kCheck, "`[upstream.NAME]`: `check = {...}`",
+     "Asks each server now and then whether it is well. Without it a server is judged by the requests it gets: "
+     "`max_fails`."},
 };
 
 std::string cell(std::string_view text) {

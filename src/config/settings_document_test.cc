@@ -77,11 +77,17 @@ TEST(ErrorCodes, GiveAFixToWhatHasNone) {
 }
 
 TEST(Later, NothingIsBothKnownAndLater) {
-  const std::map<Section, std::string> names = {
-      {Section::kTop, ""},           {Section::kListen, "listen"}, {Section::kApp, "app"},
-      {Section::kLimits, "limits"},  {Section::kLog, "log"},       {Section::kShutdown, "shutdown"},
-      {Section::kStatic, "static"},  {Section::kProxy, "proxy"},   {Section::kUpstream, "upstream"},
-      {Section::kGateway, "gateway"}};
+  const std::map<Section, std::string> names = {{Section::kTop, ""},
+                                                {Section::kListen, "listen"},
+                                                {Section::kApp, "app"},
+                                                {Section::kLimits, "limits"},
+                                                {Section::kLog, "log"},
+                                                {Section::kShutdown, "shutdown"},
+                                                {Section::kStatic, "static"},
+                                                {Section::kProxy, "proxy"},
+                                                {Section::kUpstream, "upstream"},
+                                                {Section::kGateway, "gateway"},
+                                                {Section::kCheck, "check"}};
   for (const Setting& setting : settings()) {
     EXPECT_FALSE(is_later_key(names.at(setting.section), setting.key)) << setting.key;
     EXPECT_FALSE(is_later_flag(setting.flag)) << setting.flag;

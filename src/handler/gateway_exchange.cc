@@ -89,7 +89,7 @@ base::Task<void> GatewayExchange::run() {
   const base::Instant end = gateway_.loop_.now() + options.timeout;
   unsigned retries = options.retries;
   while (!client_gone_) {
-    upstream::Peer* peer = gateway_.group_.pick(exchange_.request.remote_address, tried_, gateway_.loop_.now());
+    const auto peer = gateway_.group_.pick(exchange_.request.remote_address, tried_, gateway_.loop_.now());
     if (!peer) break;
     const bool keeps = peer->options().keepalive > 0;
     auto head = request_head(options.protocol,
@@ -111,7 +111,7 @@ base::Task<void> GatewayExchange::run() {
       only_fresh_ = true;
       continue;
     }
-    tried_.push_back(peer);
+    tried_.push_back(peer.get());
     if (retries-- == 0 || gateway_.loop_.now() >= end) break;
   }
   if (client_gone_) co_return;

@@ -48,14 +48,20 @@ std::optional<std::string> request_head(GatewayProtocol protocol, const GatewayR
   const GatewayVariables variables(
       request.exchange.request, length_of(request.body),
       {request.strip, request.instance, request.script, request.role == codec::fastcgi::Role::kAuthorizer});
+  return variables_head(protocol, variables.list(), length_of(request.body), request.role, request.keep);
+}
+
+std::optional<std::string> variables_head(GatewayProtocol protocol, const codec::Variables& variables,
+                                          std::optional<uint64_t> content_length, codec::fastcgi::Role role,
+                                          bool keep) {
   std::string head;
   bool fits = true;
   if (protocol == GatewayProtocol::kFastcgi) {
-    codec::fastcgi::append_request(head, upstream::kFastcgiRequestId, request.role, request.keep, variables.list());
+    codec::fastcgi::append_request(head, upstream::kFastcgiRequestId, role, keep, variables);
   } else if (protocol == GatewayProtocol::kScgi) {
-    fits = codec::scgi::append_request_head(head, length_of(request.body).value_or(0), variables.list());
+    fits = codec::scgi::append_request_head(head, content_length.value_or(0), variables);
   } else {
-    fits = codec::uwsgi::append_packet(head, kWsgiModifier, 0, variables.list());
+    fits = codec::uwsgi::append_packet(head, kWsgiModifier, 0, variables);
   }
   if (!fits) return std::nullopt;
   return head;

@@ -39,6 +39,10 @@ struct GatewayRequest {
 // What goes before the body. nullopt: the protocol cannot carry so much (faults.md 112).
 std::optional<std::string> request_head(GatewayProtocol protocol, const GatewayRequest& request);
 
+// Likewise, of a request that is said in variables. `content_length`: as they have it.
+std::optional<std::string> variables_head(GatewayProtocol protocol, const codec::Variables& variables,
+                                          std::optional<uint64_t> content_length, codec::fastcgi::Role role, bool keep);
+
 struct CallPlace {
   io::Loop& loop;
   io::Stream& stream;

@@ -11,6 +11,7 @@ Peer::Peer(io::Loop& loop, PeerAddress address, const PeerOptions& options)
       pool_(loop, options.keepalive, options.longest_idle) {}
 
 bool Peer::available(base::Instant now) const {
+  if (!well_) return false;
   return !is_down() || (now >= down_until_ && !on_trial_);
 }
 
@@ -27,6 +28,15 @@ bool Peer::note_failure(base::Instant now, Failure failure) {
 bool Peer::note_success() {
   failures_ = 0;
   return std::exchange(down_until_, base::Instant{}) != base::Instant{};
+}
+
+bool Peer::note_check(bool passed, unsigned fails) {
+  checks_failed_ = passed ? 0 : checks_failed_ + 1;
+  if (passed == well_ || (!passed && checks_failed_ < fails)) return false;
+  well_ = passed;
+  if (passed) note_success();
+  if (!passed) pool_.close_all();
+  return true;
 }
 
 }  // namespace cutwater::upstream

@@ -27,7 +27,8 @@ enum class Failure {
   kSlow,    // whoever asks waits for a deadline
 };
 
-class Peer {
+// Shared with the requests that run at it: it may have left its group meanwhile.
+class Peer : public std::enable_shared_from_this<Peer> {
  public:
   // `loop` outlives the peer.
   Peer(io::Loop& loop, PeerAddress address, const PeerOptions& options);
@@ -40,12 +41,16 @@ class Peer {
   Failure last_failure() const { return last_failure_; }
   // When it is tried again.
   base::Instant down_until() const { return down_until_; }
-  // Whether a request may go to it now: it works, or its time is over and nobody is trying it.
+  // Whether a request may go to it now: it passes its check, and it works, or its time is over and nobody is trying it.
   bool available(base::Instant now) const;
 
   // Each tells whether that changed what is believed of it: up -> down, down -> up.
   bool note_failure(base::Instant now, Failure failure = Failure::kAtOnce);
   bool note_success();
+  // A check found it well or not: so many failures in a row count. A peer that comes back is forgiven what its
+  // requests met.
+  bool note_check(bool passed, unsigned fails);
+  bool is_well() const { return well_; }
 
   // Requests of which nothing has been answered yet.
   unsigned waiting() const { return waiting_; }
@@ -65,6 +70,8 @@ class Peer {
   unsigned waiting_ = 0;
   unsigned failures_ = 0;  // in a row
   Failure last_failure_ = Failure::kAtOnce;
+  unsigned checks_failed_ = 0;  // in a row
+  bool well_ = true;
   bool on_trial_ = false;  // a request is finding out whether it works again
   base::Instant down_until_{};
 };

@@ -26,12 +26,12 @@ double score(const Peer& peer, std::string_view client) {
 
 }  // namespace
 
-void PeerGroup::add(std::unique_ptr<Peer> peer) {
+void PeerGroup::add(std::shared_ptr<Peer> peer) {
   members_.push_back(std::move(peer));
   turns_.push_back(0);
 }
 
-Peer* PeerGroup::pick(std::string_view client, std::span<const Peer* const> tried, base::Instant now) {
+std::shared_ptr<Peer> PeerGroup::pick(std::string_view client, std::span<const Peer* const> tried, base::Instant now) {
   candidates_.clear();
   const auto consider = [&](auto may_be_asked) {
     for (const auto& peer : members_) {
@@ -41,7 +41,13 @@ Peer* PeerGroup::pick(std::string_view client, std::span<const Peer* const> trie
   };
   consider([&](const Peer& peer) { return peer.available(now); });
   // It may be back, or have failed for one kind of request alone.
-  if (candidates_.empty()) consider([](const Peer& peer) { return peer.last_failure() == Failure::kAtOnce; });
+  if (candidates_.empty())
+    consider([](const Peer& peer) { return peer.is_well() && peer.last_failure() == Failure::kAtOnce; });
+  Peer* chosen = choose(client);
+  return chosen ? chosen->shared_from_this() : nullptr;
+}
+
+Peer* PeerGroup::choose(std::string_view client) {
   if (candidates_.size() <= 1) return candidates_.empty() ? nullptr : candidates_.front();
   switch (balance_) {
     case Balance::kLeastBusy:

@@ -22,7 +22,7 @@ struct Fixture {
     }
   }
   std::string pick(std::string_view client = "192.0.2.1", base::Instant now = kNow) {
-    Peer* peer = group.pick(client, tried, now);
+    const auto peer = group.pick(client, tried, now);
     return peer ? peer->name() : "";
   }
   Peer& peer(size_t index) { return *group.peers()[index]; }
@@ -47,7 +47,7 @@ TEST(PeerGroup, LeastBusyForItsWeight) {
   std::deque<PeerUse> uses;
   std::map<std::string, int> running;
   for (int i = 0; i < 9; ++i) {
-    Peer* peer = fixture.group.pick("", {}, kNow);
+    const auto peer = fixture.group.pick("", {}, kNow);
     ASSERT_NE(peer, nullptr);
     uses.emplace_back(*peer);
     ++running[peer->name()];

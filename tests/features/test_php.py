@@ -24,6 +24,7 @@ listen.mode = 0666
 {user}
 pm = static
 pm.max_children = {children}
+ping.path = /ping
 catch_workers_output = no
 php_admin_value[session.save_path] = {sessions}
 php_admin_value[upload_max_filesize] = 20M
@@ -36,7 +37,7 @@ php_admin_value[display_errors] = off
 def php_fpm(folder, children=3):
     place = folder / "fpm"
     sessions = place / "sessions"
-    sessions.mkdir(parents=True)
+    sessions.mkdir(parents=True, exist_ok=True)
     sessions.chmod(0o777)
     user = "user = www-data\ngroup = www-data" if os.getuid() == 0 else ""
     (place / "fpm.conf").write_text(FPM.format(socket=place / "php.sock", user=user, sessions=sessions, children=children))
