@@ -37,13 +37,18 @@ bool AppRequest::has_body() const {
 }
 
 base::Task<bool> AppRequest::collect_body() {
-  const message::Request& request = exchange_.request;
+  message::Request& request = exchange_.request;
   const bool length_known = request.framing == message::BodyFraming::kLength;
   if (length_known && request.content_length <= kBodyInMemory) {
     body_.reserve(static_cast<size_t>(request.content_length));
   }
   const uint64_t length = length_known ? request.content_length : UINT64_MAX;
   if (!co_await collect(exchange_.body, length)) co_return false;
+  if (exchange_.data != nullptr && request.framing == message::BodyFraming::kChunked) {
+    // The worker must know where a filter's data begin.
+    request.framing = message::BodyFraming::kLength;
+    request.content_length = body_.size() + (spool_ ? spool_->size() : 0);
+  }
   if (exchange_.data != nullptr && !co_await collect(*exchange_.data, UINT64_MAX)) co_return false;
   if (spool_ && !body_.empty()) co_return co_await flush_to_spool();
   co_return true;

@@ -8,6 +8,8 @@ using codec::fastcgi::Role;
 
 namespace {
 
+constexpr std::string_view kDataLength = "FCGI_DATA_LENGTH";
+
 // FCGI_ROLE, as the specification names it.
 std::string_view name_of(Role role) {
   if (role == Role::kAuthorizer) return "AUTHORIZER";
@@ -36,8 +38,12 @@ FastcgiExchange::FastcgiExchange(ServerState& server, FastcgiExchangeOwner& owne
 }
 
 base::Task<void> FastcgiExchange::run() {
-  const uint16_t refusal = begin();
-  if (!core_.answer_itself(refusal)) {
+  uint16_t refusal = begin();
+  if (refusal == 0 && must_be_empty_) {
+    auto waiting = wait_for_empty_body();
+    refusal = co_await waiting;
+  }
+  if (!gone_ && !core_.answer_itself(refusal)) {
     auto handling = core_.run_handler();
     co_await handling;
   }
@@ -53,18 +59,48 @@ base::Task<void> FastcgiExchange::run() {
 uint16_t FastcgiExchange::begin() {
   RequestHead head(server_.options, *memory_);
   if (const uint16_t status = core_.parse(head); status != 0) return status;
-  const message::Request& request = memory_->request;
-  if (request.content_length > 0) body_.begin(request.content_length);
+  begin_body();
   const uint16_t refusal = core_.check();
   return refusal == 0 && data_ ? begin_data() : refusal;
 }
 
+void FastcgiExchange::begin_body() {
+  message::Request& request = memory_->request;
+  if (streams_left_ == 0) {  // an authorizer is told of a body and sent none (section 6.3)
+    request.framing = message::BodyFraming::kNone;
+    request.content_length = 0;
+    request.headers.remove_all("Content-Length");
+    body_.end();
+  } else if (request.framing == message::BodyFraming::kChunked) {
+    body_.begin_unannounced();
+  } else {
+    body_.begin(request.content_length);
+    must_be_empty_ = request.content_length == 0;
+  }
+}
+
+// A body that nobody announced must not be lost: the request would be answered as if it had none.
+base::Task<uint16_t> FastcgiExchange::wait_for_empty_body() {
+  auto reading = body_.read_end();
+  switch (co_await reading) {
+    case message::BodyStatus::kTimedOut:
+      core_.refused_because("STDIN does not end");
+      co_return 408;
+    case message::BodyStatus::kMalformed:
+      core_.refused_because("a body without CONTENT_LENGTH");
+      co_return 400;
+    default:
+      co_return 0;
+  }
+}
+
 // A filter's data are as long as the web server says (specification section 6.4).
 uint16_t FastcgiExchange::begin_data() {
-  const auto said = memory_->request.variables.get("FCGI_DATA_LENGTH");
-  const auto length = said ? base::parse_decimal(*said) : std::nullopt;
+  const message::Headers& said = memory_->request.variables;
+  const bool once = said.count(kDataLength) == 1;
+  const auto length = once ? base::parse_decimal(*said.get(kDataLength)) : std::nullopt;
   if (!length) {
-    core_.refused_because("a filter's FCGI_DATA_LENGTH is missing, or no length");
+    core_.refused_because("a filter's FCGI_DATA_LENGTH is missing, said twice, or no length");
     return 400;
   }
   if (*length > server_.options.body_limit) {

@@ -53,6 +53,8 @@ class FastcgiExchange {
  private:
   base::Task<void> run();
   uint16_t begin();
+  void begin_body();
+  base::Task<uint16_t> wait_for_empty_body();
   uint16_t begin_data();
 
   ServerState& server_;
@@ -61,7 +63,8 @@ class FastcgiExchange {
   bool gone_ = false;
   bool gone_untold_ = false;
   bool over_ = false;
-  int streams_left_ = 0;  // that have not ended
+  bool must_be_empty_ = false;  // the body
+  int streams_left_ = 0;        // that have not ended
   ExchangePool::Pointer memory_;
   FastcgiWriter writer_;
   StreamedBody body_;

@@ -132,6 +132,13 @@ TEST(Gateway, WhatIsRefusedIsAnsweredInTheProtocol) {
     };
     EXPECT_EQ(status(get(protocol, "/a\n")), "400");
     EXPECT_EQ(status(request(protocol, variables_of("TRACE", "/a"))), "405");
+    if (protocol == Protocol::kUwsgi) {  // nothing says where its body ends
+      Variables chunked = variables_of("POST", "/echo");
+      chunked.push_back({"HTTP_TRANSFER_ENCODING", "chunked"});
+      std::string bytes;
+      ASSERT_TRUE(codec::uwsgi::append_packet(bytes, 0, 0, chunked));
+      EXPECT_EQ(status(bytes + "hello"), "411");
+    }
     Variables many = variables_of("GET", "/a");
     const std::string large(40'000, 'x');
     many.push_back({"HTTP_X", large});

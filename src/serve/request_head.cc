@@ -111,6 +111,9 @@ RequestHead::Outcome RequestHead::parse_variables() {
   const auto read = codec::read_variables(memory_.variables, memory_.request, memory_.decoded);
   if (read.status != 0) return refuse(read.status, read.reason);
   memory_.request.wants_keep_alive = false;
+  // By FastCGI a body has an end of its own, by uwsgi and SCGI its length alone.
+  const bool unknown_length = memory_.request.framing == message::BodyFraming::kChunked;
+  if (unknown_length && options_.protocol != Protocol::kFastcgi) return refuse(411, "a body without CONTENT_LENGTH");
   return check_limits();
 }
 

@@ -14,8 +14,11 @@ class StreamedBody::Arrival {
   explicit Arrival(StreamedBody& body) : body_(body) {}
   Arrival(const Arrival&) = delete;
   Arrival& operator=(const Arrival&) = delete;
-  ~Arrival() { body_.reader_ = nullptr; }
-  bool await_ready() const noexcept { return !body_.arrived_.empty() || body_.ended_; }
+  ~Arrival() {
+    body_.reader_ = nullptr;
+    body_.slow_.cancel();
+  }
+  bool await_ready() const noexcept { return body_.has_piece() || body_.ended_; }
   void await_suspend(std::coroutine_handle<> reader) {
     body_.reader_ = reader;
     body_.waits_since_ = body_.loop_.now();
@@ -33,9 +36,9 @@ StreamedBody::StreamedBody(io::Loop& loop, const ServeOptions& options, BodyFeed
       feeder_(feeder),
       slow_(loop.timers(), [this] { end_with(BodyStatus::kTimedOut); }) {}
 
-void StreamedBody::begin(uint64_t content_length) {
-  left_ = content_length;
-  ended_.reset();
+// The last piece of an announced body waits for the end: more may come behind it, and then there was no such request.
+bool StreamedBody::has_piece() const {
+  return !arrived_.empty() && (ended_ || left_ != uint64_t{0});
 }
 
 base::Task<BodyPiece> StreamedBody::read() {
@@ -49,17 +52,24 @@ base::Task<BodyPiece> StreamedBody::read() {
   co_return BodyPiece{BodyStatus::kPiece, handed_out_};
 }
 
+base::Task<BodyStatus> StreamedBody::read_end() {
+  auto reading = read();
+  const BodyPiece piece = co_await reading;
+  co_return piece.status == BodyStatus::kPiece ? BodyStatus::kMalformed : piece.status;
+}
+
 void StreamedBody::feed(std::string_view piece) {
   if (ended_) return;
-  if (piece.size() > left_) return end_with(BodyStatus::kMalformed);
-  left_ -= piece.size();
+  if (left_ && piece.size() > *left_) return end_with(BodyStatus::kMalformed);
+  if (left_) *left_ -= piece.size();
   received_ += piece.size();
+  if (received_ > options_.body_limit) return end_with(BodyStatus::kTooLarge);
   arrived_ += piece;
-  wake();
+  if (has_piece()) wake();
 }
 
 void StreamedBody::end() {
-  end_with(left_ == 0 ? BodyStatus::kEnd : BodyStatus::kMalformed);
+  end_with(left_.value_or(0) == 0 ? BodyStatus::kEnd : BodyStatus::kMalformed);
 }
 
 void StreamedBody::break_off() {

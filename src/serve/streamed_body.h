@@ -29,21 +29,25 @@ class StreamedBody final : public message::BodySource {
 
   // All outlive the body.
   StreamedBody(io::Loop& loop, const ServeOptions& options, BodyFeeder& feeder);
-  // Until then it is empty. The length that was announced; more or fewer bytes are malformed (faults.md 99).
-  void begin(uint64_t content_length);
+  // The length that was announced; more or fewer bytes are malformed (faults.md 99). Until then it is 0.
+  void begin(uint64_t content_length) { left_ = content_length; }
+  // As many bytes as come before the end, within limits.body.
+  void begin_unannounced() { left_.reset(); }
 
   base::Task<message::BodyPiece> read() override;
+  // For a body that must be empty: whether it was.
+  base::Task<message::BodyStatus> read_end();
 
   // The connection's side. Each may resume the handler.
   void feed(std::string_view piece);
   void end();        // no more comes
   void break_off();  // the peer left, or wants no answer
   bool full() const { return waiting_bytes() > kFull; }
-  bool ended() const { return ended_.has_value(); }
 
  private:
-  class Arrival;  // co_await: until there is a piece or an end
+  class Arrival;  // co_await: until there is a piece to hand out, or an end
   size_t waiting_bytes() const { return arrived_.size(); }
+  bool has_piece() const;
   base::Instant deadline() const;
   void end_with(message::BodyStatus status);
   void wake();
@@ -54,12 +58,12 @@ class StreamedBody final : public message::BodySource {
   io::Timer slow_;
   std::coroutine_handle<> reader_;
   base::Instant waits_since_{0};
-  base::Duration waited_{0};  // for the peer; the handler's own pauses do not count against it
-  uint64_t left_ = 0;
+  base::Duration waited_{0};          // for the peer; the handler's own pauses do not count against it
+  std::optional<uint64_t> left_ = 0;  // of what was announced
   uint64_t received_ = 0;
   std::string arrived_;     // and not yet read
   std::string handed_out_;  // what the last read() gave
-  std::optional<message::BodyStatus> ended_ = message::BodyStatus::kEnd;
+  std::optional<message::BodyStatus> ended_;
 };
 
 }  // namespace cutwater::serve

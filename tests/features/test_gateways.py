@@ -311,7 +311,48 @@ def test_fastcgi_tells_the_app_its_role(serve):
 @pytest.fixture(scope="module")
 def fastcgi(serve_module):
     return serve_module("kit", workers=2, listen={"addr": "127.0.0.1:0", "protocol": "fastcgi"},
-                        config='[limits]\nbody = "8MB"\n').address
+                        config='[limits]\nbody = "8MB"\n', allow=["CW0512"]).address
+
+
+def ask_chunked(address, target, body, **options):
+    """As a web server does that passes the chunks' content on as it comes."""
+    with GatewayClient(address, "fastcgi") as client:
+        variables = variables_of("POST", target, [("Transfer-Encoding", "chunked")], **options.pop("more", {}))
+        client.send(fastcgi_request(variables, body, length="", **options))
+        head, _, answer = client.read_output().partition(b"\r\n\r\n")
+    return int(head.split()[1]), answer
+
+
+@pytest.mark.parametrize("size", [0, 5, 60_000, 66_000, 3_000_000])
+def test_a_body_of_unknown_length(fastcgi, size):
+    body = os.urandom(size)
+    assert ask_chunked(fastcgi, "/digest", body) == (200, f"{size} {hashlib.sha256(body).hexdigest()}".encode())
+    status, answer = ask_chunked(fastcgi, "/environ", body)
+    values = json.loads(answer)
+    assert (status, values["CONTENT_LENGTH"], values["wsgi.input_terminated"]) == (200, str(size), True)
+    assert "HTTP_TRANSFER_ENCODING" not in values
+
+
+def test_a_filter_with_a_body_of_unknown_length(fastcgi):
+    body, data = os.urandom(100_000), b"a line\n" + os.urandom(100_000)
+    more = {"FCGI_DATA_LENGTH": str(len(data))}
+    status, answer = ask_chunked(fastcgi, "/filter", body, more=more, role=3, data=data)
+    seen = json.loads(answer)
+    assert status == 200 and (seen["body"], seen["data"]) == tuple(hashlib.sha256(part).hexdigest() for part in (body, data))
+
+
+def test_a_body_of_unknown_length_has_a_limit(fastcgi):
+    assert ask_chunked(fastcgi, "/digest", b"x" * (8 * 1024 * 1024))[0] == 200
+    assert ask_chunked(fastcgi, "/digest", b"x" * (8 * 1024 * 1024 + 1))[0] == 413
+
+
+@pytest.mark.parametrize("length", ["", "0", "4", "6"])
+def test_a_body_that_is_not_as_announced_reaches_no_app(fastcgi, length):
+    with GatewayClient(fastcgi, "fastcgi") as client:
+        client.send(fastcgi_request(variables_of("POST", "/echo"), b"hello", length=length, keep=True))
+        assert client.read_output().startswith(b"Status: 400 ")
+        client.send(fastcgi_request(variables_of("POST", "/echo"), b"hello"))
+        assert client.read_output().endswith(b"\r\n\r\nhello")
 
 
 @pytest.mark.parametrize("body", [0, 5, 100_000])

@@ -15,6 +15,8 @@ pytestmark = pytest.mark.timeout(120)
 
 WAYS = [(protocol, family) for protocol in ("uwsgi", "scgi", "fastcgi") for family in ("tcp", "unix")]
 
+UNBUFFERED = ".unbuffered"  # behind the address: an nginx that passes bodies on as they come
+
 SERVER = """
   server {{
     listen unix:{front};
@@ -27,6 +29,7 @@ SERVER = """
       {protocol}_param UWSGI_FILE /etc/passwd;
       {protocol}_param PHP_VALUE auto_prepend_file=/etc/passwd;
       {protocol}_param LD_PRELOAD /evil.so;
+      {protocol}_request_buffering {buffering};
       {protocol}_pass {back};
     }}
     location /environ/tls {{
@@ -57,11 +60,14 @@ def fronts(serve_module, tool):
     for (protocol, family), back in zip(WAYS, server.addresses, strict=True):
         addresses[protocol, family] = f"{place}/{protocol}-{family}.front"
         back = f"unix:{back}" if isinstance(back, str) else f"{back[0]}:{back[1]}"
-        servers.append(SERVER.format(protocol=protocol, front=addresses[protocol, family], back=back))
+        for buffering, ending in (("on", ""), ("off", UNBUFFERED)):
+            front = addresses[protocol, family] + ending
+            servers.append(SERVER.format(protocol=protocol, front=front, back=back, buffering=buffering))
     (place / "nginx.conf").write_text(configuration(place, servers))
     nginx = subprocess.Popen([tool("nginx", "nginx"), "-p", place, "-c", place / "nginx.conf"])
     processes.adopt(nginx.pid)
-    wait_until(lambda: nginx.poll() is None and all(os.path.exists(path) for path in addresses.values()), 20, "nginx")
+    sockets = [path + ending for path in addresses.values() for ending in ("", UNBUFFERED)]
+    wait_until(lambda: nginx.poll() is None and all(map(os.path.exists, sockets)), 20, "nginx")
     yield server, addresses
     nginx.terminate()
     nginx.wait(20)
@@ -72,8 +78,8 @@ def nginx(fronts, request):
     server, addresses = fronts
     path = addresses[request.param]
 
-    def connect(**options):
-        return Client(path, **options)
+    def connect(ending="", **options):
+        return Client(path + ending, **options)
 
     connect.server, connect.family = server, request.param[1]
     return connect
@@ -130,6 +136,19 @@ def test_bodies_both_ways(nginx):
         assert len(client.request("GET", "/stream?count=20&size=50000").body) == 1_000_000
         client.send(b"POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n")
         assert client.read_response().text == "abc"
+
+
+def test_a_chunked_body_that_nginx_does_not_wait_for(nginx):
+    """By FastCGI it has no length then; by the others nginx waits all the same."""
+    body = os.urandom(300_000)
+    with nginx(UNBUFFERED) as client:
+        for pieces in ([b"abc"], [], [body[at : at + 50_000] for at in range(0, len(body), 50_000)]):
+            client.send(b"POST /digest HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
+            for piece in pieces:
+                client.send(b"%x\r\n%s\r\n" % (len(piece), piece))
+            client.send(b"0\r\n\r\n")
+            whole = b"".join(pieces)
+            assert client.read_response().text == f"{len(whole)} {hashlib.sha256(whole).hexdigest()}"
 
 
 def test_heads_as_the_app_gave_them(nginx):

@@ -57,8 +57,10 @@ def fastcgi_stream(kind, request_id, data):
     return b"".join(record(kind, request_id, piece, padding=len(piece) % 8) for piece in [*pieces, b""])
 
 
-def fastcgi_request(variables, body=b"", request_id=1, keep=False, role=1, data=None):
-    pairs = [[item.encode("latin-1") for item in pair] for pair in [*variables, ("CONTENT_LENGTH", str(len(body)))]]
+def fastcgi_request(variables, body=b"", request_id=1, keep=False, role=1, data=None, length=None):
+    """`length`: what CONTENT_LENGTH says, where that is not the body's."""
+    length = str(len(body)) if length is None else length
+    pairs = [[item.encode("latin-1") for item in pair] for pair in [*variables, ("CONTENT_LENGTH", length)]]
     params = b"".join(fastcgi_length(len(name)) + fastcgi_length(len(value)) + name + value for name, value in pairs)
     begin = record(BEGIN, request_id, struct.pack(">HB5x", role, keep))
     streams = fastcgi_stream(PARAMS, request_id, params) + fastcgi_stream(STDIN, request_id, body)

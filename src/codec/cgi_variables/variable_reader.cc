@@ -79,6 +79,7 @@ class VariableReader {
   VariablesResult read_path();
   VariablesResult read_headers();
   VariablesResult read_body();
+  VariablesResult read_coding();
   VariablesResult read_authority();
   VariablesResult read_addresses();
   VariablesResult read_others();
@@ -188,12 +189,24 @@ VariablesResult VariableReader::read_body() {
   const std::string_view text = get("CONTENT_LENGTH");
   const std::string_view field = get("HTTP_CONTENT_LENGTH");
   if (!field.empty() && field != text) return {400, "HTTP_CONTENT_LENGTH is not CONTENT_LENGTH"};
-  if (text.empty()) return {};
+  for (const Variable& variable : variables_) {
+    if (variable.name == "CONTENT_LENGTH" && variable.value != text) return {400, "CONTENT_LENGTH twice"};
+  }
+  if (text.empty()) return read_coding();
   const std::optional<uint64_t> length = base::parse_decimal(text);
   if (!length) return {400, "malformed CONTENT_LENGTH"};
   request_.framing = message::BodyFraming::kLength;
   request_.content_length = *length;
   request_.headers.add("Content-Length", text);
+  return {};
+}
+
+// A web server that has taken the chunks off and does not wait for the last one knows no length.
+VariablesResult VariableReader::read_coding() {
+  const std::string_view coding = base::trim_whitespace(get("HTTP_TRANSFER_ENCODING"));
+  if (coding.empty()) return {};
+  if (!base::equals_ignoring_case(coding, "chunked")) return {501, "a transfer coding other than chunked"};
+  request_.framing = message::BodyFraming::kChunked;
   return {};
 }
 

@@ -127,7 +127,24 @@ TEST(VariableReaderTest, Body) {
   EXPECT_EQ(Read(with("CONTENT_LENGTH", "-1")).result.status, 400);
   EXPECT_EQ(Read(with("CONTENT_LENGTH", "1x")).result.status, 400);
   EXPECT_EQ(Read(with("HTTP_CONTENT_LENGTH", "3")).result.status, 400);
+  Variables twice = with("CONTENT_LENGTH", "3");
+  twice.push_back({"CONTENT_LENGTH", "3"});
+  EXPECT_EQ(Read(twice).request.content_length, 3u);
+  twice.push_back({"CONTENT_LENGTH", "4"});
+  EXPECT_EQ(Read(twice).result.status, 400);
   EXPECT_EQ(Read(with("CONTENT_TYPE", "a/b")).request.headers.get("Content-Type"), "a/b");
+}
+
+TEST(VariableReaderTest, ABodyOfUnknownLength) {
+  EXPECT_EQ(Read(with("HTTP_TRANSFER_ENCODING", "Chunked")).request.framing, message::BodyFraming::kChunked);
+  EXPECT_EQ(Read(with("HTTP_TRANSFER_ENCODING", "")).request.framing, message::BodyFraming::kNone);
+  EXPECT_EQ(Read(with("HTTP_TRANSFER_ENCODING", "gzip, chunked")).result.status, 501);
+  Variables both = with("HTTP_TRANSFER_ENCODING", "chunked");  // taken in whole by the web server
+  both.push_back({"CONTENT_LENGTH", "7"});
+  std::erase_if(both,
+                [](const Variable& variable) { return variable.name == "CONTENT_LENGTH" && variable.value.empty(); });
+  EXPECT_EQ(Read(both).request.framing, message::BodyFraming::kLength);
+  EXPECT_EQ(Read(both).request.content_length, 7u);
 }
 
 TEST(VariableReaderTest, HopByHopAndHttpoxyAreLeftOut) {
