@@ -115,6 +115,14 @@ void append_informational(std::string& to, const message::Response& response) {
   to += "\r\n";
 }
 
+void append_switching_head(std::string& to, const message::Response& response) {
+  append_status(to, kStatusLine, response);
+  append_fields(to, response.headers);
+  append_field(to, "Connection", "Upgrade");
+  append_field(to, "Upgrade", response.upgrade);
+  to += "\r\n";
+}
+
 void append_chunk_start(std::string& to, size_t length) {
   char digits[2 * sizeof length];
   auto [end, error] = std::to_chars(digits, digits + sizeof digits, length, 16);

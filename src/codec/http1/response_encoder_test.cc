@@ -37,6 +37,18 @@ TEST(ResponseEncoder, WritesTheWholeHead) {
   EXPECT_TRUE(encoded.head.keep_alive);
 }
 
+TEST(ResponseEncoder, WritesTheHeadOfASwitch) {
+  Response switching = response(101, std::nullopt);
+  switching.headers.add("Sec-WebSocket-Accept", "x");
+  switching.headers.add("X-Broken", "a\r\nb: c");
+  switching.upgrade = "websocket";
+  std::string bytes;
+  append_switching_head(bytes, switching);
+  EXPECT_EQ(bytes,
+            "HTTP/1.1 101 Switching Protocols\r\nSec-WebSocket-Accept: x\r\nConnection: Upgrade\r\n"
+            "Upgrade: websocket\r\n\r\n");
+}
+
 TEST(ResponseEncoder, ChunksAnUnknownLength) {
   Encoded encoded = encode(response(200, std::nullopt));
   EXPECT_EQ(encoded.head.framing, ResponseFraming::kChunked);
