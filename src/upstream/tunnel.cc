@@ -46,7 +46,10 @@ base::Task<void> Tunnel::run() {
   Over over(*this);
   co_await over;
   directions_.cancel_all();
-  if (broken_) co_return to_client_.abort();
+  if (broken_) {
+    peer_.reset_on_close();
+    co_return to_client_.abort();
+  }
   auto finishing = to_client_.finish();
   co_await finishing;
 }

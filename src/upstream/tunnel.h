@@ -23,7 +23,7 @@ class Tunnel final : private io::HangupListener {
   Tunnel(const Tunnel&) = delete;
   Tunnel& operator=(const Tunnel&) = delete;
 
-  // Until both directions have ended. When one broke, the client sees a cut; when both fell silent, an end. Once.
+  // Until both directions have ended. When one broke, both sides see a cut; when both fell silent, an end. Once.
   base::Task<void> run();
 
   // Nothing reaches the client any more. What it sent before is still passed on, unless the peer does not take it.
