@@ -86,6 +86,7 @@ handler::Gateway* FrontRoutes::gateway_to(const config::ProxyRoute& route, const
     options.instance = services_.instance;
     options.timeout = route.timeout;
     options.connect_timeout = route.connect_timeout;
+    options.tunnel_timeout = route.tunnel_timeout;
     options.retries = route.retries;
     gateways_.push_back(std::make_unique<handler::Gateway>(std::move(options), group_of(route, upstream),
                                                            services_.loop, services_.spool, services_.log,

@@ -418,7 +418,7 @@ TEST(Settings, DefaultsAreThoseOfTheModel) {
   listen.trusted_proxies = listen.trusted_users = {};
   App app;
   ProxyDraft proxy;
-  proxy.timeout = proxy.connect_timeout = base::Duration(0);
+  proxy.timeout = proxy.connect_timeout = proxy.tunnel_timeout = base::Duration(0);
   proxy.retries = 0;
   Upstream upstream;
   upstream.balance = "";
@@ -441,6 +441,7 @@ TEST(Settings, DefaultsAreThoseOfTheModel) {
   EXPECT_EQ(proxy.buffer, ProxyRoute().buffer);
   EXPECT_EQ(proxy.timeout, ProxyRoute().timeout);
   EXPECT_EQ(proxy.connect_timeout, ProxyRoute().connect_timeout);
+  EXPECT_EQ(proxy.tunnel_timeout, ProxyRoute().tunnel_timeout);
   EXPECT_EQ(proxy.retries, ProxyRoute().retries);
   EXPECT_EQ(upstream.balance, Upstream().balance);
   EXPECT_EQ(upstream.max_fails, Upstream().max_fails);

@@ -230,9 +230,8 @@ constexpr ErrorCode kCodes[] = {
      "The messages before say how it failed."},
     {"CW0604", "server answered wrongly",
      "A server behind Cutwater closed the connection without an answer, sent something that is no answer in its "
-     "protocol, refused the request, or "
-     "broke "
-     "off in the middle. The client got 502, or a cut when the answer had begun.",
+     "protocol, refused the request, switched to a protocol that was not asked for (or to WebSocket without the right "
+     "Sec-WebSocket-Accept), or broke off in the middle. The client got 502, or a cut when the answer had begun.",
      "Look at that server's own log."},
     {"CW0605", "server took too long",
      "A server behind Cutwater was silent for longer than `timeout` of the route; the client got 504, or a cut when "

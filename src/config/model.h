@@ -73,6 +73,7 @@ struct ProxyRoute {
   std::string strip;              // taken off the path; "" or "/api"
   base::Duration timeout = std::chrono::seconds(60);
   base::Duration connect_timeout = std::chrono::seconds(5);
+  base::Duration tunnel_timeout = std::chrono::hours(1);
   unsigned retries = 1;
   std::string root;  // "": the servers know what to run; else absolute
   std::string index = "index.php";

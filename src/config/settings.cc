@@ -228,6 +228,10 @@ constexpr Setting kSettings[] = {
     {Section::kProxy, "connect_timeout", Kind::kDuration, "5s",
      "Longest time connecting to a server may take; then the next one is asked.", "", to<&ProxyRoute::connect_timeout>,
      10 * kMillisecond, kDay},
+    {Section::kProxy, "tunnel_timeout", Kind::kDuration, "1h",
+     "Longest time both sides of a WebSocket, or of another protocol that was switched to, may be silent before it is "
+     "closed.",
+     "", to<&ProxyRoute::tunnel_timeout>, 10 * kMillisecond, 30 * kDay},
     {Section::kProxy, "retries", Kind::kInteger, "1",
      "How many other servers are asked when one cannot be reached, or closes the connection without an answer to a "
      "request that does no harm when sent twice (GET, HEAD, PUT, DELETE, OPTIONS).",

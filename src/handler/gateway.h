@@ -26,6 +26,7 @@ struct GatewayOptions {
   std::string instance = {};                                     // what this server calls itself in Via and CDN-Loop
   base::Duration timeout = std::chrono::seconds(60);             // longest silence of a server, and for all tries
   base::Duration connect_timeout = std::chrono::seconds(5);      // each
+  base::Duration tunnel_timeout = std::chrono::hours(1);         // longest silence of both sides of a tunnel
   unsigned retries = 1;                                          // other servers to ask when one fails
   // A body is taken in whole before a server is taken. Without it that holds for bodies up to 64 KiB, and for those
   // whose length the protocol must know.

@@ -70,6 +70,7 @@ GatewayExchange::~GatewayExchange() {
 
 void GatewayExchange::on_client_gone(bool for_good) {
   if (!for_good) return;
+  if (tunnel_) return tunnel_->client_gone();
   client_gone_ = true;
   if (call_) call_->abandon();
 }
@@ -161,9 +162,9 @@ base::Task<GatewayExchange::Outcome> GatewayExchange::try_peer(upstream::Peer& p
   if (client_gone_) co_return Outcome::kAnswered;
   if (!connection.stream) co_return cannot_connect(peer, connection.error);
   asked_ = true;
-  const std::unique_ptr<upstream::Call> made =
-      make_call(gateway_.options_.protocol,
-                {gateway_.loop_, *connection.stream, exchange_.request.method, body_, gateway_.call_options_, errors_});
+  const std::unique_ptr<upstream::Call> made = make_call(
+      gateway_.options_.protocol, {gateway_.loop_, *connection.stream, exchange_.request.method, body_,
+                                   gateway_.call_options_, errors_, upstream::upgrade_offer(exchange_.request)});
   upstream::Call& call = *made;
   call_ = &call;
   call.begin(head_);
@@ -171,7 +172,11 @@ base::Task<GatewayExchange::Outcome> GatewayExchange::try_peer(upstream::Peer& p
   auto reading = read_head(call);
   const CallStatus status = co_await reading;
   waiting.reset();
-  if (status == CallStatus::kFine) {
+  if (status == CallStatus::kFine && call.response().status == 101) {
+    call_ = nullptr;
+    auto tunnelling = tunnel(peer, call, *connection.stream);
+    co_await tunnelling;
+  } else if (status == CallStatus::kFine) {
     auto relaying = relay(peer, call, connection);
     co_await relaying;
   }
@@ -188,7 +193,8 @@ base::Task<CallStatus> GatewayExchange::read_head(upstream::Call& call) {
   while (true) {
     auto reading = call.read_head();
     const CallStatus status = co_await reading;
-    if (status != CallStatus::kFine || call.response().status >= 200) co_return status;
+    const uint16_t code = call.response().status;
+    if (status != CallStatus::kFine || code >= 200 || code == 101) co_return status;
     auto hinting = exchange_.response.informational(call.response());
     co_await hinting;
   }
@@ -269,6 +275,21 @@ base::Task<void> GatewayExchange::relay(upstream::Peer& peer, upstream::Call& ca
 // A process that serves one connection at a time, as php-fpm's do, must not be held by an idle one while others wait.
 bool GatewayExchange::may_be_kept(const upstream::Peer& peer) const {
   return gateway_.options_.protocol != GatewayProtocol::kFastcgi || peer.waiting() == 0;
+}
+
+// The connection carries something else from here on and ends with it: it goes back to no pool.
+base::Task<void> GatewayExchange::tunnel(upstream::Peer& peer, upstream::Call& call, io::Stream& stream) {
+  gateway_.note_success(peer);
+  message::ResponseWriter& response = exchange_.response;
+  upstream::Tunnel tunnel(gateway_.loop_, stream, exchange_.body, response, gateway_.options_.tunnel_timeout);
+  tunnel_ = &tunnel;
+  auto opening = response.head(call.response(), call.behind_switch(), false);
+  const WriteStatus opened = co_await opening;
+  if (opened == WriteStatus::kWritten) {
+    auto running = tunnel.run();
+    co_await running;
+  }
+  tunnel_ = nullptr;
 }
 
 void GatewayExchange::note_cut(upstream::Peer& peer, const upstream::Call& call, CallStatus status) {

@@ -13,6 +13,7 @@
 #include "message/exchange.h"
 #include "upstream/call.h"
 #include "upstream/request_body.h"
+#include "upstream/tunnel.h"
 
 namespace cutwater::handler {
 
@@ -52,6 +53,7 @@ class GatewayExchange final : public message::ClientGoneListener {
   base::Task<Connection> connect(upstream::Peer& peer);
   base::Task<upstream::CallStatus> read_head(upstream::Call& call);
   base::Task<void> relay(upstream::Peer& peer, upstream::Call& call, Connection& connection);
+  base::Task<void> tunnel(upstream::Peer& peer, upstream::Call& call, io::Stream& stream);
   Outcome judge(upstream::Peer& peer, const upstream::Call& call, upstream::CallStatus status, bool is_kept);
   Outcome cannot_connect(upstream::Peer& peer, int error);
   bool may_be_kept(const upstream::Peer& peer) const;
@@ -67,10 +69,11 @@ class GatewayExchange final : public message::ClientGoneListener {
   StderrLog errors_;
   std::string head_;
   std::vector<const upstream::Peer*> tried_;
-  upstream::Call* call_ = nullptr;  // while one runs
-  uint16_t failure_ = 502;          // what to answer when no other server is tried
-  bool only_fresh_ = false;         // a kept connection had ended: no other kept one
-  bool asked_ = false;              // some server that was believed to work, or took the connection
+  upstream::Call* call_ = nullptr;      // while one runs
+  upstream::Tunnel* tunnel_ = nullptr;  // then this
+  uint16_t failure_ = 502;              // what to answer when no other server is tried
+  bool only_fresh_ = false;             // a kept connection had ended: no other kept one
+  bool asked_ = false;                  // some server that was believed to work, or took the connection
   bool client_gone_ = false;
 };
 

@@ -74,9 +74,13 @@ std::unique_ptr<upstream::Call> make_call(GatewayProtocol protocol, const CallPl
                                                      place.errors);
     case GatewayProtocol::kScgi:
       return std::make_unique<upstream::CgiCall>(place.loop, place.stream, place.method, place.body, place.options);
-    default:
+    case GatewayProtocol::kUwsgi:
       return std::make_unique<upstream::HttpCall>(place.loop, place.stream, place.method, place.body, place.options);
+    case GatewayProtocol::kHttp:
+      break;
   }
+  return std::make_unique<upstream::HttpCall>(place.loop, place.stream, place.method, place.body, place.options,
+                                              place.offer);
 }
 
 }  // namespace cutwater::handler

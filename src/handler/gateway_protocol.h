@@ -15,6 +15,7 @@
 #include "upstream/call.h"
 #include "upstream/fastcgi_call.h"
 #include "upstream/request_body.h"
+#include "upstream/upgrade.h"
 
 namespace cutwater::handler {
 
@@ -50,6 +51,7 @@ struct CallPlace {
   upstream::RequestBody& body;
   const upstream::CallOptions& options;
   upstream::StderrSink& errors;
+  upstream::UpgradeOffer offer = {};  // of what an HTTP server may switch to
 };
 // What the place names outlives the call.
 std::unique_ptr<upstream::Call> make_call(GatewayProtocol protocol, const CallPlace& place);

@@ -8,6 +8,7 @@
 #include "handler/trusted_networks.h"
 #include "message/grammar.h"
 #include "message/target.h"
+#include "upstream/upgrade.h"
 
 namespace cutwater::handler {
 
@@ -174,8 +175,8 @@ std::string forwarded_head(const message::Exchange& exchange, const upstream::Re
 
   std::string bytes;
   const std::string target = forwarded_target(request, options.strip);
-  codec::http1::append_request_head(
-      bytes, {request.method, target, request.authority, headers, body.framing(), body.length(), options.close});
+  codec::http1::append_request_head(bytes, {request.method, target, request.authority, headers, body.framing(),
+                                            body.length(), options.close, upstream::upgrade_offer(request).protocols});
   return bytes;
 }
 

@@ -43,6 +43,9 @@ class ResponseWriter {
   virtual ~ResponseWriter() = default;
   virtual base::Task<WriteStatus> informational(const Response& response) = 0;  // 103 Early Hints
   // `first_piece` is sent together with the head; `complete`: it is the whole body.
+  // Status 101, only for a request with `upgrade`, opens a tunnel: from then on body() sends bytes as they are,
+  // finish() ends this direction alone, and the body source gives what the client sends, without a deadline, until
+  // kEnd.
   virtual base::Task<WriteStatus> head(const Response& response, std::string_view first_piece, bool complete) = 0;
   // `complete`: the last piece; finish() has nothing to do any more.
   virtual base::Task<WriteStatus> body(std::string_view piece, bool complete) = 0;

@@ -30,6 +30,9 @@ struct Request {
   uint64_t content_length = 0;  // with kLength
   bool expects_continue = false;
   bool wants_keep_alive = true;
+  // The protocols the client would switch to, as received (RFC 9110 section 7.8); empty: none that may be taken.
+  // Whoever takes one answers 101 and has then bytes in both directions: see ResponseWriter::head.
+  std::string_view upgrade;
 
   std::string_view remote_address;  // of the client, behind trusted proxies the one they name
   uint16_t remote_port = 0;

@@ -13,8 +13,9 @@ namespace cutwater::message {
 struct Response {
   uint16_t status = 200;
   std::string_view reason;                 // empty: the standard phrase
-  Headers headers;                         // without Content-Length, Transfer-Encoding, Connection
+  Headers headers;                         // without Content-Length, Transfer-Encoding, Connection, Upgrade
   std::optional<uint64_t> content_length;  // known: Content-Length; unknown: chunked, or close on HTTP/1.0
+  std::string_view upgrade;  // with 101 the protocol switched to, one of Request::upgrade; with 426 those wanted
 };
 
 std::string_view standard_reason(uint16_t status);

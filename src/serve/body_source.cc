@@ -55,6 +55,10 @@ void RequestBody::begin(const message::Request& request) {
 }
 
 base::Task<BodyPiece> RequestBody::read() {
+  if (tunnel_) {
+    auto reading = read_tunnel();
+    co_return co_await reading;
+  }
   while (true) {
     if (auto piece = take_piece()) co_return *piece;
     if (client_waits() && may_send_continue_) {
@@ -74,6 +78,20 @@ base::Task<BodyPiece> RequestBody::read() {
       co_return end_with(BodyStatus::kDisconnected);
     }
   }
+}
+
+// What came right behind the request's head is in the input already.
+base::Task<BodyPiece> RequestBody::read_tunnel() {
+  while (!ended_ && input_.empty()) {
+    co_await stream_.readable(base::kNever);
+    const io::IoStatus received = input_.receive(stream_).status;
+    if (received == io::IoStatus::kEndOfStream) ended_ = BodyStatus::kEnd;
+    if (received == io::IoStatus::kFailed) ended_ = BodyStatus::kDisconnected;
+  }
+  if (ended_) co_return BodyPiece{*ended_, {}};
+  const std::string_view bytes = input_.bytes();
+  input_.consume(bytes.size());
+  co_return BodyPiece{BodyStatus::kPiece, bytes};
 }
 
 std::optional<BodyPiece> RequestBody::take_piece() {

@@ -35,6 +35,12 @@ class RequestBody final : public message::BodySource {
   // broken.
   base::Task<bool> drain(uint64_t most, base::Instant deadline);
 
+  // The head of a 101 went out: everything that comes now is the client's side of a tunnel.
+  void switch_protocols() {
+    tunnel_ = true;
+    ended_.reset();
+  }
+
   bool complete() const { return ended_ == message::BodyStatus::kEnd; }
   bool failed() const { return ended_ && !complete(); }
   bool client_left() const { return ended_ == message::BodyStatus::kDisconnected; }
@@ -51,6 +57,7 @@ class RequestBody final : public message::BodySource {
   message::BodyPiece end_with(message::BodyStatus status);
   base::Instant deadline() const;
   base::Task<bool> wait(base::Instant until);
+  base::Task<message::BodyPiece> read_tunnel();
 
   io::Loop& loop_;
   io::Stream& stream_;
@@ -62,6 +69,7 @@ class RequestBody final : public message::BodySource {
   std::optional<message::BodyStatus> ended_ = message::BodyStatus::kEnd;  // how; kEnd: well
   bool expects_continue_ = false;
   bool may_send_continue_ = true;
+  bool tunnel_ = false;
   bool received_any_ = false;
   int reads_this_turn_ = 0;
   uint64_t received_ = 0;

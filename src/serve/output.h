@@ -61,6 +61,9 @@ class Output {
   };
   base::Task<FileResult> send_file(int descriptor, uint64_t offset, uint64_t length);
 
+  // FIN, when nothing is pending; reading goes on.
+  void shutdown() { stream_.shutdown_write(); }
+
   size_t pending() const { return pending_.size() - sent_; }
   bool failed() const { return failed_; }
 

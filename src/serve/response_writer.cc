@@ -35,6 +35,7 @@ bool HttpResponseWriter::may_keep_alive() const {
 base::Task<WriteStatus> HttpResponseWriter::head(const message::Response& response, std::string_view first_piece,
                                                  bool complete) {
   if (head_sent() || !writable()) return settle();
+  if (response.status == 101) return open_tunnel(response, first_piece);
   const bool length_missing = complete && !response.content_length && message::status_allows_body(response.status) &&
                               (request_.method != "HEAD" || !first_piece.empty());
   if (length_missing) {
@@ -108,7 +109,33 @@ base::Task<WriteStatus> HttpResponseWriter::body(std::string_view piece, bool co
   return settle();
 }
 
+// Not a coroutine up to here: the bytes are sent or copied when this returns.
+base::Task<WriteStatus> HttpResponseWriter::open_tunnel(const message::Response& response,
+                                                        std::string_view first_piece) {
+  if (request_.upgrade.empty() || response.upgrade.empty() || for_gateway() || !request_body_) {
+    abort();
+    return settle();
+  }
+  codec::http1::append_switching_head(output_.staged(), response);
+  status_ = response.status;
+  tunnel_ = true;
+  framing_ = ResponseFraming::kUntilClose;
+  request_body_->head_was_sent();
+  request_body_->switch_protocols();
+  send_piece(admit(first_piece), false);
+  return settle();
+}
+
+base::Task<WriteStatus> HttpResponseWriter::end_tunnel() {
+  auto flushing = output_.wait_until_below(0);
+  if (!co_await flushing) co_return WriteStatus::kClientGone;
+  finished_ = true;
+  output_.shutdown();
+  co_return WriteStatus::kWritten;
+}
+
 base::Task<WriteStatus> HttpResponseWriter::finish() {
+  if (tunnel_ && takes_body()) return end_tunnel();
   if (takes_body()) send_piece({}, true);
   return settle();
 }

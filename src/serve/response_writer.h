@@ -67,6 +67,8 @@ class HttpResponseWriter final : public ServedResponse, public ContinueSender {
   bool may_keep_alive() const;
   bool for_gateway() const { return options_.protocol != Protocol::kHttp; }
   codec::http1::EncodedHead append_head(const message::Response& response);
+  base::Task<message::WriteStatus> open_tunnel(const message::Response& response, std::string_view first_piece);
+  base::Task<message::WriteStatus> end_tunnel();
   void stage_head(const message::Response& response, std::string_view first_piece, bool complete);
   // Returns what of `piece` the framing lets through.
   std::string_view admit(std::string_view piece);
@@ -87,6 +89,7 @@ class HttpResponseWriter final : public ServedResponse, public ContinueSender {
   bool may_keep_alive_ = true;
   bool keep_alive_ = false;
   bool finished_ = false;
+  bool tunnel_ = false;
   bool aborted_ = false;
   bool hung_up_ = false;
 };

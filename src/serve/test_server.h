@@ -85,6 +85,7 @@ class TestHandler : public message::Handler {
   base::Task<void> handle(Exchange& exchange) override {
     ++requests;
     const std::string path(exchange.request.path);
+    if (special) return special(exchange);
     if (path == "/echo") return echo(exchange);
     if (path == "/early") return plain(exchange, "early");
     if (path == "/stream") return stream(exchange);
@@ -105,6 +106,7 @@ class TestHandler : public message::Handler {
     return plain(exchange, "hello " + path);
   }
 
+  std::function<base::Task<void>(Exchange&)> special;  // answers everything
   int requests = 0;
   Gate gate;
   std::string read_body;

@@ -50,6 +50,9 @@ class Call {
   virtual message::Response& response() = 0;
   // A path of this server that is to answer instead; else empty (RFC 3875 section 6.2.2).
   virtual std::string_view local_redirect() const { return {}; }
+  // With status 101, which says that the peer has switched to what was offered: what came behind the head, until the
+  // next co_await of anything. The stream is the caller's from then on.
+  virtual std::string_view behind_switch() const { return {}; }
 
   // The part of the body that came with the head, without waiting; call it before any co_await.
   virtual CallPiece take_body() = 0;

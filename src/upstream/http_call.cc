@@ -15,9 +15,10 @@ const PieceFraming& framing_of(const RequestBody& body) {
 }  // namespace
 
 HttpCall::HttpCall(io::Loop& loop, io::Stream& stream, std::string_view method, RequestBody& body,
-                   const CallOptions& options)
+                   const CallOptions& options, const UpgradeOffer& offer)
     : method_(method),
       options_(options),
+      offer_(offer),
       scanner_(options.head),
       decoder_(ResponseBodyFraming::kNone, 0),
       receiver_(loop, stream, upload_, options.silence),
@@ -63,7 +64,7 @@ std::optional<CallStatus> HttpCall::scan_head() {
       decoder_ = codec::http1::ResponseBodyDecoder(parsed_.framing, parsed_.content_length);
       return CallStatus::kFine;
     }
-    if (status == 101) return broken("101 Switching Protocols, which was not asked for");
+    if (status == 101) return check_switch();
     if (++interim_ > kMostInterim) return broken("no end of interim answers");
     if (status != 103) continue;
     keep_rest();  // whoever passes it on waits, and the shared buffer dies then
@@ -71,6 +72,11 @@ std::optional<CallStatus> HttpCall::scan_head() {
   }
   keep_rest();
   return std::nullopt;
+}
+
+CallStatus HttpCall::check_switch() {
+  if (const char* fault = fault_of_switch(offer_, parsed_.response)) return broken(fault);
+  return upload_.state() == Upload::State::kComplete ? CallStatus::kFine : broken("101 before it had the request");
 }
 
 // A head that comes byte by byte is in kept_ already and starts at its beginning: nothing is copied twice.

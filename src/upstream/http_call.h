@@ -13,6 +13,7 @@
 #include "upstream/call.h"
 #include "upstream/receiver.h"
 #include "upstream/request_body.h"
+#include "upstream/upgrade.h"
 #include "upstream/upload.h"
 
 namespace cutwater::upstream {
@@ -22,13 +23,15 @@ class HttpCall final : public Call {
   static constexpr unsigned kMostInterim = 32;
 
   // All outlive the call. `method` is the request's.
-  HttpCall(io::Loop& loop, io::Stream& stream, std::string_view method, RequestBody& body, const CallOptions& options);
+  HttpCall(io::Loop& loop, io::Stream& stream, std::string_view method, RequestBody& body, const CallOptions& options,
+           const UpgradeOffer& offer = {});
 
   void begin(std::string_view head) override { upload_.begin(head); }
 
-  // 101 is kBroken: nobody asked for it.
+  // 101 is a final one if it switches to what was offered, else kBroken.
   base::Task<CallStatus> read_head() override;
   message::Response& response() override { return parsed_.response; }
+  std::string_view behind_switch() const override { return rest_; }
 
   CallPiece take_body() override;
   base::Task<CallPiece> read_body() override;
@@ -43,10 +46,12 @@ class HttpCall final : public Call {
  private:
   std::optional<CallStatus> scan_head();
   CallStatus broken(const char* why);
+  CallStatus check_switch();
   void keep_rest();
 
   const std::string_view method_;
   const CallOptions& options_;
+  const UpgradeOffer offer_;
   std::string kept_;       // what came of the head, when it came in pieces
   std::string head_;       // the bytes of response()
   std::string_view rest_;  // received, not used: in the shared buffer, until the next co_await, or in kept_

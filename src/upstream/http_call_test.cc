@@ -1,57 +1,21 @@
 #include "upstream/http_call.h"
 
-#include <deque>
-
 #include "upstream/upstream_test_support.h"
 
 namespace cutwater::upstream {
 namespace {
 
 using message::BodyFraming;
-using message::BodyPiece;
 using message::BodyStatus;
 
 constexpr std::string_view kHead = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
-
-// A client that sends pieces when the test says so.
-class PacedBody final : public message::BodySource {
- public:
-  base::Task<BodyPiece> read() override {
-    Hold hold{*this};
-    co_await hold;
-    current_ = std::move(pieces_.front());
-    pieces_.pop_front();
-    if (current_.empty()) co_return BodyPiece{end_, {}};
-    co_return BodyPiece{BodyStatus::kPiece, current_};
-  }
-  void send(std::string piece) {
-    pieces_.push_back(std::move(piece));
-    if (waiter_) std::exchange(waiter_, nullptr).resume();
-  }
-  void finish(BodyStatus end = BodyStatus::kEnd) {
-    end_ = end;
-    send("");
-  }
-
- private:
-  struct Hold {
-    PacedBody& body;
-    bool await_ready() const { return !body.pieces_.empty(); }
-    void await_suspend(std::coroutine_handle<> waiter) { body.waiter_ = waiter; }
-    void await_resume() const {}
-  };
-  std::deque<std::string> pieces_;
-  std::string current_;
-  BodyStatus end_ = BodyStatus::kEnd;
-  std::coroutine_handle<> waiter_;
-};
 
 class HttpCallTest : public testing::Test {
  protected:
   void start(std::string_view head = kHead, std::string_view method = "GET") {
     request_.method = method;
     body_.emplace(source_, request_);
-    call_.emplace(loop_, *far_.stream, request_.method, *body_, options_);
+    call_.emplace(loop_, *far_.stream, request_.method, *body_, options_, offer_);
     tasks_.start(ask(std::string(head)));
   }
   base::Task<void> ask(std::string head) {
@@ -64,8 +28,10 @@ class HttpCallTest : public testing::Test {
       auto reading = call_->read_head();
       status_ = co_await reading;
       if (status_ == CallStatus::kFine) seen_ += std::to_string(call_->response().status) + " ";
-    } while (status_ == CallStatus::kFine && call_->response().status < 200);
-    if (status_ == CallStatus::kFine) {
+    } while (status_ == CallStatus::kFine && call_->response().status < 200 && call_->response().status != 101);
+    if (status_ == CallStatus::kFine && call_->response().status == 101) {
+      content_ = call_->behind_switch();
+    } else if (status_ == CallStatus::kFine) {
       CallPiece piece = call_->take_body();
       while (true) {
         content_ += piece.bytes;
@@ -95,6 +61,7 @@ class HttpCallTest : public testing::Test {
   message::Request request_;
   PacedBody source_;
   CallOptions options_;
+  UpgradeOffer offer_;
   std::optional<RequestBody> body_;
   std::optional<HttpCall> call_;
   std::string seen_, content_;
@@ -149,6 +116,49 @@ TEST_F(HttpCallTest, SwitchingProtocolsUnasked) {
   far_.say("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n");
   finish();
   EXPECT_EQ(status_, CallStatus::kBroken);
+}
+
+TEST_F(HttpCallTest, SwitchingToWhatWasOffered) {
+  offer_.protocols = "other, echo/1";
+  start();
+  EXPECT_EQ(far_.hear(), kHead);
+  far_.say(
+      "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 101 Switching\r\nUpgrade: Echo/1\r\nConnection: upgrade\r\n\r\nHTTP/1.1 "
+      "no");
+  finish();
+  EXPECT_EQ(status_, CallStatus::kFine);
+  EXPECT_EQ(seen_ + content_, "101 HTTP/1.1 no");
+  EXPECT_FALSE(call_->connection_reusable());
+}
+
+TEST_F(HttpCallTest, SwitchingByteByByte) {
+  offer_.protocols = "echo";
+  start();
+  for (char byte : std::string_view("HTTP/1.1 101 Switching\r\nUpgrade: echo\r\n\r\n")) {
+    far_.say(std::string_view(&byte, 1));
+    runner_.turns(base::Duration(0));
+  }
+  finish();
+  EXPECT_EQ(status_, CallStatus::kFine);
+  EXPECT_EQ(seen_ + content_, "101 ");
+}
+
+TEST_F(HttpCallTest, SwitchingToSomethingElse) {
+  offer_.protocols = "echo";
+  start();
+  far_.say("HTTP/1.1 101 Switching\r\nUpgrade: other\r\n\r\n");
+  finish();
+  EXPECT_EQ(status_, CallStatus::kBroken);
+}
+
+TEST_F(HttpCallTest, AnOrdinaryAnswerToAnOffer) {
+  offer_.protocols = "echo";
+  start();
+  far_.say("HTTP/1.1 426 Upgrade Required\r\nUpgrade: other\r\nContent-Length: 2\r\n\r\nno");
+  finish();
+  EXPECT_EQ(status_, CallStatus::kFine);
+  EXPECT_EQ(seen_ + content_, "426 no");
+  EXPECT_TRUE(call_->connection_reusable());
 }
 
 TEST_F(HttpCallTest, EndBeforeAnything) {
@@ -343,7 +353,7 @@ TEST_F(HttpCallTest, APeerThatTakesNothingSinceTheClientDoesNotRead) {
   request_.content_length = 8 << 20;
   request_.method = "PUT";
   body_.emplace(source_, request_);
-  call_.emplace(loop_, *far_.stream, request_.method, *body_, options_);
+  call_.emplace(loop_, *far_.stream, request_.method, *body_, options_, offer_);
   for (int i = 0; i < 128; ++i) source_.send(std::string(65536, 'x'));
   call_->begin("PUT / HTTP/1.1\r\n\r\n");
   far_.say("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nok");

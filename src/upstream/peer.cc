@@ -12,7 +12,7 @@ Peer::Peer(io::Loop& loop, PeerAddress address, const PeerOptions& options)
 
 bool Peer::available(base::Instant now) const {
   if (!well_) return false;
-  return !is_down() || (now >= down_until_ && !on_trial_);
+  return !is_down() || (now >= down_until_ && !trial_);
 }
 
 bool Peer::note_failure(base::Instant now, Failure failure) {
@@ -25,8 +25,10 @@ bool Peer::note_failure(base::Instant now, Failure failure) {
   return was_up;
 }
 
+// The trial is over with its head: what it opened may last for hours.
 bool Peer::note_success() {
   failures_ = 0;
+  trial_ = nullptr;
   return std::exchange(down_until_, base::Instant{}) != base::Instant{};
 }
 

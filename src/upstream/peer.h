@@ -14,6 +14,8 @@
 
 namespace cutwater::upstream {
 
+class PeerUse;
+
 struct PeerOptions {
   unsigned weight = 1;
   unsigned max_fails = 3;                               // failures in a row until it is left alone; 0: never
@@ -72,20 +74,20 @@ class Peer : public std::enable_shared_from_this<Peer> {
   Failure last_failure_ = Failure::kAtOnce;
   unsigned checks_failed_ = 0;  // in a row
   bool well_ = true;
-  bool on_trial_ = false;  // a request is finding out whether it works again
+  const PeerUse* trial_ = nullptr;  // the request that is finding out whether it works again
   base::Instant down_until_{};
 };
 
 // A request that runs at a peer: counts for as long as it lives. The peer outlives it.
 class PeerUse {
  public:
-  explicit PeerUse(Peer& peer) : peer_(peer), trial_(peer.is_down()) {
+  explicit PeerUse(Peer& peer) : peer_(peer) {
     ++peer_.active_;
-    if (trial_) peer_.on_trial_ = true;
+    if (peer_.is_down()) peer_.trial_ = this;
   }
   ~PeerUse() {
     --peer_.active_;
-    if (trial_) peer_.on_trial_ = false;
+    if (peer_.trial_ == this) peer_.trial_ = nullptr;
   }
   PeerUse(const PeerUse&) = delete;
   PeerUse& operator=(const PeerUse&) = delete;
@@ -93,7 +95,6 @@ class PeerUse {
 
  private:
   Peer& peer_;
-  bool trial_;
 };
 
 // A request that waits for the head of its answer, likewise.

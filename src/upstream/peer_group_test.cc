@@ -118,6 +118,18 @@ TEST(PeerGroup, DownAfterMaxFailsInARowAndTriedByOneLater) {
   EXPECT_EQ(fixture.group.next_trial(), base::kNever);
 }
 
+// What a request on trial opened may last for hours: it keeps nobody from trying when the server fails again.
+TEST(PeerGroup, ATrialIsOverWithItsSuccess) {
+  Fixture fixture(Balance::kRoundRobin, {1});
+  Peer& peer = fixture.peer(0);
+  fixture.bring_down(0, Failure::kSlow);
+  const PeerUse tunnel(peer);
+  EXPECT_TRUE(peer.note_success());
+  fixture.bring_down(0, Failure::kSlow);
+  EXPECT_EQ(fixture.pick(), "");
+  EXPECT_EQ(fixture.pick("", kNow + peer.options().fail_time), "peer0");
+}
+
 TEST(PeerGroup, WhoFailsAtOnceIsLeftAloneOnlyForOthers) {
   Fixture fixture(Balance::kRoundRobin, {1, 1, 1});
   fixture.bring_down(0, Failure::kAtOnce);

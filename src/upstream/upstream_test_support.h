@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 
+#include <deque>
 #include <functional>
 #include <memory>
 #include <string>
@@ -14,6 +15,7 @@
 #include "io/loop.h"
 #include "io/stream.h"
 #include "io/timer.h"
+#include "message/exchange.h"
 
 namespace cutwater::upstream {
 
@@ -55,6 +57,41 @@ class LoopRunner final : public io::TurnHook {
   std::function<bool()> happened_;
   bool reached_ = false;
   base::Instant give_up_{0};
+};
+
+// A client that sends pieces when the test says so.
+class PacedBody final : public message::BodySource {
+ public:
+  base::Task<message::BodyPiece> read() override {
+    Hold hold{*this};
+    co_await hold;
+    current_ = std::move(pieces_.front());
+    pieces_.pop_front();
+    if (current_.empty()) co_return message::BodyPiece{end_, {}};
+    co_return message::BodyPiece{message::BodyStatus::kPiece, current_};
+  }
+  void send(std::string piece) {
+    pieces_.push_back(std::move(piece));
+    if (waiter_) std::exchange(waiter_, nullptr).resume();
+  }
+  size_t waiting() const { return pieces_.size(); }  // not yet read
+  void finish(message::BodyStatus end = message::BodyStatus::kEnd) {
+    end_ = end;
+    send("");
+  }
+
+ private:
+  struct Hold {
+    PacedBody& body;
+    ~Hold() { body.waiter_ = nullptr; }
+    bool await_ready() const { return !body.pieces_.empty(); }
+    void await_suspend(std::coroutine_handle<> waiter) { body.waiter_ = waiter; }
+    void await_resume() const {}
+  };
+  std::deque<std::string> pieces_;
+  std::string current_;
+  message::BodyStatus end_ = message::BodyStatus::kEnd;
+  std::coroutine_handle<> waiter_;
 };
 
 // `stream` is ours; the test plays the peer.

@@ -52,6 +52,11 @@ def uvicorn(folder, target="app:application", *options):
     return ProcessPeer(command, folder, re.compile(r"running on (http://127\.0\.0\.1:\d+)"))
 
 
+def program(folder, script):
+    """A Python program that says where it listens."""
+    return ProcessPeer([sys.executable, script], folder, re.compile(r"listening on (http://127\.0\.0\.1:\d+)"))
+
+
 class RawPeer:
     """Reads whole requests and gives each to `script(connection, request)`, which sends what it likes; the connection is
     closed when it returns False."""

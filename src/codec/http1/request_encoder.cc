@@ -56,7 +56,12 @@ void append_request_head(std::string& to, const RequestHead& head) {
     base::append_decimal(to, head.framing == message::BodyFraming::kLength ? head.content_length : 0);
     to += "\r\n";
   }
-  if (head.close) append_field(to, "Connection", "close");
+  if (!head.upgrade.empty()) {
+    append_field(to, "Connection", "Upgrade");
+    append_field(to, "Upgrade", head.upgrade);
+  } else if (head.close) {
+    append_field(to, "Connection", "close");
+  }
   to += "\r\n";
 }
 

@@ -16,8 +16,9 @@ struct RequestHead {
   std::string_view authority;       // for Host
   const message::Headers& headers;  // Host, Expect, framing and hop-by-hop fields in them are left out
   message::BodyFraming framing = message::BodyFraming::kNone;
-  uint64_t content_length = 0;  // with kLength
-  bool close = false;           // the connection ends after the answer
+  uint64_t content_length = 0;    // with kLength
+  bool close = false;             // the connection ends after the answer
+  std::string_view upgrade = {};  // protocols to switch to, or nothing
 };
 
 // Appends request line, Host, fields, framing and Connection. A field that could break out of its line is left out.

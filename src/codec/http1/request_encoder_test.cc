@@ -37,6 +37,13 @@ TEST(RequestEncoder, FramingAndConnectionAreOurs) {
   EXPECT_EQ(encode(headers, "GET", BodyFraming::kNone, 0, true), "GET " + start + "Connection: close\r\n\r\n");
 }
 
+TEST(RequestEncoder, AnOfferIsNamedByConnection) {
+  message::Headers headers;
+  std::string bytes;
+  append_request_head(bytes, {"GET", "/", "a", headers, BodyFraming::kNone, 0, false, "websocket"});
+  EXPECT_EQ(bytes, "GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n");
+}
+
 TEST(RequestEncoder, NothingBreaksOutOfItsLine) {
   message::Headers headers;
   headers.add("A", "b\r\nInjected: 1");

@@ -20,6 +20,22 @@ using message::BodyFraming;
 constexpr size_t kMostConnectionOptions = 32;  // named fields to remove; nobody honest needs more
 constexpr size_t kLongestAuthority = 272;      // what parse_authority takes is shorter
 
+// HTTP/2 is never begun so: a proxy that tunnels h2c lets requests pass unseen (faults.md 140). An offer with a body is
+// left alone, as RFC 9110 section 7.8 allows: what follows the head would be the body first.
+bool may_be_taken(std::string_view offer) {
+  if (!message::is_field_value(offer)) return false;
+  bool any = false;
+  while (!offer.empty()) {
+    const std::string_view protocol = message::next_list_element(offer);
+    const std::string_view name = protocol.substr(0, protocol.find('/'));
+    if (protocol.empty()) continue;
+    if (!message::is_token(name) || equals_ignoring_case(name.substr(0, 2), "h2")) return false;
+    if (equals_ignoring_case(name, "http") || equals_ignoring_case(name, "tls")) return false;
+    any = true;
+  }
+  return any;
+}
+
 // One head's way through: the request line, field after field, then what only all of them together say.
 class HeadParser {
  public:
@@ -57,6 +73,9 @@ class HeadParser {
   bool close_ = false;
   bool keep_alive_ = false;
   bool continue_ = false;
+  std::string_view upgrade_;  // the one Upgrade field
+  unsigned upgrades_ = 0;
+  bool upgrade_named_ = false;                // by Connection
   std::vector<std::string_view> named_away_;  // by Connection; nearly always empty
 };
 
@@ -133,6 +152,9 @@ ParseResult HeadParser::parse_field(std::string_view line) {
 ParseResult HeadParser::act_on_field(KnownField known, std::string_view name, std::string_view value) {
   switch (known) {
     case KnownField::kHopByHop:
+      if (equals_ignoring_case(name, "upgrade")) {
+        upgrade_ = upgrades_++ == 0 ? value : std::string_view();
+      }
       return {};
     case KnownField::kConnection:
       return parse_connection(value);
@@ -182,6 +204,8 @@ ParseResult HeadParser::parse_connection(std::string_view value) {
       close_ = true;
     } else if (equals_ignoring_case(option, "keep-alive")) {
       keep_alive_ = true;
+    } else if (equals_ignoring_case(option, "upgrade")) {
+      upgrade_named_ = true;
     } else if (message::is_token(option) && recognise_field(option) == KnownField::kOther &&
                removable_by_connection(option)) {
       if (named_away_.size() == kMostConnectionOptions) return {400, "too many Connection options"};
@@ -208,6 +232,7 @@ ParseResult HeadParser::settle() {
   bool has_body = request_.framing == BodyFraming::kChunked || request_.content_length > 0;
   request_.expects_continue = continue_ && has_body && request_.version_minor > 0;
   request_.wants_keep_alive = !close_ && (request_.version_minor > 0 || keep_alive_);
+  if (upgrade_named_ && request_.version_minor > 0 && !has_body && may_be_taken(upgrade_)) request_.upgrade = upgrade_;
   return {};
 }
 
@@ -286,6 +311,7 @@ ParseResult parse_request_head(std::string_view head, const HeadLimits& limits, 
   request.framing = BodyFraming::kNone;
   request.content_length = 0;
   request.path_had_encoded_slash = false;
+  request.upgrade = {};
   request.authority = request.server_name = {};
   request.server_port = 0;
   return HeadParser(head, limits, request, decoded).parse();

@@ -12,6 +12,43 @@ using Outcome = HeadScanner::Outcome;
 
 constexpr std::string_view kSimple = "GET /a HTTP/1.1\r\nHost: example.com\r\n\r\n";
 
+// What of an offer to switch protocols reaches a handler.
+std::string_view offer_in(std::string_view head, message::Request& request) {
+  std::string decoded;
+  EXPECT_EQ(parse_request_head(head, HeadLimits{}, request, decoded).status, 0) << head;
+  return request.upgrade;
+}
+
+TEST(Upgrade, IsTakenOnlyWhereItMayBe) {
+  const std::string start = "GET /a HTTP/1.1\r\nHost: a\r\n";
+  const std::string named = "Connection: keep-alive, Upgrade\r\n";
+  struct Case {
+    std::string head;
+    std::string_view offer;
+  };
+  for (const Case& one : {
+           Case{start + named + "Upgrade: websocket\r\n\r\n", "websocket"},
+           Case{start + named + "upgrade: foo/2, bar\r\nContent-Length: 0\r\n\r\n", "foo/2, bar"},
+           Case{start + "Upgrade: websocket\r\n\r\n", ""},
+           Case{start + named + "\r\n", ""},
+           Case{start + named + "Upgrade: \r\n\r\n", ""},
+           Case{start + named + "Upgrade: h2c\r\nHTTP2-Settings: AA\r\n\r\n", ""},
+           Case{start + named + "Upgrade: websocket, H2C\r\n\r\n", ""},
+           Case{start + named + "Upgrade: websocket\r\nUpgrade: h2c\r\n\r\n", ""},
+           Case{start + named + "Upgrade: HTTP/2.0\r\n\r\n", ""},
+           Case{start + named + "Upgrade: a b\r\n\r\n", ""},
+           Case{start + named + "Upgrade: websocket\r\nContent-Length: 3\r\n\r\n", ""},
+           Case{start + named + "Upgrade: websocket\r\nTransfer-Encoding: chunked\r\n\r\n", ""},
+           Case{"GET /a HTTP/1.0\r\nHost: a\r\n" + named + "Upgrade: websocket\r\n\r\n", ""},
+       }) {
+    message::Request request;
+    EXPECT_EQ(offer_in(one.head, request), one.offer) << one.head;
+    EXPECT_FALSE(request.headers.get("Upgrade")) << one.head;
+    offer_in(kSimple, request);
+    EXPECT_TRUE(request.upgrade.empty());
+  }
+}
+
 TEST(HeadScanner, CountsTheHeadOnly) {
   HeadScanner scanner{HeadLimits{}};
   std::string bytes = "\r\n" + std::string(kSimple) + "BODY";

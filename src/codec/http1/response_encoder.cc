@@ -90,7 +90,13 @@ EncodedHead append_response_head(std::string& to, const message::Response& respo
   if (!append_fields(to, response.headers) && !context.date.empty()) append_field(to, "Date", context.date);
   append_length(to, response);
   if (framing == ResponseFraming::kChunked) to += "Transfer-Encoding: chunked\r\n";
-  if (!keep_alive) {
+  // 426 must say which protocols would do (RFC 9110 section 15.5.22).
+  const bool wants_another = response.status == 426 && context.version_minor > 0 && !response.upgrade.empty() &&
+                             message::is_field_value(response.upgrade);
+  if (wants_another) {
+    to += keep_alive ? "Connection: Upgrade\r\n" : "Connection: close, Upgrade\r\n";
+    append_field(to, "Upgrade", response.upgrade);
+  } else if (!keep_alive) {
     to += "Connection: close\r\n";
   } else if (context.version_minor == 0) {
     to += "Connection: keep-alive\r\n";
@@ -112,6 +118,14 @@ void append_gateway_head(std::string& to, const message::Response& response, Sta
 void append_informational(std::string& to, const message::Response& response) {
   append_status(to, kStatusLine, response);
   append_fields(to, response.headers);
+  to += "\r\n";
+}
+
+void append_switching_head(std::string& to, const message::Response& response) {
+  append_status(to, kStatusLine, response);
+  append_fields(to, response.headers);
+  append_field(to, "Connection", "Upgrade");
+  append_field(to, "Upgrade", response.upgrade);
   to += "\r\n";
 }
 

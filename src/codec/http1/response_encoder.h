@@ -31,6 +31,7 @@ EncodedHead append_response_head(std::string& to, const message::Response& respo
 enum class StatusForm { kStatusLine, kStatusField };
 void append_gateway_head(std::string& to, const message::Response& response, StatusForm form);
 void append_informational(std::string& to, const message::Response& response);
+void append_switching_head(std::string& to, const message::Response& response);  // 101; HTTP ends behind it
 void append_chunk_start(std::string& to, size_t length);  // "1a\r\n"; after the data comes "\r\n"
 inline constexpr std::string_view kChunkEnd = "\r\n";
 inline constexpr std::string_view kLastChunk = "0\r\n\r\n";

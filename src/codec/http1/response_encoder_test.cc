@@ -37,6 +37,34 @@ TEST(ResponseEncoder, WritesTheWholeHead) {
   EXPECT_TRUE(encoded.head.keep_alive);
 }
 
+TEST(ResponseEncoder, OnlyA426NamesOtherProtocols) {
+  Response refusal = response(426, 0);
+  refusal.upgrade = "websocket";
+  EXPECT_TRUE(encode(refusal).bytes.ends_with("\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"));
+  EncodeContext last;
+  last.keep_alive = false;
+  EXPECT_TRUE(encode(refusal, last).bytes.ends_with("\r\nConnection: close, Upgrade\r\nUpgrade: websocket\r\n\r\n"));
+  last.version_minor = 0;
+  EXPECT_EQ(encode(refusal, last).bytes.find("Upgrade:"), std::string::npos);
+  refusal.status = 200;
+  EXPECT_EQ(encode(refusal).bytes.find("Upgrade"), std::string::npos);
+  refusal.status = 426;
+  refusal.upgrade = "a\r\nb: c";
+  EXPECT_EQ(encode(refusal).bytes.find("Upgrade:"), std::string::npos);
+}
+
+TEST(ResponseEncoder, WritesTheHeadOfASwitch) {
+  Response switching = response(101, std::nullopt);
+  switching.headers.add("Sec-WebSocket-Accept", "x");
+  switching.headers.add("X-Broken", "a\r\nb: c");
+  switching.upgrade = "websocket";
+  std::string bytes;
+  append_switching_head(bytes, switching);
+  EXPECT_EQ(bytes,
+            "HTTP/1.1 101 Switching Protocols\r\nSec-WebSocket-Accept: x\r\nConnection: Upgrade\r\n"
+            "Upgrade: websocket\r\n\r\n");
+}
+
 TEST(ResponseEncoder, ChunksAnUnknownLength) {
   Encoded encoded = encode(response(200, std::nullopt));
   EXPECT_EQ(encoded.head.framing, ResponseFraming::kChunked);

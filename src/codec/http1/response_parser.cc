@@ -45,6 +45,7 @@ class HeadReader {
   bool chunked_ = false;
   bool close_ = false;
   bool keep_alive_ = false;
+  unsigned upgrades_ = 0;
   std::vector<std::string_view> named_away_;  // by Connection; nearly always empty
 };
 
@@ -117,6 +118,9 @@ const char* HeadReader::read_field(std::string_view line) {
     case KnownField::kConnection:
       return read_connection(value);
     case KnownField::kHopByHop:
+      if (equals_ignoring_case(name, "upgrade")) {
+        parsed_.response.upgrade = upgrades_++ == 0 ? value : std::string_view();
+      }
       return nullptr;
     default:
       parsed_.response.headers.add(name, value);
@@ -217,6 +221,7 @@ const char* parse_response_head(std::string_view head, std::string_view method, 
   parsed.response.headers.clear();
   parsed.response.status = 0;
   parsed.response.reason = {};
+  parsed.response.upgrade = {};
   parsed.response.content_length.reset();
   parsed.framing = ResponseBodyFraming::kNone;
   parsed.content_length = 0;

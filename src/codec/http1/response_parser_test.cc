@@ -61,6 +61,18 @@ TEST(ResponseParser, WhatBelongsToTheConnectionIsGone) {
        "200 OK length keep 1 Content-Type=a: x"});
 }
 
+TEST(ResponseParser, TheProtocolIsTakenFromOneField) {
+  const auto protocol_in = [](std::string_view head) {
+    ParsedResponse parsed;
+    EXPECT_EQ(parse_response_head(head, "GET", ResponseLimits{}, parsed), nullptr) << head;
+    return std::string(parsed.response.upgrade);
+  };
+  EXPECT_EQ(protocol_in("HTTP/1.1 101 Switching\r\nUpgrade: a/1\r\n\r\n"), "a/1");
+  EXPECT_EQ(protocol_in("HTTP/1.1 101 Switching\r\nUpgrade: a\r\nupgrade: b\r\n\r\n"), "");
+  EXPECT_EQ(protocol_in("HTTP/1.1 101 Switching\r\nUpgrade: a\r\nUpgrade: b\r\nUpgrade: c\r\n\r\n"), "");
+  EXPECT_EQ(protocol_in("HTTP/1.1 101 Switching\r\n\r\n"), "");
+}
+
 TEST(ResponseParser, NoStatusLine) {
   for (std::string_view bytes :
        {"<html>old</html>", "\r\nHTTP/1.1 200 OK\r\n\r\n", "HTTP/2 200\r\n\r\n", "HTTP/0.9 200 OK\r\n\r\n",
