@@ -417,6 +417,108 @@ TEST_F(FastcgiServer, AnAuthorizersRequestHasNoBody) {
   EXPECT_TRUE(server.run_until([&] { return server.server->connections() == 0; }));
 }
 
+// It may be sent again on another connection; begun here it could lose its answer.
+TEST_F(FastcgiServer, WhatBeginsWhileTheConnectionClosesIsRefused) {
+  ASSERT_TRUE(client.send(get(1, "/wait") + get(2, "/a", !kKeep)));
+  ASSERT_TRUE(receive_end(2));
+  ASSERT_TRUE(client.send(get(3, "/a")));
+  ASSERT_TRUE(receive_end(3));
+  EXPECT_EQ(answers(client.received).at(3).protocol_status, 2);
+  EXPECT_EQ(answers(client.received).at(3).output, "");
+  EXPECT_EQ(server.handler.requests, 2);
+  server.handler.gate.let_go();
+  ASSERT_TRUE(client.receive_to_end());
+  EXPECT_TRUE(answers(client.received).at(1).output.ends_with("waited"));
+}
+
+TEST_F(FastcgiServer, AnswersTakeTurns) {
+  server.handler.big_size = 40'000'000;  // of both together
+  ASSERT_TRUE(client.send(get(1, "/big") + get(2, "/big")));
+  ASSERT_TRUE(receive_end(1) && receive_end(2));
+  const auto all = answers(client.received);
+  const double share = static_cast<double>(all.at(1).output.size()) / static_cast<double>(client.received.size());
+  EXPECT_GT(share, 0.25);
+  EXPECT_LT(share, 0.75);
+}
+
+TEST_F(FastcgiServer, OfAFileNoMoreIsSentThanWasAnnounced) {
+  const base::FileDescriptor file(memfd_create("ten bytes", MFD_CLOEXEC));
+  ASSERT_EQ(write(file.get(), "0123456789", 10), 10);
+  server.handler.file_descriptor = file.get();
+  server.handler.file_announced = 10;
+  server.handler.file_length = 100;
+  ASSERT_TRUE(client.send(get(1, "/file")));
+  ASSERT_TRUE(receive_end(1)) << "it is whole";
+  EXPECT_TRUE(answers(client.received).at(1).output.ends_with("\r\n\r\n0123456789"));
+}
+
+TEST_F(FastcgiServer, AnUnreadBodyDoesNotEatTheAnswer) {
+  ASSERT_TRUE(client.send(post(1, "/early", std::string(3'000'000, 'x'), !kKeep))) << "it is read on";
+  client.finish_sending();
+  ASSERT_TRUE(client.receive_to_end());
+  EXPECT_TRUE(answers(client.received).at(1).ended);
+  EXPECT_FALSE(client.reset);
+}
+
+TEST_F(FastcgiServer, WhoEndsItsSendingIsAnswered) {
+  server.handler.big_size = 3'000'000;
+  ASSERT_TRUE(client.send(get(1, "/wait") + get(2, "/big") + post(3, "/echo", "hello")));
+  client.finish_sending();
+  ASSERT_TRUE(client.receive_to_end());
+  const auto all = answers(client.received);
+  EXPECT_EQ(server.handler.gate.gone, 1) << "it may have left: who only waits should know";
+  EXPECT_TRUE(all.at(1).output.ends_with("waited"));
+  EXPECT_GT(all.at(2).output.size(), server.handler.big_size);
+  EXPECT_TRUE(all.at(2).ended);
+  EXPECT_TRUE(all.at(3).output.ends_with("hello"));
+  EXPECT_FALSE(client.reset);
+}
+
+TEST_F(FastcgiServer, WhatIsNotWholeEndsWithTheSending) {
+  ASSERT_TRUE(client.send(begin(1, kKeep) + params(1, "POST", "/echo", "5") + input(1, "hell").substr(0, 16) +
+                          begin(2, kKeep) + params(2, "GET", "/a", "") + get(3, "/a")));
+  client.finish_sending();
+  ASSERT_TRUE(client.receive_to_end());
+  const auto all = answers(client.received);
+  EXPECT_FALSE(all.contains(1) || all.contains(2)) << "an END_REQUEST would be an answer";
+  EXPECT_TRUE(all.at(3).output.ends_with("hello /a"));
+  EXPECT_EQ(server.handler.ends, std::vector<message::BodyStatus>{message::BodyStatus::kDisconnected});
+}
+
+TEST(Fastcgi, VariablesThatNeverEndAreRefusedWhateverElseRuns) {
+  ServeOptions options = fastcgi_options();
+  options.header_timeout = std::chrono::milliseconds(100);
+  test::TestServer server(options);
+  test::Client client(server);
+  const std::string head = begin(2, kKeep) + params(2, "GET", "/a", "");
+  ASSERT_TRUE(client.send(get(1, "/wait") + head.substr(0, head.size() - 8)));
+  ASSERT_TRUE(client.receive_text("Status: 408 "));
+  EXPECT_FALSE(answers(client.received).contains(1));
+  server.handler.gate.let_go();
+  ASSERT_TRUE(client.receive_to_end());
+  const auto all = answers(client.received);
+  EXPECT_TRUE(all.at(1).output.ends_with("waited"));
+  EXPECT_TRUE(all.at(2).ended);
+  ASSERT_EQ(server.observer.entries.size(), 2u);
+  EXPECT_EQ(server.observer.entries[0].refused, "the variables took too long");
+}
+
+TEST(Fastcgi, DrainsWhatIsAnsweredAndNotYetSent) {
+  ServeOptions options = fastcgi_options();
+  options.output_buffer = 100'000'000;
+  test::TestServer server(options);
+  test::Client client(server, 4096);
+  ASSERT_TRUE(client.send(get(1, "/big")));
+  ASSERT_TRUE(server.run_until([&] { return server.observer.entries.size() == 1; }));
+  bool drained = false;
+  server.server->drain([&] { drained = true; });
+  server.run_for(50);
+  EXPECT_FALSE(drained);
+  ASSERT_TRUE(client.receive_to_end());
+  EXPECT_TRUE(answers(client.received).at(1).ended);
+  EXPECT_TRUE(server.run_until([&] { return drained; }));
+}
+
 TEST_F(FastcgiServer, DrainsWhatRunsAndClosesWhatIdles) {
   test::Client idle(server);
   ASSERT_TRUE(idle.send(get(1, "/a")));
