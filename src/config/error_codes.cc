@@ -249,7 +249,8 @@ constexpr ErrorCode kCodes[] = {
      "The messages before say how they failed."},
     {"CW0608", "error stream",
      "A FastCGI program behind Cutwater wrote this to its error stream while it answered the request of that id; PHP "
-     "writes its warnings there. Of one request no more than 8 KiB are kept.",
+     "writes its warnings there. Of one request no more than 8 KiB are kept, of all in a second no more than 100 "
+     "lines.",
      "Look at that program."},
     {"CW0801", "cannot listen", "The address is taken, not one of this machine, or needs rights (ports below 1024).",
      "Choose another address, or end what listens there: ss -ltnp."},
