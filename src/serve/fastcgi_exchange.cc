@@ -89,7 +89,8 @@ void FastcgiExchange::begin_body() {
 // A body that nobody announced must not be lost: the request would be answered as if it had none.
 base::Task<uint16_t> FastcgiExchange::wait_for_empty_body() {
   auto reading = body_.read_end();
-  switch (co_await reading) {
+  const message::BodyStatus status = co_await reading;
+  switch (status) {
     case message::BodyStatus::kTimedOut:
       core_.refused_because("STDIN does not end");
       co_return 408;
