@@ -17,6 +17,7 @@
 #include "app/front_routes.h"
 #include "app/memory_return.h"
 #include "handler/access_log.h"
+#include "handler/listener_spool.h"
 #include "handler/router.h"
 #include "handler/spool.h"
 #include "io/loop.h"
@@ -77,6 +78,7 @@ class FrontProcess {
   io::Loop loop_;
   io::Offload offload_;
   handler::SpoolArea spool_;
+  handler::ListenerSpool listener_spool_{spool_};
   FrontMasterLink master_;
   handler::Router router_;
   FrontApps apps_;
@@ -131,6 +133,7 @@ base::Result<void> FrontProcess::open() {
   routes_.add(start_.config, std::move(start_.static_roots), apps_, connections_);
   GateServices services{loop_, router_, *observer_, log_, serve_options(start_.config.limits)};
   services.options.connections = connections_;
+  services.options.spool = &listener_spool_;
   auto gates = FrontGates::open(start_.config.listens, std::move(start_.listening), services);
   if (!gates) return gates.error();
   gates_ = std::move(*gates);

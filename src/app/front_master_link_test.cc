@@ -177,6 +177,18 @@ TEST_F(FrontMasterLinkTest, AGenerationsWholeLife) {
   EXPECT_TRUE(log_.lines.empty());
 }
 
+// What another server runs may lie in a folder of files, too: its source is nobody's to read.
+TEST_F(FrontMasterLinkTest, AFolderOfAnAppSendsNoScripts) {
+  std::ofstream(folder_ + "/a.PHP") << "<?php";
+  apps_->never_send({".php"});
+  link::World world;
+  send_generation(1, world);
+  send_named<control::Swap>(1);
+  runner_.until([&] { return router_.find("/static/a.css") != router_.find("/"); });
+  EXPECT_EQ(status_of("/static/a.css"), 200);
+  EXPECT_EQ(status_of("/static/a.PHP"), 404);
+}
+
 TEST_F(FrontMasterLinkTest, AWorkerIsTakenInThoughEveryDescriptorIsInUse) {
   link::World world;
   send_generation(1, world);

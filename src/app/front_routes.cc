@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <random>
 
+#include "handler/error_pages.h"
 #include "upstream/peer_address.h"
 
 namespace cutwater::app {
@@ -22,6 +23,22 @@ handler::GatewayProtocol protocol_of(const std::string& word) {
   return word == "uwsgi" ? handler::GatewayProtocol::kUwsgi : handler::GatewayProtocol::kHttp;
 }
 
+constexpr std::string_view kRetryAfter = "10";
+
+class Unavailable final : public message::Handler {
+ public:
+  base::Task<void> handle(message::Exchange& exchange) override {
+    return handler::answer_error(exchange, 503, "Retry-After", kRetryAfter);
+  }
+};
+
+class LetsNobodyPass final : public handler::Guard {
+ public:
+  base::Task<void> pass(message::Exchange& exchange, message::Handler&) override {
+    return handler::answer_error(exchange, 503, "Retry-After", kRetryAfter);
+  }
+};
+
 }  // namespace
 
 std::string make_instance_name() {
@@ -37,16 +54,28 @@ void FrontRoutes::add(const config::Config& config, std::vector<base::FileDescri
   for (const config::Route& route : config.routes) {
     if (has_scripts(route)) script_endings_.push_back(route.proxy.split);
   }
+  apps.never_send(script_endings_);
   for (const config::Route& route : config.routes) {
     message::Handler* handler = handler_of(route, config, static_roots, apps);
-    if (handler && route.auth) {
-      handler::Gateway* gateway = gateway_to(*route.auth, config, nullptr, codec::fastcgi::Role::kAuthorizer);
-      if (!gateway) continue;
-      authorizers_.push_back(std::make_unique<handler::Authorizer>(*gateway, *handler));
-      handler = authorizers_.back().get();
+    handler::Guard* guard = guard_of(route, config);
+    if (guard && !handler) {
+      stand_ins_.push_back(std::make_unique<Unavailable>());
+      handler = stand_ins_.back().get();
     }
-    if (handler) services_.router.add_route({route.path, route.exact}, *handler);
+    if (handler) services_.router.add_route({route.path, route.exact}, *handler, guard);
   }
+}
+
+// nullptr: everybody may pass.
+handler::Guard* FrontRoutes::guard_of(const config::Route& route, const config::Config& config) {
+  if (!route.auth) return nullptr;
+  handler::Gateway* gateway = gateway_to(*route.auth, config, nullptr, codec::fastcgi::Role::kAuthorizer);
+  if (gateway) {
+    guards_.push_back(std::make_unique<handler::Authorizer>(*gateway));
+  } else {
+    guards_.push_back(std::make_unique<LetsNobodyPass>());
+  }
+  return guards_.back().get();
 }
 
 message::Handler* FrontRoutes::handler_of(const config::Route& route, const config::Config& config,

@@ -38,12 +38,14 @@ class FrontRoutes {
   explicit FrontRoutes(const RouteServices& services) : services_(services) {}
 
   // Looks the servers' names up, which may block: before the loop runs. `static_roots` are as
-  // Sockets::static_roots() says; a folder that is not valid has no route. Of idle connections to servers no more than
+  // Sockets::static_roots() says; a folder that is not valid has no route, or one that answers 503 where it is guarded:
+  // what is not there must not be looked for behind another guard, or none. Of idle connections to servers no more than
   // `most_kept` are kept in all.
   void add(const config::Config& config, std::vector<base::FileDescriptor> static_roots, FrontApps& apps,
            size_t most_kept);
 
  private:
+  handler::Guard* guard_of(const config::Route& route, const config::Config& config);
   message::Handler* handler_of(const config::Route& route, const config::Config& config,
                                std::vector<base::FileDescriptor>& static_roots, FrontApps& apps);
   handler::Gateway* gateway_to(const config::ProxyRoute& route, const config::Config& config,
@@ -60,8 +62,9 @@ class FrontRoutes {
   std::vector<std::unique_ptr<handler::StaticFiles>> folders_;
   std::map<std::pair<std::string, std::string>, std::unique_ptr<upstream::PeerGroup>> groups_;  // protocol, name
   std::vector<std::unique_ptr<handler::HealthChecks>> checks_;                                  // before the groups go
-  std::vector<std::unique_ptr<handler::Authorizer>> authorizers_;
-  std::vector<std::unique_ptr<handler::Gateway>> gateways_;  // before the groups go
+  std::vector<std::unique_ptr<handler::Guard>> guards_;
+  std::vector<std::unique_ptr<message::Handler>> stand_ins_;  // for handlers that cannot be had
+  std::vector<std::unique_ptr<handler::Gateway>> gateways_;   // before the groups go
 };
 
 }  // namespace cutwater::app

@@ -249,7 +249,8 @@ constexpr ErrorCode kCodes[] = {
      "The messages before say how they failed."},
     {"CW0608", "error stream",
      "A FastCGI program behind Cutwater wrote this to its error stream while it answered the request of that id; PHP "
-     "writes its warnings there. Of one request no more than 8 KiB are kept.",
+     "writes its warnings there. Of one request no more than 8 KiB are kept, of all in a second no more than 100 "
+     "lines.",
      "Look at that program."},
     {"CW0620", "server fails its check",
      "A server behind Cutwater did not answer its `check` with a status from 200 to 399. It gets no requests until it "

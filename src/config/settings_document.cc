@@ -65,8 +65,9 @@ constexpr SectionText kSections[] = {
      "A `[[site.route]]` has `match = { path = \"/x/*\" }`, or `\"/x\"` for that path alone, and says who answers: "
      "`app = \"NAME\"`, `static = {...}`, `proxy = {...}`, or `fastcgi`, `scgi` or `uwsgi = {...}`. The first that "
      "takes a path answers it. An app that no "
-     "route names answers below its `prefix`, unless a route takes the path that is as deep. `static` are files that "
-     "the "
+     "route names answers below its `prefix`, unless a route takes the path that is as deep; an `auth` of the route "
+     "that "
+     "takes the path guards it all the same. `static` are files that the "
      "server answers with itself. Django's collected static files need no route: they are found."},
     {Section::kProxy, "`[[site.route]]`: `proxy = {...}`",
      "Requests that another HTTP/1.1 server answers. It gets them with Host as the client sent it and with "

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "handler/error_pages.h"
+#include "handler/web_server_fields.h"
 
 namespace cutwater::handler {
 
@@ -51,6 +52,7 @@ base::Task<void> AppHandler::handle(message::Exchange& exchange) {
     auto status = message::WriteStatus::kWritten;
     switch (event.kind) {
       case AppEvent::Kind::kHead: {
+        hide_web_server_fields(exchange, request.head().headers);
         const FileRange file = event.bytes.empty() ? request.take_file_behind_head() : FileRange{-1, 0, 0};
         if (file.descriptor < 0) {
           status = co_await response.head(request.head(), event.bytes, event.complete);
@@ -61,6 +63,7 @@ base::Task<void> AppHandler::handle(message::Exchange& exchange) {
         break;
       }
       case AppEvent::Kind::kEarlyHints:
+        hide_web_server_fields(exchange, request.head().headers);
         status = co_await response.informational(request.head());
         break;
       case AppEvent::Kind::kBody:

@@ -86,7 +86,7 @@ class Verdict final : public message::ResponseWriter, public message::ClientGone
 
 }  // namespace
 
-base::Task<void> Authorizer::handle(message::Exchange& exchange) {
+base::Task<void> Authorizer::pass(message::Exchange& exchange, message::Handler& inner) {
   Verdict verdict(exchange.response);
   {
     message::Request request = exchange.request;
@@ -113,7 +113,7 @@ base::Task<void> Authorizer::handle(message::Exchange& exchange) {
     exchange.request.variables.remove_all(name);
     exchange.request.variables.add(name, value);
   }
-  auto passing = inner_.handle(exchange);
+  auto passing = inner.handle(exchange);
   co_await passing;
 }
 

@@ -4,6 +4,7 @@
 #include "codec/fastcgi/record.h"
 #include "codec/fastcgi/server_session.h"
 #include "handler/gateway_test_support.h"
+#include "handler/router.h"
 
 namespace cutwater::handler {
 namespace {
@@ -76,8 +77,10 @@ struct AuthorizerTest : GatewayTest {
     add_peer(program.address);
   }
   void ask(TestExchange& exchange) {
-    Authorizer authorizer(gateway(), inner);
-    exchange.start(authorizer);
+    Authorizer authorizer(gateway());
+    Router router;
+    router.add_route({"/", false}, inner, &authorizer);
+    exchange.start(router);
     runner.until([&] { return exchange.done; });
   }
 

@@ -1,7 +1,5 @@
 #include "handler/collected_body.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <utility>
 
@@ -15,16 +13,6 @@ namespace {
 constexpr size_t kInMemory = 64 * 1024;
 constexpr size_t kSpoolWrite = 256 * 1024;  // one hand-over to a thread
 constexpr size_t kSpoolRead = 64 * 1024;
-
-// What a thread reads into; owned by both sides, since the request may be gone before the read is.
-struct SpoolRead {
-  std::shared_ptr<base::FileDescriptor> file;
-  uint64_t offset;
-  std::string bytes;
-  ssize_t count = 0;
-
-  void run() { count = pread(file->get(), bytes.data(), bytes.size(), static_cast<off_t>(offset)); }
-};
 
 }  // namespace
 
@@ -56,7 +44,7 @@ base::Task<SpoolStatus> CollectedBody::flush() {
   if (status != SpoolStatus::kWritten || reader_) co_return status;
   auto reader = file_->reopen_read_only();
   if (!reader) co_return SpoolStatus::kFailed;
-  reader_ = std::make_shared<base::FileDescriptor>(std::move(*reader));
+  reader_.emplace(area_.offload, std::move(*reader));
   co_return status;
 }
 
@@ -66,16 +54,11 @@ base::Task<BodyPiece> CollectedBody::read() {
     read_ = size_;
     co_return BodyPiece{BodyStatus::kPiece, memory_};
   }
-  auto job = std::make_shared<SpoolRead>();
-  job->file = reader_;
-  job->offset = read_;
-  job->bytes.resize(static_cast<size_t>(std::min<uint64_t>(kSpoolRead, size_ - read_)));
-  auto work = area_.offload.run([job] { job->run(); });
-  co_await work;
+  auto reading = reader_->read(read_, static_cast<size_t>(std::min<uint64_t>(kSpoolRead, size_ - read_)));
+  memory_ = co_await reading;
   // Nobody else knows the file: what it is short of was lost with the disk.
-  if (job->count <= 0) co_return BodyPiece{BodyStatus::kDisconnected, {}};
-  read_ += static_cast<uint64_t>(job->count);
-  memory_.assign(job->bytes, 0, static_cast<size_t>(job->count));
+  if (memory_.empty()) co_return BodyPiece{BodyStatus::kDisconnected, {}};
+  read_ += memory_.size();
   co_return BodyPiece{BodyStatus::kPiece, memory_};
 }
 

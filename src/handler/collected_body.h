@@ -5,9 +5,9 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
-#include "base/file_descriptor.h"
 #include "base/task.h"
 #include "handler/spool.h"
 #include "message/exchange.h"
@@ -38,7 +38,7 @@ class CollectedBody final : public message::BodySource {
   SpoolBudget& budget_;
   std::string memory_;  // what is not in the file; while reading: the last piece of it
   std::unique_ptr<SpoolFile> file_;
-  std::shared_ptr<base::FileDescriptor> reader_;
+  std::optional<SpoolReader> reader_;
   uint64_t size_ = 0;
   uint64_t read_ = 0;
 };

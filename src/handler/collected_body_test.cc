@@ -73,8 +73,10 @@ TEST_F(CollectedBodyTest, MoreThanTheBudget) {
 
 TEST(StderrLog, WritesWholeLinesWithTheRequest) {
   NotingLog log;
+  io::Loop loop;
+  StderrPace pace(loop);
   {
-    StderrLog errors(log, "php", 0x2a);
+    StderrLog errors(log, pace, "php", 0x2a);
     errors.on_stderr("one\ntw");
     errors.on_stderr("o\r\n\nthree");
     EXPECT_EQ(log.lines.size(), 2u);
@@ -87,13 +89,29 @@ TEST(StderrLog, WritesWholeLinesWithTheRequest) {
 
 TEST(StderrLog, KeepsNoMoreThanALogCanBear) {
   NotingLog log;
+  io::Loop loop;
+  StderrPace pace(loop);
   {
-    StderrLog errors(log, "php", 1);
+    StderrLog errors(log, pace, "php", 1);
     for (int i = 0; i < 1000; ++i) errors.on_stderr(std::string(1024, 'x'));
   }
   ASSERT_EQ(log.lines.size(), 1u);
   EXPECT_LT(log.lines[0].size(), StderrLog::kMostKept + 100);
   EXPECT_TRUE(log.lines[0].ends_with("[and 1015808 bytes more]"));
+}
+
+// However many requests there are.
+TEST(StderrLog, WritesNoMoreInASecondThanALogCanBear) {
+  NotingLog log;
+  io::Loop loop;
+  StderrPace pace(loop);
+  for (size_t i = 0; i < StderrPace::kLinesPerSecond + 50; ++i) StderrLog(log, pace, "php", i).on_stderr("x");
+  EXPECT_EQ(log.lines.size(), StderrPace::kLinesPerSecond);
+  io::Timer later(loop.timers(), [&] { loop.stop(); });
+  later.set(loop.now() + std::chrono::milliseconds(1050));
+  loop.run();
+  StderrLog(log, pace, "php", 1).on_stderr("again");
+  EXPECT_EQ(log.lines.back(), "CW0608 upstream php: request 00000001: again (50 lines of that second were left out)");
 }
 
 }  // namespace

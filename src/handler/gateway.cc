@@ -19,7 +19,8 @@ Gateway::Gateway(GatewayOptions options, upstream::PeerGroup& group, io::Loop& l
       spool_budget_(spool.shares.per_app),
       log_(log),
       scripts_(std::move(scripts)),
-      problems_(log) {
+      problems_(log),
+      stderr_pace_(loop) {
   call_options_.silence = options_.timeout;
   call_options_.keeps_connection = keeps_connections(options_.protocol);
   call_options_.authorizes = options_.role == codec::fastcgi::Role::kAuthorizer;

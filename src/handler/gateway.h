@@ -12,6 +12,7 @@
 #include "handler/rate_limited_log.h"
 #include "handler/script_folder.h"
 #include "handler/spool.h"
+#include "handler/stderr_log.h"
 #include "io/loop.h"
 #include "message/exchange.h"
 #include "upstream/call.h"
@@ -64,6 +65,7 @@ class Gateway final : public message::Handler {
   base::LogSink& log_;
   std::unique_ptr<ScriptFolder> scripts_;
   RateLimitedLog problems_;
+  StderrPace stderr_pace_;
 };
 
 }  // namespace cutwater::handler

@@ -2,13 +2,13 @@
 
 #include <fmt/format.h>
 
-#include <array>
 #include <cerrno>
 #include <cstring>
 
 #include "codec/http1/request_encoder.h"
 #include "handler/error_pages.h"
 #include "handler/gateway_request.h"
+#include "handler/web_server_fields.h"
 
 namespace cutwater::handler {
 
@@ -23,9 +23,6 @@ namespace {
 // A kept connection may be closed by the server in the moment in which it is used. A request that must not be sent
 // twice gets one only if it was used just now.
 constexpr base::Duration kFreshEnough = std::chrono::seconds(1);
-
-// Files and places of this server, which are no client's to know (faults.md 46).
-constexpr std::array<std::string_view, 3> kForUsAlone = {"X-Accel-Redirect", "X-Sendfile", "X-Lighttpd-Send-File"};
 
 // What connecting fails for here, and not there.
 bool is_shortage(int error) {
@@ -62,7 +59,7 @@ GatewayExchange::GatewayExchange(Gateway& gateway, message::Exchange& exchange, 
       exchange_(exchange),
       body_(body),
       script_(script),
-      errors_(gateway.log_, gateway.group_.name(), exchange.id) {}
+      errors_(gateway.log_, gateway.stderr_pace_, gateway.group_.name(), exchange.id) {}
 
 GatewayExchange::~GatewayExchange() {
   exchange_.gone_listener = nullptr;
@@ -195,6 +192,7 @@ base::Task<CallStatus> GatewayExchange::read_head(upstream::Call& call) {
     const CallStatus status = co_await reading;
     const uint16_t code = call.response().status;
     if (status != CallStatus::kFine || code >= 200 || code == 101) co_return status;
+    remove_web_server_fields(call.response().headers);
     auto hinting = exchange_.response.informational(call.response());
     co_await hinting;
   }
@@ -240,8 +238,8 @@ GatewayExchange::Outcome GatewayExchange::judge(upstream::Peer& peer, const upst
 base::Task<void> GatewayExchange::relay(upstream::Peer& peer, upstream::Call& call, Connection& connection) {
   message::ResponseWriter& response = exchange_.response;
   CallPiece piece = call.take_body();
-  for (std::string_view name : kForUsAlone) call.response().headers.remove_all(name);
-  if (peer.is_down()) gateway_.note_success(peer);  // others need not wait for the end of a long answer
+  remove_web_server_fields(call.response().headers);  // to be done here, or by nobody
+  if (peer.is_down()) gateway_.note_success(peer);    // others need not wait for the end of a long answer
   for (bool is_first = true;; is_first = false) {
     if (piece.status == CallStatus::kClientFailed) co_return response.abort();
     if (piece.status != CallStatus::kFine) {

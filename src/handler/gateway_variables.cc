@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 #include "handler/gateway_request.h"
+#include "message/target.h"
 
 namespace cutwater::handler {
 
@@ -41,6 +42,14 @@ GatewayVariables::GatewayVariables(const message::Request& request, std::optiona
     if (is_passed_on(field.name)) seen.headers.add(field.name, field.value);
   }
   seen.headers.add(kLoop, loop);
+  // Clients of proxies ask with "http://host/path": these servers expect the path alone.
+  std::string target;
+  if (const auto parts = message::split_target(request.method, request.raw_target);
+      parts && parts->form == message::TargetForm::kAbsolute) {
+    target = parts->path;
+    if (request.raw_target.find('?') != std::string_view::npos) target.append("?").append(parts->query);
+    seen.raw_target = target;
+  }
   std::string path;
   std::string_view script_name = options.strip;
   if (options.script) {

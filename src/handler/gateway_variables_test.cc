@@ -57,6 +57,17 @@ TEST(GatewayVariables, WithoutAScript) {
   }
 }
 
+TEST(GatewayVariables, TheTargetOfAProxysClient) {
+  message::Request request = sample("/a");
+  for (const auto& [raw, seen] : {std::pair("http://b.example/a?q", "/a?q"),
+                                  {"http://b.example?", "/?"},
+                                  {"http://b.example", "/"},
+                                  {"/raw?q", "/raw?q"}}) {
+    request.raw_target = raw;
+    EXPECT_EQ(value_of(GatewayVariables(request, 5, {"", "cutwater-1", nullptr}), "REQUEST_URI"), seen);
+  }
+}
+
 TEST(GatewayVariables, WithAScript) {
   const message::Request request = sample("/app/dir/");
   const Script script{"/srv/php", "/app/dir/index.php", "/dir/index.php", ""};

@@ -18,9 +18,9 @@ void Router::remove(const message::Handler& handler) {
   std::erase_if(routes_, [&](const Route& route) { return route.handler == &handler; });
 }
 
-void Router::add_route(RoutePattern pattern, message::Handler& handler) {
+void Router::add_route(RoutePattern pattern, message::Handler& handler, Guard* guard) {
   while (!pattern.exact && pattern.path.ends_with('/')) pattern.path.pop_back();
-  ordered_.push_back({std::move(pattern), &handler});
+  ordered_.push_back({std::move(pattern), &handler, guard});
 }
 
 const Router::OrderedRoute* Router::first_route(std::string_view path) const {
@@ -31,18 +31,20 @@ const Router::OrderedRoute* Router::first_route(std::string_view path) const {
   return nullptr;
 }
 
-message::Handler* Router::find(std::string_view path) const {
+Router::Match Router::match(std::string_view path) const {
   const OrderedRoute* first = first_route(path);
+  Guard* guard = first ? first->guard : nullptr;
   for (const Route& route : routes_) {
     if (first && (first->pattern.exact || route.prefix.size() <= first->pattern.path.size())) break;
-    if (message::path_has_prefix(path, route.prefix)) return route.handler;
+    if (message::path_has_prefix(path, route.prefix)) return {route.handler, guard};
   }
-  return first ? first->handler : nullptr;
+  return {first ? first->handler : nullptr, guard};
 }
 
 base::Task<void> Router::handle(message::Exchange& exchange) {
-  message::Handler* handler = find(exchange.request.path);
-  return handler ? handler->handle(exchange) : answer_error(exchange, 404);
+  const Match found = match(exchange.request.path);
+  if (!found.handler) return answer_error(exchange, 404);
+  return found.guard ? found.guard->pass(exchange, *found.handler) : found.handler->handle(exchange);
 }
 
 }  // namespace cutwater::handler

@@ -88,5 +88,33 @@ TEST(Router, UnknownPathIs404) {
   EXPECT_EQ(exchange.writer.content_length, exchange.writer.content.size());
 }
 
+// Fails closed: what nobody wrote a route for may not be reached past the guard of "/*".
+TEST(Router, AGuardedRouteGuardsWhatIsMountedBelowIt) {
+  class Nobody final : public Guard {
+   public:
+    base::Task<void> pass(message::Exchange&, message::Handler&) override { co_return; }
+  } all_guard, inner_guard;
+  Router router;
+  Named all, open, inner, shop, below, root;
+  router.add_route({"/open", false}, open);
+  router.add_route({"/open/inner", false}, inner, &inner_guard);
+  router.add_route({"/one", true}, inner, &inner_guard);
+  router.add_route({"/", false}, all, &all_guard);
+  router.add("", root);
+  router.add("/shop", shop);
+  router.add("/open/below", below);
+  const auto expect = [&](std::string_view path, const message::Handler& handler, const Guard* guard) {
+    EXPECT_EQ(router.match(path).handler, &handler) << path;
+    EXPECT_EQ(router.match(path).guard, guard) << path;
+  };
+  expect("/shop/cart", shop, &all_guard);
+  expect("/x", all, &all_guard);
+  expect("/one", inner, &inner_guard);
+  expect("/one/x", all, &all_guard);
+  expect("/open/x", open, nullptr);
+  expect("/open/inner", open, nullptr);  // the first route that takes a path decides
+  expect("/open/below/x", below, nullptr);
+}
+
 }  // namespace
 }  // namespace cutwater::handler

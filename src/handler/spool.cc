@@ -68,6 +68,18 @@ struct Append {
   }
 };
 
+// Owned by both sides, as an Append is.
+struct Reading {
+  std::shared_ptr<base::FileDescriptor> file;
+  uint64_t offset;
+  std::string bytes;
+
+  void run() {
+    const ssize_t count = pread(file->get(), bytes.data(), bytes.size(), static_cast<off_t>(offset));
+    bytes.resize(static_cast<size_t>(std::max<ssize_t>(count, 0)));
+  }
+};
+
 }  // namespace
 
 std::string find_spool_directory() {
@@ -115,6 +127,16 @@ base::Result<base::FileDescriptor> SpoolFile::reopen_read_only() const {
   base::FileDescriptor reader(open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!reader.valid()) return base::system_error("cannot reopen a spooled body");
   return reader;
+}
+
+base::Task<std::string> SpoolReader::read(uint64_t offset, size_t length) {
+  auto job = std::make_shared<Reading>();
+  job->file = file_;
+  job->offset = offset;
+  job->bytes.resize(length);
+  auto work = offload_.run([job] { job->run(); });
+  co_await work;
+  co_return std::move(job->bytes);
 }
 
 base::Result<base::FileDescriptor> memory_file(std::string_view bytes) {

@@ -73,6 +73,20 @@ class SpoolFile {
   uint64_t size_ = 0;
 };
 
+// Reads a spooled body again.
+class SpoolReader {
+ public:
+  SpoolReader(io::Offload& offload, base::FileDescriptor file)
+      : offload_(offload), file_(std::make_shared<base::FileDescriptor>(std::move(file))) {}
+
+  // On an offload thread. Fewer than `length` bytes: the file ends there, or was lost with its disk.
+  base::Task<std::string> read(uint64_t offset, size_t length);
+
+ private:
+  io::Offload& offload_;
+  std::shared_ptr<base::FileDescriptor> file_;  // shared with a read that outlives a cancelled request
+};
+
 // A memfd with `bytes`, for bodies that fit memory but not the queue. Sealed against writing.
 base::Result<base::FileDescriptor> memory_file(std::string_view bytes);
 

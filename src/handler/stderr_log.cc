@@ -2,7 +2,24 @@
 
 #include <fmt/format.h>
 
+#include <utility>
+
 namespace cutwater::handler {
+
+bool StderrPace::take(uint64_t& dropped) {
+  const base::Instant now = loop_.now();
+  if (now - second_began_ >= std::chrono::seconds(1)) {
+    second_began_ = now;
+    lines_ = 0;
+  }
+  if (lines_ == kLinesPerSecond) {
+    ++dropped_;
+    return false;
+  }
+  ++lines_;
+  dropped = std::exchange(dropped_, 0);
+  return true;
+}
 
 void StderrLog::on_stderr(std::string_view piece) {
   const std::string_view kept = piece.substr(0, kMostKept - taken_);
@@ -26,7 +43,11 @@ StderrLog::~StderrLog() {
 void StderrLog::write_line(std::string_view line) {
   while (line.ends_with('\r')) line.remove_suffix(1);
   if (line.empty()) return;
-  log_.warning("CW0608", fmt::format("upstream {}: request {:08x}: {}", upstream_, request_id_, line));
+  uint64_t dropped = 0;
+  if (!pace_.take(dropped)) return;
+  std::string text = fmt::format("upstream {}: request {:08x}: {}", upstream_, request_id_, line);
+  if (dropped > 0) text += fmt::format(" ({} lines of that second were left out)", dropped);
+  log_.warning("CW0608", text);
 }
 
 }  // namespace cutwater::handler

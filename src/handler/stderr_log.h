@@ -6,18 +6,36 @@
 #include <string>
 #include <string_view>
 
+#include "base/clock.h"
 #include "base/log.h"
+#include "io/loop.h"
 #include "upstream/fastcgi_call.h"
 
 namespace cutwater::handler {
+
+// How much of the error streams of an upstream's servers a log bears in a second, whatever the requests are.
+class StderrPace {
+ public:
+  static constexpr size_t kLinesPerSecond = 100;
+
+  explicit StderrPace(const io::Loop& loop) : loop_(loop) {}
+  // Whether another line may be written; `dropped` is how many before it were not.
+  bool take(uint64_t& dropped);
+
+ private:
+  const io::Loop& loop_;
+  base::Instant second_began_{INT64_MIN / 2};
+  size_t lines_ = 0;
+  uint64_t dropped_ = 0;
+};
 
 class StderrLog final : public upstream::StderrSink {
  public:
   static constexpr size_t kMostKept = 8 * 1024;  // bytes of one request
 
-  // `log` outlives this; `upstream` is its name.
-  StderrLog(base::LogSink& log, std::string_view upstream, uint64_t request_id)
-      : log_(log), upstream_(upstream), request_id_(request_id) {}
+  // `log` and `pace` outlive this; `upstream` is its name.
+  StderrLog(base::LogSink& log, StderrPace& pace, std::string_view upstream, uint64_t request_id)
+      : log_(log), pace_(pace), upstream_(upstream), request_id_(request_id) {}
   // Writes what is left.
   ~StderrLog();
   StderrLog(const StderrLog&) = delete;
@@ -29,6 +47,7 @@ class StderrLog final : public upstream::StderrSink {
   void write_line(std::string_view line);
 
   base::LogSink& log_;
+  StderrPace& pace_;
   const std::string upstream_;
   const uint64_t request_id_;
   std::string line_;  // begun, not complete

@@ -69,6 +69,14 @@ class ClientGoneListener {
   virtual void on_client_gone(bool for_good) = 0;
 };
 
+// Who handed the request over.
+class Sender {
+ public:
+  virtual ~Sender() = default;
+  // A web server in front that is believed, not a client itself.
+  virtual bool is_trusted_web_server() const = 0;
+};
+
 struct Exchange {
   Request& request;
   BodySource& body;
@@ -78,6 +86,7 @@ struct Exchange {
   uint64_t id = 0;                              // unique within this front: request id in log lines
   ClientGoneListener* gone_listener = nullptr;  // set by a handler while it waits for something slow
   BodySource* data = nullptr;                   // a FastCGI filter's second stream: what to filter. Read after the body
+  const Sender* sender = nullptr;               // nobody to believe
 };
 
 class Handler {

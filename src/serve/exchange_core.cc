@@ -14,8 +14,9 @@ ExchangeCore::ExchangeCore(ServerState& server, ExchangeMemory& memory, ServedRe
                                                                                                writer,
                                                                                                server.loop.now(),
                                                                                                peer.host,
-                                                                                               ++server.last_exchange,
-                                                                                               nullptr} {}
+                                                                                               ++server.last_exchange} {
+  exchange_.sender = this;
+}
 
 // Cancelled in the middle: the log still hears of it.
 ExchangeCore::~ExchangeCore() {
@@ -55,6 +56,11 @@ bool ExchangeCore::answer_itself(uint16_t refusal) {
     return false;
   }
   return true;
+}
+
+// Whoever may speak a gateway protocol to us is one (docs/life_of_a_request.md).
+bool ExchangeCore::is_trusted_web_server() const {
+  return server_.options.protocol != Protocol::kHttp || server_.filter.trusts(peer_);
 }
 
 // What the connection itself says. A web server in front has said it of its client's.

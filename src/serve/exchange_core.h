@@ -14,12 +14,12 @@
 
 namespace cutwater::serve {
 
-class ExchangeCore {
+class ExchangeCore final : private message::Sender {
  public:
   // Everything outlives it.
   ExchangeCore(ServerState& server, ExchangeMemory& memory, ServedResponse& writer, message::BodySource& body,
                const io::Address& peer, const io::Address& local);
-  ~ExchangeCore();
+  ~ExchangeCore() override;
   ExchangeCore(const ExchangeCore&) = delete;
   ExchangeCore& operator=(const ExchangeCore&) = delete;
 
@@ -37,6 +37,7 @@ class ExchangeCore {
   bool has_request() const { return head_taken_; }
 
  private:
+  bool is_trusted_web_server() const override;
   void fill_in_connection();
   uint16_t filter(message::Request& request);
   uint16_t apply_filter();

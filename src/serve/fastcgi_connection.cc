@@ -16,8 +16,10 @@ using Event = ServerSession::Event;
 namespace {
 
 constexpr base::Duration kWhileRequestsRun = std::chrono::hours(1);
+constexpr base::Duration kHeldUp = std::chrono::milliseconds(100);  // before a full body is spooled
 constexpr base::Duration kLingerTime = std::chrono::seconds(5);
 constexpr base::Duration kLingerTimeDraining = std::chrono::seconds(1);
+constexpr uint64_t kMostLingering = 64 * 1024 * 1024;
 
 codec::fastcgi::SessionLimits session_limits(const ServeOptions& options) {
   codec::fastcgi::SessionLimits limits;
@@ -31,7 +33,7 @@ codec::fastcgi::SessionLimits session_limits(const ServeOptions& options) {
 // Forgotten when its coroutine is cancelled.
 class FastcgiConnection::RoomWait {
  public:
-  explicit RoomWait(FastcgiConnection& connection) : connection_(connection) {}
+  RoomWait(FastcgiConnection& connection, size_t most_unsent) : limit(most_unsent), connection_(connection) {}
   RoomWait(const RoomWait&) = delete;
   RoomWait& operator=(const RoomWait&) = delete;
   ~RoomWait() { std::erase(connection_.waiting_for_room_, this); }
@@ -42,6 +44,8 @@ class FastcgiConnection::RoomWait {
   }
   void await_resume() const noexcept {}
   void wake() { waiter_.resume(); }
+
+  const size_t limit;
 
  private:
   FastcgiConnection& connection_;
@@ -57,7 +61,8 @@ FastcgiConnection::FastcgiConnection(ServerState& server, std::unique_ptr<io::St
       local_(local),
       session_(session_limits(server.options)),
       output_(server.loop, *stream_, server.options, output_memory_),
-      lingered_(server.loop.timers(), [this] { peer_left(); }) {
+      lingered_(server.loop.timers(), [this] { peer_left(); }),
+      held_up_(server.loop.timers(), [this] { spill_what_is_full(); }) {
   stream_->listen_for_hangup(this);
   append_to(server_.busy);
 }
@@ -69,24 +74,29 @@ FastcgiConnection::~FastcgiConnection() {
 
 // Reads until the peer leaves, or until there is no room for more: tell_hangup() starts it again.
 base::Task<void> FastcgiConnection::run() {
+  hold_up(false);
   while (!peer_left_) {
-    const Taken taken = take_events();
-    if (taken == Taken::kFull) co_return;
+    const Taken taken = lingering_ ? drop_input() : take_events();
+    if (taken == Taken::kFull) co_return hold_up(true);
     if (taken == Taken::kBroken) break;
     if (output_.pending() > server_.options.output_buffer) {  // a peer that asks and does not read
+      hold_up(true);
       auto waiting = wait_for_room();
       if (!co_await waiting) break;
+      hold_up(false);
       continue;
     }
     const base::Instant until = wait_until();
     const io::WaitResult waited = co_await stream_->readable(until);
     leave_idle();
     if (waited == io::WaitResult::kTimedOut) {
-      if (exchanges_.empty()) break;
+      if (exchanges_.empty() && heads_.empty() && !closing_) break;
+      refuse_slow_heads();
       continue;
     }
     const io::IoStatus received = input_.receive(*stream_).status;
     if (received == io::IoStatus::kWouldBlock) continue;
+    if (received == io::IoStatus::kEndOfStream && !lingering_) co_return sending_ended();
     if (received != io::IoStatus::kDone) break;
   }
   peer_left();
@@ -102,10 +112,19 @@ FastcgiConnection::Taken FastcgiConnection::take_events() {
       warn_of_foreigner(server_, local_, event.reason);
       return Taken::kBroken;
     }
-    if (event.kind == Event::kNeedMore) return Taken::kAll;
+    if (event.kind == Event::kNeedMore) {
+      note_heads();
+      return Taken::kAll;
+    }
     take(event);
   }
   return Taken::kFull;
+}
+
+FastcgiConnection::Taken FastcgiConnection::drop_input() {
+  dropped_ += input_.bytes().size();
+  input_.discard();
+  return dropped_ > kMostLingering ? Taken::kBroken : Taken::kAll;
 }
 
 void FastcgiConnection::take(const Event& event) {
@@ -113,18 +132,22 @@ void FastcgiConnection::take(const Event& event) {
   FastcgiExchange* exchange = find(event.request_id);
   if (exchange == nullptr) return;
   if (event.kind != Event::kAbort) return exchange->take(event);
-  exchange->client_left();
+  exchange->abort();
   tidy_later();
 }
 
 void FastcgiConnection::begin(uint16_t request_id) {
-  head_began_ = base::Instant{0};
+  heads_.erase(request_id);
   if (closing_ || cut_) return refuse(request_id);
+  add(request_id).start();
+}
+
+FastcgiExchange& FastcgiConnection::add(uint16_t request_id) {
   ++requests_;
   auto& exchange = exchanges_[request_id];
   FastcgiExchangeOwner& owner = *this;
   exchange = std::make_unique<FastcgiExchange>(server_, owner, output_, session_, request_id, peer_, local_);
-  exchange->start();
+  return *exchange;
 }
 
 // What begins on a connection that is about to be closed could lose its answer; this one may be sent again elsewhere.
@@ -135,25 +158,76 @@ void FastcgiConnection::refuse(uint16_t request_id) {
   session_.end_request(request_id);
 }
 
+void FastcgiConnection::note_heads() {
+  std::map<uint16_t, base::Instant> known;
+  if (session_.running() > exchanges_.size()) {
+    known.swap(heads_);
+    for (uint16_t request_id : session_.unfinished_heads()) {
+      const auto began = known.find(request_id);
+      heads_[request_id] = began == known.end() ? server_.loop.now() : began->second;
+    }
+  } else {
+    heads_.clear();
+  }
+}
+
+// The deadline is absolute, from BEGIN_REQUEST, whatever else runs (faults.md 69).
+void FastcgiConnection::refuse_slow_heads() {
+  const base::Instant before = server_.loop.now() - server_.options.header_timeout;
+  for (auto head = heads_.begin(); head != heads_.end();) {
+    const auto [request_id, began] = *head;
+    if (began > before) {
+      ++head;
+      continue;
+    }
+    head = heads_.erase(head);
+    closing_ = true;
+    add(request_id).start_refused(408, "the variables took too long");
+  }
+}
+
 FastcgiExchange* FastcgiConnection::find(uint16_t request_id) {
   const auto found = exchanges_.find(request_id);
   return found == exchanges_.end() ? nullptr : found->second.get();
 }
 
-// A request whose handler does not take its body holds up the others: FastCGI can stop none of them alone.
+// A request whose handler does not take its body holds up the others: FastCGI can stop none of them alone. Not for
+// long: then it is spooled, where the peer may send others at all.
 bool FastcgiConnection::full() const {
   return std::any_of(exchanges_.begin(), exchanges_.end(), [](const auto& entry) { return entry.second->full(); });
 }
 
+// Nobody's body is slow while nothing is read.
+void FastcgiConnection::hold_up(bool held_up) {
+  for (const auto& entry : exchanges_) entry.second->set_held_up(held_up);
+  if (held_up) {
+    held_up_.set(server_.loop.now() + kHeldUp);
+  } else {
+    held_up_.cancel();
+  }
+}
+
+void FastcgiConnection::spill_what_is_full() {
+  if (server_.options.spool == nullptr) return;
+  bool spilled = false;
+  for (const auto& [request_id, exchange] : exchanges_) {
+    if (session_.keeps_connection(request_id) && exchange->spill_to(*server_.options.spool)) spilled = true;
+  }
+  if (spilled) tidy_later();
+}
+
 base::Instant FastcgiConnection::wait_until() {
   const base::Instant now = server_.loop.now();
-  if (!exchanges_.empty() || closing_) return now + kWhileRequestsRun;
-  if (session_.running() > 0 || !input_.empty()) {
-    if (head_began_ == base::Instant{0}) head_began_ = now;
-    return head_began_ + server_.options.header_timeout;
+  base::Instant until = now + kWhileRequestsRun;
+  for (const auto& [request_id, began] : heads_) until = std::min(until, began + server_.options.header_timeout);
+  if (!exchanges_.empty() || !heads_.empty() || closing_) return until;
+  if (!input_.empty()) {
+    if (record_began_ == base::Instant{0}) record_began_ = now;
+    return record_began_ + server_.options.header_timeout;
   }
-  head_began_ = base::Instant{0};
+  record_began_ = base::Instant{0};
   input_.release_memory();
+  if (output_.pending() > 0) return now + server_.options.keepalive;
   idle_ = true;
   idle_since_ = now;
   unlink();
@@ -172,28 +246,37 @@ bool FastcgiConnection::may_be_closed() const {
   return idle_ && !closed_ && output_.pending() == 0 && poll(&state, 1, 0) <= 0;
 }
 
-base::Task<bool> FastcgiConnection::wait_for_room() {
-  while (!output_.failed() && output_.pending() > server_.options.output_buffer) {
-    if (drainer_.size() == 0) drainer_.start(drain());
-    if (output_.failed() || output_.pending() <= server_.options.output_buffer) break;
-    RoomWait wait(*this);
+base::Task<bool> FastcgiConnection::wait_until_below(size_t limit) {
+  while (!output_.failed() && output_.pending() > limit) {
+    if (drainer_.size() == 0) drainer_.start(drain(limit));
+    if (output_.failed() || output_.pending() <= limit) break;
+    RoomWait wait(*this, limit);
     co_await wait;
   }
   co_return !output_.failed();
 }
 
-base::Task<void> FastcgiConnection::drain() {
+base::Task<void> FastcgiConnection::drain(size_t limit) {
   do {
-    auto waiting = output_.wait_until_below(server_.options.output_buffer);
+    auto waiting = output_.wait_until_below(limit);
     const bool well = co_await waiting;
     if (!well) peer_left();
-    // One after the other while there is room: whoever wrote waits behind the others then.
-    while (!waiting_for_room_.empty() && (output_.failed() || output_.pending() <= server_.options.output_buffer)) {
-      RoomWait* first = waiting_for_room_.front();
-      waiting_for_room_.erase(waiting_for_room_.begin());
-      first->wake();
-    }
+    wake_those_with_room();
+    limit = 0;
+    for (const RoomWait* wait : waiting_for_room_) limit = std::max(limit, wait->limit);
   } while (!waiting_for_room_.empty());
+}
+
+// One after the other while there is room: whoever wrote waits behind the others then.
+void FastcgiConnection::wake_those_with_room() {
+  const auto has_room = [this](const RoomWait* wait) { return output_.failed() || output_.pending() <= wait->limit; };
+  for (;;) {
+    const auto first = std::find_if(waiting_for_room_.begin(), waiting_for_room_.end(), has_room);
+    if (first == waiting_for_room_.end()) return;
+    RoomWait* woken = *first;
+    waiting_for_room_.erase(first);
+    woken->wake();
+  }
 }
 
 void FastcgiConnection::on_ended(FastcgiExchange& exchange) {
@@ -202,7 +285,7 @@ void FastcgiConnection::on_ended(FastcgiExchange& exchange) {
     codec::fastcgi::append_record(output_.staged(), codec::fastcgi::RecordType::kStdout, request_id, {});
     codec::fastcgi::append_end_request(output_.staged(), request_id, {});
     if (!peer_left_) output_.send();
-  } else {
+  } else if (!exchange.gone()) {
     cut_ = true;
   }
   closing_ = closing_ || server_.draining || !session_.keeps_connection(request_id);
@@ -214,18 +297,33 @@ void FastcgiConnection::on_ended(FastcgiExchange& exchange) {
   tidy_later();
 }
 
-void FastcgiConnection::on_hangup(io::Hangup) {
-  peer_left();
+// While nobody reads. Whoever only ended its sending is found out when it is read on.
+void FastcgiConnection::on_hangup(io::Hangup kind) {
+  if (kind == io::Hangup::kGone) peer_left();
 }
 
 void FastcgiConnection::peer_left() {
   peer_left_ = true;
-  std::vector<uint16_t> running;
-  for (const auto& entry : exchanges_) running.push_back(entry.first);
-  for (uint16_t request_id : running) {
+  for (uint16_t request_id : running()) {
     if (FastcgiExchange* exchange = find(request_id)) exchange->client_left();
   }
   tidy_later();
+}
+
+// What came whole is answered, as by HTTP: who shuts its sending side down may still read. What did not has no end.
+void FastcgiConnection::sending_ended() {
+  sending_ended_ = closing_ = true;
+  for (uint16_t request_id : running()) {
+    if (FastcgiExchange* exchange = find(request_id)) exchange->sending_ended();
+  }
+  tidy_later();
+}
+
+// Their handlers may go on, and exchanges end, while one goes through these.
+std::vector<uint16_t> FastcgiConnection::running() const {
+  std::vector<uint16_t> request_ids;
+  for (const auto& entry : exchanges_) request_ids.push_back(entry.first);
+  return request_ids;
 }
 
 void FastcgiConnection::tidy_later() {
@@ -248,39 +346,41 @@ bool FastcgiConnection::tell_hangup() {
 }
 
 bool FastcgiConnection::tell_all() {
-  std::vector<uint16_t> running;
-  for (const auto& entry : exchanges_) running.push_back(entry.first);
   bool all_told = true;
-  for (uint16_t request_id : running) {
+  for (uint16_t request_id : running()) {
     if (FastcgiExchange* exchange = find(request_id)) all_told &= exchange->tell_gone();
   }
   return all_told;
 }
 
 void FastcgiConnection::go_on() {
+  const bool may_read = reader_.size() == 0 && !peer_left_ && !sending_ended_;
   if (!exchanges_.empty()) {
-    if (reader_.size() == 0 && !peer_left_ && !full()) reader_.start(run());
+    if (may_read && !full()) reader_.start(run());
     return;
   }
   if (peer_left_ || cut_ || output_.failed()) return close(cut_ || output_.failed());
-  if (closing_ || session_.wants_close()) {
-    closing_ = true;
-    if (finisher_.size() == 0 && !lingered_.armed()) {
-      drainer_.cancel_all();
-      finisher_.start(finish());
-    }
+  closing_ = closing_ || session_.wants_close() || (server_.draining && !never_asked());
+  const bool must_flush = closing_ ? !lingering_ : output_.pending() > 0;
+  if (must_flush && finisher_.size() == 0) finisher_.start(flush());
+  if (closing_) {
+    if (may_read) reader_.start(run());
     return;
   }
   reader_.cancel_all();  // its wait has the deadline of a connection where something runs
   reader_.start(run());
 }
 
-// The last answers must reach the peer. One that still sends a body is read on a while, as by Connection::linger().
-base::Task<void> FastcgiConnection::finish() {
-  auto flushing = output_.wait_until_below(0);
+// The last answers must reach the peer; before, the connection is neither idle nor closed. One that still sends a body
+// is read on a while, as by Connection::linger().
+base::Task<void> FastcgiConnection::flush() {
+  auto flushing = wait_until_below(0);
   const bool flushed = co_await flushing;
-  if (!flushed || !unread_) co_return peer_left();
+  if (flushed && (!closing_ || !exchanges_.empty())) co_return tidy_later();
+  if (!flushed || !unread_ || sending_ended_) co_return peer_left();
   stream_->shutdown_write();
+  lingering_ = true;
+  heads_.clear();
   lingered_.set(server_.loop.now() + (server_.draining ? kLingerTimeDraining : kLingerTime));
 }
 

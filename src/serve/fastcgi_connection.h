@@ -44,24 +44,34 @@ class FastcgiConnection final : public ServedConnection, private FastcgiExchange
 
   base::Task<void> run();
   Taken take_events();
+  Taken drop_input();
   void take(const codec::fastcgi::ServerSession::Event& event);
   void begin(uint16_t request_id);
+  FastcgiExchange& add(uint16_t request_id);
   void refuse(uint16_t request_id);
+  void note_heads();
+  void refuse_slow_heads();
   FastcgiExchange* find(uint16_t request_id);
   bool full() const;
+  void hold_up(bool held_up);
+  void spill_what_is_full();
   base::Instant wait_until();
   void leave_idle();
 
-  base::Task<bool> wait_for_room() override;
-  base::Task<void> drain();
+  base::Task<bool> wait_for_room() override { return wait_until_below(server_.options.output_buffer); }
+  base::Task<bool> wait_until_below(size_t limit);
+  base::Task<void> drain(size_t limit);
+  void wake_those_with_room();
   void on_ended(FastcgiExchange& exchange) override;
   void on_body_taken() override { tidy_later(); }
   void on_hangup(io::Hangup kind) override;
   void peer_left();
+  void sending_ended();
+  std::vector<uint16_t> running() const;
   void tidy_later();
   bool tell_all();
   void go_on();
-  base::Task<void> finish();
+  base::Task<void> flush();
   void close(bool with_reset);
 
   ServerState& server_;
@@ -74,20 +84,25 @@ class FastcgiConnection final : public ServedConnection, private FastcgiExchange
   Output output_;
   std::string replies_;  // records of the protocol itself
   base::Instant idle_since_{0};
-  base::Instant head_began_{0};  // of a request whose variables are not complete; 0: there is none
+  std::map<uint16_t, base::Instant> heads_;  // when they began, of requests whose variables are not complete
+  base::Instant record_began_{0};            // that is not complete, where nothing runs; 0: there is none
   uint64_t requests_ = 0;
   bool idle_ = false;
-  bool peer_left_ = false;  // or it spoke nonsense
-  bool cut_ = false;        // an answer is missing its end, which only the connection's end can show
-  bool closing_ = false;    // when nothing runs any more
-  bool unread_ = false;     // a request ended before its streams had
+  bool peer_left_ = false;      // or it spoke nonsense
+  bool sending_ended_ = false;  // the peer's; it may still read
+  bool cut_ = false;            // an answer is missing its end, which only the connection's end can show
+  bool closing_ = false;        // when nothing runs any more
+  bool unread_ = false;         // a request ended before its streams had
+  bool lingering_ = false;      // everything is said; what still comes is dropped
   bool closed_ = false;
   bool tidying_ = false;  // is in server_.hung_up
   bool tidy_again_ = false;
+  uint64_t dropped_ = 0;
   std::vector<RoomWait*> waiting_for_room_;  // of the exchanges' coroutines, too
   std::map<uint16_t, std::unique_ptr<FastcgiExchange>> exchanges_;
   std::vector<std::unique_ptr<FastcgiExchange>> over_;
   io::Timer lingered_;
+  io::Timer held_up_;  // nothing was read for long, since a body is full
   base::TaskSet drainer_;
   base::TaskSet finisher_;
   base::TaskSet reader_;  // last: all three are cancelled before anything they use ends

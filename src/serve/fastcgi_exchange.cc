@@ -37,6 +37,12 @@ FastcgiExchange::FastcgiExchange(ServerState& server, FastcgiExchangeOwner& owne
   core_.exchange().data = &*data_;
 }
 
+void FastcgiExchange::start_refused(uint16_t status, const char* reason) {
+  refused_ = status;
+  core_.refused_because(reason);
+  start();
+}
+
 base::Task<void> FastcgiExchange::run() {
   uint16_t refusal = begin();
   if (refusal == 0 && must_be_empty_) {
@@ -57,6 +63,7 @@ base::Task<void> FastcgiExchange::run() {
 }
 
 uint16_t FastcgiExchange::begin() {
+  if (refused_ != 0) return refused_;
   RequestHead head(server_.options, *memory_);
   if (const uint16_t status = core_.parse(head); status != 0) return status;
   begin_body();
@@ -82,7 +89,8 @@ void FastcgiExchange::begin_body() {
 // A body that nobody announced must not be lost: the request would be answered as if it had none.
 base::Task<uint16_t> FastcgiExchange::wait_for_empty_body() {
   auto reading = body_.read_end();
-  switch (co_await reading) {
+  const message::BodyStatus status = co_await reading;
+  switch (status) {
     case message::BodyStatus::kTimedOut:
       core_.refused_because("STDIN does not end");
       co_return 408;
@@ -124,6 +132,22 @@ void FastcgiExchange::take(const codec::fastcgi::ServerSession::Event& event) {
   }
 }
 
+bool FastcgiExchange::spill_to(BodySpool& spool) {
+  bool spills = body_.full() && body_.spill_to(spool);
+  if (data_ && data_->full() && data_->spill_to(spool)) spills = true;
+  return spills;
+}
+
+void FastcgiExchange::set_held_up(bool held_up) {
+  body_.set_held_up(held_up);
+  if (data_) data_->set_held_up(held_up);
+}
+
+void FastcgiExchange::abort() {
+  aborted_ = true;
+  client_left();
+}
+
 void FastcgiExchange::client_left() {
   if (gone_ || over_) return;
   gone_ = gone_untold_ = true;
@@ -132,12 +156,17 @@ void FastcgiExchange::client_left() {
   if (data_) data_->break_off();
 }
 
+void FastcgiExchange::sending_ended() {
+  if (streams_left_ > 0) return client_left();
+  gone_untold_ = !gone_ && !over_;
+}
+
 bool FastcgiExchange::tell_gone() {
   if (!gone_untold_ || over_) return true;
   message::ClientGoneListener* listener = core_.exchange().gone_listener;
   if (listener == nullptr) return false;
   gone_untold_ = false;
-  listener->on_client_gone(true);
+  listener->on_client_gone(gone_);
   return true;
 }
 

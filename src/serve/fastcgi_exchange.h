@@ -34,19 +34,28 @@ class FastcgiExchange {
   FastcgiExchange& operator=(const FastcgiExchange&) = delete;
 
   void start() { task_.start(run()); }
+  // Instead: an answer of ours. `reason` is for the log.
+  void start_refused(uint16_t status, const char* reason);
   uint16_t request_id() const { return request_id_; }
   // Of a stream: a piece, or its end. May resume the handler.
   void take(const codec::fastcgi::ServerSession::Event& event);
   // More waits for the handler than may.
   bool full() const { return body_.full() || (data_ && data_->full()); }
+  // What is full goes to `spool` from now on. False: nothing is, or it cannot.
+  bool spill_to(BodySpool& spool);
+  void set_held_up(bool held_up);
   // Nothing more comes for it. An answer may be whole long before: even the end of an empty body is a record of its
   // own.
   bool input_ended() const { return streams_left_ == 0; }
-  // The answer is whole, or nobody wants it: END_REQUEST may say so.
-  bool may_end() const { return gone_ || writer_.complete(); }
+  // The answer is whole, or the peer wants none: END_REQUEST may say so.
+  bool may_end() const { return aborted_ || writer_.complete(); }
+  bool gone() const { return gone_; }
 
-  // The peer left or sent ABORT_REQUEST. May resume the handler.
+  // The peer sent ABORT_REQUEST. May resume the handler, as the next two.
+  void abort();
   void client_left();
+  // The peer sends nothing more, and may still read. A request that is not whole has come to nothing then.
+  void sending_ended();
   // Tells the handler of it. False: it does not listen yet.
   bool tell_gone();
 
@@ -60,6 +69,8 @@ class FastcgiExchange {
   ServerState& server_;
   FastcgiExchangeOwner& owner_;
   const uint16_t request_id_;
+  uint16_t refused_ = 0;
+  bool aborted_ = false;
   bool gone_ = false;
   bool gone_untold_ = false;
   bool over_ = false;

@@ -14,6 +14,7 @@
 #include "io/loop.h"
 #include "io/stream.h"
 #include "message/exchange.h"
+#include "serve/body_spool.h"
 
 namespace cutwater::serve {
 
@@ -32,6 +33,7 @@ struct ServeOptions {
   base::Duration send_timeout = std::chrono::seconds(60);    // no progress in writing
   size_t output_buffer = 512 * 1024;                         // unsent bytes of one response before a writer waits
   size_t connections = 20000;                                // limits.connections, of this front
+  BodySpool* spool = nullptr;  // for bodies that hold up others; outlives the server. Without: they do
 };
 
 // Decides what is believed of a request's forwarding fields before any handler sees it (faults.md 35, 36):
@@ -41,6 +43,8 @@ class RequestFilter {
  public:
   virtual ~RequestFilter() = default;
   virtual uint16_t filter(message::Request& request, const io::Address& peer, std::string& storage) = 0;
+  // Whether a peer that speaks HTTP is a web server that is believed.
+  virtual bool trusts(const io::Address&) const { return false; }
 };
 
 // Told when an exchange is over, for the access log. Called on the loop's thread; must not block. Refused

@@ -18,11 +18,10 @@ class StreamedBody::Arrival {
     body_.reader_ = nullptr;
     body_.slow_.cancel();
   }
-  bool await_ready() const noexcept { return body_.has_piece() || body_.ended_; }
+  bool await_ready() const noexcept { return body_.has_piece() || (body_.ended_ && body_.waits_for_peer()); }
   void await_suspend(std::coroutine_handle<> reader) {
     body_.reader_ = reader;
-    body_.waits_since_ = body_.loop_.now();
-    body_.slow_.set(body_.deadline());
+    if (!body_.held_up_ && body_.waits_for_peer()) body_.start_clock();
   }
   void await_resume() const noexcept {}
 
@@ -38,16 +37,24 @@ StreamedBody::StreamedBody(io::Loop& loop, const ServeOptions& options, BodyFeed
 
 // The last piece of an announced body waits for the end: more may come behind it, and then there was no such request.
 bool StreamedBody::has_piece() const {
-  return !arrived_.empty() && (ended_ || left_ != uint64_t{0});
+  if (arrived_.empty() && !(overflow_ && overflow_->readable())) return false;
+  return ended_ || left_ != uint64_t{0};
 }
 
 base::Task<BodyPiece> StreamedBody::read() {
   Arrival arrival(*this);
   co_await arrival;
-  if (arrived_.empty()) co_return BodyPiece{*ended_, {}};
+  if (!has_piece()) co_return BodyPiece{*ended_, {}};
   const bool was_full = full();
-  handed_out_.clear();
-  std::swap(handed_out_, arrived_);
+  if (arrived_.empty()) {
+    auto taking = overflow_->take();
+    handed_out_ = co_await taking;
+    if (handed_out_.empty()) end_with(BodyStatus::kDisconnected);
+    if (ended_ && *ended_ != BodyStatus::kEnd) co_return BodyPiece{*ended_, {}};
+  } else {
+    handed_out_.clear();
+    std::swap(handed_out_, arrived_);
+  }
   if (was_full) feeder_.on_body_taken();
   co_return BodyPiece{BodyStatus::kPiece, handed_out_};
 }
@@ -64,8 +71,40 @@ void StreamedBody::feed(std::string_view piece) {
   if (left_) *left_ -= piece.size();
   received_ += piece.size();
   if (received_ > options_.body_limit) return end_with(BodyStatus::kTooLarge);
-  arrived_ += piece;
+  if (overflow_ && (overflow_->unread() > 0 || arrived_.size() + piece.size() > kFull)) {
+    overflow_->add(piece);
+  } else {
+    arrived_ += piece;
+  }
   if (has_piece()) wake();
+}
+
+bool StreamedBody::spill_to(BodySpool& spool) {
+  if (overflow_) return false;
+  overflow_ = std::make_unique<BodyOverflow>(spool, [this] {
+    if (has_piece()) wake();
+    feeder_.on_body_taken();
+  });
+  return true;
+}
+
+void StreamedBody::set_held_up(bool held_up) {
+  if (std::exchange(held_up_, held_up) == held_up || !reader_) return;
+  if (held_up) {
+    stop_clock();
+  } else if (waits_for_peer()) {
+    start_clock();
+  }
+}
+
+void StreamedBody::start_clock() {
+  waits_since_ = loop_.now();
+  slow_.set(deadline());
+}
+
+void StreamedBody::stop_clock() {
+  if (slow_.armed()) waited_ += loop_.now() - waits_since_;
+  slow_.cancel();
 }
 
 void StreamedBody::end() {
@@ -80,13 +119,13 @@ void StreamedBody::end_with(BodyStatus status) {
   if (ended_) return;
   ended_ = status;
   if (status != BodyStatus::kEnd) arrived_.clear();
+  if (status != BodyStatus::kEnd && overflow_) overflow_->drop();
   wake();
 }
 
 void StreamedBody::wake() {
   if (!reader_) return;
-  waited_ += loop_.now() - waits_since_;
-  slow_.cancel();
+  stop_clock();
   std::exchange(reader_, nullptr).resume();
 }
 

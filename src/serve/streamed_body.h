@@ -1,9 +1,10 @@
 // A request's body whose pieces come between those of other requests: whoever reads the connection feeds it, the
-// handler pulls. The connection stops reading while more than kFull bytes wait here.
+// handler pulls. The connection stops reading while more than kFull bytes wait here, or has them spooled.
 #pragma once
 
 #include <coroutine>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -12,6 +13,7 @@
 #include "io/loop.h"
 #include "io/timer.h"
 #include "message/exchange.h"
+#include "serve/body_overflow.h"
 #include "serve/http_server.h"
 
 namespace cutwater::serve {
@@ -42,12 +44,18 @@ class StreamedBody final : public message::BodySource {
   void feed(std::string_view piece);
   void end();        // no more comes
   void break_off();  // the peer left, or wants no answer
-  bool full() const { return waiting_bytes() > kFull; }
+  bool full() const { return overflow_ ? overflow_->full() : arrived_.size() > kFull; }
+  // From now on what would make it full goes there. `spool` outlives the body. False: it does already.
+  bool spill_to(BodySpool& spool);
+  // Nothing is read from the connection, for another request's sake: the peer is not slow.
+  void set_held_up(bool held_up);
 
  private:
   class Arrival;  // co_await: until there is a piece to hand out, or an end
-  size_t waiting_bytes() const { return arrived_.size(); }
   bool has_piece() const;
+  bool waits_for_peer() const { return !overflow_ || overflow_->unread() == 0; }
+  void start_clock();
+  void stop_clock();
   base::Instant deadline() const;
   void end_with(message::BodyStatus status);
   void wake();
@@ -61,8 +69,10 @@ class StreamedBody final : public message::BodySource {
   base::Duration waited_{0};          // for the peer; the handler's own pauses do not count against it
   std::optional<uint64_t> left_ = 0;  // of what was announced
   uint64_t received_ = 0;
-  std::string arrived_;     // and not yet read
-  std::string handed_out_;  // what the last read() gave
+  bool held_up_ = false;
+  std::string arrived_;                     // and not yet read
+  std::unique_ptr<BodyOverflow> overflow_;  // behind that
+  std::string handed_out_;                  // what the last read() gave
   std::optional<message::BodyStatus> ended_;
 };
 

@@ -97,6 +97,7 @@ class TestHandler : public message::Handler {
     if (path == "/throw") return throwing(exchange, false);
     if (path == "/throw-late") return throwing(exchange, true);
     if (path == "/wait") return waiting(exchange);
+    if (path == "/late-echo") return late_echo(exchange);
     if (path == "/big") return big(exchange);
     if (path == "/file") return file(exchange);
     if (path == "/no-content") return status_only(exchange, 204);
@@ -115,6 +116,7 @@ class TestHandler : public message::Handler {
   size_t big_taken = 0;
   int file_descriptor = -1;
   uint64_t file_announced = 0;
+  uint64_t file_length = 0;  // 0: as announced
   std::vector<WriteStatus> writes;
 
  private:
@@ -198,6 +200,12 @@ class TestHandler : public message::Handler {
     auto answering = plain(exchange, "waited");
     co_await answering;
   }
+  base::Task<void> late_echo(Exchange& exchange) {
+    auto opened = gate.wait();
+    co_await opened;
+    auto answering = echo(exchange);
+    co_await answering;
+  }
   base::Task<void> big(Exchange& exchange) {
     Response response;
     const std::string piece(50'000, 'b');
@@ -218,7 +226,7 @@ class TestHandler : public message::Handler {
     response.content_length = file_announced;
     auto starting = exchange.response.head(response, "", false);
     co_await starting;
-    auto sending = exchange.response.file(file_descriptor, 0, file_announced);
+    auto sending = exchange.response.file(file_descriptor, 0, file_length ? file_length : file_announced);
     writes.push_back(co_await sending);
     auto ending = exchange.response.finish();
     co_await ending;

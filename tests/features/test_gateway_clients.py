@@ -151,6 +151,20 @@ def test_an_authorizer_on_libfcgi(serve, peer, folder):
     server.allow.append(r"\[CW060[23]\]")
 
 
+def test_an_authorizer_guards_what_no_route_names(serve, peer, folder):
+    """An app that answers below its prefix alone is not reached past the guard of "/*"."""
+    behind = peer(gateways.libfcgi, folder)
+    (folder / "files").mkdir()
+    (folder / "files" / "a.txt").write_text("a file")
+    config = (f'[[site]]\n[[site.route]]\nmatch = {{ path = "/*" }}\nstatic = {{ root = "{folder}/files" }}\n'
+              f'auth = {{ fastcgi = {{ to = "{behind.url}" }} }}\n')
+    server = serve("kit", prefix="/shop", config=config, allow=[r"\[CW0608\]"])
+    cookie = [("Cookie", "a=pass")]
+    for path, content in (("/a.txt", "a file"), ("/shop/x", "kit /x"), ("/shop", "kit ")):
+        assert server.get(path).status == 403, path
+        assert server.get(path, cookie).text == content
+
+
 # ---- good raw ones
 
 
@@ -169,6 +183,17 @@ def test_what_the_server_gets(serve, peer, protocol):
     assert variables["QUERY_STRING"] == "q" and variables["REQUEST_METHOD"] == "POST"
     assert int(variables["REMOTE_PORT"]) > 0 and variables["REQUEST_SCHEME"] == "http"
     assert not {"HTTP_PROXY", "HTTP_X_FORWARDED_FOR", "HTTP_EXPECT", "HTTP_KEEP_ALIVE", "SCRIPT_FILENAME"} & set(variables)
+
+
+def test_the_target_of_a_proxys_client(serve, peer, protocol):
+    """It says where, too: servers behind us expect the path alone."""
+    behind = peer(gateways.RawGatewayPeer, protocol, gateways.answering(gateways.answer(protocol, b"ok")))
+    server = gateway(serve, route(protocol, behind))
+    with server.connect() as client:
+        client.send(b"GET http://b.example/a%20b?q HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert client.read_response().text == "ok"
+    variables = behind.variables()
+    assert (variables["REQUEST_URI"], variables["HTTP_HOST"]) == ("/a%20b?q", "b.example")
 
 
 def test_a_slow_client_holds_the_server_back(serve, peer, protocol):

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import resource
+import socket
 import subprocess
 import tempfile
 from contextlib import ExitStack
@@ -297,6 +298,40 @@ def test_fastcgi_requests_share_a_connection(serve):
         client.send(fastcgi_request(variables_of("GET", "/last"), request_id=1, keep=False))
         assert client.read_output(1).endswith(b"kit /last")
         assert client.closed_by_server()
+
+
+def test_a_body_that_nobody_takes_holds_up_no_other_request(serve):
+    """Its server does not read; the other requests of the connection go on, and nothing of it is lost."""
+    body, received = os.urandom(20_000_000), []
+    with socket.create_server(("127.0.0.1", 0)) as behind:
+        config = f'[[site]]\n[[site.route]]\nmatch = {{ path = "/up" }}\nproxy = {{ to = "http://127.0.0.1:{behind.getsockname()[1]}" }}\n'
+        server = serve("kit", listen={"addr": "127.0.0.1:0", "protocol": "fastcgi"}, config=config)
+        with GatewayClient(server.address, "fastcgi") as client:
+            client.send(fastcgi_request(variables_of("POST", "/up"), body, request_id=1, keep=True))
+            client.send(fastcgi_request(variables_of("POST", "/echo"), b"hello", request_id=2, keep=True))
+            assert client.read_output(2).endswith(b"\r\n\r\nhello")
+            peer, _ = behind.accept()
+            with peer, peer.makefile("rb") as stream:
+                while stream.readline() != b"\r\n":
+                    pass
+                received.append(stream.read(len(body)))
+                peer.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\nConnection: close\r\n\r\nhave")
+            assert client.read_output(1).endswith(b"\r\n\r\nhave")
+    assert received == [body]
+
+
+def test_fields_for_web_servers_reach_them_alone(way):
+    """faults.md 46: X-Accel-Redirect and X-Sendfile name what no client may know."""
+    with way() as client:
+        answer = client.ask(target="/internal")
+    assert (answer.get("X-Accel-Redirect"), answer.get("X-Sendfile")) == ("/secret", "/srv/secret")
+
+
+def test_fields_for_web_servers_reach_no_client(serve):
+    for trusted, seen in ((["127.0.0.1"], ("/secret", "/srv/secret")), ([], (None, None))):
+        server = serve("kit", listen={"addr": "127.0.0.1:0", "trusted_proxies": trusted})
+        answer = server.get("/internal")
+        assert (answer.get("X-Accel-Redirect"), answer.get("X-Sendfile")) == seen
 
 
 def test_fastcgi_tells_the_app_its_role(serve):

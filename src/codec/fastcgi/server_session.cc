@@ -201,6 +201,14 @@ void ServerSession::answer_values(std::string_view content, std::string& replies
   append_record(replies, RecordType::kGetValuesResult, kManagementId, pairs);
 }
 
+std::vector<uint16_t> ServerSession::unfinished_heads() const {
+  std::vector<uint16_t> ids;
+  for (const auto& [id, request] : requests_) {
+    if (request.stage == Request::Stage::kParams) ids.push_back(id);
+  }
+  return ids;
+}
+
 ServerSession::Request* ServerSession::find() {
   auto found = requests_.find(record_->request_id);
   return found == requests_.end() ? nullptr : &found->second;

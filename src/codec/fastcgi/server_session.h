@@ -12,6 +12,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "codec/cgi_variables/variables.h"
 #include "codec/fastcgi/record.h"
@@ -55,6 +56,8 @@ class ServerSession {
   // Its END_REQUEST was written: the id may be used again, and what still comes for it is ignored.
   void end_request(uint16_t request_id) { requests_.erase(request_id); }
   size_t running() const { return requests_.size(); }
+  // Of these, whose variables are not complete.
+  std::vector<uint16_t> unfinished_heads() const;
   // A request was refused that came without FCGI_KEEP_CONN: close when nothing runs any more.
   bool wants_close() const { return wants_close_; }
 

@@ -177,6 +177,10 @@ def cookies(environ, start_response, query):
     return text(start_response, "ok", headers=[("Set-Cookie", "a=1"), ("Set-Cookie", "b=2; Path=/")])
 
 
+def internal(environ, start_response, query):
+    return text(start_response, "", headers=[("X-Accel-Redirect", "/secret"), ("X-Sendfile", "/srv/secret")])
+
+
 def status(environ, start_response, query):
     return text(start_response, query.get("body", "body"), query["s"])
 
@@ -191,7 +195,7 @@ PATHS = {
     "/environ": environ_as_json, "/echo": echo, "/filter": filter_data, "/authorize": authorize, "/digest": digest, "/size": size, "/variable": variable, "/ignore": ignore_body, "/sleep": sleep,
     "/spin": spin, "/big": big, "/stream": stream, "/endless": endless, "/file": file, "/pid": pid,
     "/version": version, "/kill": kill, "/log": log, "/threads": threads, "/headers": headers, "/cookies": cookies,
-    "/status": status, "/no_content": no_content,
+    "/internal": internal, "/status": status, "/no_content": no_content,
 }
 
 

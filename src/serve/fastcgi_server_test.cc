@@ -1,0 +1,237 @@
+// FastCGI connections in time: what waits for whom, what ends with what, and in which order.
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "serve/fastcgi_test_support.h"
+
+namespace cutwater::serve {
+namespace {
+
+using namespace fcgi;
+
+TEST_F(FastcgiServer, RequestsDoNotWaitForEachOther) {
+  ASSERT_TRUE(client.send(get(1, "/wait")));
+  ASSERT_TRUE(server.run_until([&] { return server.handler.requests == 1; }));
+  ASSERT_TRUE(client.send(get(2, "/a") + post(3, "/echo", "body")));
+  ASSERT_TRUE(receive_end(3));
+  EXPECT_TRUE(answers(client.received).at(2).ended);
+  EXPECT_FALSE(answers(client.received).contains(1));
+  server.handler.gate.let_go();
+  ASSERT_TRUE(receive_end(1));
+  EXPECT_TRUE(answers(client.received).at(1).output.ends_with("waited"));
+  EXPECT_EQ(server.observer.entries.size(), 3u);
+  EXPECT_EQ(server.server->connections(), 1u);
+}
+
+TEST_F(FastcgiServer, AnAbortEndsOneRequest) {
+  std::string abort;
+  codec::fastcgi::append_record(abort, RecordType::kAbortRequest, 1, {});
+  ASSERT_TRUE(client.send(get(1, "/wait")));
+  ASSERT_TRUE(server.run_until([&] { return server.handler.requests == 1; }));
+  ASSERT_TRUE(client.send(abort));
+  ASSERT_TRUE(receive_end(1));
+  EXPECT_EQ(server.handler.gate.gone, 1);
+  EXPECT_EQ(answers(client.received).at(1).output, "");
+  client.received.clear();
+  ASSERT_TRUE(client.send(abort + get(1, "/again")));
+  ASSERT_TRUE(receive_end(1));
+  EXPECT_TRUE(answers(client.received).at(1).output.ends_with("hello /again"));
+}
+
+TEST_F(FastcgiServer, ALeavingPeerEndsAll) {
+  ASSERT_TRUE(client.send(get(1, "/wait") + begin(2, kKeep) + params(2, "POST", "/echo", "5")));
+  ASSERT_TRUE(server.run_until([&] { return server.handler.requests == 2; }));
+  client.leave();
+  EXPECT_TRUE(server.run_until([&] { return server.server->connections() == 0; }));
+  EXPECT_EQ(server.handler.gate.gone, 1);
+  EXPECT_EQ(server.handler.ends, std::vector<message::BodyStatus>{message::BodyStatus::kDisconnected});
+  EXPECT_EQ(server.observer.entries.size(), 2u);
+}
+
+TEST_F(FastcgiServer, AnAnswerNobodyReadsIsNotGathered) {
+  server.handler.big_size = 40'000'000;
+  ASSERT_TRUE(client.send(get(1, "/big") + get(2, "/big")));
+  server.run_for(100);
+  EXPECT_LT(server.handler.big_taken, server.handler.big_size);
+  ASSERT_TRUE(client.receive_until([&] { return client.received.size() > server.handler.big_size; }));
+  ASSERT_TRUE(receive_end(1));
+  ASSERT_TRUE(receive_end(2));
+}
+
+TEST_F(FastcgiServer, ABodyNobodyReadsIsNotGathered) {
+  const std::string body(20'000'000, 'x');
+  const std::string bytes = post(1, "/wait", body) + get(2, "/a");
+  size_t sent = 0;
+  const auto send_on = [&] {
+    while (sent < bytes.size()) {
+      const ssize_t count = ::send(client.descriptor(), bytes.data() + sent, bytes.size() - sent, MSG_DONTWAIT);
+      if (count <= 0) break;
+      sent += static_cast<size_t>(count);
+    }
+    return sent == bytes.size();
+  };
+  EXPECT_FALSE(server.run_until(send_on, 300));
+  server.handler.gate.let_go();
+  EXPECT_TRUE(server.run_until(send_on));
+  ASSERT_TRUE(receive_end(2));
+  EXPECT_TRUE(answers(client.received).at(1).output.ends_with("waited"));
+}
+
+TEST_F(FastcgiServer, WithoutKeepConnectionTheEndIsTheConnections) {
+  ASSERT_TRUE(client.send(get(1, "/stream", !kKeep)));
+  ASSERT_TRUE(client.receive_to_end());
+  EXPECT_FALSE(client.reset);
+  const auto all = answers(client.received);
+  EXPECT_EQ(all.at(1).output, "Status: 200 OK\r\n\r\none two three");
+  EXPECT_TRUE(all.at(1).ended);
+  EXPECT_TRUE(server.run_until([&] { return server.server->connections() == 0; }));
+}
+
+// As Apache sends it, in a write of its own: closed at once the connection would refuse it, and lose the answer, which
+// does not always wait for it.
+TEST_F(FastcgiServer, TheEndOfABodyMayComeBehindTheAnswer) {
+  ASSERT_TRUE(client.send(begin(1, !kKeep) + params(1, "GET", "/a\n", "")));
+  ASSERT_TRUE(receive_end(1));
+  ASSERT_TRUE(client.receive_to_end());
+  EXPECT_EQ(server.server->connections(), 1u);
+  ASSERT_TRUE(client.send(input(1, "")));
+  client.leave();
+  EXPECT_TRUE(server.run_until([&] { return server.server->connections() == 0; }));
+}
+
+TEST_F(FastcgiServer, AnAuthorizersRequestHasNoBody) {
+  ASSERT_TRUE(client.send(begin(1, !kKeep, Role::kAuthorizer) + params(1, "POST", "/echo", "5")));
+  ASSERT_TRUE(receive_end(1));
+  EXPECT_EQ(answers(client.received).at(1).output, "Status: 200 OK\r\nContent-Length: 0\r\n\r\n");
+  ASSERT_TRUE(client.receive_to_end());
+  EXPECT_TRUE(server.run_until([&] { return server.server->connections() == 0; }));
+}
+
+// It may be sent again on another connection; begun here it could lose its answer.
+TEST_F(FastcgiServer, WhatBeginsWhileTheConnectionClosesIsRefused) {
+  ASSERT_TRUE(client.send(get(1, "/wait") + get(2, "/a", !kKeep)));
+  ASSERT_TRUE(receive_end(2));
+  ASSERT_TRUE(client.send(get(3, "/a")));
+  ASSERT_TRUE(receive_end(3));
+  EXPECT_EQ(answers(client.received).at(3).protocol_status, 2);
+  EXPECT_EQ(answers(client.received).at(3).output, "");
+  EXPECT_EQ(server.handler.requests, 2);
+  server.handler.gate.let_go();
+  ASSERT_TRUE(client.receive_to_end());
+  EXPECT_TRUE(answers(client.received).at(1).output.ends_with("waited"));
+}
+
+TEST_F(FastcgiServer, AnswersTakeTurns) {
+  server.handler.big_size = 40'000'000;  // of both together
+  ASSERT_TRUE(client.send(get(1, "/big") + get(2, "/big")));
+  ASSERT_TRUE(receive_end(1) && receive_end(2));
+  const auto all = answers(client.received);
+  const double share = static_cast<double>(all.at(1).output.size()) / static_cast<double>(client.received.size());
+  EXPECT_GT(share, 0.25);
+  EXPECT_LT(share, 0.75);
+}
+
+TEST_F(FastcgiServer, OfAFileNoMoreIsSentThanWasAnnounced) {
+  const base::FileDescriptor file(memfd_create("ten bytes", MFD_CLOEXEC));
+  ASSERT_EQ(write(file.get(), "0123456789", 10), 10);
+  server.handler.file_descriptor = file.get();
+  server.handler.file_announced = 10;
+  server.handler.file_length = 100;
+  ASSERT_TRUE(client.send(get(1, "/file")));
+  ASSERT_TRUE(receive_end(1)) << "it is whole";
+  EXPECT_TRUE(answers(client.received).at(1).output.ends_with("\r\n\r\n0123456789"));
+}
+
+TEST_F(FastcgiServer, AnUnreadBodyDoesNotEatTheAnswer) {
+  ASSERT_TRUE(client.send(post(1, "/early", std::string(3'000'000, 'x'), !kKeep))) << "it is read on";
+  client.finish_sending();
+  ASSERT_TRUE(client.receive_to_end());
+  EXPECT_TRUE(answers(client.received).at(1).ended);
+  EXPECT_FALSE(client.reset);
+}
+
+TEST_F(FastcgiServer, WhoEndsItsSendingIsAnswered) {
+  server.handler.big_size = 3'000'000;
+  ASSERT_TRUE(client.send(get(1, "/wait") + get(2, "/big") + post(3, "/echo", "hello")));
+  client.finish_sending();
+  ASSERT_TRUE(client.receive_to_end());
+  const auto all = answers(client.received);
+  EXPECT_EQ(server.handler.gate.gone, 1) << "it may have left: who only waits should know";
+  EXPECT_TRUE(all.at(1).output.ends_with("waited"));
+  EXPECT_GT(all.at(2).output.size(), server.handler.big_size);
+  EXPECT_TRUE(all.at(2).ended);
+  EXPECT_TRUE(all.at(3).output.ends_with("hello"));
+  EXPECT_FALSE(client.reset);
+}
+
+TEST_F(FastcgiServer, WhatIsNotWholeEndsWithTheSending) {
+  ASSERT_TRUE(client.send(begin(1, kKeep) + params(1, "POST", "/echo", "5") + input(1, "hell").substr(0, 16) +
+                          begin(2, kKeep) + params(2, "GET", "/a", "") + get(3, "/a")));
+  client.finish_sending();
+  ASSERT_TRUE(client.receive_to_end());
+  const auto all = answers(client.received);
+  EXPECT_FALSE(all.contains(1) || all.contains(2)) << "an END_REQUEST would be an answer";
+  EXPECT_TRUE(all.at(3).output.ends_with("hello /a"));
+  EXPECT_EQ(server.handler.ends, std::vector<message::BodyStatus>{message::BodyStatus::kDisconnected});
+}
+
+TEST(Fastcgi, VariablesThatNeverEndAreRefusedWhateverElseRuns) {
+  ServeOptions options = fastcgi_options();
+  options.header_timeout = std::chrono::milliseconds(100);
+  test::TestServer server(options);
+  test::Client client(server);
+  const std::string head = begin(2, kKeep) + params(2, "GET", "/a", "");
+  ASSERT_TRUE(client.send(get(1, "/wait") + head.substr(0, head.size() - 8)));
+  ASSERT_TRUE(client.receive_text("Status: 408 "));
+  EXPECT_FALSE(answers(client.received).contains(1));
+  server.handler.gate.let_go();
+  ASSERT_TRUE(client.receive_to_end());
+  const auto all = answers(client.received);
+  EXPECT_TRUE(all.at(1).output.ends_with("waited"));
+  EXPECT_TRUE(all.at(2).ended);
+  ASSERT_EQ(server.observer.entries.size(), 2u);
+  EXPECT_EQ(server.observer.entries[0].refused, "the variables took too long");
+}
+
+TEST(Fastcgi, DrainsWhatIsAnsweredAndNotYetSent) {
+  ServeOptions options = fastcgi_options();
+  options.output_buffer = 100'000'000;
+  test::TestServer server(options);
+  test::Client client(server, 4096);
+  ASSERT_TRUE(client.send(get(1, "/big")));
+  ASSERT_TRUE(server.run_until([&] { return server.observer.entries.size() == 1; }));
+  bool drained = false;
+  server.server->drain([&] { drained = true; });
+  server.run_for(50);
+  EXPECT_FALSE(drained);
+  ASSERT_TRUE(client.receive_to_end());
+  EXPECT_TRUE(answers(client.received).at(1).ended);
+  EXPECT_TRUE(server.run_until([&] { return drained; }));
+}
+
+TEST_F(FastcgiServer, DrainsWhatRunsAndClosesWhatIdles) {
+  test::Client idle(server);
+  ASSERT_TRUE(idle.send(get(1, "/a")));
+  ASSERT_TRUE(idle.receive_text("hello /a"));
+  ASSERT_TRUE(client.send(get(1, "/wait")));
+  ASSERT_TRUE(server.run_until([&] { return server.handler.requests == 2; }));
+  bool drained = false;
+  server.server->drain([&] { drained = true; });
+  EXPECT_TRUE(idle.receive_to_end());
+  EXPECT_FALSE(drained);
+  server.handler.gate.let_go();
+  ASSERT_TRUE(receive_end(1));
+  ASSERT_TRUE(client.receive_to_end());
+  EXPECT_TRUE(server.run_until([&] { return drained; }));
+}
+
+TEST_F(FastcgiServer, WhatRunsWhenTheServerEndsIsReported) {
+  ASSERT_TRUE(client.send(get(1, "/wait") + get(2, "/big")));
+  server.run_for(50);
+  server.server->close_all();
+  EXPECT_EQ(server.observer.entries.size(), 2u);
+}
+
+}  // namespace
+}  // namespace cutwater::serve
