@@ -44,6 +44,7 @@ struct SpoolArea {
   std::string directory;  // as find_spool_directory() says
   SpoolShares shares{};
   SpoolBudget total{shares.total};
+  SpoolBudget answers{shares.total / 2};  // so that slow readers leave room for uploads
 };
 
 // "cutwater-<uid>", a folder of mode 0700, in $TMPDIR, /var/tmp or /tmp: the first where this user can have it. "" when
