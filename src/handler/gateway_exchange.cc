@@ -281,6 +281,7 @@ base::Task<void> GatewayExchange::tunnel(upstream::Peer& peer, upstream::Call& c
   message::ResponseWriter& response = exchange_.response;
   upstream::Tunnel tunnel(gateway_.loop_, stream, exchange_.body, response, gateway_.options_.tunnel_timeout);
   tunnel_ = &tunnel;
+  remove_web_server_fields(call.response().headers);
   auto opening = response.head(call.response(), call.behind_switch(), false);
   const WriteStatus opened = co_await opening;
   if (opened == WriteStatus::kWritten) {
