@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from support import gateway_peers as gateways
 from support import peers, processes
 from support.processes import wait_until
 
@@ -470,6 +471,20 @@ def test_a_stop_waits_for_its_grace_and_no_longer(serve, behind):
         assert 0.6 < time.monotonic() - began < 8
     assert server.wait_exit() == 0
     assert server.out.count('" 101 10 ') == 1
+
+
+def test_an_authorizer_is_asked_first(serve, behind, folder):
+    far, guard = behind(echo), gateways.libfcgi(folder)
+    server = gateway(serve, far.url, top=f'auth = {{ fastcgi = {{ to = "{guard.url}" }} }}\n', allow=[r"\[CW0608\]"])
+    with connect(server) as client:
+        client.sendall(OFFER.encode())
+        assert read_head(client).startswith(b"HTTP/1.1 403 ")
+    assert far.requests == []
+    with connect(server) as client:
+        client.sendall(OFFER.replace("Host: a", "Host: a\r\nCookie: a=pass").encode() + b"early")
+        assert read_head(client).startswith(b"HTTP/1.1 101 ")
+        assert read_exactly(client, 5) == b"early"
+    guard.stop()
 
 
 def test_open_ones_count_for_the_balance(serve, behind):
