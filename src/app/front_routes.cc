@@ -61,6 +61,11 @@ message::Handler* FrontRoutes::handler_of(const config::Route& route, const conf
           std::move(static_roots[route.static_route]),
           handler::StaticOptions{folder.prefix, folder.index, folder.cache, script_endings_}, services_.loop,
           services_.offload, services_.log));
+      if (route.filter) {
+        handler::Gateway* filter = gateway_to(*route.filter, config, nullptr, codec::fastcgi::Role::kFilter);
+        if (!filter) return nullptr;
+        folders_.back()->filter_with(*filter);
+      }
       return folders_.back().get();
     }
     case config::Route::Kind::kProxy:

@@ -371,6 +371,14 @@ TEST_F(ConfigFile, WrongProxyRoutes) {
       {"app = \"web\"\nauth = {}", "[CW0109]"},
       {"app = \"web\"\nauth = { fastcgi = { to = \"ap\" } }", "[CW0103] cutwater.toml:7:27: fastcgi.to"},
       {"app = \"web\"\nauth = { fastcgi = { to = \"127.0.0.1:1\", root = \"x\" } }", "[CW0103]"},
+      {"app = \"web\"\nfilter = { fastcgi = { to = \"127.0.0.1:1\" } }",
+       "[CW0108] cutwater.toml:7:1: filter: is for the files of static alone"},
+      {"static = { root = \"x\" }\nfilter = {}", "[CW0109] cutwater.toml:7:1: filter is empty"},
+      {"static = { root = \"x\" }\nfilter = { scgi = {} }", "[CW0101]"},
+      {"static = { root = \"x\" }\nfilter = { fastcgi = {} }", "[CW0109]"},
+      {"static = { root = \"x\" }\nfilter = { fastcgi = { to = \"127.0.0.1:1\", root = \"x\" } }",
+       "[CW0103] cutwater.toml:7:44: filter.fastcgi.root: a filter knows what to run"},
+      {"filter = { fastcgi = { to = \"127.0.0.1:1\" } }", "[CW0109]"},
   };
   for (const auto& [answer, code] : kCases) {
     const std::string found = messages(route(answer));

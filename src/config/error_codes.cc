@@ -251,6 +251,11 @@ constexpr ErrorCode kCodes[] = {
      "A FastCGI program behind Cutwater wrote this to its error stream while it answered the request of that id; PHP "
      "writes its warnings there. Of one request no more than 8 KiB are kept.",
      "Look at that program."},
+    {"CW0609", "file lost while it was filtered",
+     "A file of a route with `filter` became shorter, or could not be read, while it was sent to the filter; the "
+     "client "
+     "got 502, or a cut when the answer had begun.",
+     "Put a new file in its place (mv) instead of writing into it."},
     {"CW0620", "server fails its check",
      "A server behind Cutwater did not answer its `check` with a status from 200 to 399. It gets no requests until it "
      "does; the other servers of the upstream do.",

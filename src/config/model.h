@@ -89,10 +89,11 @@ struct Route {
   std::string path;  // "/api/" for "/api/*"; "/health" alone when exact
   bool exact = false;
   Kind kind = Kind::kApp;
-  std::string app;                 // with kApp: its name
-  size_t static_route = 0;         // with kStatic: in Config::static_routes
-  ProxyRoute proxy;                // with kProxy
-  std::optional<ProxyRoute> auth;  // who must let a request through first
+  std::string app;                   // with kApp: its name
+  size_t static_route = 0;           // with kStatic: in Config::static_routes
+  ProxyRoute proxy;                  // with kProxy
+  std::optional<ProxyRoute> auth;    // who must let a request through first
+  std::optional<ProxyRoute> filter;  // with kStatic: who gets the file and answers with what it makes of it
 };
 
 // Whether it asks for scripts of a folder.

@@ -33,6 +33,14 @@ bool Gateway::must_collect(const message::Request& request) const {
 }
 
 base::Task<void> Gateway::handle(message::Exchange& exchange) {
+  return answer(exchange, nullptr);
+}
+
+base::Task<void> Gateway::filter(message::Exchange& exchange, const FilteredFile& file) {
+  return answer(exchange, &file);
+}
+
+base::Task<void> Gateway::answer(message::Exchange& exchange, const FilteredFile* file) {
   if (came_back(exchange.request.headers, options_.instance)) {
     problems_.write(base::Severity::kError, "CW0606",
                     fmt::format("upstream {}: a request for {} came back here; answered 508\n"
@@ -69,7 +77,7 @@ base::Task<void> Gateway::handle(message::Exchange& exchange) {
   } else {
     body.emplace(exchange.body, request);
   }
-  GatewayExchange asking(*this, exchange, *body, scripts_ ? &found.script : nullptr);
+  GatewayExchange asking(*this, exchange, *body, scripts_ ? &found.script : nullptr, file);
   auto running = asking.run();
   co_await running;
 }

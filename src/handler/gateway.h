@@ -41,10 +41,13 @@ class Gateway final : public message::Handler {
           std::unique_ptr<ScriptFolder> scripts = nullptr);
 
   base::Task<void> handle(message::Exchange& exchange) override;
+  // In a filter's role: what the program makes of the file is the answer. `file` outlives the task, its descriptor too.
+  base::Task<void> filter(message::Exchange& exchange, const FilteredFile& file);
 
  private:
   friend class GatewayExchange;
 
+  base::Task<void> answer(message::Exchange& exchange, const FilteredFile* file);
   base::Task<void> refuse_script(message::Exchange& exchange, uint16_t status);
   bool must_collect(const message::Request& request) const;
   base::Task<void> refuse_body(message::Exchange& exchange, CollectedBody::Outcome outcome);

@@ -8,6 +8,7 @@
 
 #include "codec/http1/request_encoder.h"
 #include "handler/error_pages.h"
+#include "handler/file_body.h"
 #include "handler/gateway_request.h"
 
 namespace cutwater::handler {
@@ -57,11 +58,12 @@ uint16_t status_of_body(BodyStatus status) {
 }
 
 GatewayExchange::GatewayExchange(Gateway& gateway, message::Exchange& exchange, upstream::RequestBody& body,
-                                 const Script* script)
+                                 const Script* script, const FilteredFile* file)
     : gateway_(gateway),
       exchange_(exchange),
       body_(body),
       script_(script),
+      file_(file),
       errors_(gateway.log_, gateway.group_.name(), exchange.id) {}
 
 GatewayExchange::~GatewayExchange() {
@@ -94,7 +96,7 @@ base::Task<void> GatewayExchange::run() {
     if (!peer) break;
     const bool keeps = peer->options().keepalive > 0;
     auto head = request_head(options.protocol,
-                             {exchange_, body_, options.strip, options.instance, script_, options.role, keeps});
+                             {exchange_, body_, options.strip, options.instance, script_, file_, options.role, keeps});
     if (!head) {
       auto refusing = answer_error(exchange_, 431);
       co_await refusing;
@@ -162,9 +164,12 @@ base::Task<GatewayExchange::Outcome> GatewayExchange::try_peer(upstream::Peer& p
   if (client_gone_) co_return Outcome::kAnswered;
   if (!connection.stream) co_return cannot_connect(peer, connection.error);
   asked_ = true;
-  const std::unique_ptr<upstream::Call> made = make_call(
-      gateway_.options_.protocol, {gateway_.loop_, *connection.stream, exchange_.request.method, body_,
-                                   gateway_.call_options_, errors_, upstream::upgrade_offer(exchange_.request)});
+  FileBody file(file_ ? file_->descriptor : -1, file_ ? file_->size : 0, gateway_.spool_.offload);
+  const upstream::UploadData data{file, file_ ? file_->size : 0};
+  const std::unique_ptr<upstream::Call> made =
+      make_call(gateway_.options_.protocol,
+                {gateway_.loop_, *connection.stream, exchange_.request.method, body_, gateway_.call_options_, errors_,
+                 upstream::upgrade_offer(exchange_.request), file_ ? &data : nullptr});
   upstream::Call& call = *made;
   call_ = &call;
   call.begin(head_);
@@ -207,7 +212,8 @@ GatewayExchange::Outcome GatewayExchange::judge(upstream::Peer& peer, const upst
   failure_ = 502;
   if (was_stale) peer.pool().doubt();
   if (was_stale && may_repeat(unless_answered)) return Outcome::kStale;
-  if (!was_stale && status != CallStatus::kOverloaded) gateway_.note_failure(peer, failure_of(status));
+  const bool is_its_fault = !was_stale && status != CallStatus::kOverloaded && status != CallStatus::kDataFailed;
+  if (is_its_fault) gateway_.note_failure(peer, failure_of(status));
   switch (status) {
     case CallStatus::kNoAnswer:
       gateway_.log_problem("CW0604", peer,
@@ -227,6 +233,9 @@ GatewayExchange::Outcome GatewayExchange::judge(upstream::Peer& peer, const upst
           "CW0605", peer,
           fmt::format("did not answer {} {} within timeout", exchange_.request.method, exchange_.request.path),
           "raise `timeout` of the route, or look at what keeps that server");
+      return Outcome::kFinal;
+    case CallStatus::kDataFailed:
+      note_lost_file();
       return Outcome::kFinal;
     default:
       gateway_.log_problem(
@@ -293,6 +302,7 @@ base::Task<void> GatewayExchange::tunnel(upstream::Peer& peer, upstream::Call& c
 }
 
 void GatewayExchange::note_cut(upstream::Peer& peer, const upstream::Call& call, CallStatus status) {
+  if (status == CallStatus::kDataFailed) return note_lost_file();
   gateway_.note_failure(peer, failure_of(status));
   const std::string request = fmt::format("{} {}", exchange_.request.method, exchange_.request.path);
   if (status == CallStatus::kTimedOut) {
@@ -304,6 +314,14 @@ void GatewayExchange::note_cut(upstream::Peer& peer, const upstream::Call& call,
   gateway_.log_problem("CW0604", peer,
                        fmt::format("broke off its answer to {}{}{}", request, reason.empty() ? "" : ": ", reason),
                        "its own log says why; the client saw a cut, or 502");
+}
+
+void GatewayExchange::note_lost_file() {
+  gateway_.problems_.write(base::Severity::kError, "CW0609",
+                           fmt::format("upstream {}: the file for {} became shorter while it was sent to be filtered\n"
+                                       "fix: put a new file in its place (mv) instead of writing into it",
+                                       gateway_.group_.name(), exchange_.request.path),
+                           gateway_.loop_.now());
 }
 
 base::Task<void> GatewayExchange::answer_client_failure(BodyStatus status) {

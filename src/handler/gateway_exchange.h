@@ -22,9 +22,9 @@ uint16_t status_of_body(message::BodyStatus status);
 
 class GatewayExchange final : public message::ClientGoneListener {
  public:
-  // All outlive it. `script`: the one that was found for the request, where one must be.
+  // All outlive it. `script`: the one that was found for the request, where one must be. `file`: what a filter gets.
   GatewayExchange(Gateway& gateway, message::Exchange& exchange, upstream::RequestBody& body,
-                  const Script* script = nullptr);
+                  const Script* script = nullptr, const FilteredFile* file = nullptr);
   ~GatewayExchange();
   GatewayExchange(const GatewayExchange&) = delete;
   GatewayExchange& operator=(const GatewayExchange&) = delete;
@@ -58,6 +58,7 @@ class GatewayExchange final : public message::ClientGoneListener {
   Outcome cannot_connect(upstream::Peer& peer, int error);
   bool may_be_kept(const upstream::Peer& peer) const;
   void note_cut(upstream::Peer& peer, const upstream::Call& call, upstream::CallStatus status);
+  void note_lost_file();
   bool may_repeat(Outcome outcome) const;
   base::Task<void> answer_client_failure(message::BodyStatus status);
   base::Task<void> answer_nobody_up();
@@ -66,6 +67,7 @@ class GatewayExchange final : public message::ClientGoneListener {
   message::Exchange& exchange_;
   upstream::RequestBody& body_;
   const Script* script_;
+  const FilteredFile* file_;
   StderrLog errors_;
   std::string head_;
   std::vector<const upstream::Peer*> tried_;

@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "handler/error_pages.h"
 #include "handler/file_sender.h"
+#include "handler/gateway.h"
 #include "handler/script_folder.h"
 #include "message/range.h"
 
@@ -118,8 +119,8 @@ StaticFiles::~StaticFiles() = default;
 base::Task<void> StaticFiles::handle(message::Exchange& exchange) {
   const Counted counted(active_);
   const message::Request& request = exchange.request;
-  if (request.method != "GET" && request.method != "HEAD") {
-    co_await answer_error(exchange, 405, "Allow", "GET, HEAD");
+  if (!takes(request.method)) {
+    co_await answer_error(exchange, 405, "Allow", filter_ ? "GET, HEAD, POST" : "GET, HEAD");
     co_return;
   }
   std::string_view below = request.path.substr(std::min(prefix_length_, request.path.size()));
@@ -148,6 +149,10 @@ base::Task<void> StaticFiles::handle(message::Exchange& exchange) {
   } else {
     co_await answer_error(exchange, lookup.status);
   }
+}
+
+bool StaticFiles::takes(std::string_view method) const {
+  return method == "GET" || method == "HEAD" || (filter_ && method == "POST");
 }
 
 bool StaticFiles::is_script(std::string_view path) const {
@@ -223,6 +228,12 @@ base::Task<void> StaticFiles::redirect_to_folder(message::Exchange& exchange) {
 
 base::Task<void> StaticFiles::answer_with(message::Exchange& exchange, FileReference file) {
   const message::Request& request = exchange.request;
+  if (filter_) {
+    const FilteredFile filtered{file->descriptor(), file->size(), file->identity().modified_seconds};
+    auto filtering = filter_->filter(exchange, filtered);
+    co_await filtering;
+    co_return;
+  }
   switch (message::evaluate_preconditions(request, file->validators(), unix_now())) {
     case message::Precondition::kNotModified:
       co_await exchange.response.head(file->not_modified(), kNoBody, true);

@@ -26,12 +26,18 @@ struct StaticOptions {
   std::vector<std::string> scripts = {};  // endings of what servers behind us run: never sent (faults.md 64)
 };
 
+class Gateway;
+
 class StaticFiles final : public message::Handler {
  public:
   // `root` is an O_PATH descriptor of the folder. The services outlive the handler.
   StaticFiles(base::FileDescriptor root, StaticOptions options, io::Loop& loop, io::Offload& offload,
               base::LogSink& log);
   ~StaticFiles() override;
+
+  // Files go to it, and what it makes of them to the client: with whatever conditions, ranges and body the request has,
+  // since these are about the answer. It outlives this.
+  void filter_with(Gateway& filter) { filter_ = &filter; }
 
   base::Task<void> handle(message::Exchange& exchange) override;
   // Exchanges it is answering now: it must not go before there is none.
@@ -45,6 +51,7 @@ class StaticFiles final : public message::Handler {
   };
   base::Task<Lookup> look_up(const std::string& path);
   Lookup judge(OpenOutcome outcome, const std::string& path);
+  bool takes(std::string_view method) const;
   base::Task<void> answer_with(message::Exchange& exchange, FileReference file);
   base::Task<void> answer_part(message::Exchange& exchange, FileReference file, uint64_t first, uint64_t length);
   base::Task<void> redirect_to_folder(message::Exchange& exchange);
@@ -58,6 +65,7 @@ class StaticFiles final : public message::Handler {
   io::Loop& loop_;
   io::Offload& offload_;
   base::LogSink& log_;
+  Gateway* filter_ = nullptr;
   OpenFileCache cache_;
   std::set<std::string> denied_;  // paths already complained about
   size_t active_ = 0;

@@ -198,8 +198,9 @@ PATHS = {
 def application(environ, start_response):
     query = {key: values[0] for key, values in parse_qs(environ.get("QUERY_STRING", "")).items()}
     handle = PATHS.get(environ["PATH_INFO"])
-    if environ["PATH_INFO"].startswith("/environ"):
-        handle = environ_as_json
+    for path in ("/environ", "/filter"):
+        if environ["PATH_INFO"].startswith(path):
+            handle = PATHS[path]
     if handle is None:
         return text(start_response, "kit " + environ["PATH_INFO"])
     return handle(environ, start_response, query)
