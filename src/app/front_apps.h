@@ -32,6 +32,8 @@ class FrontApps : public io::TurnHook {
   // For a configured route; from then on the app, and the folders it brings, answer to such routes alone. After add(),
   // before any generation.
   message::Handler& route_to(const std::string& name);
+  // Files that the app may name instead of sending them.
+  void send_named(const std::string& name, std::unique_ptr<handler::NamedFiles> files);
   // No first generation will come any more: what waits for one is answered 503.
   void stop_expecting();
 

@@ -165,8 +165,10 @@ std::optional<ProxyRoute> FileReader::read_role(const Entry& entry, const Route&
   Route asked;
   asked.path = route.path;
   if (!read_proxy(*fastcgi, asked)) return std::nullopt;
-  if (const Entry* root = fastcgi->node.find("root")) {
-    error("CW0103", root->position, word + ".fastcgi.root: " + program + " knows what to run", "remove root");
+  for (const auto& [key, why] : {std::pair("root", " knows what to run"), std::pair("sendfile", " names no files")}) {
+    const Entry* found = fastcgi->node.find(key);
+    if (found == nullptr) continue;
+    error("CW0103", found->position, word + ".fastcgi." + key + ": " + program + why, std::string("remove ") + key);
     return std::nullopt;
   }
   return asked.proxy;

@@ -10,6 +10,7 @@
 #include "handler/error_pages.h"
 #include "handler/file_body.h"
 #include "handler/gateway_request.h"
+#include "handler/kept_head.h"
 
 namespace cutwater::handler {
 
@@ -25,8 +26,8 @@ namespace {
 // twice gets one only if it was used just now.
 constexpr base::Duration kFreshEnough = std::chrono::seconds(1);
 
-// Files and places of this server, which are no client's to know (faults.md 46).
-constexpr std::array<std::string_view, 3> kForUsAlone = {"X-Accel-Redirect", "X-Sendfile", "X-Lighttpd-Send-File"};
+// Of the body of an answer that names another one, which nobody reads.
+constexpr size_t kMostSwallowed = 64 * 1024;
 
 // What connecting fails for here, and not there.
 bool is_shortage(int error) {
@@ -182,8 +183,8 @@ base::Task<GatewayExchange::Outcome> GatewayExchange::try_peer(upstream::Peer& p
     auto tunnelling = tunnel(peer, call, *connection.stream);
     co_await tunnelling;
   } else if (status == CallStatus::kFine) {
-    auto relaying = relay(peer, call, connection);
-    co_await relaying;
+    auto answering = names_another(call) ? note_instead(peer, call, connection) : relay(peer, call, connection);
+    co_await answering;
   }
   call_ = nullptr;
   if (status == CallStatus::kFine) co_return Outcome::kAnswered;
@@ -249,15 +250,12 @@ GatewayExchange::Outcome GatewayExchange::judge(upstream::Peer& peer, const upst
 base::Task<void> GatewayExchange::relay(upstream::Peer& peer, upstream::Call& call, Connection& connection) {
   message::ResponseWriter& response = exchange_.response;
   CallPiece piece = call.take_body();
-  for (std::string_view name : kForUsAlone) call.response().headers.remove_all(name);
+  remove_file_names(call.response().headers);
   if (peer.is_down()) gateway_.note_success(peer);  // others need not wait for the end of a long answer
   for (bool is_first = true;; is_first = false) {
-    if (piece.status == CallStatus::kClientFailed) co_return response.abort();
     if (piece.status != CallStatus::kFine) {
-      note_cut(peer, call, piece.status);
-      // A client that has the head must see that something is missing (faults.md 107).
-      auto answering = answer_error(exchange_, piece.status == CallStatus::kTimedOut ? 504 : 502);
-      co_await answering;
+      auto cutting = cut(peer, call, piece.status);
+      co_await cutting;
       co_return;
     }
     if (piece.complete) gateway_.note_success(peer);
@@ -268,10 +266,7 @@ base::Task<void> GatewayExchange::relay(upstream::Peer& peer, upstream::Call& ca
                            "let the application state the length of what it sends, or none");
     }
     // Before the client has taken the rest: it may be slow, and the connection is free.
-    if (piece.complete && call.connection_reusable() && may_be_kept(peer)) {
-      call_ = nullptr;  // whoever leaves from now on must not end what may be another request's connection
-      peer.pool().keep(std::move(connection.stream), connection.is_kept);
-    }
+    if (piece.complete) keep(peer, call, connection);
     auto writing = is_first ? response.head(call.response(), piece.bytes, piece.complete)
                             : response.body(piece.bytes, piece.complete);
     const WriteStatus written = co_await writing;
@@ -279,6 +274,49 @@ base::Task<void> GatewayExchange::relay(upstream::Peer& peer, upstream::Call& ca
     auto reading = call.read_body();
     piece = co_await reading;
   }
+}
+
+base::Task<void> GatewayExchange::cut(upstream::Peer& peer, const upstream::Call& call, CallStatus status) {
+  if (status == CallStatus::kClientFailed) co_return exchange_.response.abort();
+  note_cut(peer, call, status);
+  // A client that has the head must see that something is missing (faults.md 107).
+  auto answering = answer_error(exchange_, status == CallStatus::kTimedOut ? 504 : 502);
+  co_await answering;
+}
+
+void GatewayExchange::keep(upstream::Peer& peer, const upstream::Call& call, Connection& connection) {
+  if (!call.connection_reusable() || !may_be_kept(peer)) return;
+  call_ = nullptr;  // whoever leaves from now on must not end what may be another request's connection
+  peer.pool().keep(std::move(connection.stream), connection.is_kept);
+}
+
+bool GatewayExchange::names_another(upstream::Call& call) const {
+  if (gateway_.options_.role == codec::fastcgi::Role::kAuthorizer) return false;
+  const bool redirects = gateway_.site_ && !call.local_redirect().empty();
+  return redirects || (gateway_.named_files_ && names_a_file(call.response()));
+}
+
+// The answer is another one's. It counts when it is whole; and it ends before the other begins, so that the server is
+// free while the client takes that.
+base::Task<void> GatewayExchange::note_instead(upstream::Peer& peer, upstream::Call& call, Connection& connection) {
+  CallPiece piece = call.take_body();
+  Instead instead;
+  if (gateway_.site_) instead.path = call.local_redirect();
+  if (instead.path.empty()) instead.file = copy_head(call.response());
+  size_t swallowed = piece.bytes.size();
+  while (piece.status == CallStatus::kFine && !piece.complete && swallowed <= kMostSwallowed) {
+    auto reading = call.read_body();
+    piece = co_await reading;
+    swallowed += piece.bytes.size();
+  }
+  if (piece.status != CallStatus::kFine) {
+    auto cutting = cut(peer, call, piece.status);
+    co_await cutting;
+    co_return;
+  }
+  gateway_.note_success(peer);
+  if (piece.complete) keep(peer, call, connection);
+  instead_ = std::move(instead);
 }
 
 // A process that serves one connection at a time, as php-fpm's do, must not be held by an idle one while others wait.

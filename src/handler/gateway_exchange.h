@@ -30,6 +30,8 @@ class GatewayExchange final : public message::ClientGoneListener {
   GatewayExchange& operator=(const GatewayExchange&) = delete;
 
   base::Task<void> run();
+  // What is to answer, when run() has not.
+  Instead take_instead() { return std::move(instead_); }
 
   // Who only closed its sending half may still read.
   void on_client_gone(bool for_good) override;
@@ -52,6 +54,10 @@ class GatewayExchange final : public message::ClientGoneListener {
   base::Task<Outcome> try_peer(upstream::Peer& peer);
   base::Task<Connection> connect(upstream::Peer& peer);
   base::Task<upstream::CallStatus> read_head(upstream::Call& call);
+  bool names_another(upstream::Call& call) const;
+  base::Task<void> note_instead(upstream::Peer& peer, upstream::Call& call, Connection& connection);
+  base::Task<void> cut(upstream::Peer& peer, const upstream::Call& call, upstream::CallStatus status);
+  void keep(upstream::Peer& peer, const upstream::Call& call, Connection& connection);
   base::Task<void> relay(upstream::Peer& peer, upstream::Call& call, Connection& connection);
   base::Task<void> tunnel(upstream::Peer& peer, upstream::Call& call, io::Stream& stream);
   Outcome judge(upstream::Peer& peer, const upstream::Call& call, upstream::CallStatus status, bool is_kept);
@@ -69,6 +75,7 @@ class GatewayExchange final : public message::ClientGoneListener {
   const Script* script_;
   const FilteredFile* file_;
   StderrLog errors_;
+  Instead instead_;
   std::string head_;
   std::vector<const upstream::Peer*> tried_;
   upstream::Call* call_ = nullptr;      // while one runs

@@ -78,6 +78,7 @@ struct Exchange {
   uint64_t id = 0;                              // unique within this front: request id in log lines
   ClientGoneListener* gone_listener = nullptr;  // set by a handler while it waits for something slow
   BodySource* data = nullptr;                   // a FastCGI filter's second stream: what to filter. Read after the body
+  unsigned redirects = 0;                       // how many answers before named a path here instead of answering
 };
 
 class Handler {

@@ -173,6 +173,12 @@ def headers(environ, start_response, query):
     return text(start_response, "ok", headers=[(f"X-Header-{number}", "v" * size) for number in range(count)])
 
 
+def named(environ, start_response, query):
+    """Names a file; the pieces behind are nobody's."""
+    start_response(query.get("s", "200 OK"), [("Content-Type", "text/x-mine"), (query["by"], query["to"])])
+    return [b"dropped"] * int(query.get("count", 1))
+
+
 def cookies(environ, start_response, query):
     return text(start_response, "ok", headers=[("Set-Cookie", "a=1"), ("Set-Cookie", "b=2; Path=/")])
 
@@ -190,7 +196,7 @@ PATHS = {
     "/close_all": close_all,
     "/environ": environ_as_json, "/echo": echo, "/filter": filter_data, "/authorize": authorize, "/digest": digest, "/size": size, "/variable": variable, "/ignore": ignore_body, "/sleep": sleep,
     "/spin": spin, "/big": big, "/stream": stream, "/endless": endless, "/file": file, "/pid": pid,
-    "/version": version, "/kill": kill, "/log": log, "/threads": threads, "/headers": headers, "/cookies": cookies,
+    "/version": version, "/kill": kill, "/log": log, "/threads": threads, "/headers": headers, "/named": named, "/cookies": cookies,
     "/status": status, "/no_content": no_content,
 }
 
