@@ -84,6 +84,7 @@ def test_a_program_on_libfcgi(peer, folder, site, filtered, keepalive):  # noqa:
             assert client.request("HEAD", f"/{size}.txt").get("X-Length") == str(size // 3 * 3)
             answer = client.request("GET", f"/{size}.txt?early")
             assert (answer.status, answer.body) == (200, b"")
+            assert client.request("POST", f"/{size}.txt", body=b"x").body == b"AB\n" * (size // 3)
         assert client.request("GET", "/").get("X-Length") == "0"
         assert client.request("GET", "/nothing").status == 404
         assert client.request("PUT", "/3.txt", body=b"x").status == 405

@@ -4,6 +4,7 @@
 import json
 import os
 import shutil
+import signal
 
 import pytest
 
@@ -84,6 +85,25 @@ def test_streamed_bodies_of_apps_are_dropped(serve, media):
         answer = client.request("GET", "/named?s=404%20None&by=X-Accel-Redirect&to=/protected/a/b%2520c.pdf", [("Range", "bytes=0-0")])
         assert (answer.status, answer.body) == (404, CONTENT)
         assert client.request("GET", "/", [("X-Sendfile", "/etc/passwd"), ("X-Accel-Redirect", "/protected/a")]).text == "kit /"
+        assert client.request("GET", "/protected/a/b").text == "kit /protected/a/b"  # it is no route
+
+
+def test_a_reload_tells_what_it_does_not_change(serve, media):
+    server = serve("kit", sendfile=sendfile(media), allow=[r"\[CW0808\]"])
+    file = server.folder / "cutwater.toml"
+    file.write_text(file.read_text().replace('"/protected/"', '"/other/"'))
+    server.process.send_signal(signal.SIGHUP)
+    server.log.wait_for(r"\[CW0808\] changes of sendfile of app.web take effect at the next restart")
+
+
+@pytest.mark.parametrize("where", ["app", "route"])
+def test_a_folder_that_is_not_there(run_binary, folder, where):
+    (folder / "app.py").write_text("def application(environ, start_response): ...")
+    names = 'sendfile = { "/x/" = "nowhere" }'
+    route_to = f'[[site]]\n[[site.route]]\nmatch = {{ path = "/a/*" }}\nproxy = {{ to = "http://127.0.0.1:1", {names} }}\n'
+    (folder / "cutwater.toml").write_text(f"[app.web]\n{names}\n" if where == "app" else route_to)
+    result = run_binary("check", "-c", "cutwater.toml")
+    assert result.returncode != 0 and "CW0110" in result.stderr + result.stdout and "nowhere" in result.stderr + result.stdout
 
 
 def test_a_folder_the_front_may_not_enter(serve, media):
