@@ -36,7 +36,7 @@ constexpr rlim_t kOtherDescriptors = 512;  // workers, static files, spools, log
 // that is kept.
 rlim_t descriptors_each(const config::Config& config) {
   const bool asks_others = std::any_of(config.routes.begin(), config.routes.end(), [](const config::Route& route) {
-    return route.kind == config::Route::Kind::kProxy || route.auth;
+    return route.kind == config::Route::Kind::kProxy || route.auth || route.filter;
   });
   return asks_others ? 3 : 1;
 }

@@ -35,6 +35,10 @@ message::Handler& FrontApps::route_to(const std::string& name) {
   return *routed.own;
 }
 
+void FrontApps::send_named(const std::string& name, std::unique_ptr<handler::NamedFiles> files) {
+  app(name).handler->send_named(std::move(files));
+}
+
 void FrontApps::stop_expecting() {
   for (auto& [name, app] : apps_) app.handler->set_failed();
 }

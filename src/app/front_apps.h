@@ -34,6 +34,8 @@ class FrontApps : public io::TurnHook {
   message::Handler& route_to(const std::string& name);
   // Endings of what other servers run: no folder of a generation that comes from now on sends it (faults.md 64).
   void never_send(std::vector<std::string> script_endings) { script_endings_ = std::move(script_endings); }
+  // Files that the app may name instead of sending them.
+  void send_named(const std::string& name, std::unique_ptr<handler::NamedFiles> files);
   // No first generation will come any more: what waits for one is answered 503.
   void stop_expecting();
 

@@ -55,6 +55,7 @@ void FrontRoutes::add(const config::Config& config, std::vector<base::FileDescri
     if (has_scripts(route)) script_endings_.push_back(route.proxy.split);
   }
   apps.never_send(script_endings_);
+  next_named_root_ = next_script_root_ + script_endings_.size();
   for (const config::Route& route : config.routes) {
     message::Handler* handler = handler_of(route, config, static_roots, apps);
     handler::Guard* guard = guard_of(route, config);
@@ -63,6 +64,10 @@ void FrontRoutes::add(const config::Config& config, std::vector<base::FileDescri
       handler = stand_ins_.back().get();
     }
     if (handler) services_.router.add_route({route.path, route.exact}, *handler, guard);
+  }
+  for (const config::App& app : config.apps) {
+    auto files = named_files_of("app " + app.name, app.sendfile, static_roots);
+    if (files) apps.send_named(app.name, std::move(files));
   }
 }
 
@@ -90,17 +95,41 @@ message::Handler* FrontRoutes::handler_of(const config::Route& route, const conf
           std::move(static_roots[route.static_route]),
           handler::StaticOptions{folder.prefix, folder.index, folder.cache, script_endings_}, services_.loop,
           services_.offload, services_.log));
+      if (route.filter) {
+        handler::Gateway* filter = gateway_to(*route.filter, config, nullptr, codec::fastcgi::Role::kFilter);
+        if (!filter) return nullptr;
+        folders_.back()->filter_with(*filter);
+      }
       return folders_.back().get();
     }
     case config::Route::Kind::kProxy:
       break;
   }
+  auto files = named_files_of("upstream " + route.proxy.upstream, route.proxy.sendfile, static_roots);
   std::unique_ptr<handler::ScriptFolder> scripts;
   if (has_scripts(route)) {
     scripts = scripts_of(route.proxy, static_roots);
     if (!scripts) return nullptr;
   }
-  return gateway_to(route.proxy, config, std::move(scripts), codec::fastcgi::Role::kResponder);
+  handler::Gateway* gateway = gateway_to(route.proxy, config, std::move(scripts), codec::fastcgi::Role::kResponder);
+  if (!gateway) return nullptr;
+  gateway->send_named(std::move(files));
+  gateway->redirect_within(services_.router);
+  return gateway;
+}
+
+std::unique_ptr<handler::NamedFiles> FrontRoutes::named_files_of(const std::string& owner,
+                                                                 const config::FolderMap& folders,
+                                                                 std::vector<base::FileDescriptor>& static_roots) {
+  std::vector<handler::NamedFolder> opened;
+  for (const auto& [prefix, root] : folders) {
+    const size_t number = next_named_root_++;
+    if (number >= static_roots.size() || !static_roots[number].valid()) continue;
+    opened.push_back({prefix, root, std::move(static_roots[number])});
+  }
+  if (opened.empty()) return nullptr;
+  return std::make_unique<handler::NamedFiles>(owner, std::move(opened), services_.loop, services_.offload,
+                                               services_.log);
 }
 
 handler::Gateway* FrontRoutes::gateway_to(const config::ProxyRoute& route, const config::Config& config,

@@ -13,6 +13,7 @@
 #include "handler/authorizer.h"
 #include "handler/gateway.h"
 #include "handler/health_checks.h"
+#include "handler/named_files.h"
 #include "handler/router.h"
 #include "handler/static_files.h"
 #include "upstream/peer_group.h"
@@ -52,11 +53,14 @@ class FrontRoutes {
                                std::unique_ptr<handler::ScriptFolder> scripts, codec::fastcgi::Role role);
   std::unique_ptr<handler::ScriptFolder> scripts_of(const config::ProxyRoute& route,
                                                     std::vector<base::FileDescriptor>& static_roots);
+  std::unique_ptr<handler::NamedFiles> named_files_of(const std::string& owner, const config::FolderMap& folders,
+                                                      std::vector<base::FileDescriptor>& static_roots);
   upstream::PeerGroup& group_of(const config::ProxyRoute& route, const config::Upstream& upstream);
   void check(upstream::PeerGroup& group, const config::ProxyRoute& route, const config::Upstream::Check& check);
 
   RouteServices services_;
   size_t next_script_root_ = 0;
+  size_t next_named_root_ = 0;
   std::vector<std::string> script_endings_;
   size_t most_kept_each_ = 0;  // connections to one server
   std::vector<std::unique_ptr<handler::StaticFiles>> folders_;

@@ -23,7 +23,8 @@ auto key_of(const config::StaticRoute& route) {
 }
 
 auto key_of(const config::Route& route) {
-  return std::tie(route.path, route.exact, route.kind, route.app, route.static_route, route.proxy, route.auth);
+  return std::tie(route.path, route.exact, route.kind, route.app, route.static_route, route.proxy, route.auth,
+                  route.filter);
 }
 
 auto key_of(const config::Upstream& upstream) {
@@ -142,6 +143,14 @@ void Master::warn_of_front_settings(const config::Config& fresh) {
   if (differ(config_.upstreams, fresh.upstreams)) changed.push_back("upstreams");
   if (key_of(config_.limits) != key_of(fresh.limits)) changed.push_back("[limits]");
   if (key_of(config_.log) != key_of(fresh.log)) changed.push_back("[log]");
+  const auto names_files = [](const config::App& one, const config::App& other) {
+    return one.name == other.name && one.sendfile != other.sendfile;
+  };
+  for (const config::App& app : config_.apps) {
+    for (const config::App& other : fresh.apps) {
+      if (names_files(app, other)) changed.push_back("sendfile of app." + app.name);
+    }
+  }
   const auto same_app = [](const config::App& one, const config::App& other) { return one.name == other.name; };
   if (!std::is_permutation(config_.apps.begin(), config_.apps.end(), fresh.apps.begin(), fresh.apps.end(), same_app)) {
     changed.push_back("the list of apps");

@@ -12,6 +12,8 @@
 namespace cutwater::app {
 namespace {
 
+constexpr const char* kCorrectRoot = "correct `root` of that route";
+
 std::string url_of(int socket, const config::Listen& listen) {
   sockaddr_storage raw{};
   socklen_t length = sizeof raw;
@@ -57,21 +59,24 @@ bool Sockets::open(const config::Config& config, base::LogSink& log) {
   bool all = true;
   for (const config::Listen& listen : config.listens) all &= open_listening(listen, log);
   for (const config::StaticRoute& route : config.static_routes) {
-    all &= open_root(fmt::format("static files at {}", route.prefix), route.root, log);
+    all &= open_root(fmt::format("static files at {}", route.prefix), route.root, kCorrectRoot, log);
   }
   for (const config::Route& route : config.routes) {
     if (!has_scripts(route)) continue;
-    all &= open_root(fmt::format("scripts at {}", route.path), route.proxy.root, log);
+    all &= open_root(fmt::format("scripts at {}", route.path), route.proxy.root, kCorrectRoot, log);
+  }
+  for (const auto& [what, root] : config::sendfile_folders(config)) {
+    all &= open_root(what, root, "correct it there", log);
   }
   return all;
 }
 
-bool Sockets::open_root(const std::string& what, const std::string& root, base::LogSink& log) {
+bool Sockets::open_root(const std::string& what, const std::string& root, const std::string& fix, base::LogSink& log) {
   base::FileDescriptor folder(::open(root.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   const bool opened = folder.valid();
   if (!opened) {
-    log.error("CW0806", base::system_error(fmt::format("{}: {}", what, root)).message +
-                            "\nfix: create the folder, or correct `root` of that route");
+    log.error("CW0806",
+              base::system_error(fmt::format("{}: {}", what, root)).message + "\nfix: create the folder, or " + fix);
   }
   static_roots_.push_back(std::move(folder));
   return opened;

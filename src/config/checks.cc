@@ -86,6 +86,9 @@ void check_config(const Config& config, Reporter& reporter) {
     if (!has_scripts(route)) continue;
     check_folder("fastcgi.root of " + route.path, route.proxy.root, "correct root, or create the folder", reporter);
   }
+  for (const auto& [what, root] : sendfile_folders(config)) {
+    check_folder(what, root, "correct sendfile, or create the folder", reporter);
+  }
   std::map<std::string, int> addresses;
   for (const Listen& listen : config.listens) {
     if (++addresses[listen.address] == 2 && !is_shareable(listen.address)) {

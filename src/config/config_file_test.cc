@@ -323,6 +323,40 @@ keepalive = 7
   EXPECT_EQ(config_.upstreams[1].keepalive, 64u);
 }
 
+TEST_F(ConfigFile, FoldersOfFilesThatAnswersMayName) {
+  ASSERT_EQ(messages(R"([app.web]
+sendfile = { "/b" = "media/b", "/a/" = "/srv/media" }
+[[site]]
+  [[site.route]]
+  match = { path = "/api/*" }
+  proxy = { to = "http://127.0.0.1:9000", sendfile = { "/x/" = "x" } }
+  [[site.route]]
+  match = { path = "/f/*" }
+  uwsgi = { to = "127.0.0.1:9001", sendfile = { "/x/" = "y" } }
+)"),
+            "");
+  std::string all;
+  for (const NamedRoot& folder : sendfile_folders(config_)) all.append(folder.what).append(": ") += folder.root + "\n";
+  EXPECT_EQ(all,
+            "sendfile \"/x/\" of the route /api/: /srv/shop/x\n"
+            "sendfile \"/x/\" of the route /f/: /srv/shop/y\n"
+            "sendfile \"/a/\" of app.web: /srv/media\n"
+            "sendfile \"/b/\" of app.web: /srv/shop/media/b\n");
+  const std::pair<const char*, const char*> kCases[] = {
+      {"\"/srv\"", "[CW0102] cutwater.toml:2:12: app.web.sendfile: takes a table such as"},
+      {"{ \"x/\" = \"/srv\" }", "[CW0103] cutwater.toml:2:14: app.web.sendfile: \"x/\" is no path of URLs"},
+      {"{ \"/x/../y/\" = \"/srv\" }", "[CW0103]"},
+      {"{ \"/x/*\" = \"/srv\" }", "[CW0103]"},
+      {"{ \"/x/\" = \"\" }", "[CW0103]"},
+      {"{ \"/x/\" = 1 }", "[CW0103]"},
+      {"{ \"/x/\" = \"/srv\", \"/x\" = \"/srv\" }", "[CW0103]"},
+  };
+  for (const auto& [value, message] : kCases) {
+    const std::string found = messages(std::string("[app.web]\nsendfile = ") + value + "\n");
+    EXPECT_TRUE(found.starts_with(message)) << value << "\n" << found;
+  }
+}
+
 TEST_F(ConfigFile, WrongProxyRoutes) {
   const auto route = [](const std::string& answer) {
     return "[upstream.api]\nservers = [\"http://10.0.0.5:8000\"]\n[[site]]\n[[site.route]]\nmatch = { path = "
@@ -371,6 +405,15 @@ TEST_F(ConfigFile, WrongProxyRoutes) {
       {"app = \"web\"\nauth = {}", "[CW0109]"},
       {"app = \"web\"\nauth = { fastcgi = { to = \"ap\" } }", "[CW0103] cutwater.toml:7:27: fastcgi.to"},
       {"app = \"web\"\nauth = { fastcgi = { to = \"127.0.0.1:1\", root = \"x\" } }", "[CW0103]"},
+      {"app = \"web\"\nfilter = { fastcgi = { to = \"127.0.0.1:1\" } }",
+       "[CW0108] cutwater.toml:7:1: filter: is for the files of static alone"},
+      {"static = { root = \"x\" }\nfilter = {}", "[CW0109] cutwater.toml:7:1: filter is empty"},
+      {"static = { root = \"x\" }\nfilter = { scgi = {} }", "[CW0101]"},
+      {"static = { root = \"x\" }\nfilter = { fastcgi = {} }", "[CW0109]"},
+      {"static = { root = \"x\" }\nfilter = { fastcgi = { to = \"127.0.0.1:1\", root = \"x\" } }",
+       "[CW0103] cutwater.toml:7:44: filter.fastcgi.root: a filter knows what to run"},
+      {"app = \"web\"\nauth = { fastcgi = { to = \"127.0.0.1:1\", sendfile = { \"/x/\" = \"x\" } } }", "[CW0103]"},
+      {"filter = { fastcgi = { to = \"127.0.0.1:1\" } }", "[CW0109]"},
   };
   for (const auto& [answer, code] : kCases) {
     const std::string found = messages(route(answer));

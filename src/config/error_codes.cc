@@ -185,6 +185,10 @@ constexpr ErrorCode kCodes[] = {
      "What a worker wrote could not be understood; the client got 502 and the "
      "worker is replaced. Nothing of it reached the client.",
      "Look for native packages that write where they must not."},
+    {"CW0515", "no such file to send",
+     "The answer of an app or of a server behind Cutwater named a file with X-Accel-Redirect or X-Sendfile that is not "
+     "there, or lies below none of the folders of `sendfile`; the client got 404.",
+     "Let it name a file that is there, or add the folder to `sendfile`."},
     {"CW0521", "worker ended",
      "A worker crashed or exited by itself; what it was running got 502, queued requests are "
      "untouched, another one is started.",
@@ -252,6 +256,15 @@ constexpr ErrorCode kCodes[] = {
      "writes its warnings there. Of one request no more than 8 KiB are kept, of all in a second no more than 100 "
      "lines.",
      "Look at that program."},
+    {"CW0609", "file lost while it was filtered",
+     "A file of a route with `filter` became shorter, or could not be read, while it was sent to the filter; the "
+     "client "
+     "got 502, or a cut when the answer had begun.",
+     "Put a new file in its place (mv) instead of writing into it."},
+    {"CW0610", "local redirect to nowhere",
+     "A program behind Cutwater answered with nothing but a Location of this server, so that what stands there answers "
+     "in its place; but that is no path, or the sixth such answer to one request. The client got 502.",
+     "Let the program say Status: 302 where the client is to go there."},
     {"CW0620", "server fails its check",
      "A server behind Cutwater did not answer its `check` with a status from 200 to 399. It gets no requests until it "
      "does; the other servers of the upstream do.",

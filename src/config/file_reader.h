@@ -31,7 +31,8 @@ class FileReader {
   const Entry* one_answer(const Node& route);
   bool read_match(const Node& match, Route& route);
   bool read_answer(const Entry& answer, Route& route);
-  bool read_auth(const Entry& entry, Route& route);
+  std::optional<ProxyRoute> read_role(const Entry& entry, const Route& route, const std::string& program);
+  bool read_filter(const Entry& entry, Route& route);
   bool read_static(const Entry& entry, Route& route);
   bool finish_static(RouteDraft draft, const Node& files, Route& route);
   bool read_proxy(const Entry& entry, Route& route);

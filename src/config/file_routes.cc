@@ -67,8 +67,11 @@ void FileReader::read_route(const Node& node) {
   Route route;
   const bool matched = match != nullptr && read_match(match->node, route);
   const Entry* auth = node.find("auth");
-  const bool guarded = auth == nullptr || read_auth(*auth, route);
+  if (auth != nullptr) route.auth = read_role(*auth, route, "an authorizer");
+  const bool guarded = auth == nullptr || route.auth;
   if (answer == nullptr || !read_answer(*answer, route) || !matched || !guarded) return;
+  const Entry* filter = node.find("filter");
+  if (filter != nullptr && !read_filter(*filter, route)) return;
   for (const Route& other : config_.routes) {
     if (other.path != route.path || other.exact != route.exact) continue;
     error("CW0108", answer->node.position, "two routes match " + quoted(pattern_of(route)), "remove one");
@@ -83,11 +86,11 @@ const Entry* FileReader::one_answer(const Node& route) {
   const Entry* answer = nullptr;
   bool other_kind = false;
   for (const Entry& entry : route.entries) {
-    if (entry.key == "match" || entry.key == "auth") continue;
+    if (entry.key == "match" || entry.key == "auth" || entry.key == "filter") continue;
     if (!is_answer(entry.key)) {
       other_kind = other_kind || is_later_key("route", entry.key);
       refuse(entry, Section::kStatic, "route", kRouteTitle,
-             {"match", "auth", "app", "static", "proxy", "fastcgi", "scgi", "uwsgi"});
+             {"match", "auth", "filter", "app", "static", "proxy", "fastcgi", "scgi", "uwsgi"});
     } else if (answer != nullptr) {
       error("CW0108", entry.position, "this route has both " + answer->key + " and " + entry.key,
             "say who answers once, in a route each");
@@ -146,27 +149,39 @@ void FileReader::check_app_names() {
   }
 }
 
-// auth = { fastcgi = {...} }
-bool FileReader::read_auth(const Entry& entry, Route& route) {
-  const std::string example = "auth = { fastcgi = { to = \"127.0.0.1:9000\" } }";
-  if (!expect(entry.node, Node::Type::kTable, "auth", example)) return false;
+// auth = { fastcgi = {...} }, filter likewise. `program` is what FastCGI calls it.
+std::optional<ProxyRoute> FileReader::read_role(const Entry& entry, const Route& route, const std::string& program) {
+  const std::string& word = entry.key;
+  const std::string example = word + " = { fastcgi = { to = \"127.0.0.1:9000\" } }";
+  if (!expect(entry.node, Node::Type::kTable, word, example)) return std::nullopt;
   for (const Entry& key : entry.node.entries) {
-    if (key.key != "fastcgi") refuse(key, Section::kStatic, "auth", "auth = {...}", {"fastcgi"});
+    if (key.key != "fastcgi") refuse(key, Section::kStatic, word, word + " = {...}", {"fastcgi"});
   }
   const Entry* fastcgi = entry.node.find("fastcgi");
   if (fastcgi == nullptr) {
-    if (entry.node.entries.empty()) error("CW0109", entry.position, "auth is empty", example);
-    return false;
+    if (entry.node.entries.empty()) error("CW0109", entry.position, word + " is empty", example);
+    return std::nullopt;
   }
   Route asked;
   asked.path = route.path;
-  if (!read_proxy(*fastcgi, asked)) return false;
-  if (!asked.proxy.root.empty()) {
-    error("CW0103", fastcgi->position, "auth.fastcgi.root: an authorizer knows what to run", "remove root");
+  if (!read_proxy(*fastcgi, asked)) return std::nullopt;
+  for (const auto& [key, why] : {std::pair("root", " knows what to run"), std::pair("sendfile", " names no files")}) {
+    const Entry* found = fastcgi->node.find(key);
+    if (found == nullptr) continue;
+    error("CW0103", found->position, word + ".fastcgi." + key + ": " + program + why, std::string("remove ") + key);
+    return std::nullopt;
+  }
+  return asked.proxy;
+}
+
+bool FileReader::read_filter(const Entry& entry, Route& route) {
+  if (route.kind != Route::Kind::kStatic) {
+    error("CW0108", entry.position, "filter: is for the files of static alone",
+          "remove it, or say static = { root = \"...\" }");
     return false;
   }
-  route.auth = asked.proxy;
-  return true;
+  route.filter = read_role(entry, route, "a filter");
+  return route.filter.has_value();
 }
 
 bool FileReader::read_static(const Entry& entry, Route& route) {

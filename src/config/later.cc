@@ -27,6 +27,7 @@ constexpr Names kKeys[] = {
     {"static", "precompressed fallback list"},
     {"proxy", "header_up header_down buffer"},
     {"auth", "basic_file"},
+    {"filter", ""},
     {"upstream", "discover"},
 };
 

@@ -24,6 +24,9 @@ struct Listen {
   std::vector<std::string> trusted_users = {"root", "www-data", "nginx"};  // on a unix socket, by a gateway protocol
 };
 
+// URL path, with its final '/' -> absolute folder.
+using FolderMap = std::map<std::string, std::string>;
+
 struct App {
   std::string name;
   std::string root;                   // absolute: working directory and sys.path[0]
@@ -38,6 +41,7 @@ struct App {
   std::string hop_by_hop = "refuse";  // "refuse" | "drop": response fields that are the connection's
   std::string user;                   // "" = owner of root (when started as root)
   std::map<std::string, std::string> environment;
+  FolderMap sendfile;  // files it may name instead of sending them
   base::Duration timeout = std::chrono::seconds(60);
   base::Duration grace = std::chrono::seconds(30);
   base::Duration start_timeout = std::chrono::seconds(120);
@@ -79,6 +83,7 @@ struct ProxyRoute {
   std::string index = "index.php";
   std::string split = ".php";    // ending of scripts
   std::string buffer = "false";  // "true": no server is taken before the body is complete
+  FolderMap sendfile;            // files that servers may name instead of sending them
 
   bool operator==(const ProxyRoute&) const = default;
 };
@@ -89,11 +94,21 @@ struct Route {
   std::string path;  // "/api/" for "/api/*"; "/health" alone when exact
   bool exact = false;
   Kind kind = Kind::kApp;
-  std::string app;                 // with kApp: its name
-  size_t static_route = 0;         // with kStatic: in Config::static_routes
-  ProxyRoute proxy;                // with kProxy
-  std::optional<ProxyRoute> auth;  // who must let a request through first
+  std::string app;                   // with kApp: its name
+  size_t static_route = 0;           // with kStatic: in Config::static_routes
+  ProxyRoute proxy;                  // with kProxy
+  std::optional<ProxyRoute> auth;    // who must let a request through first
+  std::optional<ProxyRoute> filter;  // with kStatic: who gets the file and answers with what it makes of it
 };
+
+struct Config;
+
+struct NamedRoot {
+  std::string what;  // "sendfile \"/protected/\" of app.web"
+  std::string root;
+};
+// Those of the routes in their order, then those of the apps in theirs; of each in the order of the URL paths.
+std::vector<NamedRoot> sendfile_folders(const Config& config);
 
 // Whether it asks for scripts of a folder.
 inline bool has_scripts(const Route& route) {

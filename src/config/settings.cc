@@ -161,6 +161,11 @@ constexpr Setting kSettings[] = {
     {Section::kApp, "user", Kind::kText, "",
      "Whom the app runs as when started as root; without it the owner of its folder.", "user", to<&App::user>},
     {Section::kApp, "env", Kind::kVariables, "", "Environment variables of the app.", "", to<&App::environment>},
+    {Section::kApp, "sendfile", Kind::kFolders, "",
+     "Folders of files that the app may name instead of sending them: with X-Accel-Redirect: /protected/a.pdf, or with "
+     "X-Sendfile and the file's path. The client gets the file with the other fields of the answer. Without it nobody "
+     "gets such a file, or sees the name.",
+     "", to<&App::sendfile>},
     {Section::kApp, "timeout", Kind::kDuration, "60s",
      "Longest time a request may run; then the client gets 504 and that worker alone is replaced.", "timeout",
      to<&App::timeout>, 10 * kMillisecond, 30 * kDay},
@@ -221,6 +226,12 @@ constexpr Setting kSettings[] = {
      "", to<&ProxyDraft::to>},
     {Section::kProxy, "strip", Kind::kUrlPrefix, "",
      "What to take off the URL path before asking; without it the path goes on as it is.", "", to<&ProxyRoute::strip>},
+    {Section::kProxy, "sendfile", Kind::kFolders, "",
+     "Folders of files that the servers may name instead of sending them: with X-Accel-Redirect: /protected/a.pdf, or "
+     "with "
+     "X-Sendfile and the file's path. The client gets the file with the other fields of the answer. Without it nobody "
+     "gets such a file, or sees the name.",
+     "", to<&ProxyRoute::sendfile>},
     {Section::kProxy, "timeout", Kind::kDuration, "60s",
      "Longest time a server may be silent: before its answer (then the client gets 504) and in the middle of it (then "
      "the client sees a cut). No other server is asked after so long.",
@@ -295,6 +306,12 @@ constexpr Setting kSettings[] = {
      "the "
      "same, since these protocols must say it first.",
      "", to<&ProxyRoute::buffer>, 0, UINT64_MAX, "true|false"},
+    {Section::kGateway, "sendfile", Kind::kFolders, "",
+     "Folders of files that the servers may name instead of sending them: with X-Accel-Redirect: /protected/a.pdf, or "
+     "with "
+     "X-Sendfile and the file's path. The client gets the file with the other fields of the answer. Without it nobody "
+     "gets such a file, or sees the name.",
+     "", to<&ProxyRoute::sendfile>},
     {Section::kGateway, "timeout", Kind::kDuration, "60s",
      "Longest time a server may be silent: before its answer (then the client gets 504) and in the middle of it (then "
      "the client sees a cut). No other server is asked after so long.",

@@ -31,6 +31,7 @@ enum class Kind {
   kNetworkList,
   kUserList,
   kVariables,  // table of environment variables
+  kFolders,    // table: URL path -> folder
   kServers,    // "http://10.0.0.5:8000", or { url, weight }
 };
 

@@ -61,6 +61,8 @@ std::string example_value(const Setting& setting, bool in_file) {
       return "[\"www-data\"]";
     case Kind::kVariables:
       return "{ NAME = \"value\" }";
+    case Kind::kFolders:
+      return "{ \"/protected/\" = \"/srv/media\" }";
     case Kind::kServers:
       return "[\"http://10.0.0.5:8000\"]";
     case Kind::kDuration:
@@ -216,6 +218,28 @@ Parsed parse_variables(const Setting& setting, const Node& node) {
   return Value(variables);
 }
 
+Parsed parse_folders(const Setting& setting, const Node& node, const std::string& folder) {
+  if (node.type != Node::Type::kTable) return wrong_type(setting, node);
+  TextMap folders;
+  for (const Entry& entry : node.entries) {
+    const std::string with_end = entry.key.ends_with('/') ? entry.key : entry.key + "/";
+    const bool is_path = with_end.starts_with('/') && with_end.find("//") == std::string::npos &&
+                         with_end.find("/./") == std::string::npos && with_end.find("/../") == std::string::npos &&
+                         with_end.find_first_of("?#*") == std::string::npos;
+    if (!is_path) {
+      return Problem{"CW0103", quoted(entry.key) + " is no path of URLs", "write for example \"/protected/\"",
+                     entry.position};
+    }
+    if (!is_text(entry.node) || entry.node.text.empty() || entry.node.text.find('\0') != std::string::npos) {
+      return Problem{"CW0103", quoted(entry.key) + " names no folder", "", entry.node.position};
+    }
+    if (!folders.emplace(with_end, absolute_path(folder, entry.node.text)).second) {
+      return Problem{"CW0103", quoted(with_end) + " is there twice", "remove one", entry.position};
+    }
+  }
+  return Value(folders);
+}
+
 Parsed parse_servers(const Setting& setting, const Node& node, const std::string& folder) {
   if (node.type != Node::Type::kList) return wrong_type(setting, node);
   ServerList servers;
@@ -312,6 +336,8 @@ Parsed parse(const Setting& setting, const Node& node, const std::string& folder
       return parse_variables(setting, node);
     case Kind::kServers:
       return parse_servers(setting, node, folder);
+    case Kind::kFolders:
+      return parse_folders(setting, node, folder);
     default:
       return parse_text(setting, node, folder);
   }
@@ -355,6 +381,8 @@ std::string kind_text(const Setting& setting) {
       return "a list of servers such as \"http://10.0.0.5:8000\"";
     case Kind::kUserList:
       return "a list of users";
+    case Kind::kFolders:
+      return "a table such as { \"/protected/\" = \"/srv/media\" }";
     case Kind::kVariables:
       break;
   }

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "handler/error_pages.h"
+#include "handler/kept_head.h"
 #include "handler/web_server_fields.h"
 
 namespace cutwater::handler {
@@ -36,6 +37,20 @@ AppHandler::~AppHandler() {
 // ---- one request
 
 base::Task<void> AppHandler::handle(message::Exchange& exchange) {
+  return named_files_ ? ask_or_send_named(exchange) : ask(exchange, nullptr);
+}
+
+base::Task<void> AppHandler::ask_or_send_named(message::Exchange& exchange) {
+  ResponseHeadPool::Pointer named;
+  auto asking = ask(exchange, &named);
+  co_await asking;
+  if (!named) co_return;
+  auto sending = named_files_->answer(exchange, named->response);
+  co_await sending;
+}
+
+// With `named` the head of an answer that names a file is put there, once that answer is complete, and nothing sent.
+base::Task<void> AppHandler::ask(message::Exchange& exchange, ResponseHeadPool::Pointer* named) {
   AppRequest request(*this, exchange);
   if (request.has_body()) {
     const bool complete = co_await request.collect_body();
@@ -47,9 +62,21 @@ base::Task<void> AppHandler::handle(message::Exchange& exchange) {
   }
   exchange.gone_listener = &request;
   message::ResponseWriter& response = exchange.response;
+  ResponseHeadPool::Pointer naming;
   for (;;) {
     const AppEvent event = co_await request.next();
     auto status = message::WriteStatus::kWritten;
+    if (named && event.kind == AppEvent::Kind::kHead) {
+      if (names_a_file(request.head())) naming = copy_head(request.head());
+      remove_file_names(request.head().headers);
+    }
+    const bool goes_on = event.kind != AppEvent::Kind::kFailed && event.kind != AppEvent::Kind::kClientGone;
+    if (naming && goes_on) {
+      if (event.complete) *named = std::move(naming);
+      if (event.complete) co_return;
+      request.taken(event.bytes.size());
+      continue;
+    }
     switch (event.kind) {
       case AppEvent::Kind::kHead: {
         hide_web_server_fields(exchange, request.head().headers);

@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "handler/app_generation.h"
 #include "handler/app_request.h"
+#include "handler/named_files.h"
 #include "handler/rate_limited_log.h"
 #include "handler/response_head.h"
 #include "handler/spool.h"
@@ -62,6 +63,8 @@ class AppHandler final : public message::Handler, public io::TurnHook {
 
   base::Task<void> handle(message::Exchange& exchange) override;
 
+  // Files that the app may name instead of sending them.
+  void send_named(std::unique_ptr<NamedFiles> files) { named_files_ = std::move(files); }
   // The first generation is on its way: requests wait in line for it.
   void expect_generation(const WaitingLimits& limits) { expecting_ = limits; }
 
@@ -105,6 +108,8 @@ class AppHandler final : public message::Handler, public io::TurnHook {
   void tick();
   void drop_those_who_left(base::Instant now);
   AppGeneration* find(uint64_t number);
+  base::Task<void> ask(message::Exchange& exchange, ResponseHeadPool::Pointer* named);
+  base::Task<void> ask_or_send_named(message::Exchange& exchange);
   base::Task<void> answer_failure(message::Exchange& exchange, uint16_t status);
 
   std::string name_;
@@ -123,6 +128,7 @@ class AppHandler final : public message::Handler, public io::TurnHook {
   std::vector<AppRequest*> to_resume_;
   ResponseHeadPool heads_;
   SpoolBudget spool_budget_;
+  std::unique_ptr<NamedFiles> named_files_;
   RateLimitedLog log_;
   io::Timer tick_;
 };

@@ -331,5 +331,34 @@ TEST_F(AppTest, AClientThatDoesNotReadIsNotTheWorkersFault) {
   until_done(exchange);
 }
 
+// Of an answer that names a file nothing else is sent, however it comes.
+TEST_F(AppTest, NamesAFileInsteadOfSendingIt) {
+  auto& worker = start_one_worker();
+  std::vector<NamedFolder> folders;
+  folders.push_back({"/files/", "/proc/self", base::FileDescriptor(open("/proc/self", O_PATH | O_CLOEXEC))});
+  app_.send_named(std::make_unique<NamedFiles>("app shop", std::move(folders), loop_, offload_, log_));
+  message::Response head = plain();
+  head.headers.add("X-Sendfile", "/nowhere");
+  for (int pieces = 0; pieces < 3; ++pieces) {
+    auto& exchange = get();
+    auto claimed = claim(worker);
+    worker.send_response(claimed, head, "", 0);
+    for (int sent = 0; sent < pieces; ++sent) worker.send_body(claimed, "body", 0);
+    EXPECT_FALSE(exchange.done);
+    worker.send_up(claimed, link::UpKind::kEnd, link::kReleases, "");
+    worker.wake_fronts(false);
+    until_done(exchange);
+    EXPECT_EQ(exchange.writer.status(), 404);
+    EXPECT_EQ(exchange.writer.header("X-Sendfile"), "");
+    EXPECT_EQ(exchange.exchange.gone_listener, nullptr);
+  }
+  EXPECT_TRUE(log_.lines.front().starts_with("CW0515 app shop: the answer to GET /hello names the file /nowhere"));
+  auto& plain_one = get();
+  auto claimed = claim(worker);
+  answer(worker, claimed, "as ever");
+  until_done(plain_one);
+  EXPECT_EQ(plain_one.writer.content, "as ever");
+}
+
 }  // namespace
 }  // namespace cutwater::handler

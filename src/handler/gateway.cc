@@ -7,6 +7,7 @@
 #include "handler/error_pages.h"
 #include "handler/gateway_exchange.h"
 #include "handler/gateway_request.h"
+#include "handler/local_redirect.h"
 
 namespace cutwater::handler {
 
@@ -34,6 +35,14 @@ bool Gateway::must_collect(const message::Request& request) const {
 }
 
 base::Task<void> Gateway::handle(message::Exchange& exchange) {
+  return answer(exchange, nullptr);
+}
+
+base::Task<void> Gateway::filter(message::Exchange& exchange, const FilteredFile& file) {
+  return answer(exchange, &file);
+}
+
+base::Task<void> Gateway::answer(message::Exchange& exchange, const FilteredFile* file) {
   if (came_back(exchange.request.headers, options_.instance)) {
     problems_.write(base::Severity::kError, "CW0606",
                     fmt::format("upstream {}: a request for {} came back here; answered 508\n"
@@ -70,9 +79,39 @@ base::Task<void> Gateway::handle(message::Exchange& exchange) {
   } else {
     body.emplace(exchange.body, request);
   }
-  GatewayExchange asking(*this, exchange, *body, scripts_ ? &found.script : nullptr);
-  auto running = asking.run();
-  co_await running;
+  Instead instead;
+  {
+    GatewayExchange asking(*this, exchange, *body, scripts_ ? &found.script : nullptr, file);
+    auto running = asking.run();
+    co_await running;
+    instead = asking.take_instead();
+  }
+  if (!instead.file && instead.path.empty()) co_return;
+  collected.reset();
+  auto answering = answer_instead(exchange, instead);
+  co_await answering;
+}
+
+// Once the server is free again.
+base::Task<void> Gateway::answer_instead(message::Exchange& exchange, const Instead& instead) {
+  if (instead.file) {
+    auto sending = named_files_->answer(exchange, instead.file->response);
+    co_await sending;
+    co_return;
+  }
+  const char* problem = redirect_problem(exchange, instead.path);
+  if (!problem) {
+    auto redirecting = redirect_locally(exchange, *site_, instead.path);
+    co_await redirecting;
+    co_return;
+  }
+  problems_.write(base::Severity::kError, "CW0610",
+                  fmt::format("upstream {}: the answer to {} {} is {}: {}; answered 502\n"
+                              "fix: let the program say Status: 302 where the client is to go there",
+                              group_.name(), exchange.request.method, exchange.request.path, problem, instead.path),
+                  loop_.now());
+  auto refusing = answer_error(exchange, 502);
+  co_await refusing;
 }
 
 base::Task<void> Gateway::refuse_script(message::Exchange& exchange, uint16_t status) {

@@ -9,7 +9,9 @@
 #include "base/log.h"
 #include "handler/collected_body.h"
 #include "handler/gateway_protocol.h"
+#include "handler/named_files.h"
 #include "handler/rate_limited_log.h"
+#include "handler/response_head.h"
 #include "handler/script_folder.h"
 #include "handler/spool.h"
 #include "handler/stderr_log.h"
@@ -34,6 +36,12 @@ struct GatewayOptions {
   bool buffer = false;
 };
 
+// What is to answer in place of a server that has named it.
+struct Instead {
+  ResponseHeadPool::Pointer file;  // the head that names one
+  std::string path;                // of this server, with its query
+};
+
 class Gateway final : public message::Handler {
  public:
   // The others outlive the gateway; `group` may be shared.
@@ -42,10 +50,20 @@ class Gateway final : public message::Handler {
           std::unique_ptr<ScriptFolder> scripts = nullptr);
 
   base::Task<void> handle(message::Exchange& exchange) override;
+  // In a filter's role: what the program makes of the file is the answer. `file` outlives the task, its descriptor too.
+  base::Task<void> filter(message::Exchange& exchange, const FilteredFile& file);
+
+  // Files that servers may name instead of sending them.
+  void send_named(std::unique_ptr<NamedFiles> files) { named_files_ = std::move(files); }
+  // Who answers when a program names a path of ours instead (RFC 3875 section 6.2.2): outlives this. Without it the
+  // client is told where to go.
+  void redirect_within(message::Handler& site) { site_ = &site; }
 
  private:
   friend class GatewayExchange;
 
+  base::Task<void> answer(message::Exchange& exchange, const FilteredFile* file);
+  base::Task<void> answer_instead(message::Exchange& exchange, const Instead& instead);
   base::Task<void> refuse_script(message::Exchange& exchange, uint16_t status);
   bool must_collect(const message::Request& request) const;
   base::Task<void> refuse_body(message::Exchange& exchange, CollectedBody::Outcome outcome);
@@ -64,6 +82,8 @@ class Gateway final : public message::Handler {
   SpoolBudget spool_budget_;
   base::LogSink& log_;
   std::unique_ptr<ScriptFolder> scripts_;
+  std::unique_ptr<NamedFiles> named_files_;
+  message::Handler* site_ = nullptr;
   RateLimitedLog problems_;
   StderrPace stderr_pace_;
 };

@@ -7,7 +7,9 @@
 
 #include "codec/http1/request_encoder.h"
 #include "handler/error_pages.h"
+#include "handler/file_body.h"
 #include "handler/gateway_request.h"
+#include "handler/kept_head.h"
 #include "handler/web_server_fields.h"
 
 namespace cutwater::handler {
@@ -23,6 +25,9 @@ namespace {
 // A kept connection may be closed by the server in the moment in which it is used. A request that must not be sent
 // twice gets one only if it was used just now.
 constexpr base::Duration kFreshEnough = std::chrono::seconds(1);
+
+// Of the body of an answer that names another one, which nobody reads.
+constexpr size_t kMostSwallowed = 64 * 1024;
 
 // What connecting fails for here, and not there.
 bool is_shortage(int error) {
@@ -54,11 +59,12 @@ uint16_t status_of_body(BodyStatus status) {
 }
 
 GatewayExchange::GatewayExchange(Gateway& gateway, message::Exchange& exchange, upstream::RequestBody& body,
-                                 const Script* script)
+                                 const Script* script, const FilteredFile* file)
     : gateway_(gateway),
       exchange_(exchange),
       body_(body),
       script_(script),
+      file_(file),
       errors_(gateway.log_, gateway.stderr_pace_, gateway.group_.name(), exchange.id) {}
 
 GatewayExchange::~GatewayExchange() {
@@ -91,7 +97,7 @@ base::Task<void> GatewayExchange::run() {
     if (!peer) break;
     const bool keeps = peer->options().keepalive > 0;
     auto head = request_head(options.protocol,
-                             {exchange_, body_, options.strip, options.instance, script_, options.role, keeps});
+                             {exchange_, body_, options.strip, options.instance, script_, file_, options.role, keeps});
     if (!head) {
       auto refusing = answer_error(exchange_, 431);
       co_await refusing;
@@ -159,9 +165,12 @@ base::Task<GatewayExchange::Outcome> GatewayExchange::try_peer(upstream::Peer& p
   if (client_gone_) co_return Outcome::kAnswered;
   if (!connection.stream) co_return cannot_connect(peer, connection.error);
   asked_ = true;
-  const std::unique_ptr<upstream::Call> made = make_call(
-      gateway_.options_.protocol, {gateway_.loop_, *connection.stream, exchange_.request.method, body_,
-                                   gateway_.call_options_, errors_, upstream::upgrade_offer(exchange_.request)});
+  FileBody file(file_ ? file_->descriptor : -1, file_ ? file_->size : 0, gateway_.spool_.offload);
+  const upstream::UploadData data{file, file_ ? file_->size : 0};
+  const std::unique_ptr<upstream::Call> made =
+      make_call(gateway_.options_.protocol,
+                {gateway_.loop_, *connection.stream, exchange_.request.method, body_, gateway_.call_options_, errors_,
+                 upstream::upgrade_offer(exchange_.request), file_ ? &data : nullptr});
   upstream::Call& call = *made;
   call_ = &call;
   call.begin(head_);
@@ -174,8 +183,8 @@ base::Task<GatewayExchange::Outcome> GatewayExchange::try_peer(upstream::Peer& p
     auto tunnelling = tunnel(peer, call, *connection.stream);
     co_await tunnelling;
   } else if (status == CallStatus::kFine) {
-    auto relaying = relay(peer, call, connection);
-    co_await relaying;
+    auto answering = names_another(call) ? note_instead(peer, call, connection) : relay(peer, call, connection);
+    co_await answering;
   }
   call_ = nullptr;
   if (status == CallStatus::kFine) co_return Outcome::kAnswered;
@@ -205,7 +214,8 @@ GatewayExchange::Outcome GatewayExchange::judge(upstream::Peer& peer, const upst
   failure_ = 502;
   if (was_stale) peer.pool().doubt();
   if (was_stale && may_repeat(unless_answered)) return Outcome::kStale;
-  if (!was_stale && status != CallStatus::kOverloaded) gateway_.note_failure(peer, failure_of(status));
+  const bool is_its_fault = !was_stale && status != CallStatus::kOverloaded && status != CallStatus::kDataFailed;
+  if (is_its_fault) gateway_.note_failure(peer, failure_of(status));
   switch (status) {
     case CallStatus::kNoAnswer:
       gateway_.log_problem("CW0604", peer,
@@ -226,6 +236,9 @@ GatewayExchange::Outcome GatewayExchange::judge(upstream::Peer& peer, const upst
           fmt::format("did not answer {} {} within timeout", exchange_.request.method, exchange_.request.path),
           "raise `timeout` of the route, or look at what keeps that server");
       return Outcome::kFinal;
+    case CallStatus::kDataFailed:
+      note_lost_file();
+      return Outcome::kFinal;
     default:
       gateway_.log_problem(
           "CW0604", peer,
@@ -241,12 +254,9 @@ base::Task<void> GatewayExchange::relay(upstream::Peer& peer, upstream::Call& ca
   remove_web_server_fields(call.response().headers);  // to be done here, or by nobody
   if (peer.is_down()) gateway_.note_success(peer);    // others need not wait for the end of a long answer
   for (bool is_first = true;; is_first = false) {
-    if (piece.status == CallStatus::kClientFailed) co_return response.abort();
     if (piece.status != CallStatus::kFine) {
-      note_cut(peer, call, piece.status);
-      // A client that has the head must see that something is missing (faults.md 107).
-      auto answering = answer_error(exchange_, piece.status == CallStatus::kTimedOut ? 504 : 502);
-      co_await answering;
+      auto cutting = cut(peer, call, piece.status);
+      co_await cutting;
       co_return;
     }
     if (piece.complete) gateway_.note_success(peer);
@@ -257,10 +267,7 @@ base::Task<void> GatewayExchange::relay(upstream::Peer& peer, upstream::Call& ca
                            "let the application state the length of what it sends, or none");
     }
     // Before the client has taken the rest: it may be slow, and the connection is free.
-    if (piece.complete && call.connection_reusable() && may_be_kept(peer)) {
-      call_ = nullptr;  // whoever leaves from now on must not end what may be another request's connection
-      peer.pool().keep(std::move(connection.stream), connection.is_kept);
-    }
+    if (piece.complete) keep(peer, call, connection);
     auto writing = is_first ? response.head(call.response(), piece.bytes, piece.complete)
                             : response.body(piece.bytes, piece.complete);
     const WriteStatus written = co_await writing;
@@ -268,6 +275,49 @@ base::Task<void> GatewayExchange::relay(upstream::Peer& peer, upstream::Call& ca
     auto reading = call.read_body();
     piece = co_await reading;
   }
+}
+
+base::Task<void> GatewayExchange::cut(upstream::Peer& peer, const upstream::Call& call, CallStatus status) {
+  if (status == CallStatus::kClientFailed) co_return exchange_.response.abort();
+  note_cut(peer, call, status);
+  // A client that has the head must see that something is missing (faults.md 107).
+  auto answering = answer_error(exchange_, status == CallStatus::kTimedOut ? 504 : 502);
+  co_await answering;
+}
+
+void GatewayExchange::keep(upstream::Peer& peer, const upstream::Call& call, Connection& connection) {
+  if (!call.connection_reusable() || !may_be_kept(peer)) return;
+  call_ = nullptr;  // whoever leaves from now on must not end what may be another request's connection
+  peer.pool().keep(std::move(connection.stream), connection.is_kept);
+}
+
+bool GatewayExchange::names_another(upstream::Call& call) const {
+  if (gateway_.options_.role == codec::fastcgi::Role::kAuthorizer) return false;
+  const bool redirects = gateway_.site_ && !call.local_redirect().empty();
+  return redirects || (gateway_.named_files_ && names_a_file(call.response()));
+}
+
+// The answer is another one's. It counts when it is whole; and it ends before the other begins, so that the server is
+// free while the client takes that.
+base::Task<void> GatewayExchange::note_instead(upstream::Peer& peer, upstream::Call& call, Connection& connection) {
+  CallPiece piece = call.take_body();
+  Instead instead;
+  if (gateway_.site_) instead.path = call.local_redirect();
+  if (instead.path.empty()) instead.file = copy_head(call.response());
+  size_t swallowed = piece.bytes.size();
+  while (piece.status == CallStatus::kFine && !piece.complete && swallowed <= kMostSwallowed) {
+    auto reading = call.read_body();
+    piece = co_await reading;
+    swallowed += piece.bytes.size();
+  }
+  if (piece.status != CallStatus::kFine) {
+    auto cutting = cut(peer, call, piece.status);
+    co_await cutting;
+    co_return;
+  }
+  gateway_.note_success(peer);
+  if (piece.complete) keep(peer, call, connection);
+  instead_ = std::move(instead);
 }
 
 // A process that serves one connection at a time, as php-fpm's do, must not be held by an idle one while others wait.
@@ -281,6 +331,7 @@ base::Task<void> GatewayExchange::tunnel(upstream::Peer& peer, upstream::Call& c
   message::ResponseWriter& response = exchange_.response;
   upstream::Tunnel tunnel(gateway_.loop_, stream, exchange_.body, response, gateway_.options_.tunnel_timeout);
   tunnel_ = &tunnel;
+  remove_web_server_fields(call.response().headers);
   auto opening = response.head(call.response(), call.behind_switch(), false);
   const WriteStatus opened = co_await opening;
   if (opened == WriteStatus::kWritten) {
@@ -291,6 +342,7 @@ base::Task<void> GatewayExchange::tunnel(upstream::Peer& peer, upstream::Call& c
 }
 
 void GatewayExchange::note_cut(upstream::Peer& peer, const upstream::Call& call, CallStatus status) {
+  if (status == CallStatus::kDataFailed) return note_lost_file();
   gateway_.note_failure(peer, failure_of(status));
   const std::string request = fmt::format("{} {}", exchange_.request.method, exchange_.request.path);
   if (status == CallStatus::kTimedOut) {
@@ -302,6 +354,14 @@ void GatewayExchange::note_cut(upstream::Peer& peer, const upstream::Call& call,
   gateway_.log_problem("CW0604", peer,
                        fmt::format("broke off its answer to {}{}{}", request, reason.empty() ? "" : ": ", reason),
                        "its own log says why; the client saw a cut, or 502");
+}
+
+void GatewayExchange::note_lost_file() {
+  gateway_.problems_.write(base::Severity::kError, "CW0609",
+                           fmt::format("upstream {}: the file for {} became shorter while it was sent to be filtered\n"
+                                       "fix: put a new file in its place (mv) instead of writing into it",
+                                       gateway_.group_.name(), exchange_.request.path),
+                           gateway_.loop_.now());
 }
 
 base::Task<void> GatewayExchange::answer_client_failure(BodyStatus status) {

@@ -22,14 +22,16 @@ uint16_t status_of_body(message::BodyStatus status);
 
 class GatewayExchange final : public message::ClientGoneListener {
  public:
-  // All outlive it. `script`: the one that was found for the request, where one must be.
+  // All outlive it. `script`: the one that was found for the request, where one must be. `file`: what a filter gets.
   GatewayExchange(Gateway& gateway, message::Exchange& exchange, upstream::RequestBody& body,
-                  const Script* script = nullptr);
+                  const Script* script = nullptr, const FilteredFile* file = nullptr);
   ~GatewayExchange();
   GatewayExchange(const GatewayExchange&) = delete;
   GatewayExchange& operator=(const GatewayExchange&) = delete;
 
   base::Task<void> run();
+  // What is to answer, when run() has not.
+  Instead take_instead() { return std::move(instead_); }
 
   // Who only closed its sending half may still read.
   void on_client_gone(bool for_good) override;
@@ -52,12 +54,17 @@ class GatewayExchange final : public message::ClientGoneListener {
   base::Task<Outcome> try_peer(upstream::Peer& peer);
   base::Task<Connection> connect(upstream::Peer& peer);
   base::Task<upstream::CallStatus> read_head(upstream::Call& call);
+  bool names_another(upstream::Call& call) const;
+  base::Task<void> note_instead(upstream::Peer& peer, upstream::Call& call, Connection& connection);
+  base::Task<void> cut(upstream::Peer& peer, const upstream::Call& call, upstream::CallStatus status);
+  void keep(upstream::Peer& peer, const upstream::Call& call, Connection& connection);
   base::Task<void> relay(upstream::Peer& peer, upstream::Call& call, Connection& connection);
   base::Task<void> tunnel(upstream::Peer& peer, upstream::Call& call, io::Stream& stream);
   Outcome judge(upstream::Peer& peer, const upstream::Call& call, upstream::CallStatus status, bool is_kept);
   Outcome cannot_connect(upstream::Peer& peer, int error);
   bool may_be_kept(const upstream::Peer& peer) const;
   void note_cut(upstream::Peer& peer, const upstream::Call& call, upstream::CallStatus status);
+  void note_lost_file();
   bool may_repeat(Outcome outcome) const;
   base::Task<void> answer_client_failure(message::BodyStatus status);
   base::Task<void> answer_nobody_up();
@@ -66,7 +73,9 @@ class GatewayExchange final : public message::ClientGoneListener {
   message::Exchange& exchange_;
   upstream::RequestBody& body_;
   const Script* script_;
+  const FilteredFile* file_;
   StderrLog errors_;
+  Instead instead_;
   std::string head_;
   std::vector<const upstream::Peer*> tried_;
   upstream::Call* call_ = nullptr;      // while one runs

@@ -45,9 +45,9 @@ std::optional<std::string> request_head(GatewayProtocol protocol, const GatewayR
   if (protocol == GatewayProtocol::kHttp) {
     return forwarded_head(request.exchange, request.body, {request.strip, request.instance, !request.keep});
   }
-  const GatewayVariables variables(
-      request.exchange.request, length_of(request.body),
-      {request.strip, request.instance, request.script, request.role == codec::fastcgi::Role::kAuthorizer});
+  const GatewayVariables variables(request.exchange.request, length_of(request.body),
+                                   {request.strip, request.instance, request.script,
+                                    request.role == codec::fastcgi::Role::kAuthorizer, request.file});
   return variables_head(protocol, variables.list(), length_of(request.body), request.role, request.keep);
 }
 
@@ -71,7 +71,7 @@ std::unique_ptr<upstream::Call> make_call(GatewayProtocol protocol, const CallPl
   switch (protocol) {
     case GatewayProtocol::kFastcgi:
       return std::make_unique<upstream::FastcgiCall>(place.loop, place.stream, place.method, place.body, place.options,
-                                                     place.errors);
+                                                     place.errors, place.data);
     case GatewayProtocol::kScgi:
       return std::make_unique<upstream::CgiCall>(place.loop, place.stream, place.method, place.body, place.options);
     case GatewayProtocol::kUwsgi:

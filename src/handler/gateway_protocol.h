@@ -34,6 +34,7 @@ struct GatewayRequest {
   std::string_view strip;
   std::string_view instance;
   const Script* script;
+  const FilteredFile* file;
   codec::fastcgi::Role role;
   bool keep;  // the connection is wanted again
 };
@@ -51,7 +52,8 @@ struct CallPlace {
   upstream::RequestBody& body;
   const upstream::CallOptions& options;
   upstream::StderrSink& errors;
-  upstream::UpgradeOffer offer = {};  // of what an HTTP server may switch to
+  upstream::UpgradeOffer offer = {};           // of what an HTTP server may switch to
+  const upstream::UploadData* data = nullptr;  // by FastCGI
 };
 // What the place names outlives the call.
 std::unique_ptr<upstream::Call> make_call(GatewayProtocol protocol, const CallPlace& place);

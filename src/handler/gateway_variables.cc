@@ -64,6 +64,10 @@ GatewayVariables::GatewayVariables(const message::Request& request, std::optiona
   codec::cgi_variables(seen, script_name, content_length, *this);
   variable("DOCUMENT_URI", seen.path);
   if (options.script) add_script(*options.script);
+  if (options.file) {
+    variable("FCGI_DATA_LAST_MOD", std::to_string(options.file->modified_at));
+    variable("FCGI_DATA_LENGTH", std::to_string(options.file->size));
+  }
   for (const message::HeaderField& field : request.variables) {
     if (is_for_others(field.name)) variable(field.name, field.value);
   }

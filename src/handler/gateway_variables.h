@@ -21,11 +21,19 @@ struct Script {
   std::string path_info;  // what the path has behind it: "" or "/more"
 };
 
+// A file that is to be filtered.
+struct FilteredFile {
+  int descriptor;
+  uint64_t size;        // bytes
+  int64_t modified_at;  // seconds since 1970
+};
+
 struct VariableOptions {
-  std::string_view strip;          // SCRIPT_NAME when there is no script: "" or "/api"
-  std::string_view instance;       // what this server calls itself in CDN-Loop, a token
-  const Script* script = nullptr;  // nullptr: the server knows what to run
-  bool authorizer = false;         // without what is a responder's alone (FastCGI specification, section 6.3)
+  std::string_view strip;              // SCRIPT_NAME when there is no script: "" or "/api"
+  std::string_view instance;           // what this server calls itself in CDN-Loop, a token
+  const Script* script = nullptr;      // nullptr: the server knows what to run
+  bool authorizer = false;             // without what is a responder's alone (FastCGI specification, section 6.3)
+  const FilteredFile* file = nullptr;  // with what is a filter's alone (section 6.4)
 };
 
 class GatewayVariables final : public codec::VariableSink {

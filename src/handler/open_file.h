@@ -40,6 +40,8 @@ class OpenFile {
   uint64_t size() const { return identity_.size; }
   message::Validators validators() const { return {etag_, identity_.modified_seconds}; }
   std::string_view content_type() const { return content_type_; }
+  std::string_view etag() const { return etag_; }
+  std::string_view last_modified() const { return last_modified_; }
   const message::Response& whole() const { return whole_; }                // 200
   const message::Response& not_modified() const { return not_modified_; }  // 304
   // All of a small file, kept from its first reading on; empty: read it. What was changed in the last moments is never

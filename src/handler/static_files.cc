@@ -1,15 +1,12 @@
 #include "handler/static_files.h"
 
-#include <fmt/format.h>
-#include <pwd.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <climits>
+#include <ctime>
 
 #include "base/text.h"
 #include "handler/error_pages.h"
 #include "handler/file_sender.h"
+#include "handler/gateway.h"
 #include "handler/script_folder.h"
 #include "message/range.h"
 
@@ -17,9 +14,6 @@ namespace cutwater::handler {
 
 namespace {
 
-constexpr size_t kMostDeniedPaths = 256;
-constexpr std::string_view kImmutable = "public, max-age=31536000, immutable";
-constexpr std::string_view kRevalidate = "no-cache";
 constexpr std::string_view kNoBody;
 
 struct Counted {
@@ -31,21 +25,6 @@ struct Counted {
 
 int64_t unix_now() {
   return static_cast<int64_t>(time(nullptr));
-}
-
-std::string name_of_this_user() {
-  passwd entry{};
-  passwd* found = nullptr;
-  char buffer[1024];
-  if (getpwuid_r(geteuid(), &entry, buffer, sizeof buffer, &found) == 0 && found) return entry.pw_name;
-  return fmt::format("user {}", geteuid());
-}
-
-std::string path_of(int descriptor) {
-  char target[PATH_MAX];
-  std::string link = fmt::format("/proc/self/fd/{}", descriptor);
-  ssize_t length = readlink(link.c_str(), target, sizeof target);
-  return length < 0 ? std::string() : std::string(target, static_cast<size_t>(length));
 }
 
 // The decoded path as it may stand in a Location field: everything but unreserved characters and '/' is encoded.
@@ -82,32 +61,9 @@ bool is_hidden(std::string_view path) {
   return ending.size() >= 2 && ending.size() <= 3 && base::equals_ignoring_case(ending.substr(0, 2), "py");
 }
 
-bool has_hashed_name(std::string_view path) {
-  std::string_view name = path.substr(path.rfind('/') + 1);
-  while (!name.empty()) {
-    size_t end = name.find_first_of(".-");
-    if (end == std::string_view::npos) return false;  // what stands behind the last separator is the ending
-    std::string_view part = name.substr(0, end);
-    auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
-    auto is_letter = [](char c) { return c >= 'a' && c <= 'f'; };
-    bool hexadecimal = std::all_of(part.begin(), part.end(), [&](char c) { return is_digit(c) || is_letter(c); });
-    // Digits alone may be a date, letters alone a word.
-    if (part.size() >= 8 && hexadecimal && std::any_of(part.begin(), part.end(), is_digit) &&
-        std::any_of(part.begin(), part.end(), is_letter)) {
-      return true;
-    }
-    name.remove_prefix(end + 1);
-  }
-  return false;
-}
-
 StaticFiles::StaticFiles(base::FileDescriptor root, StaticOptions options, io::Loop& loop, io::Offload& offload,
                          base::LogSink& log)
-    : root_(std::make_shared<const base::FileDescriptor>(std::move(root))),
-      options_(std::move(options)),
-      loop_(loop),
-      offload_(offload),
-      log_(log) {
+    : options_(std::move(options)), folder_(std::move(root), options_.cache, loop, offload, log), offload_(offload) {
   std::string_view prefix = options_.prefix;
   while (prefix.ends_with('/')) prefix.remove_suffix(1);
   prefix_length_ = prefix.size();
@@ -118,8 +74,8 @@ StaticFiles::~StaticFiles() = default;
 base::Task<void> StaticFiles::handle(message::Exchange& exchange) {
   const Counted counted(active_);
   const message::Request& request = exchange.request;
-  if (request.method != "GET" && request.method != "HEAD") {
-    co_await answer_error(exchange, 405, "Allow", "GET, HEAD");
+  if (!takes(request.method)) {
+    co_await answer_error(exchange, 405, "Allow", filter_ ? "GET, HEAD, POST" : "GET, HEAD");
     co_return;
   }
   std::string_view below = request.path.substr(std::min(prefix_length_, request.path.size()));
@@ -128,9 +84,8 @@ base::Task<void> StaticFiles::handle(message::Exchange& exchange) {
     co_await answer_error(exchange, 404);
     co_return;
   }
-  OpenFileCache::Found found = cache_.find(below, loop_.now());
-  if (found.fresh) {
-    co_await answer_with(exchange, std::move(found.file));
+  if (FileReference file = folder_.find_fresh(below)) {
+    co_await answer_with(exchange, std::move(file));
     co_return;
   }
   std::string path(below);
@@ -139,74 +94,24 @@ base::Task<void> StaticFiles::handle(message::Exchange& exchange) {
     co_await answer_error(exchange, 404);
     co_return;
   }
-  if (path.empty()) path = ".";
-  Lookup lookup = co_await look_up(path);
-  if (lookup.file) {
-    co_await answer_with(exchange, std::move(lookup.file));
-  } else if (lookup.is_folder && !options_.index.empty()) {
+  FileFolder::Found found = co_await folder_.find(path);
+  if (found.file) {
+    co_await answer_with(exchange, std::move(found.file));
+  } else if (found.is_folder && !options_.index.empty()) {
     co_await redirect_to_folder(exchange);
   } else {
-    co_await answer_error(exchange, lookup.status);
+    co_await answer_error(exchange, found.status);
   }
+}
+
+bool StaticFiles::takes(std::string_view method) const {
+  return method == "GET" || method == "HEAD" || (filter_ && method == "POST");
 }
 
 bool StaticFiles::is_script(std::string_view path) const {
   return std::any_of(options_.scripts.begin(), options_.scripts.end(),
                      [path](const std::string& ending) { return looks_like_script(path, ending); });
 }
-
-// ---- finding the file
-
-base::Task<StaticFiles::Lookup> StaticFiles::look_up(const std::string& path) {
-  OpenOutcome outcome = open_beneath_cached(root_->get(), path);
-  if (outcome.error == EAGAIN) {
-    auto slow = std::make_shared<OpenOutcome>();
-    auto opening = offload_.run([root = root_, path, slow] { *slow = open_beneath(root->get(), path); });
-    co_await opening;
-    outcome = std::move(*slow);
-  }
-  co_return judge(std::move(outcome), path);
-}
-
-StaticFiles::Lookup StaticFiles::judge(OpenOutcome outcome, const std::string& path) {
-  struct stat status;
-  if (!outcome.file.valid() || fstat(outcome.file.get(), &status) != 0) {
-    cache_.remove(path);
-    if (outcome.error == EMFILE || outcome.error == ENFILE || outcome.error == ENOMEM) return {{}, 503};
-    if (outcome.error != EACCES && outcome.error != EPERM) return {{}, 404};
-    log_permission_denied(path);
-    return {{}, 403};
-  }
-  if (S_ISDIR(status.st_mode)) return {{}, 404, true};
-  if (!S_ISREG(status.st_mode)) return {{}, 404};
-  const FileIdentity identity = FileIdentity::of(status);
-  OpenFileCache::Found known = cache_.find(path, loop_.now());
-  if (known.file && known.file->identity() == identity) {
-    cache_.confirm(path, loop_.now());
-    return {std::move(known.file), 0};
-  }
-  FileReference file(new OpenFile(std::move(outcome.file), identity, path, cache_control_for(path)));
-  cache_.put(path, file, loop_.now());
-  return {std::move(file), 0};
-}
-
-std::string StaticFiles::cache_control_for(std::string_view path) const {
-  if (options_.cache) {
-    auto seconds = std::chrono::duration_cast<std::chrono::seconds>(*options_.cache).count();
-    return fmt::format("public, max-age={}", seconds);
-  }
-  return std::string(has_hashed_name(path) ? kImmutable : kRevalidate);
-}
-
-void StaticFiles::log_permission_denied(const std::string& path) {
-  if (denied_.size() >= kMostDeniedPaths) denied_.clear();
-  if (!denied_.insert(path).second) return;
-  log_.error("CW0401", fmt::format("{} may not read {}/{}; answered 403\nfix: let that user read the file and enter "
-                                   "the folders above it",
-                                   name_of_this_user(), path_of(root_->get()), path));
-}
-
-// ---- answering
 
 // The path begins with exactly one '/' and is encoded anew: it can name nothing but this origin (faults.md 59).
 base::Task<void> StaticFiles::redirect_to_folder(message::Exchange& exchange) {
@@ -223,6 +128,12 @@ base::Task<void> StaticFiles::redirect_to_folder(message::Exchange& exchange) {
 
 base::Task<void> StaticFiles::answer_with(message::Exchange& exchange, FileReference file) {
   const message::Request& request = exchange.request;
+  if (filter_) {
+    const FilteredFile filtered{file->descriptor(), file->size(), file->identity().modified_seconds};
+    auto filtering = filter_->filter(exchange, filtered);
+    co_await filtering;
+    co_return;
+  }
   switch (message::evaluate_preconditions(request, file->validators(), unix_now())) {
     case message::Precondition::kNotModified:
       co_await exchange.response.head(file->not_modified(), kNoBody, true);

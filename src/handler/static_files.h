@@ -2,17 +2,14 @@
 // outside the folder is ever opened, and nothing that is no regular file is ever read.
 #pragma once
 
-#include <memory>
 #include <optional>
-#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/file_descriptor.h"
 #include "base/log.h"
-#include "handler/beneath.h"
-#include "handler/open_file_cache.h"
+#include "handler/file_folder.h"
 #include "io/loop.h"
 #include "io/offload.h"
 #include "message/exchange.h"
@@ -26,6 +23,8 @@ struct StaticOptions {
   std::vector<std::string> scripts = {};  // endings of what servers behind us run: never sent (faults.md 64)
 };
 
+class Gateway;
+
 class StaticFiles final : public message::Handler {
  public:
   // `root` is an O_PATH descriptor of the folder. The services outlive the handler.
@@ -33,39 +32,30 @@ class StaticFiles final : public message::Handler {
               base::LogSink& log);
   ~StaticFiles() override;
 
+  // Files go to it, and what it makes of them to the client: with whatever conditions, ranges and body the request has,
+  // since these are about the answer. It outlives this.
+  void filter_with(Gateway& filter) { filter_ = &filter; }
+
   base::Task<void> handle(message::Exchange& exchange) override;
   // Exchanges it is answering now: it must not go before there is none.
   size_t active() const { return active_; }
 
  private:
-  struct Lookup {
-    FileReference file;
-    uint16_t status = 0;  // of the refusal, when there is no file
-    bool is_folder = false;
-  };
-  base::Task<Lookup> look_up(const std::string& path);
-  Lookup judge(OpenOutcome outcome, const std::string& path);
+  bool takes(std::string_view method) const;
   base::Task<void> answer_with(message::Exchange& exchange, FileReference file);
   base::Task<void> answer_part(message::Exchange& exchange, FileReference file, uint64_t first, uint64_t length);
   base::Task<void> redirect_to_folder(message::Exchange& exchange);
   bool is_script(std::string_view path) const;
-  std::string cache_control_for(std::string_view path) const;
-  void log_permission_denied(const std::string& path);
 
-  std::shared_ptr<const base::FileDescriptor> root_;  // shared with opens that outlive a cancelled exchange
   StaticOptions options_;
+  FileFolder folder_;
   size_t prefix_length_;  // without the final '/'
-  io::Loop& loop_;
   io::Offload& offload_;
-  base::LogSink& log_;
-  OpenFileCache cache_;
-  std::set<std::string> denied_;  // paths already complained about
+  Gateway* filter_ = nullptr;
   size_t active_ = 0;
 };
 
 // True for names that are never served: dot files (but /.well-known/), backups, Python sources (faults.md 55).
 bool is_hidden(std::string_view path);
-// True for names that carry a hash of their content, such as app.55e7cbb9ba48.css: they may be cached for ever.
-bool has_hashed_name(std::string_view path);
 
 }  // namespace cutwater::handler

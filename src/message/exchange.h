@@ -87,6 +87,7 @@ struct Exchange {
   ClientGoneListener* gone_listener = nullptr;  // set by a handler while it waits for something slow
   BodySource* data = nullptr;                   // a FastCGI filter's second stream: what to filter. Read after the body
   const Sender* sender = nullptr;               // nobody to believe
+  unsigned redirects = 0;                       // how many answers before named a path here instead of answering
 };
 
 class Handler {

@@ -158,6 +158,7 @@ void FastcgiExchange::client_left() {
 
 void FastcgiExchange::sending_ended() {
   if (streams_left_ > 0) return client_left();
+  writer_.peer_hung_up();
   gone_untold_ = !gone_ && !over_;
 }
 

@@ -49,7 +49,8 @@ class FastcgiExchange {
   bool input_ended() const { return streams_left_ == 0; }
   // The answer is whole, or the peer wants none: END_REQUEST may say so.
   bool may_end() const { return aborted_ || writer_.complete(); }
-  bool gone() const { return gone_; }
+  // Nobody is left whom a missing end could tell anything: the peer has gone, or may have, and no answer was begun.
+  bool gone() const { return gone_ || (!writer_.head_sent() && writer_.client_gone()); }
 
   // The peer sent ABORT_REQUEST. May resume the handler, as the next two.
   void abort();

@@ -72,7 +72,7 @@ base::Task<WriteStatus> FastcgiWriter::finish() {
 base::Task<WriteStatus> FastcgiWriter::file(int descriptor, uint64_t offset, uint64_t length) {
   if (announced_left_) length = std::min(length, *announced_left_);
   std::string piece;
-  WriteStatus status = client_gone() || aborted_ ? WriteStatus::kClientGone : WriteStatus::kWritten;
+  WriteStatus status = writable() ? WriteStatus::kWritten : WriteStatus::kClientGone;
   while (length > 0 && has_body_ && takes_body()) {
     piece.resize(std::min<uint64_t>(length, kFilePiece));
     const ssize_t count = pread(descriptor, piece.data(), piece.size(), static_cast<off_t>(offset));

@@ -37,16 +37,19 @@ class FastcgiWriter final : public ServedResponse {
   bool head_sent() const override { return status_ != 0; }
   uint16_t status() const override { return status_; }
   uint64_t body_bytes_sent() const override { return body_bytes_; }
-  bool client_gone() const override { return gone_ || output_.failed(); }
+  bool client_gone() const override { return hung_up_ || !reachable(); }
 
   bool complete() const override;
   bool aborted() const override { return aborted_; }
   bool broken() const override { return output_.failed(); }
   // The peer left, or wants no answer: nothing more is sent.
   void client_left() { gone_ = true; }
+  // It sends nothing more: who only waits may take it for gone, an answer is written all the same.
+  void peer_hung_up() { hung_up_ = true; }
 
  private:
-  bool writable() const { return !aborted_ && !client_gone(); }
+  bool reachable() const { return !gone_ && !output_.failed(); }
+  bool writable() const { return !aborted_ && reachable(); }
   bool takes_body() const { return head_sent() && !finished_ && writable(); }
   std::string_view admit(std::string_view piece);
   void send_body(std::string_view piece, bool last);
@@ -64,6 +67,7 @@ class FastcgiWriter final : public ServedResponse {
   bool finished_ = false;
   bool aborted_ = false;
   bool gone_ = false;
+  bool hung_up_ = false;
 };
 
 }  // namespace cutwater::serve

@@ -30,6 +30,7 @@ enum class CallStatus {
   kOverloaded,  // the peer refused the request without having begun with it
   kTimedOut,
   kClientFailed,  // client_failure() says how
+  kDataFailed,    // what was to go behind the request's body could not be read: nothing that the peer did
 };
 
 struct CallPiece {

@@ -69,14 +69,16 @@ base::Task<void> play(Call& call, ScriptedStream& stream, std::string& log, bool
     }
   } while (call.response().status < 200);
   if (status == CallStatus::kFine) {
+    std::string body;
     CallPiece piece = call.take_body();
     while (piece.status == CallStatus::kFine) {
-      log += piece.bytes;
+      body += piece.bytes;
       if (piece.complete) break;
       auto reading = call.read_body();
       piece = co_await reading;
     }
-    log += piece.complete ? "." : std::to_string(static_cast<int>(piece.status));
+    // How much of a broken body came before the break is the cut's matter.
+    log += piece.complete ? body + "." : std::to_string(static_cast<int>(piece.status));
     if (piece.complete && call.connection_reusable() && !stream.empty()) log += "?";
   }
   done = true;

@@ -88,7 +88,7 @@ CallPiece CgiCall::end_body(CallPiece piece) {
 
 CallPiece CgiCall::take_body() {
   CallPiece piece;
-  // Nobody waits for a body that is none; what of it has come is dropped (faults.md 116).
+  // Nobody waits for a body that is none; what of it has come, or broke, is dropped (faults.md 116).
   const bool none =
       (method_ == "HEAD" && !options_.authorizes) || !message::status_allows_body(parsed_.response.status);
   const bool apart = first_.data() >= head_.data() && first_.data() < head_.data() + head_.size();
@@ -104,12 +104,12 @@ CallPiece CgiCall::take_body() {
     }
   }
   if (apart) piece.bytes = joined_;
-  if (output.kind == Output::kFailed) {
-    piece.status = output.failure;
-  } else if (none) {
+  if (none) {
     piece.bytes = {};
     piece.complete = true;
     body_complete_ = output.kind == Output::kEnd;
+  } else if (output.kind == Output::kFailed) {
+    piece.status = output.failure;
   } else if (output.kind == Output::kEnd) {
     return end_body(piece);
   } else if (ends_with_connection() && parsed_.response.content_length && left_ == 0) {

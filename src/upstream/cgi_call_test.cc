@@ -248,6 +248,15 @@ TEST_F(CgiCallTest, NobodyWaitsForTheBodyOfAHead) {
   EXPECT_FALSE(call_->connection_reusable());
 }
 
+// Whether what broke came with the head, or behind it when nobody waits any more.
+TEST_F(CgiCallTest, WhatBreaksBehindAHeadIsDroppedWithTheConnection) {
+  start(true, "HEAD");
+  far_.say(out("Content-Length: 5\r\n\r\n") + "no record");
+  EXPECT_EQ(finish(), "200 ");
+  EXPECT_EQ(status_, CallStatus::kFine);
+  EXPECT_FALSE(call_->connection_reusable());
+}
+
 TEST_F(CgiCallTest, AHeadWhoseEndCameWithItKeepsTheConnection) {
   start(true, "HEAD");
   far_.say(out("Content-Length: 5\r\n\r\nhello") + end());

@@ -8,16 +8,21 @@ using codec::fastcgi::ProtocolStatus;
 using codec::fastcgi::RecordType;
 using codec::fastcgi::ResponseReader;
 
-InputFraming::InputFraming() {
-  codec::fastcgi::append_header(last_, RecordType::kStdin, kFastcgiRequestId, 0);
+StreamFraming::StreamFraming(RecordType type) : type_(type) {
+  codec::fastcgi::append_header(last_, type_, kFastcgiRequestId, 0);
 }
 
-void InputFraming::append_start(std::string& to, size_t size) const {
-  codec::fastcgi::append_header(to, RecordType::kStdin, kFastcgiRequestId, size);
+void StreamFraming::append_start(std::string& to, size_t size) const {
+  codec::fastcgi::append_header(to, type_, kFastcgiRequestId, size);
 }
 
-const InputFraming& input_framing() {
-  static const InputFraming framing;
+const StreamFraming& input_framing() {
+  static const StreamFraming framing(RecordType::kStdin);
+  return framing;
+}
+
+const StreamFraming& data_framing() {
+  static const StreamFraming framing(RecordType::kData);
   return framing;
 }
 

@@ -19,27 +19,28 @@ class StderrSink {
   virtual void on_stderr(std::string_view piece) = 0;
 };
 
-class InputFraming final : public PieceFraming {
+class StreamFraming final : public PieceFraming {
  public:
-  InputFraming();
+  explicit StreamFraming(codec::fastcgi::RecordType type);
   size_t most() const override { return codec::fastcgi::kLongestPiece; }
   void append_start(std::string& to, size_t size) const override;
   std::string_view last() const override { return last_; }
 
  private:
+  codec::fastcgi::RecordType type_;
   std::string last_;
 };
-const InputFraming& input_framing();
+const StreamFraming& input_framing();  // FCGI_STDIN
+const StreamFraming& data_framing();   // FCGI_DATA
 
 class FastcgiCall final : public CgiCall {
  public:
-  // All outlive the call.
+  // All outlive the call. `data`: what a filter is to filter.
   FastcgiCall(io::Loop& loop, io::Stream& stream, std::string_view method, RequestBody& body,
-              const CallOptions& options, StderrSink& errors)
-      : CgiCall(loop, stream, method, body, input_framing(), options),
-        body_(body),
-        options_(options),
-        errors_(errors) {}
+              const CallOptions& options, StderrSink& errors, const UploadData* data = nullptr)
+      : CgiCall(loop, stream, method, body, input_framing(), options), body_(body), options_(options), errors_(errors) {
+    if (data) upload_.follow_with(*data, data_framing());
+  }
 
   // `head`: BEGIN_REQUEST and PARAMS.
   void begin(std::string_view head) override;

@@ -55,6 +55,7 @@ message::BodyStatus Receiver::client_failure() const {
 
 CallStatus Receiver::cause_of(Outcome outcome) const {
   if (abandoned_ || upload_.state() == Upload::State::kClientFailed) return CallStatus::kClientFailed;
+  if (upload_.state() == Upload::State::kDataFailed) return CallStatus::kDataFailed;
   const bool too_slow = outcome == Outcome::kTimedOut || upload_.state() == Upload::State::kPeerTooSlow;
   return too_slow ? CallStatus::kTimedOut : CallStatus::kFine;
 }

@@ -2,11 +2,14 @@
 
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <array>
 
 namespace cutwater::upstream {
 
 namespace {
+
+constexpr unsigned kPiecesPerTurn = 8;  // of data: a fast peer must not hold the loop
 
 // The peer's answer is not read while the client takes nothing, and it may take nothing of the request until it is.
 bool answer_waits(const io::Stream& stream) {
@@ -25,47 +28,83 @@ void Upload::begin(std::string_view head, bool whole) {
   const bool is_plain = &framing_ == &plain_framing();
   if (!write(head, is_plain && !whole ? body_.take_kept() : std::string_view())) return;
   whole = whole || (is_plain && body_.complete());
-  if (whole && pending_.empty()) {
+  if (whole && !data_ && pending_.empty()) {
     state_ = State::kComplete;
     return;
   }
   background_.start(send_rest(whole));
 }
 
-base::Task<void> Upload::send_rest(bool all_written) {
+base::Task<void> Upload::send_rest(bool body_written) {
+  if (!body_written) {
+    auto sending = send_body();
+    if (!co_await sending) co_return;
+  }
+  if (data_) {
+    auto sending = send_data();
+    if (!co_await sending) co_return;
+  }
+  auto flushing = flush();
+  if (co_await flushing) state_ = State::kComplete;
+}
+
+base::Task<bool> Upload::send_body() {
+  bool all_written = false;
   while (!all_written) {
     if (!pending_.empty()) {
       auto flushing = flush();
-      if (!co_await flushing) co_return;
+      if (!co_await flushing) co_return false;
     }
     waits_for_client_ = !body_.has_next();
     auto reading = body_.next();
     const BodyPiece piece = co_await reading;
     waits_for_client_ = false;
     last_progress_ = loop_.now();
-    if (piece.status == BodyStatus::kEnd) break;
+    if (piece.status == BodyStatus::kEnd) co_return write(framing_.last());
     if (piece.status != BodyStatus::kPiece) {
       client_failure_ = piece.status;
-      co_return end(State::kClientFailed);
+      end(State::kClientFailed);
+      co_return false;
     }
     // The end goes with the last piece: a peer that has all it wants may close without reading what comes later, which
     // resets the connection under its answer.
     all_written = body_.complete();
-    if (!write_piece(piece.bytes, all_written)) co_return;
+    if (!write_piece(framing_, piece.bytes, all_written)) co_return false;
   }
-  if (!all_written && !write(framing_.last())) co_return;
-  auto flushing = flush();
-  if (co_await flushing) state_ = State::kComplete;
+  co_return true;
 }
 
-bool Upload::write_piece(std::string_view piece, bool is_last) {
+base::Task<bool> Upload::send_data() {
+  uint64_t left = data_->length;
+  if (left == 0) co_return write(data_framing_->last());
+  for (unsigned pieces = 1; left > 0; ++pieces) {
+    if (!pending_.empty()) {
+      auto flushing = flush();
+      if (!co_await flushing) co_return false;
+    }
+    if (pieces % kPiecesPerTurn == 0) co_await stream_.writable(loop_.now() + silence_);
+    auto reading = data_->source.read();
+    const BodyPiece piece = co_await reading;
+    last_progress_ = loop_.now();
+    if (piece.status != BodyStatus::kPiece) {
+      end(State::kDataFailed);
+      co_return false;
+    }
+    const std::string_view bytes = piece.bytes.substr(0, std::min<uint64_t>(left, piece.bytes.size()));
+    left -= bytes.size();
+    if (!write_piece(*data_framing_, bytes, left == 0)) co_return false;
+  }
+  co_return true;
+}
+
+bool Upload::write_piece(const PieceFraming& framing, std::string_view piece, bool is_last) {
   while (!piece.empty()) {
-    const std::string_view part = piece.substr(0, framing_.most());
+    const std::string_view part = piece.substr(0, framing.most());
     piece.remove_prefix(part.size());
     std::string start;
-    framing_.append_start(start, part.size());
-    std::string end(framing_.end());
-    if (is_last && piece.empty()) end += framing_.last();
+    framing.append_start(start, part.size());
+    std::string end(framing.end());
+    if (is_last && piece.empty()) end += framing.last();
     if (!write(start, part, end)) return false;
   }
   return true;

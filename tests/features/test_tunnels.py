@@ -4,14 +4,17 @@ import base64
 import hashlib
 import json
 import os
+import random
 import select
 import signal
 import socket
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from support import gateway_peers as gateways
 from support import peers, processes
 from support.processes import wait_until
 
@@ -470,6 +473,20 @@ def test_a_stop_waits_for_its_grace_and_no_longer(serve, behind):
     assert server.out.count('" 101 10 ') == 1
 
 
+def test_an_authorizer_is_asked_first(serve, behind, folder):
+    far, guard = behind(echo), gateways.libfcgi(folder)
+    server = gateway(serve, far.url, top=f'auth = {{ fastcgi = {{ to = "{guard.url}" }} }}\n', allow=[r"\[CW0608\]"])
+    with connect(server) as client:
+        client.sendall(OFFER.encode())
+        assert read_head(client).startswith(b"HTTP/1.1 403 ")
+    assert far.requests == []
+    with connect(server) as client:
+        client.sendall(OFFER.replace("Host: a", "Host: a\r\nCookie: a=pass").encode() + b"early")
+        assert read_head(client).startswith(b"HTTP/1.1 101 ")
+        assert read_exactly(client, 5) == b"early"
+    guard.stop()
+
+
 def test_open_ones_count_for_the_balance(serve, behind):
     left, right = behind(echo), behind(echo)
     place = serve.folder / "gateway"
@@ -504,3 +521,42 @@ def test_they_count_among_the_connections(serve, behind):
     assert read_exactly(second, 1) == b"y"
     second.close()
     third.close()
+
+
+def test_ends_in_any_order(serve, behind):
+    """Whatever both sides do to each other, each tunnel ends once, and nothing of it stays."""
+    rounds, seed = 150, random.randrange(1 << 30)
+    print("seed", seed)
+
+    def play(sock, dice):
+        sock.settimeout(0.1)
+        for _ in range(dice.randrange(5)):
+            try:
+                move = dice.randrange(4)
+                if move == 0:
+                    sock.shutdown(socket.SHUT_WR)
+                elif move == 1:
+                    sock.sendall(b"x" * dice.choice([1, 1000, 300_000]))
+                else:
+                    sock.recv(dice.choice([1, 100_000]))
+            except OSError:  # the time is over, or the other side was faster
+                pass
+        if dice.randrange(2):
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+
+    def script(connection, request):
+        connection.sendall(TAKEN)
+        play(connection, random.Random(request))
+        return False
+
+    server = gateway(serve, behind(script).url)
+
+    def one(number):
+        with connect(server) as client:
+            client.sendall(OFFER.replace("/chat", f"/{seed}/{number}").encode())
+            assert read_head(client).startswith(b"HTTP/1.1 101 ")
+            play(client, random.Random(seed + number))
+
+    with ThreadPoolExecutor(10) as pool:
+        list(pool.map(one, range(rounds)))
+    wait_until(lambda: server.out.count('" 101 ') == rounds, 20, "every tunnel to end")

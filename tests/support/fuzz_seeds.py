@@ -22,7 +22,10 @@ def seeds(case):
     head, _, body = case.raw.partition(b"\r\n\r\n")
     if re.search(rb"transfer-encoding:\s*chunked", head, re.IGNORECASE) and body:
         yield "codec_http1_body_fuzz", body
-    yield "codec_http1_response_fuzz", b"\0HTTP/1.1 200 OK\r\n" + case.raw.partition(b"\r\n")[2]
+    answer = b"HTTP/1.1 200 OK\r\n" + case.raw.partition(b"\r\n")[2]
+    yield "codec_http1_response_fuzz", b"\0" + answer
+    yield "upstream_call_fuzz", b"\2" + answer
+    yield "upstream_call_fuzz", b"\1" + answer.partition(b"\r\n")[2]
     target = head.split(b"\r\n")[0].split(b" ")[1:2]
     if target and target[0]:
         yield "message_target_fuzz", target[0]
@@ -49,6 +52,10 @@ def gateway_seeds():
     for role in (1, 2, 3):
         yield f"role-{role}", "codec_fastcgi_server_session_fuzz", gateways.fastcgi_request(variables, b"body", role=role)
     yield "two", "codec_fastcgi_server_session_fuzz", values + two
+    answer = gateways.fastcgi_stream(gateways.STDOUT, 1, b"Status: 201 Made\r\nContent-Length: 4\r\n\r\nbody")
+    end = gateways.record(gateways.END, 1, b"\0" * 8)
+    for name, chosen in (("answer", 0), ("grant", 8)):
+        yield name, "upstream_call_fuzz", bytes([chosen]) + answer + end
     yield "request", "codec_uwsgi_packet_fuzz", gateways.uwsgi_request(variables)
     yield "request", "codec_scgi_request_head_fuzz", gateways.scgi_request(variables, b"body")
 

@@ -35,7 +35,7 @@ def uwsgi(folder, protocol, *options, processes=2):
 
 
 def libfcgi(folder):
-    """A program on libfcgi, compiled here: a responder, and an authorizer."""
+    """A program on libfcgi, compiled here, for every role."""
     place = folder / "libfcgi"
     place.mkdir(mode=0o755)
     source, built = Path(__file__).with_name("fastcgi_program.c"), place / "fastcgi_program"
@@ -89,7 +89,7 @@ def body_of(protocol, request):
     return stream_of(request, STDIN)
 
 
-BEGIN, ABORT, END, PARAMS, STDIN, STDOUT, STDERR = 1, 2, 3, 4, 5, 6, 7
+BEGIN, ABORT, END, PARAMS, STDIN, STDOUT, STDERR, DATA = 1, 2, 3, 4, 5, 6, 7, 8
 
 
 def records_of(data):

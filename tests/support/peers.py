@@ -9,6 +9,7 @@ import sys
 import threading
 
 from . import processes
+from .processes import wait_until
 from .server import Output
 
 
@@ -102,6 +103,9 @@ class RawPeer:
 
     def size_of(self, received):
         return whole_request(received)
+
+    def wait_for_requests(self, count, seconds=15):
+        wait_until(lambda: len(self.requests) >= count, seconds, f"{count} requests")
 
     def stop(self):
         self.listener.shutdown(socket.SHUT_RDWR)

@@ -125,8 +125,10 @@ VariablesResult VariableReader::read_path() {
     if (decoded.error != nullptr) return {400, decoded.error};
     request_.path = stored_since(start);
     request_.path_had_encoded_slash = decoded.had_encoded_slash || (target && has_encoded_slash(target->path));
-  } else {
+  } else if (request_.method == "OPTIONS") {
     request_.path = "*";
+  } else {
+    return {400, "\"*\" is a target of OPTIONS alone"};
   }
   request_.query = get("QUERY_STRING");
   if (request_.query.empty() && target) request_.query = target->query;

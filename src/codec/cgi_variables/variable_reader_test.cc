@@ -158,6 +158,7 @@ TEST(VariableReaderTest, Refused) {
       {"REQUEST_METHOD", "GET /"},
       {"REQUEST_METHOD", "CONNECT"},
       {"PATH_INFO", "no-slash"},
+      {"PATH_INFO", "*"},
       {"PATH_INFO", "/a\nb"},
       {"PATH_INFO", std::string_view("/a\0b", 4)},
       {"HTTP_HOST", "two hosts"},

@@ -173,6 +173,12 @@ def headers(environ, start_response, query):
     return text(start_response, "ok", headers=[(f"X-Header-{number}", "v" * size) for number in range(count)])
 
 
+def named(environ, start_response, query):
+    """Names a file; the pieces behind are nobody's."""
+    start_response(query.get("s", "200 OK"), [("Content-Type", "text/x-mine"), (query["by"], query["to"])])
+    return [b"dropped"] * int(query.get("count", 1))
+
+
 def cookies(environ, start_response, query):
     return text(start_response, "ok", headers=[("Set-Cookie", "a=1"), ("Set-Cookie", "b=2; Path=/")])
 
@@ -194,7 +200,7 @@ PATHS = {
     "/close_all": close_all,
     "/environ": environ_as_json, "/echo": echo, "/filter": filter_data, "/authorize": authorize, "/digest": digest, "/size": size, "/variable": variable, "/ignore": ignore_body, "/sleep": sleep,
     "/spin": spin, "/big": big, "/stream": stream, "/endless": endless, "/file": file, "/pid": pid,
-    "/version": version, "/kill": kill, "/log": log, "/threads": threads, "/headers": headers, "/cookies": cookies,
+    "/version": version, "/kill": kill, "/log": log, "/threads": threads, "/headers": headers, "/named": named, "/cookies": cookies,
     "/internal": internal, "/status": status, "/no_content": no_content,
 }
 
@@ -202,8 +208,9 @@ PATHS = {
 def application(environ, start_response):
     query = {key: values[0] for key, values in parse_qs(environ.get("QUERY_STRING", "")).items()}
     handle = PATHS.get(environ["PATH_INFO"])
-    if environ["PATH_INFO"].startswith("/environ"):
-        handle = environ_as_json
+    for path in ("/environ", "/filter"):
+        if environ["PATH_INFO"].startswith(path):
+            handle = PATHS[path]
     if handle is None:
         return text(start_response, "kit " + environ["PATH_INFO"])
     return handle(environ, start_response, query)

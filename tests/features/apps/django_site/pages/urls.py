@@ -29,9 +29,18 @@ def error(request):
     raise RuntimeError("on purpose")
 
 
+def download(request):
+    """As django-sendfile2 answers: whoever may have the file gets it from the web server."""
+    response = HttpResponse(content_type="application/pdf")
+    response["Content-Disposition"] = 'attachment; filename="report.pdf"'
+    response[request.GET["by"]] = request.GET["to"]
+    response.set_cookie("seen", "1")
+    return response
+
+
 def page(request):
     return render(request, "page.html", {"title": "First title", "rows": range(20)})
 
 
 urlpatterns = [path("", hello), path("form", form), path("upload", upload), path("stream", stream),
-               path("error", error), path("page", page)]
+               path("error", error), path("page", page), path("download", download)]

@@ -1,0 +1,118 @@
+#include "handler/file_folder.h"
+
+#include <fmt/format.h>
+#include <pwd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <climits>
+
+namespace cutwater::handler {
+
+namespace {
+
+constexpr size_t kMostDeniedPaths = 256;
+constexpr std::string_view kImmutable = "public, max-age=31536000, immutable";
+constexpr std::string_view kRevalidate = "no-cache";
+
+std::string name_of_this_user() {
+  passwd entry{};
+  passwd* found = nullptr;
+  char buffer[1024];
+  if (getpwuid_r(geteuid(), &entry, buffer, sizeof buffer, &found) == 0 && found) return entry.pw_name;
+  return fmt::format("user {}", geteuid());
+}
+
+std::string path_of(int descriptor) {
+  char target[PATH_MAX];
+  std::string link = fmt::format("/proc/self/fd/{}", descriptor);
+  ssize_t length = readlink(link.c_str(), target, sizeof target);
+  return length < 0 ? std::string() : std::string(target, static_cast<size_t>(length));
+}
+
+}  // namespace
+
+bool has_hashed_name(std::string_view path) {
+  std::string_view name = path.substr(path.rfind('/') + 1);
+  while (!name.empty()) {
+    size_t end = name.find_first_of(".-");
+    if (end == std::string_view::npos) return false;  // what stands behind the last separator is the ending
+    std::string_view part = name.substr(0, end);
+    auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
+    auto is_letter = [](char c) { return c >= 'a' && c <= 'f'; };
+    bool hexadecimal = std::all_of(part.begin(), part.end(), [&](char c) { return is_digit(c) || is_letter(c); });
+    // Digits alone may be a date, letters alone a word.
+    if (part.size() >= 8 && hexadecimal && std::any_of(part.begin(), part.end(), is_digit) &&
+        std::any_of(part.begin(), part.end(), is_letter)) {
+      return true;
+    }
+    name.remove_prefix(end + 1);
+  }
+  return false;
+}
+
+FileFolder::FileFolder(base::FileDescriptor root, std::optional<base::Duration> cache, io::Loop& loop,
+                       io::Offload& offload, base::LogSink& log)
+    : root_(std::make_shared<const base::FileDescriptor>(std::move(root))),
+      cache_time_(cache),
+      loop_(loop),
+      offload_(offload),
+      log_(log) {}
+
+FileReference FileFolder::find_fresh(std::string_view path) {
+  OpenFileCache::Found found = cache_.find(path, loop_.now());
+  return found.fresh ? std::move(found.file) : FileReference();
+}
+
+base::Task<FileFolder::Found> FileFolder::find(const std::string& asked) {
+  const std::string path = asked.empty() ? "." : asked;
+  OpenOutcome outcome = open_beneath_cached(root_->get(), path);
+  if (outcome.error == EAGAIN) {
+    auto slow = std::make_shared<OpenOutcome>();
+    auto opening = offload_.run([root = root_, path, slow] { *slow = open_beneath(root->get(), path); });
+    co_await opening;
+    outcome = std::move(*slow);
+  }
+  co_return judge(std::move(outcome), path);
+}
+
+FileFolder::Found FileFolder::judge(OpenOutcome outcome, const std::string& path) {
+  struct stat status;
+  if (!outcome.file.valid() || fstat(outcome.file.get(), &status) != 0) {
+    cache_.remove(path);
+    if (outcome.error == EMFILE || outcome.error == ENFILE || outcome.error == ENOMEM) return {{}, 503};
+    if (outcome.error != EACCES && outcome.error != EPERM) return {{}, 404};
+    log_permission_denied(path);
+    return {{}, 403};
+  }
+  if (S_ISDIR(status.st_mode)) return {{}, 404, true};
+  if (!S_ISREG(status.st_mode)) return {{}, 404};
+  const FileIdentity identity = FileIdentity::of(status);
+  OpenFileCache::Found known = cache_.find(path, loop_.now());
+  if (known.file && known.file->identity() == identity) {
+    cache_.confirm(path, loop_.now());
+    return {std::move(known.file), 0};
+  }
+  FileReference file(new OpenFile(std::move(outcome.file), identity, path, cache_control_for(path)));
+  cache_.put(path, file, loop_.now());
+  return {std::move(file), 0};
+}
+
+std::string FileFolder::cache_control_for(std::string_view path) const {
+  if (cache_time_) {
+    auto seconds = std::chrono::duration_cast<std::chrono::seconds>(*cache_time_).count();
+    return fmt::format("public, max-age={}", seconds);
+  }
+  return std::string(has_hashed_name(path) ? kImmutable : kRevalidate);
+}
+
+void FileFolder::log_permission_denied(const std::string& path) {
+  if (denied_.size() >= kMostDeniedPaths) denied_.clear();
+  if (!denied_.insert(path).second) return;
+  log_.error("CW0401", fmt::format("{} may not read {}/{}; answered 403\nfix: let that user read the file and enter "
+                                   "the folders above it",
+                                   name_of_this_user(), path_of(root_->get()), path));
+}
+
+}  // namespace cutwater::handler

@@ -1,0 +1,55 @@
+// FileFolder: the regular files below one folder, opened for reading and kept open while they are asked for. Nothing
+// outside the folder is ever opened, and nothing that is no regular file is ever read.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+
+#include "base/file_descriptor.h"
+#include "base/log.h"
+#include "base/task.h"
+#include "handler/beneath.h"
+#include "handler/open_file_cache.h"
+#include "io/loop.h"
+#include "io/offload.h"
+
+namespace cutwater::handler {
+
+class FileFolder {
+ public:
+  // `root` is an O_PATH descriptor. `cache`: Cache-Control's max-age of what is opened; without it by the look of the
+  // name. The services outlive this.
+  FileFolder(base::FileDescriptor root, std::optional<base::Duration> cache, io::Loop& loop, io::Offload& offload,
+             base::LogSink& log);
+
+  struct Found {
+    FileReference file;
+    uint16_t status = 0;  // of the refusal, when there is no file: 403 (and the log says which), 404, 503
+    bool is_folder = false;
+  };
+  // `path` is relative; "" is the folder itself. It outlives the task.
+  base::Task<Found> find(const std::string& path);
+  // What find() has found within the last second; else empty.
+  FileReference find_fresh(std::string_view path);
+
+ private:
+  Found judge(OpenOutcome outcome, const std::string& path);
+  std::string cache_control_for(std::string_view path) const;
+  void log_permission_denied(const std::string& path);
+
+  std::shared_ptr<const base::FileDescriptor> root_;  // shared with opens that outlive a cancelled exchange
+  std::optional<base::Duration> cache_time_;
+  io::Loop& loop_;
+  io::Offload& offload_;
+  base::LogSink& log_;
+  OpenFileCache cache_;
+  std::set<std::string> denied_;  // paths already complained about
+};
+
+// True for names that carry a hash of their content, such as app.55e7cbb9ba48.css: they may be cached for ever.
+bool has_hashed_name(std::string_view path);
+
+}  // namespace cutwater::handler
