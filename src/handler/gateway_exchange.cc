@@ -5,11 +5,13 @@
 #include <cerrno>
 #include <cstring>
 
+#include "base/text.h"
 #include "codec/http1/request_encoder.h"
 #include "handler/error_pages.h"
 #include "handler/file_body.h"
 #include "handler/gateway_request.h"
 #include "handler/kept_head.h"
+#include "handler/spooled_answer.h"
 #include "handler/web_server_fields.h"
 
 namespace cutwater::handler {
@@ -28,6 +30,11 @@ constexpr base::Duration kFreshEnough = std::chrono::seconds(1);
 
 // Of the body of an answer that names another one, which nobody reads.
 constexpr size_t kMostSwallowed = 64 * 1024;
+
+// The field is nginx's: an application that sends events as they happen says that nothing may be held back.
+bool may_be_spooled(const message::Response& response) {
+  return !base::equals_ignoring_case(response.headers.get("X-Accel-Buffering").value_or(""), "no");
+}
 
 // What connecting fails for here, and not there.
 bool is_shortage(int error) {
@@ -105,9 +112,10 @@ base::Task<void> GatewayExchange::run() {
     }
     head_ = std::move(*head);
     asked_ = asked_ || peer->available(gateway_.loop_.now());
-    upstream::PeerUse use(*peer);
+    use_.emplace(*peer);
     auto trying = try_peer(*peer);
     const Outcome outcome = co_await trying;
+    use_.reset();
     if (outcome == Outcome::kAnswered) co_return;
     if (!may_repeat(outcome)) break;
     body_.rewind();
@@ -251,10 +259,16 @@ GatewayExchange::Outcome GatewayExchange::judge(upstream::Peer& peer, const upst
 base::Task<void> GatewayExchange::relay(upstream::Peer& peer, upstream::Call& call, Connection& connection) {
   message::ResponseWriter& response = exchange_.response;
   CallPiece piece = call.take_body();
+  std::optional<SpooledAnswer> spooled;
+  if (!piece.complete && may_be_spooled(call.response())) spooled.emplace(response, gateway_.spool_, gateway_.loop_);
   remove_web_server_fields(call.response().headers);  // to be done here, or by nobody
   if (peer.is_down()) gateway_.note_success(peer);    // others need not wait for the end of a long answer
   for (bool is_first = true;; is_first = false) {
     if (piece.status != CallStatus::kFine) {
+      if (spooled && piece.status != CallStatus::kClientFailed) {
+        auto draining = spooled->drained();
+        co_await draining;
+      }
       auto cutting = cut(peer, call, piece.status);
       co_await cutting;
       co_return;
@@ -266,14 +280,23 @@ base::Task<void> GatewayExchange::relay(upstream::Peer& peer, upstream::Call& ca
                                        exchange_.request.method, exchange_.request.path),
                            "let the application state the length of what it sends, or none");
     }
-    // Before the client has taken the rest: it may be slow, and the connection is free.
-    if (piece.complete) keep(peer, call, connection);
-    auto writing = is_first ? response.head(call.response(), piece.bytes, piece.complete)
-                            : response.body(piece.bytes, piece.complete);
+    // Before the client has taken the rest: it may be slow, and the server is free.
+    if (piece.complete) {
+      keep(peer, call, connection);
+      use_.reset();
+    }
+    auto writing = spooled    ? spooled->write(is_first ? &call.response() : nullptr, piece.bytes, piece.complete)
+                   : is_first ? response.head(call.response(), piece.bytes, piece.complete)
+                              : response.body(piece.bytes, piece.complete);
     const WriteStatus written = co_await writing;
-    if (written != WriteStatus::kWritten || piece.complete) co_return;
+    if (written != WriteStatus::kWritten) co_return;
+    if (piece.complete) break;
     auto reading = call.read_body();
     piece = co_await reading;
+  }
+  if (spooled) {
+    auto draining = spooled->drained();
+    co_await draining;
   }
 }
 

@@ -78,11 +78,12 @@ class GatewayExchange final : public message::ClientGoneListener {
   Instead instead_;
   std::string head_;
   std::vector<const upstream::Peer*> tried_;
-  upstream::Call* call_ = nullptr;      // while one runs
-  upstream::Tunnel* tunnel_ = nullptr;  // then this
-  uint16_t failure_ = 502;              // what to answer when no other server is tried
-  bool only_fresh_ = false;             // a kept connection had ended: no other kept one
-  bool asked_ = false;                  // some server that was believed to work, or took the connection
+  std::optional<upstream::PeerUse> use_;  // as long as the server has something to do
+  upstream::Call* call_ = nullptr;        // while one runs
+  upstream::Tunnel* tunnel_ = nullptr;    // then this
+  uint16_t failure_ = 502;                // what to answer when no other server is tried
+  bool only_fresh_ = false;               // a kept connection had ended: no other kept one
+  bool asked_ = false;                    // some server that was believed to work, or took the connection
   bool client_gone_ = false;
 };
 

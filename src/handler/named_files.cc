@@ -11,6 +11,7 @@
 #include "base/text.h"
 #include "handler/error_pages.h"
 #include "handler/file_sender.h"
+#include "handler/web_server_fields.h"
 #include "message/conditional.h"
 #include "message/http_date.h"
 #include "message/range.h"
@@ -34,7 +35,7 @@ constexpr std::array<std::string_view, 4> kOfTheBody = {"Accept-Ranges", "Conten
 class FileAnswer {
  public:
   FileAnswer(const message::Response& head, FileReference file) : file_(std::move(file)), response_(head) {
-    remove_file_names(response_.headers);
+    remove_web_server_fields(response_.headers);
     for (std::string_view name : kOfTheBody) response_.headers.remove_all(name);
     if (!response_.headers.get("Content-Type")) response_.headers.add("Content-Type", file_->content_type());
     if (!response_.headers.get("ETag")) response_.headers.add("ETag", file_->etag());

@@ -37,21 +37,9 @@ void SpooledAnswer::resume_waiter() {
   if (!writing_ && waiter_) std::exchange(waiter_, nullptr).resume();
 }
 
-base::Task<WriteStatus> SpooledAnswer::head(const message::Response& response, std::string_view first_piece) {
-  begin_writing(write_head(response, first_piece));
-  co_return status_;
-}
-
-base::Task<void> SpooledAnswer::write_head(const message::Response& response, std::string_view first_piece) {
-  auto writing = response_.head(response, first_piece, false);
-  status_ = co_await writing;
-  auto going_on = write_kept();
-  co_await going_on;
-}
-
-base::Task<void> SpooledAnswer::write(std::string_view piece, bool last) {
+base::Task<void> SpooledAnswer::write_now(const message::Response* head, std::string_view piece, bool last) {
   said_complete_ = last;
-  auto writing = response_.body(piece, last);
+  auto writing = head ? response_.head(*head, piece, last) : response_.body(piece, last);
   status_ = co_await writing;
   auto going_on = write_kept();
   co_await going_on;
@@ -82,10 +70,10 @@ base::Task<void> SpooledAnswer::write_kept() {
   end_writing();
 }
 
-base::Task<WriteStatus> SpooledAnswer::body(std::string_view piece, bool complete) {
+base::Task<WriteStatus> SpooledAnswer::write(const message::Response* head, std::string_view piece, bool complete) {
   complete_ = complete;
   if (!writing_ && keeps_nothing()) {
-    if (!gone()) begin_writing(write(piece, complete));
+    if (!gone()) begin_writing(write_now(head, piece, complete));
     co_return status_;
   }
   memory_.append(piece);

@@ -26,18 +26,16 @@ class SpooledAnswer {
   SpooledAnswer(const SpooledAnswer&) = delete;
   SpooledAnswer& operator=(const SpooledAnswer&) = delete;
 
-  // As in ResponseWriter, in that order, but they wait for the client only where nothing more can be kept. `complete`:
-  // nothing follows.
-  base::Task<message::WriteStatus> head(const message::Response& response, std::string_view first_piece);
-  base::Task<message::WriteStatus> body(std::string_view piece, bool complete);
+  // `head` with the first piece, nullptr with the others. Waits for the client only where nothing more can be kept.
+  // `complete`: nothing follows.
+  base::Task<message::WriteStatus> write(const message::Response* head, std::string_view piece, bool complete);
   // Until the client has taken all that there is.
   base::Task<message::WriteStatus> drained();
 
  private:
   struct Idle;  // co_await: until nobody writes
 
-  base::Task<void> write_head(const message::Response& response, std::string_view first_piece);
-  base::Task<void> write(std::string_view piece, bool last);
+  base::Task<void> write_now(const message::Response* head, std::string_view piece, bool last);
   base::Task<void> write_kept();
   base::Task<void> spool();
   void begin_file();

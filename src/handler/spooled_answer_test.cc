@@ -14,10 +14,10 @@ using message::WriteStatus;
 struct SpooledAnswerTest : testing::Test {
   // What a gateway does: the head with `first`, then the pieces; an answer that breaks off is not `complete`.
   base::Task<void> relay(std::string first, std::vector<std::string> pieces, bool complete) {
-    auto beginning = answer.head(response, first);
+    auto beginning = answer.write(&response, first, false);
     status = co_await beginning;
     for (size_t i = 0; i < pieces.size() && status == WriteStatus::kWritten; ++i) {
-      auto writing = answer.body(pieces[i], complete && i + 1 == pieces.size());
+      auto writing = answer.write(nullptr, pieces[i], complete && i + 1 == pieces.size());
       status = co_await writing;
       ++given;
     }
@@ -149,10 +149,10 @@ TEST_F(SpooledAnswerTest, RoomIsGivenBackWhenAllWasTaken) {
     bool ended = false;
     const auto run = [](SpooledAnswer& to, const message::Response& head, bool& over) -> base::Task<void> {
       const std::string piece(256 * 1024, 'x');
-      auto beginning = to.head(head, "");
+      auto beginning = to.write(&head, "", false);
       co_await beginning;
       for (int i = 0; i < 4; ++i) {
-        auto writing = to.body(piece, false);
+        auto writing = to.write(nullptr, piece, false);
         co_await writing;
       }
       over = true;
