@@ -71,7 +71,9 @@ constexpr SectionText kSections[] = {
      "server answers with itself. Django's collected static files need no route: they are found."},
     {Section::kProxy, "`[[site.route]]`: `proxy = {...}`",
      "Requests that another HTTP/1.1 server answers. It gets them with Host as the client sent it and with "
-     "X-Forwarded-For, -Proto and -Host, X-Real-IP, Forwarded and Via."},
+     "X-Forwarded-For, -Proto and -Host, X-Real-IP, Forwarded and Via. What a client takes slowly of the answer is "
+     "kept "
+     "for it, so that the server is free, unless the answer says X-Accel-Buffering: no."},
     {Section::kGateway, "`[[site.route]]`: `fastcgi = {...}`, `scgi = {...}`, `uwsgi = {...}`",
      "Requests that a server of one of these protocols answers: php-fpm, uWSGI, a FastCGI program. It gets the request "
      "as CGI variables; REMOTE_ADDR is the client's address as it is believed. What a FastCGI program writes to its "

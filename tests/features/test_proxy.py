@@ -275,6 +275,17 @@ def test_client_that_leaves_frees_the_server(serve, peer):
     assert left.wait(5)
 
 
+def test_a_slow_client_takes_no_worker(serve, peer, folder):
+    """gunicorn with one worker that does one thing at a time: it answers others while a client reads nothing."""
+    behind = peer(peers.gunicorn, copied(folder, "kit"), "app:application", "-w", "1", "-k", "sync")
+    server = gateway(serve, proxy(behind))
+    with server.connect(receive_buffer=4096) as slow:
+        slow.send("GET /big?n=60000000 HTTP/1.1\r\nHost: a\r\n\r\n")
+        slow.read_head()
+        assert server.get("/version").status == 200
+        assert len(slow.read_exactly(60_000_000)) == 60_000_000
+
+
 def test_a_slow_client_takes_no_memory(serve, peer):
     piece = b"x" * 65536
 
