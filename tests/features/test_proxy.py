@@ -286,7 +286,7 @@ def test_a_slow_client_takes_no_worker(serve, peer, folder):
         assert len(slow.read_exactly(60_000_000)) == 60_000_000
 
 
-def test_a_slow_client_takes_no_memory(serve, peer):
+def test_a_slow_client_takes_no_memory(serve, peer, sanitized):
     piece = b"x" * 65536
 
     def script(connection, _request):
@@ -304,7 +304,7 @@ def test_a_slow_client_takes_no_memory(serve, peer):
         began = time.monotonic()
         wait_until(lambda: time.monotonic() - began > 1, 5, "a second")
         grown = processes.memory(front) - before
-        assert grown < 16 << 20, f"{grown >> 20} MB for a response of 200 MB that nobody reads"
+        assert sanitized or grown < 16 << 20, f"{grown >> 20} MB for a response of 200 MB that nobody reads"
         assert len(client.read_exactly(len(piece) * 3200)) == len(piece) * 3200
 
 
