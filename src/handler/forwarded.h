@@ -20,7 +20,7 @@ class ForwardedFilter final : public serve::RequestFilter {
   uint16_t filter(message::Request& request, const io::Address& peer, std::string& storage) override;
 
  private:
-  bool trusts(const io::Address& peer) const;
+  bool trusts(const io::Address& peer) const override;
   uint16_t believe(message::Request& request, std::string& storage) const;
 
   TrustedNetworks trusted_;
