@@ -95,8 +95,13 @@ class NotingWriter final : public message::ResponseWriter {
 
   void release() {
     held = false;
+    take_one();
+  }
+  // The client takes what waits, and then holds back again.
+  void take_one() {
     if (waiter_) std::exchange(waiter_, nullptr).resume();
   }
+  bool waits() const { return waiter_ != nullptr; }
   std::string header(const std::string& name) const {
     auto found = headers.find(name);
     return found == headers.end() ? "" : found->second;

@@ -29,31 +29,6 @@ base::FileDescriptor open_private_folder(const std::string& path) {
   return base::FileDescriptor();
 }
 
-base::FileDescriptor open_spool_file(const std::string& directory) {
-  if (directory.empty()) return base::FileDescriptor(memfd_create("cutwater-body", MFD_CLOEXEC));
-  const base::FileDescriptor folder = open_private_folder(directory);
-  if (!folder.valid()) return base::FileDescriptor();
-  base::FileDescriptor file(openat(folder.get(), ".", O_TMPFILE | O_RDWR | O_EXCL | O_CLOEXEC, 0600));
-  if (file.valid() || !lacks_unnamed_files(errno)) return file;
-  std::string name = directory + "/body-XXXXXX";
-  file.reset(mkostemp(name.data(), O_CLOEXEC));
-  if (file.valid()) unlink(name.c_str());
-  return file;
-}
-
-int write_all(int file, std::string_view bytes, uint64_t offset) {
-  while (!bytes.empty()) {
-    ssize_t count = pwrite(file, bytes.data(), bytes.size(), static_cast<off_t>(offset));
-    if (count < 0) {
-      if (errno == EINTR) continue;
-      return errno;
-    }
-    bytes.remove_prefix(static_cast<size_t>(count));
-    offset += static_cast<uint64_t>(count);
-  }
-  return 0;
-}
-
 // What an append's thread works on; owned by both sides, since the request may be gone before the write is.
 struct Append {
   std::shared_ptr<base::FileDescriptor> file;
@@ -81,6 +56,37 @@ struct Reading {
 };
 
 }  // namespace
+
+base::FileDescriptor open_spool_file(const std::string& directory) {
+  if (directory.empty()) return base::FileDescriptor(memfd_create("cutwater-body", MFD_CLOEXEC));
+  const base::FileDescriptor folder = open_private_folder(directory);
+  if (!folder.valid()) return base::FileDescriptor();
+  base::FileDescriptor file(openat(folder.get(), ".", O_TMPFILE | O_RDWR | O_EXCL | O_CLOEXEC, 0600));
+  if (file.valid() || !lacks_unnamed_files(errno)) return file;
+  std::string name = directory + "/body-XXXXXX";
+  file.reset(mkostemp(name.data(), O_CLOEXEC));
+  if (file.valid()) unlink(name.c_str());
+  return file;
+}
+
+int write_all(int file, std::string_view bytes, uint64_t offset) {
+  while (!bytes.empty()) {
+    ssize_t count = pwrite(file, bytes.data(), bytes.size(), static_cast<off_t>(offset));
+    if (count < 0) {
+      if (errno == EINTR) continue;
+      return errno;
+    }
+    bytes.remove_prefix(static_cast<size_t>(count));
+    offset += static_cast<uint64_t>(count);
+  }
+  return 0;
+}
+
+SpoolStatus status_of_write(int error) {
+  if (error == 0) return SpoolStatus::kWritten;
+  const bool full = error == ENOSPC || error == EDQUOT || error == EFBIG;
+  return full ? SpoolStatus::kNoSpace : SpoolStatus::kFailed;
+}
 
 std::string find_spool_directory() {
   const std::string name = "/cutwater-" + std::to_string(geteuid());
@@ -117,9 +123,7 @@ base::Task<SpoolStatus> SpoolFile::append(std::string bytes) {
   size_ += count;
   auto writing = area_.offload.run([job] { job->run(); });
   co_await writing;
-  if (job->error == 0) co_return SpoolStatus::kWritten;
-  bool full = job->error == ENOSPC || job->error == EDQUOT || job->error == EFBIG;
-  co_return full ? SpoolStatus::kNoSpace : SpoolStatus::kFailed;
+  co_return status_of_write(job->error);
 }
 
 base::Result<base::FileDescriptor> SpoolFile::reopen_read_only() const {

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "base/file_descriptor.h"
 #include "base/result.h"
@@ -52,6 +53,13 @@ struct SpoolArea {
 std::string find_spool_directory();
 
 enum class SpoolStatus { kWritten, kOverBudget, kNoSpace, kFailed };
+SpoolStatus status_of_write(int error);  // an errno; 0: none
+
+// For offload threads, as they wait for the disk. A file without a name there, to read and to write; not valid: errno
+// says why.
+base::FileDescriptor open_spool_file(const std::string& directory);
+// 0, or an errno.
+int write_all(int file, std::string_view bytes, uint64_t offset);
 
 class SpoolFile {
  public:

@@ -13,15 +13,20 @@ constexpr size_t kSpoolRead = 64 * 1024;
 
 }  // namespace
 
-struct SpooledAnswer::Idle {
+struct SpooledAnswer::Wait {
   SpooledAnswer& answer;
+  uint64_t taken = UINT64_MAX;
   bool await_ready() const noexcept { return !answer.writing_; }
-  void await_suspend(std::coroutine_handle<> waiter) noexcept { answer.waiter_ = waiter; }
+  void await_suspend(std::coroutine_handle<> waiter) noexcept {
+    answer.waiter_ = waiter;
+    answer.awaited_ = taken;
+  }
   void await_resume() const noexcept {}
 };
 
-SpooledAnswer::SpooledAnswer(message::ResponseWriter& response, SpoolArea& area, io::Loop& loop)
-    : response_(response), area_(area), wake_(loop.timers(), [this] { resume_waiter(); }) {}
+SpooledAnswer::SpooledAnswer(message::ResponseWriter& response, SpoolArea& area, io::Loop& loop,
+                             const SpooledAnswerLimits& limits)
+    : response_(response), area_(area), limits_(limits), wake_(loop.timers(), [this] { resume_waiter(); }) {}
 
 void SpooledAnswer::begin_writing(base::Task<void> task) {
   writing_ = true;
@@ -34,7 +39,14 @@ void SpooledAnswer::end_writing() {
 }
 
 void SpooledAnswer::resume_waiter() {
-  if (!writing_ && waiter_) std::exchange(waiter_, nullptr).resume();
+  if (waiter_ && (!writing_ || awaited_ == 0)) std::exchange(waiter_, nullptr).resume();
+}
+
+// What the file had is the client's: its room is given back, and nobody holds an empty one.
+void SpooledAnswer::took_of_file(uint64_t bytes) {
+  if (!in_file() && !spooling_) file_.reset();
+  awaited_ -= std::min(awaited_, bytes);
+  if (waiter_ && awaited_ == 0) wake_.set(base::Instant{0});
 }
 
 base::Task<void> SpooledAnswer::write_now(const message::Response* head, std::string_view piece, bool last) {
@@ -49,15 +61,14 @@ base::Task<void> SpooledAnswer::write_kept() {
   while (!gone()) {
     std::string piece;
     if (in_file()) {
-      const auto length = static_cast<size_t>(std::min<uint64_t>(kSpoolRead, spooled_ - taken_));
-      auto reading = reader_->read(taken_, length);
-      piece = co_await reading;
+      auto taking = file_->take(kSpoolRead);
+      piece = co_await taking;
       if (piece.empty()) {  // lost with its disk: the client must see that something is missing
         response_.abort();
         status_ = WriteStatus::kClientGone;
         break;
       }
-      taken_ += piece.size();
+      took_of_file(piece.size());
     } else if (!spooling_) {
       piece = std::exchange(memory_, std::string());
     }
@@ -77,7 +88,7 @@ base::Task<WriteStatus> SpooledAnswer::write(const message::Response* head, std:
     co_return status_;
   }
   memory_.append(piece);
-  if (memory_.size() > kInMemory && !complete && !gone()) {
+  if (memory_.size() > limits_.in_memory && !complete && !gone()) {
     auto spooling = spool();
     co_await spooling;
   }
@@ -85,38 +96,32 @@ base::Task<WriteStatus> SpooledAnswer::write(const message::Response* head, std:
   co_return status_;
 }
 
-// What the file had before was taken: its room is given back.
-void SpooledAnswer::begin_file() {
-  reader_.reset();
-  file_ = std::make_unique<SpoolFile>(area_, area_.answers);
-  spooled_ = taken_ = 0;
+// Where it cannot go to the file it stays in memory until the client has made room.
+base::Task<void> SpooledAnswer::spool() {
+  while (!memory_.empty() && !gone()) {
+    auto appending = append_to_file();
+    if (co_await appending) co_return;
+    if (!writing_) begin_writing(write_kept());
+    Wait some{*this, limits_.resume};
+    co_await some;
+  }
 }
 
-// Where it cannot go to the file it stays in memory until the client has taken what there is.
-base::Task<void> SpooledAnswer::spool() {
-  if (!in_file()) begin_file();
-  if (!file_ends_ && spooled_ + memory_.size() <= kMostSpooled) {
-    spooling_ = true;
-    auto appending = file_->append(memory_);
-    file_ends_ = co_await appending != SpoolStatus::kWritten;
-    spooling_ = false;
-    if (!file_ends_ && !reader_) {
-      auto reader = file_->reopen_read_only();
-      if (reader) reader_.emplace(area_.offload, std::move(*reader));
-      file_ends_ = !reader_;
-    }
-    if (!file_ends_) spooled_ += std::exchange(memory_, std::string()).size();
-  }
-  if (memory_.empty()) co_return;
-  if (!writing_) begin_writing(write_kept());
-  Idle idle{*this};
-  co_await idle;
+base::Task<bool> SpooledAnswer::append_to_file() {
+  if (!file_) file_ = std::make_unique<SpoolRing>(area_, area_.answers, limits_.in_file);
+  if (file_->room() < memory_.size()) co_return false;
+  spooling_ = true;
+  auto appending = file_->append(memory_);
+  const SpoolStatus appended = co_await appending;
+  spooling_ = false;
+  if (appended == SpoolStatus::kWritten) memory_.clear();
+  co_return appended == SpoolStatus::kWritten;
 }
 
 base::Task<WriteStatus> SpooledAnswer::drained() {
   if (!writing_ && !gone() && (!keeps_nothing() || (complete_ && !said_complete_))) begin_writing(write_kept());
-  Idle idle{*this};
-  co_await idle;
+  Wait all{*this};
+  co_await all;
   co_return status_;
 }
 

@@ -10,36 +10,43 @@
 
 #include "base/task.h"
 #include "handler/spool.h"
+#include "handler/spool_ring.h"
 #include "io/loop.h"
 #include "io/timer.h"
 #include "message/exchange.h"
 
 namespace cutwater::handler {
 
+// Of one answer, in bytes.
+struct SpooledAnswerLimits {
+  size_t in_memory = 64 * 1024;
+  uint64_t in_file = uint64_t{256} << 20;  // then the client holds the server back; a multiple of SpoolRing::kBlock
+  uint64_t resume = 256 * 1024;            // what it must take until the server is read again
+};
+
 class SpooledAnswer {
  public:
-  static constexpr size_t kInMemory = 64 * 1024;
-  static constexpr uint64_t kMostSpooled = uint64_t{256} << 20;  // of one answer; then the client holds the server back
-
   // All outlive the answer. The file counts against `area.answers`.
-  SpooledAnswer(message::ResponseWriter& response, SpoolArea& area, io::Loop& loop);
+  SpooledAnswer(message::ResponseWriter& response, SpoolArea& area, io::Loop& loop,
+                const SpooledAnswerLimits& limits = {});
   SpooledAnswer(const SpooledAnswer&) = delete;
   SpooledAnswer& operator=(const SpooledAnswer&) = delete;
 
-  // `head` with the first piece, nullptr with the others. Waits for the client only where nothing more can be kept.
+  // `head` with the first piece, nullptr with the others. Waits for the client only while there is no room for more.
   // `complete`: nothing follows.
   base::Task<message::WriteStatus> write(const message::Response* head, std::string_view piece, bool complete);
   // Until the client has taken all that there is.
   base::Task<message::WriteStatus> drained();
 
  private:
-  struct Idle;  // co_await: until nobody writes
+  struct Wait;  // co_await: until so much more was taken, or nobody writes
 
   base::Task<void> write_now(const message::Response* head, std::string_view piece, bool last);
   base::Task<void> write_kept();
   base::Task<void> spool();
-  void begin_file();
-  bool in_file() const { return taken_ < spooled_; }
+  base::Task<bool> append_to_file();
+  void took_of_file(uint64_t bytes);
+  bool in_file() const { return file_ && file_->kept() > 0; }
   bool keeps_nothing() const { return memory_.empty() && !in_file(); }
   bool gone() const { return status_ == message::WriteStatus::kClientGone; }
   void begin_writing(base::Task<void> task);
@@ -48,18 +55,16 @@ class SpooledAnswer {
 
   message::ResponseWriter& response_;
   SpoolArea& area_;
+  const SpooledAnswerLimits limits_;
   message::WriteStatus status_ = message::WriteStatus::kWritten;
-  std::string memory_;  // what is not in the file
-  std::unique_ptr<SpoolFile> file_;
-  std::optional<SpoolReader> reader_;
-  uint64_t spooled_ = 0;    // what the file has
-  uint64_t taken_ = 0;      // and what the writer had of it
-  bool spooling_ = false;   // memory_ is on its way to the file
-  bool file_ends_ = false;  // it takes no more
+  std::string memory_;               // what is not in the file
+  std::unique_ptr<SpoolRing> file_;  // while it holds something
+  bool spooling_ = false;            // memory_ is on its way to the file
   bool complete_ = false;
   bool said_complete_ = false;  // to the client
   bool writing_ = false;
   std::coroutine_handle<> waiter_;
+  uint64_t awaited_ = 0;  // what is to be taken of the file until the waiter goes on
   io::Timer wake_;        // the task below never resumes a waiter itself: that may end it
   base::TaskSet writer_;  // first to end
 };

@@ -13,24 +13,25 @@ using message::WriteStatus;
 
 struct SpooledAnswerTest : testing::Test {
   // What a gateway does: the head with `first`, then the pieces; an answer that breaks off is not `complete`.
-  base::Task<void> relay(std::string first, std::vector<std::string> pieces, bool complete) {
-    auto beginning = answer.write(&response, first, false);
+  base::Task<void> relay(SpooledAnswer& to, std::string first, std::vector<std::string> pieces, bool complete) {
+    auto beginning = to.write(&response, first, false);
     status = co_await beginning;
     for (size_t i = 0; i < pieces.size() && status == WriteStatus::kWritten; ++i) {
-      auto writing = answer.write(nullptr, pieces[i], complete && i + 1 == pieces.size());
+      auto writing = to.write(nullptr, pieces[i], complete && i + 1 == pieces.size());
       status = co_await writing;
       ++given;
     }
     all_given = true;
-    auto draining = answer.drained();
+    auto draining = to.drained();
     status = co_await draining;
     done = true;
   }
-  void start(std::vector<std::string> pieces, bool complete = true) {
+  void start(std::vector<std::string> pieces, bool complete = true) { start(std::move(pieces), complete, answer); }
+  void start(std::vector<std::string> pieces, bool complete, SpooledAnswer& to) {
     response.status = 200;
     for (const std::string& piece : pieces) expected += piece;
     expected = "first" + expected;
-    tasks.start(relay("first", std::move(pieces), complete));
+    tasks.start(relay(to, "first", std::move(pieces), complete));
   }
   void until_given() {
     runner.until([&] { return all_given; });
@@ -127,6 +128,54 @@ TEST_F(SpooledAnswerTest, TheTotalOfAllBodiesCountsToo) {
   until_done();
   EXPECT_EQ(writer.content, expected);
   area.total.give_back(area.shares.total);
+}
+
+// Its server must not lose patience while a long answer goes to a slow client.
+TEST_F(SpooledAnswerTest, MoreThanTheFileHoldsComesAsRoomIsMade) {
+  constexpr uint64_t kInFile = 1 << 20;
+  SpooledAnswer small(writer, area, loop, {64 * 1024, kInFile, 128 * 1024});
+  writer.held = true;
+  start(megabytes(8), true, small);
+  runner.until([&] { return area.answers.used() > kInFile - 128 * 1024; });
+  runner.turns(std::chrono::milliseconds(20));
+  size_t most_at_once = 0;
+  while (!all_given && !testing::Test::HasFailure()) {
+    const size_t given_before = given;
+    const size_t sent_before = writer.content.size();
+    while (given == given_before && !all_given && !testing::Test::HasFailure()) {
+      runner.until([&] { return writer.waits(); });
+      writer.take_one();
+      runner.turns(std::chrono::milliseconds(1));
+      EXPECT_LE(area.answers.used(), kInFile);
+      most_at_once = std::max(most_at_once, writer.content.size() - sent_before);
+    }
+  }
+  EXPECT_LE(most_at_once, kInFile / 2);
+  EXPECT_FALSE(done);
+  writer.release();
+  until_done();
+  EXPECT_EQ(writer.content, expected);
+  EXPECT_TRUE(writer.finished);
+  EXPECT_EQ(area.answers.used(), 0u);
+}
+
+TEST_F(SpooledAnswerTest, WhatWasOverBudgetGoesOnWhenItIsNot) {
+  const uint64_t others = area.shares.total / 2 - (1 << 20);
+  ASSERT_TRUE(area.answers.take(others));
+  writer.held = true;
+  start(megabytes(4));
+  runner.turns(std::chrono::milliseconds(50));
+  EXPECT_FALSE(all_given);
+  area.answers.give_back(others);
+  while (writer.content.size() < size_t{1} << 19 && !testing::Test::HasFailure()) {
+    runner.until([&] { return writer.waits(); });
+    writer.take_one();
+  }
+  until_given();
+  EXPECT_FALSE(done);
+  writer.release();
+  until_done();
+  EXPECT_EQ(writer.content, expected);
 }
 
 TEST_F(SpooledAnswerTest, AClientThatLeavesEndsIt) {
