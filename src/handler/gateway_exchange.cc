@@ -265,11 +265,7 @@ base::Task<void> GatewayExchange::relay(upstream::Peer& peer, upstream::Call& ca
   if (peer.is_down()) gateway_.note_success(peer);    // others need not wait for the end of a long answer
   for (bool is_first = true;; is_first = false) {
     if (piece.status != CallStatus::kFine) {
-      if (spooled && piece.status != CallStatus::kClientFailed) {
-        auto draining = spooled->drained();
-        co_await draining;
-      }
-      auto cutting = cut(peer, call, piece.status);
+      auto cutting = cut(peer, call, piece.status, spooled ? &*spooled : nullptr);
       co_await cutting;
       co_return;
     }
@@ -300,16 +296,26 @@ base::Task<void> GatewayExchange::relay(upstream::Peer& peer, upstream::Call& ca
   }
 }
 
-base::Task<void> GatewayExchange::cut(upstream::Peer& peer, const upstream::Call& call, CallStatus status) {
+// The server is free, and its failure known, before a slow client has taken what came until then.
+base::Task<void> GatewayExchange::cut(upstream::Peer& peer, upstream::Call& call, CallStatus status,
+                                      SpooledAnswer* spooled) {
   if (status == CallStatus::kClientFailed) co_return exchange_.response.abort();
   note_cut(peer, call, status);
+  call.abandon();
+  use_.reset();
+  if (spooled) {
+    auto draining = spooled->drained();
+    co_await draining;
+  }
   // A client that has the head must see that something is missing (faults.md 107).
   auto answering = answer_error(exchange_, status == CallStatus::kTimedOut ? 504 : 502);
   co_await answering;
 }
 
-void GatewayExchange::keep(upstream::Peer& peer, const upstream::Call& call, Connection& connection) {
-  if (!call.connection_reusable() || !may_be_kept(peer)) return;
+// A connection that is not kept is shut down at once: it may hold a process of the server, and the client may be slow.
+// The stream itself ends with the call.
+void GatewayExchange::keep(upstream::Peer& peer, upstream::Call& call, Connection& connection) {
+  if (!call.connection_reusable() || !may_be_kept(peer)) return call.abandon();
   call_ = nullptr;  // whoever leaves from now on must not end what may be another request's connection
   peer.pool().keep(std::move(connection.stream), connection.is_kept);
 }

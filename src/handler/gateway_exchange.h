@@ -17,6 +17,8 @@
 
 namespace cutwater::handler {
 
+class SpooledAnswer;
+
 // What a client gets whose body did not come as it should.
 uint16_t status_of_body(message::BodyStatus status);
 
@@ -56,8 +58,9 @@ class GatewayExchange final : public message::ClientGoneListener {
   base::Task<upstream::CallStatus> read_head(upstream::Call& call);
   bool names_another(upstream::Call& call) const;
   base::Task<void> note_instead(upstream::Peer& peer, upstream::Call& call, Connection& connection);
-  base::Task<void> cut(upstream::Peer& peer, const upstream::Call& call, upstream::CallStatus status);
-  void keep(upstream::Peer& peer, const upstream::Call& call, Connection& connection);
+  base::Task<void> cut(upstream::Peer& peer, upstream::Call& call, upstream::CallStatus status,
+                       SpooledAnswer* spooled = nullptr);
+  void keep(upstream::Peer& peer, upstream::Call& call, Connection& connection);
   base::Task<void> relay(upstream::Peer& peer, upstream::Call& call, Connection& connection);
   base::Task<void> tunnel(upstream::Peer& peer, upstream::Call& call, io::Stream& stream);
   Outcome judge(upstream::Peer& peer, const upstream::Call& call, upstream::CallStatus status, bool is_kept);

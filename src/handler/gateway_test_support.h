@@ -48,6 +48,9 @@ class FakeServer {
     open_.clear();
   }
 
+  // Connections that the other side has not ended.
+  size_t open() const { return open_.size(); }
+
   std::vector<std::string> requests;  // whole ones
   int connections = 0;
 
