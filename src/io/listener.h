@@ -28,7 +28,7 @@ Address to_address(const sockaddr_storage& raw, socklen_t length);
 
 class Listener : public Watcher {
  public:
-  // Gets each accepted socket (non-blocking, close-on-exec, TCP_NODELAY) and its peer's address.
+  // Gets each accepted socket (non-blocking, close-on-exec, TCP_NODELAY, TCP keepalive) and its peer's address.
   using Accept = std::function<void(base::FileDescriptor, const Address& peer)>;
   Listener(Loop& loop, base::FileDescriptor socket, base::LogSink& log, Accept accept);
   ~Listener() override;

@@ -53,7 +53,14 @@ void run_for(Loop& loop, int milliseconds) {
   loop.run();
 }
 
-TEST(Listener, AcceptsWithPeerAddressAndNoDelay) {
+int option_of(const FileDescriptor& socket, int level, int option) {
+  int value = -1;
+  socklen_t length = sizeof value;
+  EXPECT_EQ(getsockopt(socket.get(), level, option, &value, &length), 0);
+  return value;
+}
+
+TEST(Listener, AcceptsWithPeerAddressAndOptions) {
   Loop loop;
   CountingLog log;
   auto socket = open_listening_socket("127.0.0.1:0", {});
@@ -62,10 +69,11 @@ TEST(Listener, AcceptsWithPeerAddressAndNoDelay) {
   Listener listener(loop, std::move(*socket), log, [&](FileDescriptor connection, const Address& peer) {
     EXPECT_EQ(peer.host, "127.0.0.1");
     EXPECT_NE(peer.port, 0);
-    int on = 0;
-    socklen_t length = sizeof on;
-    getsockopt(connection.get(), IPPROTO_TCP, TCP_NODELAY, &on, &length);
-    EXPECT_TRUE(on);
+    EXPECT_EQ(option_of(connection, IPPROTO_TCP, TCP_NODELAY), 1);
+    EXPECT_EQ(option_of(connection, SOL_SOCKET, SO_KEEPALIVE), 1);
+    EXPECT_EQ(option_of(connection, IPPROTO_TCP, TCP_KEEPIDLE), 60);
+    EXPECT_EQ(option_of(connection, IPPROTO_TCP, TCP_KEEPINTVL), 15);
+    EXPECT_EQ(option_of(connection, IPPROTO_TCP, TCP_KEEPCNT), 4);
     EXPECT_TRUE(fcntl(connection.get(), F_GETFL) & O_NONBLOCK);
     EXPECT_TRUE(fcntl(connection.get(), F_GETFD) & FD_CLOEXEC);
     accepted.push_back(std::move(connection));
