@@ -78,35 +78,35 @@ class Peer : public std::enable_shared_from_this<Peer> {
   base::Instant down_until_{};
 };
 
-// A request that runs at a peer: counts for as long as it lives. The peer outlives it.
+// A request that runs at a peer: counts for as long as it lives.
 class PeerUse {
  public:
-  explicit PeerUse(Peer& peer) : peer_(peer) {
-    ++peer_.active_;
-    if (peer_.is_down()) peer_.trial_ = this;
+  explicit PeerUse(Peer& peer) : peer_(peer.shared_from_this()) {
+    ++peer_->active_;
+    if (peer_->is_down()) peer_->trial_ = this;
   }
   ~PeerUse() {
-    --peer_.active_;
-    if (peer_.trial_ == this) peer_.trial_ = nullptr;
+    --peer_->active_;
+    if (peer_->trial_ == this) peer_->trial_ = nullptr;
   }
   PeerUse(const PeerUse&) = delete;
   PeerUse& operator=(const PeerUse&) = delete;
-  Peer& peer() { return peer_; }
+  Peer& peer() { return *peer_; }
 
  private:
-  Peer& peer_;
+  std::shared_ptr<Peer> peer_;
 };
 
 // A request that waits for the head of its answer, likewise.
 class PeerWait {
  public:
-  explicit PeerWait(Peer& peer) : peer_(peer) { ++peer_.waiting_; }
-  ~PeerWait() { --peer_.waiting_; }
+  explicit PeerWait(Peer& peer) : peer_(peer.shared_from_this()) { ++peer_->waiting_; }
+  ~PeerWait() { --peer_->waiting_; }
   PeerWait(const PeerWait&) = delete;
   PeerWait& operator=(const PeerWait&) = delete;
 
  private:
-  Peer& peer_;
+  std::shared_ptr<Peer> peer_;
 };
 
 }  // namespace cutwater::upstream

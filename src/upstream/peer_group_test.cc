@@ -4,6 +4,7 @@
 
 #include <deque>
 #include <map>
+#include <optional>
 
 namespace cutwater::upstream {
 namespace {
@@ -54,6 +55,19 @@ TEST(PeerGroup, LeastBusyForItsWeight) {
   }
   EXPECT_EQ(running["peer0"], 3);
   EXPECT_EQ(running["peer1"], 6);
+}
+
+TEST(PeerGroup, WhoRunsAtOneThatLeftStillHasIt) {
+  std::optional<PeerUse> use;
+  std::optional<PeerWait> waiting;
+  Fixture other(Balance::kRoundRobin, {1});
+  {
+    Fixture fixture(Balance::kRoundRobin, {1});
+    use.emplace(fixture.peer(0));
+    waiting.emplace(fixture.peer(0));
+  }
+  EXPECT_EQ(use->peer().active(), 1u);
+  EXPECT_EQ(use->peer().waiting(), 1u);
 }
 
 TEST(PeerGroup, IdleOnesInTurns) {
