@@ -9,6 +9,7 @@ import shutil
 import pytest
 
 from support import gateway_peers as gateways
+from support import processes
 from test_gateway_clients import gateway, peer, route  # noqa: F401 (a fixture)
 
 pytestmark = pytest.mark.timeout(90)
@@ -159,6 +160,21 @@ def test_kept_connections_starve_nobody(php, folder):
             assert client.read_response().status == 200
     for client in clients:
         client.close()
+
+
+@pytest.mark.parametrize("keepalive", [0, 8])
+def test_a_client_that_does_not_read_holds_no_process(php, folder, keepalive):
+    upstream = f'[upstream.php]\nservers = ["unix:{folder}/fpm/php.sock"]\nkeepalive = {keepalive}\n'
+    server = php(', timeout = "10s"', children=1, before=upstream, to="php")
+    with server.connect() as slow, server.connect() as other:
+        for _ in range(3):  # on a connection that has taken several the process is held by it
+            assert slow.request("GET", "/").status == 200
+        slow.send("GET /big.php?megabytes=20 HTTP/1.1\r\nHost: a\r\n\r\n")
+        slow.read_head()
+        assert other.request("GET", "/").status == 200
+        opened = processes.descriptors(server.named("front")[0])
+        assert opened is None or sum(name.endswith("(deleted)") for name in opened.values()) == 1
+        assert len(slow.read_chunks()[0]) == 20 << 20
 
 
 # ---- which script

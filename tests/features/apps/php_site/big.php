@@ -1,2 +1,2 @@
 <?php
-for ($i = 0; $i < 1024; $i++) echo str_repeat(chr(97 + $i % 26), 1024);
+for ($i = 0; $i < 1024 * ($_GET["megabytes"] ?? 1); $i++) echo str_repeat(chr(97 + $i % 26), 1024);
