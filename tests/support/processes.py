@@ -79,6 +79,15 @@ def descriptors(pid):
     return found
 
 
+def socket_inode(local_port, peer_port):
+    """Of the connected TCP socket of IPv4 with these ports: in descriptors() it is "socket:[<inode>]"."""
+    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        fields = line.split()
+        if (fields[1][-4:], fields[2][-4:]) == (f"{local_port:04X}", f"{peer_port:04X}"):
+            return int(fields[9])
+    raise LookupError((local_port, peer_port))
+
+
 def memory(pid, what="Rss"):
     """Rss or Pss of `pid` in bytes."""
     for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():

@@ -71,6 +71,8 @@ def ignore_body(environ, start_response, query):
 
 
 def sleep(environ, start_response, query):
+    if "say" in query:
+        print("sleeps", query["say"], flush=True)
     time.sleep(float(query.get("s", "0.1")))
     return text(start_response, "slept")
 
