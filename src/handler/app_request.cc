@@ -184,9 +184,10 @@ void AppRequest::fail(uint16_t status) {
   keep(event, nullptr, {});
 }
 
-void AppRequest::on_client_gone(bool for_good) {
+bool AppRequest::on_client_gone(bool for_good) {
   left_at_ = std::min(left_at_, app_.services_.loop.now());
   if (for_good) drop();
+  return true;
 }
 
 bool AppRequest::has_left(base::Instant now) const {

@@ -73,7 +73,7 @@ class AppRequest final : public message::ClientGoneListener {
   void fail(uint16_t status);
   // A client that ended its sending half may still read (`nc -N`): it counts as gone for a request that goes on
   // waiting for a worker, not for one that a worker takes at once. One that is gone for good is dropped at once.
-  void on_client_gone(bool for_good) override;
+  bool on_client_gone(bool for_good) override;
   bool has_left(base::Instant now) const;
   void drop();  // it has left: nothing runs for it any more
 

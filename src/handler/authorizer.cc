@@ -17,11 +17,6 @@ namespace {
 constexpr std::string_view kVariable = "Variable-";
 constexpr size_t kMostSwallowed = 64 * 1024;  // of the body of a grant, which nobody reads
 
-class NoBody final : public message::BodySource {
- public:
-  base::Task<message::BodyPiece> read() override { co_return message::BodyPiece{message::BodyStatus::kEnd, {}}; }
-};
-
 // Keeps a 200 to itself; everything else is written to the client.
 class Verdict final : public message::ResponseWriter, public message::ClientGoneListener {
  public:
@@ -34,8 +29,8 @@ class Verdict final : public message::ResponseWriter, public message::ClientGone
   // Where the client's leaving is told.
   message::Exchange* asking = nullptr;
 
-  void on_client_gone(bool for_good) override {
-    if (asking && asking->gone_listener) asking->gone_listener->on_client_gone(for_good);
+  bool on_client_gone(bool for_good) override {
+    return asking && asking->gone_listener && asking->gone_listener->on_client_gone(for_good);
   }
 
   base::Task<WriteStatus> informational(const message::Response&) override { co_return WriteStatus::kWritten; }
@@ -93,7 +88,7 @@ base::Task<void> Authorizer::pass(message::Exchange& exchange, message::Handler&
     request.framing = message::BodyFraming::kNone;
     request.content_length = 0;
     request.expects_continue = false;
-    NoBody body;
+    message::NoBody body;
     message::Exchange asking{request, body, verdict, exchange.began, exchange.connection_address, exchange.id};
     verdict.asking = &asking;
     exchange.gone_listener = &verdict;

@@ -78,11 +78,15 @@ GatewayExchange::~GatewayExchange() {
   exchange_.gone_listener = nullptr;
 }
 
-void GatewayExchange::on_client_gone(bool for_good) {
-  if (!for_good) return;
-  if (tunnel_) return tunnel_->client_gone();
+bool GatewayExchange::on_client_gone(bool for_good) {
+  if (!for_good) return false;
+  if (tunnel_) {
+    tunnel_->client_gone();
+    return true;
+  }
   client_gone_ = true;
   if (call_) call_->abandon();
+  return true;
 }
 
 base::Task<void> GatewayExchange::run() {

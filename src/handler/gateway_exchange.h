@@ -35,8 +35,8 @@ class GatewayExchange final : public message::ClientGoneListener {
   // What is to answer, when run() has not.
   Instead take_instead() { return std::move(instead_); }
 
-  // Who only closed its sending half may still read.
-  void on_client_gone(bool for_good) override;
+  // Who only closed its sending half may still read: that is for whoever answers instead.
+  bool on_client_gone(bool for_good) override;
 
  private:
   // What became of a try.

@@ -95,6 +95,7 @@ class Site final : public message::Handler {
     raw_target = request.raw_target;
     redirects = exchange.redirects;
     fields = request.headers.size();
+    upgrade = request.upgrade;
     for (const auto& field : request.variables) variables.append(field.name).append("=").append(field.value) += ";";
     auto reading = exchange.body.read();
     const message::BodyPiece piece = co_await reading;
@@ -104,18 +105,18 @@ class Site final : public message::Handler {
     auto writing = exchange.response.head(response, "there", true);
     co_await writing;
   }
-  std::string seen, raw_target, variables;
+  std::string seen, raw_target, variables, upgrade;
   unsigned redirects = 0;
   size_t fields = 0;
 };
 
 class Redirecting final : public message::Handler {
  public:
-  Redirecting(Site& site, std::string target) : site_(site), target_(std::move(target)) {}
+  Redirecting(message::Handler& site, std::string target) : site_(site), target_(std::move(target)) {}
   base::Task<void> handle(message::Exchange& exchange) override { return redirect_locally(exchange, site_, target_); }
 
  private:
-  Site& site_;
+  message::Handler& site_;
   std::string target_;
 };
 
@@ -127,6 +128,7 @@ TEST(LocalRedirect, AsIfItHadBeenAskedForWithGet) {
     exchange.with_body({"body"});
     exchange.request.headers.add("Content-Type", "x/y");
     exchange.request.headers.add("Cookie", "a=1");
+    exchange.request.upgrade = "websocket";
     exchange.request.variables.add("REDIRECT_URL", "/forged");
     exchange.start(redirecting);
     EXPECT_TRUE(exchange.done);
@@ -134,11 +136,40 @@ TEST(LocalRedirect, AsIfItHadBeenAskedForWithGet) {
     EXPECT_EQ(site.raw_target, "/b%20c/../d?e=%20f");
     EXPECT_EQ(site.redirects, 1u);
     EXPECT_EQ(site.fields, 1u);
+    EXPECT_EQ(site.upgrade, "");
     EXPECT_EQ(site.variables, "REDIRECT_URL=/a;");
     EXPECT_EQ(exchange.writer.content, "there");
     EXPECT_EQ(exchange.request.path, "/a");  // what the log says
     EXPECT_EQ(exchange.exchange.gone_listener, nullptr);
   }
+}
+
+// Like one that looks for something first.
+class ListensLate final : public message::Handler, public message::ClientGoneListener {
+ public:
+  base::Task<void> handle(message::Exchange& exchange) override {
+    asked = &exchange;
+    std::suspend_always never;
+    co_await never;
+  }
+  bool on_client_gone(bool) override {
+    told = true;
+    return true;
+  }
+  message::Exchange* asked = nullptr;
+  bool told = false;
+};
+
+TEST(LocalRedirect, TheClientsLeavingWaitsForWhoAnswers) {
+  ListensLate site;
+  Redirecting redirecting(site, "/b");
+  TestExchange exchange("GET", "/a");
+  exchange.start(redirecting);
+  ASSERT_NE(site.asked, nullptr);
+  EXPECT_FALSE(exchange.leave(true));
+  site.asked->gone_listener = &site;
+  EXPECT_TRUE(exchange.leave(true));
+  EXPECT_TRUE(site.told);
 }
 
 TEST(LocalRedirect, WhatCannotAnswer) {

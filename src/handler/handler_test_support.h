@@ -156,9 +156,10 @@ class TestExchange {
       body.pieces.push_back(std::move(piece));
     }
   }
-  void leave(bool for_good = false) {
+  // Whether somebody was told.
+  bool leave(bool for_good = false) {
     writer.gone = true;
-    if (exchange.gone_listener) exchange.gone_listener->on_client_gone(for_good);
+    return exchange.gone_listener && exchange.gone_listener->on_client_gone(for_good);
   }
   void cancel() { tasks_.cancel_all(); }
 

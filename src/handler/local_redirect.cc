@@ -7,11 +7,6 @@ namespace cutwater::handler {
 
 namespace {
 
-class NoBody final : public message::BodySource {
- public:
-  base::Task<message::BodyPiece> read() override { co_return message::BodyPiece{message::BodyStatus::kEnd, {}}; }
-};
-
 // The client's leaving is told to whoever answers now.
 class GoneRelay final : public message::ClientGoneListener {
  public:
@@ -22,8 +17,8 @@ class GoneRelay final : public message::ClientGoneListener {
   GoneRelay(const GoneRelay&) = delete;
   GoneRelay& operator=(const GoneRelay&) = delete;
 
-  void on_client_gone(bool for_good) override {
-    if (inner_.gone_listener) inner_.gone_listener->on_client_gone(for_good);
+  bool on_client_gone(bool for_good) override {
+    return inner_.gone_listener && inner_.gone_listener->on_client_gone(for_good);
   }
 
  private:
@@ -58,6 +53,7 @@ base::Task<void> redirect_locally(message::Exchange& exchange, message::Handler&
   request.framing = message::BodyFraming::kNone;
   request.content_length = 0;
   request.expects_continue = false;
+  request.upgrade = {};
   message::Headers headers;
   for (const message::HeaderField& field : request.headers) {
     if (!is_of_the_body(field.name)) headers.add(field.name, field.value);
@@ -65,7 +61,7 @@ base::Task<void> redirect_locally(message::Exchange& exchange, message::Handler&
   request.headers = std::move(headers);
   request.variables.remove_all("REDIRECT_URL");
   request.variables.add("REDIRECT_URL", exchange.request.path);
-  NoBody body;
+  message::NoBody body;
   message::Exchange inner{request, body, exchange.response, exchange.began, exchange.connection_address, exchange.id};
   inner.redirects = exchange.redirects + 1;
   inner.sender = exchange.sender;

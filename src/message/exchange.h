@@ -36,6 +36,12 @@ class BodySource {
 
 enum class WriteStatus { kWritten, kClientGone };
 
+// Of a request that has none.
+class NoBody final : public BodySource {
+ public:
+  base::Task<BodyPiece> read() override { co_return BodyPiece{BodyStatus::kEnd, {}}; }
+};
+
 // Writes the response. Bytes passed are sent or copied before the first suspension: the caller may free them as
 // soon as the call was made. For HEAD, 204 and 304 body bytes are dropped here.
 class ResponseWriter {
@@ -65,8 +71,8 @@ class ClientGoneListener {
  public:
   virtual ~ClientGoneListener() = default;
   // `for_good`: nothing reaches it any more. Else it may only have closed its sending half, and is told again if the
-  // rest follows.
-  virtual void on_client_gone(bool for_good) = 0;
+  // rest follows. False: it concerns nobody yet, and is to be told again, also to whoever listens later.
+  virtual bool on_client_gone(bool for_good) = 0;
 };
 
 // Who handed the request over.

@@ -128,8 +128,9 @@ bool Connection::tell_hangup() {
   message::ClientGoneListener* listener = exchange_ ? exchange_->gone_listener() : nullptr;
   if (exchange_ && !listener) return false;
   hangup_waits_ = false;
-  if (listener) listener->on_client_gone(gone_for_good_);
-  return true;
+  if (!listener || listener->on_client_gone(gone_for_good_)) return true;
+  hangup_waits_ = true;
+  return false;
 }
 
 }  // namespace cutwater::serve

@@ -28,7 +28,7 @@ class Connection final : public ServedConnection, private io::HangupListener {
   bool may_be_closed() const override;
   bool never_asked() const override { return requests_ == 0; }
   base::Instant idle_since() const override { return idle_since_; }
-  // Tells the handler that the client is gone. False: it does not listen yet.
+  // Tells the handler that the client is gone. False: nobody there wants to know yet.
   bool tell_hangup() override;
 
  private:

@@ -167,8 +167,9 @@ bool FastcgiExchange::tell_gone() {
   message::ClientGoneListener* listener = core_.exchange().gone_listener;
   if (listener == nullptr) return false;
   gone_untold_ = false;
-  listener->on_client_gone(gone_);
-  return true;
+  if (listener->on_client_gone(gone_)) return true;
+  gone_untold_ = true;
+  return false;
 }
 
 }  // namespace cutwater::serve

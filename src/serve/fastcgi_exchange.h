@@ -57,7 +57,7 @@ class FastcgiExchange {
   void client_left();
   // The peer sends nothing more, and may still read. A request that is not whole has come to nothing then.
   void sending_ended();
-  // Tells the handler of it. False: it does not listen yet.
+  // Tells the handler of it. False: nobody there wants to know yet.
   bool tell_gone();
 
  private:

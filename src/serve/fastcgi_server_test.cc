@@ -39,6 +39,16 @@ TEST_F(FastcgiServer, AnAbortEndsOneRequest) {
   EXPECT_TRUE(answers(client.received).at(1).output.ends_with("hello /again"));
 }
 
+TEST_F(FastcgiServer, WhoIsNotConcernedYetHearsOfItLater) {
+  server.handler.gate.deaf = 2;
+  ASSERT_TRUE(client.send(get(1, "/wait")));
+  ASSERT_TRUE(server.run_until([&] { return server.handler.requests == 1; }));
+  client.leave();
+  EXPECT_TRUE(server.run_until([&] { return server.server->connections() == 0; }));
+  EXPECT_EQ(server.handler.gate.deaf, 0);
+  EXPECT_EQ(server.handler.gate.gone, 1);
+}
+
 TEST_F(FastcgiServer, ALeavingPeerEndsAll) {
   ASSERT_TRUE(client.send(get(1, "/wait") + begin(2, kKeep) + params(2, "POST", "/echo", "5")));
   ASSERT_TRUE(server.run_until([&] { return server.handler.requests == 2; }));

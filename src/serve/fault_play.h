@@ -33,7 +33,10 @@ class PlayHandler final : public message::Handler, public message::ClientGoneLis
     if (path == "/silent") return silent();
     return answer(exchange, std::string(path));
   }
-  void on_client_gone(bool) override { let_go(); }
+  bool on_client_gone(bool) override {
+    let_go();
+    return true;
+  }
   void let_go() {
     if (waiter_) std::exchange(waiter_, nullptr).resume();
   }

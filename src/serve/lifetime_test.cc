@@ -70,6 +70,18 @@ TEST(Lifetime, HandlersHearOfAClientThatLeaves) {
   }
 }
 
+TEST(Lifetime, WhoIsNotConcernedYetHearsOfItLater) {
+  TestServer server;
+  server.handler.gate.deaf = 2;
+  Client client(server);
+  client.send(get("/wait"));
+  ASSERT_TRUE(server.run_until([&] { return server.handler.gate.waiter != nullptr; }));
+  client.leave();
+  ASSERT_TRUE(server.run_until([&] { return server.server->connections() == 0; }));
+  EXPECT_EQ(server.handler.gate.deaf, 0);
+  EXPECT_EQ(server.handler.gate.gone, 1);
+}
+
 TEST(Lifetime, ASlowClientGetsAllOfABigAnswer) {
   TestServer server;
   Client client(server, 4096);

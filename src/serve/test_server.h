@@ -71,12 +71,15 @@ struct Gate : message::ClientGoneListener {
     open = true;
     if (waiter) std::exchange(waiter, nullptr).resume();
   }
-  void on_client_gone(bool) override {
+  bool on_client_gone(bool) override {
+    if (deaf > 0) return --deaf, false;
     ++gone;
     let_go();
+    return true;
   }
   bool open = false;
   int gone = 0;
+  int deaf = 0;  // so often it concerns nobody yet
   std::coroutine_handle<> waiter;
 };
 
