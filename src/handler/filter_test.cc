@@ -5,70 +5,23 @@
 #include <filesystem>
 #include <fstream>
 
-#include "codec/fastcgi/server_session.h"
 #include "handler/gateway_test_support.h"
 #include "handler/static_files.h"
 
 namespace cutwater::handler {
 namespace {
 
-using codec::fastcgi::RecordType;
-using Event = codec::fastcgi::ServerSession::Event;
-
-// Answers a request with `output` once it has had all its data; or at once, or not at all.
-class FakeFilter {
+// Answers a request once it has had all its data; or at once.
+class FakeFilter final : public FakeProgram {
  public:
-  FakeFilter(io::Loop& loop, base::LogSink& log) : loop_(loop) {
-    auto socket = io::open_listening_socket("127.0.0.1:0", {});
-    EXPECT_TRUE(socket.ok());
-    listener_ = std::make_unique<io::Listener>(
-        loop, std::move(*socket), log,
-        [this](base::FileDescriptor accepted, const io::Address&) { tasks_.start(serve(std::move(accepted))); });
-    address = io::to_text(listener_->local_address());
-  }
-  std::string address, input, data, order;
-  std::map<std::string, std::string> variables;
-  std::string output = "\nfiltered";
+  FakeFilter(io::Loop& loop, base::LogSink& log) : FakeProgram(loop, log) { output = "\nfiltered"; }
+  std::string input, data, order;
   bool answers_at_once = false;
-  bool dies = false;
-  codec::fastcgi::Role role = codec::fastcgi::Role::kResponder;
 
  private:
-  base::Task<void> serve(base::FileDescriptor accepted) {
-    auto stream = io::make_socket_stream(loop_, std::move(accepted));
-    codec::fastcgi::ServerSession session({});
-    std::string received, replies;
-    while (true) {
-      const Event event = session.next(received, replies);
-      if (event.kind == Event::kNeedMore) {
-        received.erase(0, event.consumed);
-        co_await stream->readable(base::kNever);
-        char buffer[65536];
-        const io::IoResult result = stream->read(buffer);
-        if (result.status == io::IoStatus::kWouldBlock) continue;
-        if (result.status != io::IoStatus::kDone) co_return;
-        received.append(buffer, result.count);
-        continue;
-      }
-      EXPECT_NE(event.kind, Event::kMalformed) << event.reason;
-      if (event.kind == Event::kMalformed) co_return;
-      const bool over = take(session, event);
-      received.erase(0, event.consumed);
-      if (over && dies) co_return;
-      if (!over) continue;
-      std::string bytes;
-      codec::fastcgi::append_stream(bytes, RecordType::kStdout, 1, output);
-      codec::fastcgi::append_end_request(bytes, 1, {});
-      const iovec all{bytes.data(), bytes.size()};
-      stream->write(std::span(&all, 1));
-      co_return;
-    }
-  }
-  bool take(codec::fastcgi::ServerSession& session, const Event& event) {
+  bool take(const Event& event) override {
     switch (event.kind) {
       case Event::kRequest:
-        role = session.role(1);
-        for (const auto& variable : session.variables(1)) variables.emplace(variable.name, variable.value);
         return answers_at_once;
       case Event::kStdin:
         input += event.piece;
@@ -84,10 +37,6 @@ class FakeFilter {
         return true;
     }
   }
-
-  io::Loop& loop_;
-  std::unique_ptr<io::Listener> listener_;
-  base::TaskSet tasks_;
 };
 
 struct FilterTest : GatewayTest {

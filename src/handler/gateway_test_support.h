@@ -3,12 +3,15 @@
 
 #include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "base/task.h"
 #include "base/text.h"
+#include "codec/fastcgi/record.h"
+#include "codec/fastcgi/server_session.h"
 #include "handler/gateway.h"
 #include "handler/handler_test_support.h"
 #include "io/listener.h"
@@ -103,6 +106,77 @@ class FakeServer {
   std::string address_;
   std::unique_ptr<io::Listener> listener_;
   std::vector<io::Stream*> open_;
+  base::TaskSet tasks_;
+};
+
+// A FastCGI program, likewise: one request on each connection.
+class FakeProgram {
+ public:
+  using Event = codec::fastcgi::ServerSession::Event;
+
+  FakeProgram(io::Loop& loop, base::LogSink& log) : loop_(loop) {
+    auto socket = io::open_listening_socket("127.0.0.1:0", {});
+    EXPECT_TRUE(socket.ok());
+    listener_ = std::make_unique<io::Listener>(
+        loop, std::move(*socket), log,
+        [this](base::FileDescriptor accepted, const io::Address&) { tasks_.start(serve(std::move(accepted))); });
+    address = io::to_text(listener_->local_address());
+  }
+  virtual ~FakeProgram() = default;
+
+  std::string address;
+  std::string output;  // its answer
+  std::map<std::string, std::string> variables;
+  codec::fastcgi::Role role = codec::fastcgi::Role::kResponder;
+  codec::fastcgi::EndRequest end{};
+  bool ends = true;     // the answer
+  bool dies = false;    // instead of an answer
+  bool silent = false;  // likewise
+  unsigned requests = 0;
+
+ private:
+  // Whether it has what it answers to.
+  virtual bool take(const Event& event) = 0;
+
+  base::Task<void> serve(base::FileDescriptor accepted) {
+    auto stream = io::make_socket_stream(loop_, std::move(accepted));
+    codec::fastcgi::ServerSession session({});
+    std::string received, replies;
+    while (true) {
+      const Event event = session.next(received, replies);
+      if (event.kind == Event::kNeedMore) {
+        received.erase(0, event.consumed);
+        co_await stream->readable(base::kNever);
+        char buffer[65536];
+        const io::IoResult result = stream->read(buffer);
+        if (result.status == io::IoStatus::kWouldBlock) continue;
+        if (result.status != io::IoStatus::kDone) co_return;
+        received.append(buffer, result.count);
+        continue;
+      }
+      EXPECT_NE(event.kind, Event::kMalformed) << event.reason;
+      if (event.kind == Event::kMalformed) co_return;
+      if (event.kind == Event::kRequest) note(session);
+      const bool answers = take(event) && !silent;
+      received.erase(0, event.consumed);
+      if (!answers) continue;
+      if (dies) co_return;
+      std::string bytes;
+      codec::fastcgi::append_stream(bytes, codec::fastcgi::RecordType::kStdout, 1, output);
+      if (ends) codec::fastcgi::append_end_request(bytes, 1, end);
+      const iovec all{bytes.data(), bytes.size()};
+      stream->write(std::span(&all, 1));
+      co_return;
+    }
+  }
+  void note(const codec::fastcgi::ServerSession& session) {
+    ++requests;
+    role = session.role(1);
+    for (const auto& variable : session.variables(1)) variables.emplace(variable.name, variable.value);
+  }
+
+  io::Loop& loop_;
+  std::unique_ptr<io::Listener> listener_;
   base::TaskSet tasks_;
 };
 

@@ -10,11 +10,6 @@ namespace cutwater::handler {
 
 namespace {
 
-class NoBody final : public message::BodySource {
- public:
-  base::Task<message::BodyPiece> read() override { co_return message::BodyPiece{message::BodyStatus::kEnd, {}}; }
-};
-
 // Whatever a program says of its health goes to its own log.
 class DroppedErrors final : public upstream::StderrSink {
  public:
@@ -50,14 +45,17 @@ base::Task<void> HealthChecks::check(std::shared_ptr<upstream::Peer> peer) {
 }
 
 base::Task<std::string> HealthChecks::ask(upstream::Peer& peer) {
-  auto connecting = peer.connect(loop_.now() + options_.every);
+  const base::Instant end = loop_.now() + options_.every;
+  auto connecting = peer.connect(end);
   const upstream::Connected connected = co_await connecting;
   if (!connected.stream) co_return fmt::format("cannot be reached: {}", std::strerror(connected.error));
-  NoBody nothing;
+  message::NoBody nothing;
   upstream::RequestBody body(nothing, message::BodyFraming::kNone, 0);
   DroppedErrors errors;
   const std::string head = head_for(peer);
   const auto call = make_call(options_.protocol, {loop_, *connected.stream, "GET", body, call_options_, errors});
+  io::Timer deadline(loop_.timers(), [&call] { call->abandon(); });
+  deadline.set(end);
   call->begin(head);
   upstream::CallStatus status = upstream::CallStatus::kFine;
   do {
@@ -69,7 +67,10 @@ base::Task<std::string> HealthChecks::ask(upstream::Peer& peer) {
       if (call->response().status < 400) co_return "";
       co_return fmt::format("answered {}", call->response().status);
     case upstream::CallStatus::kTimedOut:
+    case upstream::CallStatus::kClientFailed:  // abandoned at the deadline: nobody else leaves
       co_return "did not answer in time";
+    case upstream::CallStatus::kOverloaded:
+      co_return fmt::format("refused a request: {}", call->reason());
     case upstream::CallStatus::kNoAnswer:
       co_return "closed the connection instead of answering";
     default:

@@ -1,9 +1,44 @@
 #include "handler/health_checks.h"
 
+#include <sys/socket.h>
+
 #include "handler/gateway_test_support.h"
+#include "io/timer.h"
 
 namespace cutwater::handler {
 namespace {
+
+// Answers with a head that never ends, and never pauses for long.
+class Dripping {
+ public:
+  Dripping(io::Loop& loop, base::LogSink& log) : loop_(loop) {
+    listener_ = std::make_unique<io::Listener>(loop, std::move(*io::open_listening_socket("127.0.0.1:0", {})), log,
+                                               [this](base::FileDescriptor accepted, const io::Address&) {
+                                                 clients_.push_back(std::move(accepted));
+                                                 send("HTTP/1.1 200 OK\r\nX: ");
+                                               });
+    address = io::to_text(listener_->local_address());
+    send("");
+  }
+  std::string address;
+
+ private:
+  void send(std::string_view bytes) {
+    for (const base::FileDescriptor& client : clients_) ::send(client.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
+    next_.set(loop_.now() + std::chrono::milliseconds(2));
+  }
+
+  io::Loop& loop_;
+  std::unique_ptr<io::Listener> listener_;
+  std::vector<base::FileDescriptor> clients_;
+  io::Timer next_{loop_.timers(), [this] { send("x"); }};
+};
+
+// Says at once what `output` and `end` are.
+class FakeChecked final : public FakeProgram {
+  using FakeProgram::FakeProgram;
+  bool take(const Event& event) override { return event.kind == Event::kRequest; }
+};
 
 struct HealthChecksTest : GatewayTest {
   // A server that answers its check with `status` and all else with its number.
@@ -18,10 +53,9 @@ struct HealthChecksTest : GatewayTest {
               FakeAnswer::Then::kClose};
     });
   }
-  void begin(unsigned fails = 2) {
+  void begin(unsigned fails = 2, GatewayProtocol protocol = GatewayProtocol::kHttp) {
     checks = std::make_unique<HealthChecks>(
-        HealthCheckOptions{GatewayProtocol::kHttp, "/readyz?full=1", "", std::chrono::milliseconds(20), fails}, group,
-        loop, log);
+        HealthCheckOptions{protocol, "/readyz?full=1", "", std::chrono::milliseconds(20), fails}, group, loop, log);
   }
   std::string asked_servers(int requests) {
     std::string answers;
@@ -87,6 +121,23 @@ TEST_F(HealthChecksTest, SilenceGarbageAndRefusalFail) {
                              "did not answer in time", "sent what is no HTTP answer"}) {
     EXPECT_NE(all.find(reason), std::string::npos) << reason << "\n" << all;
   }
+}
+
+TEST_F(HealthChecksTest, OneDeadlineForAllOfTheAnswer) {
+  Dripping server(loop, log);
+  add_peer(server.address);
+  begin();
+  until_well(0, false);
+  EXPECT_NE(log.lines.back().find("did not answer in time"), std::string::npos) << log.lines.back();
+}
+
+TEST_F(HealthChecksTest, OneThatIsOverloadedSaysSo) {
+  FakeChecked program(loop, log);
+  program.end.protocol_status = codec::fastcgi::ProtocolStatus::kOverloaded;
+  add_peer(program.address);
+  begin(2, GatewayProtocol::kFastcgi);
+  until_well(0, false);
+  EXPECT_NE(log.lines.back().find("refused a request: it is overloaded"), std::string::npos) << log.lines.back();
 }
 
 TEST_F(HealthChecksTest, WhoComesBackIsForgivenWhatItsRequestsMet) {
