@@ -32,13 +32,13 @@ constexpr base::Duration kGraceWithoutMaster = std::chrono::milliseconds(4500);
 constexpr size_t kOffloadThreads = 4;
 constexpr rlim_t kOtherDescriptors = 512;  // workers, static files, spools, logs
 
-// Descriptors for each client: its connection, and where servers behind us are asked the one to such a server and one
-// that is kept.
+// Descriptors for each client: its connection, and where servers behind us are asked the one to such a server, one that
+// is kept, and a spool file each for what goes there and what comes back.
 rlim_t descriptors_each(const config::Config& config) {
   const bool asks_others = std::any_of(config.routes.begin(), config.routes.end(), [](const config::Route& route) {
     return route.kind == config::Route::Kind::kProxy || route.auth || route.filter;
   });
-  return asks_others ? 3 : 1;
+  return asks_others ? 5 : 1;
 }
 
 // Connections this process has descriptors for, `each` for one.

@@ -41,10 +41,7 @@ base::Task<SpoolStatus> CollectedBody::flush() {
   if (!file_) file_ = std::make_unique<SpoolFile>(area_, budget_);
   auto writing = file_->append(std::exchange(memory_, std::string()));
   const SpoolStatus status = co_await writing;
-  if (status != SpoolStatus::kWritten || reader_) co_return status;
-  auto reader = file_->reopen_read_only();
-  if (!reader) co_return SpoolStatus::kFailed;
-  reader_.emplace(area_.offload, std::move(*reader));
+  if (status == SpoolStatus::kWritten && !reader_) reader_.emplace(file_->reader());
   co_return status;
 }
 

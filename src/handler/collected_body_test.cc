@@ -1,5 +1,8 @@
 #include "handler/collected_body.h"
 
+#include <algorithm>
+#include <filesystem>
+
 #include "handler/handler_test_support.h"
 #include "handler/stderr_log.h"
 
@@ -38,6 +41,21 @@ class CollectedBodyTest : public testing::Test {
   bool done_ = false;
   base::TaskSet tasks_;
 };
+
+// Descriptors of this process that are files of bodies.
+long open_bodies() {
+  const std::filesystem::directory_iterator all("/proc/self/fd");
+  return std::count_if(begin(all), end(all), [](const std::filesystem::directory_entry& entry) {
+    std::error_code gone;
+    return std::filesystem::read_symlink(entry, gone).native().find("cutwater-body") != std::string::npos;
+  });
+}
+
+TEST_F(CollectedBodyTest, HasOneDescriptor) {
+  collect({std::string(200'000, 'x')});
+  EXPECT_EQ(read_.size(), 200'000u);
+  EXPECT_EQ(open_bodies(), 1);
+}
 
 TEST_F(CollectedBodyTest, OfAnySize) {
   for (size_t size : {size_t{0}, size_t{1}, size_t{65'536}, size_t{65'537}, size_t{500'000}}) {

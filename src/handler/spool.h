@@ -61,6 +61,20 @@ base::FileDescriptor open_spool_file(const std::string& directory);
 // 0, or an errno.
 int write_all(int file, std::string_view bytes, uint64_t offset);
 
+// Reads a spooled body again.
+class SpoolReader {
+ public:
+  SpoolReader(io::Offload& offload, std::shared_ptr<base::FileDescriptor> file)
+      : offload_(offload), file_(std::move(file)) {}
+
+  // On an offload thread. Fewer than `length` bytes: the file ends there, or was lost with its disk.
+  base::Task<std::string> read(uint64_t offset, size_t length);
+
+ private:
+  io::Offload& offload_;
+  std::shared_ptr<base::FileDescriptor> file_;  // shared with a read that outlives a cancelled request
+};
+
 class SpoolFile {
  public:
   // Both outlive the file.
@@ -74,26 +88,14 @@ class SpoolFile {
   uint64_t size() const { return size_; }
   // A second descriptor that cannot write, positioned at 0: for the worker.
   base::Result<base::FileDescriptor> reopen_read_only() const;
+  // By the file's own descriptor, once something was appended.
+  SpoolReader reader() const { return {area_.offload, file_}; }
 
  private:
   SpoolArea& area_;
   SpoolBudget& app_budget_;
   std::shared_ptr<base::FileDescriptor> file_;  // shared with a write that outlives a cancelled request
   uint64_t size_ = 0;
-};
-
-// Reads a spooled body again.
-class SpoolReader {
- public:
-  SpoolReader(io::Offload& offload, base::FileDescriptor file)
-      : offload_(offload), file_(std::make_shared<base::FileDescriptor>(std::move(file))) {}
-
-  // On an offload thread. Fewer than `length` bytes: the file ends there, or was lost with its disk.
-  base::Task<std::string> read(uint64_t offset, size_t length);
-
- private:
-  io::Offload& offload_;
-  std::shared_ptr<base::FileDescriptor> file_;  // shared with a read that outlives a cancelled request
 };
 
 // A memfd with `bytes`, for bodies that fit memory but not the queue. Sealed against writing.
