@@ -392,10 +392,11 @@ def test_kept_connections_leave_descriptors_for_others(serve, peer, sanitized):
         f'[[site.route]]\nmatch = {{ path = "/{number}/*" }}\nproxy = {{ to = "{one.url}" }}\n' for number, one in enumerate(behind)
     )
     limited = serve.folder / "limited"
-    limited.write_text(f'#!/bin/sh\nulimit -n 80\nexec "{serve.binary}" "$@"\n')
+    limited.write_text(f'#!/bin/sh\nulimit -n 130\nexec "{serve.binary}" "$@"\n')
     limited.chmod(0o755)
     serve.binary = limited
     server = gateway(serve, "[[site]]\n" + routes)
+    server.log.wait_for("no more than 13 connections at once")  # half of them, five for each
     for number, one in enumerate(behind):
         go_on.clear()
         clients = [server.connect() for _ in range(12)]
