@@ -1,5 +1,6 @@
 #include "app/front_routes.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -107,7 +108,9 @@ message::Handler* FrontRoutes::handler_of(const config::Route& route, const conf
   }
   auto files = named_files_of("upstream " + route.proxy.upstream, route.proxy.sendfile, static_roots);
   std::unique_ptr<handler::ScriptFolder> scripts;
+  handler::StaticFiles* beside = nullptr;
   if (has_scripts(route)) {
+    if (route.proxy.files == "true") beside = files_beside(route.proxy, static_roots);
     scripts = scripts_of(route.proxy, static_roots);
     if (!scripts) return nullptr;
   }
@@ -115,6 +118,7 @@ message::Handler* FrontRoutes::handler_of(const config::Route& route, const conf
   if (!gateway) return nullptr;
   gateway->send_named(std::move(files));
   gateway->redirect_within(services_.router);
+  if (beside) gateway->send_files(*beside);
   return gateway;
 }
 
@@ -154,12 +158,24 @@ handler::Gateway* FrontRoutes::gateway_to(const config::ProxyRoute& route, const
   return nullptr;
 }
 
+// The folder of the scripts once more.
+handler::StaticFiles* FrontRoutes::files_beside(const config::ProxyRoute& route,
+                                                const std::vector<base::FileDescriptor>& static_roots) {
+  if (next_script_root_ >= static_roots.size() || !static_roots[next_script_root_].valid()) return nullptr;
+  base::FileDescriptor folder(fcntl(static_roots[next_script_root_].get(), F_DUPFD_CLOEXEC, 3));
+  folders_.push_back(std::make_unique<handler::StaticFiles>(
+      std::move(folder), handler::StaticOptions{route.strip + "/", "", std::nullopt, script_endings_}, services_.loop,
+      services_.offload, services_.log));
+  return folders_.back().get();
+}
+
 std::unique_ptr<handler::ScriptFolder> FrontRoutes::scripts_of(const config::ProxyRoute& route,
                                                                std::vector<base::FileDescriptor>& static_roots) {
   const size_t number = next_script_root_++;
   if (number >= static_roots.size() || !static_roots[number].valid()) return nullptr;
   return std::make_unique<handler::ScriptFolder>(
-      std::move(static_roots[number]), handler::ScriptOptions{route.root, route.index, route.split, route.strip},
+      std::move(static_roots[number]),
+      handler::ScriptOptions{route.root, route.index, route.split, route.strip, route.files == "true", route.fallback},
       services_.offload, services_.loop);
 }
 

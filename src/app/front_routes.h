@@ -51,6 +51,8 @@ class FrontRoutes {
                                std::vector<base::FileDescriptor>& static_roots, FrontApps& apps);
   handler::Gateway* gateway_to(const config::ProxyRoute& route, const config::Config& config,
                                std::unique_ptr<handler::ScriptFolder> scripts, codec::fastcgi::Role role);
+  handler::StaticFiles* files_beside(const config::ProxyRoute& route,
+                                     const std::vector<base::FileDescriptor>& static_roots);
   std::unique_ptr<handler::ScriptFolder> scripts_of(const config::ProxyRoute& route,
                                                     std::vector<base::FileDescriptor>& static_roots);
   std::unique_ptr<handler::NamedFiles> named_files_of(const std::string& owner, const config::FolderMap& folders,

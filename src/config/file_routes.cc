@@ -256,7 +256,7 @@ bool FileReader::read_proxy(const Entry& entry, Route& route) {
 }
 
 bool FileReader::check_scripts(const Entry& answer, const ProxyRoute& proxy) {
-  for (const char* key : {"root", "index", "split"}) {
+  for (const char* key : {"root", "index", "split", "files", "fallback"}) {
     const Entry* entry = answer.node.find(key);
     if (entry == nullptr || (answer.key == "fastcgi" && (entry->key == "root" || !proxy.root.empty()))) continue;
     const bool other = answer.key != "fastcgi";
@@ -274,6 +274,13 @@ bool FileReader::check_scripts(const Entry& answer, const ProxyRoute& proxy) {
         answer.key + "." + key + ": " +
             (is_name ? quoted(proxy.index) + " does not end in " + quoted(proxy.split) : "is no part of a file's name"),
         "write for example index = \"index.php\", split = \".php\"");
+    return false;
+  }
+  const bool is_script = proxy.fallback.starts_with('/') && proxy.fallback.ends_with(proxy.split);
+  if (!proxy.fallback.empty() && !is_script) {
+    error("CW0103", answer.node.find("fallback")->position,
+          answer.key + ".fallback: " + quoted(proxy.fallback) + " is no path of a script below root",
+          "write for example fallback = " + quoted("/index" + proxy.split));
     return false;
   }
   return true;

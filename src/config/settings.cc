@@ -287,15 +287,21 @@ constexpr Setting kSettings[] = {
      "", to<&ProxyDraft::to>},
     {Section::kGateway, "root", Kind::kPath, "",
      "fastcgi alone: the folder of the scripts, as the server sees it too. Only a script that is there is asked for, "
-     "else "
-     "the answer is 404; it gets SCRIPT_FILENAME. What is no script is not sent: a static route before does that. "
-     "Without root the server knows what to run.",
+     "else the answer is 404, unless `files` or `fallback` says more; it gets SCRIPT_FILENAME. Without root the server "
+     "knows what to run.",
      "", to<&ProxyRoute::root>},
     {Section::kGateway, "index", Kind::kText, "index.php", "With root: the script that answers for a folder.", "",
      to<&ProxyRoute::index>},
     {Section::kGateway, "split", Kind::kText, ".php",
      "With root: the ending of scripts. What the path has behind one is PATH_INFO. Static routes send no such file.",
      "", to<&ProxyRoute::split>},
+    {Section::kGateway, "files", Kind::kChoice, "false",
+     "With root: other files below it are sent as they are, by the rules of static routes: no hidden ones, no sources.",
+     "", to<&ProxyRoute::files>, 0, UINT64_MAX, "true|false"},
+    {Section::kGateway, "fallback", Kind::kText, "",
+     "With root: the script that answers for every path without a file, \"/index.php\" for an application that "
+     "routes by itself.",
+     "", to<&ProxyRoute::fallback>},
     {Section::kGateway, "strip", Kind::kUrlPrefix, "",
      "What of the URL path becomes SCRIPT_NAME; the rest is PATH_INFO. Without it all of the path is.", "",
      to<&ProxyRoute::strip>},

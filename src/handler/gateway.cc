@@ -58,6 +58,11 @@ base::Task<void> Gateway::answer(message::Exchange& exchange, const FilteredFile
   if (scripts_) {
     auto finding = scripts_->find(request);
     found = co_await finding;
+    if (found.is_file && files_) {
+      auto sending = files_->handle(exchange);
+      co_await sending;
+      co_return;
+    }
     if (found.status != 0) {
       auto refusing = refuse_script(exchange, found.status);
       co_await refusing;

@@ -55,6 +55,8 @@ class Gateway final : public message::Handler {
 
   // Files that servers may name instead of sending them.
   void send_named(std::unique_ptr<NamedFiles> files) { named_files_ = std::move(files); }
+  // Who sends the files beside the scripts: outlives this.
+  void send_files(message::Handler& files) { files_ = &files; }
   // Who answers when a program names a path of ours instead (RFC 3875 section 6.2.2): outlives this. Without it the
   // client is told where to go.
   void redirect_within(message::Handler& site) { site_ = &site; }
@@ -84,6 +86,7 @@ class Gateway final : public message::Handler {
   std::unique_ptr<ScriptFolder> scripts_;
   std::unique_ptr<NamedFiles> named_files_;
   message::Handler* site_ = nullptr;
+  message::Handler* files_ = nullptr;
   RateLimitedLog problems_;
   StderrPace stderr_pace_;
 };

@@ -5,6 +5,7 @@
 #include <cerrno>
 
 #include "base/text.h"
+#include "handler/static_files.h"
 #include "message/target.h"
 
 namespace cutwater::handler {
@@ -61,9 +62,39 @@ base::Task<ScriptFolder::Found> ScriptFolder::find(const message::Request& reque
   Found nothing;
   nothing.status = 404;
   std::string_view path = request.path;
-  if (request.path_had_encoded_slash || !message::path_has_prefix(path, options_.strip)) co_return nothing;
+  if (!message::path_has_prefix(path, options_.strip)) co_return nothing;
   path.remove_prefix(options_.strip.size());
   if (!path.empty() && !path.starts_with('/')) co_return nothing;
+  auto finding = find_script(request, path);
+  Found script = co_await finding;
+  if (script.status != 404) co_return script;
+  if (request.path_had_encoded_slash) path = {};  // of no file
+  auto looking = find_other(path);
+  co_return co_await looking;
+}
+
+base::Task<ScriptFolder::Found> ScriptFolder::find_other(std::string_view path) {
+  Found other;
+  const bool may_be_file = options_.files && path.size() > 1 && !has_hidden_segment(path) && !is_hidden(path) &&
+                           !looks_like_script(path, options_.ending);
+  if (may_be_file) {
+    auto looking = kind_of(std::string(path.substr(1)));
+    other.is_file = co_await looking == Kind::kFile;
+    if (other.is_file) co_return other;
+  }
+  other.status = 404;
+  if (options_.fallback.empty()) co_return other;
+  auto looking = kind_of(options_.fallback.substr(1));
+  const Kind kind = co_await looking;
+  if (kind == Kind::kFile) co_return found(options_.fallback, {});
+  if (kind == Kind::kForbidden) other.status = 403;
+  co_return other;
+}
+
+base::Task<ScriptFolder::Found> ScriptFolder::find_script(const message::Request& request, std::string_view path) {
+  Found nothing;
+  nothing.status = 404;
+  if (request.path_had_encoded_slash) co_return nothing;
   for (size_t end = 0; end < path.size();) {
     const size_t slash = path.find('/', end + 1);
     end = slash == std::string_view::npos ? path.size() : slash;

@@ -1,5 +1,6 @@
 // ScriptFolder: which script below a folder a request is for, found by walking real files (faults.md 60-65): the first
-// segment of the path that has the ending of scripts and is a regular file. What stands behind it is PATH_INFO.
+// segment of the path that has the ending of scripts and is a regular file. What stands behind it is PATH_INFO. When
+// there is none: a file that is no script, then the script for everything else, where there are to be such.
 #pragma once
 
 #include <cstdint>
@@ -23,6 +24,8 @@ struct ScriptOptions {
   std::string index = "index.php";  // the script of a folder
   std::string ending = ".php";      // compared byte by byte
   std::string strip = {};           // stands in the path before what is looked for
+  bool files = false;               // other files are found too
+  std::string fallback = {};        // the script for what is not found, "/index.php"; "": none
 };
 
 class ScriptFolder {
@@ -31,7 +34,8 @@ class ScriptFolder {
   ScriptFolder(base::FileDescriptor folder, ScriptOptions options, io::Offload& offload, const io::Loop& loop);
 
   struct Found {
-    uint16_t status = 0;  // 0: `script`; 301: a folder without its final slash; else refuse with it
+    uint16_t status = 0;   // 0: `script`; 301: a folder without its final slash; else refuse with it
+    bool is_file = false;  // with 0: no script, to be sent as it is
     Script script;
   };
   // `request` outlives the task.
@@ -42,7 +46,9 @@ class ScriptFolder {
   enum class Kind { kFile, kFolder, kNothing, kForbidden };
   base::Task<Kind> kind_of(std::string path);
   void remember(std::string path);
+  base::Task<Found> find_script(const message::Request& request, std::string_view path);
   base::Task<Found> find_index(std::string_view path);
+  base::Task<Found> find_other(std::string_view path);
   Found found(std::string_view file, std::string_view path_info) const;
 
   std::shared_ptr<const base::FileDescriptor> folder_;  // shared with look-ups that outlive a cancelled request

@@ -177,6 +177,34 @@ def test_a_client_that_does_not_read_holds_no_process(php, folder, keepalive):
         assert len(slow.read_chunks()[0]) == 20 << 20
 
 
+def test_an_application_that_routes_by_itself(php, site):
+    """Scripts, the files beside them, and one script for everything else."""
+    (site / "style.css").write_text("body {}")
+    (site / ".env").write_text("PASSWORD=x")
+    (site / "upper.PHP").write_text("<?php secret();")
+    (site / "old.php~").write_text("<?php secret();")
+    (site / "admin" / "logo.png").write_bytes(b"png")
+    server = php(', files = true, fallback = "/server.php"')
+    with server.connect() as client:
+        answer = client.request("GET", "/style.css")
+        assert (answer.status, answer.text, answer.get("Content-Type")) == (200, "body {}", "text/css; charset=utf-8")
+        assert client.request("GET", "/admin/logo.png").body == b"png"
+        assert client.request("GET", "/").text == "index of /index.php\n" and client.request("GET", "/admin/").text == "admin\n"
+        assert client.request("GET", "/admin").status == 301
+        assert client.request("POST", "/style.css", body=b"x").status == 405
+        for path in ("/pretty/page", "/nothing.php", "/.env", "/upper.PHP", "/old.php~", "/a%2Fb", "/style.css/more", "/admin/nothing"):
+            seen = json.loads(client.request("GET", path + "?a=1").body)
+            assert (seen["SCRIPT_NAME"], seen["REQUEST_URI"], seen["QUERY_STRING"]) == ("/server.php", path + "?a=1", "a=1")
+            assert seen["SCRIPT_FILENAME"] == f"{site}/server.php" and not seen.get("PATH_INFO")
+
+
+def test_files_beside_scripts_alone(php, site):
+    (site / "style.css").write_text("body {}")
+    server = php(", files = true")
+    assert server.get("/style.css").text == "body {}" and server.get("/pretty").status == 404
+    assert server.get("/").text == "index of /index.php\n"
+
+
 # ---- which script
 
 
