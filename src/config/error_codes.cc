@@ -265,6 +265,13 @@ constexpr ErrorCode kCodes[] = {
      "A program behind Cutwater answered with nothing but a Location of this server, so that what stands there answers "
      "in its place; but that is no path, or the sixth such answer to one request. The client got 502.",
      "Let the program say Status: 302 where the client is to go there."},
+    {"CW0611", "answer cut for the sake of others",
+     "Several requests ran on one connection to a FastCGI server, and the client of one took its answer too slowly: "
+     "more "
+     "of it waited than can be kept in memory and in spool files, so that the other answers could not be read. After 5 "
+     "seconds it was cut.",
+     "Make room for spool files; or set keepalive = 0 for an upstream of long downloads, so that each request has a "
+     "connection of its own."},
     {"CW0620", "server fails its check",
      "A server behind Cutwater did not answer its `check` with a status from 200 to 399. It gets no requests until it "
      "does; the other servers of the upstream do.",

@@ -263,10 +263,9 @@ constexpr Setting kSettings[] = {
      "", to<&Upstream::max_fails>, 0, 1'000'000},
     {Section::kUpstream, "keepalive", Kind::kInteger, "64",
      "How many idle connections to each server are kept; 0 makes a new one for each request. To FastCGI servers none "
-     "is "
-     "kept unless this is written: a process of php-fpm that holds an idle connection serves nobody else, so keep "
-     "fewer, "
-     "over all fronts, than it has processes.",
+     "is kept unless this is written: a process of php-fpm that holds an idle connection serves nobody else, so keep "
+     "fewer, over all fronts, than it has processes. With it written, a FastCGI server is asked once whether it takes "
+     "several requests at once on a connection; where it does, up to 16 share one.",
      "", to<&Upstream::keepalive>, 0, 100'000},
 
     {Section::kCheck, "path", Kind::kText, "",

@@ -2,9 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <cerrno>
-#include <cstring>
-
 #include "base/text.h"
 #include "codec/http1/request_encoder.h"
 #include "handler/error_pages.h"
@@ -20,13 +17,8 @@ using message::BodyStatus;
 using message::WriteStatus;
 using upstream::CallPiece;
 using upstream::CallStatus;
-using upstream::Failure;
 
 namespace {
-
-// A kept connection may be closed by the server in the moment in which it is used. A request that must not be sent
-// twice gets one only if it was used just now.
-constexpr base::Duration kFreshEnough = std::chrono::seconds(1);
 
 // Of the body of an answer that names another one, which nobody reads.
 constexpr size_t kMostSwallowed = 64 * 1024;
@@ -34,22 +26,6 @@ constexpr size_t kMostSwallowed = 64 * 1024;
 // The field is nginx's: an application that sends events as they happen says that nothing may be held back.
 bool may_be_spooled(const message::Response& response) {
   return !base::equals_ignoring_case(response.headers.get("X-Accel-Buffering").value_or(""), "no");
-}
-
-// What connecting fails for here, and not there.
-bool is_shortage(int error) {
-  return error == EMFILE || error == ENFILE || error == ENOMEM || error == ENOBUFS || error == EADDRNOTAVAIL;
-}
-
-Failure failure_of(CallStatus status) {
-  return status == CallStatus::kTimedOut ? Failure::kSlow : Failure::kAtOnce;
-}
-
-std::string advice(const upstream::Peer& peer, int error) {
-  if (error == EACCES) return "let the user of the front open " + peer.name() + ": mode 660 and its group";
-  if (error == ETIMEDOUT) return "see whether it is overloaded, or behind a firewall";
-  if (is_shortage(error)) return "raise the limits of open files (ulimit -n) and local ports";
-  return "start that server, or correct its address";
 }
 
 }  // namespace
@@ -123,7 +99,7 @@ base::Task<void> GatewayExchange::run() {
     if (outcome == Outcome::kAnswered) co_return;
     if (!may_repeat(outcome)) break;
     body_.rewind();
-    if (outcome == Outcome::kStale) {
+    if (outcome == Outcome::kStale || outcome == Outcome::kNoRoom) {
       only_fresh_ = true;
       continue;
     }
@@ -142,38 +118,16 @@ base::Task<void> GatewayExchange::run() {
 
 bool GatewayExchange::may_repeat(Outcome outcome) const {
   if (outcome == Outcome::kFinal || !body_.replayable()) return false;
-  return outcome == Outcome::kUndelivered || codec::http1::is_idempotent(exchange_.request.method);
-}
-
-base::Task<GatewayExchange::Connection> GatewayExchange::connect(upstream::Peer& peer) {
-  Connection connection;
-  const bool harmless_twice = codec::http1::is_idempotent(exchange_.request.method) && body_.is_small();
-  const bool keeps = gateway_.options_.protocol == GatewayProtocol::kHttp || peer.pool().proven();
-  if (!only_fresh_ && (harmless_twice || keeps))
-    connection.stream = peer.pool().take(harmless_twice ? base::Duration::max() : kFreshEnough);
-  connection.is_kept = connection.stream != nullptr;
-  if (connection.is_kept) co_return connection;
-  // Where one may hold all the processes there are, those that cannot be used must not.
-  if (gateway_.options_.protocol == GatewayProtocol::kFastcgi) peer.pool().close_all();
-  auto connecting = peer.connect(gateway_.loop_.now() + gateway_.options_.connect_timeout);
-  upstream::Connected connected = co_await connecting;
-  connection.stream = std::move(connected.stream);
-  connection.error = connected.error;
-  co_return connection;
-}
-
-GatewayExchange::Outcome GatewayExchange::cannot_connect(upstream::Peer& peer, int error) {
-  const bool timed_out = error == ETIMEDOUT;
-  failure_ = timed_out ? 504 : 502;
-  gateway_.log_problem("CW0602", peer, fmt::format("cannot be reached: {}", std::strerror(error)), advice(peer, error));
-  const bool waited = timed_out || error == EHOSTUNREACH;
-  if (!is_shortage(error)) gateway_.note_failure(peer, waited ? Failure::kSlow : Failure::kAtOnce);
-  return Outcome::kUndelivered;
+  return outcome == Outcome::kUndelivered || outcome == Outcome::kNoRoom ||
+         codec::http1::is_idempotent(exchange_.request.method);
 }
 
 base::Task<GatewayExchange::Outcome> GatewayExchange::try_peer(upstream::Peer& peer) {
-  auto connecting = connect(peer);
-  Connection connection = co_await connecting;
+  const bool harmless_twice = codec::http1::is_idempotent(exchange_.request.method) && body_.is_small();
+  const ConnectionWish wish = {gateway_.options_.protocol, harmless_twice, only_fresh_,
+                               gateway_.loop_.now() + gateway_.options_.connect_timeout};
+  auto connecting = connect_for(peer, wish);
+  GatewayConnection connection = co_await connecting;
   if (client_gone_) co_return Outcome::kAnswered;
   if (!connection.stream) co_return cannot_connect(peer, connection.error);
   asked_ = true;
@@ -201,7 +155,7 @@ base::Task<GatewayExchange::Outcome> GatewayExchange::try_peer(upstream::Peer& p
   }
   call_ = nullptr;
   if (status == CallStatus::kFine) co_return Outcome::kAnswered;
-  if (status != CallStatus::kClientFailed) co_return judge(peer, call, status, connection.is_kept);
+  if (status != CallStatus::kClientFailed) co_return judge(peer, call, status, connection);
   auto answering = answer_client_failure(call.client_failure());
   co_await answering;
   co_return Outcome::kAnswered;
@@ -220,57 +174,18 @@ base::Task<CallStatus> GatewayExchange::read_head(upstream::Call& call) {
   }
 }
 
-GatewayExchange::Outcome GatewayExchange::judge(upstream::Peer& peer, const upstream::Call& call, CallStatus status,
-                                                bool is_kept) {
-  const Outcome unless_answered = call.delivered_nothing() ? Outcome::kUndelivered : Outcome::kDelivered;
-  const bool was_stale = status == CallStatus::kNoAnswer && is_kept;
-  failure_ = 502;
-  if (was_stale) peer.pool().doubt();
-  if (was_stale && may_repeat(unless_answered)) return Outcome::kStale;
-  const bool is_its_fault = !was_stale && status != CallStatus::kOverloaded && status != CallStatus::kDataFailed;
-  if (is_its_fault) gateway_.note_failure(peer, failure_of(status));
-  switch (status) {
-    case CallStatus::kNoAnswer:
-      gateway_.log_problem("CW0604", peer,
-                           was_stale ? "closed a kept connection just as it was used for what must not be sent twice"
-                                     : "closed the connection instead of answering",
-                           was_stale ? "let it keep idle connections for longer, or set keepalive = 0"
-                                     : "its own log says why; it may have crashed");
-      return unless_answered;
-    case CallStatus::kOverloaded:
-      failure_ = 503;
-      gateway_.log_problem("CW0604", peer, fmt::format("refused a request: {}", call.reason()),
-                           "let it run more processes, or name more servers");
-      return Outcome::kUndelivered;
-    case CallStatus::kTimedOut:
-      failure_ = 504;
-      gateway_.log_problem(
-          "CW0605", peer,
-          fmt::format("did not answer {} {} within timeout", exchange_.request.method, exchange_.request.path),
-          "raise `timeout` of the route, or look at what keeps that server");
-      return Outcome::kFinal;
-    case CallStatus::kDataFailed:
-      note_lost_file();
-      return Outcome::kFinal;
-    default:
-      gateway_.log_problem(
-          "CW0604", peer,
-          fmt::format("sent what is no {} answer: {}", name_of(gateway_.options_.protocol), call.reason()),
-          fmt::format("see what listens there; {} is spoken to it", name_of(gateway_.options_.protocol)));
-      return Outcome::kFinal;
-  }
-}
-
-base::Task<void> GatewayExchange::relay(upstream::Peer& peer, upstream::Call& call, Connection& connection) {
+base::Task<void> GatewayExchange::relay(upstream::Peer& peer, upstream::Call& call, GatewayConnection& connection) {
   message::ResponseWriter& response = exchange_.response;
   CallPiece piece = call.take_body();
   std::optional<SpooledAnswer> spooled;
-  if (!piece.complete && may_be_spooled(call.response())) spooled.emplace(response, gateway_.spool_, gateway_.loop_);
+  // On a shared connection one whose client is slow would hold up the others.
+  const bool is_spooled = !piece.complete && (connection.shared || may_be_spooled(call.response()));
+  if (is_spooled) spooled.emplace(response, gateway_.spool_, gateway_.loop_);
   remove_web_server_fields(call.response().headers);  // to be done here, or by nobody
   if (peer.is_down()) gateway_.note_success(peer);    // others need not wait for the end of a long answer
   for (bool is_first = true;; is_first = false) {
     if (piece.status != CallStatus::kFine) {
-      auto cutting = cut(peer, call, piece.status, spooled ? &*spooled : nullptr);
+      auto cutting = cut(peer, call, piece.status, connection, spooled ? &*spooled : nullptr);
       co_await cutting;
       co_return;
     }
@@ -303,9 +218,9 @@ base::Task<void> GatewayExchange::relay(upstream::Peer& peer, upstream::Call& ca
 
 // The server is free, and its failure known, before a slow client has taken what came until then.
 base::Task<void> GatewayExchange::cut(upstream::Peer& peer, upstream::Call& call, CallStatus status,
-                                      SpooledAnswer* spooled) {
+                                      const GatewayConnection& connection, SpooledAnswer* spooled) {
   if (status == CallStatus::kClientFailed) co_return exchange_.response.abort();
-  note_cut(peer, call, status);
+  note_cut(peer, call, status, connection);
   call.abandon();
   use_.reset();
   if (spooled) {
@@ -318,11 +233,10 @@ base::Task<void> GatewayExchange::cut(upstream::Peer& peer, upstream::Call& call
 }
 
 // A connection that is not kept is closed at once: it may hold a process of the server, and the client may be slow.
-void GatewayExchange::keep(upstream::Peer& peer, upstream::Call& call, Connection& connection) {
-  if (!call.connection_reusable() || !may_be_kept(peer)) return connection.stream->close();
+void GatewayExchange::keep(upstream::Peer& peer, upstream::Call& call, GatewayConnection& connection) {
+  if (!connection.shared && !call.connection_reusable()) return connection.stream->close();
   call_ = nullptr;  // whoever leaves from now on must not end what may be another request's connection
-  peer.pool().keep(std::move(connection.stream), connection.is_kept);
-  if (gateway_.options_.protocol == GatewayProtocol::kFastcgi) peer.share_processes();
+  keep_connection(peer, gateway_.options_.protocol, connection);
 }
 
 bool GatewayExchange::names_another(upstream::Call& call) const {
@@ -333,7 +247,8 @@ bool GatewayExchange::names_another(upstream::Call& call) const {
 
 // The answer is another one's. It counts when it is whole; and it ends before the other begins, so that the server is
 // free while the client takes that.
-base::Task<void> GatewayExchange::note_instead(upstream::Peer& peer, upstream::Call& call, Connection& connection) {
+base::Task<void> GatewayExchange::note_instead(upstream::Peer& peer, upstream::Call& call,
+                                               GatewayConnection& connection) {
   CallPiece piece = call.take_body();
   Instead instead;
   if (gateway_.site_) instead.path = call.local_redirect();
@@ -345,18 +260,13 @@ base::Task<void> GatewayExchange::note_instead(upstream::Peer& peer, upstream::C
     swallowed += piece.bytes.size();
   }
   if (piece.status != CallStatus::kFine) {
-    auto cutting = cut(peer, call, piece.status);
+    auto cutting = cut(peer, call, piece.status, connection);
     co_await cutting;
     co_return;
   }
   gateway_.note_success(peer);
   if (piece.complete) keep(peer, call, connection);
   instead_ = std::move(instead);
-}
-
-// A process that serves one connection at a time, as php-fpm's do, must not be held by an idle one while others wait.
-bool GatewayExchange::may_be_kept(const upstream::Peer& peer) const {
-  return gateway_.options_.protocol != GatewayProtocol::kFastcgi || peer.may_keep_one();
 }
 
 // The connection carries something else from here on and ends with it: it goes back to no pool.
@@ -373,29 +283,6 @@ base::Task<void> GatewayExchange::tunnel(upstream::Peer& peer, upstream::Call& c
     co_await running;
   }
   tunnel_ = nullptr;
-}
-
-void GatewayExchange::note_cut(upstream::Peer& peer, const upstream::Call& call, CallStatus status) {
-  if (status == CallStatus::kDataFailed) return note_lost_file();
-  gateway_.note_failure(peer, failure_of(status));
-  const std::string request = fmt::format("{} {}", exchange_.request.method, exchange_.request.path);
-  if (status == CallStatus::kTimedOut) {
-    gateway_.log_problem("CW0605", peer, "fell silent in its answer to " + request,
-                         "raise `timeout` of the route, or look at what keeps that server");
-    return;
-  }
-  const std::string_view reason = call.reason();
-  gateway_.log_problem("CW0604", peer,
-                       fmt::format("broke off its answer to {}{}{}", request, reason.empty() ? "" : ": ", reason),
-                       "its own log says why; the client saw a cut, or 502");
-}
-
-void GatewayExchange::note_lost_file() {
-  gateway_.problems_.write(base::Severity::kError, "CW0609",
-                           fmt::format("upstream {}: the file for {} became shorter while it was sent to be filtered\n"
-                                       "fix: put a new file in its place (mv) instead of writing into it",
-                                       gateway_.group_.name(), exchange_.request.path),
-                           gateway_.loop_.now());
 }
 
 base::Task<void> GatewayExchange::answer_client_failure(BodyStatus status) {

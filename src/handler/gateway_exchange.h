@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "handler/gateway.h"
+#include "handler/gateway_connection.h"
 #include "handler/stderr_log.h"
 #include "message/exchange.h"
 #include "upstream/call.h"
@@ -43,30 +44,31 @@ class GatewayExchange final : public message::ClientGoneListener {
   enum class Outcome {
     kAnswered,     // or nobody is left to answer
     kStale,        // a kept connection had ended: the same server may be asked on a new one
+    kNoRoom,       // the server takes no more on a shared connection: likewise, as it had nothing of the request
     kUndelivered,  // the server had nothing of the request
     kDelivered,    // it may have begun to act on it
     kFinal,        // another try would not help, or not be right
   };
-  struct Connection {
-    std::unique_ptr<io::Stream> stream;
-    bool is_kept = false;
-    int error = 0;
-  };
 
   base::Task<Outcome> try_peer(upstream::Peer& peer);
-  base::Task<Connection> connect(upstream::Peer& peer);
   base::Task<upstream::CallStatus> read_head(upstream::Call& call);
   bool names_another(upstream::Call& call) const;
-  base::Task<void> note_instead(upstream::Peer& peer, upstream::Call& call, Connection& connection);
+  base::Task<void> note_instead(upstream::Peer& peer, upstream::Call& call, GatewayConnection& connection);
   base::Task<void> cut(upstream::Peer& peer, upstream::Call& call, upstream::CallStatus status,
-                       SpooledAnswer* spooled = nullptr);
-  void keep(upstream::Peer& peer, upstream::Call& call, Connection& connection);
-  base::Task<void> relay(upstream::Peer& peer, upstream::Call& call, Connection& connection);
+                       const GatewayConnection& connection, SpooledAnswer* spooled = nullptr);
+  void keep(upstream::Peer& peer, upstream::Call& call, GatewayConnection& connection);
+  base::Task<void> relay(upstream::Peer& peer, upstream::Call& call, GatewayConnection& connection);
   base::Task<void> tunnel(upstream::Peer& peer, upstream::Call& call, io::Stream& stream);
-  Outcome judge(upstream::Peer& peer, const upstream::Call& call, upstream::CallStatus status, bool is_kept);
+  Outcome judge(upstream::Peer& peer, const upstream::Call& call, upstream::CallStatus status,
+                const GatewayConnection& connection);
+  bool has_no_room(upstream::Peer& peer, upstream::CallStatus status, const GatewayConnection& connection);
   Outcome cannot_connect(upstream::Peer& peer, int error);
-  bool may_be_kept(const upstream::Peer& peer) const;
-  void note_cut(upstream::Peer& peer, const upstream::Call& call, upstream::CallStatus status);
+  void note_cut(upstream::Peer& peer, const upstream::Call& call, upstream::CallStatus status,
+                const GatewayConnection& connection);
+  void log_foreign_answer(const upstream::Peer& peer, const char* reason);
+  void note_cut_off();
+  static bool is_told(upstream::CallStatus status, const GatewayConnection& connection);
+  bool note_nonsense(upstream::Peer& peer, const GatewayConnection& connection);
   void note_lost_file();
   bool may_repeat(Outcome outcome) const;
   base::Task<void> answer_client_failure(message::BodyStatus status);

@@ -70,6 +70,7 @@ base::Task<std::string> HealthChecks::ask(upstream::Peer& peer) {
     case upstream::CallStatus::kClientFailed:  // abandoned at the deadline: nobody else leaves
       co_return "did not answer in time";
     case upstream::CallStatus::kOverloaded:
+    case upstream::CallStatus::kCannotMultiplex:
       co_return fmt::format("refused a request: {}", call->reason());
     case upstream::CallStatus::kNoAnswer:
       co_return "closed the connection instead of answering";

@@ -24,10 +24,11 @@ struct CallOptions {
 
 enum class CallStatus {
   kFine,
-  kNoAnswer,    // the connection ended before a byte of an answer came
-  kBroken,      // reason() says what was wrong with it; or it ended within the head
-  kTruncated,   // it ended within the body
-  kOverloaded,  // the peer refused the request without having begun with it
+  kNoAnswer,         // the connection ended before a byte of an answer came
+  kBroken,           // reason() says what was wrong with it; or it ended within the head
+  kTruncated,        // it ended within the body
+  kOverloaded,       // the peer refused the request without having begun with it
+  kCannotMultiplex,  // likewise, since it believes that another one runs on the connection
   kTimedOut,
   kClientFailed,  // client_failure() says how
   kDataFailed,    // what was to go behind the request's body could not be read: nothing that the peer did

@@ -66,7 +66,7 @@ CgiCall::Output FastcgiCall::take_end(const codec::fastcgi::EndRequest& end, std
     case ProtocolStatus::kOverloaded:
       return failed(CallStatus::kOverloaded, "it is overloaded");
     case ProtocolStatus::kCannotMultiplex:
-      return failed(CallStatus::kOverloaded, "it believes that another request runs on the connection");
+      return failed(CallStatus::kCannotMultiplex, "it believes that another request runs on the connection");
     case ProtocolStatus::kUnknownRole:
       return failed(CallStatus::kBroken, "it does not know the role");
     case ProtocolStatus::kRequestComplete:

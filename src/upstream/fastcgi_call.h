@@ -1,5 +1,6 @@
 // FastcgiCall: a Call to a FastCGI application (specification 1.0): the request in records, the answer taken out of
-// them. One request at a time on a connection, with id 1.
+// them. The request has the id 1 on the stream that it is given: a connection of its own, or its share of one
+// (SharedRequest).
 #pragma once
 
 #include <string_view>

@@ -17,7 +17,20 @@ Peer::Peer(io::Loop& loop, PeerAddress address, const PeerOptions& options)
       address_(std::move(address)),
       options_(options),
       pool_(loop, options.keepalive, options.longest_idle),
-      sharing_(loop.timers(), [this] { share(); }) {}
+      sharing_(loop.timers(), [this] { share(); }),
+      multiplexing_(loop, options.keepalive, options.longest_idle,
+                    [this](std::unique_ptr<io::Stream> stream, bool again) { keep_alone(std::move(stream), again); }) {}
+
+void Peer::keep_alone(std::unique_ptr<io::Stream> stream, bool again) {
+  if (!may_keep_one()) return;
+  pool_.keep(std::move(stream), again);
+  share_processes();
+}
+
+void Peer::close_all() {
+  pool_.close_all();
+  multiplexing_.forget();
+}
 
 bool Peer::available(base::Instant now) const {
   if (!well_) return false;
@@ -30,7 +43,7 @@ bool Peer::note_failure(base::Instant now, Failure failure) {
   if (options_.max_fails == 0 || failures_ < options_.max_fails) return false;
   const bool was_up = !is_down();
   down_until_ = now + options_.fail_time;
-  pool_.close_all();
+  close_all();
   return was_up;
 }
 
@@ -59,7 +72,7 @@ bool Peer::note_check(bool passed, unsigned fails) {
   if (passed == well_ || (!passed && checks_failed_ < fails)) return false;
   well_ = passed;
   if (passed) note_success();
-  if (!passed) pool_.close_all();
+  if (!passed) close_all();
   return true;
 }
 

@@ -11,6 +11,7 @@
 #include "io/loop.h"
 #include "io/timer.h"
 #include "upstream/connect.h"
+#include "upstream/multiplexing.h"
 #include "upstream/peer_address.h"
 #include "upstream/pool.h"
 
@@ -63,12 +64,16 @@ class Peer : public std::enable_shared_from_this<Peer> {
   void share_processes();
 
   Pool& pool() { return pool_; }
+  // Of one that speaks FastCGI. What may be kept goes through here, not to the pool.
+  Multiplexing& multiplexing() { return multiplexing_; }
   base::Task<Connected> connect(base::Instant deadline) { return connect_to(loop_, address_, deadline); }
 
  private:
   friend class PeerUse;
   friend class PeerWait;
 
+  void keep_alone(std::unique_ptr<io::Stream> stream, bool again);
+  void close_all();
   void share();
 
   io::Loop& loop_;
@@ -78,6 +83,7 @@ class Peer : public std::enable_shared_from_this<Peer> {
   unsigned active_ = 0;
   std::list<base::Instant> waits_;  // for the head of an answer, on new connections: since when
   io::Timer sharing_;
+  Multiplexing multiplexing_;
   unsigned failures_ = 0;  // in a row
   Failure last_failure_ = Failure::kAtOnce;
   unsigned checks_failed_ = 0;  // in a row

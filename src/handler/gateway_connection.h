@@ -1,0 +1,37 @@
+// GatewayConnection: what a request is sent on: a connection of its own, kept or new, or a place on one that it shares.
+#pragma once
+
+#include <memory>
+
+#include "base/clock.h"
+#include "base/task.h"
+#include "handler/gateway_protocol.h"
+#include "io/stream.h"
+#include "upstream/peer.h"
+#include "upstream/shared_request.h"
+
+namespace cutwater::handler {
+
+struct GatewayConnection {
+  std::unique_ptr<io::Stream> stream;         // nullptr: `error` says why
+  upstream::SharedRequest* shared = nullptr;  // the stream, if it is one
+  bool is_kept = false;                       // the server has answered another request on it
+  int error = 0;
+
+  // The connection broke, and with it every request on it.
+  bool broke_for_all() const { return shared && shared->broke(); }
+};
+
+struct ConnectionWish {
+  GatewayProtocol protocol;
+  bool harmless_twice;  // the request may be sent again on another connection
+  bool only_fresh;      // no kept one
+  base::Instant deadline;
+};
+// `peer` outlives the task.
+base::Task<GatewayConnection> connect_for(upstream::Peer& peer, const ConnectionWish& wish);
+
+// The answer is complete on a connection that takes another request; or it has all that matters, on a shared one.
+void keep_connection(upstream::Peer& peer, GatewayProtocol protocol, GatewayConnection& connection);
+
+}  // namespace cutwater::handler

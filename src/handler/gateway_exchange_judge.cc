@@ -1,0 +1,152 @@
+// What a server's failure means: for the request, for what is believed of the server, and in the log.
+#include <fmt/format.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "handler/gateway_exchange.h"
+
+namespace cutwater::handler {
+
+using upstream::CallStatus;
+using upstream::Failure;
+
+namespace {
+
+// What connecting fails for here, and not there.
+bool is_shortage(int error) {
+  return error == EMFILE || error == ENFILE || error == ENOMEM || error == ENOBUFS || error == EADDRNOTAVAIL;
+}
+
+Failure failure_of(CallStatus status) {
+  return status == CallStatus::kTimedOut ? Failure::kSlow : Failure::kAtOnce;
+}
+
+std::string advice(const upstream::Peer& peer, int error) {
+  if (error == EACCES) return "let the user of the front open " + peer.name() + ": mode 660 and its group";
+  if (error == ETIMEDOUT) return "see whether it is overloaded, or behind a firewall";
+  if (is_shortage(error)) return "raise the limits of open files (ulimit -n) and local ports";
+  return "start that server, or correct its address";
+}
+
+}  // namespace
+
+GatewayExchange::Outcome GatewayExchange::cannot_connect(upstream::Peer& peer, int error) {
+  const bool timed_out = error == ETIMEDOUT;
+  failure_ = timed_out ? 504 : 502;
+  gateway_.log_problem("CW0602", peer, fmt::format("cannot be reached: {}", std::strerror(error)), advice(peer, error));
+  const bool waited = timed_out || error == EHOSTUNREACH;
+  if (!is_shortage(error)) gateway_.note_failure(peer, waited ? Failure::kSlow : Failure::kAtOnce);
+  return Outcome::kUndelivered;
+}
+
+// A server that can do no more on a connection may on another: one that is about to be closed refuses what begins on
+// it.
+bool GatewayExchange::has_no_room(upstream::Peer& peer, CallStatus status, const GatewayConnection& connection) {
+  if (!connection.shared) return false;
+  if (status == CallStatus::kCannotMultiplex) peer.multiplexing().turn_off();
+  return status == CallStatus::kCannotMultiplex || (status == CallStatus::kOverloaded && !only_fresh_);
+}
+
+// What broke a connection is told by the first of the requests on it alone.
+bool GatewayExchange::is_told(CallStatus status, const GatewayConnection& connection) {
+  return status != CallStatus::kTimedOut && connection.broke_for_all() && !connection.shared->take_blame();
+}
+
+// Something on a shared connection that was no request's there: true, and said once.
+bool GatewayExchange::note_nonsense(upstream::Peer& peer, const GatewayConnection& connection) {
+  if (!connection.broke_for_all() || !*connection.shared->reason()) return false;
+  if (!connection.shared->take_blame()) return true;
+  gateway_.note_failure(peer, Failure::kAtOnce);
+  log_foreign_answer(peer, connection.shared->reason());
+  return true;
+}
+
+GatewayExchange::Outcome GatewayExchange::judge(upstream::Peer& peer, const upstream::Call& call, CallStatus status,
+                                                const GatewayConnection& connection) {
+  failure_ = 502;
+  if (has_no_room(peer, status, connection)) return Outcome::kNoRoom;
+  const Outcome unless_answered = call.delivered_nothing() ? Outcome::kUndelivered : Outcome::kDelivered;
+  const bool was_stale = status == CallStatus::kNoAnswer && connection.is_kept;
+  const bool spoke_nonsense = note_nonsense(peer, connection);
+  if (was_stale) peer.pool().doubt();
+  if (was_stale && may_repeat(unless_answered)) return Outcome::kStale;
+  if (spoke_nonsense) return status == CallStatus::kNoAnswer ? unless_answered : Outcome::kFinal;
+  const bool refused = status == CallStatus::kOverloaded || status == CallStatus::kCannotMultiplex;
+  if (!was_stale && !refused && status != CallStatus::kDataFailed) {
+    if (is_told(status, connection)) return status == CallStatus::kNoAnswer ? unless_answered : Outcome::kFinal;
+    gateway_.note_failure(peer, failure_of(status));
+  }
+  switch (status) {
+    case CallStatus::kNoAnswer:
+      gateway_.log_problem("CW0604", peer,
+                           was_stale ? "closed a kept connection just as it was used for what must not be sent twice"
+                                     : "closed the connection instead of answering",
+                           was_stale ? "let it keep idle connections for longer, or set keepalive = 0"
+                                     : "its own log says why; it may have crashed");
+      return unless_answered;
+    case CallStatus::kOverloaded:
+    case CallStatus::kCannotMultiplex:
+      failure_ = 503;
+      gateway_.log_problem("CW0604", peer, fmt::format("refused a request: {}", call.reason()),
+                           "let it run more processes, or name more servers");
+      return Outcome::kUndelivered;
+    case CallStatus::kTimedOut:
+      failure_ = 504;
+      gateway_.log_problem(
+          "CW0605", peer,
+          fmt::format("did not answer {} {} within timeout", exchange_.request.method, exchange_.request.path),
+          "raise `timeout` of the route, or look at what keeps that server");
+      return Outcome::kFinal;
+    case CallStatus::kDataFailed:
+      note_lost_file();
+      return Outcome::kFinal;
+    default:
+      log_foreign_answer(peer, call.reason());
+      return Outcome::kFinal;
+  }
+}
+
+void GatewayExchange::log_foreign_answer(const upstream::Peer& peer, const char* reason) {
+  const std::string_view protocol = name_of(gateway_.options_.protocol);
+  gateway_.log_problem("CW0604", peer, fmt::format("sent what is no {} answer: {}", protocol, reason),
+                       fmt::format("see what listens there; {} is spoken to it", protocol));
+}
+
+void GatewayExchange::note_cut(upstream::Peer& peer, const upstream::Call& call, CallStatus status,
+                               const GatewayConnection& connection) {
+  if (status == CallStatus::kDataFailed) return note_lost_file();
+  if (connection.shared && connection.shared->was_cut_off()) return note_cut_off();
+  if (note_nonsense(peer, connection) || is_told(status, connection)) return;
+  gateway_.note_failure(peer, failure_of(status));
+  const std::string request = fmt::format("{} {}", exchange_.request.method, exchange_.request.path);
+  if (status == CallStatus::kTimedOut) {
+    gateway_.log_problem("CW0605", peer, "fell silent in its answer to " + request,
+                         "raise `timeout` of the route, or look at what keeps that server");
+    return;
+  }
+  const std::string_view reason = call.reason();
+  gateway_.log_problem("CW0604", peer,
+                       fmt::format("broke off its answer to {}{}{}", request, reason.empty() ? "" : ": ", reason),
+                       "its own log says why; the client saw a cut, or 502");
+}
+
+void GatewayExchange::note_cut_off() {
+  gateway_.problems_.write(
+      base::Severity::kWarning, "CW0611",
+      fmt::format("upstream {}: the client of {} took its answer too slowly to have it spooled, and held up others on "
+                  "its connection; it was cut\nfix: make room for spool files; or keepalive = 0, for an upstream of "
+                  "long downloads",
+                  gateway_.group_.name(), exchange_.request.path),
+      gateway_.loop_.now());
+}
+
+void GatewayExchange::note_lost_file() {
+  gateway_.problems_.write(base::Severity::kError, "CW0609",
+                           fmt::format("upstream {}: the file for {} became shorter while it was sent to be filtered\n"
+                                       "fix: put a new file in its place (mv) instead of writing into it",
+                                       gateway_.group_.name(), exchange_.request.path),
+                           gateway_.loop_.now());
+}
+
+}  // namespace cutwater::handler

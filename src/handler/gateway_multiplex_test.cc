@@ -1,0 +1,309 @@
+// Requests that share a connection to a FastCGI program: what one client gets when another's answer, or the connection
+// itself, breaks.
+#include "codec/fastcgi/name_value.h"
+#include "codec/fastcgi/record.h"
+#include "handler/gateway_test_support.h"
+
+namespace cutwater::handler {
+namespace {
+
+using codec::fastcgi::ProtocolStatus;
+using codec::fastcgi::RecordType;
+
+// A program that takes several requests at once; what it says is the test's.
+class Program {
+ public:
+  class Line {
+   public:
+    Line(io::Loop& loop, base::FileDescriptor socket) : stream_(io::make_socket_stream(loop, std::move(socket))) {
+      tasks_.start(listen());
+    }
+    void say(std::string_view bytes) {
+      const iovec piece{const_cast<char*>(bytes.data()), bytes.size()};
+      const io::IoResult result = stream_->write(std::span(&piece, 1));
+      EXPECT_EQ(result.count, bytes.size());
+    }
+    void output(uint16_t id, std::string_view text) {
+      std::string bytes;
+      codec::fastcgi::append_record(bytes, RecordType::kStdout, id, text);
+      say(bytes);
+    }
+    void end(uint16_t id, ProtocolStatus status = ProtocolStatus::kRequestComplete) {
+      std::string bytes;
+      codec::fastcgi::append_end_request(bytes, id, {0, status});
+      say(bytes);
+    }
+    void answer(uint16_t id, const std::string& body) {
+      output(id, "Status: 200\n\n" + body);
+      end(id);
+    }
+    void hang_up() {
+      tasks_.cancel_all();
+      stream_.reset();
+    }
+    // Whole requests that wait for an answer, in the order in which they came.
+    std::vector<uint16_t> requests;
+    std::vector<uint16_t> aborted;
+    unsigned asked = 0;
+
+   private:
+    base::Task<void> listen() {
+      while (true) {
+        co_await stream_->readable(base::kNever);
+        char buffer[65536];
+        const io::IoResult result = stream_->read(buffer);
+        if (result.status == io::IoStatus::kWouldBlock) continue;
+        if (result.status != io::IoStatus::kDone) co_return;
+        received_.append(buffer, result.count);
+        take_records();
+      }
+    }
+    void take_records() {
+      while (const auto header = codec::fastcgi::read_header(received_)) {
+        const size_t whole = codec::fastcgi::kHeaderBytes + header->content_length + header->padding_length;
+        if (received_.size() < whole) return;
+        received_.erase(0, whole);
+        const auto type = static_cast<RecordType>(header->type);
+        if (type == RecordType::kStdin && header->content_length == 0) requests.push_back(header->request_id);
+        if (type == RecordType::kAbortRequest) aborted.push_back(header->request_id);
+        if (type != RecordType::kGetValues) continue;
+        ++asked;
+        std::string values, reply;
+        codec::fastcgi::append_pair(values, "FCGI_MPXS_CONNS", "1");
+        codec::fastcgi::append_record(reply, RecordType::kGetValuesResult, 0, values);
+        say(reply);
+      }
+    }
+    std::unique_ptr<io::Stream> stream_;
+    std::string received_;
+    base::TaskSet tasks_;
+  };
+
+  Program(io::Loop& loop, base::LogSink& log) {
+    auto socket = io::open_listening_socket("127.0.0.1:0", {});
+    EXPECT_TRUE(socket.ok());
+    listener_ = std::make_unique<io::Listener>(loop, std::move(*socket), log,
+                                               [&](base::FileDescriptor accepted, const io::Address&) {
+                                                 lines.push_back(std::make_unique<Line>(loop, std::move(accepted)));
+                                               });
+    address = io::to_text(listener_->local_address());
+  }
+  std::string address;
+  std::vector<std::unique_ptr<Line>> lines;
+
+ private:
+  std::unique_ptr<io::Listener> listener_;
+};
+
+struct SharedGateway : GatewayTest {
+  SharedGateway() {
+    options.protocol = GatewayProtocol::kFastcgi;
+    peer_options.max_fails = 2;
+  }
+  TestExchange& start(std::string_view method = "GET") {
+    exchanges.push_back(std::make_unique<TestExchange>(method, "/"));
+    if (method == "POST") exchanges.back()->with_body({"body"});
+    exchanges.back()->start(gateway());
+    return *exchanges.back();
+  }
+  upstream::Peer& peer() { return *group.peers().front(); }
+  Program::Line& line(size_t number) { return *program.lines[number]; }
+  void until_asked(size_t number, size_t requests) {
+    runner.until([&, number, requests] {
+      return program.lines.size() > number && program.lines[number]->requests.size() >= requests;
+    });
+  }
+  void until_done(TestExchange& exchange) {
+    runner.until([&] { return exchange.done; });
+  }
+  // One request, and the program is known to multiplex.
+  void make_shared() {
+    add_peer(program.address);
+    TestExchange& first = start();
+    until_asked(0, 1);
+    line(0).answer(1, "first");
+    until_done(first);
+    runner.until([&] { return peer().multiplexing().connections() == 1; });
+    line(0).requests.clear();
+    exchanges.clear();
+  }
+
+  Program program{loop, log};
+  std::vector<std::unique_ptr<TestExchange>> exchanges;
+};
+
+TEST_F(SharedGateway, ManyRequestsOnOneConnection) {
+  make_shared();
+  for (int i = 0; i < 10; ++i) start(i % 2 ? "POST" : "GET");
+  until_asked(0, 10);
+  EXPECT_EQ(program.lines.size(), 1u);
+  for (uint16_t id = 10; id >= 1; --id) line(0).answer(id, std::to_string(id));
+  for (size_t i = 0; i < 10; ++i) {
+    until_done(*exchanges[i]);
+    EXPECT_EQ(exchanges[i]->writer.status(), 200);
+    EXPECT_EQ(exchanges[i]->writer.content, std::to_string(i + 1));
+  }
+  EXPECT_EQ(line(0).asked, 1u);
+  EXPECT_TRUE(line(0).aborted.empty());
+  EXPECT_TRUE(log.lines.empty());
+}
+
+TEST_F(SharedGateway, WhoLeavesEndsHisOwnRequest) {
+  make_shared();
+  TestExchange& leaves = start();
+  TestExchange& stays = start();
+  until_asked(0, 2);
+  leaves.leave(true);
+  until_done(leaves);
+  runner.until([&] { return line(0).aborted.size() == 1; });
+  EXPECT_EQ(line(0).aborted[0], 1);
+  line(0).end(1);
+  line(0).answer(2, "stays");
+  until_done(stays);
+  EXPECT_EQ(stays.writer.content, "stays");
+  EXPECT_TRUE(log.lines.empty());
+}
+
+TEST_F(SharedGateway, ThreeThatBreakOffAreOneFailure) {
+  make_shared();
+  for (int i = 0; i < 3; ++i) start();
+  until_asked(0, 3);
+  for (uint16_t id : std::vector<uint16_t>{1, 2, 3}) line(0).output(id, "Status: 200\n\nhalf");
+  runner.until([&] {
+    return std::all_of(exchanges.begin(), exchanges.end(), [](auto& e) { return e->writer.content == "half"; });
+  });
+  line(0).hang_up();
+  for (const auto& exchange : exchanges) {
+    until_done(*exchange);
+    EXPECT_TRUE(exchange->writer.aborted);
+  }
+  EXPECT_FALSE(peer().is_down());
+  EXPECT_EQ(std::count_if(log.lines.begin(), log.lines.end(), [](auto& text) { return text.starts_with("CW0604"); }),
+            1);
+  // The next one has a connection of its own to begin with.
+  TestExchange& next = start();
+  until_asked(1, 1);
+  line(1).answer(1, "next");
+  until_done(next);
+  EXPECT_EQ(next.writer.content, "next");
+}
+
+TEST_F(SharedGateway, OneThatEndsCostsNoRequestThatMayBeSentTwice) {
+  make_shared();
+  TestExchange& one = start();
+  TestExchange& two = start();
+  TestExchange& post = start("POST");
+  until_asked(0, 3);
+  line(0).hang_up();
+  until_done(post);
+  EXPECT_EQ(post.writer.status(), 502);
+  until_asked(1, 1);
+  runner.until([&] { return program.lines.size() == 3 && !program.lines[2]->requests.empty(); });
+  line(1).answer(1, "again");
+  line(2).answer(1, "again");
+  until_done(one);
+  until_done(two);
+  EXPECT_EQ(one.writer.content + two.writer.content, "againagain");
+  EXPECT_FALSE(peer().is_down());
+}
+
+TEST_F(SharedGateway, NonsenseIsSaidOnce) {
+  make_shared();
+  start("POST");
+  start("POST");
+  until_asked(0, 2);
+  line(0).output(9, "nobody's");
+  for (const auto& exchange : exchanges) {
+    until_done(*exchange);
+    EXPECT_EQ(exchange->writer.status(), 502);
+  }
+  ASSERT_EQ(log.lines.size(), 1u);
+  EXPECT_NE(log.lines[0].find("a record for a request that was not made"), std::string::npos) << log.lines[0];
+}
+
+TEST_F(SharedGateway, WhoCannotAfterAllIsAskedAgainOneByOne) {
+  make_shared();
+  TestExchange& first = start("POST");
+  TestExchange& second = start("POST");
+  until_asked(0, 2);
+  line(0).end(2, ProtocolStatus::kCannotMultiplex);
+  until_asked(1, 1);
+  line(1).answer(1, "second");
+  until_done(second);
+  EXPECT_EQ(second.writer.content, "second");
+  line(0).answer(1, "first");
+  until_done(first);
+  EXPECT_EQ(first.writer.content, "first");
+  EXPECT_EQ(peer().multiplexing().connections(), 0u);
+  EXPECT_EQ(line(1).asked, 0u);
+  EXPECT_TRUE(log.lines.empty());
+}
+
+TEST_F(SharedGateway, WhoIsOverloadedOnOneConnectionIsAskedOnAnother) {
+  make_shared();
+  TestExchange& lucky = start("POST");
+  until_asked(0, 1);
+  line(0).end(1, ProtocolStatus::kOverloaded);
+  until_asked(1, 1);
+  line(1).answer(1, "there");
+  until_done(lucky);
+  EXPECT_EQ(lucky.writer.content, "there");
+  EXPECT_TRUE(log.lines.empty());
+  TestExchange& unlucky = start("POST");
+  until_asked(0, 2);
+  line(0).end(1, ProtocolStatus::kOverloaded);
+  until_asked(2, 1);
+  line(2).end(1, ProtocolStatus::kOverloaded);
+  until_done(unlucky);
+  EXPECT_EQ(unlucky.writer.status(), 503);
+  EXPECT_EQ(program.lines.size(), 3u);
+  EXPECT_TRUE(logged("CW0604"));
+}
+
+TEST_F(SharedGateway, AHeadRequestIsNotAbortedForItsBody) {
+  make_shared();
+  TestExchange& head = start("HEAD");
+  until_asked(0, 1);
+  line(0).output(1, "Status: 200\n\nbody");
+  until_done(head);
+  TestExchange& next = start();
+  until_asked(0, 2);
+  line(0).end(1);
+  line(0).answer(2, "x");
+  until_done(next);
+  EXPECT_TRUE(line(0).aborted.empty());
+}
+
+TEST_F(SharedGateway, ASlowClientHarmsNoOther) {
+  make_shared();
+  TestExchange& slow = start();
+  TestExchange& quick = start();
+  slow.writer.held = true;
+  until_asked(0, 2);
+  // More than a client's buffer and the memory before a file hold, and there is no file here.
+  line(0).output(1, "Status: 200\nX-Accel-Buffering: no\n\n");
+  for (int i = 0; i < 20; ++i) line(0).output(1, std::string(10'000, 'x'));
+  line(0).answer(2, "quick");
+  until_done(quick);
+  EXPECT_EQ(quick.writer.content, "quick");
+  line(0).end(1);
+  slow.writer.release();
+  until_done(slow);
+  EXPECT_EQ(slow.writer.content.size(), 200'000u);
+  EXPECT_TRUE(slow.writer.finished);
+}
+
+TEST_F(SharedGateway, WithoutKeepaliveNobodyShares) {
+  peer_options.keepalive = 0;
+  add_peer(program.address);
+  for (int i = 0; i < 2; ++i) {
+    TestExchange& one = start();
+    until_asked(static_cast<size_t>(i), 1);
+    line(static_cast<size_t>(i)).answer(1, "x");
+    until_done(one);
+  }
+  EXPECT_EQ(line(0).asked + line(1).asked, 0u);
+}
+
+}  // namespace
+}  // namespace cutwater::handler

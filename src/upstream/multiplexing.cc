@@ -1,0 +1,122 @@
+#include "upstream/multiplexing.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "upstream/capabilities.h"
+
+namespace cutwater::upstream {
+
+namespace {
+
+constexpr base::Duration kPatience = std::chrono::seconds(1);
+
+}  // namespace
+
+Multiplexing::~Multiplexing() {
+  retire_all();
+}
+
+std::unique_ptr<SharedRequest> Multiplexing::take(base::Duration freshness) {
+  if (!may_run_another()) return nullptr;
+  const base::Instant now = loop_.now();
+  for (const auto& connection : connections_) {
+    if (!connection->takes_requests()) continue;
+    if (connection->running() > 0 || now - connection->idle_since() <= freshness) return connection->add();
+  }
+  return nullptr;
+}
+
+std::unique_ptr<SharedRequest> Multiplexing::share(std::unique_ptr<io::Stream>& stream) {
+  if (!may_run_another()) return nullptr;
+  return add(std::move(stream), false)->add();
+}
+
+std::shared_ptr<SharedConnection> Multiplexing::add(std::unique_ptr<io::Stream> stream, bool used_before) {
+  forget_closed();
+  SharedConnectionOptions options;
+  options.used_before = used_before;
+  options.longest_idle = longest_idle_;
+  SharedConnectionOwner* const owner = this;
+  connections_.push_back(std::make_shared<SharedConnection>(loop_, std::move(stream), options, owner));
+  return connections_.back();
+}
+
+// The limit is the application's, over all connections. What is beyond it takes a connection for itself and waits in
+// the peer's queue, as it would without all this.
+bool Multiplexing::may_run_another() const {
+  if (state_ != State::kOn) return false;
+  uint64_t running = 0;
+  for (const auto& connection : connections_) running += connection->running();
+  return running < most_requests_;
+}
+
+void Multiplexing::keep(std::unique_ptr<io::Stream> stream, bool again) {
+  if (most_idle_ == 0) return;
+  if (state_ == State::kUnknown) {
+    state_ = State::kAsking;
+    return asking_.start(ask(std::move(stream), again));
+  }
+  if (state_ != State::kOn) return keep_alone_(std::move(stream), again);
+  const bool has_room = std::any_of(connections_.begin(), connections_.end(),
+                                    [](const auto& connection) { return connection->takes_requests(); });
+  if (!has_room) add(std::move(stream), true);
+}
+
+base::Task<void> Multiplexing::ask(std::unique_ptr<io::Stream> stream, bool again) {
+  auto asking = ask_capabilities(loop_, *stream, kPatience);
+  const Capabilities known = co_await asking;
+  state_ = known.multiplexes ? State::kOn : State::kOff;
+  most_requests_ = known.most_requests;
+  if (known.multiplexes) {
+    add(std::move(stream), true);
+  } else if (known.answered) {
+    keep_alone_(std::move(stream), again);
+  }
+}
+
+void Multiplexing::turn_off() {
+  if (state_ != State::kOn) return;
+  state_ = State::kOff;
+  retire_all();
+}
+
+void Multiplexing::forget() {
+  asking_.cancel_all();
+  state_ = State::kUnknown;
+  retire_all();
+}
+
+void Multiplexing::retire_all() {
+  for (const auto& connection : connections_) {
+    connection->disown();
+    connection->retire();
+  }
+  connections_.clear();
+}
+
+void Multiplexing::forget_closed() {
+  std::erase_if(connections_, [](const auto& connection) { return !connection->is_open(); });
+}
+
+size_t Multiplexing::connections() {
+  forget_closed();
+  return connections_.size();
+}
+
+// The one that has been so for longest goes when there are too many.
+void Multiplexing::on_idle() {
+  forget_closed();
+  const auto is_idle = [](const auto& connection) { return connection->running() == 0; };
+  if (static_cast<size_t>(std::count_if(connections_.begin(), connections_.end(), is_idle)) <= most_idle_) return;
+  auto oldest = connections_.end();
+  for (auto connection = connections_.begin(); connection != connections_.end(); ++connection) {
+    const bool older = oldest == connections_.end() || (*connection)->idle_since() < (*oldest)->idle_since();
+    if (is_idle(*connection) && older) oldest = connection;
+  }
+  (*oldest)->disown();
+  (*oldest)->retire();
+  connections_.erase(oldest);
+}
+
+}  // namespace cutwater::upstream
