@@ -1,5 +1,6 @@
 """Servers behind us that speak uwsgi, SCGI or FastCGI: the real uWSGI, and raw ones, good and bad (faults.md 1G)."""
 
+import contextlib
 import hashlib
 import json
 import os
@@ -231,7 +232,9 @@ def test_fastcgi_connections_are_kept_and_others_are_not(serve, peer, protocol):
     server = gateway(serve, route(protocol, "api", before=pool(behind, keepalive=8)))
     for _ in range(4):
         assert server.get("/").text == "x"
+        wait_until(lambda: behind.asked or not keeps)  # whether it multiplexes, before the first is kept
     assert behind.accepted == (1 if keeps else 4)
+    assert behind.asked == (1 if keeps else 0)
 
 
 def test_fastcgi_connections_are_kept_where_that_is_written(serve, peer):
@@ -263,7 +266,8 @@ def test_a_kept_connection_that_ends_costs_no_request(serve, peer):
         with behind.lock:
             open_ones = list(behind.open)
         for connection in open_ones:
-            connection.shutdown(2)
+            with contextlib.suppress(OSError):  # one of the time before, on its way out
+                connection.shutdown(2)
     assert behind.accepted >= 2
 
 

@@ -56,6 +56,13 @@ def gateway_seeds():
     end = gateways.record(gateways.END, 1, b"\0" * 8)
     for name, chosen in (("answer", 0), ("grant", 8)):
         yield name, "upstream_call_fuzz", bytes([chosen]) + answer + end
+    others = [gateways.fastcgi_stream(gateways.STDOUT, number, b"Status: 200\r\n\r\n" + b"x" * number) for number in (2, 3)]
+    ends = [gateways.record(gateways.END, number, b"\0" * 8) for number in (2, 3)]
+    for chosen in range(16):
+        yield f"three-{chosen}", "upstream_shared_connection_fuzz", bytes([chosen]) + others[1] + answer + ends[1] + others[0] + end
+        yield f"ends-{chosen}", "upstream_shared_connection_fuzz", bytes([chosen]) + b"".join([*others, answer, *ends, end])
+    yield "values", "codec_fastcgi_values_fuzz", gateways.record(gateways.GET_VALUES_RESULT, 0, b"\x0f\1FCGI_MPXS_CONNS1\x0d\2FCGI_MAX_REQS50", 2)
+    yield "unknown", "codec_fastcgi_values_fuzz", gateways.record(gateways.UNKNOWN_TYPE, 0, b"\x09" + b"\0" * 7)
     yield "request", "codec_uwsgi_packet_fuzz", gateways.uwsgi_request(variables)
     yield "request", "codec_scgi_request_head_fuzz", gateways.scgi_request(variables, b"body")
 

@@ -89,7 +89,7 @@ def body_of(protocol, request):
     return stream_of(request, STDIN)
 
 
-BEGIN, ABORT, END, PARAMS, STDIN, STDOUT, STDERR, DATA = 1, 2, 3, 4, 5, 6, 7, 8
+BEGIN, ABORT, END, PARAMS, STDIN, STDOUT, STDERR, DATA, GET_VALUES, GET_VALUES_RESULT = 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
 
 
 def records_of(data):
@@ -149,12 +149,23 @@ def size_of_request(protocol, data):
 
 
 class RawGatewayPeer(RawPeer):
-    """As RawPeer, for requests of one of these protocols; `url` is host:port."""
+    """As RawPeer, for requests of one of these protocols; `url` is host:port. By FastCGI it is a program that takes one
+    request at a time, and says so when it is asked; `asked` counts that, once it is said."""
 
     def __init__(self, protocol, script):
-        self.protocol = protocol
+        self.protocol, self.asked = protocol, 0
         super().__init__(script)
         self.url = self.url.removeprefix("http://")
+
+    def without_questions(self, connection, received):
+        while self.protocol == "fastcgi" and len(received) >= 8 and received[1] == GET_VALUES:
+            records, _ = records_of(received)
+            if not records:
+                break
+            received = received[8 + int.from_bytes(received[4:6], "big") + received[6] :]
+            connection.sendall(record(GET_VALUES_RESULT, b"\x0f\x01FCGI_MPXS_CONNS0", identity=0))
+            self.asked += 1
+        return received
 
     def size_of(self, received):
         return size_of_request(self.protocol, received)

@@ -85,7 +85,7 @@ class RawPeer:
         received = b""
         try:
             while True:
-                while not (size := self.size_of(received)):
+                while not (size := self.size_of(received := self.without_questions(connection, received))):
                     data = connection.recv(65536)
                     if not data:
                         return
@@ -103,6 +103,10 @@ class RawPeer:
 
     def size_of(self, received):
         return whole_request(received)
+
+    def without_questions(self, _connection, received):
+        """What is no request is answered here."""
+        return received
 
     def wait_for_requests(self, count, seconds=15):
         wait_until(lambda: len(self.requests) >= count, seconds, f"{count} requests")
@@ -161,3 +165,72 @@ def answering(data, keep=True):
 def response(body=b"", *fields, status="200 OK"):
     lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", *fields]
     return "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + body
+
+
+class Relay:
+    """Passes connections on to a server, and keeps what went either way over each."""
+
+    def __init__(self, to):
+        self.to, self.connections, self.sockets = to, [], []
+        self.lock = threading.Lock()
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.url = "127.0.0.1:%d" % self.listener.getsockname()[1]
+        self.thread = threading.Thread(target=self._accept, daemon=True)
+        self.thread.start()
+
+    @property
+    def accepted(self):
+        return len(self.connections)
+
+    def asked(self):
+        """All that was sent to the server, a text of bytes for each connection."""
+        return [bytes(asked) for asked, _ in self.connections]
+
+    def answered(self):
+        return [bytes(answered) for _, answered in self.connections]
+
+    def _accept(self):
+        while True:
+            try:
+                near, _ = self.listener.accept()
+            except OSError:
+                return
+            far = socket.socket(socket.AF_UNIX if isinstance(self.to, str) else socket.AF_INET)
+            try:
+                far.connect(self.to)
+            except OSError:  # as if nobody listened
+                near.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+                near.close()
+                continue
+            kept = bytearray(), bytearray()
+            with self.lock:
+                self.connections.append(kept)
+                self.sockets += [near, far]
+            for source, target, into in ((near, far, kept[0]), (far, near, kept[1])):
+                threading.Thread(target=self._pass_on, args=(source, target, into), daemon=True).start()
+
+    @staticmethod
+    def _pass_on(source, target, into):
+        try:
+            while data := source.recv(65536):
+                target.sendall(data)
+                into += data
+        except OSError:
+            pass
+        for one in (source, target):
+            try:
+                one.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+
+    def stop(self):
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+        self.thread.join(10)
+        with self.lock:
+            for one in self.sockets:
+                try:
+                    one.shutdown(socket.SHUT_RDWR)
+                except OSError:
+                    pass
+                one.close()
