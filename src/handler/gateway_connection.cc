@@ -44,6 +44,11 @@ base::Task<GatewayConnection> connect_for(upstream::Peer& peer, const Connection
   connection.stream = std::move(connected.stream);
   connection.error = connected.error;
   if (!is_fastcgi || !connection.stream) co_return connection;
+  // Of many that begin at once each connects; those that are not the first share what that one has opened.
+  if (!wish.only_fresh) {
+    auto place = peer.multiplexing().take(base::Duration::max());
+    if (place) co_return share_of(std::move(place));
+  }
   auto request = peer.multiplexing().share(connection.stream);
   if (request) connection = share_of(std::move(request));
   co_return connection;

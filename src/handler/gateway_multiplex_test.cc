@@ -148,6 +148,17 @@ TEST_F(SharedGateway, ManyRequestsOnOneConnection) {
   EXPECT_TRUE(log.lines.empty());
 }
 
+TEST_F(SharedGateway, ManyThatBeginAtOnceOpenOneMore) {
+  make_shared();
+  for (size_t i = 0; i < upstream::SharedConnection::kMostAtOnce + 5; ++i) start();
+  until_asked(0, upstream::SharedConnection::kMostAtOnce);
+  runner.until([&] {
+    return std::any_of(program.lines.begin() + 1, program.lines.end(),
+                       [](const auto& one) { return one->requests.size() == 5; });
+  });
+  EXPECT_EQ(peer().multiplexing().connections(), 2u);
+}
+
 TEST_F(SharedGateway, WhoLeavesEndsHisOwnRequest) {
   make_shared();
   TestExchange& leaves = start();

@@ -29,6 +29,27 @@ class RecordEar {
 
   const std::vector<HeardRecord>& listen() {
     unread_ += far_.hear();
+    take_records();
+    return records;
+  }
+  // No more than so many bytes.
+  void listen_slowly(size_t most) {
+    std::string buffer(most, '\0');
+    const ssize_t count = ::recv(far_.peer.get(), buffer.data(), most, 0);
+    if (count > 0) unread_.append(buffer, 0, static_cast<size_t>(count));
+    take_records();
+  }
+  size_t bytes(codec::fastcgi::RecordType type, uint16_t request_id) const {
+    size_t found = 0;
+    for (const HeardRecord& record : records) {
+      if (record.type == type && record.request_id == request_id) found += record.content.size();
+    }
+    return found;
+  }
+  std::vector<HeardRecord> records;
+
+ private:
+  void take_records() {
     while (const auto header = codec::fastcgi::read_header(unread_)) {
       const size_t whole = codec::fastcgi::kHeaderBytes + header->content_length + header->padding_length;
       if (unread_.size() < whole) break;
@@ -37,8 +58,9 @@ class RecordEar {
                          unread_.substr(codec::fastcgi::kHeaderBytes, header->content_length)});
       unread_.erase(0, whole);
     }
-    return records;
   }
+
+ public:
   size_t count(codec::fastcgi::RecordType type, uint16_t request_id) {
     size_t found = 0;
     for (const HeardRecord& record : listen()) found += record.type == type && record.request_id == request_id;
@@ -51,7 +73,6 @@ class RecordEar {
     }
     return bytes;
   }
-  std::vector<HeardRecord> records;
 
  private:
   FarEnd& far_;
@@ -84,9 +105,11 @@ class DroppedErrors final : public StderrSink {
 // A request on its way, with a body that the test sends; `paused` reads no further than the head.
 class Asked {
  public:
-  Asked(io::Loop& loop, std::unique_ptr<SharedRequest> request, bool has_body = false)
+  Asked(io::Loop& loop, std::unique_ptr<SharedRequest> request, bool has_body = false,
+        base::Duration silence = std::chrono::seconds(60))
       : stream(std::move(request)),
         body_(source, has_body ? message::BodyFraming::kChunked : message::BodyFraming::kNone, 0),
+        options_(with(silence)),
         call(loop, *stream, "GET", body_, options_, errors) {
     tasks_.start(ask());
   }
@@ -106,6 +129,11 @@ class Asked {
   }
 
  private:
+  static CallOptions with(base::Duration silence) {
+    CallOptions options;
+    options.silence = silence;
+    return options;
+  }
   base::Task<void> ask() {
     std::string head;
     codec::fastcgi::append_request(head, kFastcgiRequestId, codec::fastcgi::Role::kResponder, true, {});
@@ -137,8 +165,8 @@ class Asked {
     return !done;
   }
 
-  CallOptions options_;
   RequestBody body_;
+  CallOptions options_;
 
  public:
   FastcgiCall call;
