@@ -48,6 +48,8 @@ Failure failure_of(CallStatus status) {
 std::string advice(const upstream::Peer& peer, int error) {
   if (error == EACCES) return "let the user of the front open " + peer.name() + ": mode 660 and its group";
   if (error == ETIMEDOUT) return "see whether it is overloaded, or behind a firewall";
+  if (error == EAGAIN)
+    return "it runs, but takes connections too slowly: let it run more processes, or name more servers";
   if (is_shortage(error)) return "raise the limits of open files (ulimit -n) and local ports";
   return "start that server, or correct its address";
 }
@@ -106,6 +108,7 @@ base::Task<void> GatewayExchange::run() {
     auto head = request_head(options.protocol,
                              {exchange_, body_, options.strip, options.instance, script_, file_, options.role, keeps});
     if (!head) {
+      note_too_long();
       auto refusing = answer_error(exchange_, 431);
       co_await refusing;
       co_return;
@@ -161,7 +164,12 @@ base::Task<GatewayExchange::Connection> GatewayExchange::connect(upstream::Peer&
 GatewayExchange::Outcome GatewayExchange::cannot_connect(upstream::Peer& peer, int error) {
   const bool timed_out = error == ETIMEDOUT;
   failure_ = timed_out ? 504 : 502;
-  gateway_.log_problem("CW0602", peer, fmt::format("cannot be reached: {}", std::strerror(error)), advice(peer, error));
+  // What connecting to a unix socket says whose backlog is full.
+  const char* reason = error == EAGAIN ? "its backlog is full" : std::strerror(error);
+  gateway_.log_problem(
+      "CW0602", peer,
+      fmt::format("cannot be reached: {} ({} {})", reason, exchange_.request.method, exchange_.request.path),
+      advice(peer, error));
   const bool waited = timed_out || error == EHOSTUNREACH;
   if (!is_shortage(error)) gateway_.note_failure(peer, waited ? Failure::kSlow : Failure::kAtOnce);
   return Outcome::kUndelivered;
@@ -227,8 +235,10 @@ GatewayExchange::Outcome GatewayExchange::judge(upstream::Peer& peer, const upst
   switch (status) {
     case CallStatus::kNoAnswer:
       gateway_.log_problem("CW0604", peer,
-                           was_stale ? "closed a kept connection just as it was used for what must not be sent twice"
-                                     : "closed the connection instead of answering",
+                           fmt::format("{} {} {}",
+                                       was_stale ? "closed a kept connection just as it was used for"
+                                                 : "closed the connection instead of answering",
+                                       exchange_.request.method, exchange_.request.path),
                            was_stale ? "let it keep idle connections for longer, or set keepalive = 0"
                                      : "its own log says why; it may have crashed");
       return unless_answered;
@@ -383,6 +393,18 @@ void GatewayExchange::note_cut(upstream::Peer& peer, const upstream::Call& call,
   gateway_.log_problem("CW0604", peer,
                        fmt::format("broke off its answer to {}{}{}", request, reason.empty() ? "" : ": ", reason),
                        "its own log says why; the client saw a cut, or 502");
+}
+
+// uwsgi says the length of the variables in 16 bits; SCGI ends each with a zero byte.
+void GatewayExchange::note_too_long() {
+  gateway_.problems_.write(base::Severity::kWarning, "CW0611",
+                           fmt::format("upstream {}: {} {} was answered 431: its variables {}\n"
+                                       "fix: lower limits.header, or let that server speak another protocol",
+                                       gateway_.group_.name(), exchange_.request.method, exchange_.request.path,
+                                       gateway_.options_.protocol == GatewayProtocol::kUwsgi
+                                           ? "are longer than the 64 KiB that uwsgi can say"
+                                           : "hold a zero byte, which SCGI cannot say"),
+                           gateway_.loop_.now());
 }
 
 void GatewayExchange::note_lost_file() {

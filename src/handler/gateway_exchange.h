@@ -67,6 +67,7 @@ class GatewayExchange final : public message::ClientGoneListener {
   Outcome cannot_connect(upstream::Peer& peer, int error);
   bool may_be_kept(const upstream::Peer& peer) const;
   void note_cut(upstream::Peer& peer, const upstream::Call& call, upstream::CallStatus status);
+  void note_too_long();
   void note_lost_file();
   bool may_repeat(Outcome outcome) const;
   base::Task<void> answer_client_failure(message::BodyStatus status);
