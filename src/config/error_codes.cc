@@ -277,7 +277,7 @@ constexpr ErrorCode kCodes[] = {
      "A program behind Cutwater answered with nothing but a Location of this server, so that what stands there answers "
      "in its place; but that is no path, or the sixth such answer to one request. The client got 502.",
      "Let the program say Status: 302 where the client is to go there."},
-    {"CW0611", "request cannot be passed on",
+    {"CW0612", "request cannot be passed on",
      "A request does not fit the protocol of the server behind Cutwater: by uwsgi all variables together have at most "
      "64 KiB. The client got 431.",
      "Lower `limits.header`, so that such a request is refused at once, or use fastcgi, scgi or proxy."},

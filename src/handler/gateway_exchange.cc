@@ -397,7 +397,7 @@ void GatewayExchange::note_cut(upstream::Peer& peer, const upstream::Call& call,
 
 // uwsgi says the length of the variables in 16 bits; SCGI ends each with a zero byte.
 void GatewayExchange::note_too_long() {
-  gateway_.problems_.write(base::Severity::kWarning, "CW0611",
+  gateway_.problems_.write(base::Severity::kWarning, "CW0612",
                            fmt::format("upstream {}: {} {} was answered 431: its variables {}\n"
                                        "fix: lower limits.header, or let that server speak another protocol",
                                        gateway_.group_.name(), exchange_.request.method, exchange_.request.path,

@@ -143,7 +143,7 @@ TEST_F(GatewayTest, WhatIsTooLongForUwsgiIsLoggedOnce) {
   }
   ASSERT_EQ(log.lines.size(), 1u);
   EXPECT_TRUE(
-      log.lines[0].starts_with("CW0611 upstream api: GET /long was answered 431: its variables are longer than "
+      log.lines[0].starts_with("CW0612 upstream api: GET /long was answered 431: its variables are longer than "
                                "the 64 KiB that uwsgi can say\nfix: lower limits.header"))
       << log.lines[0];
 }
