@@ -17,6 +17,7 @@
 #include "control/messages.h"
 #include "io/listener.h"
 #include "io/signals.h"
+#include "supervise/identity.h"
 #include "supervise/interpreter.h"
 #include "upstream/peer_address.h"
 
@@ -173,20 +174,39 @@ int check_front_user(const config::Config& config, base::LogSink& log) {
   return kUsage;
 }
 
-int check_static(const config::StaticRoute& route, base::LogSink& log, const Say& say) {
+int check_static(const config::StaticRoute& route, base::LogSink& log) {
   struct stat status;
-  if (stat(route.root.c_str(), &status) == 0 && S_ISDIR(status.st_mode)) {
-    say(fmt::format("static {} -> {}", route.prefix, route.root));
-    return 0;
-  }
+  if (stat(route.root.c_str(), &status) == 0 && S_ISDIR(status.st_mode)) return 0;
   log.error("CW0806", fmt::format("static files at {}: {} is no folder", route.prefix, route.root));
   return kUsage;
 }
 
+// It may be made later, with other permissions: no more than a warning.
+void check_server_socket(const std::string& upstream, const std::string& path, const config::Config& config,
+                         base::LogSink& log) {
+  supervise::Identity front = supervise::current_identity();
+  if (supervise::running_as_root()) {
+    auto chosen = choose_front_identity(config);
+    if (!chosen) return;  // check_front_user says so
+    front = std::move(*chosen);
+  }
+  const auto may_connect = supervise::may_connect_as(front, path);
+  if (may_connect) return;
+  const bool is_there = may_connect.error().system_errno != ENOENT;
+  log.warning("CW0602",
+              fmt::format("upstream {}: {}, as user {}, whom the front runs as\nfix: {}", upstream,
+                          may_connect.error().message, front.name,
+                          is_there ? "let that user open it: mode 660 and its group, and x for the folders above"
+                                   : "start the server, or correct its address"));
+}
+
 // The servers need not run now; their names must be known.
-int check_upstream(const config::Upstream& upstream, base::LogSink& log) {
+int check_upstream(const config::Upstream& upstream, const config::Config& config, base::LogSink& log) {
   int outcome = 0;
   for (const config::Server& server : upstream.servers) {
+    if (server.address.starts_with("unix:")) {
+      check_server_socket(upstream.name, server.address.substr(5), config, log);
+    }
     auto address = upstream::resolve_peer(server.address);
     if (address) continue;
     log.error("CW0601", fmt::format("upstream {}: {}\nfix: correct the name", upstream.name, address.error().message));
@@ -212,9 +232,9 @@ int run_check(const ServeRequest& request, const config::Loaded& loaded, base::L
   int worst = 0;
   const auto note = [&worst](int outcome) { worst = worst == 0 ? outcome : worst; };
   for (const config::Listen& listen : loaded.config.listens) note(check_listen(listen, request, log, say));
-  for (const config::StaticRoute& route : loaded.config.static_routes) note(check_static(route, log, say));
-  for (const std::string& line : proxy_lines(loaded.config)) say(line);
-  for (const config::Upstream& upstream : loaded.config.upstreams) note(check_upstream(upstream, log));
+  for (const config::StaticRoute& route : loaded.config.static_routes) note(check_static(route, log));
+  for (const std::string& line : route_lines(loaded.config)) say(line);
+  for (const config::Upstream& upstream : loaded.config.upstreams) note(check_upstream(upstream, loaded.config, log));
   const config::Log& logs = loaded.config.log;
   if (logs.access != "stdout" && logs.access != "off") note(check_log("log.access", logs.access, log, say));
   if (logs.error != "stderr") note(check_log("log.error", logs.error, log, say));

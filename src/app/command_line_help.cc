@@ -183,7 +183,8 @@ std::string short_help(bool bold) {
   text += flag_line("cutwater serve [TARGET]", "serve in the foreground; finds out what to run");
   text += flag_line("cutwater check [TARGET]", "would it serve? reads the configuration, imports every app");
   text += flag_line("cutwater version", "the version");
-  text += flag_line("cutwater help [TOPIC]", "a command, a code such as CW0101, a setting, flags, settings, errors");
+  text += flag_line("cutwater help [TOPIC]",
+                    "a command, a code such as CW0101, a setting or section, flags, settings, errors");
   text += "\n" + heading("In a hurry", bold);
   text +=
       "  cd myproject && cutwater serve        http://127.0.0.1:8000\n"
@@ -209,6 +210,7 @@ std::string help_topic(const std::string& word, bool bold) {
   for (char& c : code) c = c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c;
   if (!code.starts_with("CW")) code = "CW" + std::string(code.size() < 4 ? 4 - code.size() : 0, '0') + code;
   if (const config::ErrorCode* known = config::find_error_code(code)) return code_help(*known, bold);
+  if (std::string text = config::section_markdown(word); !text.empty()) return text;
   return setting_help(word, bold);
 }
 

@@ -22,6 +22,26 @@ std::string with_slash(std::string path) {
   return path;
 }
 
+std::string answer_of(const config::Route& route) {
+  if (route.kind == config::Route::Kind::kApp) return "app";
+  if (route.kind == config::Route::Kind::kStatic) return "static";
+  return route.proxy.protocol == "http" ? "proxy" : route.proxy.protocol;
+}
+
+// "api (10.0.0.5:8000, 10.0.0.6:8000 weight 2)", or the one server.
+std::string upstream_label(const config::ProxyRoute& proxy, const config::Config& config) {
+  std::vector<std::string> servers;
+  for (const config::Upstream& upstream : config.upstreams) {
+    if (upstream.name != proxy.upstream) continue;
+    for (const config::Server& server : upstream.servers) {
+      servers.push_back(server.weight == 1 ? server.address
+                                           : fmt::format("{} weight {}", server.address, server.weight));
+    }
+  }
+  if (servers.size() == 1 && servers.front() == proxy.upstream) return proxy.upstream;
+  return fmt::format("{} ({})", proxy.upstream, fmt::join(servers, ", "));
+}
+
 }  // namespace
 
 std::string app_label(const control::Imported& imported) {
@@ -38,22 +58,20 @@ std::string interpreter_label(const supervise::AppSpec& spec, const std::string&
   return fmt::format("{} Python {}", short_path(environment.native(), spec.root), version);
 }
 
-std::vector<std::string> proxy_lines(const config::Config& config) {
+bool is_plain_static(const config::Route& route) {
+  return route.kind == config::Route::Kind::kStatic && !route.auth && !route.filter;
+}
+
+std::vector<std::string> route_lines(const config::Config& config) {
   std::vector<std::string> lines;
   for (const config::Route& route : config.routes) {
-    if (route.kind != config::Route::Kind::kProxy) continue;
-    std::string line = fmt::format("{} {}{} -> {}", route.proxy.protocol == "http" ? "proxy" : route.proxy.protocol,
-                                   route.path, route.exact ? "" : "*", route.proxy.upstream);
-    for (const config::Upstream& upstream : config.upstreams) {
-      if (upstream.name != route.proxy.upstream) continue;
-      std::vector<std::string> servers;
-      for (const config::Server& server : upstream.servers) {
-        servers.push_back(server.weight == 1 ? server.address
-                                             : fmt::format("{} weight {}", server.address, server.weight));
-      }
-      if (servers.size() != 1 || servers.front() != upstream.name)
-        line += fmt::format(" ({})", fmt::join(servers, ", "));
-    }
+    std::string line = fmt::format("{} {}{} -> ", answer_of(route), route.path, route.exact ? "" : "*");
+    if (route.kind == config::Route::Kind::kApp) line += route.app;
+    if (route.kind == config::Route::Kind::kStatic) line += config.static_routes[route.static_route].root;
+    if (route.kind == config::Route::Kind::kProxy) line += upstream_label(route.proxy, config);
+    if (route.auth) line += fmt::format("; auth {} {}", route.auth->protocol, upstream_label(*route.auth, config));
+    if (route.filter)
+      line += fmt::format("; filter {} {}", route.filter->protocol, upstream_label(*route.filter, config));
     lines.push_back(std::move(line));
   }
   return lines;

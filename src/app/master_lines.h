@@ -15,8 +15,12 @@ namespace cutwater::app {
 std::string serving_line(const supervise::AppSpec& spec, const control::Imported& imported,
                          const std::vector<std::string>& urls, const std::vector<config::StaticRoute>& routes);
 
-// "proxy /api/* -> api (10.0.0.5:8000, 10.0.0.6:8000 weight 2)": one for each route to servers behind us.
-std::vector<std::string> proxy_lines(const config::Config& config);
+// One for each configured route, in their order: who answers and who is asked before. "static /media/* -> /srv/media",
+// "app /shop/* -> web; auth fastcgi 127.0.0.1:9001", "proxy /api/* -> api (10.0.0.5:8000, 10.0.0.6:8000 weight 2)".
+std::vector<std::string> route_lines(const config::Config& config);
+
+// Files and nothing else: the serving line names them.
+bool is_plain_static(const config::Route& route);
 
 // "shop.wsgi:application (WSGI, Django 5.2)".
 std::string app_label(const control::Imported& imported);

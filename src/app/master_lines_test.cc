@@ -49,5 +49,33 @@ TEST_F(LinesTest, NamesAnInterpreterWithoutEnvironmentByItsPath) {
   EXPECT_EQ(interpreter_label(spec_, "3.11.2"), "Python 3.11.2 (/usr/bin/python3)");
 }
 
+TEST(RouteLines, SayWhoAnswersAndWhoIsAskedBeforeInTheirOrder) {
+  config::Config config;
+  config.upstreams.resize(2);
+  config.upstreams[0].name = "api";
+  config.upstreams[0].servers = {{"10.0.0.5:80"}, {"10.0.0.6:80", 2}};
+  config.upstreams[1].name = "[::1]:9001";
+  config.upstreams[1].servers = {{"[::1]:9001"}};
+  config.static_routes = {{"/media/", "/srv/media", "", std::nullopt}};
+  config::ProxyRoute login;
+  login.protocol = "fastcgi";
+  login.upstream = "[::1]:9001";
+  config.routes.resize(3);
+  config.routes[0].path = "/admin";
+  config.routes[0].exact = true;
+  config.routes[0].app = "web";
+  config.routes[0].auth = login;
+  config.routes[1].path = "/api/";
+  config.routes[1].kind = config::Route::Kind::kProxy;
+  config.routes[1].proxy.upstream = "api";
+  config.routes[2].path = "/media/";
+  config.routes[2].kind = config::Route::Kind::kStatic;
+  config.routes[2].filter = login;
+  EXPECT_EQ(route_lines(config),
+            (std::vector<std::string>{"app /admin -> web; auth fastcgi [::1]:9001",
+                                      "proxy /api/* -> api (10.0.0.5:80, 10.0.0.6:80 weight 2)",
+                                      "static /media/* -> /srv/media; filter fastcgi [::1]:9001"}));
+}
+
 }  // namespace
 }  // namespace cutwater::app

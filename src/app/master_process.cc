@@ -186,9 +186,11 @@ void Master::announce_when_serving() {
     const supervise::Generation& generation = *app->serving();
     log_.info(serving_line(generation.spec(), generation.imported(), sockets_.urls(), config_.static_routes));
   }
-  const std::vector<std::string> proxies = proxy_lines(config_);
-  for (const std::string& line : proxies) log_.info(line);
-  if (apps_.empty()) log_.info(proxies.empty() ? "serving static files only" : "serving the configured routes only");
+  const bool all_static = std::all_of(config_.routes.begin(), config_.routes.end(), is_plain_static);
+  if (!all_static) {
+    for (const std::string& line : route_lines(config_)) log_.info(line);
+  }
+  if (apps_.empty()) log_.info(all_static ? "serving static files only" : "serving the configured routes only");
 }
 
 void Master::on_front_message(unsigned front, control::Message& message) {

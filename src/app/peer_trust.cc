@@ -1,5 +1,6 @@
 #include "app/peer_trust.h"
 
+#include <pwd.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -64,7 +65,10 @@ std::string PeerTrust::list_for(const io::Address& peer) const {
 std::string PeerTrust::name_of(int socket, const io::Address& peer) {
   if (!peer.is_unix) return peer.host;
   const auto user = user_of(socket);
-  return user ? "user " + std::to_string(*user) : "an unknown user";
+  if (!user) return "an unknown user";
+  const std::string number = std::to_string(*user);
+  const passwd* entry = getpwuid(*user);
+  return entry == nullptr ? "user " + number : std::string("user ") + entry->pw_name + " (" + number + ")";
 }
 
 }  // namespace cutwater::app

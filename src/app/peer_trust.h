@@ -26,7 +26,7 @@ class PeerTrust {
   bool admits(int socket, const io::Address& peer) const;
   // The list that a peer must be in: "trusted_users".
   std::string list_for(const io::Address& peer) const;
-  // "user 1000", "10.0.0.7": whom admits() judged.
+  // "user shop (1000)", "10.0.0.7": whom admits() judged. Looks the user up, which may block.
   static std::string name_of(int socket, const io::Address& peer);
 
  private:

@@ -1,6 +1,7 @@
 #include "app/peer_trust.h"
 
 #include <gtest/gtest.h>
+#include <pwd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -35,6 +36,19 @@ TEST(PeerTrust, UsersOnUnixSockets) {
   EXPECT_FALSE(admits_us({std::to_string(other), "nobody-of-that-name"}, other));
   EXPECT_TRUE(admits_us({"nobody-of-that-name", me}, other));
   EXPECT_TRUE(admits_us({"*"}, other));
+}
+
+TEST(PeerTrust, NamesWhomItJudged) {
+  std::array<int, 2> ends;
+  ASSERT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()), 0);
+  const base::FileDescriptor ours(ends[0]);
+  const base::FileDescriptor theirs(ends[1]);
+  const passwd* entry = getpwuid(geteuid());
+  const std::string number = std::to_string(geteuid());
+  EXPECT_EQ(PeerTrust::name_of(ours.get(), {"", 0, true}),
+            entry ? std::string("user ") + entry->pw_name + " (" + number + ")" : "user " + number);
+  EXPECT_EQ(PeerTrust::name_of(-1, {"", 0, true}), "an unknown user");
+  EXPECT_EQ(PeerTrust::name_of(-1, {"10.0.0.7", 1, false}), "10.0.0.7");
 }
 
 TEST(PeerTrust, AddressesByTcp) {
@@ -84,7 +98,6 @@ TEST(PeerTrust, UnixPeersAreNeverTrustedByAddress) {
   listen.trusted_users = {};
   listen.trusted_proxies = {"*", "unix"};
   EXPECT_FALSE(PeerTrust::make(listen, geteuid() + 1)->admits(ours.get(), {"", 0, true}));
-  EXPECT_EQ(PeerTrust::name_of(ours.get(), {"", 0, true}), "user " + std::to_string(geteuid()));
 }
 
 }  // namespace

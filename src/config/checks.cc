@@ -17,6 +17,10 @@ void check_folder(const std::string& setting, const std::string& folder, const s
   reporter.error("CW0110", setting + ": there is no folder " + shown_path(folder) + "\n  fix: " + fix);
 }
 
+std::string at_place(const std::string& place) {
+  return place.empty() ? "" : place + ": ";
+}
+
 bool is_loopback(const std::string& address) {
   const std::string host = address.substr(0, address.rfind(':'));
   return host.starts_with("127.") || host == "[::1]" || host == "localhost" || host.starts_with("[::ffff:127.");
@@ -80,11 +84,12 @@ void check_config(const Config& config, Reporter& reporter) {
                                  "\n  fix: give one of them a prefix");
   }
   for (const StaticRoute& route : config.static_routes) {
-    check_folder("static.root of " + route.prefix + "*", route.root, "correct root, or create the folder", reporter);
+    check_folder(at_place(route.place) + "static.root", route.root, "correct root, or create the folder", reporter);
   }
   for (const Route& route : config.routes) {
     if (!has_scripts(route)) continue;
-    check_folder("fastcgi.root of " + route.path, route.proxy.root, "correct root, or create the folder", reporter);
+    check_folder(at_place(route.place) + "fastcgi.root", route.proxy.root, "correct root, or create the folder",
+                 reporter);
   }
   for (const auto& [what, root] : sendfile_folders(config)) {
     check_folder(what, root, "correct sendfile, or create the folder", reporter);

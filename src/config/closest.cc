@@ -1,8 +1,35 @@
 #include "config/closest.h"
 
 #include <algorithm>
+#include <array>
 
 namespace cutwater::config {
+namespace {
+
+struct OtherName {
+  std::string_view name;
+  std::string_view word;
+};
+
+// What other programs call protocols. "http" is what "proxy" of a route speaks.
+constexpr auto kOtherNames = std::to_array<OtherName>({{"fcgi", "fastcgi"},
+                                                       {"fast-cgi", "fastcgi"},
+                                                       {"fast_cgi", "fastcgi"},
+                                                       {"php", "fastcgi"},
+                                                       {"fpm", "fastcgi"},
+                                                       {"php-fpm", "fastcgi"},
+                                                       {"php_fpm", "fastcgi"},
+                                                       {"http1", "http"},
+                                                       {"http/1", "http"},
+                                                       {"http1.1", "http"},
+                                                       {"http/1.1", "http"},
+                                                       {"https", "http"},
+                                                       {"http", "proxy"},
+                                                       {"https", "proxy"},
+                                                       {"http_proxy", "proxy"},
+                                                       {"reverse_proxy", "proxy"}});
+
+}  // namespace
 
 size_t edit_distance(std::string_view left, std::string_view right) {
   const size_t width = right.size() + 1;
@@ -24,6 +51,15 @@ size_t edit_distance(std::string_view left, std::string_view right) {
 
 std::string closest(std::string_view written, const std::vector<std::string>& words) {
   std::string best;
+  const std::string_view plain = written.substr(0, written.find("://"));
+  for (const OtherName& other : kOtherNames) {
+    if (other.name == plain && std::find(words.begin(), words.end(), other.word) != words.end()) {
+      return std::string(other.word);
+    }
+  }
+  if (plain.size() < written.size() && std::find(words.begin(), words.end(), plain) != words.end()) {
+    return std::string(plain);
+  }
   // Nobody mistypes a word of 64 letters; the limit keeps the table small.
   if (written.size() > 64) return best;
   size_t best_distance = std::min<size_t>(3, std::max<size_t>(1, (written.size() + 1) / 3)) + 1;

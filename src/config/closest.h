@@ -11,6 +11,7 @@ namespace cutwater::config {
 size_t edit_distance(std::string_view left, std::string_view right);
 
 // The nearest of `words`, or "" when none is near enough to be meant (a third of the word's length, at most 3 changes).
+// Another name of one comes first: "fcgi" is "fastcgi", not the nearer "scgi".
 std::string closest(std::string_view written, const std::vector<std::string>& words);
 
 }  // namespace cutwater::config

@@ -44,28 +44,31 @@ void FileReader::refuse(const Entry& entry, Section section, const std::string& 
   std::string near = closest(entry.key, known);
   if (!near.empty()) message += "; did you mean " + quoted(near) + "?";
   std::string fix = near.empty() ? "remove it; cutwater help settings lists what there is" : "write " + quoted(near);
+  std::string places;
   for (const Setting& setting : settings()) {
-    if (near.empty() && setting.section != section && setting.key == entry.key) {
-      fix = "it belongs in " + section_title(setting.section);
-    }
+    if (setting.section == section || setting.key != entry.key) continue;
+    places += (places.empty() ? "" : " or in ") + section_title(setting.section);
   }
+  if (near.empty() && !places.empty()) fix = "it belongs in " + places;
   error("CW0101", entry.position, message, fix);
 }
 
-void FileReader::read_section(Section section, const Node& table, Scope scope, const std::string& later_name,
+bool FileReader::read_section(Section section, const Node& table, Scope scope, const std::string& later_name,
                               const std::string& title, const std::string& name, const Keys& more) {
   Keys known = more;
   for (const Setting& setting : settings()) {
     if (setting.section == section) known.emplace_back(setting.key);
   }
+  bool all_stored = true;
   for (const Entry& entry : table.entries) {
     if (const Setting* setting = find_setting(section, entry.key)) {
       std::string full = name.empty() ? entry.key : name + "." + entry.key;
-      store_value(*setting, entry.node, scope, source_, document_.folder, full, reporter_);
+      all_stored &= store_value(*setting, entry.node, scope, source_, document_.folder, full, reporter_);
     } else if (std::find(more.begin(), more.end(), entry.key) == more.end()) {
       refuse(entry, section, later_name, title, known);
     }
   }
+  return all_stored;
 }
 
 void FileReader::read_top(const Node& table, const Listen& listen_defaults, const App& app_defaults) {
@@ -93,7 +96,30 @@ void FileReader::read_listens(const Entry& entry, const Listen& defaults) {
   for (const Node& item : entry.node.items) {
     if (!expect(item, Node::Type::kTable, "listen", "write [[listen]] with two brackets")) continue;
     Listen& listen = config_.listens.emplace_back(defaults);
-    read_section(Section::kListen, item, Scope{.listen = &listen}, "listen", "[[listen]]", "listen");
+    if (read_section(Section::kListen, item, Scope{.listen = &listen}, "listen", "[[listen]]", "listen")) {
+      check_listen_keys(item, listen);
+    }
+  }
+}
+
+// What protects one kind of listener and means nothing for this one must not look as if it did.
+void FileReader::check_listen_keys(const Node& item, const Listen& listen) {
+  const bool is_unix = listen.address.starts_with("unix:");
+  const bool is_passed = listen.address.starts_with("fd:");
+  for (const Entry& entry : item.entries) {
+    const std::string name = "listen." + entry.key + ": ";
+    if ((entry.key == "mode" || entry.key == "owner" || entry.key == "group") && !is_unix) {
+      error(
+          "CW0108", entry.position, name + "is for a unix socket, and " + quoted(listen.address) + " is none of ours",
+          is_passed ? "remove it, and set it where the socket is made" : "remove it, or listen on addr = \"unix:...\"");
+    } else if (entry.key == "trusted_users" && listen.protocol == "http") {
+      error("CW0108", entry.position, name + "by \"http\" whoever may open the socket may ask",
+            "remove it" + std::string(is_unix ? "; mode and group say who may open the socket" : ""));
+    } else if (entry.key == "trusted_users" && !is_unix && !is_passed) {
+      error("CW0108", entry.position,
+            name + "users are known on unix sockets alone, and " + quoted(listen.address) + " is reached by TCP",
+            "remove it, and list the web server's address in trusted_proxies");
+    }
   }
 }
 

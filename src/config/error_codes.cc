@@ -52,6 +52,14 @@ constexpr ErrorCode kCodes[] = {
      "A listener with another protocol than \"http\" is open to other machines, and no web server on one of them is "
      "named: whoever may connect there decides what the app believes of a request.",
      "List the web server in trusted_proxies, or listen on 127.0.0.1 or a unix socket."},
+    {"CW0116", "route is never reached",
+     "The first [[site.route]] that takes a path answers it, and an earlier one takes all that this one could. With "
+     "`auth` that is an error: it would guard nothing.",
+     "Move it above the one that the message names."},
+    {"CW0117", "path takes itself alone",
+     "A match.path without \"*\" takes that path and nothing below it, also when it ends in \"/\".",
+     "Write \"/api/*\" for /api and all below it; write \"/api\" for one path."},
+    {"CW0118", "server is there twice", "An upstream lists a server twice.", "Remove one, or give it a weight."},
     {"CW0120", "wrong use of the command line", "A command, flag or argument is unknown or incomplete.",
      "`cutwater help` lists the commands, `cutwater help flags` the flags."},
     {"CW0201", "no Python found", "There is no virtual environment in the project and no python3 on PATH.",
@@ -139,6 +147,10 @@ constexpr ErrorCode kCodes[] = {
      "trusted, "
      "and was closed unread.",
      "If it is your web server: add its user to trusted_users, or its address to trusted_proxies, of that [[listen]]."},
+    {"CW0408", "too many variables",
+     "A web server's request by FastCGI has more variables, or longer ones, than `limits.header` and "
+     "`limits.header_count` leave room for (twice the bytes, 64 more of them); the connection was closed.",
+     "Raise `limits.header` or `limits.header_count` if such requests are meant to work."},
     {"CW0501", "request took too long",
      "A request ran longer than `timeout`: the client got 504 and that worker alone "
      "is replaced.",
@@ -272,6 +284,10 @@ constexpr ErrorCode kCodes[] = {
      "seconds it was cut.",
      "Make room for spool files; or set keepalive = 0 for an upstream of long downloads, so that each request has a "
      "connection of its own."},
+    {"CW0612", "request cannot be passed on",
+     "A request does not fit the protocol of the server behind Cutwater: by uwsgi all variables together have at most "
+     "64 KiB. The client got 431.",
+     "Lower `limits.header`, so that such a request is refused at once, or use fastcgi, scgi or proxy."},
     {"CW0620", "server fails its check",
      "A server behind Cutwater did not answer its `check` with a status from 200 to 399. It gets no requests until it "
      "does; the other servers of the upstream do.",

@@ -1,5 +1,5 @@
 // FileReader: goes through the document once and writes down what it says. Private to the reading of files:
-// config_file.cc has the sections, file_routes.cc the sites.
+// config_file.cc has the sections, file_routes.cc the sites, file_gateways.cc the servers behind us.
 #pragma once
 
 #include <string>
@@ -22,13 +22,16 @@ class FileReader {
  private:
   using Keys = std::vector<std::string>;
 
-  void read_section(Section section, const Node& table, Scope scope, const std::string& later_name,
+  // False: a value was refused.
+  bool read_section(Section section, const Node& table, Scope scope, const std::string& later_name,
                     const std::string& title, const std::string& name, const Keys& more = {});
   void read_listens(const Entry& entry, const Listen& defaults);
+  void check_listen_keys(const Node& item, const Listen& listen);
   void read_apps(const Entry& entry, const App& defaults);
   void read_sites(const Entry& entry);
   void read_route(const Node& route);
   const Entry* one_answer(const Node& route);
+  bool refuse_foreign(const Entry& entry);
   bool read_match(const Node& match, Route& route);
   bool read_answer(const Entry& answer, Route& route);
   std::optional<ProxyRoute> read_role(const Entry& entry, const Route& route, const std::string& program);
@@ -41,9 +44,17 @@ class FileReader {
   void read_upstreams(const Entry& entry);
   void read_check(const Entry& entry, Upstream& upstream);
   void check_app_names();
+  void check_order();
+  void check_protocols();
+  void check_servers(const Upstream& upstream, const Node& list);
+  std::string place_of(Position position) const;
+  std::string match_line(size_t route) const;
   void refuse(const Entry& entry, Section section, const std::string& later_name, const std::string& title,
               const Keys& known);
   bool expect(const Node& node, Node::Type type, const std::string& name, const std::string& fix);
+  void warning(std::string_view code, Position position, const std::string& what, const std::string& fix) {
+    reporter_.warning_at(code, source_, position, what, fix);
+  }
   void error(std::string_view code, Position position, const std::string& what, const std::string& fix = "") {
     reporter_.error_at(code, source_, position, what, fix);
   }
@@ -52,7 +63,15 @@ class FileReader {
   const Source source_;
   Config& config_;
   Reporter& reporter_;
-  std::vector<Position> app_positions_;  // of the routes to apps, in their order
+  std::vector<Position> app_positions_;    // of the routes to apps, in their order
+  std::vector<Position> match_positions_;  // of all routes
+  struct UpstreamUse {
+    std::string upstream;
+    std::string answer;  // "proxy", "fastcgi", ...
+    std::string what;    // for messages
+    Position position;
+  };
+  std::vector<UpstreamUse> upstream_uses_;
 };
 
 inline std::string quoted(const std::string& text) {

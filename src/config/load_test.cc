@@ -102,6 +102,18 @@ TEST_F(Load, TrustedUsersExist) {
   EXPECT_NE(error("\"root\"").find("takes a list of users"), std::string::npos);
 }
 
+TEST_F(Load, MissingFoldersOfRoutesAreNamedWithTheirPlace) {
+  const std::pair<const char*, const char*> kCases[] = {
+      {"fastcgi = { to = \"127.0.0.1:9000\", root = \"php\" }", "4:43: fastcgi.root: there is no folder "},
+      {"static = { root = \"files\" }", "4:19: static.root: there is no folder "},
+  };
+  for (const auto& [answer, message] : kCases) {
+    folder_.file("cutwater.toml", "[[site]]\n[[site.route]]\nmatch = { path = \"/*\" }\n" + std::string(answer) + "\n");
+    const std::string text = first_error(load_target());
+    EXPECT_TRUE(text.starts_with("error[CW0110] cutwater.toml:" + std::string(message))) << text;
+  }
+}
+
 TEST_F(Load, Addresses) {
   environment_.set("PORT", "5000");
   EXPECT_EQ(load_target().config.listens[0].address, "0.0.0.0:5000");
@@ -301,7 +313,7 @@ TEST_F(Load, MissingFolders) {
   EXPECT_EQ(loaded.exit_code, 2);
   ASSERT_EQ(loaded.diagnostics.size(), 2u);
   EXPECT_TRUE(loaded.diagnostics[0].text.starts_with("app.web.root: there is no folder none"));
-  EXPECT_TRUE(loaded.diagnostics[1].text.starts_with("static.root of /x/*: there is no folder nothing"));
+  EXPECT_TRUE(loaded.diagnostics[1].text.starts_with("cutwater.toml:7:19: static.root: there is no folder nothing"));
 }
 
 TEST_F(Load, OnlyFiles) {

@@ -54,6 +54,7 @@ struct StaticRoute {
   std::string root;                     // absolute
   std::string index;                    // file answered for a folder; "" = 404
   std::optional<base::Duration> cache;  // Cache-Control: max-age
+  std::string place = {};               // "cutwater.toml:12:22": where root is written
 };
 
 // Servers behind us that answer for each other.
@@ -101,6 +102,7 @@ struct Route {
   ProxyRoute proxy;                  // with kProxy
   std::optional<ProxyRoute> auth;    // who must let a request through first
   std::optional<ProxyRoute> filter;  // with kStatic: who gets the file and answers with what it makes of it
+  std::string place = {};            // with kProxy: where its root is written
 };
 
 struct Config;

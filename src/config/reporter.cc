@@ -40,8 +40,8 @@ std::vector<Diagnostic> Reporter::take() {
   return diagnostics;
 }
 
-void Reporter::error_at(std::string_view code, const Source& source, Position position, const std::string& what,
-                        const std::string& fix) {
+void Reporter::add_at(std::string_view code, const Source& source, Position position, const std::string& what,
+                      const std::string& fix, bool is_error) {
   std::string text = source.name;
   if (position.line != 0) {
     text += ":" + std::to_string(position.line) + ":" + std::to_string(position.column);
@@ -51,7 +51,7 @@ void Reporter::error_at(std::string_view code, const Source& source, Position po
     text += excerpt((*source.lines)[position.line - 1], position);
   }
   if (!fix.empty()) text += "\n  fix: " + fix;
-  add(code, std::move(text), true, position.line);
+  add(code, std::move(text), is_error, position.line);
 }
 
 std::string to_text(const Diagnostic& diagnostic) {

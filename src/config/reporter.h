@@ -28,7 +28,13 @@ class Reporter {
 
   // "cutwater.toml:12:3: <what>", the line with a caret below it, "fix: <fix>" unless that is empty.
   void error_at(std::string_view code, const Source& source, Position position, const std::string& what,
-                const std::string& fix = "");
+                const std::string& fix = "") {
+    add_at(code, source, position, what, fix, true);
+  }
+  void warning_at(std::string_view code, const Source& source, Position position, const std::string& what,
+                  const std::string& fix) {
+    add_at(code, source, position, what, fix, false);
+  }
 
   // What another Reporter collected.
   void add(Diagnostic diagnostic) { add(diagnostic.code, std::move(diagnostic.text), diagnostic.is_error); }
@@ -43,6 +49,8 @@ class Reporter {
     uint32_t line;
   };
   void add(std::string_view code, std::string text, bool is_error, uint32_t line = 0);
+  void add_at(std::string_view code, const Source& source, Position position, const std::string& what,
+              const std::string& fix, bool is_error);
 
   std::vector<Reported> reported_;
   bool failed_ = false;

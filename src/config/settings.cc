@@ -111,8 +111,10 @@ constexpr Setting kSettings[] = {
      "What comes there: \"http\" from clients and proxies, or what a web server in front passes on: \"uwsgi\" (nginx's "
      "uwsgi_pass), \"scgi\" (scgi_pass) or \"fastcgi\" (fastcgi_pass).",
      "", to<&Listen::protocol>, 0, UINT64_MAX, "http|uwsgi|scgi|fastcgi"},
-    {Section::kListen, "mode", Kind::kOctalMode, "666", "Permissions of a unix socket, in octal.", "",
-     to<&Listen::mode>},
+    {Section::kListen, "mode", Kind::kOctalMode, "666",
+     "Permissions of a unix socket, in octal. By default everybody may open it, as a port of this machine; with any "
+     "protocol but \"http\" the kernel's word on who connects then decides: trusted_users.",
+     "", to<&Listen::mode>},
     {Section::kListen, "trusted_proxies", Kind::kNetworkList, "127.0.0.1/32, ::1/128",
      "Addresses and networks whose X-Forwarded-* and Forwarded fields are believed; \"*\" believes everybody. "
      "FORWARDED_ALLOW_IPS changes the default. With any protocol but \"http\" also the only web servers that may "

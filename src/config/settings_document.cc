@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "config/error_codes.h"
 #include "config/settings.h"
 
@@ -48,20 +50,22 @@ servers = ["http://10.0.0.5:8000", { url = "http://10.0.0.6:8000", weight = 2 }]
 
 struct SectionText {
   Section section;
+  std::string_view names;  // for section_markdown
   std::string_view title;
   std::string_view text;
 };
 
 constexpr SectionText kSections[] = {
-    {Section::kTop, "Top level", "Keys before the first section."},
-    {Section::kListen, "`[[listen]]`", "One for each address; none is one listener with the defaults."},
-    {Section::kApp, "`[app.NAME]`",
+    {Section::kTop, "", "Top level", "Keys before the first section."},
+    {Section::kListen, "listen", "`[[listen]]`", "One for each address; none is one listener with the defaults."},
+    {Section::kApp, "app", "`[app.NAME]`",
      "One for each app; none is one app named `web` in the file's folder, which is looked for. With several apps the "
      "longest `prefix` that fits a request wins."},
-    {Section::kLimits, "`[limits]`", "What a client may ask of the server."},
-    {Section::kLog, "`[log]`", "Where messages go."},
-    {Section::kShutdown, "`[shutdown]`", "After TERM."},
-    {Section::kStatic, "`[[site]]`, `[[site.route]]`: `static = {...}`",
+    {Section::kLimits, "limits", "`[limits]`", "What a client may ask of the server."},
+    {Section::kLog, "log", "`[log]`", "Where messages go."},
+    {Section::kShutdown, "shutdown", "`[shutdown]`", "After TERM."},
+    {Section::kStatic, "site site.route route match static filter auth",
+     "`[[site]]`, `[[site.route]]`: `static = {...}`",
      "A `[[site.route]]` has `match = { path = \"/x/*\" }`, or `\"/x\"` for that path alone, and says who answers: "
      "`app = \"NAME\"`, `static = {...}`, `proxy = {...}`, or `fastcgi`, `scgi` or `uwsgi = {...}`. The first that "
      "takes a path answers it. An app that no "
@@ -69,12 +73,13 @@ constexpr SectionText kSections[] = {
      "that "
      "takes the path guards it all the same. `static` are files that the "
      "server answers with itself. Django's collected static files need no route: they are found."},
-    {Section::kProxy, "`[[site.route]]`: `proxy = {...}`",
+    {Section::kProxy, "site site.route route proxy", "`[[site.route]]`: `proxy = {...}`",
      "Requests that another HTTP/1.1 server answers. It gets them with Host as the client sent it and with "
      "X-Forwarded-For, -Proto and -Host, X-Real-IP, Forwarded and Via. What a client takes slowly of the answer is "
      "kept "
      "for it, so that the server is free, unless the answer says X-Accel-Buffering: no."},
-    {Section::kGateway, "`[[site.route]]`: `fastcgi = {...}`, `scgi = {...}`, `uwsgi = {...}`",
+    {Section::kGateway, "site site.route route fastcgi scgi uwsgi gateway auth filter",
+     "`[[site.route]]`: `fastcgi = {...}`, `scgi = {...}`, `uwsgi = {...}`",
      "Requests that a server of one of these protocols answers: php-fpm, uWSGI, a FastCGI program. It gets the request "
      "as CGI variables; REMOTE_ADDR is the client's address as it is believed. What a FastCGI program writes to its "
      "error stream is in the log, with the request's id. Beside any answer a route may have `auth = { fastcgi = {...} "
@@ -84,8 +89,8 @@ constexpr SectionText kSections[] = {
      "route may have `filter = { fastcgi = {...} }`: the file that was found goes to a FastCGI program in the filter "
      "role as FCGI_DATA, with FCGI_DATA_LENGTH and FCGI_DATA_LAST_MOD among the variables; what it makes of it is the "
      "answer to GET, HEAD and POST."},
-    {Section::kUpstream, "`[upstream.NAME]`", "Servers that answer for each other, for `to` of a route."},
-    {Section::kCheck, "`[upstream.NAME]`: `check = {...}`",
+    {Section::kUpstream, "upstream", "`[upstream.NAME]`", "Servers that answer for each other, for `to` of a route."},
+    {Section::kCheck, "upstream", "`[upstream.NAME]`: `check = {...}`",
      "Asks each server now and then whether it is well. Without it a server is judged by the requests it gets: "
      "`max_fails`."},
 };
@@ -115,19 +120,33 @@ std::string setting_row(const Setting& setting) {
                      fallback, flag, cell(setting.help));
 }
 
+std::string section_text(const SectionText& section) {
+  std::string text =
+      fmt::format("\n## {}\n\n{}\n\n| key | takes | default | flag, variable | meaning |\n|---|---|---|---|---|\n",
+                  section.title, section.text);
+  for (const Setting& setting : settings()) {
+    if (setting.section == section.section) text += setting_row(setting);
+  }
+  return text;
+}
+
 }  // namespace
 
 std::string settings_markdown() {
   std::string text(kIntroduction);
-  for (const SectionText& section : kSections) {
-    text +=
-        fmt::format("\n## {}\n\n{}\n\n| key | takes | default | flag, variable | meaning |\n|---|---|---|---|---|\n",
-                    section.title, section.text);
-    for (const Setting& setting : settings()) {
-      if (setting.section == section.section) text += setting_row(setting);
-    }
-  }
+  for (const SectionText& section : kSections) text += section_text(section);
   return text;
+}
+
+std::string section_markdown(std::string_view word) {
+  while (word.starts_with('[')) word.remove_prefix(1);
+  while (word.ends_with(']')) word.remove_suffix(1);
+  std::string text;
+  for (const SectionText& section : kSections) {
+    const TextList names = split_list(section.names, ' ');
+    if (std::find(names.begin(), names.end(), word) != names.end()) text += section_text(section);
+  }
+  return text.empty() ? text : text.substr(1);
 }
 
 std::string errors_markdown() {

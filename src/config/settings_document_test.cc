@@ -31,6 +31,20 @@ TEST(Documents, ErrorsAreUpToDate) {
       << "run: build/cutwater help errors > docs/errors.md";
 }
 
+TEST(Documents, SectionsByTheirNames) {
+  EXPECT_TRUE(section_markdown("upstream").starts_with("## `[upstream.NAME]`\n"));
+  EXPECT_NE(section_markdown("upstream").find("## `[upstream.NAME]`: `check = {...}`\n"), std::string::npos);
+  EXPECT_EQ(section_markdown("[[listen]]"), section_markdown("listen"));
+  for (const char* word : {"fastcgi", "scgi", "uwsgi", "gateway", "auth", "filter", "site", "route", "site.route"}) {
+    EXPECT_NE(section_markdown(word).find("| `split` |"), std::string::npos) << word;
+  }
+  for (const char* word : {"proxy", "static", "app", "limits", "log", "shutdown"}) {
+    EXPECT_NE(section_markdown(word).find("| key |"), std::string::npos) << word;
+  }
+  EXPECT_EQ(section_markdown("timeout"), "");
+  EXPECT_EQ(section_markdown(""), "");
+}
+
 TEST(Documents, EverySettingIsThere) {
   std::string text = settings_markdown();
   for (const Setting& setting : settings()) {

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "config/address.h"
 #include "config/closest.h"
 #include "config/project_files.h"
 #include "config/settings.h"
@@ -256,11 +257,14 @@ Parsed parse_servers(const Setting& setting, const Node& node, const std::string
     if (!is_text(text)) return wrong_type(setting, text);
     ServerAddress parsed = parse_server(text.text);
     if (!parsed.problem.empty()) {
-      return Problem{parsed.is_later ? "CW0106" : "CW0103", quoted(text.text) + ": " + parsed.problem,
-                     "write \"http://10.0.0.5:8000\" or \"unix:/run/api.sock\"", text.position};
+      return Problem{
+          parsed.is_later ? "CW0106" : "CW0103", quoted(text.text) + ": " + parsed.problem,
+          parsed.is_later ? "write \"http://10.0.0.5:8000\" or \"unix:/run/api.sock\"" : server_advice(text.text, ""),
+          text.position};
     }
     Server& server = servers.emplace_back();
     server.address = parsed.address;
+    server.is_url = parsed.is_url;
     if (server.address.starts_with("unix:")) server.address = "unix:" + absolute_path(folder, server.address.substr(5));
     if (weight == nullptr) continue;
     const auto number = base::parse_decimal(weight->node.text);
@@ -278,7 +282,7 @@ Parsed parse_address(const Node& node, const std::string& folder) {
     return Problem{"CW0106", "\"systemd:\" is known, not in this version", "use \"fd:3\" for the first passed socket"};
   }
   if (std::string problem = listen_address_problem(node.text); !problem.empty()) {
-    return Problem{"CW0103", quoted(node.text) + " cannot be listened on: " + problem};
+    return Problem{"CW0103", quoted(node.text) + " cannot be listened on: " + problem, listen_advice(node.text)};
   }
   if (node.text.starts_with("unix:")) return Value("unix:" + absolute_path(folder, node.text.substr(5)));
   return Value(node.text);

@@ -1,7 +1,5 @@
 #include "config/value.h"
 
-#include <arpa/inet.h>
-
 #include <array>
 
 #include "base/text.h"
@@ -66,12 +64,6 @@ std::string with_unit(uint64_t number, const Units& units) {
   return std::to_string(number);
 }
 
-std::string port_problem(std::string_view port) {
-  auto number = base::parse_decimal(port);
-  if (number && *number <= 65535) return "";
-  return "\"" + std::string(port) + "\" is no port (0 to 65535)";
-}
-
 }  // namespace
 
 std::optional<base::Duration> parse_duration(std::string_view text) {
@@ -103,78 +95,6 @@ std::string to_duration_text(base::Duration duration) {
 
 std::string to_size_text(uint64_t bytes) {
   return with_unit(bytes, kSizeUnits);
-}
-
-bool is_network(std::string_view text) {
-  if (text == "*" || text == "unix") return true;
-  size_t slash = text.find('/');
-  std::string address(text.substr(0, slash));
-  std::array<unsigned char, 16> raw;
-  uint64_t bits = 0;
-  if (inet_pton(AF_INET, address.c_str(), raw.data()) == 1) {
-    bits = 32;
-  } else if (inet_pton(AF_INET6, address.c_str(), raw.data()) == 1) {
-    bits = 128;
-  } else {
-    return false;
-  }
-  if (slash == std::string_view::npos) return true;
-  auto length = base::parse_decimal(text.substr(slash + 1));
-  return length && *length <= bits;
-}
-
-std::string listen_address_problem(std::string_view text) {
-  if (text.starts_with("unix:")) {
-    if (text.size() == 5) return "the path after \"unix:\" is missing";
-    return text.size() - 5 > 107 ? "the path of a unix socket has at most 107 bytes" : "";
-  }
-  if (text.starts_with("fd:")) {
-    auto number = base::parse_decimal(text.substr(3));
-    return number && *number < 65536 ? "" : "\"fd:\" takes the number of an open descriptor, as in \"fd:3\"";
-  }
-  if (size_t scheme = text.find("://"); scheme != std::string_view::npos) {
-    return "write it without \"" + std::string(text.substr(0, scheme + 3)) + "\"";
-  }
-  size_t colon = text.rfind(':');
-  if (colon == std::string_view::npos || text.ends_with(']')) {
-    if (base::parse_decimal(text)) {
-      const std::string port(text);
-      return "a port has a colon before it: \":" + port + "\", or \"127.0.0.1:" + port + "\" for this machine alone";
-    }
-    return "the port is missing, as in \"127.0.0.1:8000\"";
-  }
-  std::string_view host = text.substr(0, colon);
-  if (host.starts_with('[')) {
-    std::string inner(host.substr(1, host.size() < 2 ? 0 : host.size() - 2));
-    std::array<unsigned char, 16> raw;
-    if (!host.ends_with(']') || inet_pton(AF_INET6, inner.c_str(), raw.data()) != 1) {
-      return "\"" + std::string(host) + "\" is no IPv6 address";
-    }
-  } else if (host.find(':') != std::string_view::npos) {
-    return "an IPv6 address needs brackets, as in \"[::1]:8000\"";
-  } else if (host.find_first_of(" \t/") != std::string_view::npos) {
-    return "\"" + std::string(host) + "\" is no host";
-  }
-  return port_problem(text.substr(colon + 1));
-}
-
-ServerAddress parse_server(std::string_view text) {
-  constexpr std::string_view kHttp = "http://";
-  if (text.starts_with("https://")) return {"", "https to servers is known, not in this version", true};
-  const bool is_url = text.starts_with(kHttp);
-  if (is_url) text.remove_prefix(kHttp.size());
-  if (text.starts_with("unix:") || is_url) {
-    if (is_url && text.ends_with('/')) text.remove_suffix(1);
-    if (is_url && text.find_first_of("/?#@") != std::string_view::npos) {
-      return {"", "a server has no path and no user; strip says what to take off the path"};
-    }
-  }
-  std::string address(text);
-  const bool has_port = text.find(':') != std::string_view::npos && !text.ends_with(']');
-  if (is_url && !has_port) address += ":80";
-  if (address.starts_with("fd:") || address.starts_with(':')) return {"", "the host is missing"};
-  if (address.ends_with(":0") && !address.starts_with("unix:")) return {"", "nobody listens on port 0"};
-  return {address, listen_address_problem(address)};
 }
 
 TextList split_list(std::string_view text, char separator) {

@@ -20,6 +20,7 @@ using TextMap = std::map<std::string, std::string>;
 struct Server {
   std::string address;  // "10.0.0.5:8000", "[::1]:80", "unix:/run/api.sock"
   unsigned weight = 1;
+  bool is_url = false;  // written "http://...": it speaks HTTP
   bool operator==(const Server&) const = default;
 };
 using ServerList = std::vector<Server>;
@@ -38,21 +39,6 @@ std::optional<uint64_t> parse_octal_mode(std::string_view text);
 // The shortest text that parse_duration and parse_size read back as the same value.
 std::string to_duration_text(base::Duration duration);
 std::string to_size_text(uint64_t bytes);
-
-// An address or a network in CIDR form ("10.0.0.0/8", "::1"), "unix" for peers on unix sockets, "*" for everybody.
-bool is_network(std::string_view text);
-
-// ":8000", "127.0.0.1:8000", "[::1]:8000", "localhost:8000", "unix:/run/x.sock", "fd:3". Returns what is wrong, or "".
-std::string listen_address_problem(std::string_view text);
-
-// "http://10.0.0.5:8000" -> "10.0.0.5:8000", without a port 80; "unix:/run/x.sock" and "10.0.0.5:8000" as they are.
-// `problem` says what is wrong with another text, or that it is known, not in this version.
-struct ServerAddress {
-  std::string address;
-  std::string problem;
-  bool is_later = false;
-};
-ServerAddress parse_server(std::string_view text);
 
 // "a, b,c" -> a b c; empty parts are dropped.
 TextList split_list(std::string_view text, char separator);

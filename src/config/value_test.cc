@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "config/address.h"
 #include "config/closest.h"
 
 namespace cutwater::config {

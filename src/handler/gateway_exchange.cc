@@ -86,6 +86,7 @@ base::Task<void> GatewayExchange::run() {
     auto head = request_head(options.protocol,
                              {exchange_, body_, options.strip, options.instance, script_, file_, options.role, keeps});
     if (!head) {
+      note_too_long();
       auto refusing = answer_error(exchange_, 431);
       co_await refusing;
       co_return;

@@ -69,6 +69,7 @@ class GatewayExchange final : public message::ClientGoneListener {
   void note_cut_off();
   static bool is_told(upstream::CallStatus status, const GatewayConnection& connection);
   bool note_nonsense(upstream::Peer& peer, const GatewayConnection& connection);
+  void note_too_long();
   void note_lost_file();
   bool may_repeat(Outcome outcome) const;
   base::Task<void> answer_client_failure(message::BodyStatus status);

@@ -25,6 +25,8 @@ Failure failure_of(CallStatus status) {
 std::string advice(const upstream::Peer& peer, int error) {
   if (error == EACCES) return "let the user of the front open " + peer.name() + ": mode 660 and its group";
   if (error == ETIMEDOUT) return "see whether it is overloaded, or behind a firewall";
+  if (error == EAGAIN)
+    return "it runs, but takes connections too slowly: let it run more processes, or name more servers";
   if (is_shortage(error)) return "raise the limits of open files (ulimit -n) and local ports";
   return "start that server, or correct its address";
 }
@@ -34,7 +36,12 @@ std::string advice(const upstream::Peer& peer, int error) {
 GatewayExchange::Outcome GatewayExchange::cannot_connect(upstream::Peer& peer, int error) {
   const bool timed_out = error == ETIMEDOUT;
   failure_ = timed_out ? 504 : 502;
-  gateway_.log_problem("CW0602", peer, fmt::format("cannot be reached: {}", std::strerror(error)), advice(peer, error));
+  // What connecting to a unix socket says whose backlog is full.
+  const char* reason = error == EAGAIN ? "its backlog is full" : std::strerror(error);
+  gateway_.log_problem(
+      "CW0602", peer,
+      fmt::format("cannot be reached: {} ({} {})", reason, exchange_.request.method, exchange_.request.path),
+      advice(peer, error));
   const bool waited = timed_out || error == EHOSTUNREACH;
   if (!is_shortage(error)) gateway_.note_failure(peer, waited ? Failure::kSlow : Failure::kAtOnce);
   return Outcome::kUndelivered;
@@ -80,8 +87,10 @@ GatewayExchange::Outcome GatewayExchange::judge(upstream::Peer& peer, const upst
   switch (status) {
     case CallStatus::kNoAnswer:
       gateway_.log_problem("CW0604", peer,
-                           was_stale ? "closed a kept connection just as it was used for what must not be sent twice"
-                                     : "closed the connection instead of answering",
+                           fmt::format("{} {} {}",
+                                       was_stale ? "closed a kept connection just as it was used for"
+                                                 : "closed the connection instead of answering",
+                                       exchange_.request.method, exchange_.request.path),
                            was_stale ? "let it keep idle connections for longer, or set keepalive = 0"
                                      : "its own log says why; it may have crashed");
       return unless_answered;
@@ -139,6 +148,18 @@ void GatewayExchange::note_cut_off() {
                   "long downloads",
                   gateway_.group_.name(), exchange_.request.path),
       gateway_.loop_.now());
+}
+
+// uwsgi says the length of the variables in 16 bits; SCGI ends each with a zero byte.
+void GatewayExchange::note_too_long() {
+  gateway_.problems_.write(base::Severity::kWarning, "CW0612",
+                           fmt::format("upstream {}: {} {} was answered 431: its variables {}\n"
+                                       "fix: lower limits.header, or let that server speak another protocol",
+                                       gateway_.group_.name(), exchange_.request.method, exchange_.request.path,
+                                       gateway_.options_.protocol == GatewayProtocol::kUwsgi
+                                           ? "are longer than the 64 KiB that uwsgi can say"
+                                           : "hold a zero byte, which SCGI cannot say"),
+                           gateway_.loop_.now());
 }
 
 void GatewayExchange::note_lost_file() {

@@ -1,6 +1,12 @@
 // What a client gets of a server behind us, good ones and bad ones: faults.md 103-109, 116-118, 171.
 #include "handler/gateway.h"
 
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cerrno>
+
 #include "handler/gateway_test_support.h"
 
 namespace cutwater::handler {
@@ -98,6 +104,48 @@ TEST_F(GatewayTest, NobodyElse) {
   server([](const std::string&) { return ok(""); }).die();
   EXPECT_EQ(status_of("GET"), 502);
   EXPECT_TRUE(logged("CW0602 upstream api: 127.0.0.1:"));
+  EXPECT_NE(log.lines[0].find(" cannot be reached: Connection refused (GET /)\nfix: start that server"),
+            std::string::npos)
+      << log.lines[0];
+}
+
+// It runs, so nobody should be told to start it.
+TEST_F(GatewayTest, AFullBacklogIsNoServerThatIsDown) {
+  const std::string path = testing::TempDir() + "cutwater-backlog-" + std::to_string(::getpid());
+  auto listening = io::open_listening_socket("unix:" + path, {.backlog = 0});
+  ASSERT_TRUE(listening.ok());
+  add_peer("unix:" + path);
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  path.copy(address.sun_path, sizeof address.sun_path - 1);
+  std::vector<base::FileDescriptor> waiting;
+  do {
+    waiting.emplace_back(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  } while (::connect(waiting.back().get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
+  ASSERT_EQ(errno, EAGAIN);
+  EXPECT_EQ(status_of("GET", "/x"), 502);
+  ::unlink(path.c_str());
+  ASSERT_FALSE(log.lines.empty());
+  EXPECT_NE(log.lines[0].find("cannot be reached: its backlog is full (GET /x)\nfix: it runs, but takes connections "),
+            std::string::npos)
+      << log.lines[0];
+}
+
+TEST_F(GatewayTest, WhatIsTooLongForUwsgiIsLoggedOnce) {
+  options.protocol = GatewayProtocol::kUwsgi;
+  server([](const std::string&) { return ok(""); });
+  const std::string value(70'000, 'x');
+  for (int i = 0; i < 2; ++i) {
+    TestExchange exchange("GET", "/long");
+    exchange.request.headers.add("X-Long", value);
+    ask(exchange);
+    EXPECT_EQ(exchange.writer.status(), 431);
+  }
+  ASSERT_EQ(log.lines.size(), 1u);
+  EXPECT_TRUE(
+      log.lines[0].starts_with("CW0612 upstream api: GET /long was answered 431: its variables are longer than "
+                               "the 64 KiB that uwsgi can say\nfix: lower limits.header"))
+      << log.lines[0];
 }
 
 // faults.md 171.

@@ -3,10 +3,20 @@
 #include <fmt/format.h>
 
 namespace cutwater::handler {
+namespace {
+
+constexpr base::Duration kPause = std::chrono::seconds(1);
+
+}  // namespace
+
+bool RateLimitedLog::is_due(std::string_view code, base::Instant now) const {
+  const auto entry = entries_.find(code);
+  return entry == entries_.end() || now - entry->second.last >= kPause;
+}
 
 void RateLimitedLog::write(base::Severity severity, std::string_view code, std::string_view text, base::Instant now) {
   Entry& entry = entries_[code];
-  if (now - entry.last < std::chrono::seconds(1)) {
+  if (now - entry.last < kPause) {
     ++entry.suppressed;
     return;
   }

@@ -16,6 +16,9 @@ class RateLimitedLog {
   // `code` is a literal.
   void write(base::Severity severity, std::string_view code, std::string_view text, base::Instant now);
 
+  // Whether write() would write now: for texts that cost something.
+  bool is_due(std::string_view code, base::Instant now) const;
+
  private:
   struct Entry {
     base::Instant last{INT64_MIN / 2};

@@ -7,6 +7,7 @@
 
 #include "codec/fastcgi/record.h"
 #include "serve/foreign_protocol.h"
+#include "serve/request_head.h"
 
 namespace cutwater::serve {
 
@@ -104,14 +105,17 @@ base::Task<void> FastcgiConnection::run() {
 
 FastcgiConnection::Taken FastcgiConnection::take_events() {
   while (!full()) {
-    const Event event = session_.next(input_.bytes(), replies_);
-    input_.consume(event.consumed);
+    const std::string_view bytes = input_.bytes();
+    const Event event = session_.next(bytes, replies_);
     if (!replies_.empty()) output_.send(replies_);
     replies_.clear();
     if (event.kind == Event::kMalformed) {
-      warn_of_foreigner(server_, local_, event.reason);
+      const bool is_http = requests_ == 0 && looks_like_http(bytes);
+      event.over_limit ? warn_of_limit(server_, local_, event.reason)
+                       : warn_of_foreigner(server_, local_, is_http ? kHttpCame : event.reason);
       return Taken::kBroken;
     }
+    input_.consume(event.consumed);
     if (event.kind == Event::kNeedMore) {
       note_heads();
       return Taken::kAll;

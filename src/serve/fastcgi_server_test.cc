@@ -24,6 +24,25 @@ TEST_F(FastcgiServer, RequestsDoNotWaitForEachOther) {
   EXPECT_EQ(server.server->connections(), 1u);
 }
 
+// What is logged names what is to be mended: the client, or the limit.
+TEST_F(FastcgiServer, WhatIsNoRequestIsNamed) {
+  ASSERT_TRUE(client.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n"));
+  ASSERT_TRUE(server.run_until([&] { return server.server->connections() == 0 && !server.log.lines.empty(); }));
+  EXPECT_NE(server.log.lines[0].find(": no FastCGI request: an HTTP request, where a web server's is expected"),
+            std::string::npos)
+      << server.log.lines[0];
+}
+
+TEST_F(FastcgiServer, TooManyVariablesNameTheLimit) {
+  std::string bytes = begin(1, kKeep);
+  codec::fastcgi::append_stream(bytes, RecordType::kParams, 1, std::string(200'000, 'x'));
+  ASSERT_TRUE(client.send(bytes));
+  ASSERT_TRUE(server.run_until([&] { return server.server->connections() == 0 && !server.log.lines.empty(); }));
+  EXPECT_NE(server.log.lines[0].find(": closed a connection: variables over the limit\nfix: raise limits.header"),
+            std::string::npos)
+      << server.log.lines[0];
+}
+
 TEST_F(FastcgiServer, AnAbortEndsOneRequest) {
   std::string abort;
   codec::fastcgi::append_record(abort, RecordType::kAbortRequest, 1, {});

@@ -12,6 +12,12 @@ struct Names {
   std::string_view directive;  // nginx's
 };
 
+bool may_warn(ServerState& server) {
+  if (server.loop.now() - server.warned_of_foreigner < std::chrono::seconds(1)) return false;
+  server.warned_of_foreigner = server.loop.now();
+  return true;
+}
+
 Names names_of(Protocol protocol) {
   switch (protocol) {
     case Protocol::kUwsgi:
@@ -29,8 +35,7 @@ Names names_of(Protocol protocol) {
 }  // namespace
 
 void warn_of_foreigner(ServerState& server, const io::Address& local, std::string_view reason) {
-  if (server.loop.now() - server.warned_of_foreigner < std::chrono::seconds(1)) return;
-  server.warned_of_foreigner = server.loop.now();
+  if (!may_warn(server)) return;
   const Names names = names_of(server.options.protocol);
   server.log.warning("CW0406", std::string("listen ")
                                    .append(io::to_text(local))
@@ -41,6 +46,15 @@ void warn_of_foreigner(ServerState& server, const io::Address& local, std::strin
                                    .append("\nfix: nginx reaches it by ")
                                    .append(names.directive)
                                    .append("; another server or client may need another protocol there"));
+}
+
+void warn_of_limit(ServerState& server, const io::Address& local, std::string_view reason) {
+  if (!may_warn(server)) return;
+  server.log.warning("CW0408", std::string("listen ")
+                                   .append(io::to_text(local))
+                                   .append(": closed a connection: ")
+                                   .append(reason)
+                                   .append("\nfix: raise limits.header (bytes) or limits.header_count (how many)"));
 }
 
 }  // namespace cutwater::serve

@@ -11,4 +11,8 @@ namespace cutwater::serve {
 // A warning, at most once a second: a web server that is told to speak the wrong protocol does so with every request.
 void warn_of_foreigner(ServerState& server, const io::Address& local, std::string_view reason);
 
+// Likewise when a web server's request has more variables than `limits.header` leaves room for, by a protocol that has
+// no answer to that before they are complete.
+void warn_of_limit(ServerState& server, const io::Address& local, std::string_view reason);
+
 }  // namespace cutwater::serve

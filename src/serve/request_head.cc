@@ -14,14 +14,14 @@ using codec::http1::HeadScanner;
 constexpr size_t kVariableBytesPerHeadByte = 2;
 constexpr size_t kVariablesOfTheServer = 64;
 
+}  // namespace
+
 bool looks_like_http(std::string_view bytes) {
   for (std::string_view begin : {"GET /", "HEAD /", "POST /", "PUT /", "OPTIONS "}) {
     if (bytes.starts_with(begin)) return true;
   }
   return false;
 }
-
-}  // namespace
 
 codec::VariableLimits variable_limits(const codec::http1::HeadLimits& head) {
   return {head.total * kVariableBytesPerHeadByte, head.fields + kVariablesOfTheServer};
@@ -150,7 +150,7 @@ RequestHead::Outcome RequestHead::refuse(uint16_t status, const char* reason) {
 
 RequestHead::Outcome RequestHead::unspoken(std::string_view bytes, const char* reason) {
   foreign_ = true;
-  reason_ = looks_like_http(bytes) ? "an HTTP request, where a web server's is expected" : reason;
+  reason_ = looks_like_http(bytes) ? kHttpCame : reason;
   return Outcome::kUnspoken;
 }
 

@@ -13,6 +13,10 @@ namespace cutwater::serve {
 // What a gateway protocol's variables may take for a head within `head`.
 codec::VariableLimits variable_limits(const codec::http1::HeadLimits& head);
 
+constexpr const char* kHttpCame = "an HTTP request, where a web server's is expected";
+// Whether what came where a web server's protocol is expected is an HTTP request.
+bool looks_like_http(std::string_view bytes);
+
 class RequestHead {
  public:
   enum class Outcome {

@@ -98,25 +98,41 @@ base::Result<void> become(const Identity& identity) {
   return verify(identity);
 }
 
-base::Result<base::FileDescriptor> open_folder_as(const Identity& identity, const std::string& folder) {
-  const bool change = geteuid() == 0 && identity.user != 0;
-  std::vector<gid_t> own_groups;
+namespace {
+
+// What `act` gives, called with the rights of `identity`; errno is its own. Or why they cannot be taken.
+template <class Act>
+base::Result<int> with_rights_of(const Identity& identity, Act act) {
+  if (geteuid() != 0 || identity.user == 0) return act();
   const gid_t own_group = getegid();
-  if (change) {
-    own_groups.resize(static_cast<size_t>(std::max(0, getgroups(0, nullptr))));
-    if (getgroups(static_cast<int>(own_groups.size()), own_groups.data()) < 0) return base::system_error("getgroups");
-    if (setgroups(identity.groups.size(), identity.groups.data()) != 0) return base::system_error("setgroups");
-    if (setegid(identity.group) != 0) return base::system_error("setegid");
-    if (seteuid(identity.user) != 0) return base::system_error("seteuid");
-  }
-  base::FileDescriptor opened(open(folder.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  std::vector<gid_t> own_groups(static_cast<size_t>(std::max(0, getgroups(0, nullptr))));
+  if (getgroups(static_cast<int>(own_groups.size()), own_groups.data()) < 0) return base::system_error("getgroups");
+  if (setgroups(identity.groups.size(), identity.groups.data()) != 0) return base::system_error("setgroups");
+  if (setegid(identity.group) != 0) return base::system_error("setegid");
+  if (seteuid(identity.user) != 0) return base::system_error("seteuid");
+  const int outcome = act();
   const int error = errno;
-  if (change) {
-    // A process that cannot become itself again has no rights left to do its work.
-    if (seteuid(0) != 0 || setegid(own_group) != 0 || setgroups(own_groups.size(), own_groups.data()) != 0) _exit(1);
-  }
-  if (!opened.valid()) return base::system_error("cannot open " + folder, error);
+  // A process that cannot become itself again has no rights left to do its work.
+  if (seteuid(0) != 0 || setegid(own_group) != 0 || setgroups(own_groups.size(), own_groups.data()) != 0) _exit(1);
+  errno = error;
+  return outcome;
+}
+
+}  // namespace
+
+base::Result<base::FileDescriptor> open_folder_as(const Identity& identity, const std::string& folder) {
+  auto outcome = with_rights_of(identity, [&] { return open(folder.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC); });
+  if (!outcome) return outcome.error();
+  base::FileDescriptor opened(*outcome);
+  if (!opened.valid()) return base::system_error("cannot open " + folder);
   return opened;
+}
+
+base::Result<void> may_connect_as(const Identity& identity, const std::string& path) {
+  auto outcome = with_rights_of(identity, [&] { return faccessat(AT_FDCWD, path.c_str(), W_OK, AT_EACCESS); });
+  if (!outcome) return outcome.error();
+  if (*outcome != 0) return base::system_error("cannot open " + path);
+  return {};
 }
 
 }  // namespace cutwater::supervise

@@ -33,4 +33,7 @@ base::Result<void> become(const Identity& identity);
 // callers only.
 base::Result<base::FileDescriptor> open_folder_as(const Identity& identity, const std::string& folder);
 
+// Whether `identity` may connect to the unix socket at `path`, as far as folders and permissions go.
+base::Result<void> may_connect_as(const Identity& identity, const std::string& path);
+
 }  // namespace cutwater::supervise

@@ -54,6 +54,24 @@ class TestCommands:
         assert "60s" in run_binary("help", "timeout").stdout
         assert run_binary("help", "no-such-topic").returncode == 2
 
+    def test_help_of_a_section(self, run_binary):
+        settings = run_binary("help", "settings").stdout
+        for word in ("fastcgi", "gateway", "uwsgi", "upstream", "route", "site.route", "[[listen]]", "limits"):
+            text = run_binary("help", word).stdout
+            assert text.startswith("## `[") and text in settings, word
+
+    def test_check_lists_routes_in_their_order(self, run_binary, project):
+        route = '[[site.route]]\nmatch = {{ path = "{}" }}\n{}\n'
+        auth = 'auth = { fastcgi = { to = "127.0.0.1:9001" } }\napp = "web"'
+        wide, narrow = route.format("/*", 'app = "web"'), route.format("/api/*", auth)
+        config(project, '[[listen]]\naddr = "127.0.0.1:0"\n[[site]]\n' + narrow + wide)
+        done = run_binary("check", cwd=project)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.index("app /api/* -> web; auth fastcgi 127.0.0.1:9001\n") < done.stdout.index("app /* -> web\n")
+        config(project, "[[site]]\n" + wide + narrow)
+        done = run_binary("check", cwd=project)
+        assert done.returncode == 2 and "cutwater.toml:6:1: the route \"/api/*\" is never reached, nor is its auth asked" in done.stderr
+
     def test_every_setting_is_documented(self, run_binary):
         """docs/settings.md is what the program prints."""
         path = Path(__file__).resolve().parents[2] / "docs" / "settings.md"

@@ -97,6 +97,15 @@ def test_server_variables(php, site):
         assert "PATH_INFO" not in plain or plain["PATH_INFO"] == ""
 
 
+@pytest.mark.parametrize("query", ["-s", "-d+allow_url_include%3d1", "-d+allow_url_include%3d1+-d+auto_prepend_file%3d/etc/passwd"])
+def test_a_query_is_no_command_line(php, query):
+    """faults.md 60: what PHP's CGI program took for flags is a query, passed on as it came; no source, no file of others."""
+    with php().connect() as client:
+        answer = client.request("GET", f"/server.php?{query}")
+        seen = json.loads(answer.body)
+        assert answer.status == 200 and seen["QUERY_STRING"] == query and seen["REQUEST_URI"] == f"/server.php?{query}"
+
+
 def test_session(php):
     server = php()
     with server.connect() as client:

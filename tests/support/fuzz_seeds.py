@@ -33,6 +33,15 @@ def seeds(case):
         yield "message_values_fuzz", value
 
 
+CGI_HEADS = {
+    "plain": b"Content-Type: text/html\r\n\r\nbody",
+    "status": b"Status: 404 Not Found\nContent-Type: text/plain\nContent-Length: 4\n\nbody",
+    "local": b"Location: /other?x=y\r\n\r\n",
+    "redirect": b"Location: http://example.org/\r\nStatus: 302\r\nSet-Cookie: a=b\r\nSet-Cookie: c=d\r\n\r\n",
+    "http": b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n",
+}
+
+
 def gateway_seeds():
     """(name, fuzzer, bytes)"""
     paths = ("/echo", "/pieces", "/short", "/long", "/abort", "/file", "/wait", "/late", "/silent", "/x")
@@ -63,6 +72,20 @@ def gateway_seeds():
         yield f"ends-{chosen}", "upstream_shared_connection_fuzz", bytes([chosen]) + b"".join([*others, answer, *ends, end])
     yield "values", "codec_fastcgi_values_fuzz", gateways.record(gateways.GET_VALUES_RESULT, 0, b"\x0f\1FCGI_MPXS_CONNS1\x0d\2FCGI_MAX_REQS50", 2)
     yield "unknown", "codec_fastcgi_values_fuzz", gateways.record(gateways.UNKNOWN_TYPE, 0, b"\x09" + b"\0" * 7)
+    # stderr, an answer in two records with padding, the end; another one breaks off.
+    log = gateways.record(gateways.STDERR, 1, b"PHP Warning: x", padding=2)
+    yield "answer", "codec_fastcgi_response_reader_fuzz", log + answer + end
+    yield "overloaded", "codec_fastcgi_response_reader_fuzz", gateways.record(gateways.END, 1, b"\0\0\0\0\2\0\0\0")
+    yield "cut", "codec_fastcgi_response_reader_fuzz", log + answer[:-9]
+    for name, head in CGI_HEADS.items():
+        yield name, "codec_cgi_response_response_head_fuzz", head
+    filtered = [*variables, ("CONTENT_LENGTH", "4"), ("HTTP_X_SOME", "a, b")]
+    pairs = b"".join(item.encode("latin-1") + b"\xff" for pair in filtered for item in pair)
+    yield "request", "codec_cgi_variables_variable_reader_fuzz", pairs
+    yield "short", "codec_cgi_variables_variable_reader_fuzz", b"a\xffGET\xffb\xff/a%20b?c\xffd\xff/a b\xffe\xffc\xfff\xff0\xffi\xffa:8\xff"
+    texts = b"".join(bytes([len(item)]) + item.encode("latin-1") for pair in variables for item in pair)
+    yield "request", "codec_fastcgi_request_encoder_fuzz", b"\4body" + texts
+    yield "long", "codec_fastcgi_request_encoder_fuzz", b"\xff\x00\x20" + b"\1A\xff\xff\x10" + texts
     yield "request", "codec_uwsgi_packet_fuzz", gateways.uwsgi_request(variables)
     yield "request", "codec_scgi_request_head_fuzz", gateways.scgi_request(variables, b"body")
 

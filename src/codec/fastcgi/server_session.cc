@@ -156,7 +156,7 @@ ServerSession::Event ServerSession::take_piece(std::string_view piece) {
 
 ServerSession::Event ServerSession::take_params(Request& request, std::string_view piece) {
   if (request.stage != Request::Stage::kParams) return malformed("PARAMS after their end");
-  if (piece.size() > limits_.variables.bytes - request.params.size()) return malformed("PARAMS over the limit");
+  if (piece.size() > limits_.variables.bytes - request.params.size()) return over_limit("variables over the limit");
   request.params += piece;
   return event(Event::kNeedMore);
 }
@@ -177,8 +177,10 @@ ServerSession::Event ServerSession::end_stream() {
 }
 
 ServerSession::Event ServerSession::end_params(Request& request) {
-  if (!read_pairs(request.params, limits_.variables.count, request.variables))
+  if (!read_pairs(request.params, limits_.variables.count, request.variables)) {
+    if (request.variables.size() >= limits_.variables.count) return over_limit("too many variables");
     return malformed("PARAMS that are no list of names and values");
+  }
   // An authorizer is sent no body (section 6.3).
   request.stage = request.role == Role::kAuthorizer ? Request::Stage::kOver : Request::Stage::kStdin;
   return event(Event::kRequest);
@@ -226,6 +228,12 @@ ServerSession::Event ServerSession::malformed(const char* reason) {
   failure_ = reason;
   Event result = event(Event::kMalformed);
   result.reason = reason;
+  return result;
+}
+
+ServerSession::Event ServerSession::over_limit(const char* reason) {
+  Event result = malformed(reason);
+  result.over_limit = true;
   return result;
 }
 

@@ -44,6 +44,7 @@ class ServerSession {
     size_t consumed = 0;          // of `bytes`, with every kind
     std::string_view piece = {};  // a view into `bytes`, never empty
     const char* reason = "";
+    bool over_limit = false;  // kMalformed: it is FastCGI, of more variables than SessionLimits allow
   };
   // The next event. `bytes` is what was received and not consumed; with kNeedMore it must have grown by the next
   // call (by no more than 8 KiB). `replies` gets the records that are to be written before anything else.
@@ -88,6 +89,7 @@ class ServerSession {
   Request* find();
   Event event(Event::Kind kind, std::string_view piece = {}) const;
   Event malformed(const char* reason);
+  Event over_limit(const char* reason);
 
   const SessionLimits limits_;
   std::map<uint16_t, Request> requests_;  // nodes stay where they are: variables are views into them

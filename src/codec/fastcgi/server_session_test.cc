@@ -236,6 +236,25 @@ TEST(ServerSessionTest, MalformedEndsTheConnection) {
   }
 }
 
+TEST(ServerSessionTest, OverALimitIsNotMalformed) {
+  const std::string begin = record(1, 1, 1, std::string_view("\0\1\1\0\0\0\0\0", 8));
+  SessionLimits small;
+  small.variables = {100, 3};
+  const std::pair<bool, std::string> cases[] = {
+      {true, begin + record(1, 4, 1, std::string(8, '\0')) + record(1, 4, 1, "")},
+      {true, begin + record(1, 4, 1, std::string(101, 'x'))},
+      {false, begin + record(1, 4, 1, std::string_view("\1\2ab", 4)) + record(1, 4, 1, "")},
+      {false, record(2, 1, 1, std::string(8, '\0'))},
+  };
+  for (const auto& [over_limit, bytes] : cases) {
+    ServerSession session(small);
+    std::string replies;
+    const ServerSession::Event event = session.next(bytes, replies);
+    EXPECT_EQ(event.kind, ServerSession::Event::kMalformed);
+    EXPECT_EQ(event.over_limit, over_limit) << event.reason;
+  }
+}
+
 TEST(ServerSessionTest, AMillionEmptyPairs) {
   std::string bytes = record(1, 1, 1, std::string_view("\0\1\1\0\0\0\0\0", 8));
   for (int count = 0; count < 40; ++count) bytes += record(1, 4, 1, std::string(50'000, '\0'));
