@@ -1,10 +1,10 @@
 #include "codec/cgi_variables/variable_reader.h"
 
 #include <algorithm>
-#include <array>
 #include <optional>
 
 #include "base/text.h"
+#include "codec/cgi_variables/known_variables.h"
 #include "message/authority.h"
 #include "message/grammar.h"
 #include "message/target.h"
@@ -13,24 +13,7 @@ namespace cutwater::codec {
 namespace {
 
 constexpr std::string_view kHeaderPrefix = "HTTP_";
-constexpr std::string_view kOnce[] = {"HTTP_HOST", "HTTP_AUTHORIZATION", "HTTP_SEC_WEBSOCKET_KEY"};
-
-// Between the client and the web server; or with a variable of its own; or of no field that may become a variable.
-bool is_left_out(std::string_view variable) {
-  constexpr std::array<std::string_view, 10> kNames = {
-      "HTTP_CONNECTION", "HTTP_KEEP_ALIVE", "HTTP_TE",     "HTTP_TRAILER",      "HTTP_TRANSFER_ENCODING",
-      "HTTP_UPGRADE",    "HTTP_PROXY",      "HTTP_EXPECT", "HTTP_CONTENT_TYPE", "HTTP_CONTENT_LENGTH"};
-  return variable == "HTTP_PROXY_CONNECTION" || std::find(kNames.begin(), kNames.end(), variable) != kNames.end();
-}
-
-// By one of the steps below, or of a protocol.
-bool is_read(std::string_view variable) {
-  constexpr std::array<std::string_view, 16> kNames = {
-      "REQUEST_METHOD", "REQUEST_URI",    "REQUEST_SCHEME", "SCRIPT_NAME", "PATH_INFO",       "QUERY_STRING",
-      "CONTENT_TYPE",   "CONTENT_LENGTH", "SERVER_NAME",    "SERVER_PORT", "SERVER_PROTOCOL", "SERVER_SOFTWARE",
-      "REMOTE_ADDR",    "REMOTE_PORT",    "HTTPS",          "SCGI"};
-  return variable.starts_with(kHeaderPrefix) || std::find(kNames.begin(), kNames.end(), variable) != kNames.end();
-}
+constexpr KnownVariable kOnce[] = {KnownVariable::kHost, KnownVariable::kAuthorization, KnownVariable::kWebSocketKey};
 
 // No dot: "wsgi.input" is not a web server's to say.
 bool is_name(std::string_view variable) {
@@ -49,21 +32,12 @@ bool is_on(std::string_view value) {
   return !value.empty() && value != "0" && !base::equals_ignoring_case(value, "off");
 }
 
-const Variable* last(const Variables& variables, std::string_view name) {
-  const auto found = std::find_if(variables.rbegin(), variables.rend(),
-                                  [name](const Variable& variable) { return variable.name == name; });
-  return found == variables.rend() ? nullptr : &*found;
-}
-
-size_t count(const Variables& variables, std::string_view name) {
-  return static_cast<size_t>(std::count_if(variables.begin(), variables.end(),
-                                           [name](const Variable& variable) { return variable.name == name; }));
-}
-
 class VariableReader {
  public:
   VariableReader(const Variables& variables, message::Request& request, std::string& storage)
-      : variables_(variables), request_(request), storage_(storage) {}
+      : variables_(variables), request_(request), storage_(storage) {
+    for (const Variable& variable : variables) known_.note(variable);
+  }
 
   VariablesResult read() {
     for (auto step : {&VariableReader::read_line, &VariableReader::read_path, &VariableReader::read_headers,
@@ -85,36 +59,37 @@ class VariableReader {
   VariablesResult read_others();
   void make_target();
 
-  std::string_view get(std::string_view name) const { return find_variable(variables_, name); }
+  std::string_view get(KnownVariable which) const { return known_.last(which); }
   std::string_view stored_since(size_t start) const { return std::string_view(storage_).substr(start); }
 
   const Variables& variables_;
+  KnownVariables known_;
   message::Request& request_;
   std::string& storage_;  // never grows beyond what was reserved: views into it must not move
 };
 
 VariablesResult VariableReader::read_line() {
-  request_.method = get("REQUEST_METHOD");
+  request_.method = get(KnownVariable::kRequestMethod);
   if (!message::is_token(request_.method)) return {400, "REQUEST_METHOD is no token"};
   if (request_.method == "TRACE" || request_.method == "CONNECT") return {405, "TRACE and CONNECT are not allowed"};
-  request_.version_minor = get("SERVER_PROTOCOL") == "HTTP/1.0" ? 0 : 1;
-  request_.scheme = is_on(get("HTTPS")) || get("REQUEST_SCHEME") == "https" ? "https" : "http";
+  request_.version_minor = get(KnownVariable::kServerProtocol) == "HTTP/1.0" ? 0 : 1;
+  request_.scheme =
+      is_on(get(KnownVariable::kHttps)) || get(KnownVariable::kRequestScheme) == "https" ? "https" : "http";
   return {};
 }
 
 // The decoded path goes through the one place that decodes: its own '%' are encoded for that.
 VariablesResult VariableReader::read_path() {
-  const std::string_view script_name = get("SCRIPT_NAME");
-  const std::string_view path_info = get("PATH_INFO");
-  const auto target = message::split_target(request_.method, get("REQUEST_URI"));
+  const std::string_view script_name = get(KnownVariable::kScriptName);
+  const std::string_view path_info = get(KnownVariable::kPathInfo);
+  const auto target = message::split_target(request_.method, get(KnownVariable::kRequestUri));
   std::string encoded;
   for (std::string_view part : {script_name, path_info}) {
-    for (char c : part) {
-      if (c == '%')
-        encoded += "%25";
-      else
-        encoded += c;
+    for (size_t percent = part.find('%'); percent != std::string_view::npos; percent = part.find('%')) {
+      encoded.append(part.substr(0, percent)).append("%25");
+      part.remove_prefix(percent + 1);
     }
+    encoded += part;
   }
   if (encoded.empty() && target) encoded = target->path;
   if (encoded.empty()) return {400, "neither PATH_INFO nor REQUEST_URI"};
@@ -130,11 +105,11 @@ VariablesResult VariableReader::read_path() {
   } else {
     return {400, "\"*\" is a target of OPTIONS alone"};
   }
-  request_.query = get("QUERY_STRING");
+  request_.query = get(KnownVariable::kQueryString);
   if (request_.query.empty() && target) request_.query = target->query;
   if (!message::is_field_value(request_.query)) return {400, "control byte in QUERY_STRING"};
   if (target)
-    request_.raw_target = get("REQUEST_URI");
+    request_.raw_target = get(KnownVariable::kRequestUri);
   else
     make_target();
   return {};
@@ -164,11 +139,11 @@ void VariableReader::make_target() {
 // HTTP_USER_AGENT is User-Agent again. A name that comes twice is a field that came twice: nginx before 1.23 sends them
 // so, and only those that HTTP allows once are refused (faults.md 23, 40).
 VariablesResult VariableReader::read_headers() {
-  for (std::string_view name : kOnce) {
-    if (count(variables_, name) > 1) return {400, "an HTTP_ variable twice that is one field's"};
+  for (const KnownVariable which : kOnce) {
+    if (known_.count(which) > 1) return {400, "an HTTP_ variable twice that is one field's"};
   }
   for (const Variable& variable : variables_) {
-    if (!variable.name.starts_with(kHeaderPrefix) || is_left_out(variable.name)) continue;
+    if (!variable.name.starts_with(kHeaderPrefix) || is_left_out(known_variable(variable.name))) continue;
     const size_t start = storage_.size();
     bool begins = true;
     for (char c : variable.name.substr(kHeaderPrefix.size())) {
@@ -181,18 +156,19 @@ VariablesResult VariableReader::read_headers() {
     if (stored_since(start).empty() || !message::is_field_value(value)) return {400, "malformed HTTP_ variable"};
     request_.headers.add(stored_since(start), value);
   }
-  const std::string_view type = get("CONTENT_TYPE");
+  const std::string_view type = get(KnownVariable::kContentType);
   if (!message::is_field_value(type)) return {400, "control byte in CONTENT_TYPE"};
   if (!type.empty()) request_.headers.add("Content-Type", type);
   return {};
 }
 
 VariablesResult VariableReader::read_body() {
-  const std::string_view text = get("CONTENT_LENGTH");
-  const std::string_view field = get("HTTP_CONTENT_LENGTH");
+  const std::string_view text = get(KnownVariable::kContentLength);
+  const std::string_view field = get(KnownVariable::kHttpContentLength);
   if (!field.empty() && field != text) return {400, "HTTP_CONTENT_LENGTH is not CONTENT_LENGTH"};
   for (const Variable& variable : variables_) {
-    if (variable.name == "CONTENT_LENGTH" && variable.value != text) return {400, "CONTENT_LENGTH twice"};
+    if (variable.value != text && known_variable(variable.name) == KnownVariable::kContentLength)
+      return {400, "CONTENT_LENGTH twice"};
   }
   if (text.empty()) return read_coding();
   const std::optional<uint64_t> length = base::parse_decimal(text);
@@ -205,7 +181,7 @@ VariablesResult VariableReader::read_body() {
 
 // A web server that has taken the chunks off and does not wait for the last one knows no length.
 VariablesResult VariableReader::read_coding() {
-  const std::string_view coding = base::trim_whitespace(get("HTTP_TRANSFER_ENCODING"));
+  const std::string_view coding = base::trim_whitespace(get(KnownVariable::kTransferEncoding));
   if (coding.empty()) return {};
   if (!base::equals_ignoring_case(coding, "chunked")) return {501, "a transfer coding other than chunked"};
   request_.framing = message::BodyFraming::kChunked;
@@ -215,11 +191,11 @@ VariablesResult VariableReader::read_coding() {
 // SERVER_NAME may well be no name: nginx's is what server_name says first, "", "_" or a pattern.
 VariablesResult VariableReader::read_authority() {
   const size_t start = storage_.size();
-  const std::string_view host = get("HTTP_HOST");
-  const std::string_view port = get("SERVER_PORT");
+  const std::string_view host = get(KnownVariable::kHost);
+  const std::string_view port = get(KnownVariable::kServerPort);
   const std::optional<uint64_t> number = base::parse_decimal(port);
   if (!port.empty() && (!number || *number > 65535)) return {400, "malformed SERVER_PORT"};
-  for (char c : host.empty() ? get("SERVER_NAME") : host) storage_ += base::ascii_lower(c);
+  for (char c : host.empty() ? get(KnownVariable::kServerName) : host) storage_ += base::ascii_lower(c);
   const auto authority = message::parse_authority(stored_since(start));
   request_.server_port = static_cast<uint16_t>(number.value_or(0));
   if (authority) {
@@ -234,9 +210,9 @@ VariablesResult VariableReader::read_authority() {
 }
 
 VariablesResult VariableReader::read_addresses() {
-  request_.remote_address = get("REMOTE_ADDR");
+  request_.remote_address = get(KnownVariable::kRemoteAddr);
   if (!message::is_field_value(request_.remote_address)) return {400, "control byte in REMOTE_ADDR"};
-  const std::optional<uint64_t> port = base::parse_decimal(get("REMOTE_PORT"));
+  const std::optional<uint64_t> port = base::parse_decimal(get(KnownVariable::kRemotePort));
   request_.remote_port = static_cast<uint16_t>(port && *port <= 65535 ? *port : 0);
   return {};
 }
@@ -244,10 +220,8 @@ VariablesResult VariableReader::read_addresses() {
 // For the app: what an administrator has the web server say. No name can be one that the environ has from elsewhere.
 VariablesResult VariableReader::read_others() {
   for (const Variable& variable : variables_) {
-    const bool zero_byte = variable.value.find('\0') != std::string_view::npos;
-    if (is_extra_variable(variable.name) && !zero_byte) {
-      request_.variables.add(variable.name, variable.value);
-    }
+    if (!is_extra_variable(variable.name)) continue;
+    if (variable.value.find('\0') == std::string_view::npos) request_.variables.add(variable.name, variable.value);
   }
   return {};
 }
@@ -255,12 +229,7 @@ VariablesResult VariableReader::read_others() {
 }  // namespace
 
 bool is_extra_variable(std::string_view name) {
-  return is_name(name) && !is_read(name);
-}
-
-std::string_view find_variable(const Variables& variables, std::string_view name) {
-  const Variable* found = last(variables, name);
-  return found == nullptr ? std::string_view() : found->value;
+  return known_variable(name) == KnownVariable::kOther && !name.starts_with(kHeaderPrefix) && is_name(name);
 }
 
 VariablesResult read_variables(const Variables& variables, message::Request& request, std::string& storage) {

@@ -31,7 +31,4 @@ VariablesResult read_variables(const Variables& variables, message::Request& req
 // Whether a variable may be handed to an app beside those of the request: letters, digits and '_', and none of theirs.
 bool is_extra_variable(std::string_view name);
 
-// The last of that name, or an empty view.
-std::string_view find_variable(const Variables& variables, std::string_view name);
-
 }  // namespace cutwater::codec
