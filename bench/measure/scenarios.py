@@ -6,6 +6,7 @@ import sys
 
 from . import cpu
 from .gateways import HTTP_GATEWAYS, behind_nginx
+from .php import KEPT_PHP_GATEWAYS, PHP_GATEWAYS, SCRIPT
 from .servers import BENCH, BODIES, ROOT, STATIC, WSGI, Job, Uvicorn
 from .speed import Speed
 from .strength import Idle, Kills, Memory, Reloads
@@ -33,6 +34,13 @@ def files(options):
     for path in (options.folder, place):
         path.chmod(0o755)
     return Job(place, files=place)
+
+
+def php(options, workers=8):
+    job = files(options)
+    (job.files / "1k.php").write_text(SCRIPT)
+    job.workers = workers
+    return job
 
 
 def alone(options):
@@ -67,6 +75,10 @@ ALL = [
       for protocol, option in (("uwsgi", "--socket"), ("scgi", "--scgi-socket"), ("fastcgi", "--fastcgi-socket"))),
     *both("proxy-1k", "A file of 1 KB from an HTTP server behind, whose CPU time does not count, 64 connections", files,
           HTTP_GATEWAYS, path="/1k.txt", body=1024),
+    *both("php-1k", "A PHP page of 1 KB from php-fpm, whose CPU time does not count, a connection for each, 64 clients", php,
+          PHP_GATEWAYS, path="/1k.php", body=1024),
+    Speed("php-1k-kept", "The same over kept connections, where the gateway keeps any", php, KEPT_PHP_GATEWAYS,
+          path="/1k.php", connections=8, body=1024),
     Memory(shop),
     Idle(plain),
     Kills(plain),
