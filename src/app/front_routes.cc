@@ -160,7 +160,7 @@ std::unique_ptr<handler::ScriptFolder> FrontRoutes::scripts_of(const config::Pro
   if (number >= static_roots.size() || !static_roots[number].valid()) return nullptr;
   return std::make_unique<handler::ScriptFolder>(
       std::move(static_roots[number]), handler::ScriptOptions{route.root, route.index, route.split, route.strip},
-      services_.offload);
+      services_.offload, services_.loop);
 }
 
 // Routes to one upstream share its connections and what is known of its servers, if they speak one protocol with it.

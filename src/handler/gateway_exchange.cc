@@ -186,7 +186,8 @@ base::Task<GatewayExchange::Outcome> GatewayExchange::try_peer(upstream::Peer& p
   upstream::Call& call = *made;
   call_ = &call;
   call.begin(head_);
-  std::optional<upstream::PeerWait> waiting(peer);
+  std::optional<upstream::PeerWait> waiting;
+  if (!connection.is_kept) waiting.emplace(peer);
   auto reading = read_head(call);
   const CallStatus status = co_await reading;
   waiting.reset();
@@ -316,12 +317,12 @@ base::Task<void> GatewayExchange::cut(upstream::Peer& peer, upstream::Call& call
   co_await answering;
 }
 
-// A connection that is not kept is shut down at once: it may hold a process of the server, and the client may be slow.
-// The stream itself ends with the call.
+// A connection that is not kept is closed at once: it may hold a process of the server, and the client may be slow.
 void GatewayExchange::keep(upstream::Peer& peer, upstream::Call& call, Connection& connection) {
-  if (!call.connection_reusable() || !may_be_kept(peer)) return call.abandon();
+  if (!call.connection_reusable() || !may_be_kept(peer)) return connection.stream->close();
   call_ = nullptr;  // whoever leaves from now on must not end what may be another request's connection
   peer.pool().keep(std::move(connection.stream), connection.is_kept);
+  if (gateway_.options_.protocol == GatewayProtocol::kFastcgi) peer.share_processes();
 }
 
 bool GatewayExchange::names_another(upstream::Call& call) const {
@@ -355,7 +356,7 @@ base::Task<void> GatewayExchange::note_instead(upstream::Peer& peer, upstream::C
 
 // A process that serves one connection at a time, as php-fpm's do, must not be held by an idle one while others wait.
 bool GatewayExchange::may_be_kept(const upstream::Peer& peer) const {
-  return gateway_.options_.protocol != GatewayProtocol::kFastcgi || peer.waiting() == 0;
+  return gateway_.options_.protocol != GatewayProtocol::kFastcgi || peer.may_keep_one();
 }
 
 // The connection carries something else from here on and ends with it: it goes back to no pool.

@@ -11,6 +11,10 @@ namespace cutwater::handler {
 
 namespace {
 
+// A script that was a file a moment ago is not looked for again: who runs it opens it by its name anyway.
+constexpr base::Duration kBelieved = std::chrono::seconds(1);
+constexpr size_t kMostFiles = 1024;
+
 bool is_hidden_segment(std::string_view segment) {
   return segment.starts_with('.') || segment.ends_with('~');
 }
@@ -35,10 +39,12 @@ bool looks_like_script(std::string_view name, std::string_view ending) {
   return lower.ends_with(base::to_ascii_lower(ending));
 }
 
-ScriptFolder::ScriptFolder(base::FileDescriptor folder, ScriptOptions options, io::Offload& offload)
+ScriptFolder::ScriptFolder(base::FileDescriptor folder, ScriptOptions options, io::Offload& offload,
+                           const io::Loop& loop)
     : folder_(std::make_shared<const base::FileDescriptor>(std::move(folder))),
       options_(std::move(options)),
-      offload_(offload) {
+      offload_(offload),
+      loop_(loop) {
   while (options_.root.ends_with('/')) options_.root.pop_back();
 }
 
@@ -93,6 +99,8 @@ base::Task<ScriptFolder::Found> ScriptFolder::find_index(std::string_view path) 
 }
 
 base::Task<ScriptFolder::Kind> ScriptFolder::kind_of(std::string path) {
+  const auto known = files_.find(path);
+  if (known != files_.end() && loop_.now() < known->second) co_return Kind::kFile;
   OpenOutcome outcome = find_beneath_cached(folder_->get(), path);
   if (outcome.error == EAGAIN) {
     auto slow = std::make_shared<OpenOutcome>();
@@ -104,7 +112,14 @@ base::Task<ScriptFolder::Kind> ScriptFolder::kind_of(std::string path) {
   if (!outcome.file.valid() || fstat(outcome.file.get(), &status) != 0)
     co_return outcome.error == EACCES || outcome.error == EPERM ? Kind::kForbidden : Kind::kNothing;
   if (S_ISDIR(status.st_mode)) co_return Kind::kFolder;
-  co_return S_ISREG(status.st_mode) ? Kind::kFile : Kind::kNothing;
+  if (!S_ISREG(status.st_mode)) co_return Kind::kNothing;
+  remember(std::move(path));
+  co_return Kind::kFile;
+}
+
+void ScriptFolder::remember(std::string path) {
+  if (files_.size() >= kMostFiles) files_.clear();
+  files_.insert_or_assign(std::move(path), loop_.now() + kBelieved);
 }
 
 }  // namespace cutwater::handler

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -11,6 +12,7 @@
 #include "base/task.h"
 #include "handler/beneath.h"
 #include "handler/gateway_variables.h"
+#include "io/loop.h"
 #include "io/offload.h"
 #include "message/request.h"
 
@@ -25,8 +27,8 @@ struct ScriptOptions {
 
 class ScriptFolder {
  public:
-  // `folder` is an O_PATH descriptor of the root. `offload` outlives this.
-  ScriptFolder(base::FileDescriptor folder, ScriptOptions options, io::Offload& offload);
+  // `folder` is an O_PATH descriptor of the root. `offload` and `loop` outlive this.
+  ScriptFolder(base::FileDescriptor folder, ScriptOptions options, io::Offload& offload, const io::Loop& loop);
 
   struct Found {
     uint16_t status = 0;  // 0: `script`; 301: a folder without its final slash; else refuse with it
@@ -39,12 +41,15 @@ class ScriptFolder {
  private:
   enum class Kind { kFile, kFolder, kNothing, kForbidden };
   base::Task<Kind> kind_of(std::string path);
+  void remember(std::string path);
   base::Task<Found> find_index(std::string_view path);
   Found found(std::string_view file, std::string_view path_info) const;
 
   std::shared_ptr<const base::FileDescriptor> folder_;  // shared with look-ups that outlive a cancelled request
   ScriptOptions options_;
   io::Offload& offload_;
+  const io::Loop& loop_;
+  std::map<std::string, base::Instant, std::less<>> files_;  // below the folder, and until when that is believed
 };
 
 // Whether a name would be a script's on a file system that ignores case, final dots or streams: such a file is never

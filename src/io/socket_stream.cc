@@ -32,12 +32,12 @@ IoResult without_interruption(Call call) {
 
 }  // namespace
 
-std::unique_ptr<Stream> make_socket_stream(Loop& loop, base::FileDescriptor socket) {
-  return std::make_unique<SocketStream>(loop, std::move(socket));
+std::unique_ptr<Stream> make_socket_stream(Loop& loop, base::FileDescriptor socket, Opened opened) {
+  return std::make_unique<SocketStream>(loop, std::move(socket), opened);
 }
 
-SocketStream::SocketStream(Loop& loop, base::FileDescriptor socket)
-    : loop_(loop), socket_(std::move(socket)), deadline_(loop.timers(), [this] { on_deadline(); }) {}
+SocketStream::SocketStream(Loop& loop, base::FileDescriptor socket, Opened opened)
+    : loop_(loop), socket_(std::move(socket)), opened_(opened), deadline_(loop.timers(), [this] { on_deadline(); }) {}
 
 SocketStream::~SocketStream() {
   if (registration_ == Registration::kActive) loop_.forget(*this);  // the socket is ours alone and closes now
@@ -71,6 +71,14 @@ void SocketStream::shutdown_write() {
   ::shutdown(socket_.get(), SHUT_WR);
 }
 
+void SocketStream::close() {
+  if (reader_ || writer_) return Stream::close();  // epoll tells them
+  if (registration_ == Registration::kActive) loop_.forget(*this);
+  if (registration_ == Registration::kDeferred) loop_.take_back(*this);
+  registration_ = Registration::kGone;
+  socket_ = base::FileDescriptor();
+}
+
 size_t SocketStream::unacknowledged() const {
   int queued = 0;
   if (ioctl(socket_.get(), SIOCOUTQ, &queued) != 0 || queued < 0) return 0;
@@ -92,7 +100,7 @@ bool SocketStream::start_wait(ReadinessAwaiter& wait, bool for_reading, base::In
   uint32_t wanted = interest_ | (for_reading ? EPOLLIN | EPOLLRDHUP : EPOLLOUT);
   if (first) wanted |= EPOLLIN | EPOLLRDHUP;
   if (wanted != interest_) set_interest(wanted);
-  if (first && for_reading) return false;  // what a client connects for has mostly come with it: try to read
+  if (first && for_reading && opened_ == Opened::kByPeer) return false;
   (for_reading ? reader_ : writer_) = &wait;
   if (deadline < deadline_.deadline()) {
     deadline_.set(deadline);

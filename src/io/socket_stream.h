@@ -8,7 +8,7 @@ namespace cutwater::io {
 
 class SocketStream final : public Stream, private Watcher, private BeforeWait {
  public:
-  SocketStream(Loop& loop, base::FileDescriptor socket);
+  SocketStream(Loop& loop, base::FileDescriptor socket, Opened opened);
   ~SocketStream() override;
   SocketStream(const SocketStream&) = delete;
   SocketStream& operator=(const SocketStream&) = delete;
@@ -17,6 +17,7 @@ class SocketStream final : public Stream, private Watcher, private BeforeWait {
   IoResult write(std::span<const iovec> pieces) override;
   IoResult send_file(int file, uint64_t offset, size_t length) override;
   void shutdown_write() override;
+  void close() override;
   size_t unacknowledged() const override;
   void reset_on_close() override;
   int descriptor() const override { return socket_.get(); }
@@ -42,6 +43,7 @@ class SocketStream final : public Stream, private Watcher, private BeforeWait {
 
   Loop& loop_;
   base::FileDescriptor socket_;
+  const Opened opened_;
   uint32_t interest_ = 0;
   Registration registration_ = Registration::kNone;
   bool read_ended_ = false;  // FIN or reset was seen: reading never blocks again

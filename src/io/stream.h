@@ -2,6 +2,7 @@
 // buffer. Plain sockets now; TLS will be a Stream on a Stream.
 #pragma once
 
+#include <sys/socket.h>
 #include <sys/uio.h>
 
 #include <coroutine>
@@ -79,6 +80,8 @@ class Stream {
   virtual IoResult send_file(int file, uint64_t offset, size_t length) = 0;
   // FIN towards the peer; reading goes on (lingering close, RFC 9112 section 9.6).
   virtual void shutdown_write() = 0;
+  // Both ways, at once, whoever else still has the stream: waits are over, reads and writes fail.
+  virtual void close() { ::shutdown(descriptor(), SHUT_RDWR); }
 
   // Bytes written that the peer's kernel has not acknowledged: tells a slow reader from one that stopped.
   virtual size_t unacknowledged() const { return 0; }
@@ -102,10 +105,15 @@ class Stream {
   static void resume(ReadinessAwaiter*& slot, WaitResult result);
 };
 
-// Takes a connected non-blocking socket, the only descriptor of it. The first wait for reading is over at once, since
-// what a client connects for has mostly come with it. Registers with epoll once, when the loop waits next, for
-// EPOLLIN | EPOLLRDHUP; EPOLLOUT only while a write waits; drops EPOLLIN while data lies unread and nobody waits.
-std::unique_ptr<Stream> make_socket_stream(Loop& loop, base::FileDescriptor socket);
+enum class Opened {
+  kByPeer,  // what it connected for has mostly come with it: the first wait for reading is over at once
+  kByUs,    // who answers needs its time
+};
+
+// Takes a connected non-blocking socket, the only descriptor of it. Registers with epoll once, when the loop waits
+// next, for EPOLLIN | EPOLLRDHUP; EPOLLOUT only while a write waits; drops EPOLLIN while data lies unread and nobody
+// waits.
+std::unique_ptr<Stream> make_socket_stream(Loop& loop, base::FileDescriptor socket, Opened opened = Opened::kByPeer);
 
 // The thread's receive buffer (64 KiB). What lies in it dies at the next co_await: copy what must live.
 std::span<char> shared_read_buffer();

@@ -4,11 +4,20 @@
 
 namespace cutwater::upstream {
 
+namespace {
+
+// What has had no answer for so long may not have been taken yet. A page that takes longer pays for another connection,
+// which is little beside it.
+constexpr base::Duration kMayBeWaiting = std::chrono::milliseconds(10);
+
+}  // namespace
+
 Peer::Peer(io::Loop& loop, PeerAddress address, const PeerOptions& options)
     : loop_(loop),
       address_(std::move(address)),
       options_(options),
-      pool_(loop, options.keepalive, options.longest_idle) {}
+      pool_(loop, options.keepalive, options.longest_idle),
+      sharing_(loop.timers(), [this] { share(); }) {}
 
 bool Peer::available(base::Instant now) const {
   if (!well_) return false;
@@ -23,6 +32,19 @@ bool Peer::note_failure(base::Instant now, Failure failure) {
   down_until_ = now + options_.fail_time;
   pool_.close_all();
   return was_up;
+}
+
+bool Peer::may_keep_one() const {
+  return waits_.empty() || loop_.now() - waits_.front() < kMayBeWaiting;
+}
+
+void Peer::share_processes() {
+  if (!waits_.empty() && !sharing_.armed()) sharing_.set(waits_.front() + kMayBeWaiting);
+}
+
+void Peer::share() {
+  if (!may_keep_one()) pool_.close_all();
+  if (pool_.size() > 0) share_processes();
 }
 
 // The trial is over with its head: what it opened may last for hours.
@@ -40,5 +62,8 @@ bool Peer::note_check(bool passed, unsigned fails) {
   if (!passed) pool_.close_all();
   return true;
 }
+
+PeerWait::PeerWait(Peer& peer)
+    : peer_(peer.shared_from_this()), place_(peer.waits_.insert(peer.waits_.end(), peer.loop_.now())) {}
 
 }  // namespace cutwater::upstream

@@ -2,12 +2,14 @@
 #pragma once
 
 #include <cstdint>
+#include <list>
 #include <memory>
 #include <string>
 
 #include "base/clock.h"
 #include "base/task.h"
 #include "io/loop.h"
+#include "io/timer.h"
 #include "upstream/connect.h"
 #include "upstream/peer_address.h"
 #include "upstream/pool.h"
@@ -54,8 +56,11 @@ class Peer : public std::enable_shared_from_this<Peer> {
   bool note_check(bool passed, unsigned fails);
   bool is_well() const { return well_; }
 
-  // Requests of which nothing has been answered yet.
-  unsigned waiting() const { return waiting_; }
+  // Whether a connection may stay when its request has ended. Where each holds a process, as with php-fpm, it must not
+  // while a request on a new connection may be waiting for one: it has had no answer for some time.
+  bool may_keep_one() const;
+  // Ends kept ones that nobody takes while others wait so.
+  void share_processes();
 
   Pool& pool() { return pool_; }
   base::Task<Connected> connect(base::Instant deadline) { return connect_to(loop_, address_, deadline); }
@@ -64,12 +69,15 @@ class Peer : public std::enable_shared_from_this<Peer> {
   friend class PeerUse;
   friend class PeerWait;
 
+  void share();
+
   io::Loop& loop_;
   PeerAddress address_;
   PeerOptions options_;
   Pool pool_;
   unsigned active_ = 0;
-  unsigned waiting_ = 0;
+  std::list<base::Instant> waits_;  // for the head of an answer, on new connections: since when
+  io::Timer sharing_;
   unsigned failures_ = 0;  // in a row
   Failure last_failure_ = Failure::kAtOnce;
   unsigned checks_failed_ = 0;  // in a row
@@ -97,16 +105,17 @@ class PeerUse {
   std::shared_ptr<Peer> peer_;
 };
 
-// A request that waits for the head of its answer, likewise.
+// A request on a new connection that waits for the head of its answer, likewise.
 class PeerWait {
  public:
-  explicit PeerWait(Peer& peer) : peer_(peer.shared_from_this()) { ++peer_->waiting_; }
-  ~PeerWait() { --peer_->waiting_; }
+  explicit PeerWait(Peer& peer);
+  ~PeerWait() { peer_->waits_.erase(place_); }
   PeerWait(const PeerWait&) = delete;
   PeerWait& operator=(const PeerWait&) = delete;
 
  private:
   std::shared_ptr<Peer> peer_;
+  std::list<base::Instant>::iterator place_;
 };
 
 }  // namespace cutwater::upstream
