@@ -18,10 +18,10 @@ using base::FileDescriptor;
 using base::Task;
 
 struct Pair {
-  Pair() {
+  explicit Pair(Opened opened = Opened::kByPeer) {
     int ends[2];
     EXPECT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends), 0);
-    stream = std::make_unique<SocketStream>(loop, FileDescriptor(ends[0]));
+    stream = std::make_unique<SocketStream>(loop, FileDescriptor(ends[0]), opened);
     peer = FileDescriptor(ends[1]);
   }
   void peer_writes(std::string_view bytes) {
@@ -87,9 +87,36 @@ TEST(SocketStream, TheFirstWaitIsOverAtOnceTheSecondIsNot) {
   EXPECT_EQ(waits, 1);
 }
 
+TEST(SocketStream, OneThatWeOpenedIsNotReadBeforeSomethingCame) {
+  Pair pair(Opened::kByUs);
+  int waits = 0;
+  pair.tasks.start(count_waits(pair, waits, 20));
+  EXPECT_EQ(waits, 0);
+  pair.loop.run();
+  EXPECT_EQ(waits, 0);
+}
+
+TEST(SocketStream, ClosedAtOnceWhoeverStillHasIt) {
+  Pair pair;
+  int waits = 0;
+  pair.tasks.start(count_waits(pair, waits, 20));
+  pair.loop.run();
+  pair.stream->close();
+  char byte;
+  EXPECT_EQ(recv(pair.peer.get(), &byte, 1, 0), 0);
+  EXPECT_EQ(pair.stream->read(std::span(&byte, 1)).status, IoStatus::kFailed);
+  const iovec piece{&byte, 1};
+  EXPECT_EQ(pair.stream->write(std::span(&piece, 1)).status, IoStatus::kFailed);
+  waits = 0;
+  pair.tasks.start(count_waits(pair, waits, 60'000));
+  pair.loop.run();
+  EXPECT_EQ(waits, 10);
+}
+
 TEST(SocketStream, WhereEpollRefusesEveryWaitIsOver) {
   Pair pair;
-  pair.stream = std::make_unique<SocketStream>(pair.loop, FileDescriptor(memfd_create("file", MFD_CLOEXEC)));
+  pair.stream =
+      std::make_unique<SocketStream>(pair.loop, FileDescriptor(memfd_create("file", MFD_CLOEXEC)), Opened::kByPeer);
   int waits = 0;
   pair.tasks.start(count_waits(pair, waits, 60'000));
   pair.loop.run();
@@ -225,6 +252,17 @@ TEST(SocketStream, HangupListenerMayDestroyTheStream) {
   pair.peer.reset();
   pair.loop.run();
   EXPECT_EQ(pair.stream, nullptr);
+}
+
+TEST(SocketStream, CloseEndsAWait) {
+  Pair pair;
+  WaitResult result = WaitResult::kTimedOut;
+  base::Instant when;
+  take_one_byte(pair);
+  pair.tasks.start(wait_readable(pair, pair.in(60'000), result, when));
+  pair.stream->close();
+  pair.loop.run();
+  EXPECT_EQ(result, WaitResult::kReady);
 }
 
 TEST(SocketStream, DestroyedWaitIsForgotten) {

@@ -1,0 +1,41 @@
+#include "upstream/peer.h"
+
+#include <optional>
+
+#include "upstream/upstream_test_support.h"
+
+namespace cutwater::upstream {
+namespace {
+
+struct PeerTest : testing::Test {
+  io::Loop loop;
+  LoopRunner runner{loop};
+  std::shared_ptr<Peer> peer = std::make_shared<Peer>(loop, PeerAddress{"peer", {}, 0}, PeerOptions{});
+};
+
+TEST_F(PeerTest, ConnectionsStayWhileNobodyWaitsForLongOnANewOne) {
+  EXPECT_TRUE(peer->may_keep_one());
+  std::optional<PeerWait> waiting(std::in_place, *peer);
+  EXPECT_TRUE(peer->may_keep_one());
+  runner.turns(std::chrono::milliseconds(15));
+  EXPECT_FALSE(peer->may_keep_one());
+  PeerWait later(*peer);
+  waiting.reset();
+  EXPECT_TRUE(peer->may_keep_one());
+}
+
+TEST_F(PeerTest, AKeptOneThatNobodyTakesEndsWhileOthersWait) {
+  FarEnd kept(loop);
+  peer->pool().keep(std::move(kept.stream));
+  peer->share_processes();
+  runner.turns(std::chrono::milliseconds(15));
+  EXPECT_EQ(peer->pool().size(), 1U);
+  PeerWait waiting(*peer);
+  peer->share_processes();
+  runner.until([this] { return peer->pool().size() == 0; });
+  char byte;
+  EXPECT_EQ(recv(kept.peer.get(), &byte, 1, 0), 0);
+}
+
+}  // namespace
+}  // namespace cutwater::upstream
