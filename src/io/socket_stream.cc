@@ -72,11 +72,20 @@ void SocketStream::shutdown_write() {
 }
 
 void SocketStream::close() {
-  if (reader_ || writer_) return Stream::close();  // epoll tells them
+  if (reader_ || writer_) return shut_down();  // epoll tells them
   if (registration_ == Registration::kActive) loop_.forget(*this);
   if (registration_ == Registration::kDeferred) loop_.take_back(*this);
   registration_ = Registration::kGone;
   socket_ = base::FileDescriptor();
+}
+
+void SocketStream::shut_down() {
+  ::shutdown(socket_.get(), SHUT_RDWR);
+}
+
+bool SocketStream::has_unread() const {
+  char byte;
+  return ::recv(socket_.get(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
 }
 
 size_t SocketStream::unacknowledged() const {

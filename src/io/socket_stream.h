@@ -18,6 +18,8 @@ class SocketStream final : public Stream, private Watcher, private BeforeWait {
   IoResult send_file(int file, uint64_t offset, size_t length) override;
   void shutdown_write() override;
   void close() override;
+  void shut_down() override;
+  bool has_unread() const override;
   size_t unacknowledged() const override;
   void reset_on_close() override;
   int descriptor() const override { return socket_.get(); }

@@ -2,7 +2,6 @@
 // buffer. Plain sockets now; TLS will be a Stream on a Stream.
 #pragma once
 
-#include <sys/socket.h>
 #include <sys/uio.h>
 
 #include <coroutine>
@@ -81,7 +80,11 @@ class Stream {
   // FIN towards the peer; reading goes on (lingering close, RFC 9112 section 9.6).
   virtual void shutdown_write() = 0;
   // Both ways, at once, whoever else still has the stream: waits are over, reads and writes fail.
-  virtual void close() { ::shutdown(descriptor(), SHUT_RDWR); }
+  virtual void close() { shut_down(); }
+  // Ends both directions: whoever waits is woken, what was received can still be read.
+  virtual void shut_down() {}
+  // Whether something came that was not read.
+  virtual bool has_unread() const { return false; }
 
   // Bytes written that the peer's kernel has not acknowledged: tells a slow reader from one that stopped.
   virtual size_t unacknowledged() const { return 0; }

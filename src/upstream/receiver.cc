@@ -1,7 +1,5 @@
 #include "upstream/receiver.h"
 
-#include <sys/socket.h>
-
 #include <cstring>
 
 namespace cutwater::upstream {
@@ -46,7 +44,7 @@ base::Task<bool> Receiver::wait_for_bytes() {
 
 void Receiver::abandon() {
   abandoned_ = true;
-  ::shutdown(stream_.descriptor(), SHUT_RDWR);
+  stream_.shut_down();
 }
 
 message::BodyStatus Receiver::client_failure() const {

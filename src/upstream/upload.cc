@@ -1,7 +1,5 @@
 #include "upstream/upload.h"
 
-#include <sys/socket.h>
-
 #include <algorithm>
 #include <array>
 
@@ -10,12 +8,6 @@ namespace cutwater::upstream {
 namespace {
 
 constexpr unsigned kPiecesPerTurn = 8;  // of data: a fast peer must not hold the loop
-
-// The peer's answer is not read while the client takes nothing, and it may take nothing of the request until it is.
-bool answer_waits(const io::Stream& stream) {
-  char byte;
-  return ::recv(stream.descriptor(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
-}
 
 }  // namespace
 
@@ -144,7 +136,9 @@ base::Task<bool> Upload::flush() {
     const base::Instant deadline = loop_.now() + silence_;
     const io::WaitResult waited = co_await stream_.writable(deadline);
     if (waited == io::WaitResult::kTimedOut) {
-      if (answer_waits(stream_)) continue;
+      // The peer's answer is not read while the client takes nothing, and it may take nothing of the request until it
+      // is.
+      if (stream_.has_unread()) continue;
       end(State::kPeerTooSlow);
       co_return false;
     }
@@ -167,7 +161,7 @@ base::Task<bool> Upload::flush() {
 // The reader waits for an answer: a shutdown ends that wait. Where the peer failed the kernel does it.
 void Upload::end(State state) {
   state_ = state;
-  if (state != State::kPeerFailed) ::shutdown(stream_.descriptor(), SHUT_RDWR);
+  if (state != State::kPeerFailed) stream_.shut_down();
 }
 
 }  // namespace cutwater::upstream
