@@ -230,7 +230,7 @@ constexpr ErrorCode kCodes[] = {
      "Start that server, or correct its address; the message says what the system said."},
     {"CW0603", "server is left alone",
      "A server behind Cutwater failed `max_fails` times in a row. It gets no requests for 10 s, then one, which "
-     "decides; while no other is left, it is asked all the same where it fails at once.",
+     "decides. While no other is left it is asked all the same, unless connecting to it took too long.",
      "The messages before say how it failed."},
     {"CW0604", "server answered wrongly",
      "A server behind Cutwater closed the connection without an answer, sent something that is no answer in its "
@@ -247,9 +247,8 @@ constexpr ErrorCode kCodes[] = {
      "answered 508.",
      "Correct `to` of the route."},
     {"CW0607", "no server is up",
-     "All servers of an upstream failed before and are left alone, or refuse still, or fail their `check`; requests "
-     "for "
-     "it are answered 503 at once.",
+     "All servers of an upstream took no connection before and are left alone, or refuse still, or fail their `check`; "
+     "requests for it are answered 503 at once.",
      "The messages before say how they failed."},
     {"CW0608", "error stream",
      "A FastCGI program behind Cutwater wrote this to its error stream while it answered the request of that id; PHP "

@@ -258,8 +258,7 @@ constexpr Setting kSettings[] = {
      "", to<&Upstream::balance>, 0, UINT64_MAX, "least_busy|round_robin|ip_hash", "cookie|random2"},
     {Section::kUpstream, "max_fails", Kind::kInteger, "3",
      "After how many failures in a row a server is left alone for 10 s; then one request tries it again. While no "
-     "other "
-     "is left, one that fails at once is asked all the same. 0 is never.",
+     "other is left it is asked all the same, unless connecting to it took too long. 0 is never.",
      "", to<&Upstream::max_fails>, 0, 1'000'000},
     {Section::kUpstream, "keepalive", Kind::kInteger, "64",
      "How many idle connections to each server are kept; 0 makes a new one for each request. To FastCGI servers none "

@@ -42,7 +42,7 @@ bool is_shortage(int error) {
 }
 
 Failure failure_of(CallStatus status) {
-  return status == CallStatus::kTimedOut ? Failure::kSlow : Failure::kAtOnce;
+  return status == CallStatus::kTimedOut ? Failure::kSlowAnswer : Failure::kAtOnce;
 }
 
 std::string advice(const upstream::Peer& peer, int error) {
@@ -167,7 +167,7 @@ GatewayExchange::Outcome GatewayExchange::cannot_connect(upstream::Peer& peer, i
   failure_ = timed_out ? 504 : 502;
   gateway_.log_problem("CW0602", peer, fmt::format("cannot be reached: {}", std::strerror(error)), advice(peer, error));
   const bool waited = timed_out || error == EHOSTUNREACH;
-  if (!is_shortage(error)) gateway_.note_failure(peer, waited ? Failure::kSlow : Failure::kAtOnce);
+  if (!is_shortage(error)) gateway_.note_failure(peer, waited ? Failure::kSlowConnect : Failure::kAtOnce);
   return Outcome::kUndelivered;
 }
 
@@ -176,6 +176,7 @@ base::Task<GatewayExchange::Outcome> GatewayExchange::try_peer(upstream::Peer& p
   Connection connection = co_await connecting;
   if (client_gone_) co_return Outcome::kAnswered;
   if (!connection.stream) co_return cannot_connect(peer, connection.error);
+  peer.note_connected();
   asked_ = true;
   FileBody file(file_ ? file_->descriptor : -1, file_ ? file_->size : 0, gateway_.spool_.offload);
   const upstream::UploadData data{file, file_ ? file_->size : 0};

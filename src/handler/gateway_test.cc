@@ -100,27 +100,52 @@ TEST_F(GatewayTest, NobodyElse) {
   EXPECT_TRUE(logged("CW0602 upstream api: 127.0.0.1:"));
 }
 
-// faults.md 171.
-TEST_F(GatewayTest, AllDownIs503AtOnceAndBackLater) {
+// faults.md 171. A backlog that is full answers no SYN.
+TEST_F(GatewayTest, WhoTakesNoConnectionsIs503AtOnceAndBackLater) {
   peer_options.max_fails = 1;
   peer_options.fail_time = std::chrono::milliseconds(50);
-  options.timeout = std::chrono::milliseconds(10);
-  bool works = false;
-  FakeServer& api = server([&](const std::string&) -> FakeAnswer {
-    return works ? ok("back") : FakeAnswer{"", Then::kKeep};
-  });
-  EXPECT_EQ(status_of("GET"), 504);
-  const size_t asked = api.requests.size();
+  options.connect_timeout = std::chrono::milliseconds(10);
+  auto socket = io::open_listening_socket("127.0.0.1:0", {.backlog = 0});
+  ASSERT_TRUE(socket.ok());
+  add_peer(io::to_text(*io::local_address_of(socket->get())));
+  for (int i = 0; i < 8 && !group.peers()[0]->is_down(); ++i) {
+    TestExchange fills("GET", "/");
+    fills.start(gateway());
+    runner.turns(std::chrono::milliseconds(15));
+    fills.cancel();
+  }
+  EXPECT_TRUE(logged("CW0602"));
+  log.lines.clear();
   TestExchange refused("GET", "/");
   ask(refused);
   EXPECT_EQ(refused.writer.status(), 503);
   EXPECT_EQ(refused.writer.header("Retry-After"), "1");
-  EXPECT_EQ(api.requests.size(), asked);
   EXPECT_TRUE(logged("CW0607"));
-  works = true;
+  EXPECT_FALSE(logged("CW0602")) << "nobody waited for it";
+  io::Listener takes(loop, std::move(*socket), log, [](base::FileDescriptor, const io::Address&) {});
   runner.turns(std::chrono::milliseconds(60));
-  EXPECT_EQ(status_of("GET"), 200);
-  EXPECT_TRUE(logged(" upstream api: " + api.address() + " answers again"));
+  EXPECT_EQ(status_of("GET"), 502);
+  EXPECT_TRUE(logged("CW0604"));
+}
+
+// One slow page must not take the others along, neither while the server is left alone nor while one request tries it.
+TEST_F(GatewayTest, WhoLetsAnswersWaitIsAskedAsLongAsNobodyElseIsLeft) {
+  peer_options.max_fails = 1;
+  peer_options.fail_time = std::chrono::milliseconds(20);
+  options.timeout = std::chrono::milliseconds(10);
+  server([](const std::string& request) { return request.starts_with("GET /slow ") ? FakeAnswer{} : ok("fast"); });
+  EXPECT_EQ(status_of("GET", "/slow"), 504);
+  EXPECT_TRUE(logged("CW0603"));
+  EXPECT_EQ(status_of("GET", "/slow"), 504);
+  EXPECT_EQ(status_of("GET", "/fast"), 200);
+  EXPECT_EQ(status_of("GET", "/slow"), 504);
+  runner.turns(std::chrono::milliseconds(25));
+  TestExchange trial("GET", "/slow");
+  trial.start(gateway());
+  EXPECT_EQ(status_of("GET", "/fast"), 200);
+  runner.until([&] { return trial.done; });
+  EXPECT_EQ(trial.writer.status(), 504);
+  EXPECT_FALSE(logged("CW0607"));
 }
 
 // Otherwise whoever knows a path that makes the servers crash could have all others refused.

@@ -464,6 +464,34 @@ def test_a_path_that_crashes_servers_takes_no_other_along(serve, peer):
     assert server.get("/").text == "fine"
 
 
+def test_a_slow_page_takes_no_other_along(serve, peer):
+    def script(connection, request):
+        if request.startswith(b"GET /fast "):
+            connection.sendall(peers.response(b"fast"))
+
+    one = peer(peers.RawPeer, script)
+    server = gateway(serve, proxy(one, more=', timeout = "1s"'), allow=[r"CW060[35]"])
+
+    def ask_slow(count):
+        clients = [server.connect() for _ in range(count)]
+        for client in clients:
+            client.send("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n")
+        return clients
+
+    for client in ask_slow(3):
+        with client:
+            assert client.read_response().status == 504
+    server.log.wait_for("CW0603")
+    assert [server.get("/fast").text for _ in range(3)] == ["fast"] * 3
+    [waiting] = ask_slow(1)
+    with waiting:
+        one.wait_for_requests(7)
+        assert server.get("/fast").text == "fast"
+        assert waiting.read_response().status == 504
+    assert server.get("/fast").text == "fast"
+    assert server.log.count("CW0607") == 0
+
+
 def test_a_socket_we_may_not_open_is_named(serve, folder):
     server = gateway(serve, proxy(f"unix:{folder}/none.sock"), allow=[r"CW0602"])
     assert server.get("/").status == 502
