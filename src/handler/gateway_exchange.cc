@@ -147,7 +147,7 @@ bool GatewayExchange::may_repeat(Outcome outcome) const {
 
 base::Task<GatewayExchange::Connection> GatewayExchange::connect(upstream::Peer& peer) {
   Connection connection;
-  const bool harmless_twice = codec::http1::is_idempotent(exchange_.request.method) && body_.is_small();
+  const bool harmless_twice = codec::http1::is_idempotent(exchange_.request.method) && body_.stays_replayable();
   const bool keeps = gateway_.options_.protocol == GatewayProtocol::kHttp || peer.pool().proven();
   if (!only_fresh_ && (harmless_twice || keeps))
     connection.stream = peer.pool().take(harmless_twice ? base::Duration::max() : kFreshEnough);
@@ -216,6 +216,7 @@ base::Task<CallStatus> GatewayExchange::read_head(upstream::Call& call) {
     const uint16_t code = call.response().status;
     if (status != CallStatus::kFine || code >= 200 || code == 101) co_return status;
     remove_web_server_fields(call.response().headers);
+    hinted_ = true;
     auto hinting = exchange_.response.informational(call.response());
     co_await hinting;
   }
@@ -238,6 +239,10 @@ GatewayExchange::Outcome GatewayExchange::judge(upstream::Peer& peer, const upst
                            was_stale ? "let it keep idle connections for longer, or set keepalive = 0"
                                      : "its own log says why; it may have crashed");
       return unless_answered;
+    case CallStatus::kCutHead:
+      gateway_.log_problem("CW0604", peer, "broke off within the head of its answer",
+                           "its own log says why; it may have crashed");
+      return hinted_ ? Outcome::kFinal : unless_answered;
     case CallStatus::kOverloaded:
       failure_ = 503;
       gateway_.log_problem("CW0604", peer, fmt::format("refused a request: {}", call.reason()),

@@ -87,6 +87,7 @@ class GatewayExchange final : public message::ClientGoneListener {
   uint16_t failure_ = 502;                // what to answer when no other server is tried
   bool only_fresh_ = false;               // a kept connection had ended: no other kept one
   bool asked_ = false;                    // some server that was believed to work, or took the connection
+  bool hinted_ = false;                   // the client has had something of an answer
   bool client_gone_ = false;
 };
 

@@ -244,6 +244,76 @@ TEST_F(GatewayTest, ALargeBodyThatWasReadCannotBe) {
   EXPECT_EQ(asked, 1);
 }
 
+// Unless it was collected: in memory, or in the spool file.
+TEST_F(GatewayTest, ACollectedBodyIsSentAgainWhateverItsSize) {
+  options.buffer = true;
+  int asked = 0;
+  const auto crash_once = [&](const std::string&) -> FakeAnswer {
+    return ++asked == 1 ? FakeAnswer{"", Then::kClose} : ok("");
+  };
+  FakeServer& one = server(crash_once);
+  FakeServer& two = server(crash_once);
+  TestExchange exchange("PUT", "/");
+  exchange.with_body({std::string(400'000, 'a'), std::string(600'000, 'b')});
+  ask(exchange);
+  EXPECT_EQ(exchange.writer.status(), 200);
+  const std::string whole = std::string(400'000, 'a') + std::string(600'000, 'b');
+  for (FakeServer* each : {&one, &two}) {
+    ASSERT_EQ(each->requests.size(), 1u);
+    EXPECT_TRUE(each->requests[0].ends_with("\r\nContent-Length: 1000000\r\n\r\n" + whole));
+  }
+}
+
+TEST_F(GatewayTest, ACollectedBodyThatWasRefusedIsSentElsewhereWhateverTheMethod) {
+  options.buffer = true;
+  server([](const std::string&) { return ok("dead"); }).die();
+  FakeServer& alive = server([](const std::string&) { return ok("alive"); });
+  for (int i = 0; i < 2; ++i) {
+    TestExchange exchange("POST", "/");
+    exchange.with_body({std::string(200'000, 'a')});
+    ask(exchange);
+    EXPECT_EQ(exchange.writer.content, "alive");
+  }
+  EXPECT_TRUE(alive.requests.at(1).ends_with(std::string(200'000, 'a')));
+}
+
+TEST_F(GatewayTest, AnAnswerCutWithinItsHeadIsAskedForElsewhere) {
+  peer_options.max_fails = 0;
+  for (Then then : {Then::kClose, Then::kReset}) {
+    for (const char* method : {"GET", "POST"}) {
+      int asked = 0;
+      const auto cut_once = [&](const std::string&) -> FakeAnswer {
+        return ++asked == 1 ? FakeAnswer{"HTTP/1.1 200 OK\r\nX-", then} : ok("whole");
+      };
+      upstream::PeerGroup two("two", upstream::Balance::kRoundRobin);
+      FakeServer one(loop, log, cut_once), other(loop, log, cut_once);
+      for (FakeServer* each : {&one, &other})
+        two.add(std::make_unique<upstream::Peer>(loop, *upstream::resolve_peer(each->address()), peer_options));
+      Gateway asking(options, two, loop, spool, log);
+      TestExchange exchange(method, "/");
+      exchange.start(asking);
+      runner.until([&] { return exchange.done; });
+      const bool harmless = std::string_view(method) == "GET";
+      EXPECT_EQ(exchange.writer.status(), harmless ? 200 : 502);
+      EXPECT_EQ(asked, harmless ? 2 : 1);
+    }
+  }
+  EXPECT_TRUE(logged("CW0604 upstream two: "));
+}
+
+TEST_F(GatewayTest, ButNotOnceTheClientHasHints) {
+  const auto hint = [](const std::string&) -> FakeAnswer {
+    return {"HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\nHTTP/1.1 200", Then::kClose};
+  };
+  server(hint);
+  server(hint);
+  TestExchange exchange("GET", "/");
+  ask(exchange);
+  EXPECT_EQ(exchange.writer.status(), 502);
+  EXPECT_EQ(exchange.writer.hints.size(), 1u);
+  EXPECT_EQ(servers[0]->requests.size() + servers[1]->requests.size(), 1u);
+}
+
 // A kept connection that ended meanwhile says nothing about the server.
 TEST_F(GatewayTest, AStaleConnectionIsReplaced) {
   options.retries = 0;

@@ -25,7 +25,8 @@ struct CallOptions {
 enum class CallStatus {
   kFine,
   kNoAnswer,    // the connection ended before a byte of an answer came
-  kBroken,      // reason() says what was wrong with it; or it ended within the head
+  kCutHead,     // it ended within the head
+  kBroken,      // reason() says what was wrong with it
   kTruncated,   // it ended within the body
   kOverloaded,  // the peer refused the request without having begun with it
   kTimedOut,

@@ -38,7 +38,7 @@ base::Task<CallStatus> CgiCall::read_head() {
 CallStatus CgiCall::no_head(Receiver::Outcome received) {
   const CallStatus cause = receiver_.cause_of(received);
   if (cause != CallStatus::kFine) return cause;
-  return receiver_.received_any() ? broken("the connection ended within the head") : CallStatus::kNoAnswer;
+  return receiver_.received_any() ? CallStatus::kCutHead : CallStatus::kNoAnswer;
 }
 
 // nullopt: more is needed, and all of rest_ was used.

@@ -38,7 +38,7 @@ base::Task<CallStatus> HttpCall::read_head() {
     if (received != Receiver::Outcome::kBytes) {
       const CallStatus cause = receiver_.cause_of(received);
       if (cause != CallStatus::kFine) co_return cause;
-      co_return receiver_.received_any() ? broken("the connection ended within the head") : CallStatus::kNoAnswer;
+      co_return receiver_.received_any() ? CallStatus::kCutHead : CallStatus::kNoAnswer;
     }
     rest_ = receiver_.bytes();
     if (kept_.empty()) continue;

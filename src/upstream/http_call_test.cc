@@ -174,7 +174,7 @@ TEST_F(HttpCallTest, EndWithinTheHead) {
   runner_.turns(std::chrono::milliseconds(1));
   far_.hang_up();
   finish();
-  EXPECT_EQ(status_, CallStatus::kBroken);
+  EXPECT_EQ(status_, CallStatus::kCutHead);
 }
 
 TEST_F(HttpCallTest, EndWithinTheBody) {
