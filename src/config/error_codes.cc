@@ -238,10 +238,11 @@ constexpr ErrorCode kCodes[] = {
      "Sec-WebSocket-Accept), or broke off in the middle. The client got 502, or a cut when the answer had begun.",
      "Look at that server's own log."},
     {"CW0605", "server took too long",
-     "A server behind Cutwater was silent for longer than `timeout` of the route; the client got 504, or a cut when "
-     "the "
-     "answer had begun.",
-     "Raise `timeout`, or look at what keeps that server."},
+     "A server behind Cutwater took longer than `timeout` of the route over the head of its answer, or was silent for "
+     "so long in its body, or sent less than 100 bytes a second of that; the client got 504, or a cut when the answer "
+     "had begun.",
+     "Raise `timeout`, or look at what keeps that server. A stream of events should be text/event-stream, or say "
+     "X-Accel-Buffering: no."},
     {"CW0606", "request came back",
      "A request that was passed on to another server came back to this one, and would go round for ever; it was "
      "answered 508.",

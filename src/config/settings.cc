@@ -233,8 +233,10 @@ constexpr Setting kSettings[] = {
      "gets such a file, or sees the name.",
      "", to<&ProxyRoute::sendfile>},
     {Section::kProxy, "timeout", Kind::kDuration, "60s",
-     "Longest time a server may be silent: before its answer (then the client gets 504) and in the middle of it (then "
-     "the client sees a cut). No other server is asked after so long.",
+     "Longest time a server may take for the head of its answer, counted from the end of the request (then the client "
+     "gets 504), and between two pieces of the body (then the client sees a cut). When a body has taken that long, it "
+     "must also come at 100 bytes a second, unless it is text/event-stream or has X-Accel-Buffering: no. No other "
+     "server is asked after so long.",
      "", to<&ProxyRoute::timeout>, 10 * kMillisecond, 30 * kDay},
     {Section::kProxy, "connect_timeout", Kind::kDuration, "5s",
      "Longest time connecting to a server may take; then the next one is asked.", "", to<&ProxyRoute::connect_timeout>,
@@ -312,8 +314,10 @@ constexpr Setting kSettings[] = {
      "gets such a file, or sees the name.",
      "", to<&ProxyRoute::sendfile>},
     {Section::kGateway, "timeout", Kind::kDuration, "60s",
-     "Longest time a server may be silent: before its answer (then the client gets 504) and in the middle of it (then "
-     "the client sees a cut). No other server is asked after so long.",
+     "Longest time a server may take for the head of its answer, counted from the end of the request (then the client "
+     "gets 504), and between two pieces of the body (then the client sees a cut). When a body has taken that long, it "
+     "must also come at 100 bytes a second, unless it is text/event-stream or has X-Accel-Buffering: no. No other "
+     "server is asked after so long.",
      "", to<&ProxyRoute::timeout>, 10 * kMillisecond, 30 * kDay},
     {Section::kGateway, "connect_timeout", Kind::kDuration, "5s",
      "Longest time connecting to a server may take; then the next one is asked.", "", to<&ProxyRoute::connect_timeout>,

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -101,7 +102,7 @@ base::Task<void> GatewayExchange::run() {
   }
   exchange_.gone_listener = this;
   const GatewayOptions& options = gateway_.options_;
-  const base::Instant end = gateway_.loop_.now() + options.timeout;
+  end_ = gateway_.loop_.now() + options.timeout;
   unsigned retries = options.retries;
   while (!client_gone_) {
     const auto peer = gateway_.group_.pick(exchange_.request.remote_address, tried_, gateway_.loop_.now());
@@ -128,7 +129,7 @@ base::Task<void> GatewayExchange::run() {
       continue;
     }
     tried_.push_back(peer.get());
-    if (retries-- == 0 || gateway_.loop_.now() >= end) break;
+    if (retries-- == 0 || gateway_.loop_.now() >= end_) break;
   }
   if (client_gone_) co_return;
   if (!asked_) {
@@ -155,7 +156,8 @@ base::Task<GatewayExchange::Connection> GatewayExchange::connect(upstream::Peer&
   if (connection.is_kept) co_return connection;
   // Where one may hold all the processes there are, those that cannot be used must not.
   if (gateway_.options_.protocol == GatewayProtocol::kFastcgi) peer.pool().close_all();
-  auto connecting = peer.connect(gateway_.loop_.now() + gateway_.options_.connect_timeout);
+  const base::Instant patience = gateway_.loop_.now() + gateway_.options_.connect_timeout;
+  auto connecting = peer.connect(tried_.empty() ? patience : std::min(patience, end_));
   upstream::Connected connected = co_await connecting;
   connection.stream = std::move(connected.stream);
   connection.error = connected.error;
@@ -386,7 +388,8 @@ void GatewayExchange::note_cut(upstream::Peer& peer, const upstream::Call& call,
   gateway_.note_failure(peer, failure_of(status));
   const std::string request = fmt::format("{} {}", exchange_.request.method, exchange_.request.path);
   if (status == CallStatus::kTimedOut) {
-    gateway_.log_problem("CW0605", peer, "fell silent in its answer to " + request,
+    const bool too_slow = *call.reason() != '\0';
+    gateway_.log_problem("CW0605", peer, (too_slow ? call.reason() : "fell silent in its answer to ") + request,
                          "raise `timeout` of the route, or look at what keeps that server");
     return;
   }

@@ -213,6 +213,27 @@ TEST_F(GatewayTest, RetriesAreBounded) {
   EXPECT_EQ(asked, 3);
 }
 
+TEST_F(GatewayTest, NoTryBeginsAfterTheTimeout) {
+  options.retries = 4;
+  options.timeout = std::chrono::milliseconds(200);
+  for (int i = 0; i < 5; ++i) server([](const std::string&) { return FakeAnswer{}; });
+  TestExchange exchange("GET", "/");
+  exchange.start(gateway());
+  const auto asked = [&] {
+    size_t count = 0;
+    for (const auto& each : servers) count += each->requests.size();
+    return count;
+  };
+  for (size_t tries = 1; tries <= 2; ++tries) {
+    runner.until([&] { return asked() == tries; });
+    runner.turns(std::chrono::milliseconds(120));
+    for (const auto& each : servers) each->reset_all();
+  }
+  runner.until([&] { return exchange.done; });
+  EXPECT_EQ(exchange.writer.status(), 502);
+  EXPECT_EQ(asked(), 2u);
+}
+
 TEST_F(GatewayTest, ASmallBodyIsSentAgain) {
   int asked = 0;
   const auto crash_once = [&](const std::string&) -> FakeAnswer {
