@@ -252,7 +252,7 @@ constexpr ErrorCode kCodes[] = {
      "requests for it are answered 503 at once.",
      "The messages before say how they failed."},
     {"CW0608", "error stream",
-     "A FastCGI program behind Cutwater wrote this to its error stream while it answered the request of that id; PHP "
+     "A FastCGI program behind Cutwater wrote this to its error stream while it answered that request; the access log has its id with `format = \"json\"`. PHP "
      "writes its warnings there. Of one request no more than 8 KiB are kept, of all in a second no more than 100 "
      "lines.",
      "Look at that program."},

@@ -73,7 +73,8 @@ GatewayExchange::GatewayExchange(Gateway& gateway, message::Exchange& exchange, 
       body_(body),
       script_(script),
       file_(file),
-      errors_(gateway.log_, gateway.stderr_pace_, gateway.group_.name(), exchange.id) {}
+      errors_(gateway.log_, gateway.stderr_pace_, gateway.group_.name(), exchange.id,
+              fmt::format("{} {}", exchange.request.method, exchange.request.path)) {}
 
 GatewayExchange::~GatewayExchange() {
   exchange_.gone_listener = nullptr;

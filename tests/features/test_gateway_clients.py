@@ -124,7 +124,7 @@ def test_a_program_on_libfcgi(serve, peer, folder):
             for size in (0, 5, 70_000, 1_000_000):
                 answer = client.request("POST", "/a", [("Content-Length", str(size))], body=b"x" * size)
                 assert answer.text == f"role RESPONDER path /a user - body {size}\n"
-        server.log.wait_for(r"\[CW0608\] upstream api: request [0-9a-f]{8}: answered")
+        server.log.wait_for(r"\[CW0608\] upstream api: request [0-9a-f]{8} GET /\S*: answered")
 
 
 def test_an_authorizer_on_libfcgi(serve, peer, folder):
