@@ -226,6 +226,11 @@ constexpr Setting kSettings[] = {
      "", to<&ProxyDraft::to>},
     {Section::kProxy, "strip", Kind::kUrlPrefix, "",
      "What to take off the URL path before asking; without it the path goes on as it is.", "", to<&ProxyRoute::strip>},
+    {Section::kProxy, "buffer", Kind::kChoice, "true",
+     "true: no server is asked before the request's body is complete, in memory or a spool file, so that none waits "
+     "for a slow client, and another one can be asked with the same body. false: a body over 64 KiB, or of unknown "
+     "length, is passed on as it comes.",
+     "", to<&ProxyRoute::buffer>, 0, UINT64_MAX, "true|false"},
     {Section::kProxy, "sendfile", Kind::kFolders, "",
      "Folders of files that the servers may name instead of sending them: with X-Accel-Redirect: /protected/a.pdf, or "
      "with "

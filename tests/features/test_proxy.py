@@ -286,6 +286,37 @@ def test_a_slow_client_takes_no_worker(serve, peer, folder):
         assert len(slow.read_exactly(60_000_000)) == 60_000_000
 
 
+@pytest.mark.parametrize("form", ["length", "chunked"])
+def test_a_slow_upload_takes_no_connection(serve, peer, form):
+    behind = peer(peers.RawPeer, peers.answering(peers.response(b"fine"), keep=None))
+    server = gateway(serve, proxy(behind))
+    framing = "Content-Length: 200000" if form == "length" else "Transfer-Encoding: chunked"
+    body = b"x" * 200_000
+    with server.connect() as slow:
+        slow.send(f"PUT /slow HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n{framing}\r\n\r\n")
+        slow.read_head()  # 100 Continue
+        sent = body if form == "length" else chunked(body)
+        slow.send(sent[:1])
+        assert server.get("/quick").text == "fine"
+        assert behind.accepted == 1 and len(behind.requests) == 1
+        slow.send(sent[1:])
+        assert slow.read_response().text == "fine"
+    assert behind.requests[1].endswith(b"\r\nContent-Length: 200000\r\n\r\n" + body)
+
+
+def test_a_large_body_is_sent_again(serve, peer):
+    """The first server takes it all and goes, the second one answers."""
+    two = [peer(peers.RawPeer, lambda connection, request: False)]
+    two.append(peer(peers.RawPeer, peers.answering(peers.response(b"kept"))))
+    upstream = pool(*two, balance="round_robin", max_fails=0)
+    server = gateway(serve, proxy("api", upstream=upstream), allow=[r"CW0604"])
+    body = os.urandom(1 << 20)
+    for _ in range(4):
+        assert server.request("PUT", "/", body=body).text == "kept"
+    assert two[0].requests and len(two[1].requests) == 4
+    assert all(request.endswith(body) for one in two for request in one.requests)
+
+
 def test_a_slow_client_takes_no_memory(serve, peer, sanitized):
     piece = b"x" * 65536
 
@@ -325,7 +356,7 @@ def test_an_answer_before_the_body_was_read_reaches_the_client(serve, peer):
     listener = socket.create_server(("127.0.0.1", 0))
     thread = threading.Thread(target=serve_all, args=(listener,))
     thread.start()
-    server = gateway(serve, proxy("http://127.0.0.1:%d" % listener.getsockname()[1]))
+    server = gateway(serve, proxy("http://127.0.0.1:%d" % listener.getsockname()[1], more=", buffer = false"))
     try:
         for _ in range(10):
             with server.connect() as client:
