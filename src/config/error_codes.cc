@@ -252,7 +252,8 @@ constexpr ErrorCode kCodes[] = {
      "requests for it are answered 503 at once.",
      "The messages before say how they failed."},
     {"CW0608", "error stream",
-     "A FastCGI program behind Cutwater wrote this to its error stream while it answered that request; the access log has its id with `format = \"json\"`. PHP "
+     "A FastCGI program behind Cutwater wrote this to its error stream while it answered that request; the access log "
+     "has its id with `format = \"json\"`. PHP "
      "writes its warnings there. Of one request no more than 8 KiB are kept, of all in a second no more than 100 "
      "lines.",
      "Look at that program."},
@@ -265,6 +266,11 @@ constexpr ErrorCode kCodes[] = {
      "A program behind Cutwater answered with nothing but a Location of this server, so that what stands there answers "
      "in its place; but that is no path, or the sixth such answer to one request. The client got 502.",
      "Let the program say Status: 302 where the client is to go there."},
+    {"CW0612", "variable of no use",
+     "An authorizer (`auth` of a route) let a request through with a Variable-NAME that cannot be passed on: its name "
+     "has other characters than letters, digits and '_', or is one that requests have themselves. The request went on "
+     "without it. Said once for each name.",
+     "Let the authorizer use the name of a variable: Variable-REMOTE_USER."},
     {"CW0620", "server fails its check",
      "A server behind Cutwater did not answer its `check` with a status from 200 to 399. It gets no requests until it "
      "does; the other servers of the upstream do.",

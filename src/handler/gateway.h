@@ -49,6 +49,9 @@ class Gateway final : public message::Handler {
   Gateway(GatewayOptions options, upstream::PeerGroup& group, io::Loop& loop, SpoolArea& spool, base::LogSink& log,
           std::unique_ptr<ScriptFolder> scripts = nullptr);
 
+  // Of the upstream.
+  const std::string& name() const { return group_.name(); }
+
   base::Task<void> handle(message::Exchange& exchange) override;
   // In a filter's role: what the program makes of the file is the answer. `file` outlives the task, its descriptor too.
   base::Task<void> filter(message::Exchange& exchange, const FilteredFile& file);

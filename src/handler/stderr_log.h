@@ -1,6 +1,5 @@
 // StderrLog: what a FastCGI application says on its error stream during one request, for our log: in whole lines, with
-// the
-// request's id, method and path, and no more than a log can bear (faults.md 113).
+// the request's id, method and path, and no more than a log can bear (faults.md 113).
 #pragma once
 
 #include <cstdint>
@@ -52,7 +51,7 @@ class StderrLog final : public upstream::StderrSink {
   const std::string upstream_;
   const uint64_t request_id_;
   const std::string request_;  // with a space before, or empty
-  std::string line_;  // begun, not complete
+  std::string line_;           // begun, not complete
   size_t taken_ = 0;
   uint64_t dropped_ = 0;
 };

@@ -25,12 +25,12 @@ struct CallOptions {
 
 enum class CallStatus {
   kFine,
-  kNoAnswer,    // the connection ended before a byte of an answer came
-  kCutHead,     // it ended within the head
-  kBroken,      // reason() says what was wrong with it
-  kTruncated,   // it ended within the body
-  kOverloaded,  // the peer refused the request without having begun with it
-  kTimedOut,  // reason() says so when the body came too slowly; else nothing came
+  kNoAnswer,      // the connection ended before a byte of an answer came
+  kCutHead,       // it ended within the head
+  kBroken,        // reason() says what was wrong with it
+  kTruncated,     // it ended within the body
+  kOverloaded,    // the peer refused the request without having begun with it
+  kTimedOut,      // reason() says so when the body came too slowly; else nothing came
   kClientFailed,  // client_failure() says how
   kDataFailed,    // what was to go behind the request's body could not be read: nothing that the peer did
 };

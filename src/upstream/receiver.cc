@@ -38,8 +38,9 @@ void Receiver::begin_body(const message::Response& response) {
   in_body_ = true;
   const std::string_view type = response.headers.get("Content-Type").value_or("");
   const std::string_view buffering = response.headers.get("X-Accel-Buffering").value_or("");
-  may_be_slow_ = base::equals_ignoring_case(base::trim_whitespace(type.substr(0, type.find(';'))), "text/event-stream") ||
-                 base::equals_ignoring_case(buffering, "no");
+  may_be_slow_ =
+      base::equals_ignoring_case(base::trim_whitespace(type.substr(0, type.find(';'))), "text/event-stream") ||
+      base::equals_ignoring_case(buffering, "no");
 }
 
 // A peer is silent only while it has what it needs: a client that is slow in sending does not count against it. The

@@ -151,6 +151,27 @@ def test_an_authorizer_on_libfcgi(serve, peer, folder):
     server.allow.append(r"\[CW060[23]\]")
 
 
+def test_what_an_authorizer_grants_cannot_be_forged(serve, peer):
+    granting = gateways.answer("fastcgi", head=b"Variable-REMOTE_USER: ann\r\nVariable-Remote-Group: x\r\n")
+    authorizer = peer(gateways.RawGatewayPeer, "fastcgi", gateways.answering(granting))
+    plain = peer(peers.RawPeer, peers.answering(peers.response(b"http")))
+    other = peer(gateways.RawGatewayPeer, "scgi", gateways.answering(gateways.answer("scgi", b"scgi")))
+    guarded = f'auth = {{ fastcgi = {{ to = "{authorizer.url}" }} }}\n'
+    config = route("scgi", other, "/scgi/*") + guarded
+    config += f'[[site.route]]\nmatch = {{ path = "/http/*" }}\nproxy = {{ to = "{plain.url}" }}\n{guarded}'
+    config += f'[[site.route]]\nmatch = {{ path = "/*" }}\napp = "web"\n{guarded}'
+    server = serve("kit", config=config, allow=[r"\[CW0612\]"])
+    evil = [("Remote-User", "evil"), ("remote-user", "evil"), ("X-Kept", "yes")]
+    assert server.get("/http/x", evil).text == "http" and server.get("/scgi/x", evil).text == "scgi"
+    assert b"\r\nRemote-User: ann\r\n" in plain.requests[0] and b"\r\nX-Kept: yes\r\n" in plain.requests[0]
+    assert b"evil" not in plain.requests[0] and b"evil" not in other.requests[0]
+    assert other.variables()["REMOTE_USER"] == "ann"
+    environ = json.loads(server.get("/environ", evil).body)
+    assert environ["REMOTE_USER"] == "ann" and environ["HTTP_X_KEPT"] == "yes" and "HTTP_REMOTE_USER" not in environ
+    server.log.wait_for(r"\[CW0612\] upstream 127\.0\.0\.1:\d+: its Variable-Remote-Group is passed on to nobody")
+    assert server.log.count(r"CW0612") == 3  # once for each route
+
+
 def test_an_authorizer_guards_what_no_route_names(serve, peer, folder):
     """An app that answers below its prefix alone is not reached past the guard of "/*"."""
     behind = peer(gateways.libfcgi, folder)
