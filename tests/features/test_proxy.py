@@ -258,6 +258,30 @@ def test_silence_is_504(serve, peer):
     assert len(behind.requests) == 1
 
 
+@pytest.mark.parametrize("before", ["HTTP/1.1 200 OK\r\nX-Long: ", "HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n"])
+def test_who_drips_its_answer_is_too_slow(serve, peer, before):
+    over = threading.Event()
+
+    def script(connection, _request):
+        connection.sendall(before.encode())
+        while not over.wait(0.1):
+            connection.sendall(b"x")
+        return False
+
+    behind = peer(peers.RawPeer, script)
+    server = gateway(serve, proxy(behind, more=', timeout = "500ms"'), allow=[r"CW0605"])
+    began = time.monotonic()
+    with server.connect() as client:
+        client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        if "Length" in before:
+            assert client.read_head().status == 200
+            assert len(client.read_to_end()) < 100
+        else:
+            assert client.read_response().status == 504
+    assert time.monotonic() - began < 8
+    over.set()
+
+
 def test_client_that_leaves_frees_the_server(serve, peer):
     left = threading.Event()
 
