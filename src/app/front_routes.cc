@@ -77,7 +77,7 @@ handler::Guard* FrontRoutes::guard_of(const config::Route& route, const config::
   if (!route.auth) return nullptr;
   handler::Gateway* gateway = gateway_to(*route.auth, config, nullptr, codec::fastcgi::Role::kAuthorizer);
   if (gateway) {
-    guards_.push_back(std::make_unique<handler::Authorizer>(*gateway));
+    guards_.push_back(std::make_unique<handler::Authorizer>(*gateway, services_.log));
   } else {
     guards_.push_back(std::make_unique<LetsNobodyPass>());
   }

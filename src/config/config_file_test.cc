@@ -362,7 +362,8 @@ TEST_F(ConfigFile, WrongProxyRoutes) {
       {"proxy = { to = \"unix:\" }", "[CW0103]"},
       {"proxy = { to = \"api\", strip = \"/b\" }", "[CW0103]"},
       {"proxy = { to = \"api\", retry = 1 }", "[CW0101]"},
-      {"proxy = { to = \"api\", buffer = true }", "[CW0106]"},
+      {"proxy = { to = \"api\", header_up = {} }", "[CW0106]"},
+      {"proxy = { to = \"api\", buffer = 1 }", "[CW0102]"},
       {"proxy = { to = \"api\", timeout = 3 }", "[CW0102]"},
       {"proxy = { to = \"api\" }\napp = \"web\"", "[CW0108]"},
       {"app = \"wub\"", "[CW0103]"},
@@ -449,6 +450,7 @@ TEST(Settings, DefaultsAreThoseOfTheModel) {
   ProxyDraft proxy;
   proxy.timeout = proxy.connect_timeout = proxy.tunnel_timeout = base::Duration(0);
   proxy.retries = 0;
+  proxy.buffer = "";
   Upstream upstream;
   upstream.balance = "";
   upstream.max_fails = upstream.keepalive = 0;

@@ -242,7 +242,7 @@ constexpr ErrorCode kCodes[] = {
      "Start that server, or correct its address; the message says what the system said."},
     {"CW0603", "server is left alone",
      "A server behind Cutwater failed `max_fails` times in a row. It gets no requests for 10 s, then one, which "
-     "decides; while no other is left, it is asked all the same where it fails at once.",
+     "decides. While no other is left it is asked all the same, unless connecting to it took too long.",
      "The messages before say how it failed."},
     {"CW0604", "server answered wrongly",
      "A server behind Cutwater closed the connection without an answer, sent something that is no answer in its "
@@ -250,21 +250,22 @@ constexpr ErrorCode kCodes[] = {
      "Sec-WebSocket-Accept), or broke off in the middle. The client got 502, or a cut when the answer had begun.",
      "Look at that server's own log."},
     {"CW0605", "server took too long",
-     "A server behind Cutwater was silent for longer than `timeout` of the route; the client got 504, or a cut when "
-     "the "
-     "answer had begun.",
-     "Raise `timeout`, or look at what keeps that server."},
+     "A server behind Cutwater took longer than `timeout` of the route over the head of its answer, or was silent for "
+     "so long in its body, or sent less than 100 bytes a second of that; the client got 504, or a cut when the answer "
+     "had begun.",
+     "Raise `timeout`, or look at what keeps that server. A stream of events should be text/event-stream, or say "
+     "X-Accel-Buffering: no."},
     {"CW0606", "request came back",
      "A request that was passed on to another server came back to this one, and would go round for ever; it was "
      "answered 508.",
      "Correct `to` of the route."},
     {"CW0607", "no server is up",
-     "All servers of an upstream failed before and are left alone, or refuse still, or fail their `check`; requests "
-     "for "
-     "it are answered 503 at once.",
+     "All servers of an upstream took no connection before and are left alone, or refuse still, or fail their `check`; "
+     "requests for it are answered 503 at once.",
      "The messages before say how they failed."},
     {"CW0608", "error stream",
-     "A FastCGI program behind Cutwater wrote this to its error stream while it answered the request of that id; PHP "
+     "A FastCGI program behind Cutwater wrote this to its error stream while it answered that request; the access log "
+     "has its id with `format = \"json\"`. PHP "
      "writes its warnings there. Of one request no more than 8 KiB are kept, of all in a second no more than 100 "
      "lines.",
      "Look at that program."},
@@ -288,6 +289,11 @@ constexpr ErrorCode kCodes[] = {
      "A request does not fit the protocol of the server behind Cutwater: by uwsgi all variables together have at most "
      "64 KiB. The client got 431.",
      "Lower `limits.header`, so that such a request is refused at once, or use fastcgi, scgi or proxy."},
+    {"CW0613", "variable of no use",
+     "An authorizer (`auth` of a route) let a request through with a Variable-NAME that cannot be passed on: its name "
+     "has other characters than letters, digits and '_', or is one that requests have themselves. The request went on "
+     "without it. Said once for each name.",
+     "Let the authorizer use the name of a variable: Variable-REMOTE_USER."},
     {"CW0620", "server fails its check",
      "A server behind Cutwater did not answer its `check` with a status from 200 to 399. It gets no requests until it "
      "does; the other servers of the upstream do.",

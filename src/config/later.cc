@@ -25,7 +25,7 @@ constexpr Names kKeys[] = {
     {"route", "limit allow deny cache try_static compress redirect respond cgi headers errors"},
     {"match", "exact regex method header ip not"},
     {"static", "precompressed fallback list"},
-    {"proxy", "header_up header_down buffer"},
+    {"proxy", "header_up header_down"},
     {"auth", "basic_file"},
     {"filter", ""},
     {"upstream", "discover"},

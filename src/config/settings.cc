@@ -228,6 +228,11 @@ constexpr Setting kSettings[] = {
      "", to<&ProxyDraft::to>},
     {Section::kProxy, "strip", Kind::kUrlPrefix, "",
      "What to take off the URL path before asking; without it the path goes on as it is.", "", to<&ProxyRoute::strip>},
+    {Section::kProxy, "buffer", Kind::kChoice, "true",
+     "true: no server is asked before the request's body is complete, in memory or a spool file, so that none waits "
+     "for a slow client, and another one can be asked with the same body. false: a body over 64 KiB, or of unknown "
+     "length, is passed on as it comes.",
+     "", to<&ProxyRoute::buffer>, 0, UINT64_MAX, "true|false"},
     {Section::kProxy, "sendfile", Kind::kFolders, "",
      "Folders of files that the servers may name instead of sending them: with X-Accel-Redirect: /protected/a.pdf, or "
      "with "
@@ -235,8 +240,10 @@ constexpr Setting kSettings[] = {
      "gets such a file, or sees the name.",
      "", to<&ProxyRoute::sendfile>},
     {Section::kProxy, "timeout", Kind::kDuration, "60s",
-     "Longest time a server may be silent: before its answer (then the client gets 504) and in the middle of it (then "
-     "the client sees a cut). No other server is asked after so long.",
+     "Longest time a server may take for the head of its answer, counted from the end of the request (then the client "
+     "gets 504), and between two pieces of the body (then the client sees a cut). When a body has taken that long, it "
+     "must also come at 100 bytes a second, unless it is text/event-stream or has X-Accel-Buffering: no. No other "
+     "server is asked after so long.",
      "", to<&ProxyRoute::timeout>, 10 * kMillisecond, 30 * kDay},
     {Section::kProxy, "connect_timeout", Kind::kDuration, "5s",
      "Longest time connecting to a server may take; then the next one is asked.", "", to<&ProxyRoute::connect_timeout>,
@@ -260,8 +267,7 @@ constexpr Setting kSettings[] = {
      "", to<&Upstream::balance>, 0, UINT64_MAX, "least_busy|round_robin|ip_hash", "cookie|random2"},
     {Section::kUpstream, "max_fails", Kind::kInteger, "3",
      "After how many failures in a row a server is left alone for 10 s; then one request tries it again. While no "
-     "other "
-     "is left, one that fails at once is asked all the same. 0 is never.",
+     "other is left it is asked all the same, unless connecting to it took too long. 0 is never.",
      "", to<&Upstream::max_fails>, 0, 1'000'000},
     {Section::kUpstream, "keepalive", Kind::kInteger, "64",
      "How many idle connections to each server are kept; 0 makes a new one for each request. To FastCGI servers none "
@@ -320,8 +326,10 @@ constexpr Setting kSettings[] = {
      "gets such a file, or sees the name.",
      "", to<&ProxyRoute::sendfile>},
     {Section::kGateway, "timeout", Kind::kDuration, "60s",
-     "Longest time a server may be silent: before its answer (then the client gets 504) and in the middle of it (then "
-     "the client sees a cut). No other server is asked after so long.",
+     "Longest time a server may take for the head of its answer, counted from the end of the request (then the client "
+     "gets 504), and between two pieces of the body (then the client sees a cut). When a body has taken that long, it "
+     "must also come at 100 bytes a second, unless it is text/event-stream or has X-Accel-Buffering: no. No other "
+     "server is asked after so long.",
      "", to<&ProxyRoute::timeout>, 10 * kMillisecond, 30 * kDay},
     {Section::kGateway, "connect_timeout", Kind::kDuration, "5s",
      "Longest time connecting to a server may take; then the next one is asked.", "", to<&ProxyRoute::connect_timeout>,

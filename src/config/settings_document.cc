@@ -85,7 +85,9 @@ constexpr SectionText kSections[] = {
      "error stream is in the log, with the request's id. Beside any answer a route may have `auth = { fastcgi = {...} "
      "}`: a "
      "FastCGI program in the authorizer role is asked first. When it says 200 the request goes on, and what it calls "
-     "Variable-NAME is a variable NAME for the app or server; any other answer is the client's. And beside `static` a "
+     "Variable-NAME is a variable NAME for the app or server, and for a server of `proxy` a field: "
+     "Variable-REMOTE_USER is Remote-User. What the client sent under that name is removed. Any other answer is the "
+     "client's. And beside `static` a "
      "route may have `filter = { fastcgi = {...} }`: the file that was found goes to a FastCGI program in the filter "
      "role as FCGI_DATA, with FCGI_DATA_LENGTH and FCGI_DATA_LAST_MOD among the variables; what it makes of it is the "
      "answer to GET, HEAD and POST."},

@@ -27,7 +27,7 @@ message::Request browser_request() {
 }
 
 serve::ExchangeObserver::Summary summary(uint16_t status, uint64_t bytes, const char* refused = nullptr) {
-  return {status, bytes, std::chrono::microseconds(1234), false, refused};
+  return {status, bytes, std::chrono::microseconds(1234), false, refused, 0x2a};
 }
 
 std::string combined(const message::Request& request, const serve::ExchangeObserver::Summary& summary) {
@@ -78,8 +78,9 @@ TEST(AccessLogLine, NothingBreaksOutOfItsLine) {
 
 TEST(AccessLogLine, Json) {
   EXPECT_EQ(json(browser_request(), summary(200, 5)),
-            "{\"time\":\"2026-10-10T11:55:36Z\",\"remote\":\"192.0.2.1\",\"peer\":\"10.0.0.1\",\"method\":\"GET\","
-            "\"target\":\"/a?b=%22\",\"protocol\":\"HTTP/1.1\",\"host\":\"example.com\",\"scheme\":\"https\","
+            "{\"time\":\"2026-10-10T11:55:36Z\",\"id\":\"0000002a\",\"remote\":\"192.0.2.1\",\"peer\":\"10.0.0.1\","
+            "\"method\":\"GET\",\"target\":\"/a?b=%22\",\"protocol\":\"HTTP/"
+            "1.1\",\"host\":\"example.com\",\"scheme\":\"https\","
             "\"status\":200,\"bytes\":5,\"ms\":1.234,\"referer\":\"https://example.com/\","
             "\"agent\":\"Mozilla/5.0\"}\n");
 }

@@ -1,5 +1,8 @@
 #include "handler/authorizer.h"
 
+#include <fmt/format.h>
+
+#include <algorithm>
 #include <string>
 #include <utility>
 #include <vector>
@@ -7,6 +10,7 @@
 #include "base/text.h"
 #include "codec/cgi_variables/variable_reader.h"
 #include "handler/error_pages.h"
+#include "handler/gateway_request.h"
 
 namespace cutwater::handler {
 
@@ -15,6 +19,7 @@ using message::WriteStatus;
 namespace {
 
 constexpr std::string_view kVariable = "Variable-";
+constexpr size_t kMostTold = 16;              // unusable names
 constexpr size_t kMostSwallowed = 64 * 1024;  // of the body of a grant, which nobody reads
 
 // Keeps a 200 to itself; everything else is written to the client.
@@ -103,13 +108,40 @@ base::Task<void> Authorizer::pass(message::Exchange& exchange, message::Handler&
     co_return;
   }
   if (!verdict.granted()) co_return;
-  for (const auto& [name, value] : verdict.variables()) {
-    if (!codec::is_extra_variable(name)) continue;
-    exchange.request.variables.remove_all(name);
-    exchange.request.variables.add(name, value);
-  }
+  for (const auto& [name, value] : verdict.variables()) grant(exchange.request, name, value);
   auto passing = inner.handle(exchange);
   co_await passing;
+}
+
+// What the client says under that name is a forgery, whoever is asked next and however that reads fields.
+void Authorizer::grant(message::Request& request, std::string_view name, std::string_view value) {
+  if (!codec::is_extra_variable(name)) return note_unusable(name);
+  for (message::Headers* list : {&request.variables, &request.granted}) {
+    list->remove_all(name);
+    list->add(name, value);
+  }
+  if (field_of_variable(name).empty()) return;
+  message::Headers kept;
+  for (const message::HeaderField& field : request.headers) {
+    if (!same_as_variables(field.name, name)) kept.add(field.name, field.value);
+  }
+  request.headers = std::move(kept);
+}
+
+void Authorizer::note_unusable(std::string_view name) {
+  if (told_.size() == kMostTold || !told_.emplace(name).second) return;
+  const auto is_of_names = [](char c) {
+    const char lower = base::ascii_lower(c);
+    return c == '_' || (lower >= 'a' && lower <= 'z') || (c >= '0' && c <= '9');
+  };
+  std::string better(name);
+  for (char& c : better) c = is_of_names(c) ? base::ascii_upper(c) : '_';
+  const bool is_name = std::all_of(name.begin(), name.end(), is_of_names);
+  log_.warning("CW0613",
+               fmt::format("upstream {}: its Variable-{} is passed on to nobody: {}\nfix: {}", gateway_.name(), name,
+                           is_name ? "requests have a variable of that name themselves"
+                                   : "names of variables are of letters, digits and '_'",
+                           is_name ? "choose another name" : "call it Variable-" + better));
 }
 
 }  // namespace cutwater::handler

@@ -2,6 +2,11 @@
 // passes on what that calls Variable-NAME; else the program's answer is the client's (specification section 6.3).
 #pragma once
 
+#include <set>
+#include <string>
+#include <string_view>
+
+#include "base/log.h"
 #include "base/task.h"
 #include "handler/gateway.h"
 #include "handler/guard.h"
@@ -11,13 +16,18 @@ namespace cutwater::handler {
 
 class Authorizer final : public Guard {
  public:
-  // `gateway` asks in that role, and outlives this.
-  explicit Authorizer(Gateway& gateway) : gateway_(gateway) {}
+  // `gateway` asks in that role; both outlive this.
+  Authorizer(Gateway& gateway, base::LogSink& log) : gateway_(gateway), log_(log) {}
 
   base::Task<void> pass(message::Exchange& exchange, message::Handler& inner) override;
 
  private:
+  void grant(message::Request& request, std::string_view name, std::string_view value);
+  void note_unusable(std::string_view name);
+
   Gateway& gateway_;
+  base::LogSink& log_;
+  std::set<std::string, std::less<>> told_;  // names that were found unusable, once each
 };
 
 }  // namespace cutwater::handler

@@ -16,13 +16,14 @@ class Inner final : public message::Handler {
  public:
   base::Task<void> handle(message::Exchange& exchange) override {
     for (const auto& field : exchange.request.variables) seen.append(field.name).append("=").append(field.value) += ";";
+    for (const auto& field : exchange.request.granted) granted.append(field.name) += ";";
     auto reading = exchange.body.read();
     const message::BodyPiece piece = co_await reading;
     message::Response response;
     auto writing = exchange.response.head(response, std::string("inside ").append(piece.bytes), true);
     co_await writing;
   }
-  std::string seen;
+  std::string seen, granted;
 };
 
 struct AuthorizerTest : GatewayTest {
@@ -34,7 +35,7 @@ struct AuthorizerTest : GatewayTest {
     add_peer(program.address);
   }
   void ask(TestExchange& exchange) {
-    Authorizer authorizer(gateway());
+    Authorizer authorizer(gateway(), log);
     Router router;
     router.add_route({"/", false}, inner, &authorizer);
     exchange.start(router);
@@ -62,6 +63,36 @@ TEST_F(AuthorizerTest, A200LetsThroughWithItsVariables) {
   for (const char* name : {"CONTENT_LENGTH", "PATH_INFO", "SCRIPT_NAME"}) {
     EXPECT_EQ(program.variables.count(name), 0u) << name;
   }
+}
+
+// However it writes them; other fields stay.
+TEST_F(AuthorizerTest, WhatAClientSaysInTheNameOfAVariableIsRemoved) {
+  program.output = "Status: 200\r\nVariable-REMOTE_USER: ada\r\nVariable-HOST: x\r\n\r\n";
+  TestExchange exchange("GET", "/a");
+  for (const char* name : {"Remote-User", "REMOTE_USER", "remote-user", "Remote_User", "Remote-Users", "Host"})
+    exchange.request.headers.add(name, "evil");
+  ask(exchange);
+  std::string left;
+  for (const auto& field : exchange.request.headers) left.append(field.name) += ";";
+  EXPECT_EQ(left, "Remote-Users;Host;");
+  EXPECT_EQ(inner.granted, "REMOTE_USER;HOST;");
+}
+
+TEST_F(AuthorizerTest, WhatIsNoVariableIsSaidOnce) {
+  program.output = "Status: 200\r\nVariable-Remote-User: ada\r\nVariable-PATH_INFO: /x\r\n\r\n";
+  Authorizer authorizer(gateway(), log);
+  Router router;
+  router.add_route({"/", false}, inner, &authorizer);
+  for (int i = 0; i < 2; ++i) {
+    TestExchange exchange("GET", "/a");
+    exchange.start(router);
+    runner.until([&] { return exchange.done; });
+  }
+  EXPECT_EQ(inner.seen, "");
+  ASSERT_EQ(log.lines.size(), 2u);
+  EXPECT_TRUE(log.lines[0].starts_with("CW0613 upstream api: its Variable-Remote-User is passed on to nobody"));
+  EXPECT_TRUE(log.lines[0].ends_with("call it Variable-REMOTE_USER"));
+  EXPECT_TRUE(log.lines[1].starts_with("CW0613 upstream api: its Variable-PATH_INFO"));
 }
 
 TEST_F(AuthorizerTest, EverythingElseIsTheClients) {
@@ -93,7 +124,7 @@ TEST_F(AuthorizerTest, NoAnswerLetsNobodyThrough) {
 
 TEST_F(AuthorizerTest, AClientThatLeavesIsForgotten) {
   program.silent = true;
-  Authorizer authorizer(gateway());
+  Authorizer authorizer(gateway(), log);
   Router router;
   router.add_route({"/", false}, inner, &authorizer);
   TestExchange exchange("GET", "/a");

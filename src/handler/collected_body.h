@@ -11,10 +11,11 @@
 #include "base/task.h"
 #include "handler/spool.h"
 #include "message/exchange.h"
+#include "upstream/request_body.h"
 
 namespace cutwater::handler {
 
-class CollectedBody final : public message::BodySource {
+class CollectedBody final : public upstream::CollectedSource {
  public:
   // All outlive the body.
   CollectedBody(message::BodySource& source, SpoolArea& area, SpoolBudget& budget)
@@ -29,6 +30,7 @@ class CollectedBody final : public message::BodySource {
   uint64_t size() const { return size_; }
 
   base::Task<message::BodyPiece> read() override;
+  void rewind() override { read_ = 0; }
 
  private:
   base::Task<SpoolStatus> flush();

@@ -94,15 +94,15 @@ TEST(StderrLog, WritesWholeLinesWithTheRequest) {
   io::Loop loop;
   StderrPace pace(loop);
   {
-    StderrLog errors(log, pace, "php", 0x2a);
+    StderrLog errors(log, pace, "php", 0x2a, "GET /a.php");
     errors.on_stderr("one\ntw");
     errors.on_stderr("o\r\n\nthree");
     EXPECT_EQ(log.lines.size(), 2u);
   }
   ASSERT_EQ(log.lines.size(), 3u);
-  EXPECT_EQ(log.lines[0], "CW0608 upstream php: request 0000002a: one");
-  EXPECT_EQ(log.lines[1], "CW0608 upstream php: request 0000002a: two");
-  EXPECT_EQ(log.lines[2], "CW0608 upstream php: request 0000002a: three");
+  EXPECT_EQ(log.lines[0], "CW0608 upstream php: request 0000002a GET /a.php: one");
+  EXPECT_EQ(log.lines[1], "CW0608 upstream php: request 0000002a GET /a.php: two");
+  EXPECT_EQ(log.lines[2], "CW0608 upstream php: request 0000002a GET /a.php: three");
 }
 
 TEST(StderrLog, KeepsNoMoreThanALogCanBear) {

@@ -80,7 +80,7 @@ base::Task<void> Gateway::answer(message::Exchange& exchange, const FilteredFile
       co_await refusing;
       co_return;
     }
-    body.emplace(*collected, message::BodyFraming::kLength, collected->size());
+    body.emplace(*collected, collected->size());
   } else {
     body.emplace(exchange.body, request);
   }

@@ -27,7 +27,7 @@ struct GatewayOptions {
   codec::fastcgi::Role role = codec::fastcgi::Role::kResponder;  // with kFastcgi
   std::string strip = {};                                        // taken off the path: "" or "/api"
   std::string instance = {};                                     // what this server calls itself in Via and CDN-Loop
-  base::Duration timeout = std::chrono::seconds(60);             // longest silence of a server, and for all tries
+  base::Duration timeout = std::chrono::seconds(60);             // see settings; no try begins later
   base::Duration connect_timeout = std::chrono::seconds(5);      // each
   base::Duration tunnel_timeout = std::chrono::hours(1);         // longest silence of both sides of a tunnel
   unsigned retries = 1;                                          // other servers to ask when one fails
@@ -48,6 +48,9 @@ class Gateway final : public message::Handler {
   // With `scripts` only what is found there is asked for.
   Gateway(GatewayOptions options, upstream::PeerGroup& group, io::Loop& loop, SpoolArea& spool, base::LogSink& log,
           std::unique_ptr<ScriptFolder> scripts = nullptr);
+
+  // Of the upstream.
+  const std::string& name() const { return group_.name(); }
 
   base::Task<void> handle(message::Exchange& exchange) override;
   // In a filter's role: what the program makes of the file is the answer. `file` outlives the task, its descriptor too.

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/text.h"
 #include "codec/http1/request_encoder.h"
 #include "handler/error_pages.h"
@@ -48,7 +50,8 @@ GatewayExchange::GatewayExchange(Gateway& gateway, message::Exchange& exchange, 
       body_(body),
       script_(script),
       file_(file),
-      errors_(gateway.log_, gateway.stderr_pace_, gateway.group_.name(), exchange.id) {}
+      errors_(gateway.log_, gateway.stderr_pace_, gateway.group_.name(), exchange.id,
+              fmt::format("{} {}", exchange.request.method, exchange.request.path)) {}
 
 GatewayExchange::~GatewayExchange() {
   exchange_.gone_listener = nullptr;
@@ -77,7 +80,7 @@ base::Task<void> GatewayExchange::run() {
   }
   exchange_.gone_listener = this;
   const GatewayOptions& options = gateway_.options_;
-  const base::Instant end = gateway_.loop_.now() + options.timeout;
+  end_ = gateway_.loop_.now() + options.timeout;
   unsigned retries = options.retries;
   while (!client_gone_) {
     const auto peer = gateway_.group_.pick(exchange_.request.remote_address, tried_, gateway_.loop_.now());
@@ -105,7 +108,7 @@ base::Task<void> GatewayExchange::run() {
       continue;
     }
     tried_.push_back(peer.get());
-    if (retries-- == 0 || gateway_.loop_.now() >= end) break;
+    if (retries-- == 0 || gateway_.loop_.now() >= end_) break;
   }
   if (client_gone_) co_return;
   if (!asked_) {
@@ -124,13 +127,15 @@ bool GatewayExchange::may_repeat(Outcome outcome) const {
 }
 
 base::Task<GatewayExchange::Outcome> GatewayExchange::try_peer(upstream::Peer& peer) {
-  const bool harmless_twice = codec::http1::is_idempotent(exchange_.request.method) && body_.is_small();
+  const bool harmless_twice = codec::http1::is_idempotent(exchange_.request.method) && body_.stays_replayable();
+  const base::Instant patience = gateway_.loop_.now() + gateway_.options_.connect_timeout;
   const ConnectionWish wish = {gateway_.options_.protocol, harmless_twice, only_fresh_,
-                               gateway_.loop_.now() + gateway_.options_.connect_timeout};
+                               tried_.empty() ? patience : std::min(patience, end_)};
   auto connecting = connect_for(peer, wish);
   GatewayConnection connection = co_await connecting;
   if (client_gone_) co_return Outcome::kAnswered;
   if (!connection.stream) co_return cannot_connect(peer, connection.error);
+  peer.note_connected();
   asked_ = true;
   FileBody file(file_ ? file_->descriptor : -1, file_ ? file_->size : 0, gateway_.spool_.offload);
   const upstream::UploadData data{file, file_ ? file_->size : 0};
@@ -170,6 +175,7 @@ base::Task<CallStatus> GatewayExchange::read_head(upstream::Call& call) {
     const uint16_t code = call.response().status;
     if (status != CallStatus::kFine || code >= 200 || code == 101) co_return status;
     remove_web_server_fields(call.response().headers);
+    hinted_ = true;
     auto hinting = exchange_.response.informational(call.response());
     co_await hinting;
   }

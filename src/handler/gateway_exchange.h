@@ -87,9 +87,11 @@ class GatewayExchange final : public message::ClientGoneListener {
   std::optional<upstream::PeerUse> use_;  // as long as the server has something to do
   upstream::Call* call_ = nullptr;        // while one runs
   upstream::Tunnel* tunnel_ = nullptr;    // then this
+  base::Instant end_{};                   // no other server is asked from then on
   uint16_t failure_ = 502;                // what to answer when no other server is tried
   bool only_fresh_ = false;               // a kept connection had ended: no other kept one
   bool asked_ = false;                    // some server that was believed to work, or took the connection
+  bool hinted_ = false;                   // the client has had something of an answer
   bool client_gone_ = false;
 };
 

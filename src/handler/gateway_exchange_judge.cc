@@ -19,7 +19,7 @@ bool is_shortage(int error) {
 }
 
 Failure failure_of(CallStatus status) {
-  return status == CallStatus::kTimedOut ? Failure::kSlow : Failure::kAtOnce;
+  return status == CallStatus::kTimedOut ? Failure::kSlowAnswer : Failure::kAtOnce;
 }
 
 std::string advice(const upstream::Peer& peer, int error) {
@@ -43,7 +43,7 @@ GatewayExchange::Outcome GatewayExchange::cannot_connect(upstream::Peer& peer, i
       fmt::format("cannot be reached: {} ({} {})", reason, exchange_.request.method, exchange_.request.path),
       advice(peer, error));
   const bool waited = timed_out || error == EHOSTUNREACH;
-  if (!is_shortage(error)) gateway_.note_failure(peer, waited ? Failure::kSlow : Failure::kAtOnce);
+  if (!is_shortage(error)) gateway_.note_failure(peer, waited ? Failure::kSlowConnect : Failure::kAtOnce);
   return Outcome::kUndelivered;
 }
 
@@ -78,10 +78,11 @@ GatewayExchange::Outcome GatewayExchange::judge(upstream::Peer& peer, const upst
   const bool spoke_nonsense = note_nonsense(peer, connection);
   if (was_stale) peer.pool().doubt();
   if (was_stale && may_repeat(unless_answered)) return Outcome::kStale;
-  if (spoke_nonsense) return status == CallStatus::kNoAnswer ? unless_answered : Outcome::kFinal;
+  const bool is_unanswered = status == CallStatus::kNoAnswer || (status == CallStatus::kCutHead && !hinted_);
+  if (spoke_nonsense) return is_unanswered ? unless_answered : Outcome::kFinal;
   const bool refused = status == CallStatus::kOverloaded || status == CallStatus::kCannotMultiplex;
   if (!was_stale && !refused && status != CallStatus::kDataFailed) {
-    if (is_told(status, connection)) return status == CallStatus::kNoAnswer ? unless_answered : Outcome::kFinal;
+    if (is_told(status, connection)) return is_unanswered ? unless_answered : Outcome::kFinal;
     gateway_.note_failure(peer, failure_of(status));
   }
   switch (status) {
@@ -94,6 +95,12 @@ GatewayExchange::Outcome GatewayExchange::judge(upstream::Peer& peer, const upst
                            was_stale ? "let it keep idle connections for longer, or set keepalive = 0"
                                      : "its own log says why; it may have crashed");
       return unless_answered;
+    case CallStatus::kCutHead:
+      gateway_.log_problem("CW0604", peer,
+                           fmt::format("broke off within the head of its answer to {} {}", exchange_.request.method,
+                                       exchange_.request.path),
+                           "its own log says why; it may have crashed");
+      return is_unanswered ? unless_answered : Outcome::kFinal;
     case CallStatus::kOverloaded:
     case CallStatus::kCannotMultiplex:
       failure_ = 503;
@@ -130,7 +137,8 @@ void GatewayExchange::note_cut(upstream::Peer& peer, const upstream::Call& call,
   gateway_.note_failure(peer, failure_of(status));
   const std::string request = fmt::format("{} {}", exchange_.request.method, exchange_.request.path);
   if (status == CallStatus::kTimedOut) {
-    gateway_.log_problem("CW0605", peer, "fell silent in its answer to " + request,
+    const bool too_slow = *call.reason() != '\0';
+    gateway_.log_problem("CW0605", peer, (too_slow ? call.reason() : "fell silent in its answer to ") + request,
                          "raise `timeout` of the route, or look at what keeps that server");
     return;
   }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <vector>
 
 #include "base/text.h"
 #include "codec/http1/request_encoder.h"
@@ -101,6 +102,25 @@ bool says_how_files_are_sent(std::string_view name) {
   return is_one_of(kFileSending, name);
 }
 
+std::string field_of_variable(std::string_view variable) {
+  // What the encoder of heads leaves out, and what it says itself.
+  constexpr std::array<std::string_view, 10> kOfTheConnection = {
+      "Host", "Content-Length", "Transfer-Encoding", "Connection", "Expect",
+      "TE",   "Keep-Alive",     "Proxy-Connection",  "Trailer",    "Upgrade"};
+  std::string field;
+  for (char c : variable) {
+    const bool begins_word = field.empty() || field.back() == '-';
+    field += c == '_' ? '-' : begins_word ? base::ascii_upper(c) : base::ascii_lower(c);
+  }
+  return is_copied(field) && !is_one_of(kOfTheConnection, field) ? field : std::string();
+}
+
+bool same_as_variables(std::string_view field, std::string_view other) {
+  const auto plain = [](char c) { return c == '-' ? '_' : base::ascii_lower(c); };
+  return std::equal(field.begin(), field.end(), other.begin(), other.end(),
+                    [&](char left, char right) { return plain(left) == plain(right); });
+}
+
 std::string percent_encoded(std::string_view path) {
   constexpr std::string_view kDigits = "0123456789ABCDEF";
   std::string encoded;
@@ -164,6 +184,12 @@ std::string forwarded_head(const message::Exchange& exchange, const upstream::Re
   message::Headers headers;
   for (const message::HeaderField& field : request.headers) {
     if (is_copied(field.name)) headers.add(field.name, field.value);
+  }
+  std::vector<std::string> granted;
+  granted.reserve(request.granted.size());
+  for (const message::HeaderField& variable : request.granted) {
+    granted.push_back(field_of_variable(variable.name));
+    if (!granted.back().empty()) headers.add(granted.back(), variable.value);
   }
   if (!forwarded_for.empty()) headers.add("X-Forwarded-For", forwarded_for);
   if (!client.empty()) headers.add("X-Real-IP", client);

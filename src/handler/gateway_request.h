@@ -28,6 +28,12 @@ std::string forwarded_target(const message::Request& request, std::string_view s
 // X-Sendfile-Type and its like: only a server in front of an application may say that (faults.md 46).
 bool says_how_files_are_sent(std::string_view name);
 
+// The field that says a variable to a server which speaks HTTP: "Remote-User" for REMOTE_USER. "": one that routing or
+// framing depends on, or that is set here; no variable may say that.
+std::string field_of_variable(std::string_view variable);
+// Whether both are one for whoever makes variables of fields: in whatever case, '-' as '_'.
+bool same_as_variables(std::string_view field, std::string_view other);
+
 // The decoded path as a target has it.
 std::string percent_encoded(std::string_view path);
 

@@ -89,6 +89,19 @@ TEST_F(HeadTest, GrowsWhatATrustedProxySaid) {
   }
 }
 
+TEST_F(HeadTest, WhatAnAuthorizerGrantedIsAField) {
+  message::Headers& granted = exchange.request.granted;
+  granted.add("REMOTE_USER", "ada");
+  granted.add("level", "3");
+  for (const char* name : {"HOST", "CONNECTION", "TE", "EXPECT", "UPGRADE", "X_FORWARDED_FOR", "VIA", "PROXY"})
+    granted.add(name, "evil");
+  granted.add("BROKEN", "a\r\nb");
+  const std::string bytes = head();
+  EXPECT_NE(bytes.find("\r\nRemote-User: ada\r\nLevel: 3\r\n"), std::string::npos) << bytes;
+  EXPECT_EQ(bytes.find("evil"), std::string::npos) << bytes;
+  EXPECT_EQ(bytes.find("Broken"), std::string::npos) << bytes;
+}
+
 TEST_F(HeadTest, PeersOnUnixSocketsHaveNoAddress) {
   exchange.exchange.connection_address = "";
   exchange.request.remote_address = "/run/x.sock";

@@ -148,27 +148,52 @@ TEST_F(GatewayTest, WhatIsTooLongForUwsgiIsLoggedOnce) {
       << log.lines[0];
 }
 
-// faults.md 171.
-TEST_F(GatewayTest, AllDownIs503AtOnceAndBackLater) {
+// faults.md 171. A backlog that is full answers no SYN.
+TEST_F(GatewayTest, WhoTakesNoConnectionsIs503AtOnceAndBackLater) {
   peer_options.max_fails = 1;
   peer_options.fail_time = std::chrono::milliseconds(50);
-  options.timeout = std::chrono::milliseconds(10);
-  bool works = false;
-  FakeServer& api = server([&](const std::string&) -> FakeAnswer {
-    return works ? ok("back") : FakeAnswer{"", Then::kKeep};
-  });
-  EXPECT_EQ(status_of("GET"), 504);
-  const size_t asked = api.requests.size();
+  options.connect_timeout = std::chrono::milliseconds(10);
+  auto socket = io::open_listening_socket("127.0.0.1:0", {.backlog = 0});
+  ASSERT_TRUE(socket.ok());
+  add_peer(io::to_text(*io::local_address_of(socket->get())));
+  for (int i = 0; i < 8 && !group.peers()[0]->is_down(); ++i) {
+    TestExchange fills("GET", "/");
+    fills.start(gateway());
+    runner.turns(std::chrono::milliseconds(15));
+    fills.cancel();
+  }
+  EXPECT_TRUE(logged("CW0602"));
+  log.lines.clear();
   TestExchange refused("GET", "/");
   ask(refused);
   EXPECT_EQ(refused.writer.status(), 503);
   EXPECT_EQ(refused.writer.header("Retry-After"), "1");
-  EXPECT_EQ(api.requests.size(), asked);
   EXPECT_TRUE(logged("CW0607"));
-  works = true;
+  EXPECT_FALSE(logged("CW0602")) << "nobody waited for it";
+  io::Listener takes(loop, std::move(*socket), log, [](base::FileDescriptor, const io::Address&) {});
   runner.turns(std::chrono::milliseconds(60));
-  EXPECT_EQ(status_of("GET"), 200);
-  EXPECT_TRUE(logged(" upstream api: " + api.address() + " answers again"));
+  EXPECT_EQ(status_of("GET"), 502);
+  EXPECT_TRUE(logged("CW0604"));
+}
+
+// One slow page must not take the others along, neither while the server is left alone nor while one request tries it.
+TEST_F(GatewayTest, WhoLetsAnswersWaitIsAskedAsLongAsNobodyElseIsLeft) {
+  peer_options.max_fails = 1;
+  peer_options.fail_time = std::chrono::milliseconds(20);
+  options.timeout = std::chrono::milliseconds(10);
+  server([](const std::string& request) { return request.starts_with("GET /slow ") ? FakeAnswer{} : ok("fast"); });
+  EXPECT_EQ(status_of("GET", "/slow"), 504);
+  EXPECT_TRUE(logged("CW0603"));
+  EXPECT_EQ(status_of("GET", "/slow"), 504);
+  EXPECT_EQ(status_of("GET", "/fast"), 200);
+  EXPECT_EQ(status_of("GET", "/slow"), 504);
+  runner.turns(std::chrono::milliseconds(25));
+  TestExchange trial("GET", "/slow");
+  trial.start(gateway());
+  EXPECT_EQ(status_of("GET", "/fast"), 200);
+  runner.until([&] { return trial.done; });
+  EXPECT_EQ(trial.writer.status(), 504);
+  EXPECT_FALSE(logged("CW0607"));
 }
 
 // Otherwise whoever knows a path that makes the servers crash could have all others refused.
@@ -236,6 +261,27 @@ TEST_F(GatewayTest, RetriesAreBounded) {
   EXPECT_EQ(asked, 3);
 }
 
+TEST_F(GatewayTest, NoTryBeginsAfterTheTimeout) {
+  options.retries = 4;
+  options.timeout = std::chrono::milliseconds(200);
+  for (int i = 0; i < 5; ++i) server([](const std::string&) { return FakeAnswer{}; });
+  TestExchange exchange("GET", "/");
+  exchange.start(gateway());
+  const auto asked = [&] {
+    size_t count = 0;
+    for (const auto& each : servers) count += each->requests.size();
+    return count;
+  };
+  for (size_t tries = 1; tries <= 2; ++tries) {
+    runner.until([&] { return asked() == tries; });
+    runner.turns(std::chrono::milliseconds(120));
+    for (const auto& each : servers) each->reset_all();
+  }
+  runner.until([&] { return exchange.done; });
+  EXPECT_EQ(exchange.writer.status(), 502);
+  EXPECT_EQ(asked(), 2u);
+}
+
 TEST_F(GatewayTest, ASmallBodyIsSentAgain) {
   int asked = 0;
   const auto crash_once = [&](const std::string&) -> FakeAnswer {
@@ -265,6 +311,76 @@ TEST_F(GatewayTest, ALargeBodyThatWasReadCannotBe) {
   ask(exchange);
   EXPECT_EQ(exchange.writer.status(), 502);
   EXPECT_EQ(asked, 1);
+}
+
+// Unless it was collected: in memory, or in the spool file.
+TEST_F(GatewayTest, ACollectedBodyIsSentAgainWhateverItsSize) {
+  options.buffer = true;
+  int asked = 0;
+  const auto crash_once = [&](const std::string&) -> FakeAnswer {
+    return ++asked == 1 ? FakeAnswer{"", Then::kClose} : ok("");
+  };
+  FakeServer& one = server(crash_once);
+  FakeServer& two = server(crash_once);
+  TestExchange exchange("PUT", "/");
+  exchange.with_body({std::string(400'000, 'a'), std::string(600'000, 'b')});
+  ask(exchange);
+  EXPECT_EQ(exchange.writer.status(), 200);
+  const std::string whole = std::string(400'000, 'a') + std::string(600'000, 'b');
+  for (FakeServer* each : {&one, &two}) {
+    ASSERT_EQ(each->requests.size(), 1u);
+    EXPECT_TRUE(each->requests[0].ends_with("\r\nContent-Length: 1000000\r\n\r\n" + whole));
+  }
+}
+
+TEST_F(GatewayTest, ACollectedBodyThatWasRefusedIsSentElsewhereWhateverTheMethod) {
+  options.buffer = true;
+  server([](const std::string&) { return ok("dead"); }).die();
+  FakeServer& alive = server([](const std::string&) { return ok("alive"); });
+  for (int i = 0; i < 2; ++i) {
+    TestExchange exchange("POST", "/");
+    exchange.with_body({std::string(200'000, 'a')});
+    ask(exchange);
+    EXPECT_EQ(exchange.writer.content, "alive");
+  }
+  EXPECT_TRUE(alive.requests.at(1).ends_with(std::string(200'000, 'a')));
+}
+
+TEST_F(GatewayTest, AnAnswerCutWithinItsHeadIsAskedForElsewhere) {
+  peer_options.max_fails = 0;
+  for (Then then : {Then::kClose, Then::kReset}) {
+    for (const char* method : {"GET", "POST"}) {
+      int asked = 0;
+      const auto cut_once = [&](const std::string&) -> FakeAnswer {
+        return ++asked == 1 ? FakeAnswer{"HTTP/1.1 200 OK\r\nX-", then} : ok("whole");
+      };
+      upstream::PeerGroup two("two", upstream::Balance::kRoundRobin);
+      FakeServer one(loop, log, cut_once), other(loop, log, cut_once);
+      for (FakeServer* each : {&one, &other})
+        two.add(std::make_unique<upstream::Peer>(loop, *upstream::resolve_peer(each->address()), peer_options));
+      Gateway asking(options, two, loop, spool, log);
+      TestExchange exchange(method, "/");
+      exchange.start(asking);
+      runner.until([&] { return exchange.done; });
+      const bool harmless = std::string_view(method) == "GET";
+      EXPECT_EQ(exchange.writer.status(), harmless ? 200 : 502);
+      EXPECT_EQ(asked, harmless ? 2 : 1);
+    }
+  }
+  EXPECT_TRUE(logged("CW0604 upstream two: "));
+}
+
+TEST_F(GatewayTest, ButNotOnceTheClientHasHints) {
+  const auto hint = [](const std::string&) -> FakeAnswer {
+    return {"HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\nHTTP/1.1 200", Then::kClose};
+  };
+  server(hint);
+  server(hint);
+  TestExchange exchange("GET", "/");
+  ask(exchange);
+  EXPECT_EQ(exchange.writer.status(), 502);
+  EXPECT_EQ(exchange.writer.hints.size(), 1u);
+  EXPECT_EQ(servers[0]->requests.size() + servers[1]->requests.size(), 1u);
 }
 
 // A kept connection that ended meanwhile says nothing about the server.

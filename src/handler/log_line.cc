@@ -142,6 +142,8 @@ void append_json(std::string& to, const LogTime& time, const LogRecord& record) 
   const message::Request& request = record.request;
   to += '{';
   append_text(to, "time", time.rfc3339);
+  append_key(to, "id");
+  fmt::format_to(std::back_inserter(to), "\"{:08x}\"", record.summary.id);
   append_text(to, "remote", request.remote_address.empty() ? record.connection_address : request.remote_address);
   if (!request.remote_address.empty() && request.remote_address != record.connection_address) {
     append_text(to, "peer", record.connection_address);

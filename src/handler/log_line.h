@@ -28,8 +28,9 @@ struct LogRecord {
 // Append one line with its newline.
 //   combined = remote " - - [" time "] \"" request-line "\" " status " " bytes " \"" referer "\" \"" user-agent "\""
 void append_combined(std::string& to, const LogTime& time, const LogRecord& record);
-//   json = {"time":...,"remote":...,"method":...,"target":...,"protocol":...,"status":...,"bytes":...,"ms":...,
-//           "host":...,"scheme":...,"referer":...,"agent":...} and, where they apply, "peer", "refused", "aborted"
+//   json = {"time":...,"id":...,"remote":...,"method":...,"target":...,"protocol":...,"status":...,"bytes":...,
+//           "ms":...,"host":...,"scheme":...,"referer":...,"agent":...} and, where they apply, "peer", "refused",
+//           "aborted". "id" is the request's as error pages and messages have it, unique within a front.
 void append_json(std::string& to, const LogTime& time, const LogRecord& record);
 
 // As a JSON string with its quotes. Bytes that are not valid UTF-8 become \u00HH, their Latin-1 reading.

@@ -6,6 +6,12 @@
 
 namespace cutwater::handler {
 
+namespace {
+
+constexpr size_t kMostOfRequest = 200;  // bytes of method and path
+
+}  // namespace
+
 bool StderrPace::take(uint64_t& dropped) {
   const base::Instant now = loop_.now();
   if (now - second_began_ >= std::chrono::seconds(1)) {
@@ -20,6 +26,14 @@ bool StderrPace::take(uint64_t& dropped) {
   dropped = std::exchange(dropped_, 0);
   return true;
 }
+
+StderrLog::StderrLog(base::LogSink& log, StderrPace& pace, std::string_view upstream, uint64_t request_id,
+                     std::string request)
+    : log_(log),
+      pace_(pace),
+      upstream_(upstream),
+      request_id_(request_id),
+      request_(request.empty() ? "" : " " + request.substr(0, kMostOfRequest)) {}
 
 void StderrLog::on_stderr(std::string_view piece) {
   const std::string_view kept = piece.substr(0, kMostKept - taken_);
@@ -45,7 +59,7 @@ void StderrLog::write_line(std::string_view line) {
   if (line.empty()) return;
   uint64_t dropped = 0;
   if (!pace_.take(dropped)) return;
-  std::string text = fmt::format("upstream {}: request {:08x}: {}", upstream_, request_id_, line);
+  std::string text = fmt::format("upstream {}: request {:08x}{}: {}", upstream_, request_id_, request_, line);
   if (dropped > 0) text += fmt::format(" ({} lines of that second were left out)", dropped);
   log_.warning("CW0608", text);
 }

@@ -1,5 +1,5 @@
 // StderrLog: what a FastCGI application says on its error stream during one request, for our log: in whole lines, with
-// the request's id, and no more than a log can bear (faults.md 113).
+// the request's id, method and path, and no more than a log can bear (faults.md 113).
 #pragma once
 
 #include <cstdint>
@@ -33,9 +33,9 @@ class StderrLog final : public upstream::StderrSink {
  public:
   static constexpr size_t kMostKept = 8 * 1024;  // bytes of one request
 
-  // `log` and `pace` outlive this; `upstream` is its name.
-  StderrLog(base::LogSink& log, StderrPace& pace, std::string_view upstream, uint64_t request_id)
-      : log_(log), pace_(pace), upstream_(upstream), request_id_(request_id) {}
+  // `log` and `pace` outlive this; `upstream` is its name, `request` like "GET /path".
+  StderrLog(base::LogSink& log, StderrPace& pace, std::string_view upstream, uint64_t request_id,
+            std::string request = {});
   // Writes what is left.
   ~StderrLog();
   StderrLog(const StderrLog&) = delete;
@@ -50,7 +50,8 @@ class StderrLog final : public upstream::StderrSink {
   StderrPace& pace_;
   const std::string upstream_;
   const uint64_t request_id_;
-  std::string line_;  // begun, not complete
+  const std::string request_;  // with a space before, or empty
+  std::string line_;           // begun, not complete
   size_t taken_ = 0;
   uint64_t dropped_ = 0;
 };

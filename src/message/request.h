@@ -25,6 +25,8 @@ struct Request {
   // What a trusted web server in front said beyond the request, by CGI names (REMOTE_USER, SSL_CLIENT_S_DN): for the
   // app's environ alone, nothing here reads it. Names are letters, digits and '_', never those of what stands above.
   Headers variables;
+  // Of these, what an authorizer granted: a server behind us that speaks HTTP gets it as fields.
+  Headers granted;
 
   BodyFraming framing = BodyFraming::kNone;
   uint64_t content_length = 0;  // with kLength

@@ -164,6 +164,7 @@ void ExchangeCore::report() {
   summary.duration = base::monotonic_now() - exchange_.began;
   summary.aborted = writer_.head_sent() && (!writer_.complete() || writer_.broken());
   summary.refused = refused_;
+  summary.id = exchange_.id;
   server_.observer.on_exchange_end(memory_.request, exchange_.connection_address, summary);
 }
 

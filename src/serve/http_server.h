@@ -58,6 +58,7 @@ class ExchangeObserver {
     base::Duration duration;  // from the first byte of the head to the last byte handed to the kernel
     bool aborted;             // the response was cut
     const char* refused;      // why the head was refused, or nullptr
+    uint64_t id = 0;          // the exchange's: what messages call the request
   };
   virtual void on_exchange_end(const message::Request& request, std::string_view connection_address,
                                const Summary& summary) = 0;

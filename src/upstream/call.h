@@ -14,7 +14,8 @@
 namespace cutwater::upstream {
 
 struct CallOptions {
-  base::Duration silence = std::chrono::seconds(60);  // longest wait for the head, and between two pieces
+  // Longest wait for the whole head, from the end of the request's sending on; then between two pieces.
+  base::Duration silence = std::chrono::seconds(60);
   codec::http1::ResponseLimits head;
   bool keeps_connection = true;  // the peer takes another request on the connection
   // The answer lets somebody in: it counts only with a field in its head and the end of its protocol, so that a
@@ -25,13 +26,14 @@ struct CallOptions {
 enum class CallStatus {
   kFine,
   kNoAnswer,         // the connection ended before a byte of an answer came
-  kBroken,           // reason() says what was wrong with it; or it ended within the head
+  kCutHead,          // it ended within the head
+  kBroken,           // reason() says what was wrong with it
   kTruncated,        // it ended within the body
   kOverloaded,       // the peer refused the request without having begun with it
   kCannotMultiplex,  // likewise, since it believes that another one runs on the connection
-  kTimedOut,
-  kClientFailed,  // client_failure() says how
-  kDataFailed,    // what was to go behind the request's body could not be read: nothing that the peer did
+  kTimedOut,         // reason() says so when the body came too slowly; else nothing came
+  kClientFailed,     // client_failure() says how
+  kDataFailed,       // what was to go behind the request's body could not be read: nothing that the peer did
 };
 
 struct CallPiece {

@@ -38,7 +38,7 @@ base::Task<CallStatus> CgiCall::read_head() {
 CallStatus CgiCall::no_head(Receiver::Outcome received) {
   const CallStatus cause = receiver_.cause_of(received);
   if (cause != CallStatus::kFine) return cause;
-  return receiver_.received_any() ? broken("the connection ended within the head") : CallStatus::kNoAnswer;
+  return receiver_.received_any() ? CallStatus::kCutHead : CallStatus::kNoAnswer;
 }
 
 // nullopt: more is needed, and all of rest_ was used.
@@ -67,6 +67,7 @@ CallStatus CgiCall::finish_head(std::string_view bytes) {
   if (options_.authorizes && head.find(':') == std::string_view::npos) return broken("a head without a field");
   if (const char* error = codec::parse_cgi_head(head, options_.head, parsed_)) return broken(error);
   left_ = parsed_.response.content_length.value_or(UINT64_MAX);
+  receiver_.begin_body(parsed_.response);
   return CallStatus::kFine;
 }
 
@@ -130,6 +131,7 @@ base::Task<CallPiece> CgiCall::read_body() {
       co_return piece;
     }
     piece.status = receiver_.cause_of(received);
+    if (receiver_.too_slow()) reason_ = "sent less than 100 bytes a second of its answer to ";
     if (piece.status != CallStatus::kFine) co_return piece;
     if (received == Receiver::Outcome::kEnd && ends_with_connection()) co_return end_body(piece);
     // Who announced a length and kept to it has said all, whatever became of the connection.

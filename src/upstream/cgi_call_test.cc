@@ -139,6 +139,15 @@ TEST_F(CgiCallTest, NothingAtAll) {
   EXPECT_EQ(status_, CallStatus::kNoAnswer);
 }
 
+TEST_F(CgiCallTest, EndWithinTheHead) {
+  start(true);
+  far_.say(out("Status: 200 OK\r\nX-"));
+  runner_.turns(std::chrono::milliseconds(1));
+  far_.hang_up();
+  finish();
+  EXPECT_EQ(status_, CallStatus::kCutHead);
+}
+
 TEST_F(CgiCallTest, FastcgiByteByByte) {
   start(true);
   say_apart(err("one") + out("Status: 200\r\nX: y\r\n") + out("\r\nhel") + err("two") + out("lo") + end());

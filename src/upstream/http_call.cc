@@ -38,7 +38,7 @@ base::Task<CallStatus> HttpCall::read_head() {
     if (received != Receiver::Outcome::kBytes) {
       const CallStatus cause = receiver_.cause_of(received);
       if (cause != CallStatus::kFine) co_return cause;
-      co_return receiver_.received_any() ? broken("the connection ended within the head") : CallStatus::kNoAnswer;
+      co_return receiver_.received_any() ? CallStatus::kCutHead : CallStatus::kNoAnswer;
     }
     rest_ = receiver_.bytes();
     if (kept_.empty()) continue;
@@ -62,6 +62,7 @@ std::optional<CallStatus> HttpCall::scan_head() {
     const uint16_t status = parsed_.response.status;
     if (status >= 200) {
       decoder_ = codec::http1::ResponseBodyDecoder(parsed_.framing, parsed_.content_length);
+      receiver_.begin_body(parsed_.response);
       return CallStatus::kFine;
     }
     if (status == 101) return check_switch();
@@ -126,6 +127,7 @@ base::Task<CallPiece> HttpCall::read_body() {
       co_return piece;
     }
     piece.status = receiver_.cause_of(received);
+    if (receiver_.too_slow()) reason_ = "sent less than 100 bytes a second of its answer to ";
     if (piece.status == CallStatus::kFine) {
       piece.complete = received == Receiver::Outcome::kEnd && decoder_.complete_at_end();  // a reset is no body's end
       if (!piece.complete) piece.status = CallStatus::kTruncated;

@@ -46,6 +46,14 @@ class HttpCallTest : public testing::Test {
   void finish() {
     runner_.until([this] { return done_; });
   }
+  // Byte by byte, until the call has ended.
+  void drip(const std::string& bytes, base::Duration pause) {
+    for (dripped_ = 0; dripped_ < bytes.size() && !done_; ++dripped_) {
+      far_.say({&bytes[dripped_], 1});
+      const base::Instant next = base::monotonic_now() + pause;
+      runner_.until([&] { return done_ || base::monotonic_now() >= next; });
+    }
+  }
   std::string heard_until(size_t size) {
     std::string heard;
     runner_.until([&] {
@@ -67,6 +75,7 @@ class HttpCallTest : public testing::Test {
   std::string seen_, content_;
   CallStatus status_ = CallStatus::kFine;
   bool done_ = false;
+  size_t dripped_ = 0;
   base::TaskSet tasks_;
 };
 
@@ -174,7 +183,7 @@ TEST_F(HttpCallTest, EndWithinTheHead) {
   runner_.turns(std::chrono::milliseconds(1));
   far_.hang_up();
   finish();
-  EXPECT_EQ(status_, CallStatus::kBroken);
+  EXPECT_EQ(status_, CallStatus::kCutHead);
 }
 
 TEST_F(HttpCallTest, EndWithinTheBody) {
@@ -245,6 +254,70 @@ TEST_F(HttpCallTest, SilenceInTheBody) {
   finish();
   EXPECT_EQ(content_, "hel");
   EXPECT_EQ(status_, CallStatus::kTimedOut);
+}
+
+// Each byte ends a silence, but a head has one deadline.
+TEST_F(HttpCallTest, AHeadThatDrips) {
+  options_.silence = std::chrono::milliseconds(50);
+  start();
+  drip("HTTP/1.1 200 OK\r\nX-Long: " + std::string(1000, 'x'), std::chrono::milliseconds(5));
+  EXPECT_EQ(status_, CallStatus::kTimedOut);
+  EXPECT_LT(dripped_, 100u);
+}
+
+TEST_F(HttpCallTest, AHeadHasItsTimeFromTheEndOfTheRequestOn) {
+  options_.silence = std::chrono::milliseconds(50);
+  request_.framing = BodyFraming::kChunked;
+  start("POST / HTTP/1.1\r\n\r\n", "POST");
+  for (int i = 0; i < 8; ++i) {
+    runner_.turns(std::chrono::milliseconds(15));
+    source_.send("x");
+  }
+  source_.finish();
+  runner_.turns(std::chrono::milliseconds(15));
+  far_.say("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+  finish();
+  EXPECT_EQ(status_, CallStatus::kFine);
+}
+
+TEST_F(HttpCallTest, ABodyThatDrips) {
+  options_.silence = std::chrono::milliseconds(100);
+  start();
+  far_.say("HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n");
+  drip(std::string(1000, 'x'), std::chrono::milliseconds(30));
+  EXPECT_EQ(status_, CallStatus::kTimedOut);
+  EXPECT_STRNE(call_->reason(), "");
+  EXPECT_GT(dripped_, 3u) << "the first span is free";
+  EXPECT_LT(dripped_, 50u);
+}
+
+TEST_F(HttpCallTest, WhatKeepsTheLeastRateMayTakeItsTime) {
+  options_.silence = std::chrono::milliseconds(40);
+  start();
+  far_.say("HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n");
+  for (int i = 0; i < 20; ++i) {
+    runner_.turns(std::chrono::milliseconds(10));
+    far_.say(std::string(50, 'x'));
+  }
+  finish();
+  EXPECT_EQ(status_, CallStatus::kFine);
+}
+
+TEST_F(HttpCallTest, EventsMayBeRare) {
+  options_.silence = std::chrono::milliseconds(40);
+  for (const char* field : {"Content-Type: text/event-stream; charset=utf-8", "X-Accel-Buffering: no"}) {
+    FarEnd other(loop_);
+    std::swap(far_.stream, other.stream);
+    std::swap(far_.peer, other.peer);
+    done_ = false;
+    start();
+    far_.say(std::string("HTTP/1.1 200 OK\r\n") + field + "\r\nContent-Length: 10\r\n\r\n");
+    drip(std::string(10, 'x'), std::chrono::milliseconds(20));
+    finish();
+    EXPECT_EQ(status_, CallStatus::kFine) << field;
+    tasks_.cancel_all();
+    call_.reset();
+  }
 }
 
 TEST_F(HttpCallTest, SmallBodyGoesOutWithTheHead) {

@@ -47,6 +47,10 @@ bool Peer::note_failure(base::Instant now, Failure failure) {
   return was_up;
 }
 
+void Peer::note_connected() {
+  if (last_failure_ == Failure::kSlowConnect) last_failure_ = Failure::kSlowAnswer;
+}
+
 bool Peer::may_keep_one() const {
   return waits_.empty() || loop_.now() - waits_.front() < kMayBeWaiting;
 }

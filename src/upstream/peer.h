@@ -28,8 +28,9 @@ struct PeerOptions {
 };
 
 enum class Failure {
-  kAtOnce,  // asking costs little: it refuses, or breaks off
-  kSlow,    // whoever asks waits for a deadline
+  kAtOnce,       // asking costs little: it refuses, or breaks off
+  kSlowAnswer,   // it took the connection, and then let us wait: for other requests it may be quick
+  kSlowConnect,  // whoever asks waits for a deadline before it is even there
 };
 
 // Shared with the requests that run at it: it may have left its group meanwhile.
@@ -43,7 +44,8 @@ class Peer : public std::enable_shared_from_this<Peer> {
   const PeerOptions& options() const { return options_; }
   unsigned active() const { return active_; }
   bool is_down() const { return down_until_ != base::Instant{}; }
-  Failure last_failure() const { return last_failure_; }
+  // Asking it costs no wait for a connection that may never be.
+  bool is_within_reach() const { return last_failure_ != Failure::kSlowConnect; }
   // When it is tried again.
   base::Instant down_until() const { return down_until_; }
   // Whether a request may go to it now: it passes its check, and it works, or its time is over and nobody is trying it.
@@ -51,6 +53,8 @@ class Peer : public std::enable_shared_from_this<Peer> {
 
   // Each tells whether that changed what is believed of it: up -> down, down -> up.
   bool note_failure(base::Instant now, Failure failure = Failure::kAtOnce);
+  // It took a connection: nobody needs to fear any more that it does not.
+  void note_connected();
   bool note_success();
   // A check found it well or not: so many failures in a row count. A peer that comes back is forgiven what its
   // requests met.

@@ -40,9 +40,8 @@ std::shared_ptr<Peer> PeerGroup::pick(std::string_view client, std::span<const P
     }
   };
   consider([&](const Peer& peer) { return peer.available(now); });
-  // It may be back, or have failed for one kind of request alone.
-  if (candidates_.empty())
-    consider([](const Peer& peer) { return peer.is_well() && peer.last_failure() == Failure::kAtOnce; });
+  // It may be back, or have failed for one kind of request alone: one slow page must not bar the others.
+  if (candidates_.empty()) consider([](const Peer& peer) { return peer.is_well() && peer.is_within_reach(); });
   Peer* chosen = choose(client);
   return chosen ? chosen->shared_from_this() : nullptr;
 }

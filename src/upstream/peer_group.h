@@ -26,8 +26,8 @@ class PeerGroup {
   const std::string& name() const { return name_; }
   std::span<const std::shared_ptr<Peer>> peers() const { return members_; }
 
-  // Of those that are up and not among the `tried`; when there are none, of those that fail at once and pass their
-  // checks. nullptr: there is nobody to ask. `client` is an address in any form.
+  // Of those that are up and not among the `tried`; when there are none, of those that take connections or refuse them
+  // at once, and pass their checks. nullptr: there is nobody to ask. `client` is an address in any form.
   std::shared_ptr<Peer> pick(std::string_view client, std::span<const Peer* const> tried, base::Instant now);
   // When the first of those that are down is tried again.
   base::Instant next_trial() const;

@@ -27,7 +27,7 @@ struct Fixture {
     return peer ? peer->name() : "";
   }
   Peer& peer(size_t index) { return *group.peers()[index]; }
-  void bring_down(size_t index, Failure kind = Failure::kSlow) {
+  void bring_down(size_t index, Failure kind = Failure::kSlowConnect) {
     peer(index).note_failure(kNow, kind);
     peer(index).note_failure(kNow, kind);
   }
@@ -108,11 +108,11 @@ TEST(PeerGroup, TriedOnesAreNotPickedAgain) {
 TEST(PeerGroup, DownAfterMaxFailsInARowAndTriedByOneLater) {
   Fixture fixture(Balance::kRoundRobin, {1});
   Peer& peer = fixture.peer(0);
-  EXPECT_FALSE(peer.note_failure(kNow, Failure::kSlow));
+  EXPECT_FALSE(peer.note_failure(kNow, Failure::kSlowConnect));
   EXPECT_FALSE(peer.note_success());
-  EXPECT_FALSE(peer.note_failure(kNow, Failure::kSlow));
-  EXPECT_TRUE(peer.note_failure(kNow, Failure::kSlow));  // two in a row: marked once
-  EXPECT_FALSE(peer.note_failure(kNow, Failure::kSlow));
+  EXPECT_FALSE(peer.note_failure(kNow, Failure::kSlowConnect));
+  EXPECT_TRUE(peer.note_failure(kNow, Failure::kSlowConnect));  // two in a row: marked once
+  EXPECT_FALSE(peer.note_failure(kNow, Failure::kSlowConnect));
   EXPECT_EQ(fixture.pick(), "");
   EXPECT_EQ(fixture.group.next_trial(), kNow + peer.options().fail_time);
   const base::Instant later = kNow + peer.options().fail_time;
@@ -131,10 +131,10 @@ TEST(PeerGroup, DownAfterMaxFailsInARowAndTriedByOneLater) {
 TEST(PeerGroup, ATrialIsOverWithItsSuccess) {
   Fixture fixture(Balance::kRoundRobin, {1});
   Peer& peer = fixture.peer(0);
-  fixture.bring_down(0, Failure::kSlow);
+  fixture.bring_down(0, Failure::kSlowConnect);
   const PeerUse tunnel(peer);
   EXPECT_TRUE(peer.note_success());
-  fixture.bring_down(0, Failure::kSlow);
+  fixture.bring_down(0, Failure::kSlowConnect);
   EXPECT_EQ(fixture.pick(), "");
   EXPECT_EQ(fixture.pick("", kNow + peer.options().fail_time), "peer0");
 }
@@ -142,12 +142,38 @@ TEST(PeerGroup, ATrialIsOverWithItsSuccess) {
 TEST(PeerGroup, WhoFailsAtOnceIsLeftAloneOnlyForOthers) {
   Fixture fixture(Balance::kRoundRobin, {1, 1, 1});
   fixture.bring_down(0, Failure::kAtOnce);
-  fixture.bring_down(1, Failure::kSlow);
+  fixture.bring_down(1, Failure::kSlowConnect);
   for (int i = 0; i < 4; ++i) EXPECT_EQ(fixture.pick(), "peer2");
   fixture.tried.push_back(&fixture.peer(2));
   for (int i = 0; i < 4; ++i) EXPECT_EQ(fixture.pick(), "peer0");
   fixture.tried.push_back(&fixture.peer(0));
   EXPECT_EQ(fixture.pick(), "");
+}
+
+// Nor does it while one request finds out whether it is quick again.
+TEST(PeerGroup, WhoLetsAnAnswerWaitIsLeftAloneOnlyForOthers) {
+  Fixture fixture(Balance::kRoundRobin, {1, 1});
+  fixture.bring_down(0, Failure::kSlowAnswer);
+  for (int i = 0; i < 4; ++i) EXPECT_EQ(fixture.pick(), "peer1");
+  fixture.tried.push_back(&fixture.peer(1));
+  EXPECT_EQ(fixture.pick(), "peer0");
+  const base::Instant later = kNow + fixture.peer(0).options().fail_time;
+  const PeerUse trial(fixture.peer(0));
+  EXPECT_EQ(fixture.pick("", later), "peer0");
+  fixture.tried.clear();
+  for (int i = 0; i < 4; ++i) EXPECT_EQ(fixture.pick("", later), "peer1") << "one is enough to find out";
+}
+
+TEST(PeerGroup, ATrialBarsOnlyUntilItIsConnected) {
+  Fixture fixture(Balance::kRoundRobin, {1});
+  Peer& peer = fixture.peer(0);
+  fixture.bring_down(0, Failure::kSlowConnect);
+  const base::Instant later = kNow + peer.options().fail_time;
+  const PeerUse trial(peer);
+  EXPECT_EQ(fixture.pick("", later), "");
+  peer.note_connected();
+  EXPECT_EQ(fixture.pick("", later), "peer0");
+  EXPECT_TRUE(peer.is_down());
 }
 
 TEST(PeerGroup, NobodyIsThere) {

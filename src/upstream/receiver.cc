@@ -1,6 +1,9 @@
 #include "upstream/receiver.h"
 
+#include <algorithm>
 #include <cstring>
+
+#include "base/text.h"
 
 namespace cutwater::upstream {
 
@@ -23,6 +26,7 @@ base::Task<Receiver::Outcome> Receiver::receive() {
     if (result.status == io::IoStatus::kWouldBlock) continue;
     if (result.status == io::IoStatus::kDone) {
       received_any_ = true;
+      span_bytes_ += result.count;
       bytes_ = {buffer.data(), result.count};
       co_return Outcome::kBytes;
     }
@@ -30,16 +34,43 @@ base::Task<Receiver::Outcome> Receiver::receive() {
   }
 }
 
-// A peer is silent only while it has what it needs: a client that is slow in sending does not count against it.
+void Receiver::begin_body(const message::Response& response) {
+  in_body_ = true;
+  const std::string_view type = response.headers.get("Content-Type").value_or("");
+  const std::string_view buffering = response.headers.get("X-Accel-Buffering").value_or("");
+  may_be_slow_ =
+      base::equals_ignoring_case(base::trim_whitespace(type.substr(0, type.find(';'))), "text/event-stream") ||
+      base::equals_ignoring_case(buffering, "no");
+}
+
+// A peer is silent only while it has what it needs: a client that is slow in sending does not count against it. The
+// bytes of a head are no answer yet: who drips them gets no more time.
+base::Instant Receiver::quiet_since(base::Instant began) const {
+  if (upload_.state() == Upload::State::kRunning && upload_.waits_for_client()) return loop_.now();
+  return in_body_ ? std::max(began, upload_.last_progress()) : upload_.last_progress();
+}
+
 base::Task<bool> Receiver::wait_for_bytes() {
-  base::Instant quiet_since = loop_.now();
+  const base::Instant began = loop_.now();
   while (true) {
-    const base::Instant deadline = quiet_since + silence_;
-    if (co_await stream_.readable(deadline) == io::WaitResult::kReady) co_return true;
-    const bool running = upload_.state() == Upload::State::kRunning;
-    quiet_since = running && upload_.waits_for_client() ? loop_.now() : upload_.last_progress();
-    if (loop_.now() >= quiet_since + silence_) co_return false;
+    const base::Instant deadline = quiet_since(began) + silence_;
+    if (co_await stream_.readable(deadline) == io::WaitResult::kReady) break;
+    if (loop_.now() >= quiet_since(began) + silence_) co_return false;
   }
+  co_return keeps_rate(loop_.now() - began);
+}
+
+// Time in which the client held the answer back is none of these.
+bool Receiver::keeps_rate(base::Duration waited) {
+  if (!in_body_ || may_be_slow_ || upload_.state() == Upload::State::kRunning) return true;
+  span_waited_ += waited;
+  if (span_waited_ < silence_) return true;
+  const auto milliseconds = std::chrono::duration_cast<std::chrono::milliseconds>(span_waited_).count();
+  too_slow_ = !first_span_ && span_bytes_ * 1000 < kLeastRate * static_cast<uint64_t>(milliseconds);
+  first_span_ = false;
+  span_waited_ = base::Duration(0);
+  span_bytes_ = 0;
+  return !too_slow_;
 }
 
 void Receiver::abandon() {

@@ -9,7 +9,11 @@ using message::BodyPiece;
 using message::BodyStatus;
 
 RequestBody::RequestBody(message::BodySource& source, BodyFraming framing, uint64_t length)
+    : RequestBody(source, framing, length, nullptr) {}
+
+RequestBody::RequestBody(message::BodySource& source, BodyFraming framing, uint64_t length, CollectedSource* collected)
     : source_(source),
+      collected_(collected),
       framing_(framing),
       length_(framing == BodyFraming::kLength ? length : 0),
       ended_(framing_ != BodyFraming::kChunked && length_ == 0) {}
@@ -22,6 +26,14 @@ base::Task<BodyStatus> RequestBody::collect() {
   }
   rewind();
   co_return end_;
+}
+
+void RequestBody::rewind() {
+  next_ = 0;
+  if (!collected_ || is_small()) return;
+  collected_->rewind();
+  received_ = 0;
+  ended_ = false;
 }
 
 std::string_view RequestBody::take_kept() {
@@ -40,6 +52,7 @@ base::Task<BodyPiece> RequestBody::next() {
   }
   received_ += piece.bytes.size();
   ended_ = framing_ == BodyFraming::kLength && received_ == length_;
+  if (collected_ && !is_small()) co_return piece;
   if (!dropped_ && kept_.size() + piece.bytes.size() <= kMostKept) {
     kept_.append(piece.bytes);
     next_ = kept_.size();

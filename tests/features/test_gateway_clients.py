@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from support import apps
+from support import apps, peers
 from support import gateway_peers as gateways
 from support.client import Closed, chunked
 from support.processes import wait_until
@@ -125,7 +125,7 @@ def test_a_program_on_libfcgi(serve, peer, folder):
             for size in (0, 5, 70_000, 1_000_000):
                 answer = client.request("POST", "/a", [("Content-Length", str(size))], body=b"x" * size)
                 assert answer.text == f"role RESPONDER path /a user - body {size}\n"
-        server.log.wait_for(r"\[CW0608\] upstream api: request [0-9a-f]{8}: answered")
+        server.log.wait_for(r"\[CW0608\] upstream api: request [0-9a-f]{8} POST /a: answered")
 
 
 def test_an_authorizer_on_libfcgi(serve, peer, folder):
@@ -150,6 +150,27 @@ def test_an_authorizer_on_libfcgi(serve, peer, folder):
     behind.kill()
     assert server.get("/").status == 502
     server.allow.append(r"\[CW060[23]\]")
+
+
+def test_what_an_authorizer_grants_cannot_be_forged(serve, peer):
+    granting = gateways.answer("fastcgi", head=b"Variable-REMOTE_USER: ann\r\nVariable-Remote-Group: x\r\n")
+    authorizer = peer(gateways.RawGatewayPeer, "fastcgi", gateways.answering(granting))
+    plain = peer(peers.RawPeer, peers.answering(peers.response(b"http")))
+    other = peer(gateways.RawGatewayPeer, "scgi", gateways.answering(gateways.answer("scgi", b"scgi")))
+    guarded = f'auth = {{ fastcgi = {{ to = "{authorizer.url}" }} }}\n'
+    config = route("scgi", other, "/scgi/*") + guarded
+    config += f'[[site.route]]\nmatch = {{ path = "/http/*" }}\nproxy = {{ to = "{plain.url}" }}\n{guarded}'
+    config += f'[[site.route]]\nmatch = {{ path = "/*" }}\napp = "web"\n{guarded}'
+    server = serve("kit", config=config, allow=[r"\[CW0613\]"])
+    evil = [("Remote-User", "evil"), ("remote-user", "evil"), ("X-Kept", "yes")]
+    assert server.get("/http/x", evil).text == "http" and server.get("/scgi/x", evil).text == "scgi"
+    assert b"\r\nRemote-User: ann\r\n" in plain.requests[0] and b"\r\nX-Kept: yes\r\n" in plain.requests[0]
+    assert b"evil" not in plain.requests[0] and b"evil" not in other.requests[0]
+    assert other.variables()["REMOTE_USER"] == "ann"
+    environ = json.loads(server.get("/environ", evil).body)
+    assert environ["REMOTE_USER"] == "ann" and environ["HTTP_X_KEPT"] == "yes" and "HTTP_REMOTE_USER" not in environ
+    line = r"\[CW0613\] upstream 127\.0\.0\.1:\d+: its Variable-Remote-Group is passed on to nobody"
+    wait_until(lambda: server.log.count(line) == 3, 5, "once for each route")
 
 
 def test_an_authorizer_guards_what_no_route_names(serve, peer, folder):
@@ -473,16 +494,28 @@ def test_the_next_server_answers_while_one_is_dead(serve, peer, folder, protocol
     assert {server.get("/").status for _ in range(20)} == {200}
 
 
+def test_a_large_body_that_an_overloaded_one_refused_goes_to_the_next(serve, peer):
+    overloaded = peer(gateways.RawGatewayPeer, "fastcgi", gateways.answering(gateways.end(status=2)))
+    good = peer(gateways.RawGatewayPeer, "fastcgi", gateways.answering(gateways.answer("fastcgi", b"good")))
+    config = route("fastcgi", "api", before=pool(overloaded, good, balance="round_robin"))
+    server = gateway(serve, config, allow=[r"\[CW0604\]"])
+    body = os.urandom(1 << 20)
+    for method in ("PUT", "POST", "PUT", "POST"):
+        assert server.request(method, "/", body=body).text == "good"
+    assert overloaded.requests and all(good.body(index) == body for index in range(4))
+
+
 def test_the_error_stream_is_logged(serve, peer):
     data = gateways.record(gateways.STDERR, b"PHP Warning:  one\nPHP No") + gateways.stdout(b"A: b\r\n\r\nhello")
     data += gateways.record(gateways.STDERR, b"tice:  \x1b[31mtwo\r\n") + gateways.record(gateways.STDERR, b"") + gateways.end()
     behind = peer(gateways.RawGatewayPeer, "fastcgi", gateways.answering(data))
-    server = gateway(serve, route("fastcgi", behind), allow=[r"\[CW0608\]"])
-    assert server.get("/").text == "hello"
-    wait_until(lambda: "two" in server.log.text)
+    config = route("fastcgi", behind, before='[log]\nformat = "json"')
+    server = gateway(serve, config, allow=[r"\[CW0608\]"])
+    assert server.get("/a.php?b").text == "hello"
+    wait_until(lambda: "two" in server.log.text and server.out.lines)
     lines = [line for line in server.log.text.splitlines() if "CW0608" in line]
     assert len(lines) == 2 and lines[0].endswith("PHP Warning:  one") and r"\x1b[31mtwo" in lines[1]
-    assert "request 0000000" in lines[0]
+    assert f": request {json.loads(server.out.lines[0])['id']} GET /a.php: PHP" in lines[0]
 
 
 def test_a_flood_on_the_error_stream(serve, peer):

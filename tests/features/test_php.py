@@ -145,7 +145,7 @@ def test_streaming(php, folder):
 def test_the_error_log_of_php(php):
     server = php(allow=[r"\[CW0608\]"])
     assert server.get("/warn.php").text == "fine\n"
-    server.log.wait_for(r"\[CW0608\] upstream unix:\S+: request [0-9a-f]{8}: (PHP message: )?a message of PHP")
+    server.log.wait_for(r"\[CW0608\] upstream unix:\S+: request [0-9a-f]{8} GET /\S+: (PHP message: )?a message of PHP")
     assert server.get("/broken.php").status == 500
     server.log.wait_for("undefined_function")
 

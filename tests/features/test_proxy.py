@@ -259,6 +259,30 @@ def test_silence_is_504(serve, peer):
     assert len(behind.requests) == 1
 
 
+@pytest.mark.parametrize("before", ["HTTP/1.1 200 OK\r\nX-Long: ", "HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n"])
+def test_who_drips_its_answer_is_too_slow(serve, peer, before):
+    over = threading.Event()
+
+    def script(connection, _request):
+        connection.sendall(before.encode())
+        while not over.wait(0.1):
+            connection.sendall(b"x")
+        return False
+
+    behind = peer(peers.RawPeer, script)
+    server = gateway(serve, proxy(behind, more=', timeout = "500ms"'), allow=[r"CW0605"])
+    began = time.monotonic()
+    with server.connect() as client:
+        client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        if "Length" in before:
+            assert client.read_head().status == 200
+            assert len(client.read_to_end()) < 100
+        else:
+            assert client.read_response().status == 504
+    assert time.monotonic() - began < 8
+    over.set()
+
+
 def test_client_that_leaves_frees_the_server(serve, peer):
     left = threading.Event()
 
@@ -285,6 +309,37 @@ def test_a_slow_client_takes_no_worker(serve, peer, folder):
         slow.read_head()
         assert server.get("/version").status == 200
         assert len(slow.read_exactly(60_000_000)) == 60_000_000
+
+
+@pytest.mark.parametrize("form", ["length", "chunked"])
+def test_a_slow_upload_takes_no_connection(serve, peer, form):
+    behind = peer(peers.RawPeer, peers.answering(peers.response(b"fine"), keep=None))
+    server = gateway(serve, proxy(behind))
+    framing = "Content-Length: 200000" if form == "length" else "Transfer-Encoding: chunked"
+    body = b"x" * 200_000
+    with server.connect() as slow:
+        slow.send(f"PUT /slow HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n{framing}\r\n\r\n")
+        slow.read_head()  # 100 Continue
+        sent = body if form == "length" else chunked(body)
+        slow.send(sent[:1])
+        assert server.get("/quick").text == "fine"
+        assert behind.accepted == 1 and len(behind.requests) == 1
+        slow.send(sent[1:])
+        assert slow.read_response().text == "fine"
+    assert behind.requests[1].endswith(b"\r\nContent-Length: 200000\r\n\r\n" + body)
+
+
+def test_a_large_body_is_sent_again(serve, peer):
+    """The first server takes it all and goes, the second one answers."""
+    two = [peer(peers.RawPeer, lambda connection, request: False)]
+    two.append(peer(peers.RawPeer, peers.answering(peers.response(b"kept"))))
+    upstream = pool(*two, balance="round_robin", max_fails=0)
+    server = gateway(serve, proxy("api", upstream=upstream), allow=[r"CW0604"])
+    body = os.urandom(1 << 20)
+    for _ in range(4):
+        assert server.request("PUT", "/", body=body).text == "kept"
+    assert two[0].requests and len(two[1].requests) == 4
+    assert all(request.endswith(body) for one in two for request in one.requests)
 
 
 def test_a_slow_client_takes_no_memory(serve, peer, sanitized):
@@ -326,7 +381,7 @@ def test_an_answer_before_the_body_was_read_reaches_the_client(serve, peer):
     listener = socket.create_server(("127.0.0.1", 0))
     thread = threading.Thread(target=serve_all, args=(listener,))
     thread.start()
-    server = gateway(serve, proxy("http://127.0.0.1:%d" % listener.getsockname()[1]))
+    server = gateway(serve, proxy("http://127.0.0.1:%d" % listener.getsockname()[1], more=", buffer = false"))
     try:
         for _ in range(10):
             with server.connect() as client:
@@ -464,6 +519,34 @@ def test_a_path_that_crashes_servers_takes_no_other_along(serve, peer):
     assert {server.get("/crash").status for _ in range(5)} == {502}
     wait_until(lambda: server.log.count("CW0603") == 2, 5, "both to be left alone")
     assert server.get("/").text == "fine"
+
+
+def test_a_slow_page_takes_no_other_along(serve, peer):
+    def script(connection, request):
+        if request.startswith(b"GET /fast "):
+            connection.sendall(peers.response(b"fast"))
+
+    one = peer(peers.RawPeer, script)
+    server = gateway(serve, proxy(one, more=', timeout = "1s"'), allow=[r"CW060[35]"])
+
+    def ask_slow(count):
+        clients = [server.connect() for _ in range(count)]
+        for client in clients:
+            client.send("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n")
+        return clients
+
+    for client in ask_slow(3):
+        with client:
+            assert client.read_response().status == 504
+    server.log.wait_for("CW0603")
+    assert [server.get("/fast").text for _ in range(3)] == ["fast"] * 3
+    [waiting] = ask_slow(1)
+    with waiting:
+        one.wait_for_requests(7)
+        assert server.get("/fast").text == "fast"
+        assert waiting.read_response().status == 504
+    assert server.get("/fast").text == "fast"
+    assert server.log.count("CW0607") == 0
 
 
 def test_a_socket_we_may_not_open_is_named(serve, folder):
