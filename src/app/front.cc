@@ -19,6 +19,7 @@
 #include "handler/access_log.h"
 #include "handler/listener_spool.h"
 #include "handler/router.h"
+#include "handler/script_runner.h"
 #include "handler/spool.h"
 #include "io/loop.h"
 #include "io/offload.h"
@@ -80,6 +81,7 @@ class FrontProcess {
   handler::SpoolArea spool_;
   handler::ListenerSpool listener_spool_{spool_};
   FrontMasterLink master_;
+  handler::ScriptRunner scripts_{loop_};
   handler::Router router_;
   FrontApps apps_;
   FrontRoutes routes_;
@@ -103,7 +105,8 @@ FrontProcess::FrontProcess(FrontStart& start, LogFiles files, FrontLog& log, siz
       master_(loop_, std::move(start.master), log,
               {[this](base::Duration grace) { stop(grace); },
                [this](std::vector<base::FileDescriptor> reopened) { reopen_logs(std::move(reopened)); },
-               [this] { stop(kGraceWithoutMaster); }}),
+               [this] { stop(kGraceWithoutMaster); },
+               [this](base::FileDescriptor channel) { scripts_.connect(std::move(channel)); }}),
       apps_(router_, {loop_, offload_, spool_, log, master_, start.index}, [this] { admit_clients(); }),
       routes_({router_, loop_, offload_, spool_, log, start.instance}),
       deadline_(loop_.timers(), [this] {

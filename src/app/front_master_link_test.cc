@@ -42,7 +42,8 @@ class FrontMasterLinkTest : public testing::Test {
         loop_, std::move(pair->second), log_,
         FrontMasterLink::Events{[this](base::Duration grace) { stops_.push_back(grace); },
                                 [this](std::vector<base::FileDescriptor> files) { reopened_ = files.size(); },
-                                [this] { master_gone_ = true; }});
+                                [this] { master_gone_ = true; },
+                                [this](base::FileDescriptor) { ++spawners_; }});
     apps_ = std::make_unique<FrontApps>(router_, handler::AppServices{loop_, offload_, spool_, log_, *link_, 0});
     config::App shop;
     shop.name = "shop";
@@ -133,6 +134,7 @@ class FrontMasterLinkTest : public testing::Test {
   std::vector<base::Duration> stops_;
   size_t reopened_ = 99;
   bool master_gone_ = false;
+  int spawners_ = 0;
 };
 
 TEST_F(FrontMasterLinkTest, AGenerationsWholeLife) {

@@ -103,6 +103,8 @@ message::Handler* FrontRoutes::handler_of(const config::Route& route, const conf
       }
       return folders_.back().get();
     }
+    case config::Route::Kind::kCgi:
+      return nullptr;
     case config::Route::Kind::kProxy:
       break;
   }

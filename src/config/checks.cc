@@ -84,7 +84,9 @@ void check_config(const Config& config, Reporter& reporter) {
   }
   for (const Route& route : config.routes) {
     if (!has_scripts(route)) continue;
-    check_folder("fastcgi.root of " + route.path, route.proxy.root, "correct root, or create the folder", reporter);
+    const std::string key = route.kind == Route::Kind::kCgi ? "dir" : "root";
+    check_folder((route.kind == Route::Kind::kCgi ? "cgi." : "fastcgi.") + key + " of " + route.path,
+                 script_root(route), "correct " + key + ", or create the folder", reporter);
   }
   for (const auto& [what, root] : sendfile_folders(config)) {
     check_folder(what, root, "correct sendfile, or create the folder", reporter);

@@ -33,10 +33,6 @@ bool parse_pattern(const std::string& pattern, Route& route) {
          with_end.find("/../") == std::string::npos;
 }
 
-std::string pattern_of(const Route& route) {
-  return route.exact ? route.path : route.path + "*";
-}
-
 }  // namespace
 
 void FileReader::read_sites(const Entry& entry) {

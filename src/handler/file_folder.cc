@@ -67,17 +67,17 @@ FileReference FileFolder::find_fresh(std::string_view path) {
 
 base::Task<FileFolder::Found> FileFolder::find(const std::string& asked) {
   const std::string path = asked.empty() ? "." : asked;
-  OpenOutcome outcome = open_beneath_cached(root_->get(), path);
+  io::OpenOutcome outcome = io::open_beneath_cached(root_->get(), path);
   if (outcome.error == EAGAIN) {
-    auto slow = std::make_shared<OpenOutcome>();
-    auto opening = offload_.run([root = root_, path, slow] { *slow = open_beneath(root->get(), path); });
+    auto slow = std::make_shared<io::OpenOutcome>();
+    auto opening = offload_.run([root = root_, path, slow] { *slow = io::open_beneath(root->get(), path); });
     co_await opening;
     outcome = std::move(*slow);
   }
   co_return judge(std::move(outcome), path);
 }
 
-FileFolder::Found FileFolder::judge(OpenOutcome outcome, const std::string& path) {
+FileFolder::Found FileFolder::judge(io::OpenOutcome outcome, const std::string& path) {
   struct stat status;
   if (!outcome.file.valid() || fstat(outcome.file.get(), &status) != 0) {
     cache_.remove(path);

@@ -11,7 +11,7 @@
 #include "base/file_descriptor.h"
 #include "base/log.h"
 #include "base/task.h"
-#include "handler/beneath.h"
+#include "io/beneath.h"
 #include "handler/open_file_cache.h"
 #include "io/loop.h"
 #include "io/offload.h"
@@ -36,7 +36,7 @@ class FileFolder {
   FileReference find_fresh(std::string_view path);
 
  private:
-  Found judge(OpenOutcome outcome, const std::string& path);
+  Found judge(io::OpenOutcome outcome, const std::string& path);
   std::string cache_control_for(std::string_view path) const;
   void log_permission_denied(const std::string& path);
 

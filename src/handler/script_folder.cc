@@ -132,10 +132,10 @@ base::Task<ScriptFolder::Found> ScriptFolder::find_index(std::string_view path) 
 base::Task<ScriptFolder::Kind> ScriptFolder::kind_of(std::string path) {
   const auto known = files_.find(path);
   if (known != files_.end() && loop_.now() < known->second) co_return Kind::kFile;
-  OpenOutcome outcome = find_beneath_cached(folder_->get(), path);
+  io::OpenOutcome outcome = io::find_beneath_cached(folder_->get(), path);
   if (outcome.error == EAGAIN) {
-    auto slow = std::make_shared<OpenOutcome>();
-    auto opening = offload_.run([folder = folder_, path, slow] { *slow = find_beneath(folder->get(), path); });
+    auto slow = std::make_shared<io::OpenOutcome>();
+    auto opening = offload_.run([folder = folder_, path, slow] { *slow = io::find_beneath(folder->get(), path); });
     co_await opening;
     outcome = std::move(*slow);
   }

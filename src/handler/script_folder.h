@@ -11,7 +11,7 @@
 
 #include "base/file_descriptor.h"
 #include "base/task.h"
-#include "handler/beneath.h"
+#include "io/beneath.h"
 #include "handler/gateway_variables.h"
 #include "io/loop.h"
 #include "io/offload.h"
