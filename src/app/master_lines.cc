@@ -41,6 +41,9 @@ std::string interpreter_label(const supervise::AppSpec& spec, const std::string&
 std::vector<std::string> proxy_lines(const config::Config& config) {
   std::vector<std::string> lines;
   for (const config::Route& route : config.routes) {
+    if (route.kind == config::Route::Kind::kCgi) {
+      lines.push_back(fmt::format("cgi {} -> {}/", pattern_of(route), route.cgi.root));
+    }
     if (route.kind != config::Route::Kind::kProxy) continue;
     std::string line = fmt::format("{} {}{} -> {}", route.proxy.protocol == "http" ? "proxy" : route.proxy.protocol,
                                    route.path, route.exact ? "" : "*", route.proxy.upstream);

@@ -1,12 +1,16 @@
 #include "app/master_spawner.h"
 
 #include <fmt/format.h>
+#include <signal.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <fstream>
 
 #include "app/front_identity.h"
 #include "app/spawner.h"
 #include "control/script_messages.h"
+#include "supervise/program_groups.h"
 
 namespace cutwater::app {
 
@@ -14,6 +18,7 @@ namespace {
 
 constexpr base::Duration kNow = base::Duration::zero();
 constexpr base::Duration kGrace = std::chrono::seconds(1);
+constexpr base::Duration kOrphanPause = std::chrono::milliseconds(20);
 
 bool is_cgi(const config::Route& route) {
   return route.kind == config::Route::Kind::kCgi;
@@ -39,6 +44,15 @@ std::vector<supervise::ScriptEntry> script_entries(const config::Config& config,
   return entries;
 }
 
+// Whether that process was started with what every CGI script has, by the script if not by the spawner.
+bool comes_from_a_script(pid_t pid) {
+  std::ifstream file(fmt::format("/proc/{}/environ", pid), std::ios::binary);
+  for (std::string variable; std::getline(file, variable, '\0');) {
+    if (variable == "GATEWAY_INTERFACE=CGI/1.1") return true;
+  }
+  return false;
+}
+
 }  // namespace
 
 MasterSpawner::MasterSpawner(io::Loop& loop, supervise::Children& children, base::LogSink& log,
@@ -49,14 +63,16 @@ MasterSpawner::MasterSpawner(io::Loop& loop, supervise::Children& children, base
       config_(config),
       sockets_(sockets),
       fronts_(fronts),
-      restart_(loop.timers(), [this] {
-        if (ending_) return;
-        if (start()) {
-          introduce_all();
-        } else {
-          restart_after({});
-        }
-      }) {}
+      restart_(loop.timers(),
+               [this] {
+                 if (ending_) return;
+                 if (start()) {
+                   introduce_all();
+                 } else {
+                   restart_after({});
+                 }
+               }),
+      orphans_(loop.timers(), [this] { end_orphans(); }) {}
 
 bool MasterSpawner::start() {
   auto channels = control::Channel::make_pair();
@@ -117,6 +133,20 @@ void MasterSpawner::on_exit(const supervise::ExitStatus& status) {
   if (ending_) return;
   log_.warning("CW0803", fmt::format("the spawner {}; another one is started", status.describe()));
   restart_after(base::monotonic_now() - started_at_);
+  end_orphans();
+}
+
+// The kernel kills the scripts of a spawner that dies, but not what they had started themselves: that falls to this
+// process. Who loses its parent only now comes a moment later.
+void MasterSpawner::end_orphans() {
+  bool any = false;
+  for (pid_t pid : supervise::children_of_this_thread()) {
+    if (children_.knows(pid) || !comes_from_a_script(pid)) continue;
+    any = true;
+    const pid_t group = getpgid(pid);
+    kill(group > 1 && group != getpgrp() ? -group : pid, SIGKILL);
+  }
+  if (any) orphans_.set(base::monotonic_now() + kOrphanPause);
 }
 
 void MasterSpawner::restart_after(base::Duration lived) {

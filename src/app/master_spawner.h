@@ -30,6 +30,7 @@ class MasterSpawner {
  private:
   void on_exit(const supervise::ExitStatus& status);
   void restart_after(base::Duration lived);
+  void end_orphans();
 
   io::Loop& loop_;
   supervise::Children& children_;
@@ -40,6 +41,7 @@ class MasterSpawner {
   std::unique_ptr<supervise::ManagedProcess> process_;
   supervise::RestartPolicy policy_;
   io::Timer restart_;
+  io::Timer orphans_;
   base::Instant started_at_{0};
   bool ending_ = false;
 };

@@ -24,14 +24,14 @@ std::string name_of_this_user() {
   return fmt::format("user {}", geteuid());
 }
 
+}  // namespace
+
 std::string path_of(int descriptor) {
   char target[PATH_MAX];
   std::string link = fmt::format("/proc/self/fd/{}", descriptor);
   ssize_t length = readlink(link.c_str(), target, sizeof target);
   return length < 0 ? std::string() : std::string(target, static_cast<size_t>(length));
 }
-
-}  // namespace
 
 bool has_hashed_name(std::string_view path) {
   std::string_view name = path.substr(path.rfind('/') + 1);
@@ -86,6 +86,7 @@ FileFolder::Found FileFolder::judge(io::OpenOutcome outcome, const std::string& 
     log_permission_denied(path);
     return {{}, 403};
   }
+  if (is_forbidden(outcome.file.get())) return {{}, 404};
   if (S_ISDIR(status.st_mode)) return {{}, 404, true};
   if (!S_ISREG(status.st_mode)) return {{}, 404};
   const FileIdentity identity = FileIdentity::of(status);
@@ -97,6 +98,13 @@ FileFolder::Found FileFolder::judge(io::OpenOutcome outcome, const std::string& 
   FileReference file(new OpenFile(std::move(outcome.file), identity, path, cache_control_for(path)));
   cache_.put(path, file, loop_.now());
   return {std::move(file), 0};
+}
+
+bool FileFolder::is_forbidden(int file) const {
+  if (forbidden_.empty()) return false;
+  const std::string path = path_of(file) + "/";
+  return std::any_of(forbidden_.begin(), forbidden_.end(),
+                     [&path](const std::string& folder) { return path.starts_with(folder + "/"); });
 }
 
 std::string FileFolder::cache_control_for(std::string_view path) const {

@@ -45,9 +45,9 @@ void StderrLog::write_line(std::string_view line) {
   if (line.empty()) return;
   uint64_t dropped = 0;
   if (!pace_.take(dropped)) return;
-  std::string text = fmt::format("upstream {}: request {:08x}: {}", upstream_, request_id_, line);
+  std::string text = fmt::format("{}: request {:08x}: {}", who_, request_id_, line);
   if (dropped > 0) text += fmt::format(" ({} lines of that second were left out)", dropped);
-  log_.warning("CW0608", text);
+  log_.warning(code_, text);
 }
 
 }  // namespace cutwater::handler

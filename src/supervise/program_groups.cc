@@ -15,9 +15,7 @@
 
 namespace cutwater::supervise {
 
-namespace {
-
-// "12 34 56 "; nothing where the kernel does not tell (CONFIG_PROC_CHILDREN).
+// The file holds "12 34 56 ".
 std::vector<pid_t> children_of_this_thread() {
   const base::FileDescriptor file(open("/proc/thread-self/children", O_RDONLY | O_CLOEXEC));
   std::string text;
@@ -34,8 +32,6 @@ std::vector<pid_t> children_of_this_thread() {
   }
   return children;
 }
-
-}  // namespace
 
 ProgramGroups::ProgramGroups(io::Loop& loop, std::function<void(pid_t, const ExitStatus&)> on_end)
     : loop_(loop), on_end_(std::move(on_end)), deadline_(loop.timers(), [this] { on_deadline(); }) {

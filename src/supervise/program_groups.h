@@ -7,6 +7,7 @@
 
 #include <functional>
 #include <map>
+#include <vector>
 
 #include "io/loop.h"
 #include "io/timer.h"
@@ -48,5 +49,8 @@ class ProgramGroups {
   std::map<pid_t, base::Instant> strays_;   // children of ours that belong to no running program; likewise
   io::Timer deadline_;
 };
+
+// All children of the calling thread; none where the kernel does not tell (CONFIG_PROC_CHILDREN).
+std::vector<pid_t> children_of_this_thread();
 
 }  // namespace cutwater::supervise
