@@ -345,7 +345,7 @@ class TestDeadlines:
         assert server.get("/cgi-bin/hello.cgi").status in (200, 503)
         client.read_to_end()
         wait_until(lambda: count_of(games) == 0, 15, "the end of all of them")
-        assert server.get("/cgi-bin/hello.cgi").status == 200
+        assert server.get("/cgi-bin/hello.cgi").status == 200, server.log.text
         client.close()
 
 
