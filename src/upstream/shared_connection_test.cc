@@ -158,8 +158,43 @@ TEST_F(SharedConnectionTest, WhoLeavesIsAbortedAndWhatComesForItDropped) {
   EXPECT_EQ(stays.seen + next.seen, "bc");
   EXPECT_EQ(ear_.count(RecordType::kAbortRequest, 1), 1u);
   EXPECT_EQ(ear_.count(RecordType::kAbortRequest, 2), 0u);
+  // Nor after that: it may say that before the request has stopped, and what comes then must not meet another.
+  Asked& last = ask();
+  until_heard(RecordType::kBeginRequest, 2, 2);
+  far_.say(output(1, "later still") + ended(1) + answered(2, "last"));
+  until_done(last);
+  EXPECT_EQ(last.seen, "last");
+  EXPECT_TRUE(connection_->is_open());
+  EXPECT_EQ(ear_.count(RecordType::kBeginRequest, 1), 1u);
+}
+
+TEST_F(SharedConnectionTest, WhoHasLostManyIdsIsRetired) {
+  for (uint16_t id = 1; id <= SharedConnection::kMostSpent; ++id) {
+    EXPECT_TRUE(connection().takes_requests());
+    Asked& leaves = ask();
+    until_heard(RecordType::kStdin, id);
+    drop(leaves);
+    until_heard(RecordType::kAbortRequest, id);
+    far_.say(ended(id));
+    runner_.until([&] { return connection_->running() == 0; });
+  }
+  EXPECT_FALSE(connection_->takes_requests());
+  runner_.until([&] { return is_closed(); });
+}
+
+TEST_F(SharedConnectionTest, WhoIsAnsweredBeforeItsBodyHasEndedStillEndsIt) {
+  Asked& upload = ask(true);
+  upload.source.send("half");
+  runner_.until([&] { return ear_.stream(RecordType::kStdin, 1) == "half"; });
+  far_.say(answered(1, "enough"));
+  until_done(upload);
+  EXPECT_EQ(upload.seen, "enough");
+  runner_.until([&] { return ear_.listen().back().type == RecordType::kStdin && ear_.records.back().content.empty(); });
+  EXPECT_EQ(ear_.records.back().request_id, 1);
   ask();
-  until_heard(RecordType::kBeginRequest, 1, 2);
+  until_heard(RecordType::kBeginRequest, 2);
+  EXPECT_EQ(ear_.count(RecordType::kBeginRequest, 1), 1u);
+  EXPECT_EQ(ear_.count(RecordType::kAbortRequest, 1), 0u);
 }
 
 TEST_F(SharedConnectionTest, WhoseRestNobodyNeedsIsNotAborted) {
