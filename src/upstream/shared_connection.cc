@@ -126,7 +126,6 @@ void SharedConnection::cut_what_is_full() {
     SharedRequest* request = entry->second.request;
     if (!request || !request->is_full()) continue;
     request->cut_off();
-    leave(entry->first, true);
   }
 }
 

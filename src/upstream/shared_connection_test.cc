@@ -210,6 +210,25 @@ TEST_F(SharedConnectionTest, WhoseRestNobodyNeedsIsNotAborted) {
   EXPECT_EQ(ear_.count(RecordType::kAbortRequest, 1), 0u);
 }
 
+TEST_F(SharedConnectionTest, WhoseRestNobodyNeedsHoldsUpNobody) {
+  Asked& one = ask();
+  Asked& two = ask();
+  one.paused = true;
+  until_heard(RecordType::kStdin, 2);
+  far_.say(output(1, "Status: 200\n\n"));
+  runner_.until([&] { return one.has_head; });
+  one.stream->let_end();  // but not dropped: a slow client has to take it
+  const std::string rest = output(1, std::string(60'000, 'x'));
+  for (size_t sent = 0; sent < 2 * SharedRequest::kMostUnread; sent += rest.size()) {
+    far_.say(rest);
+    runner_.turns(std::chrono::milliseconds(1));
+  }
+  EXPECT_TRUE(connection_->takes_requests());
+  far_.say(ended(1) + answered(2, "two"));
+  until_done(two);
+  EXPECT_EQ(two.seen, "two");
+}
+
 TEST_F(SharedConnectionTest, UnlessItDoesNotEnd) {
   options_.longest_end = std::chrono::milliseconds(20);
   Asked& one = ask();
@@ -409,6 +428,8 @@ TEST_F(FullTest, WhoHoldsUpOthersForLongIsCut) {
   EXPECT_TRUE(slow.stream->was_cut_off());
   EXPECT_FALSE(slow.stream->broke());
   until_heard(RecordType::kAbortRequest, 1);
+  runner_.turns(std::chrono::milliseconds(5));
+  EXPECT_EQ(ear_.count(RecordType::kAbortRequest, 1), 1u);
   far_.say(ended(1));
   slow.go_on();
   until_done(slow);
