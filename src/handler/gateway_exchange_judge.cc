@@ -72,7 +72,7 @@ bool GatewayExchange::note_nonsense(upstream::Peer& peer, const GatewayConnectio
 GatewayExchange::Outcome GatewayExchange::judge(upstream::Peer& peer, const upstream::Call& call, CallStatus status,
                                                 const GatewayConnection& connection) {
   failure_ = 502;
-  if (has_no_room(peer, status, connection)) return Outcome::kNoRoom;
+  if (has_no_room(peer, status, connection) && may_repeat(Outcome::kNoRoom)) return Outcome::kNoRoom;
   const Outcome unless_answered = call.delivered_nothing() ? Outcome::kUndelivered : Outcome::kDelivered;
   const bool was_stale = status == CallStatus::kNoAnswer && connection.is_kept;
   const bool spoke_nonsense = note_nonsense(peer, connection);

@@ -271,6 +271,30 @@ TEST_F(SharedGateway, WhoIsOverloadedOnOneConnectionIsAskedOnAnother) {
   EXPECT_TRUE(logged("CW0604"));
 }
 
+TEST_F(SharedGateway, WhoIsOverloadedWithWhatCannotBeSentAgainSaysSo) {
+  make_shared();
+  TestExchange upload("POST", "/");
+  upload.with_body({std::string(60'000, 'x'), std::string(60'000, 'x')});
+  upload.start(gateway());
+  until_asked(0, 1);
+  line(0).end(1, ProtocolStatus::kOverloaded);
+  until_done(upload);
+  EXPECT_EQ(upload.writer.status(), 503);
+  EXPECT_EQ(program.lines.size(), 1u);
+  EXPECT_TRUE(logged("CW0604"));
+}
+
+TEST_F(SharedGateway, WhatMustNotBeSentTwiceIsNotSentOnAnOldOne) {
+  make_shared();
+  runner.turns(std::chrono::milliseconds(1100));
+  TestExchange& post = start("POST");
+  until_asked(1, 1);
+  EXPECT_TRUE(line(0).requests.empty());
+  line(1).answer(1, "new");
+  until_done(post);
+  EXPECT_EQ(post.writer.content, "new");
+}
+
 TEST_F(SharedGateway, AHeadRequestIsNotAbortedForItsBody) {
   make_shared();
   TestExchange& head = start("HEAD");

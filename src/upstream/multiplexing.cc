@@ -47,7 +47,9 @@ std::shared_ptr<SharedConnection> Multiplexing::add(std::unique_ptr<io::Stream> 
 bool Multiplexing::may_run_another() const {
   if (state_ != State::kOn) return false;
   uint64_t running = 0;
-  for (const auto& connection : connections_) running += connection->running();
+  for (const auto& connection : connections_) {
+    if (connection->is_open()) running += connection->running();
+  }
   return running < most_requests_;
 }
 

@@ -86,6 +86,37 @@ TEST_F(MultiplexingTest, WhoSaysYesIsSharedFromThenOn) {
   EXPECT_EQ(ear.count(RecordType::kGetValues, 0), 0u);
 }
 
+// Go's net/http/fcgi.
+TEST_F(MultiplexingTest, TheAnswerMayBeFollowedByAnEmptyOne) {
+  const std::string empty = said(RecordType::kGetValuesResult, 0, "");
+  for (const bool at_once : {true, false}) {
+    made_.reset();
+    FarEnd& end = keep();
+    end.say(at_once ? yes() + empty : yes());
+    runner_.until([&] { return multiplexing().connections() == 1; });
+    Asked& one = ask(multiplexing().take(kEver));
+    if (!at_once) end.say(empty);
+    RecordEar ear(end);
+    end.hear();  // the question
+    runner_.turns(std::chrono::milliseconds(1));
+    end.say(answered(1, "x"));
+    runner_.until([&] { return one.done; });
+    EXPECT_EQ(one.seen, "x");
+    asked_.clear();
+  }
+}
+
+TEST_F(MultiplexingTest, WhatRunsOnAClosedConnectionIsNotCounted) {
+  most_requests_ = "1";
+  FarEnd& end = make_shared();
+  Asked& one = ask(multiplexing().take(kEver));
+  auto stream = std::move(far().stream);
+  EXPECT_EQ(multiplexing().share(stream), nullptr);
+  end.hang_up();
+  runner_.until([&] { return one.done; });
+  EXPECT_NE(multiplexing().share(stream), nullptr);
+}
+
 TEST_F(MultiplexingTest, WhoSaysNoIsKeptAsBeforeAndNotAskedAgain) {
   FarEnd& end = keep();
   EXPECT_TRUE(was_asked(end));

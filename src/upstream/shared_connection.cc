@@ -37,9 +37,7 @@ SharedConnection::~SharedConnection() = default;
 
 std::unique_ptr<SharedRequest> SharedConnection::add() {
   uint16_t request_id = 1;
-  for (const auto& entry : running_) {
-    if (entry.first == request_id) ++request_id;
-  }
+  while (running_.contains(request_id) || spent_.contains(request_id)) ++request_id;
   auto request = std::make_unique<SharedRequest>(loop_, shared_from_this(), request_id, used_before_);
   running_[request_id].request = request.get();
   requests_.push_back(request.get());
@@ -79,6 +77,7 @@ void SharedConnection::sort(std::string_view bytes) {
     bytes.remove_prefix(event.consumed);
     if (event.kind == ResponseReader::Event::kNeedMore) return;
     if (event.kind == ResponseReader::Event::kMalformed) return end(event.reason);
+    if (spent_.contains(event.request_id)) continue;
     const Entry entry = running_.find(event.request_id);
     if (entry == running_.end() || !entry->second.begun) return end("a record for a request that was not made");
     give(entry, event);
@@ -90,6 +89,7 @@ void SharedConnection::give(Entry entry, const ResponseReader::Event& event) {
   if (event.kind == ResponseReader::Event::kEnd) {
     if (running.request) running.request->take_end(event.end);
     if (event.end.protocol_status == codec::fastcgi::ProtocolStatus::kRequestComplete) used_before_ = true;
+    if (running.aborted || !running.input_ended) spend(entry);
     forget(entry);
     return;
   }
@@ -126,7 +126,6 @@ void SharedConnection::cut_what_is_full() {
     SharedRequest* request = entry->second.request;
     if (!request || !request->is_full()) continue;
     request->cut_off();
-    leave(entry->first, true);
   }
 }
 
@@ -169,11 +168,20 @@ bool SharedConnection::add_next_record() {
     if (!running.request || !running.request->give_record(output_, entry->first)) continue;
     if (!running.begun) running.begins_at = sent_before_ + before;
     running.begun = true;
+    note_given(running, std::string_view(output_).substr(before));
     last_turn_ = entry->first;
     if (running.request->waits_for_room()) wake_later();
     return true;
   }
   return false;
+}
+
+void SharedConnection::note_given(Running& running, std::string_view record) {
+  const auto header = codec::fastcgi::read_header(record);
+  if (header->content_length > 0) return;
+  const auto type = static_cast<RecordType>(header->type);
+  running.variables_ended = running.variables_ended || type == RecordType::kParams;
+  running.input_ended = running.input_ended || type == RecordType::kStdin;
 }
 
 // False: the kernel takes no more for now, or ever.
@@ -212,6 +220,18 @@ void SharedConnection::forget(Entry entry) {
   running_.erase(entry);
   idle_since_ = loop_.now();
   wake_later();
+}
+
+// Some peers (Go's net/http/fcgi) end an aborted request while it still runs, and what it says comes later. And they
+// hold a request for unfinished until its input has ended, whatever they have answered: another with its id would cost
+// the connection.
+void SharedConnection::spend(Entry entry) {
+  spent_.insert(entry->first);
+  if (!entry->second.aborted && entry->second.variables_ended && !takes_no_more_) {
+    codec::fastcgi::append_record(output_, RecordType::kStdin, entry->first, {});
+    pump();
+  }
+  if (spent_.size() >= kMostSpent) retire();
 }
 
 void SharedConnection::abort(Entry entry) {

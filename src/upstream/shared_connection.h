@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -49,6 +50,8 @@ class SharedConnection final : public std::enable_shared_from_this<SharedConnect
  public:
   // What a connection that breaks takes with it, and whom one slow caller can hold up, is no more than this.
   static constexpr size_t kMostAtOnce = 16;
+  // Of its ids so many may be lost to requests that ended untidily; then it is retired.
+  static constexpr size_t kMostSpent = 64;
 
   // `loop` outlives it. Takes a connection on which nothing runs.
   SharedConnection(io::Loop& loop, std::unique_ptr<io::Stream> stream, const SharedConnectionOptions& options,
@@ -74,6 +77,8 @@ class SharedConnection final : public std::enable_shared_from_this<SharedConnect
     SharedRequest* request = nullptr;  // nullptr: its caller has left
     bool begun = false;                // the peer gets to know of it
     uint64_t begins_at = 0;            // of all that was written
+    bool variables_ended = false;      // the last record of PARAMS is among what is written
+    bool input_ended = false;          // and that of STDIN
     uint64_t received = 0;
     bool aborted = false;
     base::Instant end_by = base::kNever;  // by the peer, since its caller has left
@@ -89,11 +94,13 @@ class SharedConnection final : public std::enable_shared_from_this<SharedConnect
   base::Task<void> drain();
   bool next_output();
   bool add_next_record();
+  static void note_given(Running& running, std::string_view record);
   bool write_once();
   void stop_writing();
 
   void leave(uint16_t request_id, bool wants_abort);
   void forget(Entry entry);
+  void spend(Entry entry);
   void abort(Entry entry);
   void note_overdue();
   bool delivered(uint16_t request_id) const;
@@ -113,6 +120,7 @@ class SharedConnection final : public std::enable_shared_from_this<SharedConnect
   const SharedConnectionOptions options_;
   SharedConnectionOwner* owner_;
   std::map<uint16_t, Running> running_;
+  std::set<uint16_t> spent_;              // ids never used again: the peer may still speak of them
   std::vector<SharedRequest*> requests_;  // all that live, also ended ones
   codec::fastcgi::ResponseReader reader_;
   std::string output_;  // whole records, of which the kernel may have a part

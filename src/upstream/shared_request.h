@@ -26,7 +26,7 @@ class SharedRequest final : public io::Stream {
   SharedRequest& operator=(const SharedRequest&) = delete;
 
   bool used_before() const { return used_before_; }
-  // The answer is there but for its end, which nobody waits for: no reason to abort it.
+  // The answer is there but for its end, which nobody waits for: no reason to abort it. What still comes is dropped.
   void let_end();
   // The connection ended under it.
   bool broke() const { return attached_ && connection_->ended_; }
@@ -73,7 +73,6 @@ class SharedRequest final : public io::Stream {
   const uint16_t request_id_;
   const bool used_before_;
   bool attached_ = true;  // the connection has it among those that run
-  bool wants_abort_ = true;
   bool shut_ = false;
   bool cut_off_ = false;
   std::string inbox_;  // records
