@@ -245,6 +245,31 @@ TEST_F(MultiplexingTest, AnIdleOneMayBeTooOldForWhatCannotBeSentTwice) {
   EXPECT_FALSE(one.done);
 }
 
+TEST_F(MultiplexingTest, AnIdleOneThatHasEndedIsNotGivenOut) {
+  FarEnd& first = make_shared();
+  runner_.turns(std::chrono::milliseconds(1));
+  first.hang_up();  // the loop has not told of it yet
+  EXPECT_EQ(multiplexing().take(kEver), nullptr);
+  EXPECT_EQ(multiplexing().connections(), 0u);
+}
+
+TEST_F(MultiplexingTest, WhoIsToBeAloneIs) {
+  make_shared();
+  Asked& one = ask(multiplexing().take(kEver));
+  EXPECT_EQ(multiplexing().take(kEver, true), nullptr);
+  auto stream = std::move(far().stream);
+  ask(multiplexing().share(stream, true));
+  RecordEar ear(far_.front());
+  runner_.until([&] { return ear.count(RecordType::kStdin, 1) == 1; });
+  far_.front().say(answered(1, ""));
+  runner_.until([&] { return one.done; });
+  EXPECT_NE(multiplexing().take(kEver, true), nullptr);
+  ask(multiplexing().take(kEver));
+  RecordEar second(far_.back());
+  runner_.turns(std::chrono::milliseconds(1));
+  EXPECT_EQ(second.count(RecordType::kBeginRequest, 2), 0u);
+}
+
 TEST_F(MultiplexingTest, NoMoreIdleOnesThanMayBeKept) {
   most_idle_ = 1;
   FarEnd& first = make_shared();

@@ -35,11 +35,12 @@ SharedConnection::SharedConnection(io::Loop& loop, std::unique_ptr<io::Stream> s
 
 SharedConnection::~SharedConnection() = default;
 
-std::unique_ptr<SharedRequest> SharedConnection::add() {
+std::unique_ptr<SharedRequest> SharedConnection::add(bool alone) {
   uint16_t request_id = 1;
   while (running_.contains(request_id) || spent_.contains(request_id)) ++request_id;
   auto request = std::make_unique<SharedRequest>(loop_, shared_from_this(), request_id, used_before_);
   running_[request_id].request = request.get();
+  running_[request_id].alone = alone;
   requests_.push_back(request.get());
   idle_ = false;
   idle_end_.cancel();
@@ -48,8 +49,26 @@ std::unique_ptr<SharedRequest> SharedConnection::add() {
 
 bool SharedConnection::takes_requests() const {
   if (ended_ || retired_ || running_.size() >= kMostAtOnce || is_full()) return false;
-  return std::none_of(running_.begin(), running_.end(),
-                      [](const auto& entry) { return entry.second.overdue || entry.second.received >= kLongAnswer; });
+  if (writing_.size() > 0 || held_up_lately()) return false;
+  return std::none_of(running_.begin(), running_.end(), [this](const auto& entry) {
+    const Running& running = entry.second;
+    const base::Instant heard = std::max(running.began, received_);
+    const bool waits = running.begun && loop_.now() - heard > options_.longest_quiet;
+    return running.alone || running.overdue || waits || running.received >= kLongAnswer;
+  });
+}
+
+bool SharedConnection::is_silent() {
+  while (!ended_) {
+    const io::IoResult result = stream_->read(io::shared_read_buffer());
+    if (result.status == io::IoStatus::kWouldBlock) break;
+    if (result.status != io::IoStatus::kDone) {
+      end("");
+    } else {
+      sort(std::string_view(io::shared_read_buffer().data(), result.count));
+    }
+  }
+  return !ended_;
 }
 
 void SharedConnection::retire() {
@@ -66,6 +85,7 @@ base::Task<void> SharedConnection::read() {
     const io::IoResult result = stream_->read(buffer);
     if (result.status == io::IoStatus::kWouldBlock) continue;
     if (result.status != io::IoStatus::kDone) co_return end("");
+    received_ = loop_.now();
     sort(std::string_view(buffer.data(), result.count));
   }
   if (!ended_) hold_up(true);
@@ -107,12 +127,21 @@ bool SharedConnection::is_full() const {
 
 void SharedConnection::hold_up(bool held_up) {
   if (held_up == (held_up_until_ == base::kNever)) return;
-  held_up_until_ = held_up ? base::kNever : loop_.now();
   if (held_up) {
-    held_up_.set(loop_.now() + options_.longest_held_up);
+    if (!held_up_lately()) held_up_for_ = {};
+    held_up_since_ = loop_.now();
+    held_up_.set(loop_.now() + options_.longest_held_up - held_up_for_);
   } else {
+    held_up_for_ = std::min(held_up_for_ + (loop_.now() - held_up_since_), options_.longest_held_up);
     held_up_.cancel();
   }
+  held_up_until_ = held_up ? base::kNever : loop_.now();
+}
+
+// Who takes a little now and then holds up the others all the same.
+bool SharedConnection::held_up_lately() const {
+  if (held_up_until_ == base::kNever) return true;
+  return held_up_for_ > base::Duration(0) && loop_.now() - held_up_until_ < options_.longest_held_up;
 }
 
 // Where it holds up nobody it may take its time.
@@ -167,6 +196,7 @@ bool SharedConnection::add_next_record() {
     const size_t before = output_.size();
     if (!running.request || !running.request->give_record(output_, entry->first)) continue;
     if (!running.begun) running.begins_at = sent_before_ + before;
+    if (!running.begun) running.began = loop_.now();
     running.begun = true;
     note_given(running, std::string_view(output_).substr(before));
     last_turn_ = entry->first;
@@ -202,6 +232,12 @@ void SharedConnection::stop_writing() {
 bool SharedConnection::delivered(uint16_t request_id) const {
   const auto entry = running_.find(request_id);
   return entry == running_.end() || (entry->second.begun && sent_before_ + sent_ > entry->second.begins_at);
+}
+
+// Whether nothing has come since it began, for whomever: then it is the connection that is dead.
+bool SharedConnection::fell_silent(uint16_t request_id) const {
+  const auto entry = running_.find(request_id);
+  return entry != running_.end() && entry->second.begun && received_ <= entry->second.began;
 }
 
 // ---- who leaves

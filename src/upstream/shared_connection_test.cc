@@ -398,7 +398,7 @@ TEST_F(FullTest, NothingIsReadWhileOneIsFullAndNoNewOnesCome) {
   EXPECT_FALSE(quick.done);
   slow.go_on();
   until_done(quick);
-  EXPECT_TRUE(connection_->takes_requests());
+  EXPECT_FALSE(connection_->takes_requests());  // for a while: it may be slow again
   far_.say(ended(1));
   until_done(slow);
   EXPECT_TRUE(slow.fine());
@@ -434,6 +434,54 @@ TEST_F(FullTest, WhoHoldsUpOthersForLongIsCut) {
   slow.go_on();
   until_done(slow);
   EXPECT_EQ(slow.status, CallStatus::kTruncated);
+}
+
+TEST_F(FullTest, WhoTakesALittleNowAndThenHoldsUpOthersAllTheSame) {
+  options_.longest_held_up = std::chrono::milliseconds(200);
+  Asked& slow = ask();
+  Asked& quick = ask();
+  fill(slow, 1);
+  quick.paused = true;
+  char taken[60'000];
+  // Each time less than may be too long.
+  for (int i = 0; i < 6 && !slow.stream->was_cut_off(); ++i) {
+    runner_.turns(std::chrono::milliseconds(60));
+    for (int part = 0; part < 3; ++part) slow.stream->read(taken);
+    std::string more;
+    for (int part = 0; part < 22; ++part) more += output(1, std::string(8000, 'y'));
+    far_.say(more);
+  }
+  EXPECT_TRUE(slow.stream->was_cut_off());
+}
+
+TEST_F(FullTest, WhatWasHeldUpIsForgiven) {
+  options_.longest_held_up = std::chrono::milliseconds(100);
+  Asked& slow = ask();
+  fill(slow, 1);
+  runner_.until([&] { return !connection_->takes_requests(); });
+  slow.go_on();
+  far_.say(ended(1));
+  until_done(slow);
+  EXPECT_FALSE(connection_->takes_requests());
+  runner_.until([&] { return connection_->takes_requests(); });
+}
+
+TEST_F(SharedConnectionTest, APeerThatReadsNoMoreGetsNoNewOnes) {
+  Asked& large = ask(true);
+  for (int i = 0; i < 60; ++i) large.source.send(std::string(60'000, 'x'));
+  runner_.until([&] { return !connection_->takes_requests(); });
+  large.source.finish();
+  runner_.until([&] { return ear_.stream(RecordType::kStdin, 1).size() == 3'600'000; });
+  EXPECT_TRUE(connection_->takes_requests());
+}
+
+TEST_F(SharedConnectionTest, APeerThatSaysNothingForLongGetsNoNewOnes) {
+  options_.longest_quiet = std::chrono::milliseconds(20);
+  ask();
+  EXPECT_TRUE(connection_->takes_requests());
+  runner_.until([&] { return !connection_->takes_requests(); });
+  far_.say(output(1, "Status: 200\n\n"));
+  runner_.until([&] { return connection_->takes_requests(); });
 }
 
 TEST_F(FullTest, WhoHoldsUpNobodyIsNot) {

@@ -32,6 +32,12 @@ class SharedRequest final : public io::Stream {
   bool broke() const { return attached_ && connection_->ended_; }
   // Why; "": the peer closed it.
   const char* reason() const { return connection_->reason_; }
+  // Nothing has come on the connection since it began, for whomever: no use to wait there. Takes no more, then.
+  bool fell_silent() {
+    if (!attached_ || !connection_->fell_silent(request_id_)) return false;
+    connection_->retire();
+    return true;
+  }
   // Whether this is the first of the requests on it to say that it broke: that is one failure of the peer.
   bool take_blame() { return !std::exchange(connection_->blamed_, true); }
   // Its caller took nothing for long and held up others: nothing that the peer did.
