@@ -110,10 +110,12 @@ def behind_nginx(protocol, option):
 
 
 class Gateway(Server):
-    """Before it starts, nginx with a file of 1 KB on the CPU of the load, which plays the server behind."""
+    """Before it starts, the server behind, on the CPU of the load: nginx with a file of 1 KB."""
+
+    behind_kind = Nginx
 
     def __init__(self, job, folder, log=False):
-        self.behind = Nginx(job, folder, cpu_number=1)
+        self.behind = self.behind_kind(job, folder, cpu_number=1)
         try:
             super().__init__(job, folder, log)
         except BaseException:

@@ -4,6 +4,7 @@ import shutil
 import socket
 import time
 
+from .gateways import Gateway
 from .servers import ROOT, Cutwater, Server
 
 SCRIPT = '<?php header("Content-Type: text/plain"); echo str_repeat("x", 1024);\n'
@@ -45,7 +46,6 @@ fastcgi.server = ( ".php" => (( "socket" => "{socket}", "check-local" => "enable
 
 class Fpm(Server):
     name = "php-fpm"
-    children = 8
 
     def command(self):
         program = next(found for found in map(shutil.which, ("php-fpm8.2", "php-fpm8.3", "php-fpm8.4", "php-fpm")) if found)
@@ -67,22 +67,11 @@ class Fpm(Server):
         raise RuntimeError("php-fpm did not start:\n" + (self.folder / "output.txt").read_text()[-2000:])
 
 
-class PhpGateway(Server):
-    """Before it starts, php-fpm on the CPU of the load. `kept`: connections to it are."""
+class PhpGateway(Gateway):
+    """`kept`: connections to php-fpm are."""
 
+    behind_kind = Fpm
     kept = False
-
-    def __init__(self, job, folder, log=False):
-        self.behind = Fpm(job, folder, cpu_number=1)
-        try:
-            super().__init__(job, folder, log)
-        except BaseException:
-            self.behind.stop()
-            raise
-
-    def stop(self):
-        super().stop()
-        self.behind.stop()
 
     def write(self, name, text, **more):
         path = self.folder / name

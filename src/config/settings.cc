@@ -245,7 +245,7 @@ constexpr Setting kSettings[] = {
     {Section::kProxy, "timeout", Kind::kDuration, "60s",
      "Longest time a server may take for the head of its answer, counted from the end of the request (then the client "
      "gets 504), and between two pieces of the body (then the client sees a cut). When a body has taken that long, it "
-     "must also come at 100 bytes a second, unless it is text/event-stream or has X-Accel-Buffering: no. No other "
+     "must also come at 100 bytes a second, if its length is known, unless it has X-Accel-Buffering: no. No other "
      "server is asked after so long.",
      "", to<&ProxyRoute::timeout>, 10 * kMillisecond, 30 * kDay},
     {Section::kProxy, "connect_timeout", Kind::kDuration, "5s",
@@ -331,7 +331,7 @@ constexpr Setting kSettings[] = {
     {Section::kGateway, "timeout", Kind::kDuration, "60s",
      "Longest time a server may take for the head of its answer, counted from the end of the request (then the client "
      "gets 504), and between two pieces of the body (then the client sees a cut). When a body has taken that long, it "
-     "must also come at 100 bytes a second, unless it is text/event-stream or has X-Accel-Buffering: no. No other "
+     "must also come at 100 bytes a second, if its length is known, unless it has X-Accel-Buffering: no. No other "
      "server is asked after so long.",
      "", to<&ProxyRoute::timeout>, 10 * kMillisecond, 30 * kDay},
     {Section::kGateway, "connect_timeout", Kind::kDuration, "5s",

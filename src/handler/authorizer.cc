@@ -20,6 +20,7 @@ namespace {
 
 constexpr std::string_view kVariable = "Variable-";
 constexpr size_t kMostTold = 16;              // unusable names
+constexpr size_t kMostGranted = 64;           // names
 constexpr size_t kMostSwallowed = 64 * 1024;  // of the body of a grant, which nobody reads
 
 // Keeps a 200 to itself; everything else is written to the client.
@@ -108,12 +109,21 @@ base::Task<void> Authorizer::pass(message::Exchange& exchange, message::Handler&
     co_return;
   }
   if (!verdict.granted()) co_return;
+  for (const std::string& name : granted_) drop_claims(exchange.request, name);
   for (const auto& [name, value] : verdict.variables()) grant(exchange.request, name, value);
   auto passing = inner.handle(exchange);
   co_await passing;
 }
 
 // What the client says under that name is a forgery, whoever is asked next and however that reads fields.
+void Authorizer::drop_claims(message::Request& request, std::string_view name) {
+  message::Headers kept;
+  for (const message::HeaderField& field : request.headers) {
+    if (!same_as_variables(field.name, name)) kept.add(field.name, field.value);
+  }
+  request.headers = std::move(kept);
+}
+
 void Authorizer::grant(message::Request& request, std::string_view name, std::string_view value) {
   if (!codec::is_extra_variable(name)) return note_unusable(name);
   for (message::Headers* list : {&request.variables, &request.granted}) {
@@ -121,11 +131,8 @@ void Authorizer::grant(message::Request& request, std::string_view name, std::st
     list->add(name, value);
   }
   if (field_of_variable(name).empty()) return;
-  message::Headers kept;
-  for (const message::HeaderField& field : request.headers) {
-    if (!same_as_variables(field.name, name)) kept.add(field.name, field.value);
-  }
-  request.headers = std::move(kept);
+  drop_claims(request, name);
+  if (granted_.size() < kMostGranted) granted_.emplace(name);
 }
 
 void Authorizer::note_unusable(std::string_view name) {

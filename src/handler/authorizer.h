@@ -23,10 +23,13 @@ class Authorizer final : public Guard {
 
  private:
   void grant(message::Request& request, std::string_view name, std::string_view value);
+  static void drop_claims(message::Request& request, std::string_view name);
   void note_unusable(std::string_view name);
 
   Gateway& gateway_;
   base::LogSink& log_;
+  // Names that it has granted: what a client says under one is dropped also when it grants none.
+  std::set<std::string, std::less<>> granted_ = {"REMOTE_USER"};
   std::set<std::string, std::less<>> told_;  // names that were found unusable, once each
 };
 

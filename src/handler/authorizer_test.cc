@@ -78,6 +78,25 @@ TEST_F(AuthorizerTest, WhatAClientSaysInTheNameOfAVariableIsRemoved) {
   EXPECT_EQ(inner.granted, "REMOTE_USER;HOST;");
 }
 
+// Who lets somebody pass without a name must not leave him one of his own.
+TEST_F(AuthorizerTest, WhatItOnceGrantedNobodyCanSayWhenItGrantsNone) {
+  Authorizer authorizer(gateway(), log);
+  Router router;
+  router.add_route({"/", false}, inner, &authorizer);
+  std::string left;
+  for (const char* output :
+       {"Status: 200\r\n\r\n", "Status: 200\r\nVariable-LEVEL: 1\r\n\r\n", "Status: 200\r\n\r\n"}) {
+    program.output = output;
+    TestExchange exchange("GET", "/a");
+    for (const char* name : {"Remote-User", "Level", "Other"}) exchange.request.headers.add(name, "evil");
+    exchange.start(router);
+    runner.until([&] { return exchange.done; });
+    for (const auto& field : exchange.request.headers) left.append(field.name) += ";";
+    left += " ";
+  }
+  EXPECT_EQ(left, "Level;Other; Other; Other; ");
+}
+
 TEST_F(AuthorizerTest, WhatIsNoVariableIsSaidOnce) {
   program.output = "Status: 200\r\nVariable-Remote-User: ada\r\nVariable-PATH_INFO: /x\r\n\r\n";
   Authorizer authorizer(gateway(), log);

@@ -18,12 +18,16 @@ GatewayConnection share_of(std::unique_ptr<upstream::SharedRequest> request) {
   return connection;
 }
 
+base::Duration freshness_for(const ConnectionWish& wish) {
+  return wish.harmless_twice ? base::Duration::max() : kFreshEnough;
+}
+
 GatewayConnection take_kept(upstream::Peer& peer, const ConnectionWish& wish) {
   GatewayConnection connection;
-  const base::Duration freshness = wish.harmless_twice ? base::Duration::max() : kFreshEnough;
+  const base::Duration freshness = freshness_for(wish);
   const bool is_fastcgi = wish.protocol == GatewayProtocol::kFastcgi;
   if (is_fastcgi) {
-    if (auto request = peer.multiplexing().take(freshness)) return share_of(std::move(request));
+    if (auto request = peer.multiplexing().take(freshness, wish.has_upload)) return share_of(std::move(request));
   }
   if (wish.harmless_twice || !is_fastcgi || peer.pool().proven()) connection.stream = peer.pool().take(freshness);
   connection.is_kept = connection.stream != nullptr;
@@ -46,10 +50,10 @@ base::Task<GatewayConnection> connect_for(upstream::Peer& peer, const Connection
   if (!is_fastcgi || !connection.stream) co_return connection;
   // Of many that begin at once each connects; those that are not the first share what that one has opened.
   if (!wish.only_fresh) {
-    auto place = peer.multiplexing().take(base::Duration::max());
+    auto place = peer.multiplexing().take(freshness_for(wish), wish.has_upload);
     if (place) co_return share_of(std::move(place));
   }
-  auto request = peer.multiplexing().share(connection.stream);
+  auto request = peer.multiplexing().share(connection.stream, wish.has_upload);
   if (request) connection = share_of(std::move(request));
   co_return connection;
 }

@@ -26,6 +26,7 @@ struct ConnectionWish {
   GatewayProtocol protocol;
   bool harmless_twice;  // the request may be sent again on another connection
   bool only_fresh;      // no kept one
+  bool has_upload;      // a body that is not here as a whole
   base::Instant deadline;
 };
 // `peer` outlives the task.

@@ -114,7 +114,7 @@ bool GatewayExchange::may_repeat(Outcome outcome) const {
 base::Task<GatewayExchange::Outcome> GatewayExchange::try_peer(upstream::Peer& peer) {
   const bool harmless_twice = codec::http1::is_idempotent(exchange_.request.method) && body_.stays_replayable();
   const base::Instant patience = gateway_.loop_.now() + gateway_.options_.connect_timeout;
-  const ConnectionWish wish = {gateway_.options_.protocol, harmless_twice, only_fresh_,
+  const ConnectionWish wish = {gateway_.options_.protocol, harmless_twice, only_fresh_, !body_.is_small(),
                                tried_.empty() ? patience : std::min(patience, end_)};
   auto connecting = connect_for(peer, wish);
   GatewayConnection connection = co_await connecting;

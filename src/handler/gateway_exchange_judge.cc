@@ -55,9 +55,11 @@ bool GatewayExchange::has_no_room(upstream::Peer& peer, CallStatus status, const
   return status == CallStatus::kCannotMultiplex || (status == CallStatus::kOverloaded && !only_fresh_);
 }
 
-// What broke a connection is told by the first of the requests on it alone.
+// What broke a connection, or all that waited on it, is told by the first of the requests on it alone.
 bool GatewayExchange::is_told(CallStatus status, const GatewayConnection& connection) {
-  return status != CallStatus::kTimedOut && connection.broke_for_all() && !connection.shared->take_blame();
+  const bool timed_out = status == CallStatus::kTimedOut;
+  const bool for_all = timed_out ? connection.shared && connection.shared->fell_silent() : connection.broke_for_all();
+  return for_all && !connection.shared->take_blame();
 }
 
 // Something on a shared connection that was no request's there: true, and said once.
@@ -71,8 +73,8 @@ bool GatewayExchange::note_nonsense(upstream::Peer& peer, const GatewayConnectio
 
 GatewayExchange::Outcome GatewayExchange::judge(upstream::Peer& peer, const upstream::Call& call, CallStatus status,
                                                 const GatewayConnection& connection) {
-  failure_ = 502;
-  if (has_no_room(peer, status, connection)) return Outcome::kNoRoom;
+  failure_ = status == CallStatus::kTimedOut ? 504 : 502;
+  if (has_no_room(peer, status, connection) && may_repeat(Outcome::kNoRoom)) return Outcome::kNoRoom;
   const Outcome unless_answered = call.delivered_nothing() ? Outcome::kUndelivered : Outcome::kDelivered;
   const bool was_stale = status == CallStatus::kNoAnswer && connection.is_kept;
   const bool spoke_nonsense = note_nonsense(peer, connection);
@@ -108,7 +110,6 @@ GatewayExchange::Outcome GatewayExchange::judge(upstream::Peer& peer, const upst
                            "let it run more processes, or name more servers");
       return Outcome::kUndelivered;
     case CallStatus::kTimedOut:
-      failure_ = 504;
       gateway_.log_problem(
           "CW0605", peer,
           fmt::format("did not answer {} {} within timeout", exchange_.request.method, exchange_.request.path),

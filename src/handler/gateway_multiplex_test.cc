@@ -199,6 +199,37 @@ TEST_F(SharedGateway, ThreeThatBreakOffAreOneFailure) {
   EXPECT_EQ(next.writer.content, "next");
 }
 
+TEST_F(SharedGateway, ThreeThatWaitForADeadConnectionAreOneFailure) {
+  options.timeout = std::chrono::milliseconds(300);
+  make_shared();
+  for (int i = 0; i < 3; ++i) start();
+  until_asked(0, 3);
+  for (const auto& exchange : exchanges) {
+    until_done(*exchange);
+    EXPECT_EQ(exchange->writer.status(), 504);
+  }
+  EXPECT_FALSE(peer().is_down());
+  EXPECT_EQ(std::count_if(log.lines.begin(), log.lines.end(), [](auto& text) { return text.starts_with("CW0605"); }),
+            1);
+  start();
+  until_asked(1, 1);
+}
+
+TEST_F(SharedGateway, UploadsHaveAConnectionOfTheirOwn) {
+  make_shared();
+  TestExchange upload("POST", "/");
+  upload.with_body({std::string(60'000, 'x'), std::string(60'000, 'x')});
+  upload.start(gateway());
+  until_asked(0, 1);
+  TestExchange& other = start();
+  until_asked(1, 1);
+  line(1).answer(1, "other");
+  line(0).answer(1, "upload");
+  until_done(upload);
+  until_done(other);
+  EXPECT_EQ(other.writer.content + upload.writer.content, "otherupload");
+}
+
 TEST_F(SharedGateway, OneThatEndsCostsNoRequestThatMayBeSentTwice) {
   make_shared();
   TestExchange& one = start();
@@ -269,6 +300,30 @@ TEST_F(SharedGateway, WhoIsOverloadedOnOneConnectionIsAskedOnAnother) {
   EXPECT_EQ(unlucky.writer.status(), 503);
   EXPECT_EQ(program.lines.size(), 3u);
   EXPECT_TRUE(logged("CW0604"));
+}
+
+TEST_F(SharedGateway, WhoIsOverloadedWithWhatCannotBeSentAgainSaysSo) {
+  make_shared();
+  TestExchange upload("POST", "/");
+  upload.with_body({std::string(60'000, 'x'), std::string(60'000, 'x')});
+  upload.start(gateway());
+  until_asked(0, 1);
+  line(0).end(1, ProtocolStatus::kOverloaded);
+  until_done(upload);
+  EXPECT_EQ(upload.writer.status(), 503);
+  EXPECT_EQ(program.lines.size(), 1u);
+  EXPECT_TRUE(logged("CW0604"));
+}
+
+TEST_F(SharedGateway, WhatMustNotBeSentTwiceIsNotSentOnAnOldOne) {
+  make_shared();
+  runner.turns(std::chrono::milliseconds(1100));
+  TestExchange& post = start("POST");
+  until_asked(1, 1);
+  EXPECT_TRUE(line(0).requests.empty());
+  line(1).answer(1, "new");
+  until_done(post);
+  EXPECT_EQ(post.writer.content, "new");
 }
 
 TEST_F(SharedGateway, AHeadRequestIsNotAbortedForItsBody) {

@@ -2,11 +2,22 @@
 
 #include <string>
 
+#include "codec/fastcgi/response_reader.h"
 #include "codec/fastcgi/values.h"
 
 namespace cutwater::upstream {
 
 using codec::fastcgi::ValuesAnswer;
+
+namespace {
+
+// Behind the answer. Go's net/http/fcgi ends every kind of record with an empty one, here too; it may come later.
+bool may_follow(std::string_view bytes) {
+  codec::fastcgi::ResponseReader reader;
+  return reader.next(bytes).kind == codec::fastcgi::ResponseReader::Event::kNeedMore && reader.at_boundary();
+}
+
+}  // namespace
 
 base::Task<Capabilities> ask_capabilities(io::Loop& loop, io::Stream& stream, base::Duration patience) {
   const base::Instant deadline = loop.now() + patience;
@@ -26,7 +37,8 @@ base::Task<Capabilities> ask_capabilities(io::Loop& loop, io::Stream& stream, ba
     received.append(buffer, result.count);
     const ValuesAnswer answer = codec::fastcgi::read_values_answer(received);
     if (answer.kind == ValuesAnswer::kNeedMore) continue;
-    if (answer.kind == ValuesAnswer::kMalformed || answer.consumed < received.size()) co_return Capabilities();
+    if (answer.kind == ValuesAnswer::kMalformed || !may_follow(std::string_view(received).substr(answer.consumed)))
+      co_return Capabilities();
     Capabilities known;
     known.answered = true;
     known.multiplexes = answer.multiplexes && answer.most_requests > 0;

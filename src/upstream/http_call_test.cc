@@ -303,6 +303,26 @@ TEST_F(HttpCallTest, WhatKeepsTheLeastRateMayTakeItsTime) {
   EXPECT_EQ(status_, CallStatus::kFine);
 }
 
+TEST_F(HttpCallTest, WhatHasNoLengthMayShowHowFarItIs) {
+  options_.silence = std::chrono::milliseconds(40);
+  start();
+  far_.say("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+  drip("5\r\n.....\r\n0\r\n\r\n", std::chrono::milliseconds(20));
+  finish();
+  EXPECT_EQ(status_, CallStatus::kFine);
+}
+
+TEST_F(HttpCallTest, TheRateCountsWhatEndedTheWait) {
+  options_.silence = std::chrono::milliseconds(300);
+  start();
+  far_.say("HTTP/1.1 200 OK\r\nContent-Length: 1006\r\n\r\n");
+  drip(std::string(6, 'x'), std::chrono::milliseconds(100));
+  runner_.turns(std::chrono::milliseconds(25));
+  far_.say(std::string(1000, 'x'));
+  finish();
+  EXPECT_EQ(status_, CallStatus::kFine);
+}
+
 TEST_F(HttpCallTest, EventsMayBeRare) {
   options_.silence = std::chrono::milliseconds(40);
   for (const char* field : {"Content-Type: text/event-stream; charset=utf-8", "X-Accel-Buffering: no"}) {

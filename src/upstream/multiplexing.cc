@@ -17,19 +17,21 @@ Multiplexing::~Multiplexing() {
   retire_all();
 }
 
-std::unique_ptr<SharedRequest> Multiplexing::take(base::Duration freshness) {
+std::unique_ptr<SharedRequest> Multiplexing::take(base::Duration freshness, bool alone) {
   if (!may_run_another()) return nullptr;
   const base::Instant now = loop_.now();
   for (const auto& connection : connections_) {
     if (!connection->takes_requests()) continue;
-    if (connection->running() > 0 || now - connection->idle_since() <= freshness) return connection->add();
+    const bool is_idle = connection->running() == 0;
+    if (is_idle ? now - connection->idle_since() > freshness : alone) continue;
+    if (!is_idle || connection->is_silent()) return connection->add(alone);
   }
   return nullptr;
 }
 
-std::unique_ptr<SharedRequest> Multiplexing::share(std::unique_ptr<io::Stream>& stream) {
+std::unique_ptr<SharedRequest> Multiplexing::share(std::unique_ptr<io::Stream>& stream, bool alone) {
   if (!may_run_another()) return nullptr;
-  return add(std::move(stream), false)->add();
+  return add(std::move(stream), false)->add(alone);
 }
 
 std::shared_ptr<SharedConnection> Multiplexing::add(std::unique_ptr<io::Stream> stream, bool used_before) {
@@ -47,7 +49,9 @@ std::shared_ptr<SharedConnection> Multiplexing::add(std::unique_ptr<io::Stream> 
 bool Multiplexing::may_run_another() const {
   if (state_ != State::kOn) return false;
   uint64_t running = 0;
-  for (const auto& connection : connections_) running += connection->running();
+  for (const auto& connection : connections_) {
+    if (connection->is_open()) running += connection->running();
+  }
   return running < most_requests_;
 }
 

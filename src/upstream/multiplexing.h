@@ -30,10 +30,11 @@ class Multiplexing final : private SharedConnectionOwner {
   Multiplexing& operator=(const Multiplexing&) = delete;
 
   // A place on a connection that is open, or nullptr: on one where something runs, or that has been idle for no longer
-  // than `freshness`.
-  std::unique_ptr<SharedRequest> take(base::Duration freshness);
+  // than `freshness`. `alone`: on one where nothing else runs, nor will before it has ended: some programs (Go's
+  // net/http/fcgi) read the body of one request before they read what comes behind it.
+  std::unique_ptr<SharedRequest> take(base::Duration freshness, bool alone = false);
   // A place on a new connection, which is shared from now on; or nullptr, and the caller has it for itself.
-  std::unique_ptr<SharedRequest> share(std::unique_ptr<io::Stream>& stream);
+  std::unique_ptr<SharedRequest> share(std::unique_ptr<io::Stream>& stream, bool alone = false);
   // A connection that is nobody's now, and whose peer takes another request on it. `again`: it was a kept one before.
   void keep(std::unique_ptr<io::Stream> stream, bool again);
 

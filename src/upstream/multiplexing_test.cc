@@ -86,6 +86,37 @@ TEST_F(MultiplexingTest, WhoSaysYesIsSharedFromThenOn) {
   EXPECT_EQ(ear.count(RecordType::kGetValues, 0), 0u);
 }
 
+// Go's net/http/fcgi.
+TEST_F(MultiplexingTest, TheAnswerMayBeFollowedByAnEmptyOne) {
+  const std::string empty = said(RecordType::kGetValuesResult, 0, "");
+  for (const bool at_once : {true, false}) {
+    made_.reset();
+    FarEnd& end = keep();
+    end.say(at_once ? yes() + empty : yes());
+    runner_.until([&] { return multiplexing().connections() == 1; });
+    Asked& one = ask(multiplexing().take(kEver));
+    if (!at_once) end.say(empty);
+    RecordEar ear(end);
+    end.hear();  // the question
+    runner_.turns(std::chrono::milliseconds(1));
+    end.say(answered(1, "x"));
+    runner_.until([&] { return one.done; });
+    EXPECT_EQ(one.seen, "x");
+    asked_.clear();
+  }
+}
+
+TEST_F(MultiplexingTest, WhatRunsOnAClosedConnectionIsNotCounted) {
+  most_requests_ = "1";
+  FarEnd& end = make_shared();
+  Asked& one = ask(multiplexing().take(kEver));
+  auto stream = std::move(far().stream);
+  EXPECT_EQ(multiplexing().share(stream), nullptr);
+  end.hang_up();
+  runner_.until([&] { return one.done; });
+  EXPECT_NE(multiplexing().share(stream), nullptr);
+}
+
 TEST_F(MultiplexingTest, WhoSaysNoIsKeptAsBeforeAndNotAskedAgain) {
   FarEnd& end = keep();
   EXPECT_TRUE(was_asked(end));
@@ -212,6 +243,31 @@ TEST_F(MultiplexingTest, AnIdleOneMayBeTooOldForWhatCannotBeSentTwice) {
   Asked& one = ask(multiplexing().take(kEver));
   EXPECT_NE(multiplexing().take(base::Duration(0)), nullptr);  // where another runs it is known to live
   EXPECT_FALSE(one.done);
+}
+
+TEST_F(MultiplexingTest, AnIdleOneThatHasEndedIsNotGivenOut) {
+  FarEnd& first = make_shared();
+  runner_.turns(std::chrono::milliseconds(1));
+  first.hang_up();  // the loop has not told of it yet
+  EXPECT_EQ(multiplexing().take(kEver), nullptr);
+  EXPECT_EQ(multiplexing().connections(), 0u);
+}
+
+TEST_F(MultiplexingTest, WhoIsToBeAloneIs) {
+  make_shared();
+  Asked& one = ask(multiplexing().take(kEver));
+  EXPECT_EQ(multiplexing().take(kEver, true), nullptr);
+  auto stream = std::move(far().stream);
+  ask(multiplexing().share(stream, true));
+  RecordEar ear(far_.front());
+  runner_.until([&] { return ear.count(RecordType::kStdin, 1) == 1; });
+  far_.front().say(answered(1, ""));
+  runner_.until([&] { return one.done; });
+  EXPECT_NE(multiplexing().take(kEver, true), nullptr);
+  ask(multiplexing().take(kEver));
+  RecordEar second(far_.back());
+  runner_.turns(std::chrono::milliseconds(1));
+  EXPECT_EQ(second.count(RecordType::kBeginRequest, 2), 0u);
 }
 
 TEST_F(MultiplexingTest, NoMoreIdleOnesThanMayBeKept) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "base/text.h"
 
@@ -27,6 +28,7 @@ base::Task<Receiver::Outcome> Receiver::receive() {
     if (result.status == io::IoStatus::kDone) {
       received_any_ = true;
       span_bytes_ += result.count;
+      if (!keeps_rate(std::exchange(waited_, base::Duration(0)))) co_return Outcome::kTimedOut;
       bytes_ = {buffer.data(), result.count};
       co_return Outcome::kBytes;
     }
@@ -34,11 +36,14 @@ base::Task<Receiver::Outcome> Receiver::receive() {
   }
 }
 
+// What has no length may be as slow as it likes, within `silence`: pages that show how far something is, feeds that say
+// now and then that they live.
 void Receiver::begin_body(const message::Response& response) {
   in_body_ = true;
   const std::string_view type = response.headers.get("Content-Type").value_or("");
   const std::string_view buffering = response.headers.get("X-Accel-Buffering").value_or("");
   may_be_slow_ =
+      !response.content_length ||
       base::equals_ignoring_case(base::trim_whitespace(type.substr(0, type.find(';'))), "text/event-stream") ||
       base::equals_ignoring_case(buffering, "no");
 }
@@ -57,7 +62,8 @@ base::Task<bool> Receiver::wait_for_bytes() {
     if (co_await stream_.readable(deadline) == io::WaitResult::kReady) break;
     if (loop_.now() >= quiet_since(began) + silence_) co_return false;
   }
-  co_return keeps_rate(loop_.now() - began);
+  waited_ += loop_.now() - began;
+  co_return true;
 }
 
 // Time in which the client held the answer back is none of these.

@@ -52,6 +52,7 @@ class Receiver {
   bool received_any_ = false;
   bool abandoned_ = false;
   bool in_body_ = false;
+  base::Duration waited_{};  // for what is read next
   bool may_be_slow_ = false;
   bool too_slow_ = false;
   // Of the body, while the peer had what it needs: what came within the span that runs, and how long it was waited for.

@@ -35,13 +35,12 @@ SharedConnection::SharedConnection(io::Loop& loop, std::unique_ptr<io::Stream> s
 
 SharedConnection::~SharedConnection() = default;
 
-std::unique_ptr<SharedRequest> SharedConnection::add() {
+std::unique_ptr<SharedRequest> SharedConnection::add(bool alone) {
   uint16_t request_id = 1;
-  for (const auto& entry : running_) {
-    if (entry.first == request_id) ++request_id;
-  }
+  while (running_.contains(request_id) || spent_.contains(request_id)) ++request_id;
   auto request = std::make_unique<SharedRequest>(loop_, shared_from_this(), request_id, used_before_);
   running_[request_id].request = request.get();
+  running_[request_id].alone = alone;
   requests_.push_back(request.get());
   idle_ = false;
   idle_end_.cancel();
@@ -50,8 +49,26 @@ std::unique_ptr<SharedRequest> SharedConnection::add() {
 
 bool SharedConnection::takes_requests() const {
   if (ended_ || retired_ || running_.size() >= kMostAtOnce || is_full()) return false;
-  return std::none_of(running_.begin(), running_.end(),
-                      [](const auto& entry) { return entry.second.overdue || entry.second.received >= kLongAnswer; });
+  if (writing_.size() > 0 || held_up_lately()) return false;
+  return std::none_of(running_.begin(), running_.end(), [this](const auto& entry) {
+    const Running& running = entry.second;
+    const base::Instant heard = std::max(running.began, received_);
+    const bool waits = running.begun && loop_.now() - heard > options_.longest_quiet;
+    return running.alone || running.overdue || waits || running.received >= kLongAnswer;
+  });
+}
+
+bool SharedConnection::is_silent() {
+  while (!ended_) {
+    const io::IoResult result = stream_->read(io::shared_read_buffer());
+    if (result.status == io::IoStatus::kWouldBlock) break;
+    if (result.status != io::IoStatus::kDone) {
+      end("");
+    } else {
+      sort(std::string_view(io::shared_read_buffer().data(), result.count));
+    }
+  }
+  return !ended_;
 }
 
 void SharedConnection::retire() {
@@ -68,6 +85,7 @@ base::Task<void> SharedConnection::read() {
     const io::IoResult result = stream_->read(buffer);
     if (result.status == io::IoStatus::kWouldBlock) continue;
     if (result.status != io::IoStatus::kDone) co_return end("");
+    received_ = loop_.now();
     sort(std::string_view(buffer.data(), result.count));
   }
   if (!ended_) hold_up(true);
@@ -79,6 +97,7 @@ void SharedConnection::sort(std::string_view bytes) {
     bytes.remove_prefix(event.consumed);
     if (event.kind == ResponseReader::Event::kNeedMore) return;
     if (event.kind == ResponseReader::Event::kMalformed) return end(event.reason);
+    if (spent_.contains(event.request_id)) continue;
     const Entry entry = running_.find(event.request_id);
     if (entry == running_.end() || !entry->second.begun) return end("a record for a request that was not made");
     give(entry, event);
@@ -90,6 +109,7 @@ void SharedConnection::give(Entry entry, const ResponseReader::Event& event) {
   if (event.kind == ResponseReader::Event::kEnd) {
     if (running.request) running.request->take_end(event.end);
     if (event.end.protocol_status == codec::fastcgi::ProtocolStatus::kRequestComplete) used_before_ = true;
+    if (running.aborted || !running.input_ended) spend(entry);
     forget(entry);
     return;
   }
@@ -107,12 +127,21 @@ bool SharedConnection::is_full() const {
 
 void SharedConnection::hold_up(bool held_up) {
   if (held_up == (held_up_until_ == base::kNever)) return;
-  held_up_until_ = held_up ? base::kNever : loop_.now();
   if (held_up) {
-    held_up_.set(loop_.now() + options_.longest_held_up);
+    if (!held_up_lately()) held_up_for_ = {};
+    held_up_since_ = loop_.now();
+    held_up_.set(loop_.now() + options_.longest_held_up - held_up_for_);
   } else {
+    held_up_for_ = std::min(held_up_for_ + (loop_.now() - held_up_since_), options_.longest_held_up);
     held_up_.cancel();
   }
+  held_up_until_ = held_up ? base::kNever : loop_.now();
+}
+
+// Who takes a little now and then holds up the others all the same.
+bool SharedConnection::held_up_lately() const {
+  if (held_up_until_ == base::kNever) return true;
+  return held_up_for_ > base::Duration(0) && loop_.now() - held_up_until_ < options_.longest_held_up;
 }
 
 // Where it holds up nobody it may take its time.
@@ -126,7 +155,6 @@ void SharedConnection::cut_what_is_full() {
     SharedRequest* request = entry->second.request;
     if (!request || !request->is_full()) continue;
     request->cut_off();
-    leave(entry->first, true);
   }
 }
 
@@ -168,12 +196,22 @@ bool SharedConnection::add_next_record() {
     const size_t before = output_.size();
     if (!running.request || !running.request->give_record(output_, entry->first)) continue;
     if (!running.begun) running.begins_at = sent_before_ + before;
+    if (!running.begun) running.began = loop_.now();
     running.begun = true;
+    note_given(running, std::string_view(output_).substr(before));
     last_turn_ = entry->first;
     if (running.request->waits_for_room()) wake_later();
     return true;
   }
   return false;
+}
+
+void SharedConnection::note_given(Running& running, std::string_view record) {
+  const auto header = codec::fastcgi::read_header(record);
+  if (header->content_length > 0) return;
+  const auto type = static_cast<RecordType>(header->type);
+  running.variables_ended = running.variables_ended || type == RecordType::kParams;
+  running.input_ended = running.input_ended || type == RecordType::kStdin;
 }
 
 // False: the kernel takes no more for now, or ever.
@@ -196,6 +234,12 @@ bool SharedConnection::delivered(uint16_t request_id) const {
   return entry == running_.end() || (entry->second.begun && sent_before_ + sent_ > entry->second.begins_at);
 }
 
+// Whether nothing has come since it began, for whomever: then it is the connection that is dead.
+bool SharedConnection::fell_silent(uint16_t request_id) const {
+  const auto entry = running_.find(request_id);
+  return entry != running_.end() && entry->second.begun && received_ <= entry->second.began;
+}
+
 // ---- who leaves
 
 void SharedConnection::leave(uint16_t request_id, bool wants_abort) {
@@ -212,6 +256,18 @@ void SharedConnection::forget(Entry entry) {
   running_.erase(entry);
   idle_since_ = loop_.now();
   wake_later();
+}
+
+// Some peers (Go's net/http/fcgi) end an aborted request while it still runs, and what it says comes later. And they
+// hold a request for unfinished until its input has ended, whatever they have answered: another with its id would cost
+// the connection.
+void SharedConnection::spend(Entry entry) {
+  spent_.insert(entry->first);
+  if (!entry->second.aborted && entry->second.variables_ended && !takes_no_more_) {
+    codec::fastcgi::append_record(output_, RecordType::kStdin, entry->first, {});
+    pump();
+  }
+  if (spent_.size() >= kMostSpent) retire();
 }
 
 void SharedConnection::abort(Entry entry) {

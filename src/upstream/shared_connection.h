@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -32,7 +33,9 @@ struct SharedConnectionOptions {
   // How long a peer may take to end what nobody waits for: first by itself, if its answer was complete but for that,
   // then when it was told to abort.
   base::Duration longest_end = std::chrono::seconds(5);
-  base::Duration longest_held_up = std::chrono::seconds(5);  // until whoever holds up others is aborted
+  // Until whoever holds up others is aborted: the sum of such times, of which none is longer ago than this.
+  base::Duration longest_held_up = std::chrono::seconds(5);
+  base::Duration longest_quiet = std::chrono::seconds(1);  // of the peer, with requests; longer keeps new ones away
 };
 
 class SharedConnectionOwner {
@@ -49,6 +52,8 @@ class SharedConnection final : public std::enable_shared_from_this<SharedConnect
  public:
   // What a connection that breaks takes with it, and whom one slow caller can hold up, is no more than this.
   static constexpr size_t kMostAtOnce = 16;
+  // Of its ids so many may be lost to requests that ended untidily; then it is retired.
+  static constexpr size_t kMostSpent = 64;
 
   // `loop` outlives it. Takes a connection on which nothing runs.
   SharedConnection(io::Loop& loop, std::unique_ptr<io::Stream> stream, const SharedConnectionOptions& options,
@@ -59,10 +64,13 @@ class SharedConnection final : public std::enable_shared_from_this<SharedConnect
   void disown() { owner_ = nullptr; }
 
   // One more; only if it takes_requests().
-  std::unique_ptr<SharedRequest> add();
+  // `alone`: it takes no others before that one has ended.
+  std::unique_ptr<SharedRequest> add(bool alone = false);
   bool takes_requests() const;
   // Those that the peer has not ended, also where nobody waits for that.
   size_t running() const { return running_.size(); }
+  // With running() == 0: whether it may be used, as far as can be known; what has come and may not ends it.
+  bool is_silent();
   bool is_open() const { return !ended_; }
   base::Instant idle_since() const { return idle_since_; }  // with running() == 0
   // Takes no more, and closes when nothing runs.
@@ -74,6 +82,10 @@ class SharedConnection final : public std::enable_shared_from_this<SharedConnect
     SharedRequest* request = nullptr;  // nullptr: its caller has left
     bool begun = false;                // the peer gets to know of it
     uint64_t begins_at = 0;            // of all that was written
+    bool variables_ended = false;      // the last record of PARAMS is among what is written
+    bool input_ended = false;          // and that of STDIN
+    base::Instant began{};             // with `begun`
+    bool alone = false;
     uint64_t received = 0;
     bool aborted = false;
     base::Instant end_by = base::kNever;  // by the peer, since its caller has left
@@ -89,16 +101,20 @@ class SharedConnection final : public std::enable_shared_from_this<SharedConnect
   base::Task<void> drain();
   bool next_output();
   bool add_next_record();
+  static void note_given(Running& running, std::string_view record);
   bool write_once();
   void stop_writing();
 
   void leave(uint16_t request_id, bool wants_abort);
   void forget(Entry entry);
+  void spend(Entry entry);
   void abort(Entry entry);
   void note_overdue();
+  bool fell_silent(uint16_t request_id) const;
   bool delivered(uint16_t request_id) const;
   bool is_full() const;
   void hold_up(bool held_up);
+  bool held_up_lately() const;
   void cut_what_is_full();
   void on_taken();
 
@@ -113,6 +129,7 @@ class SharedConnection final : public std::enable_shared_from_this<SharedConnect
   const SharedConnectionOptions options_;
   SharedConnectionOwner* owner_;
   std::map<uint16_t, Running> running_;
+  std::set<uint16_t> spent_;              // ids never used again: the peer may still speak of them
   std::vector<SharedRequest*> requests_;  // all that live, also ended ones
   codec::fastcgi::ResponseReader reader_;
   std::string output_;  // whole records, of which the kernel may have a part
@@ -127,6 +144,9 @@ class SharedConnection final : public std::enable_shared_from_this<SharedConnect
   const char* reason_ = "";     // with ended_: what came that may not; "": the peer closed it
   bool idle_ = false;           // and the owner knows
   base::Instant idle_since_{};
+  base::Instant received_{};       // when something came last
+  base::Instant held_up_since_{};  // with held_up_until_ == kNever
+  base::Duration held_up_for_{};   // before that
   base::Instant held_up_until_{};  // nothing was read until then; kNever: nothing is
   io::Timer wake_;                 // the tasks below never resume anybody themselves: that may end them
   io::Timer overdue_;

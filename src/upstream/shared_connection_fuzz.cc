@@ -154,7 +154,8 @@ void check_written(std::string_view written, bool may_end_early) {
     if (whole > written.size()) break;
     written.remove_prefix(whole);
     const auto type = static_cast<RecordType>(header->type);
-    if (header->version != 1 || header->request_id == 0 || header->request_id > 16) std::abort();
+    if (header->version != 1 || header->request_id == 0 || header->request_id > 16 + SharedConnection::kMostSpent)
+      std::abort();
     if (type == RecordType::kBeginRequest && !begun.insert(header->request_id).second) std::abort();
     if (!begun.contains(header->request_id)) std::abort();
     if (type == RecordType::kAbortRequest) begun.erase(header->request_id);

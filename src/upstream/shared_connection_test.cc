@@ -158,8 +158,43 @@ TEST_F(SharedConnectionTest, WhoLeavesIsAbortedAndWhatComesForItDropped) {
   EXPECT_EQ(stays.seen + next.seen, "bc");
   EXPECT_EQ(ear_.count(RecordType::kAbortRequest, 1), 1u);
   EXPECT_EQ(ear_.count(RecordType::kAbortRequest, 2), 0u);
+  // Nor after that: it may say that before the request has stopped, and what comes then must not meet another.
+  Asked& last = ask();
+  until_heard(RecordType::kBeginRequest, 2, 2);
+  far_.say(output(1, "later still") + ended(1) + answered(2, "last"));
+  until_done(last);
+  EXPECT_EQ(last.seen, "last");
+  EXPECT_TRUE(connection_->is_open());
+  EXPECT_EQ(ear_.count(RecordType::kBeginRequest, 1), 1u);
+}
+
+TEST_F(SharedConnectionTest, WhoHasLostManyIdsIsRetired) {
+  for (uint16_t id = 1; id <= SharedConnection::kMostSpent; ++id) {
+    EXPECT_TRUE(connection().takes_requests());
+    Asked& leaves = ask();
+    until_heard(RecordType::kStdin, id);
+    drop(leaves);
+    until_heard(RecordType::kAbortRequest, id);
+    far_.say(ended(id));
+    runner_.until([&] { return connection_->running() == 0; });
+  }
+  EXPECT_FALSE(connection_->takes_requests());
+  runner_.until([&] { return is_closed(); });
+}
+
+TEST_F(SharedConnectionTest, WhoIsAnsweredBeforeItsBodyHasEndedStillEndsIt) {
+  Asked& upload = ask(true);
+  upload.source.send("half");
+  runner_.until([&] { return ear_.stream(RecordType::kStdin, 1) == "half"; });
+  far_.say(answered(1, "enough"));
+  until_done(upload);
+  EXPECT_EQ(upload.seen, "enough");
+  runner_.until([&] { return ear_.listen().back().type == RecordType::kStdin && ear_.records.back().content.empty(); });
+  EXPECT_EQ(ear_.records.back().request_id, 1);
   ask();
-  until_heard(RecordType::kBeginRequest, 1, 2);
+  until_heard(RecordType::kBeginRequest, 2);
+  EXPECT_EQ(ear_.count(RecordType::kBeginRequest, 1), 1u);
+  EXPECT_EQ(ear_.count(RecordType::kAbortRequest, 1), 0u);
 }
 
 TEST_F(SharedConnectionTest, WhoseRestNobodyNeedsIsNotAborted) {
@@ -173,6 +208,25 @@ TEST_F(SharedConnectionTest, WhoseRestNobodyNeedsIsNotAborted) {
   far_.say(ended(1));
   runner_.until([&] { return idle_ == 1; });
   EXPECT_EQ(ear_.count(RecordType::kAbortRequest, 1), 0u);
+}
+
+TEST_F(SharedConnectionTest, WhoseRestNobodyNeedsHoldsUpNobody) {
+  Asked& one = ask();
+  Asked& two = ask();
+  one.paused = true;
+  until_heard(RecordType::kStdin, 2);
+  far_.say(output(1, "Status: 200\n\n"));
+  runner_.until([&] { return one.has_head; });
+  one.stream->let_end();  // but not dropped: a slow client has to take it
+  const std::string rest = output(1, std::string(60'000, 'x'));
+  for (size_t sent = 0; sent < 2 * SharedRequest::kMostUnread; sent += rest.size()) {
+    far_.say(rest);
+    runner_.turns(std::chrono::milliseconds(1));
+  }
+  EXPECT_TRUE(connection_->takes_requests());
+  far_.say(ended(1) + answered(2, "two"));
+  until_done(two);
+  EXPECT_EQ(two.seen, "two");
 }
 
 TEST_F(SharedConnectionTest, UnlessItDoesNotEnd) {
@@ -344,7 +398,7 @@ TEST_F(FullTest, NothingIsReadWhileOneIsFullAndNoNewOnesCome) {
   EXPECT_FALSE(quick.done);
   slow.go_on();
   until_done(quick);
-  EXPECT_TRUE(connection_->takes_requests());
+  EXPECT_FALSE(connection_->takes_requests());  // for a while: it may be slow again
   far_.say(ended(1));
   until_done(slow);
   EXPECT_TRUE(slow.fine());
@@ -374,10 +428,60 @@ TEST_F(FullTest, WhoHoldsUpOthersForLongIsCut) {
   EXPECT_TRUE(slow.stream->was_cut_off());
   EXPECT_FALSE(slow.stream->broke());
   until_heard(RecordType::kAbortRequest, 1);
+  runner_.turns(std::chrono::milliseconds(5));
+  EXPECT_EQ(ear_.count(RecordType::kAbortRequest, 1), 1u);
   far_.say(ended(1));
   slow.go_on();
   until_done(slow);
   EXPECT_EQ(slow.status, CallStatus::kTruncated);
+}
+
+TEST_F(FullTest, WhoTakesALittleNowAndThenHoldsUpOthersAllTheSame) {
+  options_.longest_held_up = std::chrono::milliseconds(200);
+  Asked& slow = ask();
+  Asked& quick = ask();
+  fill(slow, 1);
+  quick.paused = true;
+  char taken[60'000];
+  // Each time less than may be too long.
+  for (int i = 0; i < 6 && !slow.stream->was_cut_off(); ++i) {
+    runner_.turns(std::chrono::milliseconds(60));
+    for (int part = 0; part < 3; ++part) slow.stream->read(taken);
+    std::string more;
+    for (int part = 0; part < 22; ++part) more += output(1, std::string(8000, 'y'));
+    far_.say(more);
+  }
+  EXPECT_TRUE(slow.stream->was_cut_off());
+}
+
+TEST_F(FullTest, WhatWasHeldUpIsForgiven) {
+  options_.longest_held_up = std::chrono::milliseconds(100);
+  Asked& slow = ask();
+  fill(slow, 1);
+  runner_.until([&] { return !connection_->takes_requests(); });
+  slow.go_on();
+  far_.say(ended(1));
+  until_done(slow);
+  EXPECT_FALSE(connection_->takes_requests());
+  runner_.until([&] { return connection_->takes_requests(); });
+}
+
+TEST_F(SharedConnectionTest, APeerThatReadsNoMoreGetsNoNewOnes) {
+  Asked& large = ask(true);
+  for (int i = 0; i < 60; ++i) large.source.send(std::string(60'000, 'x'));
+  runner_.until([&] { return !connection_->takes_requests(); });
+  large.source.finish();
+  runner_.until([&] { return ear_.stream(RecordType::kStdin, 1).size() == 3'600'000; });
+  EXPECT_TRUE(connection_->takes_requests());
+}
+
+TEST_F(SharedConnectionTest, APeerThatSaysNothingForLongGetsNoNewOnes) {
+  options_.longest_quiet = std::chrono::milliseconds(20);
+  ask();
+  EXPECT_TRUE(connection_->takes_requests());
+  runner_.until([&] { return !connection_->takes_requests(); });
+  far_.say(output(1, "Status: 200\n\n"));
+  runner_.until([&] { return connection_->takes_requests(); });
 }
 
 TEST_F(FullTest, WhoHoldsUpNobodyIsNot) {

@@ -34,13 +34,13 @@ SharedRequest::SharedRequest(io::Loop& loop, std::shared_ptr<SharedConnection> c
       deadline_(loop.timers(), [this] { on_deadline(); }) {}
 
 SharedRequest::~SharedRequest() {
-  detach(wants_abort_);
+  detach(true);
   std::erase(connection_->requests_, this);
   if (destroyed_) *destroyed_ = true;
 }
 
 void SharedRequest::let_end() {
-  wants_abort_ = false;
+  detach(false);
 }
 
 void SharedRequest::detach(bool wants_abort) {

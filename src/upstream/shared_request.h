@@ -26,12 +26,18 @@ class SharedRequest final : public io::Stream {
   SharedRequest& operator=(const SharedRequest&) = delete;
 
   bool used_before() const { return used_before_; }
-  // The answer is there but for its end, which nobody waits for: no reason to abort it.
+  // The answer is there but for its end, which nobody waits for: no reason to abort it. What still comes is dropped.
   void let_end();
   // The connection ended under it.
   bool broke() const { return attached_ && connection_->ended_; }
   // Why; "": the peer closed it.
   const char* reason() const { return connection_->reason_; }
+  // Nothing has come on the connection since it began, for whomever: no use to wait there. Takes no more, then.
+  bool fell_silent() {
+    if (!attached_ || !connection_->fell_silent(request_id_)) return false;
+    connection_->retire();
+    return true;
+  }
   // Whether this is the first of the requests on it to say that it broke: that is one failure of the peer.
   bool take_blame() { return !std::exchange(connection_->blamed_, true); }
   // Its caller took nothing for long and held up others: nothing that the peer did.
@@ -73,7 +79,6 @@ class SharedRequest final : public io::Stream {
   const uint16_t request_id_;
   const bool used_before_;
   bool attached_ = true;  // the connection has it among those that run
-  bool wants_abort_ = true;
   bool shut_ = false;
   bool cut_off_ = false;
   std::string inbox_;  // records

@@ -45,20 +45,27 @@ ResponseReader::Event ResponseReader::next(std::string_view bytes) {
   return found;
 }
 
-// Empty content ends a stream; what counts is END_REQUEST.
+// Empty content ends a stream; what counts is END_REQUEST. Some applications (Go's net/http/fcgi) end their answer to
+// GET_VALUES in this way too.
 ResponseReader::Event ResponseReader::take_header(std::string_view& bytes) {
   header_ += take(bytes, kHeaderBytes - header_.size());
   const auto read = read_header(header_);
   if (!read) return {};
   record_ = *read;
   if (record_.version != kVersion) return malformed("a record of another version than 1");
-  if (record_.request_id == kManagementId) return malformed("a record for the connection, which was not asked for");
+  const bool is_value = static_cast<RecordType>(record_.type) == RecordType::kGetValuesResult;
+  const bool ends_values = is_value && record_.content_length == 0;
+  if (record_.request_id == kManagementId && !ends_values)
+    return malformed("a record for the connection, which was not asked for");
   content_left_ = record_.content_length;
   padding_left_ = record_.padding_length;
   end_.clear();
   switch (static_cast<RecordType>(record_.type)) {
     case RecordType::kStdout:
     case RecordType::kStderr:
+      break;
+    case RecordType::kGetValuesResult:
+      if (record_.request_id != kManagementId) return malformed("an answer to GET_VALUES for a request");
       break;
     case RecordType::kEndRequest:
       if (content_left_ != kEndRequestBytes) return malformed("an END_REQUEST of another length than 8");

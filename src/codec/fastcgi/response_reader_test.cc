@@ -88,6 +88,10 @@ TEST(FastcgiResponseReader, EveryCutIsOne) {
   }
 }
 
+TEST(FastcgiResponseReader, TheEndOfAnAnswerToGetValuesIsSkipped) {
+  EXPECT_EQ(read_any_way(record(RecordType::kGetValuesResult, "", 0) + end()), read_any_way(end()));
+}
+
 TEST(FastcgiResponseReader, Malformed) {
   std::string other_version = out("x");
   other_version[0] = 2;
@@ -97,7 +101,8 @@ TEST(FastcgiResponseReader, Malformed) {
   for (const std::string& bytes : {
            other_version,
            record(RecordType::kStdout, "x", 0),
-           record(RecordType::kGetValuesResult, "", 0),
+           record(RecordType::kGetValuesResult, "x", 0),
+           record(RecordType::kGetValuesResult, "", 1),
            record(RecordType::kUnknownType, std::string(8, '\0'), 0),
            record(RecordType::kStdin, "x"),
            record(RecordType::kBeginRequest, std::string(8, '\0')),
