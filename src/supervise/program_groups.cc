@@ -8,12 +8,19 @@
 
 #include <algorithm>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/file_descriptor.h"
 #include "base/text.h"
 
 namespace cutwater::supervise {
+
+namespace {
+
+constexpr base::Duration kNoMoreRunaways = std::chrono::seconds(1);
+
+}  // namespace
 
 // The file holds "12 34 56 ".
 std::vector<pid_t> children_of_this_thread() {
@@ -39,6 +46,7 @@ ProgramGroups::ProgramGroups(io::Loop& loop, std::function<void(pid_t, const Exi
 }
 
 void ProgramGroups::add(pid_t leader) {
+  sessions_.erase(leader);  // of a namesake: nothing is left of it
   leaders_.emplace(leader, base::kNever);
 }
 
@@ -63,7 +71,8 @@ void ProgramGroups::end_all(base::Duration grace) {
   grace_ = grace;
   for (const auto& [leader, moment] : leaders_) end(leader, grace);
   const base::Instant moment = base::monotonic_now() + grace;
-  for (auto& [pid, kill_at] : strays_) kill_at = std::min(kill_at, moment);
+  for (auto& [session, kill_at] : sessions_) kill_at = std::min(kill_at, moment);
+  runaways_until_ = std::min(runaways_until_, moment);
   if (!strays_.empty()) wait_until(moment);
 }
 
@@ -77,7 +86,6 @@ void ProgramGroups::reap() {
       on_leader_end(info.si_pid);
     } else {
       waitid(P_PID, static_cast<id_t>(info.si_pid), &info, WEXITED | WNOHANG);
-      strays_.erase(info.si_pid);
     }
   }
   if (any) look_for_strays();
@@ -92,32 +100,49 @@ void ProgramGroups::on_leader_end(pid_t pid) {
   ExitStatus status = to_exit_status(info);
   status.unknown = waited != 0;
   leaders_.erase(pid);
+  sessions_[pid] = base::monotonic_now() + grace_;
   on_end_(pid, status);
 }
 
 void ProgramGroups::look_for_strays() {
   const base::Instant now = base::monotonic_now();
-  const std::vector<pid_t> children = children_of_this_thread();
-  for (pid_t pid : children) {
-    if (leaders_.contains(pid)) continue;
+  std::set<pid_t> found;
+  std::set<pid_t> sessions;
+  bool any_runaway = false;
+  for (pid_t pid : children_of_this_thread()) {
     // An orphan within the session of a program that runs is that program's own affair.
     const pid_t session = getsid(pid);
-    if (!leaders_.contains(session)) meet_stray(pid, now);
+    if (leaders_.contains(pid) || leaders_.contains(session)) continue;
+    const auto over = sessions_.find(session);
+    if (over != sessions_.end()) {
+      sessions.insert(session);
+    } else if (!std::exchange(any_runaway, true)) {
+      see_runaways(now);
+    }
+    meet_stray(pid, over == sessions_.end() ? runaways_until_ : over->second, now);
+    found.insert(pid);
   }
-  std::erase_if(strays_, [&children](const auto& stray) {
-    return std::find(children.begin(), children.end(), stray.first) == children.end();
-  });
+  if (!any_runaway && runaways_gone_ == base::kNever) runaways_gone_ = now;
+  std::erase_if(sessions_, [&](const auto& each) { return !sessions.contains(each.first); });
+  strays_ = std::move(found);
 }
 
-void ProgramGroups::meet_stray(pid_t pid, base::Instant now) {
-  const auto [stray, is_new] = strays_.emplace(pid, now + grace_);
-  if (is_new) {
+// A child of a runaway becomes ours when its parent ends, before we hear of that: a line of them has no gap, but the
+// list of children may miss one while they change.
+void ProgramGroups::see_runaways(base::Instant now) {
+  const bool is_first = runaways_gone_ != base::kNever && now - runaways_gone_ >= kNoMoreRunaways;
+  if (is_first) runaways_until_ = now + grace_;
+  runaways_gone_ = base::kNever;
+}
+
+void ProgramGroups::meet_stray(pid_t pid, base::Instant kill_at, base::Instant now) {
+  if (now >= kill_at) {
+    signal_group_of(pid, SIGKILL);
+  } else if (!strays_.contains(pid)) {
     signal_group_of(pid, SIGTERM);
     signal_group_of(pid, SIGCONT);
-  } else if (now >= stray->second) {
-    signal_group_of(pid, SIGKILL);
   }
-  wait_until(std::max(stray->second, now + std::chrono::milliseconds(10)));
+  wait_until(std::max(kill_at, now + std::chrono::milliseconds(10)));
 }
 
 // A whole group at once, so that none forks away meanwhile. `pid` is a child of ours that was not waited for: neither

@@ -1,12 +1,14 @@
 // ProgramGroups: programs that start_apart() started, with everything that comes from them. Each leads a session; when
 // it ends, or is to, the rest of its session ends too, and whatever left the session: as the subreaper this process
-// becomes the parent of what lost its own.
+// becomes the parent of what lost its own. Each of these strays hears SIGTERM first. How long it has depends on where
+// it comes from, not on when it was met: what keeps forking away from itself gains nothing.
 #pragma once
 
 #include <sys/types.h>
 
 #include <functional>
 #include <map>
+#include <set>
 #include <vector>
 
 #include "io/loop.h"
@@ -37,16 +39,21 @@ class ProgramGroups {
  private:
   void on_leader_end(pid_t pid);
   void look_for_strays();
-  void meet_stray(pid_t pid, base::Instant now);
+  void see_runaways(base::Instant now);
+  void meet_stray(pid_t pid, base::Instant kill_at, base::Instant now);
   void signal_group_of(pid_t pid, int signal) const;
   void on_deadline();
   void wait_until(base::Instant moment);
 
   io::Loop& loop_;
   std::function<void(pid_t, const ExitStatus&)> on_end_;
-  base::Duration grace_ = kGrace;           // of strays
-  std::map<pid_t, base::Instant> leaders_;  // when to kill; kNever: nobody has ended it
-  std::map<pid_t, base::Instant> strays_;   // children of ours that belong to no running program; likewise
+  base::Duration grace_ = kGrace;            // of strays
+  std::map<pid_t, base::Instant> leaders_;   // when to kill; kNever: nobody has ended it
+  std::map<pid_t, base::Instant> sessions_;  // of programs that have ended: when what is left of them is killed
+  // Runaways are strays that have left every such session. As long as there are any, their time is that of the first.
+  base::Instant runaways_until_ = base::kNever;
+  base::Instant runaways_gone_{INT64_MIN / 2};  // since when none was seen; kNever: some are there
+  std::set<pid_t> strays_;                      // children of ours that belong to no running program
   io::Timer deadline_;
 };
 

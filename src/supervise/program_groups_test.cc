@@ -1,8 +1,10 @@
 #include "supervise/program_groups.h"
 
 #include <gtest/gtest.h>
+#include <linux/capability.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 
 #include "io/signals.h"
 #include "supervise/script_test_support.h"
@@ -127,6 +129,88 @@ TEST_F(ProgramGroupsTest, EndsAllAtOnce) {
   groups_.end_all(std::chrono::milliseconds(100));
   until_empty();
   EXPECT_EQ(ended_.size(), 2u);
+}
+
+// Each of a line of processes forks the next, leaves its session and ends: none is old, and all of it is to end.
+TEST_F(ProgramGroupsTest, EndsWhatKeepsForkingAwayFromItself) {
+  const std::string hop = R"(trap "" TERM PIPE; echo $$; sleep 0.1; setsid sh -c "$HOP" &)";
+  start("export HOP='" + hop + R"('; setsid sh -c "$HOP" &)");
+  until([&] { return !ended_.empty(); });
+  groups_.end_all(std::chrono::milliseconds(300));
+  until_empty();
+}
+
+// Of anything that is to run, where the test is not to wait for what it says.
+ProgramStart quick_program(const base::FileDescriptor& folder, const base::FileDescriptor& null) {
+  ProgramStart program;
+  program.executable = "/bin/true";
+  program.arguments = {"true"};
+  program.folder = folder.get();
+  program.standard = {null.get(), null.get(), null.get()};
+  return program;
+}
+
+// Stops every child of its parent, as the user could whom a child has become.
+[[noreturn]] void stop_siblings() {
+  const std::string file = "/proc/" + std::to_string(getppid()) + "/task/" + std::to_string(getppid()) + "/children";
+  while (true) {
+    std::ifstream children(file);
+    for (pid_t pid; children >> pid;) {
+      if (pid != getpid()) kill(pid, SIGSTOP);
+    }
+  }
+}
+
+TEST(StartApart, IsNotHeldUpByWhoStopsTheChild) {
+  const base::FileDescriptor null(open("/dev/null", O_RDWR | O_CLOEXEC));
+  const base::FileDescriptor folder(open("/", O_PATH | O_CLOEXEC));
+  const ProgramStart program = quick_program(folder, null);
+  const pid_t hostile = fork();
+  if (hostile == 0) stop_siblings();
+  const base::Instant until = base::monotonic_now() + std::chrono::seconds(20);
+  bool was_stopped = false;
+  while (!was_stopped && base::monotonic_now() < until) {
+    const ProgramStarted started = start_apart(program);
+    was_stopped = started.pid == 0 && started.failed == StartStep::kExec && started.error == ETIMEDOUT;
+    if (started.pid == 0) continue;
+    kill(started.pid, SIGKILL);
+    waitpid(started.pid, nullptr, 0);
+  }
+  EXPECT_TRUE(was_stopped);
+  kill(hostile, SIGKILL);
+  waitpid(hostile, nullptr, 0);
+  EXPECT_EQ(waitpid(-1, nullptr, WNOHANG), -1);  // nothing is left to wait for
+}
+
+// A service of an ordinary user may have capabilities; what it starts does not get them.
+TEST(StartApart, KeepsNoCapabilityOfAnOrdinaryUser) {
+  if (!running_as_root()) GTEST_SKIP() << "needs root";
+  Pipe output;
+  const base::FileDescriptor null(open("/dev/null", O_RDWR | O_CLOEXEC));
+  const base::FileDescriptor folder(open("/", O_PATH | O_CLOEXEC));
+  ProgramStart program = quick_program(folder, null);
+  program.executable = "/bin/grep";
+  program.arguments = {"grep", "-E", "Cap(Inh|Prm|Eff|Amb)", "/proc/self/status"};
+  program.standard[1] = output.writing.get();
+  const pid_t service = fork();
+  if (service == 0) {
+    prctl(PR_SET_KEEPCAPS, 1);
+    if (setresuid(script_user(), script_user(), script_user()) != 0) _exit(1);
+    __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+    __user_cap_data_struct bind[_LINUX_CAPABILITY_U32S_3] = {};
+    bind[0].permitted = bind[0].effective = bind[0].inheritable = 1U << CAP_NET_BIND_SERVICE;
+    if (syscall(SYS_capset, &header, bind) != 0) _exit(2);
+    if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_NET_BIND_SERVICE, 0, 0) != 0) _exit(3);
+    const ProgramStarted started = start_apart(program);
+    waitpid(started.pid, nullptr, 0);
+    _exit(started.pid == 0 ? 4 : 0);
+  }
+  EXPECT_EQ(output.read_all(),
+            "CapInh:\t0000000000000000\nCapPrm:\t0000000000000000\nCapEff:\t0000000000000000\n"
+            "CapAmb:\t0000000000000000\n");
+  int status = 0;
+  waitpid(service, &status, 0);
+  EXPECT_EQ(WEXITSTATUS(status), 0);
 }
 
 TEST(StartApart, SaysWhichStepFailed) {

@@ -1,8 +1,8 @@
-// Starting a program of somebody else's from a process that stays small: a child that shares this one's memory until it
-// calls exec, as posix_spawn does, but changes identity, session, folder and limits in between. Nothing is copied, so a
-// start costs the same however much memory is in use.
+// Starting a program of somebody else's: a child that changes identity, session, folder and limits before it calls
+// exec. For a process that stays small, such as the spawner: what a start costs grows with the starter's memory.
 #pragma once
 
+#include <sys/resource.h>
 #include <sys/types.h>
 
 #include <array>
@@ -15,12 +15,13 @@
 namespace cutwater::supervise {
 
 struct ProgramStart {
-  std::string executable;                // absolute
+  std::string executable;                // absolute, or "./NAME" in `folder`
   std::vector<std::string> arguments;    // argv, its first included
   std::vector<std::string> environment;  // "NAME=value"; nothing is inherited
-  int folder = -1;                       // O_PATH; the working directory
+  int folder = -1;                       // O_PATH; the working directory, entered with the rights of `identity`
   std::array<int, 3> standard{};         // become 0, 1 and 2, the program's only descriptors; 3 or more each
   const Identity* identity = nullptr;    // who to become; nullptr: stay who we are
+  std::optional<rlim_t> most_processes;  // of its user, whoever started them, when it wants another: RLIMIT_NPROC
 };
 
 enum class StartStep { kProcess, kDescriptors, kLimits, kIdentity, kFolder, kExec };
@@ -31,8 +32,9 @@ struct ProgramStarted {
   int error = 0;  // errno
 };
 
-// The program leads a session of its own, has default signals, umask 022, no core files, cannot gain rights by exec
-// (no_new_privs), and is killed when this thread ends. Single-threaded callers only.
+// The program leads a session of its own, has default signals, umask 022, no core files, no capabilities unless it is
+// root's, cannot gain rights by exec (no_new_privs), and is killed when this thread ends. Blocks until it runs or
+// cannot, a second at most. Single-threaded callers only.
 ProgramStarted start_apart(const ProgramStart& program);
 
 }  // namespace cutwater::supervise
