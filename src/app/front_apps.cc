@@ -85,11 +85,16 @@ base::Result<void> FrontApps::add_generation(control::GenerationCreated message,
   return {};
 }
 
-void FrontApps::attach_worker(const control::WorkerStarted& message, std::vector<base::FileDescriptor> descriptors) {
+base::Result<void> FrontApps::attach_worker(const control::WorkerStarted& message,
+                                            std::vector<base::FileDescriptor> descriptors) {
   App* owner = find(message.app);
-  if (!owner || descriptors.size() != kWorkerDescriptors) return;
+  if (!owner) return base::Error{"a worker came of an app that is not known: " + message.app};
+  if (descriptors.size() != kWorkerDescriptors) {
+    return base::Error{"a worker came with the wrong number of descriptors"};
+  }
   owner->handler->attach_worker(message.generation, message.lane,
                                 {std::move(descriptors[0]), std::move(descriptors[1]), std::move(descriptors[2])});
+  return {};
 }
 
 void FrontApps::swap(const control::Swap& message) {

@@ -40,7 +40,8 @@ class FrontApps : public io::TurnHook {
   void stop_expecting();
 
   base::Result<void> add_generation(control::GenerationCreated message, std::vector<base::FileDescriptor> descriptors);
-  void attach_worker(const control::WorkerStarted& message, std::vector<base::FileDescriptor> descriptors);
+  base::Result<void> attach_worker(const control::WorkerStarted& message,
+                                   std::vector<base::FileDescriptor> descriptors);
   void swap(const control::Swap& message);
   void set_failed(const control::AppFailed& message);
   void retire_worker(const control::RetireWorker& message);

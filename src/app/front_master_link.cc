@@ -137,8 +137,10 @@ void FrontMasterLink::on_message(control::Message message) {
       if (!added) complain(added.error().message);
     });
   } else if (type == control::WorkerStarted::kType) {
-    decoded<control::WorkerStarted>(
-        message, [&](const control::WorkerStarted& content) { apps_->attach_worker(content, std::move(descriptors)); });
+    decoded<control::WorkerStarted>(message, [&](const control::WorkerStarted& content) {
+      auto attached = apps_->attach_worker(content, std::move(descriptors));
+      if (!attached) complain(attached.error().message);
+    });
   } else if (type == control::Swap::kType) {
     decoded<control::Swap>(message, [&](const control::Swap& content) { apps_->swap(content); });
   } else if (type == control::AppFailed::kType) {

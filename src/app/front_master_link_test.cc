@@ -269,11 +269,14 @@ TEST_F(FrontMasterLinkTest, NonsenseIsLoggedAndPassedOver) {
   message.app = "shop";
   ASSERT_TRUE(master_->send(control::encode(message), {world.memory()}));  // descriptors are missing
   ASSERT_TRUE(master_->send(control::encode(message), {0, 1}));            // no segment at all
+  control::WorkerStarted worker;
+  worker.app = "shop";
+  ASSERT_TRUE(master_->send(control::encode(worker), {0, 1}));  // one descriptor is missing
   send_named<control::Swap>(77);
   send_named<control::DropGeneration>(77);
-  runner_.until([&] { return log_.lines.size() >= 4; });
+  runner_.until([&] { return log_.lines.size() >= 5; });
   runner_.turns(std::chrono::milliseconds(10));
-  EXPECT_EQ(log_.lines.size(), 4u);
+  EXPECT_EQ(log_.lines.size(), 5u);
   for (const std::string& line : log_.lines) EXPECT_TRUE(line.starts_with("CW0404")) << line;
   EXPECT_EQ(status_of("/"), 503);
 }

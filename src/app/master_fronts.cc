@@ -161,7 +161,10 @@ bool FrontGroup::running(unsigned front) const {
 }
 
 void FrontGroup::send(unsigned front, const nlohmann::json& body, std::vector<int> descriptors) {
-  if (running(front)) fronts_[front].process->send(body, std::move(descriptors));
+  if (!running(front) || fronts_[front].process->send(body, std::move(descriptors))) return;
+  log_.error("CW0404", fmt::format("front {} was not told \"{}\": its channel is closed, or what was to be told is too "
+                                   "large; it is told all anew when it is started again",
+                                   front, body.value("type", "?")));
 }
 
 // The files are opened here, since a front may have no right to.

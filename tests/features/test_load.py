@@ -42,8 +42,8 @@ def test_reload_under_load(serve, pytestconfig):
     """Every request during the reloads succeeds."""
     count = 100 if pytestconfig.getoption("--long") else 10
     server = serve("kit", workers=2)
+    before = len(server.tree())
     load = Load(server, "/version")
-    time.sleep(0.5)
     for number in range(count):
         current = f'VERSION = "{number}"'
         previous = 'VERSION = "one"' if number == 0 else f'VERSION = "{number - 1}"'
@@ -53,7 +53,7 @@ def test_reload_under_load(serve, pytestconfig):
     good, bad, worst = load.finish()
     print(f"{good} good, {bad} failed, worst latency {worst:.0f} ms over {count} reloads")
     assert bad == 0 and good > 100
-    wait_until(lambda: len(server.tree()) <= 7, 20, "one generation")
+    wait_until(lambda: len(server.tree()) <= before, 20, "one generation")
     server.baseline = {server.pid: server.baseline[server.pid], **{pid: server.baseline[pid] for pid in server.named("front")}}
 
 
@@ -176,7 +176,7 @@ def fast_answer(server):
 
 
 def test_memory_stays_flat(serve):
-    """Requests of many kinds, then the same again: the second time nothing grows."""
+    """Requests of many kinds, then the same again and again: nothing grows."""
     server = serve("kit", workers=1, fronts=1, allow=[r"CW05\d\d"])
     front, worker = server.named("front")[0], int(server.get("/pid").text)
 
@@ -193,11 +193,12 @@ def test_memory_stays_flat(serve):
             client = server.connect()
             client.send(b"POST /digest HTTP/1.1\r\nHost: a\r\nContent-Length: 500000\r\n\r\n" + b"x" * (number * 1000))
             client.reset()
+            assert server.is_healthy()  # one at a time: how many are held at once would decide what is measured
 
-    exercise()
-    exercise()
-    before = processes.memory(front), processes.memory(worker)
-    exercise()
-    exercise()
-    after = processes.memory(front), processes.memory(worker)
-    assert after[0] - before[0] < 3 << 20 and after[1] - before[1] < 3 << 20, (before, after)
+    # What grows is larger at its least than it was at its most.
+    sizes = []
+    for _ in range(6):
+        exercise()
+        sizes.append((processes.memory(front), processes.memory(worker)))
+    for before, after in zip(map(max, zip(*sizes[:3])), map(min, zip(*sizes[3:]))):
+        assert after - before < 1 << 20, sizes
