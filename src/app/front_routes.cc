@@ -75,6 +75,7 @@ void FrontRoutes::add(const config::Config& config, std::vector<base::FileDescri
 // Where every file of a folder is a script, none below it is ever sent; else those with the endings are not.
 void FrontRoutes::note_scripts(const config::Config& config, const std::vector<base::FileDescriptor>& static_roots) {
   next_named_root_ = next_script_root_;
+  scripts_.endings = config.never_sent;
   for (const config::Route& route : config.routes) {
     if (!has_scripts(route)) continue;
     const size_t number = next_named_root_++;
@@ -131,7 +132,7 @@ message::Handler* FrontRoutes::handler_of(const config::Route& route, const conf
   handler::StaticFiles* beside = nullptr;
   if (has_scripts(route)) {
     const config::ProxyRoute& proxy = route.proxy;
-    if (proxy.files == "true") beside = files_beside(proxy, static_roots);
+    if (proxy.files == "true") beside = files_beside(proxy.strip, static_roots);
     scripts = scripts_of({proxy.root, proxy.index, {proxy.split}, proxy.strip, proxy.files == "true", proxy.fallback},
                          static_roots);
     if (!scripts) return nullptr;
@@ -181,12 +182,12 @@ handler::Gateway* FrontRoutes::gateway_to(const config::ProxyRoute& route, const
 }
 
 // The folder of the scripts once more.
-handler::StaticFiles* FrontRoutes::files_beside(const config::ProxyRoute& route,
+handler::StaticFiles* FrontRoutes::files_beside(const std::string& strip,
                                                 const std::vector<base::FileDescriptor>& static_roots) {
   if (next_script_root_ >= static_roots.size() || !static_roots[next_script_root_].valid()) return nullptr;
   base::FileDescriptor folder(fcntl(static_roots[next_script_root_].get(), F_DUPFD_CLOEXEC, 3));
   folders_.push_back(std::make_unique<handler::StaticFiles>(
-      std::move(folder), handler::StaticOptions{route.strip + "/", "", std::nullopt, scripts_}, services_.loop,
+      std::move(folder), handler::StaticOptions{strip + "/", "index.html", std::nullopt, scripts_}, services_.loop,
       services_.offload, services_.log));
   return folders_.back().get();
 }
@@ -203,11 +204,13 @@ message::Handler* FrontRoutes::cgi_of(const config::Route& route, const config::
   options.most = std::max<size_t>(1, cgi.most / front_count(config));
   options.queue = cgi.queue;
   options.queue_timeout = cgi.queue_timeout;
-  auto scripts = scripts_of({cgi.root, cgi.index, cgi.suffixes, cgi.strip, false, "", true}, static_roots);
+  handler::StaticFiles* beside = cgi.files == "true" ? files_beside(cgi.strip, static_roots) : nullptr;
+  auto scripts = scripts_of({cgi.root, cgi.index, cgi.suffixes, cgi.strip, beside != nullptr, "", true}, static_roots);
   if (!scripts) return nullptr;
   cgis_.push_back(std::make_unique<handler::Cgi>(std::move(options), std::move(scripts), services_.runner,
                                                  services_.loop, services_.spool, services_.log));
   cgis_.back()->redirect_within(services_.router);
+  if (beside) cgis_.back()->send_files(*beside);
   return cgis_.back().get();
 }
 

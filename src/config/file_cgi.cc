@@ -36,6 +36,12 @@ bool FileReader::read_cgi(const Entry& entry, Route& route) {
           "write for example index = \"index.cgi\"");
     return false;
   }
+  const Entry* files = entry.node.find("files");
+  if (files != nullptr && cgi.files == "true" && cgi.suffixes.empty()) {
+    error("CW0103", files->node.position, "cgi.files: needs suffixes; without them every file is a script",
+          "write suffixes = [\".py\"], or remove it");
+    return false;
+  }
   const std::string whole = route.path.substr(0, route.path.rfind('/'));
   const Entry* strip = entry.node.find("strip");
   if (strip == nullptr) cgi.strip = whole;

@@ -100,6 +100,7 @@ struct CgiRoute {
   std::map<std::string, std::string> interpreters;  // ".py" -> "python3"
   std::map<std::string, std::string> environment;
   std::string user;           // "" = owner of the script's folder (when started as root)
+  std::string files = "false";  // "true": what is no script below root is sent as it is
   std::string nph = "false";  // "true": a script whose name begins with "nph-" writes its own HTTP
   base::Duration timeout = std::chrono::seconds(30);
   unsigned most = 16;    // at once, over all fronts
@@ -168,6 +169,7 @@ struct Config {
   std::vector<StaticRoute> static_routes;  // what `routes` has of them, in its order
   std::vector<Route> routes;               // in the order of the file
   std::vector<Upstream> upstreams;
+  std::vector<std::string> never_sent;  // endings of files that no static route sends, besides those of scripts
   Limits limits;
   Log log;
   std::string front_user;  // "" = cutwater, else nobody

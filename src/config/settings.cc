@@ -306,7 +306,8 @@ constexpr Setting kSettings[] = {
      "With root: the ending of scripts. What the path has behind one is PATH_INFO. Static routes send no such file.",
      "", to<&ProxyRoute::split>},
     {Section::kGateway, "files", Kind::kChoice, "false",
-     "With root: other files below it are sent as they are, by the rules of static routes: no hidden ones, no sources.",
+     "With root: other files below it are sent as they are, by the rules of static routes (no hidden ones, no sources), "
+     "index.html for a folder.",
      "", to<&ProxyRoute::files>, 0, UINT64_MAX, "true|false"},
     {Section::kGateway, "fallback", Kind::kText, "",
      "With root: the script that answers for every path without a file, \"/index.php\" for an application that "
@@ -370,6 +371,10 @@ constexpr Setting kSettings[] = {
      "Whom the scripts run as when started as root; without it the owner of the script's folder. Never root, and never "
      "the user of the front.",
      "", to<&CgiRoute::user>},
+    {Section::kCgi, "files", Kind::kChoice, "false",
+     "With suffixes: other files below dir are sent as they are, by the rules of static routes (no hidden ones, no "
+     "sources of scripts), index.html for a folder.",
+     "", to<&CgiRoute::files>, 0, UINT64_MAX, "true|false"},
     {Section::kCgi, "nph", Kind::kChoice, "false",
      "true: a script whose name begins with \"nph-\" writes an HTTP answer itself, status line included. It is read, "
      "checked and written anew.",

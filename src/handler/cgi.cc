@@ -27,6 +27,11 @@ Cgi::Cgi(CgiOptions options, std::unique_ptr<ScriptFolder> scripts, ScriptRunner
 base::Task<void> Cgi::handle(message::Exchange& exchange) {
   auto finding = scripts_->find(exchange.request);
   ScriptFolder::Found found = co_await finding;
+  if (found.is_file && files_) {
+    auto sending = files_->handle(exchange);
+    co_await sending;
+    co_return;
+  }
   if (found.status != 0) {
     auto refusing = refuse_script(exchange, found.status, refuser(), scripts_->root());
     co_await refusing;

@@ -44,6 +44,8 @@ class Cgi final : public message::Handler {
 
   // Who answers when a script names a path of ours instead (RFC 3875 section 6.2.2): outlives this.
   void redirect_within(message::Handler& site) { site_ = &site; }
+  // Who sends the files beside the scripts: outlives this.
+  void send_files(message::Handler& files) { files_ = &files; }
 
  private:
   friend class CgiExchange;
@@ -63,6 +65,7 @@ class Cgi final : public message::Handler {
   SpoolBudget spool_budget_;
   base::LogSink& log_;
   message::Handler* site_ = nullptr;
+  message::Handler* files_ = nullptr;
   RateLimitedLog problems_;
   StderrPace stderr_pace_;
   CgiSlots slots_;

@@ -16,6 +16,7 @@ namespace {
 // A script that was a file a moment ago is not looked for again: who runs it opens it by its name anyway.
 constexpr base::Duration kBelieved = std::chrono::seconds(1);
 constexpr size_t kMostFiles = 1024;
+constexpr std::string_view kFolderFile = "index.html";
 
 bool is_hidden_segment(std::string_view segment) {
   return segment.starts_with('.') || segment.ends_with('~');
@@ -82,13 +83,12 @@ base::Task<ScriptFolder::Found> ScriptFolder::find(const message::Request& reque
 
 base::Task<ScriptFolder::Found> ScriptFolder::find_other(std::string_view path) {
   Found other;
-  const bool may_be_file = options_.files && path.size() > 1 && !has_hidden_segment(path) && !is_hidden(path) &&
+  const bool may_be_file = options_.files && path.starts_with('/') && !has_hidden_segment(path) && !is_hidden(path) &&
                            std::none_of(options_.endings.begin(), options_.endings.end(),
                                         [path](const std::string& ending) { return looks_like_script(path, ending); });
   if (may_be_file) {
-    auto looking = look_at(std::string(path.substr(1)));
-    const Looked looked = co_await looking;
-    other.is_file = looked.kind == Kind::kFile;
+    auto looking = is_other_file(path);
+    other.is_file = co_await looking;
     if (other.is_file) co_return other;
   }
   other.status = 404;
@@ -98,6 +98,19 @@ base::Task<ScriptFolder::Found> ScriptFolder::find_other(std::string_view path) 
   if (looked.kind == Kind::kFile) co_return found(options_.fallback, {}, std::move(looked));
   if (looked.kind == Kind::kForbidden) other.status = 403;
   co_return other;
+}
+
+base::Task<bool> ScriptFolder::is_other_file(std::string_view path) {
+  std::string file(path.substr(1));
+  if (!file.empty() && !file.ends_with('/')) {
+    auto looking = look_at(file);
+    const Looked looked = co_await looking;
+    if (looked.kind != Kind::kFolder) co_return looked.kind == Kind::kFile;
+    file += '/';
+  }
+  auto looking = look_at(file + std::string(kFolderFile));
+  const Looked looked = co_await looking;
+  co_return looked.kind == Kind::kFile;
 }
 
 base::Task<ScriptFolder::Found> ScriptFolder::find_script(const message::Request& request, std::string_view path) {

@@ -25,7 +25,7 @@ struct ScriptOptions {
   std::string index = "index.php";              // the script of a folder; "": it has none
   std::vector<std::string> endings = {".php"};  // compared byte by byte; empty: every file is a script
   std::string strip = {};                       // stands in the path before what is looked for
-  bool files = false;                           // other files are found too
+  bool files = false;                           // other files are found too, index.html of a folder among them
   std::string fallback = {};                    // the script for what is not found, "/index.php"; "": none
   bool with_file = false;                       // Found has it open
 };
@@ -57,6 +57,7 @@ class ScriptFolder {
   base::Task<Found> find_script(const message::Request& request, std::string_view path);
   base::Task<Found> find_index(std::string_view path);
   base::Task<Found> find_other(std::string_view path);
+  base::Task<bool> is_other_file(std::string_view path);
   Found found(std::string_view file, std::string_view path_info, Looked looked) const;
 
   std::shared_ptr<const base::FileDescriptor> folder_;  // shared with look-ups that outlive a cancelled request
