@@ -360,7 +360,8 @@ constexpr Setting kSettings[] = {
     {Section::kCgi, "interpreters", Kind::kPrograms, "",
      "Which program runs the scripts with an ending, by its name in PATH or its path: { \".py\" = \"python3\", "
      "\".php\" = "
-     "\"php-cgi\" }. It gets the script's path as its only argument; the script need not be executable. Other scripts "
+     "\"php-cgi\" }. It is started in the script's folder with ./NAME as its only argument; the script need not be "
+     "executable. Other scripts "
      "are executed themselves, which takes the right to, and #! in the first line where it is text.",
      "", to<&CgiRoute::interpreters>},
     {Section::kCgi, "env", Kind::kVariables, "",
