@@ -369,7 +369,9 @@ constexpr Setting kSettings[] = {
      to<&CgiRoute::environment>},
     {Section::kCgi, "user", Kind::kText, "",
      "Whom the scripts run as when started as root; without it the owner of the script's folder. Never root, and never "
-     "the user of the front.",
+     "the user of the front. Where the owner decides, nobody else may own a part of the way from dir to the script, "
+     "and "
+     "no link is followed; what other users can write is never run.",
      "", to<&CgiRoute::user>},
     {Section::kCgi, "nph", Kind::kChoice, "false",
      "true: a script whose name begins with \"nph-\" writes an HTTP answer itself, status line included. It is read, "
