@@ -20,6 +20,7 @@ namespace {
 constexpr base::Duration kNow = base::Duration::zero();
 constexpr base::Duration kGrace = std::chrono::seconds(1);
 constexpr base::Duration kOrphanPause = std::chrono::milliseconds(20);
+constexpr base::Duration kOrphanPatience = std::chrono::milliseconds(500);
 
 bool is_cgi(const config::Route& route) {
   return route.kind == config::Route::Kind::kCgi;
@@ -37,6 +38,7 @@ std::vector<supervise::ScriptEntry> script_entries(const config::Config& config,
     supervise::ScriptEntry entry;
     entry.root = route.cgi.root == "/" ? "" : route.cgi.root;
     entry.user = route.cgi.user;
+    entry.suffixes = route.cgi.suffixes;
     entry.interpreters = route.cgi.interpreters;
     entry.environment = route.cgi.environment;
     folders.push_back(sockets.static_roots().at(number).get());
@@ -134,20 +136,21 @@ void MasterSpawner::on_exit(const supervise::ExitStatus& status) {
   if (ending_) return;
   log_.warning("CW0803", fmt::format("the spawner {}; another one is started", status.describe()));
   restart_after(base::monotonic_now() - started_at_);
+  orphans_until_ = base::monotonic_now() + kOrphanPatience;
   end_orphans();
 }
 
 // The kernel kills the scripts of a spawner that dies, but not what they had started themselves: that falls to this
-// process. Who loses its parent only now comes a moment later.
+// process. Who loses its parent only then comes a moment later, so it is looked for until none has come for a while.
 void MasterSpawner::end_orphans() {
-  bool any = false;
+  const base::Instant now = base::monotonic_now();
   for (pid_t pid : supervise::children_of_this_thread()) {
     if (children_.knows(pid) || !comes_from_a_script(pid)) continue;
-    any = true;
+    orphans_until_ = now + kOrphanPatience;
     const pid_t group = getpgid(pid);
     kill(group > 1 && group != getpgrp() ? -group : pid, SIGKILL);
   }
-  if (any) orphans_.set(base::monotonic_now() + kOrphanPause);
+  if (now < orphans_until_) orphans_.set(now + kOrphanPause);
 }
 
 void MasterSpawner::restart_after(base::Duration lived) {

@@ -42,6 +42,7 @@ class MasterSpawner {
   supervise::RestartPolicy policy_;
   io::Timer restart_;
   io::Timer orphans_;
+  base::Instant orphans_until_{0};  // they are looked for
   base::Instant started_at_{0};
   bool ending_ = false;
 };

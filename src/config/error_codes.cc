@@ -337,6 +337,13 @@ constexpr ErrorCode kCodes[] = {
      "two "
      "seconds; the client got 502. Another one is started within a second.",
      "The message of the master says how it ended."},
+    {"CW0709", "script can be changed by others",
+     "A CGI script, or a folder on the way to it, can be written by others than root and its owner; or, where no "
+     "`user` "
+     "says who it runs as, a link leads to it or a part of the way to it is another user's. Whoever can change it "
+     "would "
+     "have his code run as somebody else. The client got 500.",
+     "chmod go-w what the message names, chown it, or set `user` of the route."},
     {"CW0801", "cannot listen", "The address is taken, not one of this machine, or needs rights (ports below 1024).",
      "Choose another address, or end what listens there: ss -ltnp."},
     {"CW0802", "front ended",

@@ -361,7 +361,8 @@ constexpr Setting kSettings[] = {
     {Section::kCgi, "interpreters", Kind::kPrograms, "",
      "Which program runs the scripts with an ending, by its name in PATH or its path: { \".py\" = \"python3\", "
      "\".php\" = "
-     "\"php-cgi\" }. It gets the script's path as its only argument; the script need not be executable. Other scripts "
+     "\"php-cgi\" }. It is started in the script's folder with ./NAME as its only argument; the script need not be "
+     "executable. Other scripts "
      "are executed themselves, which takes the right to, and #! in the first line where it is text.",
      "", to<&CgiRoute::interpreters>},
     {Section::kCgi, "env", Kind::kVariables, "",
@@ -369,7 +370,9 @@ constexpr Setting kSettings[] = {
      to<&CgiRoute::environment>},
     {Section::kCgi, "user", Kind::kText, "",
      "Whom the scripts run as when started as root; without it the owner of the script's folder. Never root, and never "
-     "the user of the front.",
+     "the user of the front. Where the owner decides, nobody else may own a part of the way from dir to the script, "
+     "and "
+     "no link is followed; what other users can write is never run.",
      "", to<&CgiRoute::user>},
     {Section::kCgi, "files", Kind::kChoice, "false",
      "With suffixes: other files below dir are sent as they are, by the rules of static routes (no hidden ones, no "

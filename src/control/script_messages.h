@@ -81,7 +81,8 @@ struct ScriptEnded {
   }
 };
 
-// It was not started. `reason`: "not_there", "not_executable", "no_interpreter", "identity", "no_room" or "failed".
+// It was not started. `reason`: "not_there", "unsafe", "not_executable", "no_interpreter", "identity", "no_room" or
+// "failed".
 struct ScriptRefused {
   static constexpr const char* kType = "script_refused";
   uint64_t script = 0;

@@ -32,8 +32,12 @@ CgiExchange::CgiExchange(Cgi& cgi, message::Exchange& exchange, ScriptFolder::Fo
 CgiExchange::~CgiExchange() {
   exchange_.gone_listener = nullptr;
   if (!run_) return;
-  run_->listen(nullptr);
+  leave_run();
+}
+
+void CgiExchange::leave_run() {
   if (!answered_) run_->kill();
+  run_->leave();
 }
 
 bool CgiExchange::on_client_gone(bool for_good) {
@@ -144,7 +148,7 @@ std::optional<uint16_t> CgiExchange::begin() {
       break;
   }
   run_ = std::move(run);
-  run_->listen(this);
+  run_->listen(*this);
   cgi_.runs_.emplace(run_.get(), run_);
   return std::nullopt;
 }
@@ -197,6 +201,7 @@ base::Task<void> CgiExchange::relay(upstream::Call& call) {
       co_return;
     }
     answered_ = piece.complete;
+    if (answered_) run_->leave();
     run_->hold_time(!answered_);
     auto writing = spooled    ? spooled->write(is_first ? &call.response() : nullptr, piece.bytes, piece.complete)
                    : is_first ? response.head(call.response(), piece.bytes, piece.complete)
@@ -230,6 +235,7 @@ base::Task<void> CgiExchange::note_instead(upstream::Call& call) {
     co_return;
   }
   answered_ = piece.complete;
+  if (answered_) run_->leave();
   instead_ = std::move(path);
 }
 
@@ -237,10 +243,8 @@ base::Task<void> CgiExchange::note_instead(upstream::Call& call) {
 base::Task<void> CgiExchange::fail(const upstream::Call& call, CallStatus status) {
   if (client_gone_) co_return exchange_.response.abort();
   if (run_->timed_out()) {
-    cgi_.log_problem("CW0705",
-                     fmt::format("{} did not end within timeout; it was ended, {} {} answered 504", script_file(),
-                                 exchange_.request.method, exchange_.request.path),
-                     "raise `timeout` of the route, or look at what keeps the script");
+    explain_time();
+    leave_run();
     auto refusing = refuse(504);
     co_await refusing;
     co_return;
@@ -257,8 +261,22 @@ base::Task<void> CgiExchange::fail(const upstream::Call& call, CallStatus status
   } else {
     code = explain_end(*end);
   }
+  leave_run();
   auto refusing = refuse(code, code == 503);
   co_await refusing;
+}
+
+void CgiExchange::explain_time() {
+  const std::string request = fmt::format("{} {}", exchange_.request.method, exchange_.request.path);
+  if (run_->ended()) {
+    return cgi_.log_problem("CW0705",
+                            fmt::format("{} {}, but others held its output open; {} answered 504, or cut",
+                                        script_file(), describe(*run_->ended()), request),
+                            "let what it starts close standard output, or redirect it");
+  }
+  cgi_.log_problem("CW0705",
+                   fmt::format("{} did not end within timeout; it was ended, {} answered 504", script_file(), request),
+                   "raise `timeout` of the route, or look at what keeps the script");
 }
 
 void CgiExchange::explain_answer(const upstream::Call& call, CallStatus status) {
@@ -267,6 +285,8 @@ void CgiExchange::explain_answer(const upstream::Call& call, CallStatus status) 
   std::string what;
   if (status == CallStatus::kNoAnswer) {
     what = how + (end ? " without an answer" : " without an answer, and ran on");
+  } else if (status == CallStatus::kCutHead) {
+    what = how + " within the head of its answer";
   } else if (status == CallStatus::kTruncated) {
     what = how + " before the end of its answer";
   } else {
@@ -295,6 +315,7 @@ uint16_t CgiExchange::explain_refusal(const ScriptEnd& end) {
   if (end.reason == "no_room") status = 503;
   if (end.reason == "no_room") code = "CW0703";
   if (end.reason == "identity") code = "CW0702";
+  if (end.reason == "unsafe") code = "CW0709";
   const size_t fix = end.text.find("\nfix: ");
   const std::string_view text = end.text;
   cgi_.log_problem(code, fmt::format("{}; answered {}", text.substr(0, fix), status),

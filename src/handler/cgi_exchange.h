@@ -35,6 +35,7 @@ class CgiExchange final : public message::ClientGoneListener, private CgiRunList
   base::Task<bool> collect();
   base::Task<bool> take_slot();
   base::Task<void> refuse(uint16_t status, bool retry = false);
+  void leave_run();
   bool is_nph() const;
   std::string script_file() const { return found_.script.root + found_.script.file; }
   control::StartScript start_message() const;
@@ -47,6 +48,7 @@ class CgiExchange final : public message::ClientGoneListener, private CgiRunList
   base::Task<void> fail(const upstream::Call& call, upstream::CallStatus status);
   uint16_t explain_end(const ScriptEnd& end);
   uint16_t explain_refusal(const ScriptEnd& end);
+  void explain_time();
   void explain_answer(const upstream::Call& call, upstream::CallStatus status);
 
   Cgi& cgi_;

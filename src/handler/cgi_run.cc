@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <utility>
@@ -59,8 +60,14 @@ void CgiRun::kill() {
   if (script_ && !end_) place_.runner.end(*script_);
 }
 
+void CgiRun::leave() {
+  if (!std::exchange(listener_, nullptr) || !end_) return;
+  deadline_.cancel();
+  place_.over(*this);
+}
+
 void CgiRun::hold_time(bool hold) {
-  if (end_ || timed_out_ || hold != deadline_.armed()) return;
+  if ((end_ && !listener_) || timed_out_ || hold != deadline_.armed()) return;
   const base::Instant now = place_.loop.now();
   if (hold) {
     left_ = deadline_.deadline() - now;
@@ -97,14 +104,19 @@ void CgiRun::read_errors() {
 
 void CgiRun::on_script_end(const ScriptEnd& end) {
   end_ = end;
-  deadline_.cancel();
   for (unsigned reads = 0; reads < kLastReads && errors_watch_ && read_errors_once();) ++reads;
   errors_watch_.reset();
   errors_.reset();
   if (waiter_) wake_.set(base::Instant{0});
   const bool is_lost = end.kind != ScriptEnd::Kind::kExited && end.kind != ScriptEnd::Kind::kKilled;
-  if (is_lost && listener_) listener_->on_run_over();
-  place_.over(*this);
+  if (!listener_) {
+    deadline_.cancel();
+    return place_.over(*this);
+  }
+  if (is_lost) return listener_->on_run_over();
+  const base::Instant held_until = place_.loop.now() + kHeldOutput;
+  left_ = std::min(left_, kHeldOutput);
+  if (deadline_.armed()) deadline_.set(std::min(deadline_.deadline(), held_until));
 }
 
 void CgiRun::Ended::await_suspend(std::coroutine_handle<> waiter) {

@@ -1,5 +1,6 @@
 // CgiRun: one script from its start to its end, which may come long after its answer: its error stream goes to the log,
-// it is ended when its time is over, and as long as it runs it counts for the route's `max`.
+// it is ended when its time is over, and as long as it runs it counts for the route's `max`. So does an output that it
+// left to others, while somebody waits for that to end.
 #pragma once
 
 #include <coroutine>
@@ -37,7 +38,7 @@ class CgiRun final : public ScriptWatcher {
     uint64_t request_id;  // likewise
     std::string request;  // "GET /cgi-bin/a"
     base::Duration timeout;
-    std::function<void(CgiRun&)> over;  // it has ended: destroys it, maybe
+    std::function<void(CgiRun&)> over;  // it has ended, and nobody listens: destroys it, maybe
   };
   // What `place` names outlives the run.
   explicit CgiRun(Place place);
@@ -45,12 +46,18 @@ class CgiRun final : public ScriptWatcher {
   CgiRun(const CgiRun&) = delete;
   CgiRun& operator=(const CgiRun&) = delete;
 
+  // How long an output may be held by others when the script has ended. The spawner ends within two seconds all that it
+  // can know of; what still holds it then is not of this server.
+  static constexpr base::Duration kHeldOutput = std::chrono::seconds(3);
+
   enum class Begun { kYes, kTooLarge, kNoRoom };
   // Makes the pipes and asks for the start. `over` is called only after kYes.
   Begun begin(control::StartScript start, base::FileDescriptor script, base::FileDescriptor input);
   base::FileDescriptor take_output() { return std::move(output_); }
 
-  void listen(CgiRunListener* listener) { listener_ = listener; }
+  // Until leave(), which whoever listens calls when the output is of no more use. May end the run.
+  void listen(CgiRunListener& listener) { listener_ = &listener; }
+  void leave();
   void kill();
   // While a client holds the script up its time stands still.
   void hold_time(bool hold);

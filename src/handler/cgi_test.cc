@@ -173,7 +173,8 @@ TEST_F(CgiTest, RefusalsOfTheSpawner) {
   for (const auto& [reason, status, code] :
        {std::tuple("not_there", 404, "CW0701"), std::tuple("not_executable", 403, "CW0701"),
         std::tuple("no_interpreter", 500, "CW0701"), std::tuple("identity", 500, "CW0702"),
-        std::tuple("no_room", 503, "CW0703"), std::tuple("failed", 500, "CW0701")}) {
+        std::tuple("no_room", 503, "CW0703"), std::tuple("unsafe", 500, "CW0709"),
+        std::tuple("failed", 500, "CW0701")}) {
     log_.lines.clear();
     cgi_.reset();  // the log of a new one is not held back
     TestExchange exchange("GET", "/x/a.cgi");
@@ -194,6 +195,17 @@ TEST_F(CgiTest, AnEndWithoutAnAnswerIsExplained) {
   until_done(exchange);
   EXPECT_EQ(exchange.writer.status(), 502);
   EXPECT_TRUE(logged("a.cgi exited with status 127 without an answer"));
+}
+
+TEST_F(CgiTest, AnEndWithinTheHeadIsExplained) {
+  TestExchange exchange("GET", "/x/a.cgi");
+  exchange.start(cgi());
+  Played script = played();
+  script.say("Content-Type: text/plain\n");
+  end(script, 0, SIGSEGV);
+  until_done(exchange);
+  EXPECT_EQ(exchange.writer.status(), 502);
+  EXPECT_TRUE(logged("a.cgi was killed by SIGSEGV within the head of its answer"));
 }
 
 TEST_F(CgiTest, AnOutputThatEndsBeforeItsScript) {
@@ -248,6 +260,39 @@ TEST_F(CgiTest, AScriptThatLivesOnKeepsItsPlaceUntilItsTimeIsOver) {
   end(other);
   until_done(next);
   EXPECT_EQ(next.writer.content, "next");
+}
+
+// By something that no spawner can know of.
+TEST_F(CgiTest, AnOutputThatOthersHoldIsNotWaitedForForEver) {
+  options_.most = 1;
+  TestExchange exchange("GET", "/x/a.cgi"), next("GET", "/x/a.cgi");
+  exchange.start(cgi());
+  Played script = played();
+  const base::FileDescriptor held(dup(script.output.get()));
+  const base::Instant ended = base::monotonic_now();
+  end(script);
+  next.start(cgi());
+  until_done(exchange);
+  EXPECT_EQ(exchange.writer.status(), 504);
+  EXPECT_GE(base::monotonic_now() - ended, CgiRun::kHeldOutput);
+  EXPECT_TRUE(logged("exited with status 0, but others held its output open"));
+  Played other = played();  // only now: it counted for `max`
+  other.say("Content-Type: text/plain\n\nnext");
+  end(other);
+  until_done(next);
+  EXPECT_EQ(next.writer.content, "next");
+}
+
+TEST_F(CgiTest, ThatOutputCountsWithinTheTimeOfTheScript) {
+  options_.timeout = std::chrono::milliseconds(100);
+  TestExchange exchange("GET", "/x/a.cgi");
+  exchange.start(cgi());
+  Played script = played();
+  script.say("Content-Type: text/plain\n\nhalf");
+  const base::FileDescriptor held(dup(script.output.get()));
+  end(script);
+  until_done(exchange);
+  EXPECT_TRUE(exchange.writer.aborted);
 }
 
 TEST_F(CgiTest, MaxThenQueueThen503) {
@@ -333,7 +378,7 @@ TEST_F(CgiTest, TheErrorStreamIsReadAlsoWhenItFloods) {
   script.say("Status: 200\n\n");
   end(script);
   until_done(exchange);
-  turns_.until([&] { return logged("CW0707 cgi /x/*: request 00000007: eee"); });
+  turns_.until([&] { return logged("CW0707 cgi /x/*: request 00000007 GET /x/a.cgi: eee"); });
   EXPECT_TRUE(logged("2991808 bytes more"));
 }
 

@@ -14,6 +14,7 @@
 #include "base/file_descriptor.h"
 #include "supervise/identity.h"
 #include "supervise/program_start.h"
+#include "supervise/script_place.h"
 
 namespace cutwater::supervise {
 
@@ -22,6 +23,7 @@ struct ScriptEntry {
   std::string root;                                 // absolute, without a slash at its end
   base::FileDescriptor folder;                      // O_PATH, the same
   std::string user;                                 // "": the owner of the script's folder
+  std::vector<std::string> suffixes;                // of scripts; empty: every name is one, but for hidden ones
   std::map<std::string, std::string> interpreters;  // ".py" -> "python3": the longest ending that fits a name counts
   std::map<std::string, std::string> environment;
 };
@@ -49,15 +51,11 @@ class ScriptStarter {
   ScriptStarted start(size_t entry, const ScriptRequest& request);
 
  private:
-  struct Place {
-    std::string file;  // absolute
-    base::FileDescriptor folder;
-    uid_t owner = 0;
-    gid_t group = 0;
-  };
-  std::optional<Place> find(const ScriptEntry& entry, const ScriptRequest& request) const;
+  // As find_script() has it; kNotThere also when it is not what the asker found.
+  ScriptFinding find(const ScriptEntry& entry, const ScriptRequest& request, ScriptPlace& place, std::string& why);
   // nullptr: nobody to become, or `refusal` says why not.
-  const Identity* identity_for(const ScriptEntry& entry, const Place& place, std::string& refusal);
+  const Identity* identity_for(const ScriptEntry& entry, uid_t owner, std::string& refusal);
+  const Identity& owner_of_number(uid_t user);
 
   const std::vector<ScriptEntry> entries_;
   const std::optional<uid_t> forbidden_;

@@ -107,7 +107,7 @@ class TestTheRequest:
         server = site(', env = { MODE = "test", PATH = "/usr/bin:/bin" }')
         for query in ["-s", "-d+allow_url_include%3d1", "a+b", "%2Dx"]:
             text = server.get(f"/cgi-bin/env.sh?{query}").text
-            assert f"arguments: {scripts}/env.sh 0\n" in text
+            assert "arguments: ./env.sh 0\n" in text
         assert "SECRET_KEY" not in text and "of the server" not in text
         assert f"folder: {scripts}\n" in text
         assert "umask: 0022\n" in text
@@ -276,7 +276,7 @@ class TestTheAnswer:
         server = site(allow=[SCRIPT])
         assert play(server, "complain").status == 200
         for line in ["first", "second ", "no end"]:
-            server.log.wait_for(rf"warning\[CW0707\] cgi /cgi-bin/\*: request [0-9a-f]{{8}}: {line}")
+            server.log.wait_for(rf"warning\[CW0707\] cgi /cgi-bin/\*: request [0-9a-f]{{8}} GET /cgi-bin/play\.py: {line}")
         assert "\x1b" not in server.log.text
 
     def test_a_flood_of_errors(self, site):
@@ -449,25 +449,47 @@ class TestDeaths:
         client.close()
 
 
+def own_folders(scripts, *owners):
+    """One of each owner, in a folder of root's, with a script."""
+    shutil.chown(scripts, "root", "root")
+    for owner in owners:
+        place = scripts / owner
+        place.mkdir()
+        place.chmod(0o755)
+        shutil.copy(scripts / "env.sh", place / "env.sh")
+        shutil.chown(place, owner)
+
+
 @pytest.mark.skipif(not IS_ROOT, reason="needs root")
 class TestIdentities:
     def test_the_configured_user(self, site):
         assert f"user: {pwd.getpwnam('games').pw_uid}\n" in site(', user = "games"').get("/cgi-bin/env.sh").text
 
     def test_the_owner_of_each_folder(self, site, scripts):
-        shutil.chown(scripts / "sub", "games")
-        shutil.copy(scripts / "env.sh", scripts / "sub" / "env.sh")
+        own_folders(scripts, "daemon", "games")
         server = site()
-        assert f"user: {pwd.getpwnam('daemon').pw_uid}\n" in server.get("/cgi-bin/env.sh").text
-        assert f"user: {pwd.getpwnam('games').pw_uid}\n" in server.get("/cgi-bin/sub/env.sh").text
+        for owner in ["daemon", "games"]:
+            assert f"user: {pwd.getpwnam(owner).pw_uid}\n" in server.get(f"/cgi-bin/{owner}/env.sh").text
 
     @pytest.mark.parametrize("owner", ["root", "nobody"])
     def test_never_root_or_the_front(self, site, scripts, owner):
-        shutil.chown(scripts / "sub", owner)
+        own_folders(scripts, "daemon", owner)
         server = site(allow=[SCRIPT])
-        assert server.get("/cgi-bin/sub/hello.sh").status == 500
-        server.log.wait_for(rf"error\[CW0702\].*sub/hello\.sh.*{owner}")
-        assert server.get("/cgi-bin/hello.cgi").status == 200
+        assert server.get(f"/cgi-bin/{owner}/env.sh").status == 500
+        server.log.wait_for(rf"error\[CW0702\].*{owner}/env\.sh.*{owner}")
+        assert server.get("/cgi-bin/daemon/env.sh").status == 200
+
+    @pytest.mark.parametrize("path, why", [("open.sh", "can be written by everybody"), ("link/env.sh", "a link leads to it")])
+    def test_a_script_that_others_can_change(self, site, scripts, path, why):
+        """As suEXEC: nothing runs as somebody if somebody else may have written it, or chosen it by a link."""
+        own_folders(scripts, "daemon", "games")
+        (scripts / "daemon" / "open.sh").write_text("#!/bin/sh\necho; echo; id -un\n")
+        (scripts / "daemon" / "open.sh").chmod(0o777)
+        (scripts / "daemon" / "link").symlink_to("../games")
+        server = site(allow=[SCRIPT])
+        assert server.get(f"/cgi-bin/daemon/{path}").status == 500
+        server.log.wait_for(rf"error\[CW0709\].*daemon/{path}: .*{why}")
+        assert server.get("/cgi-bin/daemon/env.sh").status == 200
 
     def test_a_user_that_is_root_is_an_error_at_the_start(self, run_binary, scripts, folder):
         (folder / "cutwater.toml").write_text(
