@@ -53,8 +53,7 @@ class FrontRoutes {
                                std::vector<base::FileDescriptor>& static_roots, FrontApps& apps);
   handler::Gateway* gateway_to(const config::ProxyRoute& route, const config::Config& config,
                                std::unique_ptr<handler::ScriptFolder> scripts, codec::fastcgi::Role role);
-  handler::StaticFiles* files_beside(const std::string& strip,
-                                     const std::vector<base::FileDescriptor>& static_roots);
+  handler::StaticFiles* files_beside(const std::string& strip, const std::vector<base::FileDescriptor>& static_roots);
   void note_scripts(const config::Config& config, const std::vector<base::FileDescriptor>& static_roots);
   message::Handler* cgi_of(const config::Route& route, const config::Config& config,
                            std::vector<base::FileDescriptor>& static_roots);

@@ -99,9 +99,9 @@ struct CgiRoute {
   std::vector<std::string> suffixes;                // endings of scripts; empty: every file is one
   std::map<std::string, std::string> interpreters;  // ".py" -> "python3"
   std::map<std::string, std::string> environment;
-  std::string user;           // "" = owner of the script's folder (when started as root)
+  std::string user;             // "" = owner of the script's folder (when started as root)
   std::string files = "false";  // "true": what is no script below root is sent as it is
-  std::string nph = "false";  // "true": a script whose name begins with "nph-" writes its own HTTP
+  std::string nph = "false";    // "true": a script whose name begins with "nph-" writes its own HTTP
   base::Duration timeout = std::chrono::seconds(30);
   unsigned most = 16;    // at once, over all fronts
   unsigned queue = 100;  // waiting requests; beyond: 503

@@ -306,7 +306,8 @@ constexpr Setting kSettings[] = {
      "With root: the ending of scripts. What the path has behind one is PATH_INFO. Static routes send no such file.",
      "", to<&ProxyRoute::split>},
     {Section::kGateway, "files", Kind::kChoice, "false",
-     "With root: other files below it are sent as they are, by the rules of static routes (no hidden ones, no sources), "
+     "With root: other files below it are sent as they are, by the rules of static routes (no hidden ones, no "
+     "sources), "
      "index.html for a folder.",
      "", to<&ProxyRoute::files>, 0, UINT64_MAX, "true|false"},
     {Section::kGateway, "fallback", Kind::kText, "",
