@@ -12,6 +12,7 @@
 #include "app/listen_options.h"
 #include "app/master.h"
 #include "app/master_lines.h"
+#include "app/master_spawner.h"
 #include "app/master_specs.h"
 #include "app/port_holder.h"
 #include "control/messages.h"
@@ -239,6 +240,7 @@ int run_check(const ServeRequest& request, const config::Loaded& loaded, base::L
   if (logs.access != "stdout" && logs.access != "off") note(check_log("log.access", logs.access, log, say));
   if (logs.error != "stderr") note(check_log("log.error", logs.error, log, say));
   note(check_front_user(loaded.config, log));
+  note(check_script_users(loaded.config, log) ? 0 : kUsage);
   auto library = find_library();
   if (!library) {
     log.error("CW0206", library.error().message);

@@ -19,6 +19,7 @@
 #include "handler/access_log.h"
 #include "handler/listener_spool.h"
 #include "handler/router.h"
+#include "handler/script_runner.h"
 #include "handler/spool.h"
 #include "io/loop.h"
 #include "io/offload.h"
@@ -32,13 +33,18 @@ constexpr base::Duration kGraceWithoutMaster = std::chrono::milliseconds(4500);
 constexpr size_t kOffloadThreads = 4;
 constexpr rlim_t kOtherDescriptors = 512;  // workers, static files, spools, logs
 
-// Descriptors for each client: its connection, and where servers behind us are asked the one to such a server, one that
-// is kept, and a spool file each for what goes there and what comes back.
+bool runs_scripts(const config::Config& config) {
+  return std::any_of(config.routes.begin(), config.routes.end(),
+                     [](const config::Route& route) { return route.kind == config::Route::Kind::kCgi; });
+}
+
+// Descriptors for each client: its connection, and where others are asked the one to such a server and one that is
+// kept, or the two pipes of a script, and a spool file each for what goes there and what comes back.
 rlim_t descriptors_each(const config::Config& config) {
   const bool asks_others = std::any_of(config.routes.begin(), config.routes.end(), [](const config::Route& route) {
     return route.kind == config::Route::Kind::kProxy || route.auth || route.filter;
   });
-  return asks_others ? 5 : 1;
+  return asks_others || runs_scripts(config) ? 5 : 1;
 }
 
 // Connections this process has descriptors for, `each` for one.
@@ -66,6 +72,7 @@ class FrontProcess {
 
  private:
   void make_observer(base::FileDescriptor access_file);
+  void say_ready();
   void admit_clients();
   void stop(base::Duration grace);
   void reopen_logs(std::vector<base::FileDescriptor> files);
@@ -80,6 +87,7 @@ class FrontProcess {
   handler::SpoolArea spool_;
   handler::ListenerSpool listener_spool_{spool_};
   FrontMasterLink master_;
+  handler::ScriptRunner scripts_{loop_};
   handler::Router router_;
   FrontApps apps_;
   FrontRoutes routes_;
@@ -89,6 +97,7 @@ class FrontProcess {
   std::unique_ptr<io::SignalWatcher> signals_;
   io::Timer deadline_;
   MemoryReturn memory_return_{loop_.timers()};
+  bool ready_said_ = false;
   bool stopping_ = false;
 };
 
@@ -103,9 +112,13 @@ FrontProcess::FrontProcess(FrontStart& start, LogFiles files, FrontLog& log, siz
       master_(loop_, std::move(start.master), log,
               {[this](base::Duration grace) { stop(grace); },
                [this](std::vector<base::FileDescriptor> reopened) { reopen_logs(std::move(reopened)); },
-               [this] { stop(kGraceWithoutMaster); }}),
+               [this] { stop(kGraceWithoutMaster); },
+               [this](base::FileDescriptor channel) {
+                 scripts_.connect(std::move(channel));
+                 say_ready();
+               }}),
       apps_(router_, {loop_, offload_, spool_, log, master_, start.index}, [this] { admit_clients(); }),
-      routes_({router_, loop_, offload_, spool_, log, start.instance}),
+      routes_({router_, loop_, offload_, spool_, scripts_, log, start.instance}),
       deadline_(loop_.timers(), [this] {
         gates_->close_all();
         loop_.stop();
@@ -139,8 +152,13 @@ base::Result<void> FrontProcess::open() {
   gates_ = std::move(*gates);
   if (!start_.config.apps.empty()) gates_->hold();
   master_.connect(apps_);
-  master_.send_ready();
+  if (!runs_scripts(start_.config)) say_ready();
   return {};
+}
+
+// Where there are scripts, a front is ready when it can have them started.
+void FrontProcess::say_ready() {
+  if (!std::exchange(ready_said_, true)) master_.send_ready();
 }
 
 // Until the first app serves nothing could be answered, its static files included: who connects meanwhile waits in the

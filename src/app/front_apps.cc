@@ -76,7 +76,7 @@ base::Result<void> FrontApps::add_generation(control::GenerationCreated message,
     handler::StaticOptions folder;
     folder.prefix = message.static_folders[i].prefix;
     folder.cache = message.static_folders[i].cache;
-    folder.scripts = script_endings_;
+    folder.scripts = scripts_;
     generation.folder_prefixes.push_back(folder.prefix);
     generation.folders.push_back(
         std::make_unique<handler::StaticFiles>(std::move(descriptors[kGenerationDescriptors + i]), std::move(folder),

@@ -32,8 +32,8 @@ class FrontApps : public io::TurnHook {
   // For a configured route; from then on the app, and the folders it brings, answer to such routes alone. After add(),
   // before any generation.
   message::Handler& route_to(const std::string& name);
-  // Endings of what other servers run: no folder of a generation that comes from now on sends it (faults.md 64).
-  void never_send(std::vector<std::string> script_endings) { script_endings_ = std::move(script_endings); }
+  // What others run: no folder of a generation that comes from now on sends it (faults.md 64).
+  void never_send(handler::ScriptGuard scripts) { scripts_ = std::move(scripts); }
   // Files that the app may name instead of sending them.
   void send_named(const std::string& name, std::unique_ptr<handler::NamedFiles> files);
   // No first generation will come any more: what waits for one is answered 503.
@@ -72,7 +72,7 @@ class FrontApps : public io::TurnHook {
   handler::Router& router_;
   handler::AppServices services_;
   std::function<void()> some_decided_;
-  std::vector<std::string> script_endings_;
+  handler::ScriptGuard scripts_;
   std::map<std::string, App> apps_;
   Folders retired_;  // still answering somebody
 };

@@ -10,10 +10,16 @@ namespace cutwater::app {
 
 namespace {
 
-std::vector<uid_t> users_of_apps(const config::Config& config) {
+std::vector<uid_t> users_of_programs(const config::Config& config) {
   std::vector<uid_t> users;
   for (const config::App& app : config.apps) {
     auto identity = app.user.empty() ? supervise::identity_of_owner(app.root) : supervise::find_identity(app.user);
+    if (identity) users.push_back(identity->user);
+  }
+  for (const config::Route& route : config.routes) {
+    if (route.kind != config::Route::Kind::kCgi) continue;
+    auto identity = route.cgi.user.empty() ? supervise::identity_of_owner(route.cgi.root)
+                                           : supervise::find_identity(route.cgi.user);
     if (identity) users.push_back(identity->user);
   }
   return users;
@@ -27,7 +33,7 @@ void limit_groups(supervise::Identity& identity) {
 }  // namespace
 
 base::Result<supervise::Identity> choose_front_identity(const config::Config& config) {
-  const std::vector<uid_t> taken = users_of_apps(config);
+  const std::vector<uid_t> taken = users_of_programs(config);
   const std::vector<std::string> candidates =
       config.front_user.empty() ? std::vector<std::string>{"cutwater", "nobody"} : std::vector{config.front_user};
   std::string why = "none of the users it may have exists";
@@ -40,14 +46,14 @@ base::Result<supervise::Identity> choose_front_identity(const config::Config& co
     if (identity->user == 0) {
       why = "it never runs as root";
     } else if (std::find(taken.begin(), taken.end(), identity->user) != taken.end()) {
-      why = "user " + name + " is an app's";
+      why = "user " + name + " is an app's or a script's";
     } else {
       limit_groups(*identity);
       return std::move(*identity);
     }
   }
   return base::Error{"the front has no user of its own: " + why +
-                     "\nfix: adduser --system --group cutwater, or set front_user to a user that no app has"};
+                     "\nfix: adduser --system --group cutwater, or set front_user to a user that no app or script has"};
 }
 
 base::Result<void> drop_to_front_identity(const config::Config& config) {

@@ -22,6 +22,7 @@ class FrontMasterLink final : public handler::AppReports {
     std::function<void(base::Duration grace)> stop;  // zero: now
     std::function<void(std::vector<base::FileDescriptor> files)> reopen_logs;
     std::function<void()> master_gone;
+    std::function<void(base::FileDescriptor channel)> spawner_started;
   };
   // `loop` and `log` outlive this.
   FrontMasterLink(io::Loop& loop, control::Channel channel, base::LogSink& log, Events events);

@@ -11,6 +11,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "control/script_messages.h"
 #include "handler/handler_test_support.h"
 #include "link/link_test_support.h"
 
@@ -42,7 +43,7 @@ class FrontMasterLinkTest : public testing::Test {
         loop_, std::move(pair->second), log_,
         FrontMasterLink::Events{[this](base::Duration grace) { stops_.push_back(grace); },
                                 [this](std::vector<base::FileDescriptor> files) { reopened_ = files.size(); },
-                                [this] { master_gone_ = true; }});
+                                [this] { master_gone_ = true; }, [this](base::FileDescriptor) { ++spawners_; }});
     apps_ = std::make_unique<FrontApps>(router_, handler::AppServices{loop_, offload_, spool_, log_, *link_, 0});
     config::App shop;
     shop.name = "shop";
@@ -133,6 +134,7 @@ class FrontMasterLinkTest : public testing::Test {
   std::vector<base::Duration> stops_;
   size_t reopened_ = 99;
   bool master_gone_ = false;
+  int spawners_ = 0;
 };
 
 TEST_F(FrontMasterLinkTest, AGenerationsWholeLife) {
@@ -180,13 +182,23 @@ TEST_F(FrontMasterLinkTest, AGenerationsWholeLife) {
 // What another server runs may lie in a folder of files, too: its source is nobody's to read.
 TEST_F(FrontMasterLinkTest, AFolderOfAnAppSendsNoScripts) {
   std::ofstream(folder_ + "/a.PHP") << "<?php";
-  apps_->never_send({".php"});
+  apps_->never_send({{".php"}, {}});
   link::World world;
   send_generation(1, world);
   send_named<control::Swap>(1);
   runner_.until([&] { return router_.find("/static/a.css") != router_.find("/"); });
   EXPECT_EQ(status_of("/static/a.css"), 200);
   EXPECT_EQ(status_of("/static/a.PHP"), 404);
+}
+
+TEST_F(FrontMasterLinkTest, HearsOfEachSpawner) {
+  auto pair = control::Channel::make_pair();
+  ASSERT_TRUE(pair.ok());
+  master_->send(control::encode(control::SpawnerStarted{}), {pair->second.descriptor()});
+  master_->send(control::encode(control::SpawnerStarted{}), {pair->second.descriptor()});
+  master_->send(control::encode(control::SpawnerStarted{}));  // without its channel
+  runner_.until([&] { return !log_.lines.empty(); });
+  EXPECT_EQ(spawners_, 2);
 }
 
 TEST_F(FrontMasterLinkTest, AWorkerIsTakenInThoughEveryDescriptorIsInUse) {

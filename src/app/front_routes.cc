@@ -6,7 +6,10 @@
 #include <algorithm>
 #include <random>
 
+#include "app/master_fronts.h"
+#include "config/route_pattern.h"
 #include "handler/error_pages.h"
+#include "handler/file_folder.h"
 #include "upstream/peer_address.h"
 
 namespace cutwater::app {
@@ -52,11 +55,8 @@ void FrontRoutes::add(const config::Config& config, std::vector<base::FileDescri
   for (const config::Upstream& upstream : config.upstreams) servers += upstream.servers.size();
   most_kept_each_ = most_kept / std::max<size_t>(1, servers);
   next_script_root_ = config.static_routes.size();
-  for (const config::Route& route : config.routes) {
-    if (has_scripts(route)) script_endings_.push_back(route.proxy.split);
-  }
-  apps.never_send(script_endings_);
-  next_named_root_ = next_script_root_ + script_endings_.size();
+  note_scripts(config, static_roots);
+  apps.never_send(scripts_);
   for (const config::Route& route : config.routes) {
     message::Handler* handler = handler_of(route, config, static_roots, apps);
     handler::Guard* guard = guard_of(route, config);
@@ -69,6 +69,25 @@ void FrontRoutes::add(const config::Config& config, std::vector<base::FileDescri
   for (const config::App& app : config.apps) {
     auto files = named_files_of("app " + app.name, app.sendfile, static_roots);
     if (files) apps.send_named(app.name, std::move(files));
+  }
+}
+
+// Where every file of a folder is a script, none below it is ever sent; else those with the endings are not.
+void FrontRoutes::note_scripts(const config::Config& config, const std::vector<base::FileDescriptor>& static_roots) {
+  next_named_root_ = next_script_root_;
+  scripts_.endings = config.never_sent;
+  for (const config::Route& route : config.routes) {
+    if (!has_scripts(route)) continue;
+    const size_t number = next_named_root_++;
+    if (route.kind == config::Route::Kind::kProxy) {
+      scripts_.endings.push_back(route.proxy.split);
+      continue;
+    }
+    const config::CgiRoute& cgi = route.cgi;
+    scripts_.endings.insert(scripts_.endings.end(), cgi.suffixes.begin(), cgi.suffixes.end());
+    for (const auto& [ending, interpreter] : cgi.interpreters) scripts_.endings.push_back(ending);
+    const bool is_open = number < static_roots.size() && static_roots[number].valid();
+    if (cgi.suffixes.empty() && is_open) scripts_.roots.push_back(handler::path_of(static_roots[number].get()));
   }
 }
 
@@ -94,7 +113,7 @@ message::Handler* FrontRoutes::handler_of(const config::Route& route, const conf
       const config::StaticRoute& folder = config.static_routes[route.static_route];
       folders_.push_back(std::make_unique<handler::StaticFiles>(
           std::move(static_roots[route.static_route]),
-          handler::StaticOptions{folder.prefix, folder.index, folder.cache, script_endings_}, services_.loop,
+          handler::StaticOptions{folder.prefix, folder.index, folder.cache, scripts_}, services_.loop,
           services_.offload, services_.log));
       if (route.filter) {
         handler::Gateway* filter = gateway_to(*route.filter, config, nullptr, codec::fastcgi::Role::kFilter);
@@ -103,6 +122,8 @@ message::Handler* FrontRoutes::handler_of(const config::Route& route, const conf
       }
       return folders_.back().get();
     }
+    case config::Route::Kind::kCgi:
+      return cgi_of(route, config, static_roots);
     case config::Route::Kind::kProxy:
       break;
   }
@@ -110,8 +131,10 @@ message::Handler* FrontRoutes::handler_of(const config::Route& route, const conf
   std::unique_ptr<handler::ScriptFolder> scripts;
   handler::StaticFiles* beside = nullptr;
   if (has_scripts(route)) {
-    if (route.proxy.files == "true") beside = files_beside(route.proxy, static_roots);
-    scripts = scripts_of(route.proxy, static_roots);
+    const config::ProxyRoute& proxy = route.proxy;
+    if (proxy.files == "true") beside = files_beside(proxy.strip, static_roots);
+    scripts = scripts_of({proxy.root, proxy.index, {proxy.split}, proxy.strip, proxy.files == "true", proxy.fallback},
+                         static_roots);
     if (!scripts) return nullptr;
   }
   handler::Gateway* gateway = gateway_to(route.proxy, config, std::move(scripts), codec::fastcgi::Role::kResponder);
@@ -159,24 +182,44 @@ handler::Gateway* FrontRoutes::gateway_to(const config::ProxyRoute& route, const
 }
 
 // The folder of the scripts once more.
-handler::StaticFiles* FrontRoutes::files_beside(const config::ProxyRoute& route,
+handler::StaticFiles* FrontRoutes::files_beside(const std::string& strip,
                                                 const std::vector<base::FileDescriptor>& static_roots) {
   if (next_script_root_ >= static_roots.size() || !static_roots[next_script_root_].valid()) return nullptr;
   base::FileDescriptor folder(fcntl(static_roots[next_script_root_].get(), F_DUPFD_CLOEXEC, 3));
   folders_.push_back(std::make_unique<handler::StaticFiles>(
-      std::move(folder), handler::StaticOptions{route.strip + "/", "", std::nullopt, script_endings_}, services_.loop,
+      std::move(folder), handler::StaticOptions{strip + "/", "index.html", std::nullopt, scripts_}, services_.loop,
       services_.offload, services_.log));
   return folders_.back().get();
 }
 
-std::unique_ptr<handler::ScriptFolder> FrontRoutes::scripts_of(const config::ProxyRoute& route,
+// Its number counts also where its folder cannot be opened.
+message::Handler* FrontRoutes::cgi_of(const config::Route& route, const config::Config& config,
+                                      std::vector<base::FileDescriptor>& static_roots) {
+  const config::CgiRoute& cgi = route.cgi;
+  handler::CgiOptions options;
+  options.who = "cgi " + pattern_of(route);
+  options.entry = next_cgi_++;
+  options.nph = cgi.nph == "true";
+  options.timeout = cgi.timeout;
+  options.most = std::max<size_t>(1, cgi.most / front_count(config));
+  options.queue = cgi.queue;
+  options.queue_timeout = cgi.queue_timeout;
+  handler::StaticFiles* beside = cgi.files == "true" ? files_beside(cgi.strip, static_roots) : nullptr;
+  auto scripts = scripts_of({cgi.root, cgi.index, cgi.suffixes, cgi.strip, beside != nullptr, "", true}, static_roots);
+  if (!scripts) return nullptr;
+  cgis_.push_back(std::make_unique<handler::Cgi>(std::move(options), std::move(scripts), services_.runner,
+                                                 services_.loop, services_.spool, services_.log));
+  cgis_.back()->redirect_within(services_.router);
+  if (beside) cgis_.back()->send_files(*beside);
+  return cgis_.back().get();
+}
+
+std::unique_ptr<handler::ScriptFolder> FrontRoutes::scripts_of(handler::ScriptOptions options,
                                                                std::vector<base::FileDescriptor>& static_roots) {
   const size_t number = next_script_root_++;
   if (number >= static_roots.size() || !static_roots[number].valid()) return nullptr;
-  return std::make_unique<handler::ScriptFolder>(
-      std::move(static_roots[number]),
-      handler::ScriptOptions{route.root, route.index, route.split, route.strip, route.files == "true", route.fallback},
-      services_.offload, services_.loop);
+  return std::make_unique<handler::ScriptFolder>(std::move(static_roots[number]), std::move(options), services_.offload,
+                                                 services_.loop);
 }
 
 // Routes to one upstream share its connections and what is known of its servers, if they speak one protocol with it.

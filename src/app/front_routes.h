@@ -1,5 +1,5 @@
-// FrontRoutes: the configured routes of a front, made into handlers: static folders, servers behind us, and the apps
-// that FrontApps has.
+// FrontRoutes: the configured routes of a front, made into handlers: static folders, servers behind us, CGI scripts,
+// and the apps that FrontApps has.
 #pragma once
 
 #include <map>
@@ -11,6 +11,7 @@
 #include "base/file_descriptor.h"
 #include "config/model.h"
 #include "handler/authorizer.h"
+#include "handler/cgi.h"
 #include "handler/gateway.h"
 #include "handler/health_checks.h"
 #include "handler/named_files.h"
@@ -25,6 +26,7 @@ struct RouteServices {
   io::Loop& loop;
   io::Offload& offload;
   handler::SpoolArea& spool;
+  handler::ScriptRunner& runner;
   base::LogSink& log;
   const std::string& instance;  // make_instance_name() of the master
 };
@@ -51,9 +53,11 @@ class FrontRoutes {
                                std::vector<base::FileDescriptor>& static_roots, FrontApps& apps);
   handler::Gateway* gateway_to(const config::ProxyRoute& route, const config::Config& config,
                                std::unique_ptr<handler::ScriptFolder> scripts, codec::fastcgi::Role role);
-  handler::StaticFiles* files_beside(const config::ProxyRoute& route,
-                                     const std::vector<base::FileDescriptor>& static_roots);
-  std::unique_ptr<handler::ScriptFolder> scripts_of(const config::ProxyRoute& route,
+  handler::StaticFiles* files_beside(const std::string& strip, const std::vector<base::FileDescriptor>& static_roots);
+  void note_scripts(const config::Config& config, const std::vector<base::FileDescriptor>& static_roots);
+  message::Handler* cgi_of(const config::Route& route, const config::Config& config,
+                           std::vector<base::FileDescriptor>& static_roots);
+  std::unique_ptr<handler::ScriptFolder> scripts_of(handler::ScriptOptions options,
                                                     std::vector<base::FileDescriptor>& static_roots);
   std::unique_ptr<handler::NamedFiles> named_files_of(const std::string& owner, const config::FolderMap& folders,
                                                       std::vector<base::FileDescriptor>& static_roots);
@@ -63,14 +67,16 @@ class FrontRoutes {
   RouteServices services_;
   size_t next_script_root_ = 0;
   size_t next_named_root_ = 0;
-  std::vector<std::string> script_endings_;
+  unsigned next_cgi_ = 0;  // what the spawner calls the next one's scripts
+  handler::ScriptGuard scripts_;
   size_t most_kept_each_ = 0;  // connections to one server
   std::vector<std::unique_ptr<handler::StaticFiles>> folders_;
   std::map<std::pair<std::string, std::string>, std::unique_ptr<upstream::PeerGroup>> groups_;  // protocol, name
   std::vector<std::unique_ptr<handler::HealthChecks>> checks_;                                  // before the groups go
   std::vector<std::unique_ptr<handler::Guard>> guards_;
   std::vector<std::unique_ptr<message::Handler>> stand_ins_;  // for handlers that cannot be had
-  std::vector<std::unique_ptr<handler::Gateway>> gateways_;   // before the groups go
+  std::vector<std::unique_ptr<handler::Cgi>> cgis_;
+  std::vector<std::unique_ptr<handler::Gateway>> gateways_;  // before the groups go
 };
 
 }  // namespace cutwater::app

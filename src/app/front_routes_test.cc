@@ -48,7 +48,8 @@ struct FrontRoutesTest : ::testing::Test {
   const std::string instance = "cutwater-1";
   NoReports reports;
   FrontApps apps{router, handler::AppServices{loop, offload, spool, log, reports, 0}};
-  FrontRoutes routes{{router, loop, offload, spool, log, instance}};
+  handler::ScriptRunner runner{loop};
+  FrontRoutes routes{{router, loop, offload, spool, runner, log, instance}};
 };
 
 TEST_F(FrontRoutesTest, AGuardedRouteThatCannotBeHadHidesWhatIsBehindIt) {

@@ -21,11 +21,6 @@ constexpr base::Duration kStopPatience = std::chrono::seconds(1);
 const supervise::RestartPolicy::Options kRestart{.first = std::chrono::milliseconds(100),
                                                  .limit = std::chrono::milliseconds(800)};
 
-unsigned front_count(const config::Config& config) {
-  if (config.fronts > 0) return config.fronts;
-  return std::min((supervise::usable_cpus() + kCpusPerFront - 1) / kCpusPerFront, kMostFronts);
-}
-
 std::vector<int> numbers_of(const std::vector<base::FileDescriptor>& descriptors) {
   std::vector<int> numbers;
   for (const base::FileDescriptor& descriptor : descriptors) numbers.push_back(descriptor.get());
@@ -40,6 +35,11 @@ std::vector<base::FileDescriptor> own(const std::vector<int>& numbers) {
 }
 
 }  // namespace
+
+unsigned front_count(const config::Config& config) {
+  if (config.fronts > 0) return config.fronts;
+  return std::min((supervise::usable_cpus() + kCpusPerFront - 1) / kCpusPerFront, kMostFronts);
+}
 
 FrontGroup::FrontGroup(io::Loop& loop, supervise::Children& children, base::LogSink& log, const config::Config& config,
                        const Sockets& sockets, Events events)

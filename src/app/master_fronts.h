@@ -18,6 +18,9 @@ namespace cutwater::app {
 // Behind the message that a process of ours cannot be started.
 inline constexpr const char* kLimitsFix = "\nfix: raise the limits of processes and open files (ulimit -u, ulimit -n)";
 
+// How many fronts there are.
+unsigned front_count(const config::Config& config);
+
 class FrontGroup : public supervise::Fronts {
  public:
   struct Events {

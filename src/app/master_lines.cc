@@ -25,6 +25,7 @@ std::string with_slash(std::string path) {
 std::string answer_of(const config::Route& route) {
   if (route.kind == config::Route::Kind::kApp) return "app";
   if (route.kind == config::Route::Kind::kStatic) return "static";
+  if (route.kind == config::Route::Kind::kCgi) return "cgi";
   return route.proxy.protocol == "http" ? "proxy" : route.proxy.protocol;
 }
 
@@ -68,6 +69,7 @@ std::vector<std::string> route_lines(const config::Config& config) {
     std::string line = fmt::format("{} {}{} -> ", answer_of(route), route.path, route.exact ? "" : "*");
     if (route.kind == config::Route::Kind::kApp) line += route.app;
     if (route.kind == config::Route::Kind::kStatic) line += config.static_routes[route.static_route].root;
+    if (route.kind == config::Route::Kind::kCgi) line += route.cgi.root + "/";
     if (route.kind == config::Route::Kind::kProxy) line += upstream_label(route.proxy, config);
     if (route.auth) line += fmt::format("; auth {} {}", route.auth->protocol, upstream_label(*route.auth, config));
     if (route.filter)

@@ -8,7 +8,6 @@
 
 #include "app/master_lines.h"
 #include "app/master_specs.h"
-#include "app/spawner.h"
 #include "control/messages.h"
 #include "link/segment.h"
 
@@ -36,10 +35,6 @@ Master::Master(const ServeRequest& request, config::Loaded loaded)
     : request_(request),
       config_(std::move(loaded.config)),
       log_(to_severity(config_.log.level), config_.log.json),
-      spawner_restart_(loop_.timers(),
-                       [this] {
-                         if (!stopping() && !start_spawner()) restart_spawner_after({});
-                       }),
       announce_timer_(loop_.timers(), [this] { announce_when_serving(); }),
       stop_timer_(loop_.timers(), [this] { end_apps(); }) {
   loop_.add_hook(*this);
@@ -106,43 +101,20 @@ bool Master::start() {
   events.all_ended = [this] { end_apps(); };
   fronts_ = std::make_unique<FrontGroup>(loop_, children_, log_, config_, sockets_, std::move(events));
   world_ = std::make_unique<supervise::World>(supervise::World{loop_, log_, children_, *fronts_, &create_segment});
-  if (!start_spawner() || !fronts_->start() || !start_apps()) give_up(exit_code_ == 0 ? kRuntimeFailure : exit_code_);
+  spawner_ = std::make_unique<MasterSpawner>(loop_, children_, log_, config_, sockets_, *fronts_);
+  if (!check_script_users(config_, log_)) {
+    give_up(kBootFailure);
+  } else if (!spawner_->start() || !start_fronts() || !start_apps()) {
+    give_up(exit_code_ == 0 ? kRuntimeFailure : exit_code_);
+  }
   return true;
 }
 
-bool Master::start_spawner() {
-  auto channels = control::Channel::make_pair();
-  if (!channels) {
-    log_.error("CW0803", "no spawner can be started: " + channels.error().message + kLimitsFix);
-    return false;
-  }
-  auto& [ours, theirs] = *channels;
-  std::vector<int> keep = sockets_.files().descriptors();
-  keep.push_back(theirs.descriptor());
-  auto started = supervise::fork_role(std::move(keep), [this, descriptor = theirs.descriptor()] {
-    return run_spawner(control::Channel(base::FileDescriptor(descriptor)), sockets_.files());
-  });
-  if (!started) {
-    log_.error("CW0803", "no spawner can be started: " + started.error().message + kLimitsFix);
-    return false;
-  }
-  spawner_started_ = base::monotonic_now();
-  spawner_ = std::make_unique<supervise::ManagedProcess>(
-      loop_, children_, std::move(*started), std::move(ours),
-      supervise::ManagedProcess::Events{[](control::Message&) {},
-                                        [this](const supervise::ExitStatus& status) { on_spawner_exit(status); },
-                                        [this](const std::string&) { spawner_->terminate_after(kNow, kLeastGrace); }});
+// They know the spawner before they hear a client.
+bool Master::start_fronts() {
+  if (!fronts_->start()) return false;
+  spawner_->introduce_all();
   return true;
-}
-
-void Master::on_spawner_exit(const supervise::ExitStatus& status) {
-  if (stopping()) return;
-  log_.warning("CW0803", fmt::format("the spawner {}; another one is started", status.describe()));
-  restart_spawner_after(base::monotonic_now() - spawner_started_);
-}
-
-void Master::restart_spawner_after(base::Duration lived) {
-  spawner_restart_.set(base::monotonic_now() + spawner_policy_.wait_after(lived));
 }
 
 bool Master::start_apps() {
@@ -198,6 +170,7 @@ void Master::on_front_message(unsigned front, control::Message& message) {
 }
 
 void Master::on_front_started(unsigned front) {
+  spawner_->introduce(front);
   for (auto& app : apps_) app->introduce_front(front);
 }
 

@@ -10,6 +10,7 @@
 #include "app/master.h"
 #include "app/master_fronts.h"
 #include "app/master_sockets.h"
+#include "app/master_spawner.h"
 #include "io/signals.h"
 #include "supervise/app_supervisor.h"
 
@@ -26,7 +27,7 @@ class Master : public io::TurnHook {
  private:
   bool prepare();
   bool start();
-  bool start_spawner();
+  bool start_fronts();
   bool start_apps();
 
   void on_signal(int signal);
@@ -40,8 +41,6 @@ class Master : public io::TurnHook {
   void on_front_message(unsigned front, control::Message& message);
   void on_front_started(unsigned front);
   void on_front_gone(unsigned front);
-  void on_spawner_exit(const supervise::ExitStatus& status);
-  void restart_spawner_after(base::Duration lived);
   void announce_when_serving();
 
   void stop(base::Duration grace);  // gracefully; zero: now
@@ -61,10 +60,7 @@ class Master : public io::TurnHook {
   std::unique_ptr<FrontGroup> fronts_;
   std::unique_ptr<supervise::World> world_;
   std::vector<std::unique_ptr<supervise::AppSupervisor>> apps_;
-  std::unique_ptr<supervise::ManagedProcess> spawner_;
-  supervise::RestartPolicy spawner_policy_;
-  io::Timer spawner_restart_;
-  base::Instant spawner_started_{0};
+  std::unique_ptr<MasterSpawner> spawner_;
   io::Timer announce_timer_;
   base::Instant announce_by_ = base::kNever;
   io::Timer stop_timer_;

@@ -23,8 +23,8 @@ auto key_of(const config::StaticRoute& route) {
 }
 
 auto key_of(const config::Route& route) {
-  return std::tie(route.path, route.exact, route.kind, route.app, route.static_route, route.proxy, route.auth,
-                  route.filter);
+  return std::tie(route.path, route.exact, route.kind, route.app, route.static_route, route.proxy, route.cgi,
+                  route.auth, route.filter);
 }
 
 auto key_of(const config::Upstream& upstream) {

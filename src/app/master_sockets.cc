@@ -63,7 +63,8 @@ bool Sockets::open(const config::Config& config, base::LogSink& log) {
   }
   for (const config::Route& route : config.routes) {
     if (!has_scripts(route)) continue;
-    all &= open_root(fmt::format("scripts at {}", route.path), route.proxy.root, kCorrectRoot, log);
+    all &= open_root(fmt::format("scripts at {}", route.path), script_root(route),
+                     route.kind == config::Route::Kind::kCgi ? "correct `dir` of that route" : kCorrectRoot, log);
   }
   for (const auto& [what, root] : config::sendfile_folders(config)) {
     all &= open_root(what, root, "correct it there", log);

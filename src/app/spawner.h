@@ -1,15 +1,25 @@
-// The spawner process: started before any byte of the network is read, it keeps the rights that starting
-// other people's programs needs. It takes only names of configured entries; in this version there are none,
-// so it waits for its end. When the master is gone without one, it removes the socket files: nobody else has
-// the right to.
+// The spawner process: started before any byte of the network is read, it keeps the rights that starting other people's
+// programs needs. It takes only numbers of configured entries from the fronts, each by a channel of its own. When the
+// master is gone without an end, it removes the socket files: nobody else has the right to.
 #pragma once
+
+#include <optional>
+#include <vector>
 
 #include "app/socket_files.h"
 #include "control/channel.h"
+#include "supervise/script_start.h"
 
 namespace cutwater::app {
 
+struct SpawnerStart {
+  control::Channel master;
+  SocketFiles& sockets;
+  std::vector<supervise::ScriptEntry> scripts;
+  std::optional<uid_t> front_user;  // who must run none of them; as root
+};
+
 // Serves until the master says `quit` or is gone. Returns the exit code.
-int run_spawner(control::Channel master, SocketFiles& sockets);
+int run_spawner(SpawnerStart start);
 
 }  // namespace cutwater::app

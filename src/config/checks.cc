@@ -88,8 +88,9 @@ void check_config(const Config& config, Reporter& reporter) {
   }
   for (const Route& route : config.routes) {
     if (!has_scripts(route)) continue;
-    check_folder(at_place(route.place) + "fastcgi.root", route.proxy.root, "correct root, or create the folder",
-                 reporter);
+    const bool is_cgi = route.kind == Route::Kind::kCgi;
+    check_folder(at_place(route.place) + (is_cgi ? "cgi.dir" : "fastcgi.root"), script_root(route),
+                 std::string("correct ") + (is_cgi ? "dir" : "root") + ", or create the folder", reporter);
   }
   for (const auto& [what, root] : sendfile_folders(config)) {
     check_folder(what, root, "correct sendfile, or create the folder", reporter);

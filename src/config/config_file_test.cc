@@ -114,7 +114,7 @@ TEST_F(ConfigFile, LaterKeys) {
             "  fix: remove it; HUP replaces the workers without downtime meanwhile: kill -HUP PID\n");
   for (const char* text :
        {"include = [\"x\"]", "user = \"x\"", "[tls.main]\ncert = \"x\"", "[program.c]", "[metrics]",
-        "[[listen]]\ntls = \"auto\"", "[[site]]\nhosts = [\"x\"]", "[[site]]\n[[site.route]]\ncgi = { dir = \"x\" }",
+        "[[listen]]\ntls = \"auto\"", "[[site]]\nhosts = [\"x\"]", "[[site]]\n[[site.route]]\nrespond = { code = 204 }",
         "[log]\nslow = \"2s\"", "[shutdown]\ndelay = \"5s\"", "[app.web]\nworkers = { min = 2 }",
         "[app.web]\nprotocol = \"asgi\"", "[log]\nformat = \"gunicorn:%(h)s\"", "[log]\naccess = \"syslog\"",
         "[app.web]\nthreads = 4"}) {
@@ -375,7 +375,17 @@ TEST_F(ConfigFile, WrongProxyRoutes) {
       {"scgi = { to = \"127.0.0.1:1\", retry = 1 }", "[CW0101]"},
       {"uwsgi = { to = \"127.0.0.1:1\", buffer = 1 }", "[CW0102]"},
       {"uwsgi = { to = \"api\" }\nscgi = { to = \"api\" }", "[CW0108]"},
-      {"cgi = { dir = \"x\" }", "[CW0106]"},
+      {"cgi = { dir = \"x\" }", ""},
+      {"cgi = {}", "[CW0109]"},
+      {"cgi = { dir = \"x\", warm = false }", "[CW0106]"},
+      {"cgi = { dir = \"x\", suffixes = [\"cgi\"] }", "[CW0103]"},
+      {"cgi = { dir = \"x\", suffixes = [\".cgi\"], index = \"index.py\" }", "[CW0103]"},
+      {"cgi = { dir = \"x\", index = \"a/index.cgi\" }", "[CW0103]"},
+      {"cgi = { dir = \"x\", interpreters = { \".py\" = \"python3 -u\" } }", "[CW0103]"},
+      {"cgi = { dir = \"x\", interpreters = { \".py\" = \"bin/python3\" } }", "[CW0103]"},
+      {"cgi = { dir = \"x\", interpreters = { \"py\" = \"python3\" } }", "[CW0103]"},
+      {"cgi = { dir = \"x\", strip = \"/other\" }", "[CW0103]"},
+      {"cgi = { dir = \"x\", max = 0 }", "[CW0103]"},
       {"fastcgi = { to = \"127.0.0.1:1\", index = \"i.php\" }",
        "[CW0103] cutwater.toml:6:33: fastcgi.index: needs root"},
       {"fastcgi = { to = \"127.0.0.1:1\", root = \"x\", index = \"i.html\" }", "[CW0103]"},
@@ -409,6 +419,51 @@ TEST_F(ConfigFile, WrongProxyRoutes) {
   }
   const std::string twice = route("app = \"web\"");
   EXPECT_TRUE(messages(twice + twice.substr(twice.find("[[site.route]]"))).starts_with("[CW0108]"));
+}
+
+TEST_F(ConfigFile, Scripts) {
+  const std::string text = R"(
+[[site]]
+[[site.route]]
+match = { path = "/cgi-bin/*" }
+cgi = { dir = "cgi-bin/" }
+[[site.route]]
+match = { path = "/a/b/*" }
+[site.route.cgi]
+dir = "/srv/b"
+strip = "/a"
+suffixes = [".cgi", ".py"]
+index = "index.py"
+nph = true
+user = "cgi"
+interpreters = { ".py" = "python3", ".php" = "/usr/bin/php-cgi" }
+env = { A = "x" }
+timeout = "5s"
+max = 3
+queue = 0
+queue_timeout = "1s"
+)";
+  EXPECT_EQ(messages(text), "");
+  ASSERT_EQ(config_.routes.size(), 2u);
+  CgiRoute plain;
+  plain.root = "/srv/shop/cgi-bin";
+  plain.strip = "/cgi-bin";
+  EXPECT_EQ(config_.routes[0].cgi, plain);
+  EXPECT_EQ(script_root(config_.routes[0]), plain.root);
+  CgiRoute full;
+  full.root = "/srv/b";
+  full.strip = "/a";
+  full.suffixes = {".cgi", ".py"};
+  full.index = "index.py";
+  full.nph = "true";
+  full.user = "cgi";
+  full.interpreters = {{".py", "python3"}, {".php", "/usr/bin/php-cgi"}};
+  full.environment = {{"A", "x"}};
+  full.timeout = std::chrono::seconds(5);
+  full.most = 3;
+  full.queue = 0;
+  full.queue_timeout = std::chrono::seconds(1);
+  EXPECT_EQ(config_.routes[1].cgi, full);
 }
 
 TEST_F(ConfigFile, WrongUpstreams) {

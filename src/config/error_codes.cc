@@ -298,6 +298,52 @@ constexpr ErrorCode kCodes[] = {
      "A server behind Cutwater did not answer its `check` with a status from 200 to 399. It gets no requests until it "
      "does; the other servers of the upstream do.",
      "Look at what keeps that server, or correct `check.path`."},
+    {"CW0701", "script cannot be run",
+     "A CGI script is there, but the system does not run it: it is not executable (403), its first line names an "
+     "interpreter that is not there or ends as on Windows, it is no program and has no such line, or the program of "
+     "`interpreters` is not in PATH (500).",
+     "The message says which; run the script by hand as its user."},
+    {"CW0702", "script has no user",
+     "Started as root, Cutwater runs a CGI script as `user` of its route, else as the owner of the script's folder. "
+     "That "
+     "is root, the user of the front, or nobody known; the client got 500.",
+     "Set `user` of the route, or chown the folder."},
+    {"CW0703", "no room for a script",
+     "The system refused a process, memory or descriptors for a CGI script; the client got 503.",
+     "Raise the limits of processes and open files, or lower `max` of the route."},
+    {"CW0704", "script answered wrongly",
+     "A CGI script ended, or closed its output, without an answer, or sent something that is none: no head with an "
+     "end, "
+     "a malformed Status, an HTTP status line without `nph`, fewer bytes than it announced. The client got 502, or a "
+     "cut "
+     "when the answer had begun.",
+     "Look at what it writes to its error stream, and run it by hand."},
+    {"CW0705", "script took too long",
+     "A CGI script ran for longer than `timeout` of its route. It was ended with everything that it had started; the "
+     "client got 504, or a cut when the answer had begun.",
+     "Raise `timeout`, or look at what keeps the script."},
+    {"CW0706", "too many scripts",
+     "`max` scripts of a route run, and more than `queue` requests wait for them, or one waited for `queue_timeout`; "
+     "they "
+     "were answered 503 with Retry-After.",
+     "Raise `max`, or make the scripts faster."},
+    {"CW0707", "script's error stream",
+     "A CGI script wrote this to its error stream while it answered the request of that id. Of one request no more "
+     "than "
+     "8 KiB are kept, of all in a second no more than 100 lines.",
+     "Look at that script."},
+    {"CW0708", "script lost with the spawner",
+     "The process that starts programs ended, and the CGI scripts that it had started with it, or there was none for "
+     "two "
+     "seconds; the client got 502. Another one is started within a second.",
+     "The message of the master says how it ended."},
+    {"CW0709", "script can be changed by others",
+     "A CGI script, or a folder on the way to it, can be written by others than root and its owner; or, where no "
+     "`user` "
+     "says who it runs as, a link leads to it or a part of the way to it is another user's. Whoever can change it "
+     "would "
+     "have his code run as somebody else. The client got 500.",
+     "chmod go-w what the message names, chown it, or set `user` of the route."},
     {"CW0801", "cannot listen", "The address is taken, not one of this machine, or needs rights (ports below 1024).",
      "Choose another address, or end what listens there: ss -ltnp."},
     {"CW0802", "front ended",

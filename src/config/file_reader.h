@@ -1,5 +1,6 @@
 // FileReader: goes through the document once and writes down what it says. Private to the reading of files:
-// config_file.cc has the sections, file_routes.cc the sites, file_gateways.cc the servers behind us.
+// config_file.cc has the sections, file_routes.cc the sites, file_gateways.cc the servers behind us, file_cgi.cc their
+// scripts.
 #pragma once
 
 #include <string>
@@ -38,6 +39,7 @@ class FileReader {
   bool read_filter(const Entry& entry, Route& route);
   bool read_static(const Entry& entry, Route& route);
   bool finish_static(RouteDraft draft, const Node& files, Route& route);
+  bool read_cgi(const Entry& entry, Route& route);
   bool read_proxy(const Entry& entry, Route& route);
   bool check_scripts(const Entry& answer, const ProxyRoute& proxy);
   bool find_upstream(const Entry& answer, const std::string& to, Position position, ProxyRoute& proxy);

@@ -12,10 +12,11 @@
 namespace cutwater::config {
 namespace {
 
-constexpr std::array<std::string_view, 6> kAnswers = {"app", "static", "proxy", "fastcgi", "scgi", "uwsgi"};
+constexpr std::array<std::string_view, 7> kAnswers = {"app", "static", "proxy", "cgi", "fastcgi", "scgi", "uwsgi"};
 constexpr const char* kRouteTitle = "[[site.route]]";
 constexpr const char* kAnswerExample =
-    "app = \"web\", static = { root = \"...\" }, proxy = { to = \"...\" }, or fastcgi, scgi or uwsgi = { to = \"...\" "
+    "app = \"web\", static = { root = \"...\" }, proxy = { to = \"...\" }, cgi = { dir = \"...\" }, or fastcgi, scgi "
+    "or uwsgi = { to = \"...\" "
     "}";
 
 bool is_answer(std::string_view key) {
@@ -116,7 +117,7 @@ const Entry* FileReader::one_answer(const Node& route) {
         continue;
       }
       refuse(entry, Section::kStatic, "route", kRouteTitle,
-             {"match", "auth", "filter", "app", "static", "proxy", "fastcgi", "scgi", "uwsgi"});
+             {"match", "auth", "filter", "app", "static", "proxy", "cgi", "fastcgi", "scgi", "uwsgi"});
     } else if (answer != nullptr) {
       error("CW0108", entry.position, "this route has both " + answer->key + " and " + entry.key,
             "say who answers once, in a route each");
@@ -182,6 +183,7 @@ bool FileReader::read_match(const Node& match, Route& route) {
 
 bool FileReader::read_answer(const Entry& answer, Route& route) {
   if (answer.key == "static") return read_static(answer, route);
+  if (answer.key == "cgi") return read_cgi(answer, route);
   if (answer.key != "app") return read_proxy(answer, route);
   route.kind = Route::Kind::kApp;
   if (!expect(answer.node, Node::Type::kText, "app", "app = \"web\"")) return false;

@@ -22,12 +22,13 @@ constexpr Names kKeys[] = {
     {"log", "slow trace rotate"},
     {"shutdown", "delay"},
     {"site", "hosts redirect_from hsts"},
-    {"route", "limit allow deny cache try_static compress redirect respond cgi headers errors"},
+    {"route", "limit allow deny cache try_static compress redirect respond headers errors"},
     {"match", "exact regex method header ip not"},
     {"static", "precompressed fallback list"},
     {"proxy", "header_up header_down"},
     {"auth", "basic_file"},
     {"filter", ""},
+    {"cgi", "warm"},
     {"upstream", "discover"},
 };
 
@@ -46,7 +47,6 @@ struct Meanwhile {
 
 constexpr std::string_view kTls = "put a web server that does TLS in front meanwhile; X-Forwarded-Proto is understood";
 constexpr std::string_view kMoreWorkers = "workers are the way to answer more at once meanwhile";
-constexpr std::string_view kAnotherServer = "let a web server in front pass these requests on meanwhile";
 constexpr std::string_view kReplacement = "HUP replaces the workers without downtime meanwhile: kill -HUP PID";
 
 constexpr Meanwhile kMeanwhile[] = {
@@ -76,7 +76,6 @@ constexpr Meanwhile kMeanwhile[] = {
     {"app", "max_requests max_memory max_age", kReplacement},
     {"app", "env_file", "write the variables into env"},
     {"log", "rotate", "logrotate can rename the file and send USR1 meanwhile"},
-    {"route", "cgi", kAnotherServer},
     {"match", "exact", "path takes a whole path too: \"/health\""},
     {"match", "regex", "path takes the beginning of a path: \"/static/*\""},
     {"upstream", "discover", "name the servers; their names are looked up at start"},

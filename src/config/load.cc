@@ -6,6 +6,7 @@
 #include "config/checks.h"
 #include "config/config_file.h"
 #include "config/detect.h"
+#include "config/detect_scripts.h"
 #include "config/document.h"
 #include "config/environment.h"
 #include "config/interpreter.h"
@@ -166,10 +167,27 @@ class Loader {
         config_.apps.clear();
         return true;
       }
+      if (!found && implicit_app_ && config_.routes.empty() && serve_scripts(app.root)) return true;
       for (Diagnostic& diagnostic : found_nothing.take()) reporter_.add(std::move(diagnostic));
       if (!found) return false;
       take(app, *found);
     }
+    return true;
+  }
+
+  // Nobody wrote what to serve, and there is no app: scripts of the folder make it a site.
+  bool serve_scripts(const std::string& folder) {
+    auto site = detect_scripts(folder);
+    if (!site) return false;
+    choices_.push_back("no app in " + shown_path(folder) + ", but scripts:");
+    choices_.insert(choices_.end(), site->choices.begin(), site->choices.end());
+    for (Route& route : site->routes) {
+      if (route.kind == Route::Kind::kStatic) route.static_route += config_.static_routes.size();
+      config_.routes.push_back(std::move(route));
+    }
+    for (StaticRoute& files : site->static_routes) config_.static_routes.push_back(std::move(files));
+    config_.never_sent = std::move(site->never_sent);
+    config_.apps.clear();
     return true;
   }
 

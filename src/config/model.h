@@ -91,15 +91,35 @@ struct ProxyRoute {
   bool operator==(const ProxyRoute&) const = default;
 };
 
+// CGI scripts of a folder.
+struct CgiRoute {
+  std::string root;                                 // the folder, absolute
+  std::string strip;                                // of the path; what follows is looked for in root: "" or "/cgi-bin"
+  std::string index;                                // script of a folder; "" = 404
+  std::vector<std::string> suffixes;                // endings of scripts; empty: every file is one
+  std::map<std::string, std::string> interpreters;  // ".py" -> "python3"
+  std::map<std::string, std::string> environment;
+  std::string user;             // "" = owner of the script's folder (when started as root)
+  std::string files = "false";  // "true": what is no script below root is sent as it is
+  std::string nph = "false";    // "true": a script whose name begins with "nph-" writes its own HTTP
+  base::Duration timeout = std::chrono::seconds(30);
+  unsigned most = 16;    // at once, over all fronts
+  unsigned queue = 100;  // waiting requests; beyond: 503
+  base::Duration queue_timeout = std::chrono::seconds(10);
+
+  bool operator==(const CgiRoute&) const = default;
+};
+
 // One [[site.route]]: the first that takes a path answers it.
 struct Route {
-  enum class Kind { kApp, kStatic, kProxy };
+  enum class Kind { kApp, kStatic, kProxy, kCgi };
   std::string path;  // "/api/" for "/api/*"; "/health" alone when exact
   bool exact = false;
   Kind kind = Kind::kApp;
   std::string app;                   // with kApp: its name
   size_t static_route = 0;           // with kStatic: in Config::static_routes
   ProxyRoute proxy;                  // with kProxy
+  CgiRoute cgi;                      // with kCgi
   std::optional<ProxyRoute> auth;    // who must let a request through first
   std::optional<ProxyRoute> filter;  // with kStatic: who gets the file and answers with what it makes of it
   std::string place = {};            // with kProxy: where its root is written
@@ -114,9 +134,14 @@ struct NamedRoot {
 // Those of the routes in their order, then those of the apps in theirs; of each in the order of the URL paths.
 std::vector<NamedRoot> sendfile_folders(const Config& config);
 
-// Whether it asks for scripts of a folder.
+// The folder whose scripts it asks for; "" = none.
+inline const std::string& script_root(const Route& route) {
+  static const std::string none;
+  if (route.kind == Route::Kind::kCgi) return route.cgi.root;
+  return route.kind == Route::Kind::kProxy ? route.proxy.root : none;
+}
 inline bool has_scripts(const Route& route) {
-  return route.kind == Route::Kind::kProxy && !route.proxy.root.empty();
+  return !script_root(route).empty();
 }
 
 struct Limits {
@@ -144,6 +169,7 @@ struct Config {
   std::vector<StaticRoute> static_routes;  // what `routes` has of them, in its order
   std::vector<Route> routes;               // in the order of the file
   std::vector<Upstream> upstreams;
+  std::vector<std::string> never_sent;  // endings of files that no static route sends, besides those of scripts
   Limits limits;
   Log log;
   std::string front_user;  // "" = cutwater, else nobody

@@ -40,6 +40,9 @@ Upstream& owner(Scope& scope, const Upstream*) {
 Upstream::Check& owner(Scope& scope, const Upstream::Check*) {
   return scope.upstream->check;
 }
+CgiRoute& owner(Scope& scope, const CgiRoute*) {
+  return *scope.cgi;
+}
 
 void assign(std::string& to, const Value& value) {
   to = std::get<std::string>(value);
@@ -303,7 +306,9 @@ constexpr Setting kSettings[] = {
      "With root: the ending of scripts. What the path has behind one is PATH_INFO. Static routes send no such file.",
      "", to<&ProxyRoute::split>},
     {Section::kGateway, "files", Kind::kChoice, "false",
-     "With root: other files below it are sent as they are, by the rules of static routes: no hidden ones, no sources.",
+     "With root: other files below it are sent as they are, by the rules of static routes (no hidden ones, no "
+     "sources), "
+     "index.html for a folder.",
      "", to<&ProxyRoute::files>, 0, UINT64_MAX, "true|false"},
     {Section::kGateway, "fallback", Kind::kText, "",
      "With root: the script that answers for every path without a file, \"/index.php\" for an application that "
@@ -339,6 +344,59 @@ constexpr Setting kSettings[] = {
      "an "
      "answer to a request that does no harm when sent twice (GET, HEAD, PUT, DELETE, OPTIONS).",
      "", to<&ProxyRoute::retries>, 0, 100},
+
+    {Section::kCgi, "dir", Kind::kPath, "",
+     "The folder of the scripts. What the URL path has behind the script's name is PATH_INFO; what is no script there "
+     "is "
+     "404. No static route sends anything of this folder, or, with suffixes, a file with one of them. Required.",
+     "", to<&CgiRoute::root>},
+    {Section::kCgi, "suffixes", Kind::kEndings, "",
+     "The endings of scripts, such as [\".cgi\", \".py\"], compared byte by byte. Without it every file of the folder "
+     "is "
+     "one.",
+     "", to<&CgiRoute::suffixes>},
+    {Section::kCgi, "index", Kind::kText, "", "The script that answers for a folder; without it that is 404.", "",
+     to<&CgiRoute::index>},
+    {Section::kCgi, "strip", Kind::kUrlPrefix, "",
+     "What of the URL path is not looked for in the folder; without it that is match.path.", "", to<&CgiRoute::strip>},
+    {Section::kCgi, "interpreters", Kind::kPrograms, "",
+     "Which program runs the scripts with an ending, by its name in PATH or its path: { \".py\" = \"python3\", "
+     "\".php\" = "
+     "\"php-cgi\" }. It is started in the script's folder with ./NAME as its only argument; the script need not be "
+     "executable. Other scripts "
+     "are executed themselves, which takes the right to, and #! in the first line where it is text.",
+     "", to<&CgiRoute::interpreters>},
+    {Section::kCgi, "env", Kind::kVariables, "",
+     "Environment variables of the scripts. Beside these they have those of CGI/1.1, and PATH.", "",
+     to<&CgiRoute::environment>},
+    {Section::kCgi, "user", Kind::kText, "",
+     "Whom the scripts run as when started as root; without it the owner of the script's folder. Never root, and never "
+     "the user of the front. Where the owner decides, nobody else may own a part of the way from dir to the script, "
+     "and "
+     "no link is followed; what other users can write is never run.",
+     "", to<&CgiRoute::user>},
+    {Section::kCgi, "files", Kind::kChoice, "false",
+     "With suffixes: other files below dir are sent as they are, by the rules of static routes (no hidden ones, no "
+     "sources of scripts), index.html for a folder.",
+     "", to<&CgiRoute::files>, 0, UINT64_MAX, "true|false"},
+    {Section::kCgi, "nph", Kind::kChoice, "false",
+     "true: a script whose name begins with \"nph-\" writes an HTTP answer itself, status line included. It is read, "
+     "checked and written anew.",
+     "", to<&CgiRoute::nph>, 0, UINT64_MAX, "true|false"},
+    {Section::kCgi, "timeout", Kind::kDuration, "30s",
+     "Longest time a script may run; then it is ended with all that it started, and the client gets 504, or a cut when "
+     "the answer had begun. While a client takes nothing of an answer that is too long to be kept for it, the time "
+     "stands "
+     "still.",
+     "", to<&CgiRoute::timeout>, 10 * kMillisecond, 30 * kDay},
+    {Section::kCgi, "max", Kind::kInteger, "16",
+     "How many scripts run at once. They are shared out evenly to the fronts, one at least to each.", "",
+     to<&CgiRoute::most>, 1, 10'000},
+    {Section::kCgi, "queue", Kind::kInteger, "100",
+     "How many requests may wait for others to end, in each front; one more is answered 503 with Retry-After.", "",
+     to<&CgiRoute::queue>, 0, 100'000},
+    {Section::kCgi, "queue_timeout", Kind::kDuration, "10s", "How long a request may wait so before its 503.", "",
+     to<&CgiRoute::queue_timeout>, 10 * kMillisecond, kDay},
 };
 
 }  // namespace
@@ -362,8 +420,9 @@ const Setting* find_flag(std::string_view flag) {
 }
 
 std::string full_name(const Setting& setting) {
-  static constexpr std::array<std::string_view, 11> kPrefixes = {
-      "", "listen.", "app.", "limits.", "log.", "shutdown.", "static.", "proxy.", "upstream.", "fastcgi.", "check."};
+  static constexpr std::array<std::string_view, 12> kPrefixes = {"",          "listen.",   "app.",    "limits.",
+                                                                 "log.",      "shutdown.", "static.", "proxy.",
+                                                                 "upstream.", "fastcgi.",  "check.",  "cgi."};
   return std::string(kPrefixes[static_cast<size_t>(setting.section)]) + std::string(setting.key);
 }
 
@@ -396,6 +455,8 @@ std::string section_title(Section section, std::string_view name) {
       return "fastcgi, scgi or uwsgi = {...}";
     case Section::kCheck:
       return "check = {...}";
+    case Section::kCgi:
+      return "cgi = {...}";
     case Section::kStatic:
       break;
   }

@@ -13,7 +13,20 @@
 
 namespace cutwater::config {
 
-enum class Section { kTop, kListen, kApp, kLimits, kLog, kShutdown, kStatic, kProxy, kUpstream, kGateway, kCheck };
+enum class Section {
+  kTop,
+  kListen,
+  kApp,
+  kLimits,
+  kLog,
+  kShutdown,
+  kStatic,
+  kProxy,
+  kUpstream,
+  kGateway,
+  kCheck,
+  kCgi
+};
 
 enum class Kind {
   kText,
@@ -30,7 +43,9 @@ enum class Kind {
   kOctalMode,
   kNetworkList,
   kUserList,
+  kEndings,    // of file names: ".py"
   kVariables,  // table of environment variables
+  kPrograms,   // table: ending of file names -> program
   kFolders,    // table: URL path -> folder
   kServers,    // "http://10.0.0.5:8000", or { url, weight }
 };
@@ -53,6 +68,7 @@ struct Scope {
   RouteDraft* route = nullptr;
   ProxyDraft* proxy = nullptr;
   Upstream* upstream = nullptr;
+  CgiRoute* cgi = nullptr;
 };
 
 struct Setting {

@@ -67,7 +67,8 @@ constexpr SectionText kSections[] = {
     {Section::kStatic, "site site.route route match static filter auth",
      "`[[site]]`, `[[site.route]]`: `static = {...}`",
      "A `[[site.route]]` has `match = { path = \"/x/*\" }`, or `\"/x\"` for that path alone, and says who answers: "
-     "`app = \"NAME\"`, `static = {...}`, `proxy = {...}`, or `fastcgi`, `scgi` or `uwsgi = {...}`. The first that "
+     "`app = \"NAME\"`, `static = {...}`, `proxy = {...}`, `cgi = {...}`, or `fastcgi`, `scgi` or `uwsgi = {...}`. The "
+     "first that "
      "takes a path answers it. An app that no "
      "route names answers below its `prefix`, unless a route takes the path that is as deep; an `auth` of the route "
      "that "
@@ -91,6 +92,12 @@ constexpr SectionText kSections[] = {
      "route may have `filter = { fastcgi = {...} }`: the file that was found goes to a FastCGI program in the filter "
      "role as FCGI_DATA, with FCGI_DATA_LENGTH and FCGI_DATA_LAST_MOD among the variables; what it makes of it is the "
      "answer to GET, HEAD and POST."},
+    {Section::kCgi, "cgi", "`[[site.route]]`: `cgi = {...}`",
+     "CGI/1.1 scripts (RFC 3875): each request starts a program, which gets the request in variables and on its "
+     "standard "
+     "input, and writes the answer. No shell has a part in it, and the query is never an argument. What a script "
+     "writes "
+     "to its error stream is in the log, with the request's id."},
     {Section::kUpstream, "upstream", "`[upstream.NAME]`", "Servers that answer for each other, for `to` of a route."},
     {Section::kCheck, "upstream", "`[upstream.NAME]`: `check = {...}`",
      "Asks each server now and then whether it is well. Without it a server is judged by the requests it gets: "
@@ -159,7 +166,7 @@ std::string errors_markdown() {
       "what is below. A code never changes its meaning.\n\n"
       "01 configuration, 02 interpreter, 03 the app's import and boot, 04 front, static files and HTTP, 05 requests "
       "and\n"
-      "workers, 06 servers behind us, 08 processes and system.\n\n"
+      "workers, 06 servers behind us, 07 CGI scripts, 08 processes and system.\n\n"
       "| code | message | meaning | fix |\n|---|---|---|---|\n";
   for (const ErrorCode& code : error_codes()) {
     text += fmt::format("| {} | {} | {} | {} |\n", code.code, cell(code.title), cell(code.meaning), cell(code.fix));

@@ -101,7 +101,8 @@ TEST(Later, NothingIsBothKnownAndLater) {
                                                 {Section::kProxy, "proxy"},
                                                 {Section::kUpstream, "upstream"},
                                                 {Section::kGateway, "gateway"},
-                                                {Section::kCheck, "check"}};
+                                                {Section::kCheck, "check"},
+                                                {Section::kCgi, "cgi"}};
   for (const Setting& setting : settings()) {
     EXPECT_FALSE(is_later_key(names.at(setting.section), setting.key)) << setting.key;
     EXPECT_FALSE(is_later_flag(setting.flag)) << setting.flag;

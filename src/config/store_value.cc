@@ -60,6 +60,10 @@ std::string example_value(const Setting& setting, bool in_file) {
       return in_file ? "[\"10.0.0.0/8\"]" : "10.0.0.0/8";
     case Kind::kUserList:
       return "[\"www-data\"]";
+    case Kind::kEndings:
+      return "[\".cgi\"]";
+    case Kind::kPrograms:
+      return "{ \".py\" = \"python3\" }";
     case Kind::kVariables:
       return "{ NAME = \"value\" }";
     case Kind::kFolders:
@@ -169,6 +173,11 @@ bool is_user_name(const std::string& name) {
   return !name.empty() && name.find_first_of(std::string_view(" \t:/\0", 5)) == std::string::npos;
 }
 
+bool is_ending(const std::string& text) {
+  return text.size() > 1 && text.starts_with('.') &&
+         text.find_first_of(std::string_view("/\0", 2)) == std::string::npos;
+}
+
 Parsed parse_list(const Setting& setting, const Node& node) {
   std::vector<Node> items = node.items;
   if (node.type == Node::Type::kWord) {
@@ -185,6 +194,10 @@ Parsed parse_list(const Setting& setting, const Node& node) {
     if (!is_text(item)) return wrong_type(setting, item);
     if (setting.kind == Kind::kUserList && !is_user_name(item.text)) {
       return Problem{"CW0103", quoted(item.text) + " is no user", "write a name or number, such as \"www-data\"",
+                     item.position};
+    }
+    if (setting.kind == Kind::kEndings && !is_ending(item.text)) {
+      return Problem{"CW0103", quoted(item.text) + " is no ending of file names", "write for example \".cgi\"",
                      item.position};
     }
     if (setting.kind == Kind::kNetworkList && !is_network(item.text)) {
@@ -217,6 +230,26 @@ Parsed parse_variables(const Setting& setting, const Node& node) {
     variables[entry.key] = entry.node.text;
   }
   return Value(variables);
+}
+
+Parsed parse_programs(const Setting& setting, const Node& node) {
+  if (node.type != Node::Type::kTable) return wrong_type(setting, node);
+  TextMap programs;
+  for (const Entry& entry : node.entries) {
+    if (!is_ending(entry.key)) {
+      return Problem{"CW0103", quoted(entry.key) + " is no ending of file names",
+                     "write for example { \".py\" = \"python3\" }", entry.position};
+    }
+    const bool is_program = is_text(entry.node) && !entry.node.text.empty() &&
+                            entry.node.text.find_first_of(std::string_view(" \t\0", 3)) == std::string::npos;
+    // A relative path would be another program in each script's folder.
+    if (!is_program || (entry.node.text.find('/') != std::string::npos && !entry.node.text.starts_with('/'))) {
+      return Problem{"CW0103", quoted(entry.key) + " takes the name of a program in PATH, or its whole path",
+                     "write it without arguments: \"python3\"", entry.node.position};
+    }
+    programs[entry.key] = entry.node.text;
+  }
+  return Value(programs);
 }
 
 Parsed parse_folders(const Setting& setting, const Node& node, const std::string& folder) {
@@ -335,7 +368,10 @@ Parsed parse(const Setting& setting, const Node& node, const std::string& folder
       return parse_mode(setting, node);
     case Kind::kNetworkList:
     case Kind::kUserList:
+    case Kind::kEndings:
       return parse_list(setting, node);
+    case Kind::kPrograms:
+      return parse_programs(setting, node);
     case Kind::kVariables:
       return parse_variables(setting, node);
     case Kind::kServers:
@@ -385,6 +421,10 @@ std::string kind_text(const Setting& setting) {
       return "a list of servers such as \"http://10.0.0.5:8000\"";
     case Kind::kUserList:
       return "a list of users";
+    case Kind::kEndings:
+      return "a list of endings such as \".cgi\"";
+    case Kind::kPrograms:
+      return "a table such as { \".py\" = \"python3\" }";
     case Kind::kFolders:
       return "a table such as { \"/protected/\" = \"/srv/media\" }";
     case Kind::kVariables:

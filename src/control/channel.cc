@@ -76,6 +76,7 @@ base::Result<std::pair<Channel, Channel>> Channel::make_pair() {
 
 bool Channel::send(const nlohmann::json& body, std::vector<int> descriptors) {
   if (!socket_.valid() || ended_) return false;
+  error_.clear();
   std::string text = body.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
   if (text.size() > kMostBytes || descriptors.size() > kMostDescriptors) {
     error_ = "a message of " + std::to_string(text.size()) + " bytes with " + std::to_string(descriptors.size()) +

@@ -30,7 +30,8 @@ class Channel {
   static base::Result<std::pair<Channel, Channel>> make_pair();
   explicit Channel(base::FileDescriptor socket) : socket_(std::move(socket)) {}
 
-  // Descriptors are only lent; the kernel duplicates them. False: the peer is gone.
+  // Descriptors are only lent; the kernel duplicates them. False: the peer is gone; or the message is too large, and
+  // error() says so.
   bool send(const nlohmann::json& body, std::vector<int> descriptors = {});
   bool flush();  // true when nothing waits any more
   bool wants_write() const { return !waiting_.empty(); }

@@ -4,6 +4,7 @@
 
 #include "control/channel.h"
 #include "control/messages.h"
+#include "control/script_messages.h"
 
 namespace cutwater::control {
 namespace {
@@ -34,6 +35,11 @@ void try_all(const nlohmann::json& body) {
   round_trip<Forked>(body);
   round_trip<WorkerReady>(body);
   round_trip<WorkerExiting>(body);
+  round_trip<ServeFront>(body);
+  round_trip<StartScript>(body);
+  round_trip<EndScript>(body);
+  round_trip<ScriptEnded>(body);
+  round_trip<ScriptRefused>(body);
 }
 
 }  // namespace
@@ -42,5 +48,8 @@ void try_all(const nlohmann::json& body) {
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   auto body = cutwater::control::parse_message({reinterpret_cast<const char*>(data), size});
   if (body) cutwater::control::try_all(*body);
+  const std::string bytes(reinterpret_cast<const char*>(data), size);
+  const auto as_text = cutwater::control::text_to_bytes(bytes);
+  if (as_text && cutwater::control::bytes_to_text(*as_text) != bytes) std::abort();
   return 0;
 }

@@ -45,6 +45,10 @@ base::Task<SpoolStatus> CollectedBody::flush() {
   co_return status;
 }
 
+base::Result<base::FileDescriptor> CollectedBody::as_file() const {
+  return file_ ? file_->reopen_read_only() : memory_file(memory_);
+}
+
 base::Task<BodyPiece> CollectedBody::read() {
   if (read_ == size_) co_return BodyPiece{BodyStatus::kEnd, {}};
   if (!reader_) {

@@ -8,6 +8,8 @@
 #include <optional>
 #include <string>
 
+#include "base/file_descriptor.h"
+#include "base/result.h"
 #include "base/task.h"
 #include "handler/spool.h"
 #include "message/exchange.h"
@@ -28,6 +30,8 @@ class CollectedBody final : public upstream::CollectedSource {
   };
   base::Task<Outcome> collect();
   uint64_t size() const { return size_; }
+  // All of it as a file that is open for reading at its beginning; once, in place of read().
+  base::Result<base::FileDescriptor> as_file() const;
 
   base::Task<message::BodyPiece> read() override;
   void rewind() override { read_ = 0; }

@@ -24,14 +24,14 @@ std::string name_of_this_user() {
   return fmt::format("user {}", geteuid());
 }
 
+}  // namespace
+
 std::string path_of(int descriptor) {
   char target[PATH_MAX];
   std::string link = fmt::format("/proc/self/fd/{}", descriptor);
   ssize_t length = readlink(link.c_str(), target, sizeof target);
   return length < 0 ? std::string() : std::string(target, static_cast<size_t>(length));
 }
-
-}  // namespace
 
 bool has_hashed_name(std::string_view path) {
   std::string_view name = path.substr(path.rfind('/') + 1);
@@ -67,17 +67,17 @@ FileReference FileFolder::find_fresh(std::string_view path) {
 
 base::Task<FileFolder::Found> FileFolder::find(const std::string& asked) {
   const std::string path = asked.empty() ? "." : asked;
-  OpenOutcome outcome = open_beneath_cached(root_->get(), path);
+  io::OpenOutcome outcome = io::open_beneath_cached(root_->get(), path);
   if (outcome.error == EAGAIN) {
-    auto slow = std::make_shared<OpenOutcome>();
-    auto opening = offload_.run([root = root_, path, slow] { *slow = open_beneath(root->get(), path); });
+    auto slow = std::make_shared<io::OpenOutcome>();
+    auto opening = offload_.run([root = root_, path, slow] { *slow = io::open_beneath(root->get(), path); });
     co_await opening;
     outcome = std::move(*slow);
   }
   co_return judge(std::move(outcome), path);
 }
 
-FileFolder::Found FileFolder::judge(OpenOutcome outcome, const std::string& path) {
+FileFolder::Found FileFolder::judge(io::OpenOutcome outcome, const std::string& path) {
   struct stat status;
   if (!outcome.file.valid() || fstat(outcome.file.get(), &status) != 0) {
     cache_.remove(path);
@@ -86,6 +86,7 @@ FileFolder::Found FileFolder::judge(OpenOutcome outcome, const std::string& path
     log_permission_denied(path);
     return {{}, 403};
   }
+  if (is_forbidden(outcome.file.get())) return {{}, 404};
   if (S_ISDIR(status.st_mode)) return {{}, 404, true};
   if (!S_ISREG(status.st_mode)) return {{}, 404};
   const FileIdentity identity = FileIdentity::of(status);
@@ -97,6 +98,13 @@ FileFolder::Found FileFolder::judge(OpenOutcome outcome, const std::string& path
   FileReference file(new OpenFile(std::move(outcome.file), identity, path, cache_control_for(path)));
   cache_.put(path, file, loop_.now());
   return {std::move(file), 0};
+}
+
+bool FileFolder::is_forbidden(int file) const {
+  if (forbidden_.empty()) return false;
+  const std::string path = path_of(file) + "/";
+  return std::any_of(forbidden_.begin(), forbidden_.end(),
+                     [&path](const std::string& folder) { return path.starts_with(folder + "/"); });
 }
 
 std::string FileFolder::cache_control_for(std::string_view path) const {

@@ -11,8 +11,8 @@
 #include "base/file_descriptor.h"
 #include "base/log.h"
 #include "base/task.h"
-#include "handler/beneath.h"
 #include "handler/open_file_cache.h"
+#include "io/beneath.h"
 #include "io/loop.h"
 #include "io/offload.h"
 
@@ -25,6 +25,9 @@ class FileFolder {
   FileFolder(base::FileDescriptor root, std::optional<base::Duration> cache, io::Loop& loop, io::Offload& offload,
              base::LogSink& log);
 
+  // Nothing below these folders is found, on whatever way: real paths.
+  void never_find_below(std::vector<std::string> folders) { forbidden_ = std::move(folders); }
+
   struct Found {
     FileReference file;
     uint16_t status = 0;  // of the refusal, when there is no file: 403 (and the log says which), 404, 503
@@ -36,8 +39,9 @@ class FileFolder {
   FileReference find_fresh(std::string_view path);
 
  private:
-  Found judge(OpenOutcome outcome, const std::string& path);
+  Found judge(io::OpenOutcome outcome, const std::string& path);
   std::string cache_control_for(std::string_view path) const;
+  bool is_forbidden(int file) const;
   void log_permission_denied(const std::string& path);
 
   std::shared_ptr<const base::FileDescriptor> root_;  // shared with opens that outlive a cancelled exchange
@@ -46,8 +50,12 @@ class FileFolder {
   io::Offload& offload_;
   base::LogSink& log_;
   OpenFileCache cache_;
+  std::vector<std::string> forbidden_;
   std::set<std::string> denied_;  // paths already complained about
 };
+
+// Where an open file or folder lies, links resolved; "" when it is gone.
+std::string path_of(int descriptor);
 
 // True for names that carry a hash of their content, such as app.55e7cbb9ba48.css: they may be cached for ever.
 bool has_hashed_name(std::string_view path);

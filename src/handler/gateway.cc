@@ -8,6 +8,7 @@
 #include "handler/gateway_exchange.h"
 #include "handler/gateway_request.h"
 #include "handler/local_redirect.h"
+#include "handler/refusals.h"
 
 namespace cutwater::handler {
 
@@ -54,6 +55,7 @@ base::Task<void> Gateway::answer(message::Exchange& exchange, const FilteredFile
     co_return;
   }
   const message::Request& request = exchange.request;
+  const std::string who = "upstream " + group_.name();
   ScriptFolder::Found found;
   if (scripts_) {
     auto finding = scripts_->find(request);
@@ -64,7 +66,7 @@ base::Task<void> Gateway::answer(message::Exchange& exchange, const FilteredFile
       co_return;
     }
     if (found.status != 0) {
-      auto refusing = refuse_script(exchange, found.status);
+      auto refusing = refuse_script(exchange, found.status, {who, problems_, loop_.now()}, scripts_->root());
       co_await refusing;
       co_return;
     }
@@ -76,7 +78,7 @@ base::Task<void> Gateway::answer(message::Exchange& exchange, const FilteredFile
     auto collecting = collected->collect();
     const CollectedBody::Outcome outcome = co_await collecting;
     if (!outcome.ok()) {
-      auto refusing = refuse_body(exchange, outcome);
+      auto refusing = refuse_body(exchange, outcome, {who, problems_, loop_.now()});
       co_await refusing;
       co_return;
     }
@@ -117,43 +119,6 @@ base::Task<void> Gateway::answer_instead(message::Exchange& exchange, const Inst
                   loop_.now());
   auto refusing = answer_error(exchange, 502);
   co_await refusing;
-}
-
-base::Task<void> Gateway::refuse_script(message::Exchange& exchange, uint16_t status) {
-  const message::Request& request = exchange.request;
-  if (status == 403) {
-    problems_.write(base::Severity::kError, "CW0401",
-                    fmt::format("upstream {}: {} cannot be looked for below {}; answered 403\n"
-                                "fix: let the user of the front enter the folders there",
-                                group_.name(), request.path, scripts_->root()),
-                    loop_.now());
-  }
-  if (status != 301) {
-    auto answering = answer_error(exchange, status);
-    co_await answering;
-    co_return;
-  }
-  std::string location = percent_encoded(request.path) + "/";
-  if (!request.query.empty()) location.append("?").append(request.query);
-  auto answering = answer_error(exchange, status, "Location", location);
-  co_await answering;
-}
-
-base::Task<void> Gateway::refuse_body(message::Exchange& exchange, CollectedBody::Outcome outcome) {
-  if (outcome.status == message::BodyStatus::kDisconnected) co_return;
-  if (outcome.spool == SpoolStatus::kWritten) {
-    auto answering = answer_error(exchange, status_of_body(outcome.status));
-    co_await answering;
-    co_return;
-  }
-  const bool over_budget = outcome.spool == SpoolStatus::kOverBudget;
-  problems_.write(base::Severity::kError, "CW0513",
-                  fmt::format("upstream {}: no room to spool a request body{}", group_.name(),
-                              over_budget ? ": the uploads running now fill what they may take" : ""),
-                  loop_.now());
-  const uint16_t status = outcome.spool == SpoolStatus::kNoSpace ? 507 : over_budget ? 503 : 500;
-  auto answering = answer_error(exchange, status, "Retry-After", "10");
-  co_await answering;
 }
 
 void Gateway::log_problem(std::string_view code, const upstream::Peer& peer, std::string_view what,

@@ -69,9 +69,7 @@ class Gateway final : public message::Handler {
 
   base::Task<void> answer(message::Exchange& exchange, const FilteredFile* file);
   base::Task<void> answer_instead(message::Exchange& exchange, const Instead& instead);
-  base::Task<void> refuse_script(message::Exchange& exchange, uint16_t status);
   bool must_collect(const message::Request& request) const;
-  base::Task<void> refuse_body(message::Exchange& exchange, CollectedBody::Outcome outcome);
   // A problem of one server: "upstream api: 10.0.0.5:8000 <what>".
   void log_problem(std::string_view code, const upstream::Peer& peer, std::string_view what, std::string_view fix);
   void note_failure(upstream::Peer& peer, upstream::Failure failure);

@@ -10,6 +10,7 @@
 #include "handler/file_body.h"
 #include "handler/gateway_request.h"
 #include "handler/kept_head.h"
+#include "handler/refusals.h"
 #include "handler/spooled_answer.h"
 #include "handler/web_server_fields.h"
 
@@ -25,23 +26,7 @@ namespace {
 // Of the body of an answer that names another one, which nobody reads.
 constexpr size_t kMostSwallowed = 64 * 1024;
 
-// The field is nginx's: an application that sends events as they happen says that nothing may be held back.
-bool may_be_spooled(const message::Response& response) {
-  return !base::equals_ignoring_case(response.headers.get("X-Accel-Buffering").value_or(""), "no");
-}
-
 }  // namespace
-
-uint16_t status_of_body(BodyStatus status) {
-  switch (status) {
-    case BodyStatus::kTooLarge:
-      return 413;
-    case BodyStatus::kTimedOut:
-      return 408;
-    default:
-      return 400;
-  }
-}
 
 GatewayExchange::GatewayExchange(Gateway& gateway, message::Exchange& exchange, upstream::RequestBody& body,
                                  const Script* script, const FilteredFile* file)
@@ -50,7 +35,7 @@ GatewayExchange::GatewayExchange(Gateway& gateway, message::Exchange& exchange, 
       body_(body),
       script_(script),
       file_(file),
-      errors_(gateway.log_, gateway.stderr_pace_, gateway.group_.name(), exchange.id,
+      errors_(gateway.log_, gateway.stderr_pace_, "upstream " + gateway.group_.name(), exchange.id, "CW0608",
               fmt::format("{} {}", exchange.request.method, exchange.request.path)) {}
 
 GatewayExchange::~GatewayExchange() {

@@ -20,9 +20,6 @@ namespace cutwater::handler {
 
 class SpooledAnswer;
 
-// What a client gets whose body did not come as it should.
-uint16_t status_of_body(message::BodyStatus status);
-
 class GatewayExchange final : public message::ClientGoneListener {
  public:
   // All outlive it. `script`: the one that was found for the request, where one must be. `file`: what a filter gets.

@@ -41,7 +41,7 @@ GatewayVariables::GatewayVariables(const message::Request& request, std::optiona
   for (const message::HeaderField& field : request.headers) {
     if (is_passed_on(field.name)) seen.headers.add(field.name, field.value);
   }
-  seen.headers.add(kLoop, loop);
+  if (!options.instance.empty()) seen.headers.add(kLoop, loop);
   // Clients of proxies ask with "http://host/path": these servers expect the path alone.
   std::string target;
   if (const auto parts = message::split_target(request.method, request.raw_target);

@@ -30,7 +30,7 @@ struct FilteredFile {
 
 struct VariableOptions {
   std::string_view strip;              // SCRIPT_NAME when there is no script: "" or "/api"
-  std::string_view instance;           // what this server calls itself in CDN-Loop, a token
+  std::string_view instance;           // what this server calls itself in CDN-Loop, a token; "": there is none
   const Script* script = nullptr;      // nullptr: the server knows what to run
   bool authorizer = false;             // without what is a responder's alone (FastCGI specification, section 6.3)
   const FilteredFile* file = nullptr;  // with what is a filter's alone (section 6.4)

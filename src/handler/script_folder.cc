@@ -2,6 +2,7 @@
 
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <cerrno>
 
 #include "base/text.h"
@@ -15,6 +16,7 @@ namespace {
 // A script that was a file a moment ago is not looked for again: who runs it opens it by its name anyway.
 constexpr base::Duration kBelieved = std::chrono::seconds(1);
 constexpr size_t kMostFiles = 1024;
+constexpr std::string_view kFolderFile = "index.html";
 
 bool is_hidden_segment(std::string_view segment) {
   return segment.starts_with('.') || segment.ends_with('~');
@@ -49,12 +51,18 @@ ScriptFolder::ScriptFolder(base::FileDescriptor folder, ScriptOptions options, i
   while (options_.root.ends_with('/')) options_.root.pop_back();
 }
 
-ScriptFolder::Found ScriptFolder::found(std::string_view file, std::string_view path_info) const {
+bool ScriptFolder::has_ending(std::string_view name) const {
+  return options_.endings.empty() || std::any_of(options_.endings.begin(), options_.endings.end(),
+                                                 [name](const std::string& ending) { return name.ends_with(ending); });
+}
+
+ScriptFolder::Found ScriptFolder::found(std::string_view file, std::string_view path_info, Looked looked) const {
   Found result;
   result.script.root = options_.root;
   result.script.file = file;
   result.script.name = options_.strip + result.script.file;
   result.script.path_info = path_info;
+  result.file = std::move(looked.file);
   return result;
 }
 
@@ -75,20 +83,34 @@ base::Task<ScriptFolder::Found> ScriptFolder::find(const message::Request& reque
 
 base::Task<ScriptFolder::Found> ScriptFolder::find_other(std::string_view path) {
   Found other;
-  const bool may_be_file = options_.files && path.size() > 1 && !has_hidden_segment(path) && !is_hidden(path) &&
-                           !looks_like_script(path, options_.ending);
+  const bool may_be_file = options_.files && path.starts_with('/') && !has_hidden_segment(path) && !is_hidden(path) &&
+                           std::none_of(options_.endings.begin(), options_.endings.end(),
+                                        [path](const std::string& ending) { return looks_like_script(path, ending); });
   if (may_be_file) {
-    auto looking = kind_of(std::string(path.substr(1)));
-    other.is_file = co_await looking == Kind::kFile;
+    auto looking = is_other_file(path);
+    other.is_file = co_await looking;
     if (other.is_file) co_return other;
   }
   other.status = 404;
   if (options_.fallback.empty()) co_return other;
-  auto looking = kind_of(options_.fallback.substr(1));
-  const Kind kind = co_await looking;
-  if (kind == Kind::kFile) co_return found(options_.fallback, {});
-  if (kind == Kind::kForbidden) other.status = 403;
+  auto looking = look_at(options_.fallback.substr(1));
+  Looked looked = co_await looking;
+  if (looked.kind == Kind::kFile) co_return found(options_.fallback, {}, std::move(looked));
+  if (looked.kind == Kind::kForbidden) other.status = 403;
   co_return other;
+}
+
+base::Task<bool> ScriptFolder::is_other_file(std::string_view path) {
+  std::string file(path.substr(1));
+  if (!file.empty() && !file.ends_with('/')) {
+    auto looking = look_at(file);
+    const Looked looked = co_await looking;
+    if (looked.kind != Kind::kFolder) co_return looked.kind == Kind::kFile;
+    file += '/';
+  }
+  auto looking = look_at(file + std::string(kFolderFile));
+  const Looked looked = co_await looking;
+  co_return looked.kind == Kind::kFile;
 }
 
 base::Task<ScriptFolder::Found> ScriptFolder::find_script(const message::Request& request, std::string_view path) {
@@ -99,13 +121,13 @@ base::Task<ScriptFolder::Found> ScriptFolder::find_script(const message::Request
     const size_t slash = path.find('/', end + 1);
     end = slash == std::string_view::npos ? path.size() : slash;
     const std::string_view file = path.substr(0, end);
-    if (!file.ends_with(options_.ending)) continue;
+    if (!has_ending(file)) continue;
     if (has_hidden_segment(file)) co_return nothing;
-    auto looking = kind_of(std::string(file.substr(1)));
-    const Kind kind = co_await looking;
-    if (kind == Kind::kFile) co_return found(file, path.substr(end));
-    nothing.status = kind == Kind::kForbidden ? 403 : 404;
-    if (kind != Kind::kFolder) co_return nothing;
+    auto looking = look_at(std::string(file.substr(1)));
+    Looked looked = co_await looking;
+    if (looked.kind == Kind::kFile) co_return found(file, path.substr(end), std::move(looked));
+    nothing.status = looked.kind == Kind::kForbidden ? 403 : 404;
+    if (looked.kind != Kind::kFolder) co_return nothing;
   }
   if (has_hidden_segment(path)) co_return nothing;
   auto looking = find_index(path);
@@ -115,37 +137,45 @@ base::Task<ScriptFolder::Found> ScriptFolder::find_script(const message::Request
 base::Task<ScriptFolder::Found> ScriptFolder::find_index(std::string_view path) {
   Found nothing;
   nothing.status = 404;
-  if (!options_.index.ends_with(options_.ending)) co_return nothing;
+  if (options_.index.empty() || !has_ending(options_.index)) co_return nothing;
   const bool has_slash = path.ends_with('/');
   std::string file(path);
   if (!has_slash) file += '/';
   file += options_.index;
-  auto looking = kind_of(file.substr(1));
-  const Kind kind = co_await looking;
-  if (kind == Kind::kForbidden) nothing.status = 403;
-  if (kind != Kind::kFile) co_return nothing;
-  if (has_slash) co_return found(file, {});
+  auto looking = look_at(file.substr(1));
+  Looked looked = co_await looking;
+  if (looked.kind == Kind::kForbidden) nothing.status = 403;
+  if (looked.kind != Kind::kFile) co_return nothing;
+  if (has_slash) co_return found(file, {}, std::move(looked));
   nothing.status = 301;
   co_return nothing;
 }
 
-base::Task<ScriptFolder::Kind> ScriptFolder::kind_of(std::string path) {
+base::Task<ScriptFolder::Looked> ScriptFolder::look_at(std::string path) {
   const auto known = files_.find(path);
-  if (known != files_.end() && loop_.now() < known->second) co_return Kind::kFile;
-  OpenOutcome outcome = find_beneath_cached(folder_->get(), path);
+  if (known != files_.end() && loop_.now() < known->second) co_return Looked{Kind::kFile, {}};
+  io::OpenOutcome outcome = io::find_beneath_cached(folder_->get(), path);
   if (outcome.error == EAGAIN) {
-    auto slow = std::make_shared<OpenOutcome>();
-    auto opening = offload_.run([folder = folder_, path, slow] { *slow = find_beneath(folder->get(), path); });
+    auto slow = std::make_shared<io::OpenOutcome>();
+    auto opening = offload_.run([folder = folder_, path, slow] { *slow = io::find_beneath(folder->get(), path); });
     co_await opening;
     outcome = std::move(*slow);
   }
   struct stat status;
-  if (!outcome.file.valid() || fstat(outcome.file.get(), &status) != 0)
-    co_return outcome.error == EACCES || outcome.error == EPERM ? Kind::kForbidden : Kind::kNothing;
-  if (S_ISDIR(status.st_mode)) co_return Kind::kFolder;
-  if (!S_ISREG(status.st_mode)) co_return Kind::kNothing;
-  remember(std::move(path));
-  co_return Kind::kFile;
+  Looked looked;
+  if (!outcome.file.valid() || fstat(outcome.file.get(), &status) != 0) {
+    if (outcome.error == EACCES || outcome.error == EPERM) looked.kind = Kind::kForbidden;
+    co_return looked;
+  }
+  if (S_ISDIR(status.st_mode)) looked.kind = Kind::kFolder;
+  if (!S_ISREG(status.st_mode)) co_return looked;
+  looked.kind = Kind::kFile;
+  if (options_.with_file) {
+    looked.file = std::move(outcome.file);
+  } else {
+    remember(std::move(path));
+  }
+  co_return looked;
 }
 
 void ScriptFolder::remember(std::string path) {

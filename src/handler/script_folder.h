@@ -1,5 +1,5 @@
 // ScriptFolder: which script below a folder a request is for, found by walking real files (faults.md 60-65): the first
-// segment of the path that has the ending of scripts and is a regular file. What stands behind it is PATH_INFO. When
+// segment of the path that has an ending of scripts and is a regular file. What stands behind it is PATH_INFO. When
 // there is none: a file that is no script, then the script for everything else, where there are to be such.
 #pragma once
 
@@ -8,11 +8,12 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/file_descriptor.h"
 #include "base/task.h"
-#include "handler/beneath.h"
 #include "handler/gateway_variables.h"
+#include "io/beneath.h"
 #include "io/loop.h"
 #include "io/offload.h"
 #include "message/request.h"
@@ -20,12 +21,13 @@
 namespace cutwater::handler {
 
 struct ScriptOptions {
-  std::string root;                 // the folder as servers know it, absolute
-  std::string index = "index.php";  // the script of a folder
-  std::string ending = ".php";      // compared byte by byte
-  std::string strip = {};           // stands in the path before what is looked for
-  bool files = false;               // other files are found too
-  std::string fallback = {};        // the script for what is not found, "/index.php"; "": none
+  std::string root;                             // the folder as servers know it, absolute
+  std::string index = "index.php";              // the script of a folder; "": it has none
+  std::vector<std::string> endings = {".php"};  // compared byte by byte; empty: every file is a script
+  std::string strip = {};                       // stands in the path before what is looked for
+  bool files = false;                           // other files are found too, index.html of a folder among them
+  std::string fallback = {};                    // the script for what is not found, "/index.php"; "": none
+  bool with_file = false;                       // Found has it open
 };
 
 class ScriptFolder {
@@ -37,6 +39,7 @@ class ScriptFolder {
     uint16_t status = 0;   // 0: `script`; 301: a folder without its final slash; else refuse with it
     bool is_file = false;  // with 0: no script, to be sent as it is
     Script script;
+    base::FileDescriptor file = {};  // O_PATH: the script, `with_file`
   };
   // `request` outlives the task.
   base::Task<Found> find(const message::Request& request);
@@ -44,18 +47,30 @@ class ScriptFolder {
 
  private:
   enum class Kind { kFile, kFolder, kNothing, kForbidden };
-  base::Task<Kind> kind_of(std::string path);
+  struct Looked {
+    Kind kind = Kind::kNothing;
+    base::FileDescriptor file = {};  // with kFile
+  };
+  base::Task<Looked> look_at(std::string path);
+  bool has_ending(std::string_view name) const;
   void remember(std::string path);
   base::Task<Found> find_script(const message::Request& request, std::string_view path);
   base::Task<Found> find_index(std::string_view path);
   base::Task<Found> find_other(std::string_view path);
-  Found found(std::string_view file, std::string_view path_info) const;
+  base::Task<bool> is_other_file(std::string_view path);
+  Found found(std::string_view file, std::string_view path_info, Looked looked) const;
 
   std::shared_ptr<const base::FileDescriptor> folder_;  // shared with look-ups that outlive a cancelled request
   ScriptOptions options_;
   io::Offload& offload_;
   const io::Loop& loop_;
   std::map<std::string, base::Instant, std::less<>> files_;  // below the folder, and until when that is believed
+};
+
+// What of the files there are is some program's source: never sent as it is (faults.md 64).
+struct ScriptGuard {
+  std::vector<std::string> endings = {};  // as looks_like_script() takes them
+  std::vector<std::string> roots = {};    // real paths of folders
 };
 
 // Whether a name would be a script's on a file system that ignores case, final dots or streams: such a file is never

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/text.h"
+
 namespace cutwater::handler {
 
 using message::WriteStatus;
@@ -23,6 +25,10 @@ struct SpooledAnswer::Wait {
   }
   void await_resume() const noexcept {}
 };
+
+bool may_be_spooled(const message::Response& response) {
+  return !base::equals_ignoring_case(response.headers.get("X-Accel-Buffering").value_or(""), "no");
+}
 
 SpooledAnswer::SpooledAnswer(message::ResponseWriter& response, SpoolArea& area, io::Loop& loop,
                              const SpooledAnswerLimits& limits)

@@ -24,6 +24,9 @@ struct SpooledAnswerLimits {
   uint64_t resume = 256 * 1024;            // what it must take until the server is read again
 };
 
+// The field is nginx's: an application that sends events as they happen says that nothing may be held back.
+bool may_be_spooled(const message::Response& response);
+
 class SpooledAnswer {
  public:
   // All outlive the answer. The file counts against `area.answers`.

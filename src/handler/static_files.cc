@@ -67,6 +67,7 @@ StaticFiles::StaticFiles(base::FileDescriptor root, StaticOptions options, io::L
   std::string_view prefix = options_.prefix;
   while (prefix.ends_with('/')) prefix.remove_suffix(1);
   prefix_length_ = prefix.size();
+  folder_.never_find_below(options_.scripts.roots);
 }
 
 StaticFiles::~StaticFiles() = default;
@@ -109,7 +110,7 @@ bool StaticFiles::takes(std::string_view method) const {
 }
 
 bool StaticFiles::is_script(std::string_view path) const {
-  return std::any_of(options_.scripts.begin(), options_.scripts.end(),
+  return std::any_of(options_.scripts.endings.begin(), options_.scripts.endings.end(),
                      [path](const std::string& ending) { return looks_like_script(path, ending); });
 }
 

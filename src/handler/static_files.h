@@ -10,6 +10,7 @@
 #include "base/file_descriptor.h"
 #include "base/log.h"
 #include "handler/file_folder.h"
+#include "handler/script_folder.h"
 #include "io/loop.h"
 #include "io/offload.h"
 #include "message/exchange.h"
@@ -17,10 +18,10 @@
 namespace cutwater::handler {
 
 struct StaticOptions {
-  std::string prefix;                     // "/static/": taken off the path
-  std::string index;                      // file answered for a folder; "" = folders are 404
-  std::optional<base::Duration> cache;    // Cache-Control: max-age; without: by the look of the name
-  std::vector<std::string> scripts = {};  // endings of what servers behind us run: never sent (faults.md 64)
+  std::string prefix;                   // "/static/": taken off the path
+  std::string index;                    // file answered for a folder; "" = folders are 404
+  std::optional<base::Duration> cache;  // Cache-Control: max-age; without: by the look of the name
+  ScriptGuard scripts = {};             // what is never sent
 };
 
 class Gateway;

@@ -27,12 +27,13 @@ bool StderrPace::take(uint64_t& dropped) {
   return true;
 }
 
-StderrLog::StderrLog(base::LogSink& log, StderrPace& pace, std::string_view upstream, uint64_t request_id,
+StderrLog::StderrLog(base::LogSink& log, StderrPace& pace, std::string who, uint64_t request_id, std::string_view code,
                      std::string request)
     : log_(log),
       pace_(pace),
-      upstream_(upstream),
+      who_(std::move(who)),
       request_id_(request_id),
+      code_(code),
       request_(request.empty() ? "" : " " + request.substr(0, kMostOfRequest)) {}
 
 void StderrLog::on_stderr(std::string_view piece) {
@@ -59,9 +60,9 @@ void StderrLog::write_line(std::string_view line) {
   if (line.empty()) return;
   uint64_t dropped = 0;
   if (!pace_.take(dropped)) return;
-  std::string text = fmt::format("upstream {}: request {:08x}{}: {}", upstream_, request_id_, request_, line);
+  std::string text = fmt::format("{}: request {:08x}{}: {}", who_, request_id_, request_, line);
   if (dropped > 0) text += fmt::format(" ({} lines of that second were left out)", dropped);
-  log_.warning("CW0608", text);
+  log_.warning(code_, text);
 }
 
 }  // namespace cutwater::handler

@@ -1,10 +1,11 @@
-// StderrLog: what a FastCGI application says on its error stream during one request, for our log: in whole lines, with
-// the request's id, method and path, and no more than a log can bear (faults.md 113).
+// StderrLog: what a FastCGI program or a CGI script says on its error stream during one request, for our log: in whole
+// lines, with the request's id, method and path, and no more than a log can bear (faults.md 113).
 #pragma once
 
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -13,7 +14,8 @@
 
 namespace cutwater::handler {
 
-// How much of the error streams of an upstream's servers a log bears in a second, whatever the requests are.
+// How much of the error streams of an upstream's servers, or a route's scripts, a log bears in a second, whatever the
+// requests are.
 class StderrPace {
  public:
   static constexpr size_t kLinesPerSecond = 100;
@@ -33,9 +35,9 @@ class StderrLog final : public upstream::StderrSink {
  public:
   static constexpr size_t kMostKept = 8 * 1024;  // bytes of one request
 
-  // `log` and `pace` outlive this; `upstream` is its name, `request` like "GET /path".
-  StderrLog(base::LogSink& log, StderrPace& pace, std::string_view upstream, uint64_t request_id,
-            std::string request = {});
+  // `log` and `pace` outlive this. `who` says it: "upstream api"; `code` is a literal; `request` is like "GET /path".
+  StderrLog(base::LogSink& log, StderrPace& pace, std::string who, uint64_t request_id, std::string_view code,
+            std::string request);
   // Writes what is left.
   ~StderrLog();
   StderrLog(const StderrLog&) = delete;
@@ -48,8 +50,9 @@ class StderrLog final : public upstream::StderrSink {
 
   base::LogSink& log_;
   StderrPace& pace_;
-  const std::string upstream_;
+  const std::string who_;
   const uint64_t request_id_;
+  const std::string_view code_;
   const std::string request_;  // with a space before, or empty
   std::string line_;           // begun, not complete
   size_t taken_ = 0;

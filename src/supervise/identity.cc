@@ -80,8 +80,12 @@ base::Result<Identity> find_identity(const std::string& user) {
 base::Result<Identity> identity_of_owner(const std::string& folder) {
   struct stat status;
   if (stat(folder.c_str(), &status) != 0) return base::system_error("cannot look at " + folder);
-  if (const passwd* entry = getpwuid(status.st_uid)) return from_entry(*entry);
-  return without_entry(status.st_uid, status.st_gid);
+  return identity_of(status.st_uid, status.st_gid);
+}
+
+Identity identity_of(uid_t user, gid_t group) {
+  if (const passwd* entry = getpwuid(user)) return from_entry(*entry);
+  return without_entry(user, group);
 }
 
 base::Result<void> become(const Identity& identity) {

@@ -24,6 +24,7 @@ bool running_as_root();
 Identity current_identity();
 base::Result<Identity> find_identity(const std::string& user);  // a name or a number
 base::Result<Identity> identity_of_owner(const std::string& folder);
+Identity identity_of(uid_t user, gid_t group);  // `group` counts when the number has no name
 
 // setgroups -> setgid -> setuid -> all capabilities dropped -> checked that root cannot be regained. For a
 // child that was forked for this. Clears PDEATHSIG and dumpability (the kernel's doing).

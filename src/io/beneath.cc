@@ -1,4 +1,4 @@
-#include "handler/beneath.h"
+#include "io/beneath.h"
 
 #include <fcntl.h>
 #include <linux/openat2.h>
@@ -9,7 +9,7 @@
 #include <cerrno>
 #include <string_view>
 
-namespace cutwater::handler {
+namespace cutwater::io {
 
 namespace {
 
@@ -92,4 +92,4 @@ OpenOutcome find_beneath_cached(int root, const std::string& path) {
   return open_from_cache(root, path, kToKnow);
 }
 
-}  // namespace cutwater::handler
+}  // namespace cutwater::io

@@ -6,7 +6,7 @@
 
 #include "base/file_descriptor.h"
 
-namespace cutwater::handler {
+namespace cutwater::io {
 
 struct OpenOutcome {
   base::FileDescriptor file;
@@ -25,4 +25,4 @@ OpenOutcome open_beneath_cached(int root, const std::string& path);
 OpenOutcome find_beneath(int root, const std::string& path);
 OpenOutcome find_beneath_cached(int root, const std::string& path);
 
-}  // namespace cutwater::handler
+}  // namespace cutwater::io

@@ -1,0 +1,27 @@
+// A folder of scripts is a site: what a folder without an app and without a configuration has to be served as (CGI
+// scripts, PHP, the files beside them), found without running any of it.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "config/model.h"
+
+namespace cutwater::config {
+
+struct ScriptSite {
+  std::vector<Route> routes;
+  std::vector<StaticRoute> static_routes;
+  std::vector<std::string> never_sent;  // endings of sources and of data
+  std::vector<std::string> choices;     // what was found, and what becomes of it
+};
+
+// nullopt: `folder`, which is absolute, has no scripts.
+std::optional<ScriptSite> detect_scripts(const std::string& folder);
+
+// Whether a program's text reads as a CGI script: it writes a Content-Type itself, or uses a module that is for that.
+bool is_cgi_source(std::string_view text);
+
+}  // namespace cutwater::config

@@ -1,0 +1,88 @@
+// Folders of scripts, and the site that each is.
+#include "config/detect_scripts.h"
+
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include "config/test_folder.h"
+
+namespace cutwater::config {
+namespace {
+
+constexpr char kCgi[] = "#!/usr/bin/env python3\nprint('Content-Type: text/plain')\nprint()\n";
+
+class DetectScripts : public testing::Test {
+ protected:
+  void executable(const std::string& name, const std::string& text) {
+    folder_.file(name, text);
+    chmod((folder_.path() + "/" + name).c_str(), 0755);
+  }
+  bool detect() {
+    auto found = detect_scripts(folder_.path());
+    if (found) site_ = std::move(*found);
+    return found.has_value();
+  }
+  bool says(const std::string& text) const {
+    for (const std::string& choice : site_.choices) {
+      if (choice.find(text) != std::string::npos) return true;
+    }
+    return false;
+  }
+
+  TestFolder folder_;
+  ScriptSite site_;
+};
+
+TEST_F(DetectScripts, NothingOfTheKind) {
+  folder_.file("index.html", "x").file("notes.txt", "Content-Type: x").file("tool.sh", "echo hello\n");
+  executable("run.py", "#!/usr/bin/env python3\nheaders = {'Content-Type': 'x'}\n");
+  EXPECT_FALSE(detect());
+}
+
+TEST_F(DetectScripts, CgiBinAndFilesBesideIt) {
+  executable("cgi-bin/form.py", kCgi);
+  folder_.file("index.html", "x");
+  ASSERT_TRUE(detect());
+  ASSERT_EQ(site_.routes.size(), 2u);
+  EXPECT_EQ(site_.routes[0].path, "/cgi-bin/");
+  EXPECT_EQ(site_.routes[0].cgi.root, folder_.path() + "/cgi-bin");
+  EXPECT_TRUE(site_.routes[0].cgi.interpreters.empty());
+  EXPECT_EQ(site_.routes[1].kind, Route::Kind::kStatic);
+  EXPECT_EQ(site_.static_routes.at(0).root, folder_.path());
+  EXPECT_TRUE(says("form.py"));
+}
+
+TEST_F(DetectScripts, InCgiBinTheEndingSaysWhatRunsIt) {
+  executable("cgi-bin/one.pl", "#!/usr/bin/perl\n");
+  folder_.file("cgi-bin/two.py", "print()").file("cgi-bin/three.txt", "");
+  ASSERT_TRUE(detect());
+  EXPECT_EQ(site_.routes.size(), 1u);  // without an index.html nothing else is sent
+  EXPECT_EQ(site_.routes[0].cgi.interpreters, (std::map<std::string, std::string>{{".py", "python3"}}));
+}
+
+TEST_F(DetectScripts, ScriptsInTheFolderItself) {
+  executable("index.py", kCgi);
+  executable("old.cgi", "#!/bin/sh\n");
+  folder_.file("library.py", "x = 1\n").file("later.py", "print('Content-Type: x')\n");
+  ASSERT_TRUE(detect());
+  ASSERT_EQ(site_.routes.size(), 1u);
+  const CgiRoute& cgi = site_.routes[0].cgi;
+  EXPECT_EQ(site_.routes[0].path, "/");
+  EXPECT_EQ(cgi.suffixes, (std::vector<std::string>{".cgi", ".py"}));
+  EXPECT_EQ(cgi.index, "index.py");
+  EXPECT_EQ(cgi.files, "true");
+  EXPECT_TRUE(says("index.py, old.cgi"));
+  EXPECT_TRUE(says("later.py would be CGI"));
+}
+
+TEST_F(DetectScripts, WhatReadsAsCgi) {
+  EXPECT_TRUE(is_cgi_source("sys.stdout.write(\"content-type: text/html\\n\")"));
+  EXPECT_TRUE(is_cgi_source("from wsgiref.handlers import CGIHandler"));
+  EXPECT_TRUE(is_cgi_source("import os\nimport cgi\n"));
+  EXPECT_TRUE(is_cgi_source("use CGI qw(:standard);"));
+  EXPECT_FALSE(is_cgi_source("requests.get(url, headers={'Content-Type': 'x'})"));
+  EXPECT_FALSE(is_cgi_source(""));
+}
+
+}  // namespace
+}  // namespace cutwater::config

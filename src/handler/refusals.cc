@@ -1,0 +1,62 @@
+#include "handler/refusals.h"
+
+#include <fmt/format.h>
+
+#include <string>
+
+#include "handler/error_pages.h"
+#include "handler/gateway_request.h"
+
+namespace cutwater::handler {
+
+using message::BodyStatus;
+
+uint16_t status_of_body(BodyStatus status) {
+  switch (status) {
+    case BodyStatus::kTooLarge:
+      return 413;
+    case BodyStatus::kTimedOut:
+      return 408;
+    default:
+      return 400;
+  }
+}
+
+base::Task<void> refuse_script(message::Exchange& exchange, uint16_t status, Refuser refuser, std::string_view root) {
+  const message::Request& request = exchange.request;
+  if (status == 403) {
+    refuser.log.write(base::Severity::kError, "CW0401",
+                      fmt::format("{}: {} cannot be looked for below {}; answered 403\n"
+                                  "fix: let the user of the front enter the folders there",
+                                  refuser.who, request.path, root),
+                      refuser.now);
+  }
+  if (status != 301) {
+    auto answering = answer_error(exchange, status);
+    co_await answering;
+    co_return;
+  }
+  std::string location = percent_encoded(request.path) + "/";
+  if (!request.query.empty()) location.append("?").append(request.query);
+  auto answering = answer_error(exchange, status, "Location", location);
+  co_await answering;
+}
+
+base::Task<void> refuse_body(message::Exchange& exchange, CollectedBody::Outcome outcome, Refuser refuser) {
+  if (outcome.status == BodyStatus::kDisconnected) co_return;
+  if (outcome.spool == SpoolStatus::kWritten) {
+    auto answering = answer_error(exchange, status_of_body(outcome.status));
+    co_await answering;
+    co_return;
+  }
+  const bool over_budget = outcome.spool == SpoolStatus::kOverBudget;
+  refuser.log.write(base::Severity::kError, "CW0513",
+                    fmt::format("{}: no room to spool a request body{}", refuser.who,
+                                over_budget ? ": the uploads running now fill what they may take" : ""),
+                    refuser.now);
+  const uint16_t status = outcome.spool == SpoolStatus::kNoSpace ? 507 : over_budget ? 503 : 500;
+  auto answering = answer_error(exchange, status, "Retry-After", "10");
+  co_await answering;
+}
+
+}  // namespace cutwater::handler

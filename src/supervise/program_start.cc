@@ -1,0 +1,200 @@
+#include "supervise/program_start.h"
+
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <climits>
+
+#include "base/clock.h"
+#include "base/file_descriptor.h"
+
+namespace cutwater::supervise {
+
+namespace {
+
+constexpr mode_t kUmask = 022;
+constexpr base::Duration kPatience = std::chrono::seconds(1);
+constexpr int kLookMilliseconds = 5;
+
+// What the child writes to the pipe that exec closes.
+struct Failure {
+  StartStep step;
+  int error;
+};
+
+struct Child {
+  const ProgramStart& program;
+  char* const* arguments;
+  char* const* environment;
+  pid_t parent;
+  int status;  // the pipe
+
+  [[noreturn]] void fail(StartStep step, int error) const {
+    const Failure failure{step, error};
+    _exit(write(status, &failure, sizeof failure) == sizeof failure ? 127 : 126);
+  }
+};
+
+bool take_standard(const std::array<int, 3>& standard) {
+  for (int place = 0; place < 3; ++place) {
+    if (dup2(standard[static_cast<size_t>(place)], place) < 0) return false;
+  }
+  return true;
+}
+
+// From now on there are 0 to 2, these two until exec, and none that a user could take.
+bool close_others(int one, int other) {
+  const auto [low, high] = std::minmax({one, other});
+  const auto close_between = [](int first, int last) {
+    if (first > last) return true;
+    return close_range(static_cast<unsigned>(first), static_cast<unsigned>(last), 0) == 0 || errno == ENOSYS;
+  };
+  if (fcntl(one, F_SETFD, FD_CLOEXEC) != 0 || fcntl(other, F_SETFD, FD_CLOEXEC) != 0) return false;
+  return close_between(3, low - 1) && close_between(low + 1, high - 1) && close_between(high + 1, INT_MAX);
+}
+
+bool take_limits(const ProgramStart& program) {
+  const rlimit no_core{0, 0};
+  if (setrlimit(RLIMIT_CORE, &no_core) != 0) return false;
+  if (!program.most_processes) return true;
+  rlimit processes;
+  if (getrlimit(RLIMIT_NPROC, &processes) != 0) return false;
+  processes.rlim_max = std::min(processes.rlim_max, *program.most_processes);
+  processes.rlim_cur = std::min(processes.rlim_cur, processes.rlim_max);
+  return setrlimit(RLIMIT_NPROC, &processes) == 0;
+}
+
+// Also those that a service of an ordinary user may have been given, which exec would pass on.
+bool drop_capabilities() {
+  prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+  __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = {};
+  return syscall(SYS_capset, &header, none) == 0;
+}
+
+// By bare system calls: a child of fork has no other threads that the C library would have to tell.
+bool take_identity(const Identity* identity) {
+  if (!identity) return geteuid() == 0 || drop_capabilities();
+  if (syscall(SYS_setgroups, identity->groups.size(), identity->groups.data()) != 0) return false;
+  if (syscall(SYS_setresgid, identity->group, identity->group, identity->group) != 0) return false;
+  if (syscall(SYS_setresuid, identity->user, identity->user, identity->user) != 0) return false;
+  if (identity->user == 0) return true;
+  prctl(PR_SET_DUMPABLE, 0);  // again, whatever fs.suid_dumpable says: nobody looks into what is still our memory
+  if (!drop_capabilities()) return false;
+  uid_t real, effective, saved;
+  if (getresuid(&real, &effective, &saved) != 0) return false;
+  errno = EPERM;
+  if (real != identity->user || effective != identity->user || saved != identity->user) return false;
+  const bool regained = syscall(SYS_setresuid, 0, 0, 0) == 0;
+  errno = EPERM;
+  return !regained;
+}
+
+void take_default_signals() {
+  struct sigaction action {};
+  for (int signal = 1; signal < NSIG; ++signal) {
+    struct sigaction now {};
+    if (sigaction(signal, nullptr, &now) != 0 || now.sa_handler == SIG_DFL) continue;
+    action.sa_handler = SIG_DFL;
+    sigaction(signal, &action, nullptr);
+  }
+  sigset_t none;
+  sigemptyset(&none);
+  sigprocmask(SIG_SETMASK, &none, nullptr);
+}
+
+[[noreturn]] void run(Child child) {
+  const ProgramStart& program = child.program;
+  setsid();
+  umask(kUmask);
+  take_default_signals();
+  if (!take_standard(program.standard)) child.fail(StartStep::kDescriptors, errno);
+  if (!close_others(program.folder, child.status)) child.fail(StartStep::kDescriptors, errno);
+  if (!take_limits(program) || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) child.fail(StartStep::kLimits, errno);
+  if (!take_identity(program.identity)) child.fail(StartStep::kIdentity, errno);
+  prctl(PR_SET_PDEATHSIG, SIGKILL);  // behind the change of user, which clears it
+  if (getppid() != child.parent) _exit(127);
+  if (fchdir(program.folder) != 0) child.fail(StartStep::kFolder, errno);
+  execve(program.executable.c_str(), child.arguments, child.environment);
+  child.fail(StartStep::kExec, errno);
+}
+
+std::vector<char*> to_pointers(const std::vector<std::string>& texts) {
+  std::vector<char*> pointers;
+  pointers.reserve(texts.size() + 1);
+  for (const std::string& text : texts) pointers.push_back(const_cast<char*>(text.c_str()));
+  pointers.push_back(nullptr);
+  return pointers;
+}
+
+bool is_stopped(pid_t pid) {
+  siginfo_t info{};
+  return waitid(P_PID, static_cast<id_t>(pid), &info, WSTOPPED | WNOHANG | WNOWAIT) == 0 && info.si_pid == pid &&
+         info.si_code == CLD_STOPPED;
+}
+
+enum class Progress { kDone, kStopped, kHangs };
+
+// Until the child got as far as exec, or its end. Between its change of user and exec that user may send it signals,
+// and stop it: that must hold nobody else up.
+Progress watch_start(pid_t pid, int status) {
+  const base::Instant until = base::monotonic_now() + kPatience;
+  pollfd ready{status, POLLIN, 0};
+  while (poll(&ready, 1, kLookMilliseconds) <= 0) {
+    if (is_stopped(pid)) return Progress::kStopped;
+    if (base::monotonic_now() >= until) return Progress::kHangs;
+  }
+  return Progress::kDone;
+}
+
+ProgramStarted failed(StartStep step, int error) {
+  return {0, step, error};
+}
+
+}  // namespace
+
+ProgramStarted start_apart(const ProgramStart& program) {
+  const std::vector<char*> arguments = to_pointers(program.arguments);
+  const std::vector<char*> environment = to_pointers(program.environment);
+  int ends[2];
+  if (pipe2(ends, O_CLOEXEC) != 0) return failed(StartStep::kProcess, errno);
+  const base::FileDescriptor reading(ends[0]);
+  base::FileDescriptor writing(ends[1]);
+  // No signal may run a handler of ours in the child.
+  sigset_t all, before;
+  sigfillset(&all);
+  sigprocmask(SIG_SETMASK, &all, &before);
+  const pid_t parent = getpid();
+  const pid_t pid = fork();
+  if (pid == 0) run({program, arguments.data(), environment.data(), parent, writing.get()});
+  const int error = errno;
+  sigprocmask(SIG_SETMASK, &before, nullptr);
+  if (pid < 0) return failed(StartStep::kProcess, error);
+  writing.reset();
+  const Progress progress = watch_start(pid, reading.get());
+  if (progress != Progress::kDone) {
+    kill(pid, SIGKILL);
+    // What hangs in the kernel, on a dead network file system say, is waited for by whoever waits for all.
+    waitpid(pid, nullptr, progress == Progress::kHangs ? WNOHANG : 0);
+    return failed(StartStep::kExec, ETIMEDOUT);
+  }
+  Failure failure{};
+  if (read(reading.get(), &failure, sizeof failure) != sizeof failure) {
+    ProgramStarted started;
+    started.pid = pid;
+    return started;
+  }
+  waitpid(pid, nullptr, 0);
+  return failed(failure.step, failure.error);
+}
+
+}  // namespace cutwater::supervise

@@ -1,0 +1,264 @@
+#include "supervise/script_start.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <set>
+
+namespace cutwater::supervise {
+
+namespace {
+
+constexpr std::string_view kPath = "/usr/local/bin:/usr/bin:/bin";
+
+constexpr std::array<std::string_view, 14> kVariablePrefixes = {
+    "HTTP_",   "SSL_",     "AUTH_",     "CONTENT_", "CONTEXT_", "DOCUMENT_", "GEOIP_",
+    "REMOTE_", "REQUEST_", "REDIRECT_", "SCRIPT_",  "SERVER_",  "TLS_",      "GATEWAY_"};
+constexpr std::array<std::string_view, 5> kVariableNames = {"HTTPS", "PATH_INFO", "PATH_TRANSLATED", "QUERY_STRING",
+                                                            "UNIQUE_ID"};
+// Of those prefixes, but obeyed by HTTP clients and by OpenSSL.
+constexpr std::array<std::string_view, 3> kForbiddenNames = {"HTTP_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR"};
+
+std::string_view path_of(const ScriptEntry& entry) {
+  const auto found = entry.environment.find("PATH");
+  return found == entry.environment.end() ? kPath : std::string_view(found->second);
+}
+
+// "" without one.
+std::string interpreter_of(const ScriptEntry& entry, std::string_view file) {
+  const std::string* best = nullptr;
+  size_t longest = 0;
+  for (const auto& [ending, interpreter] : entry.interpreters) {
+    if (!file.ends_with(ending) || ending.size() < longest) continue;
+    longest = ending.size();
+    best = &interpreter;
+  }
+  return best ? *best : "";
+}
+
+bool has_parent_segment(std::string_view path) {
+  return path.find("/../") != std::string_view::npos || path.ends_with("/..");
+}
+
+// Where the script is, it hears from us: interpreters such as php-cgi run what SCRIPT_FILENAME and PATH_TRANSLATED
+// name.
+std::vector<std::string> environment_of(const ScriptEntry& entry, const ScriptRequest& request) {
+  std::vector<std::string> environment = {"GATEWAY_INTERFACE=CGI/1.1", "DOCUMENT_ROOT=" + entry.root,
+                                          fmt::format("SCRIPT_FILENAME={}/{}", entry.root, request.path)};
+  std::set<std::string_view> given = {"GATEWAY_INTERFACE", "DOCUMENT_ROOT", "SCRIPT_FILENAME", "PATH"};
+  for (const auto& [name, value] : entry.environment) given.insert(name);
+  std::erase_if(environment, [&](const std::string& variable) {
+    return entry.environment.contains(variable.substr(0, variable.find('=')));
+  });
+  environment.reserve(environment.size() + request.variables.size() + entry.environment.size() + 1);
+  for (const std::string& variable : request.variables) {
+    const size_t equals = variable.find('=');
+    const std::string_view name = std::string_view(variable).substr(0, equals);
+    if (equals == std::string::npos || !is_request_variable(name) || given.contains(name)) continue;
+    const std::string_view value = std::string_view(variable).substr(equals + 1);
+    if (name == "PATH_TRANSLATED" && (!value.starts_with(entry.root + "/") || has_parent_segment(value))) continue;
+    given.insert(name);
+    environment.push_back(variable);
+  }
+  for (const auto& [name, value] : entry.environment) environment.push_back(name + "=" + value);
+  if (!entry.environment.contains("PATH")) environment.push_back("PATH=" + std::string(kPath));
+  return environment;
+}
+
+// Of the file that was looked at, whatever has its name by now.
+std::string first_line_of(const ScriptPlace& place) {
+  const std::string file = fmt::format("/proc/self/fd/{}", place.file.get());
+  const base::FileDescriptor opened(open(file.c_str(), O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
+  char buffer[256];
+  const ssize_t size = opened.valid() ? read(opened.get(), buffer, sizeof buffer) : 0;
+  const std::string_view bytes(buffer, size < 0 ? 0 : static_cast<size_t>(size));
+  return std::string(bytes.substr(0, bytes.find('\n')));
+}
+
+// The kernel says "not found" of an interpreter as it does of the script.
+ScriptStarted missing_interpreter(const std::string& file, const ScriptPlace& place) {
+  const std::string line = first_line_of(place);
+  ScriptStarted refused;
+  refused.reason = "no_interpreter";
+  if (line.starts_with("#!") && line.ends_with('\r')) {
+    refused.text = file +
+                   ": its first line ends as on Windows, so the system looks for an interpreter whose name ends so" +
+                   "\nfix: save it with Unix line ends: sed -i 's/\\r$//' " + file;
+  } else if (line.starts_with("#!")) {
+    refused.text = fmt::format(
+        "{}: its first line names an interpreter that is not there: {}\nfix: install it, or correct "
+        "the line",
+        file, line);
+  } else {
+    refused.text = file + ": what it needs to run (its loader) is not there\nfix: build it for this system";
+  }
+  return refused;
+}
+
+ScriptStarted explain(const std::string& file, const ScriptPlace& place, const std::string& interpreter,
+                      const Identity& who, const ProgramStarted& outcome) {
+  const std::string why = std::strerror(outcome.error);
+  const std::string& program = interpreter.empty() ? file : interpreter;
+  switch (outcome.failed) {
+    case StartStep::kProcess:
+      return {0, "no_room",
+              fmt::format("{}: no process for it: {}\nfix: raise the limits of processes and memory", file, why)};
+    case StartStep::kIdentity:
+      return {0, "identity", fmt::format("{}: cannot become user {}: {}", file, who.name, why)};
+    case StartStep::kFolder:
+      return {
+          0, "not_executable",
+          fmt::format("{}: user {} may not enter its folder: {}\nfix: let that user enter it", file, who.name, why)};
+    case StartStep::kDescriptors:
+    case StartStep::kLimits:
+      return {0, "failed", fmt::format("{}: cannot be started: {}", file, why)};
+    case StartStep::kExec:
+      break;
+  }
+  if (outcome.error == ENOENT && interpreter.empty()) return missing_interpreter(file, place);
+  if (outcome.error == ENOEXEC) {
+    return {0, "no_interpreter",
+            file +
+                ": is no program, and has no first line such as #!/bin/sh that names one\nfix: write that line, or "
+                "`interpreters`"};
+  }
+  if (outcome.error == EACCES) {
+    return {0, "not_executable",
+            fmt::format("{}: user {} may not execute {}\nfix: chmod +x, and no file system mounted noexec", file,
+                        who.name, interpreter.empty() ? "it" : interpreter)};
+  }
+  if (outcome.error == EAGAIN || outcome.error == ENOMEM) {
+    return {0, "no_room", fmt::format("{}: no process for user {}: {}", file, who.name, why)};
+  }
+  if (outcome.error == ETIMEDOUT) {
+    return {0, "failed", fmt::format("{}: was stopped before it ran, or did not get to run within a second", file)};
+  }
+  return {0, "failed", fmt::format("{}: {} cannot be executed: {}", file, program, why)};
+}
+
+}  // namespace
+
+bool is_request_variable(std::string_view name) {
+  const bool is_name = std::all_of(name.begin(), name.end(),
+                                   [](char c) { return (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_'; });
+  if (!is_name || std::find(kForbiddenNames.begin(), kForbiddenNames.end(), name) != kForbiddenNames.end())
+    return false;
+  if (std::find(kVariableNames.begin(), kVariableNames.end(), name) != kVariableNames.end()) return true;
+  return std::any_of(kVariablePrefixes.begin(), kVariablePrefixes.end(),
+                     [name](std::string_view prefix) { return name.starts_with(prefix); });
+}
+
+std::string find_program(const std::string& name, std::string_view path) {
+  if (name.find('/') != std::string::npos) return name;
+  while (!name.empty() && !path.empty()) {
+    const size_t colon = path.find(':');
+    const std::string file = std::string(path.substr(0, colon)) + "/" + name;
+    struct stat status;
+    const bool is_file = file.starts_with('/') && stat(file.c_str(), &status) == 0 && S_ISREG(status.st_mode);
+    if (is_file && (status.st_mode & 0111) != 0) return file;
+    path.remove_prefix(colon == std::string_view::npos ? path.size() : colon + 1);
+  }
+  return "";
+}
+
+ScriptStarter::ScriptStarter(std::vector<ScriptEntry> entries, std::optional<uid_t> forbidden)
+    : entries_(std::move(entries)), forbidden_(forbidden), is_root_(running_as_root()) {}
+
+// The asker may have been taken over by somebody: it is looked at here whether the file is a script of that folder.
+ScriptFinding ScriptStarter::find(const ScriptEntry& entry, const ScriptRequest& request, ScriptPlace& place,
+                                  std::string& why) {
+  if (!is_script_path(request.path, entry.suffixes)) return ScriptFinding::kNotThere;
+  const ScriptSearch search{entry.folder.get(), request.path, is_root_ && entry.user.empty(),
+                            [this](uid_t user, gid_t group) { return owner_of_number(user).group == group; }};
+  const ScriptFinding finding = find_script(search, place, why);
+  if (finding != ScriptFinding::kFound) return finding;
+  struct stat asked, there;
+  const bool is_same = fstat(request.file, &asked) == 0 && fstat(place.file.get(), &there) == 0 &&
+                       asked.st_dev == there.st_dev && asked.st_ino == there.st_ino;
+  return is_same ? finding : ScriptFinding::kNotThere;
+}
+
+// A number without a name has the group of that number, whatever group a folder of it is in.
+const Identity& ScriptStarter::owner_of_number(uid_t user) {
+  auto known = by_number_.find(user);
+  if (known == by_number_.end()) known = by_number_.emplace(user, identity_of(user, user)).first;
+  return known->second;
+}
+
+const Identity* ScriptStarter::identity_for(const ScriptEntry& entry, uid_t owner, std::string& refusal) {
+  if (!is_root_) return nullptr;
+  const Identity* identity = nullptr;
+  if (entry.user.empty()) {
+    identity = &owner_of_number(owner);
+  } else {
+    auto known = by_name_.find(entry.user);
+    if (known == by_name_.end()) {
+      auto found = find_identity(entry.user);
+      if (!found) {
+        refusal = found.error().message;
+        return nullptr;
+      }
+      known = by_name_.emplace(entry.user, std::move(*found)).first;
+    }
+    identity = &known->second;
+  }
+  const std::string why = entry.user.empty() ? "the owner of its folder" : "`user`";
+  if (identity->user == 0) {
+    refusal = why + " is root, and no script runs as root";
+  } else if (identity->user == forbidden_) {
+    refusal = why + " is " + identity->name + ", as whom the front runs, which holds the connections of all clients";
+  }
+  return refusal.empty() ? identity : nullptr;
+}
+
+// It is executed by its name in the folder that was looked at, not by its path: on that way others may have a say.
+ScriptStarted ScriptStarter::start(size_t number, const ScriptRequest& request) {
+  const ScriptEntry& entry = entries_.at(number);
+  const std::string file = entry.root + "/" + request.path;
+  ScriptPlace place;
+  std::string refusal;
+  switch (find(entry, request, place, refusal)) {
+    case ScriptFinding::kFound:
+      break;
+    case ScriptFinding::kNotThere:
+      return {0, "not_there", file + ": is not the script that was asked for"};
+    case ScriptFinding::kUnsafe:
+      return {0, "unsafe",
+              fmt::format("{}: {}\nfix: let nobody but root and the user it runs as change it (chmod go-w, chown){}",
+                          file, refusal, entry.user.empty() ? ", or write `user` of that route" : "")};
+  }
+  const Identity* identity = identity_for(entry, place.owner, refusal);
+  if (!refusal.empty()) {
+    return {0, "identity",
+            fmt::format("{}: {}\nfix: write `user` of that route, or give the folder to the user it belongs to (chown)",
+                        file, refusal)};
+  }
+  ProgramStart program;
+  program.executable = "./" + place.name;
+  program.arguments = {file};
+  const std::string name = interpreter_of(entry, file);
+  if (!name.empty()) {
+    program.arguments = {find_program(name, path_of(entry)), program.executable};
+    program.executable = program.arguments[0];
+    if (program.executable.empty()) {
+      return {0, "no_interpreter",
+              fmt::format("{}: there is no {} in {}\nfix: install it, or correct `interpreters`", file, name,
+                          path_of(entry))};
+    }
+  }
+  program.environment = environment_of(entry, request);
+  program.folder = place.folder.get();
+  program.standard = request.standard;
+  program.identity = identity;
+  const ProgramStarted outcome = start_apart(program);
+  if (outcome.pid != 0) return {outcome.pid, "", ""};
+  return explain(file, place, name.empty() ? "" : program.executable, identity ? *identity : current_identity(),
+                 outcome);
+}
+
+}  // namespace cutwater::supervise

@@ -1,0 +1,74 @@
+// ScriptStarter: starts CGI scripts of configured folders, whoever asks for it: what is asked for must lie below the
+// folder, who it runs as and what it finds in its environment is decided here (faults.md 61, 115).
+#pragma once
+
+#include <sys/types.h>
+
+#include <array>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/file_descriptor.h"
+#include "supervise/identity.h"
+#include "supervise/program_start.h"
+#include "supervise/script_place.h"
+
+namespace cutwater::supervise {
+
+// One configured folder of scripts.
+struct ScriptEntry {
+  std::string root;                                 // absolute, without a slash at its end
+  base::FileDescriptor folder;                      // O_PATH, the same
+  std::string user;                                 // "": the owner of the script's folder
+  std::vector<std::string> suffixes;                // of scripts; empty: every name is one, but for hidden ones
+  std::map<std::string, std::string> interpreters;  // ".py" -> "python3": the longest ending that fits a name counts
+  std::map<std::string, std::string> environment;
+};
+
+struct ScriptRequest {
+  std::string path;                    // below the folder: "sub/hello.cgi"
+  int file = -1;                       // O_PATH: what the asker found there
+  std::vector<std::string> variables;  // "NAME=value"; names that no web server gives a script are dropped
+  std::array<int, 3> standard{};       // 3 or more each
+};
+
+struct ScriptStarted {
+  pid_t pid = 0;            // 0: refused
+  std::string reason = {};  // as control::ScriptRefused has it
+  std::string text = {};    // for the log, with what to do about it
+};
+
+class ScriptStarter {
+ public:
+  // `forbidden`: the user of the front, who must run nothing here. Both checks of users count for root alone: anybody
+  // else runs scripts as he is.
+  ScriptStarter(std::vector<ScriptEntry> entries, std::optional<uid_t> forbidden);
+
+  size_t entries() const { return entries_.size(); }
+  ScriptStarted start(size_t entry, const ScriptRequest& request);
+
+ private:
+  // As find_script() has it; kNotThere also when it is not what the asker found.
+  ScriptFinding find(const ScriptEntry& entry, const ScriptRequest& request, ScriptPlace& place, std::string& why);
+  // nullptr: nobody to become, or `refusal` says why not.
+  const Identity* identity_for(const ScriptEntry& entry, uid_t owner, std::string& refusal);
+  const Identity& owner_of_number(uid_t user);
+
+  const std::vector<ScriptEntry> entries_;
+  const std::optional<uid_t> forbidden_;
+  const bool is_root_;
+  std::map<std::string, Identity> by_name_;
+  std::map<uid_t, Identity> by_number_;
+};
+
+// Whether a script may get a variable of that name from a request: what RFC 3875 and web servers have, and nothing that
+// tells a loader or an interpreter what to do.
+bool is_request_variable(std::string_view name);
+
+// The absolute path of the program `name` in `path` ("/usr/bin:/bin"), or "". A name with a slash is one already.
+std::string find_program(const std::string& name, std::string_view path);
+
+}  // namespace cutwater::supervise

@@ -1,0 +1,501 @@
+"""CGI scripts in C, sh, Perl and Python: what they get, what becomes of what they say, and of those that misbehave."""
+
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from support import apps, processes
+from support.client import chunked
+from support.processes import alive, wait_until
+
+pytestmark = pytest.mark.timeout(90)
+IS_ROOT = os.getuid() == 0
+SCRIPT_USER = "daemon" if IS_ROOT else pwd.getpwuid(os.getuid()).pw_name
+SCRIPT = r"CW070\d"
+
+
+def give(*paths):
+    """To the user that the scripts run as."""
+    for path in paths if IS_ROOT else ():
+        shutil.chown(path, SCRIPT_USER, pwd.getpwnam(SCRIPT_USER).pw_gid)
+
+
+@pytest.fixture
+def scripts(folder, tool):
+    place = folder / "cgi-bin"
+    shutil.copytree(apps.APPS / "cgi_site", place)
+    subprocess.run([tool("gcc"), "-O1", "-o", place / "hello.cgi", place / "hello.c"], check=True)
+    (place / "windows.sh").write_bytes(b"#!/bin/sh\r\necho\r\n")
+    (place / "lost.sh").write_text("#!/no/such/interpreter\n")
+    (place / "text.sh").write_text("just text\n")
+    (place / "plain.sh").write_text("#!/bin/sh\n")
+    for path in [place, *place.rglob("*")]:
+        path.chmod(0o755)
+        if path.is_dir():
+            give(path)
+    (place / "plain.sh").chmod(0o644)
+    return place
+
+
+@pytest.fixture
+def mark(folder):
+    """A file that scripts tell their numbers in."""
+    place = folder / "marks"
+    place.mkdir()
+    give(place)
+    return place / "mark"
+
+
+@pytest.fixture
+def site(serve, scripts):
+    def start(more="", *, before="", path="/cgi-bin/*", allow=(), fronts=1):
+        place = serve.folder / f"site{len(serve.started)}"
+        place.mkdir()
+        interpreters = "" if "interpreters" in more else ', interpreters = { ".py" = "python3" }'
+        (place / "cutwater.toml").write_text(
+            f'fronts = {fronts}\n[[listen]]\naddr = "127.0.0.1:0"\n[[site]]\n{before}\n[[site.route]]\n'
+            f'match = {{ path = "{path}" }}\ncgi = {{ dir = "{scripts}"{interpreters}{more} }}\n'
+        )
+        return serve.run(["serve", "-c", "cutwater.toml"], place, allow=allow)
+
+    return start
+
+
+def play(server, what, mark="", **more):
+    query = "&".join(f"{name}={value}" for name, value in {"do": what, "mark": mark, **more}.items())
+    return server.get(f"/cgi-bin/play.py?{query}")
+
+
+def pids(mark):
+    return [int(line) for line in mark.read_text().split()] if mark.exists() else []
+
+
+def variables(response):
+    return dict(line.split("=", 1) for line in response.text.splitlines() if "=" in line)
+
+
+class TestTheRequest:
+    def test_variables_of_rfc_3875(self, site, scripts):
+        server = site()
+        headers = [("Accept", "a"), ("accept", "b"), ("X-Mine", "c"), ("Content-Type", "text/x"), ("Proxy", "http://evil/"),
+                   ("X_Mine", "forged")]
+        response = server.request("POST", "/cgi-bin/env.sh/more%20path/x?a=b&c=%20+d", headers, b"12345")
+        found = variables(response)
+        host, port = server.address
+        expected = {
+            "CONTENT_LENGTH": "5", "CONTENT_TYPE": "text/x", "GATEWAY_INTERFACE": "CGI/1.1", "PATH_INFO": "/more path/x",
+            "PATH_TRANSLATED": f"{scripts}/more path/x", "QUERY_STRING": "a=b&c=%20+d", "REMOTE_ADDR": "127.0.0.1",
+            "REQUEST_METHOD": "POST", "SCRIPT_NAME": "/cgi-bin/env.sh", "SERVER_NAME": "localhost",
+            "SERVER_PROTOCOL": "HTTP/1.1", "SERVER_SOFTWARE": "cutwater", "SCRIPT_FILENAME": f"{scripts}/env.sh",
+            "REQUEST_URI": "/cgi-bin/env.sh/more%20path/x?a=b&c=%20+d", "DOCUMENT_ROOT": str(scripts), "HTTP_ACCEPT": "a, b",
+            "HTTP_X_MINE": "c", "HTTP_HOST": "localhost", "REQUEST_SCHEME": "http",
+            "PATH": "/usr/local/bin:/usr/bin:/bin",
+        }
+        assert {name: found.get(name) for name in expected} == expected
+        assert found["SERVER_PORT"].isdigit() and found["REMOTE_PORT"].isdigit()
+        assert "HTTP_PROXY" not in found and "HTTP_CONTENT_TYPE" not in found and "HTTP_CDN_LOOP" not in found
+
+    def test_nothing_else(self, site, scripts, monkeypatch):
+        """No secret of the server, no descriptor, no right, and never an argument (faults.md 60, 115)."""
+        monkeypatch.setenv("SECRET_KEY", "of the server")
+        server = site(', env = { MODE = "test", PATH = "/usr/bin:/bin" }')
+        for query in ["-s", "-d+allow_url_include%3d1", "a+b", "%2Dx"]:
+            text = server.get(f"/cgi-bin/env.sh?{query}").text
+            assert "arguments: ./env.sh 0\n" in text
+        assert "SECRET_KEY" not in text and "of the server" not in text
+        assert f"folder: {scripts}\n" in text
+        assert "umask: 0022\n" in text
+        assert "descriptors: 0 1 2 3 \n" in text  # 3: the folder that ls reads
+        assert f"user: {pwd.getpwnam(SCRIPT_USER).pw_uid}\n" in text
+        names = set(variables(server.get("/cgi-bin/env.sh")))
+        known = {"GATEWAY_INTERFACE", "QUERY_STRING", "DOCUMENT_URI", "DOCUMENT_ROOT", "PATH_INFO", "REDIRECT_STATUS", "PATH",
+                 "MODE", "HTTP_HOST", "HTTP_CONNECTION"}
+        others = {name for name in names - known if not name.startswith(("SERVER_", "REMOTE_", "REQUEST_", "SCRIPT_"))}
+        assert not others
+
+    def test_a_program_in_c(self, site):
+        server = site()
+        assert server.get("/cgi-bin/hello.cgi?x=1").text == "hello 1 x=1\n"
+        assert server.request("HEAD", "/cgi-bin/hello.cgi").body == b""
+
+    @pytest.mark.parametrize("size", [0, 1, 70_000, 3_000_000])
+    def test_bodies(self, site, size):
+        body = os.urandom(size)
+        server = site()
+        response = server.request("POST", "/cgi-bin/echo.pl", [] if size else [("Content-Length", "0")], body)
+        assert (response.get("X-Length"), response.get("X-Read")) == (str(size), str(size))
+        assert response.body == body
+
+    @pytest.mark.parametrize("size", [10, 200_000])
+    def test_a_chunked_body_has_a_length(self, site, size):
+        """It is complete before the script starts."""
+        body = os.urandom(size)
+        pieces = [body[at:at + 50_000] for at in range(0, size, 50_000)]
+        with site().connect() as client:
+            client.send(b"POST /cgi-bin/echo.pl HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
+            client.send(chunked(*pieces))
+            response = client.read_response()
+        assert response.get("X-Length") == str(size)
+        assert response.body == body
+
+    def test_a_body_that_nobody_reads(self, site):
+        assert site().request("POST", "/cgi-bin/hello.cgi", [], b"x" * 500_000).status == 200
+
+
+class TestWhichScript:
+    def test_walking_real_files(self, site):
+        server = site()
+        assert server.get("/cgi-bin/sub/hello.sh").text == "hello from sub: \n"
+        assert server.get("/cgi-bin/sub/hello.sh/a//b").text == "hello from sub: /a/b\n"
+
+    @pytest.mark.parametrize("target", ["/cgi-bin/", "/cgi-bin/sub", "/cgi-bin/sub/", "/cgi-bin/none.sh", "/cgi-bin/sub/none/x",
+                                        "/cgi-bin/..%2f..%2fbin/sh", "/cgi-bin/.hidden", "/cgi-bin/out.sh", "/cgi-bin/env.sh~",
+                                        "/cgi-bin/%2e%2e/cgi-bin-not/x", "/cgi-bin/" + "a" * 300])
+    def test_what_is_none(self, site, scripts, target):
+        (scripts / ".hidden").write_text("#!/bin/sh\n")
+        (scripts / "out.sh").symlink_to("/bin/sh")
+        assert site().get(target).status == 404
+
+    def test_an_index(self, site):
+        server = site(', index = "hello.sh"')
+        assert server.get("/cgi-bin/sub/").text == "hello from sub: \n"
+        assert server.get("/cgi-bin/sub").status == 301
+        assert server.get("/cgi-bin/").status == 404
+
+    def test_by_suffix(self, site, scripts):
+        """As Apache's AddHandler: what has another ending is no script, and no file of that ending is ever sent."""
+        static = f'[[site.route]]\nmatch = {{ path = "/files/*" }}\nstatic = {{ root = "{scripts}", strip = "/files" }}'
+        server = site(', suffixes = [".sh", ".pl"]', before=static)
+        assert server.get("/cgi-bin/sub/hello.sh/x").text == "hello from sub: /x\n"
+        assert server.get("/cgi-bin/play.py").status == 404
+        assert server.get("/files/play.py").status == 404  # it has an interpreter
+        assert server.get("/files/env.sh").status == 404
+        assert server.get("/files/ENV.SH.").status == 404
+        assert server.get("/files/hello.c").status == 200
+
+    def test_sources_are_never_sent(self, site, scripts):
+        static = f'[[site.route]]\nmatch = {{ path = "/files/*" }}\nstatic = {{ root = "{scripts.parent}", strip = "/files" }}'
+        server = site(before=static)
+        (scripts.parent / "page.html").write_text("page")
+        assert server.get("/files/page.html").text == "page"
+        for path in ["cgi-bin/hello.c", "cgi-bin/sub/hello.sh", "cgi-bin//hello.c", "%63gi-bin/hello.c"]:
+            assert server.get(f"/files/{path}").status == 404
+
+    @pytest.mark.parametrize("name, status, words", [
+        ("plain.sh", 403, "chmod"),
+        ("lost.sh", 500, "#!/no/such/interpreter"),
+        ("windows.sh", 500, "Windows"),
+        ("text.sh", 500, "#!/bin/sh"),
+    ])
+    def test_what_cannot_be_executed(self, site, name, status, words):
+        """faults.md 61."""
+        server = site(allow=[SCRIPT])
+        assert server.get(f"/cgi-bin/{name}").status == status
+        server.log.wait_for(rf"error\[CW0701\].*cgi-bin/{name}")
+        assert words in server.log.text
+
+    def test_a_missing_interpreter(self, site):
+        server = site(', interpreters = { ".py" = "no-such-python" }', allow=[SCRIPT])
+        assert server.get("/cgi-bin/play.py").status == 500
+        server.log.wait_for(r"error\[CW0701\].*no-such-python")
+
+
+class TestTheAnswer:
+    def test_status(self, site):
+        server = site()
+        assert play(server, "status", status="404").status == 404
+        assert play(server, "status", status="418%20Teapot").body == b"body"
+
+    def test_headers(self, site):
+        response = play(site(), "headers")
+        assert response.all("Set-Cookie") == ["a=1", "b=2"]
+        assert response.get("X-Accel-Redirect") is None
+        assert response.text == "ok"
+
+    def test_redirects(self, site):
+        server = site(allow=[r"CW0610"])
+        there = play(server, "location", to="http://other.example/x")
+        assert (there.status, there.get("Location")) == (302, "http://other.example/x")
+        moved = play(server, "location_and_body", to="/elsewhere")
+        assert (moved.status, moved.get("Location"), moved.text) == (302, "/elsewhere", "moved")
+        assert play(server, "location", to="/cgi-bin/sub/hello.sh/y").text == "hello from sub: /y\n"
+        again = play(server, "location", to="/cgi-bin/play.py%3Fdo%3Dlocation%26to%3D/cgi-bin/env.sh%3Fz%3D1").text
+        assert "REDIRECT_URL=/cgi-bin/play.py\n" in again
+
+    def test_nph(self, site):
+        server = site(", nph = true")
+        response = server.get("/cgi-bin/nph-raw.sh")
+        assert (response.version, response.status, response.get("X-Mine")) == ("HTTP/1.1", 203, "yes")
+        assert response.text == "non-parsed"
+        assert server.get("/cgi-bin/hello.cgi").status == 200  # others speak CGI as ever
+
+    def test_nph_only_where_it_is_wanted(self, site):
+        server = site(allow=[SCRIPT])
+        assert server.get("/cgi-bin/nph-raw.sh").status == 502
+        server.log.wait_for(r"error\[CW0704\].*HTTP status line")
+
+    def test_a_large_answer(self, site):
+        response = play(site(), "big", bytes=50_000_000)
+        assert response.body == b"x" * 50_000_000
+
+    @pytest.mark.parametrize("query, why", [
+        ("do=nothing", "without an answer"),
+        ("do=exit&code=127", "exited with status 127 without an answer"),
+        ("do=killed", "was killed by SIGSEGV without an answer"),
+        ("do=no_end", "within the head"),
+        ("do=status&status=2%0000", "control"),
+        ("do=status&status=abc", "malformed Status"),
+        ("do=status&status=%ff%fe%fd", "Status"),
+        ("do=raw&bytes=hello%20world%0a%0a", "colon"),
+        ("do=raw&bytes=%00%01%02%ff%0a%0a", "control"),
+        ("do=raw&bytes=Status:%20200%0aTransfer-Encoding:%20chunked%0a%0a", "transfer coding"),
+        ("do=closes", "closed its output without an answer"),
+    ])
+    def test_no_answer(self, site, query, why):
+        server = site(allow=[SCRIPT])
+        assert server.get(f"/cgi-bin/play.py?{query}").status == 502
+        server.log.wait_for(rf"error\[CW0704\].*play\.py.*{why}")
+        assert server.get("/cgi-bin/hello.cgi").status == 200
+
+    def test_less_than_announced_is_a_cut(self, site):
+        server = site(allow=[SCRIPT])
+        with server.connect() as client:
+            client.send("GET /cgi-bin/play.py?do=short HTTP/1.1\r\nHost: a\r\n\r\n")
+            received = client.read_to_end()
+        assert b"Content-Length: 10\r\n" in received and received.endswith(b"\r\n\r\nabc")
+        server.log.wait_for(r"error\[CW0704\].*before the end of its answer")
+        assert server.get("/cgi-bin/play.py?do=long").body == b"abc"
+
+    def test_the_error_stream_is_in_the_log(self, site):
+        server = site(allow=[SCRIPT])
+        assert play(server, "complain").status == 200
+        for line in ["first", "second ", "no end"]:
+            server.log.wait_for(rf"warning\[CW0707\] cgi /cgi-bin/\*: request [0-9a-f]{{8}} GET /cgi-bin/play\.py: {line}")
+        assert "\x1b" not in server.log.text
+
+    def test_a_flood_of_errors(self, site):
+        """faults.md 113: read on, dropped, and nothing of it fills memory or log."""
+        server = site(allow=[SCRIPT])
+        [front] = server.named("front")
+        before = processes.memory(front)
+        assert play(server, "errors", megabytes=100).text == "done"
+        server.log.wait_for(r"CW0707.*and \d{8,} bytes more")
+        assert processes.memory(front) - before < 20 * 2**20
+        assert len(server.log.text) < 100_000
+
+
+class TestDeadlines:
+    """faults.md 114: the whole group is ended, reaped, and the client knows."""
+
+    @pytest.mark.parametrize("what", ["hang", "deaf", "stopped"])
+    def test_504(self, site, mark, what):
+        server = site(', timeout = "1s"', allow=[SCRIPT])
+        assert play(server, what, mark).status == 504
+        server.log.wait_for(r"error\[CW0705\].*play\.py did not end within timeout")
+        [pid] = pids(mark)
+        wait_until(lambda: not alive(pid), 5, "the script's end")
+
+    def test_a_cut_when_the_answer_has_begun(self, site, mark):
+        server = site(', timeout = "1s"', allow=[SCRIPT])
+        with server.connect() as client:
+            client.send(f"GET /cgi-bin/play.py?do=hang_half&mark={mark} HTTP/1.1\r\nHost: a\r\n\r\n")
+            received = client.read_to_end()
+        assert b"half" in received and not received.endswith(b"0\r\n\r\n")
+        [pid] = pids(mark)
+        wait_until(lambda: not alive(pid), 5, "the script's end")
+
+    def test_one_that_lives_on_after_its_answer(self, site, mark):
+        server = site(', timeout = "1s", max = 1', allow=[SCRIPT])
+        assert play(server, "lives_on", mark).text == "answer"
+        [pid] = wait_until(lambda: pids(mark), 5, "the mark")
+        assert server.get("/cgi-bin/hello.cgi").status == 200  # it had to wait for the slot
+        assert not alive(pid)
+        assert "ran on after its answer" in server.log.text
+
+    def test_a_daemon_is_not_left_running(self, site, mark):
+        server = site()
+        assert play(server, "daemon", mark).text == "answer"
+        [pid] = pids(mark)
+        wait_until(lambda: not alive(pid), 5, "the daemon's end")
+
+    def test_the_client_leaves(self, site, mark):
+        server = site()
+        client = server.connect()
+        client.send(f"GET /cgi-bin/play.py?do=hang&mark={mark} HTTP/1.1\r\nHost: a\r\n\r\n")
+        [pid] = wait_until(lambda: pids(mark), 10, "the script")
+        client.reset()
+        wait_until(lambda: not alive(pid), 5, "the script's end")
+
+    @pytest.mark.skipif(not IS_ROOT, reason="needs root: the limit of processes is the user's")
+    def test_a_fork_bomb(self, site, mark):
+        """Bounded by its own user's limit here: what it fills is gone with it, and the others are answered meanwhile."""
+        server = site(', timeout = "3s", user = "games"', allow=[SCRIPT])
+        mark.parent.chmod(0o777)
+        client = server.connect(timeout=30)
+        client.send(f"GET /cgi-bin/play.py?do=bomb&mark={mark} HTTP/1.1\r\nHost: a\r\n\r\n")
+        wait_until(lambda: pids(mark), 10, "the bomb")
+        games = pwd.getpwnam("games").pw_uid
+        wait_until(lambda: count_of(games) > 20, 10, "its children")
+        assert server.get("/cgi-bin/hello.cgi").status in (200, 503)
+        client.read_to_end()
+        wait_until(lambda: count_of(games) == 0, 15, "the end of all of them")
+        assert server.get("/cgi-bin/hello.cgi").status == 200, server.log.text
+        client.close()
+
+
+def count_of(user):
+    return sum(1 for entry in Path("/proc").iterdir() if entry.name.isdigit() and owner_of(entry) == user)
+
+
+def owner_of(entry):
+    try:
+        return entry.stat().st_uid
+    except OSError:
+        return None
+
+
+class TestHowMany:
+    def test_max_then_queue_then_503(self, site, mark):
+        server = site(', max = 1, queue = 1, timeout = "20s"', allow=[SCRIPT])
+        running, waiting = server.connect(), server.connect()
+        running.send(f"GET /cgi-bin/play.py?do=hang&mark={mark} HTTP/1.1\r\nHost: a\r\n\r\n")
+        wait_until(lambda: pids(mark), 10, "the first one")
+        waiting.send("GET /cgi-bin/hello.cgi HTTP/1.1\r\nHost: a\r\n\r\n")
+
+        def refused():
+            response = server.get("/cgi-bin/hello.cgi")
+            return response if response.status == 503 else None
+
+        response = refused()  # the one that waits was sent before
+        assert response and response.get("Retry-After") == "10"
+        server.log.wait_for(r"error\[CW0706\]")
+        running.reset()
+        assert waiting.read_response().status == 200
+        waiting.close()
+
+    def test_queue_timeout(self, site, mark):
+        server = site(', max = 1, queue_timeout = "200ms"', allow=[SCRIPT])
+        running = server.connect()
+        running.send(f"GET /cgi-bin/play.py?do=hang&mark={mark} HTTP/1.1\r\nHost: a\r\n\r\n")
+        wait_until(lambda: pids(mark), 10, "the first one")
+        assert server.get("/cgi-bin/hello.cgi").status == 503
+        server.log.wait_for(r"error\[CW0706\].*queue_timeout")
+        running.reset()
+
+    def test_two_fronts(self, site):
+        server = site(fronts=2)
+        for _ in range(20):
+            assert server.get("/cgi-bin/hello.cgi").status == 200
+
+
+class TestDeaths:
+    def test_a_killed_spawner(self, site, mark):
+        """Who runs gets 502, who comes next is answered; and nothing runs on."""
+        server = site(allow=[SCRIPT, "CW0803"])
+        client = server.connect()
+        client.send(f"GET /cgi-bin/play.py?do=hang&mark={mark} HTTP/1.1\r\nHost: a\r\n\r\n")
+        [pid] = wait_until(lambda: pids(mark), 10, "the script")
+        [spawner] = server.named("spawn")
+        os.kill(spawner, signal.SIGKILL)
+        assert client.read_response().status == 502
+        client.close()
+        wait_until(lambda: not alive(pid), 5, "the script's end")
+        began = time.monotonic()
+        assert server.get("/cgi-bin/hello.cgi").status == 200
+        assert time.monotonic() - began < 2
+        server.baseline = {}
+
+    def test_what_scripts_of_a_killed_spawner_had_started(self, site, mark):
+        """It falls to the master, which ends it."""
+        server = site(allow=[SCRIPT, "CW0803"])
+        client = server.connect()
+        client.send(f"GET /cgi-bin/play.py?do=family&mark={mark} HTTP/1.1\r\nHost: a\r\n\r\n")
+        wait_until(lambda: len(pids(mark)) == 3, 10, "the family")
+        [spawner] = server.named("spawn")
+        os.kill(spawner, signal.SIGKILL)
+        assert client.read_response().status == 502
+        client.close()
+        wait_until(lambda: not any(alive(pid) for pid in pids(mark)), 5, "the end of all three")
+        assert server.get("/cgi-bin/hello.cgi").status == 200
+        server.baseline = {}
+
+    def test_a_killed_front(self, site, mark):
+        server = site(allow=["CW0802"])
+        client = server.connect()
+        client.send(f"GET /cgi-bin/play.py?do=hang&mark={mark} HTTP/1.1\r\nHost: a\r\n\r\n")
+        [pid] = wait_until(lambda: pids(mark), 10, "the script")
+        [front] = server.named("front")
+        os.kill(front, signal.SIGKILL)
+        wait_until(lambda: not alive(pid), 5, "the script's end")
+        wait_until(lambda: server.named("front") not in ([], [front]), 5, "the next front")
+        assert server.get("/cgi-bin/hello.cgi").status == 200
+        client.close()
+        server.baseline = {}
+
+    def test_the_servers_end(self, site, mark):
+        server = site()
+        client = server.connect()
+        client.send(f"GET /cgi-bin/play.py?do=deaf&mark={mark} HTTP/1.1\r\nHost: a\r\n\r\n")
+        [pid] = wait_until(lambda: pids(mark), 10, "the script")
+        server.signal(signal.SIGQUIT)
+        server.wait_exit(10)
+        assert not alive(pid)
+        client.close()
+
+
+def own_folders(scripts, *owners):
+    """One of each owner, in a folder of root's, with a script."""
+    shutil.chown(scripts, "root", "root")
+    for owner in owners:
+        place = scripts / owner
+        place.mkdir()
+        place.chmod(0o755)
+        shutil.copy(scripts / "env.sh", place / "env.sh")
+        shutil.chown(place, owner)
+
+
+@pytest.mark.skipif(not IS_ROOT, reason="needs root")
+class TestIdentities:
+    def test_the_configured_user(self, site):
+        assert f"user: {pwd.getpwnam('games').pw_uid}\n" in site(', user = "games"').get("/cgi-bin/env.sh").text
+
+    def test_the_owner_of_each_folder(self, site, scripts):
+        own_folders(scripts, "daemon", "games")
+        server = site()
+        for owner in ["daemon", "games"]:
+            assert f"user: {pwd.getpwnam(owner).pw_uid}\n" in server.get(f"/cgi-bin/{owner}/env.sh").text
+
+    @pytest.mark.parametrize("owner", ["root", "nobody"])
+    def test_never_root_or_the_front(self, site, scripts, owner):
+        own_folders(scripts, "daemon", owner)
+        server = site(allow=[SCRIPT])
+        assert server.get(f"/cgi-bin/{owner}/env.sh").status == 500
+        server.log.wait_for(rf"error\[CW0702\].*{owner}/env\.sh.*{owner}")
+        assert server.get("/cgi-bin/daemon/env.sh").status == 200
+
+    @pytest.mark.parametrize("path, why", [("open.sh", "can be written by everybody"), ("link/env.sh", "a link leads to it")])
+    def test_a_script_that_others_can_change(self, site, scripts, path, why):
+        """As suEXEC: nothing runs as somebody if somebody else may have written it, or chosen it by a link."""
+        own_folders(scripts, "daemon", "games")
+        (scripts / "daemon" / "open.sh").write_text("#!/bin/sh\necho; echo; id -un\n")
+        (scripts / "daemon" / "open.sh").chmod(0o777)
+        (scripts / "daemon" / "link").symlink_to("../games")
+        server = site(allow=[SCRIPT])
+        assert server.get(f"/cgi-bin/daemon/{path}").status == 500
+        server.log.wait_for(rf"error\[CW0709\].*daemon/{path}: .*{why}")
+        assert server.get("/cgi-bin/daemon/env.sh").status == 200
+
+    def test_a_user_that_is_root_is_an_error_at_the_start(self, run_binary, scripts, folder):
+        (folder / "cutwater.toml").write_text(
+            '[[listen]]\naddr = "127.0.0.1:0"\n[[site]]\n[[site.route]]\nmatch = { path = "/*" }\n'
+            f'cgi = {{ dir = "{scripts}", user = "root" }}\n'
+        )
+        outcome = run_binary("serve", "-c", "cutwater.toml")
+        assert outcome.returncode == 3
+        assert "CW0805" in outcome.stderr and "no script runs as root" in outcome.stderr
