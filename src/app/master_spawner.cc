@@ -44,6 +44,8 @@ std::vector<supervise::ScriptEntry> script_entries(const config::Config& config,
     entry.root = route.cgi.root == "/" ? "" : route.cgi.root;
     entry.user = route.cgi.user;
     entry.suffixes = route.cgi.suffixes;
+    // The fronts keep to `max`, one at least each; as many again may be ending that a front before them had started.
+    entry.most = 2 * std::max<size_t>(route.cgi.most, front_count(config));
     entry.interpreters = route.cgi.interpreters;
     entry.environment = route.cgi.environment;
     folders.push_back(sockets.static_roots().at(number).get());

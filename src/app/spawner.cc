@@ -107,6 +107,7 @@ void Spawner::serve_front(unsigned number, base::FileDescriptor channel) {
 }
 
 void Spawner::on_program_end(pid_t pid, const supervise::ExitStatus& status) {
+  starter_.note_end(pid);
   for (auto& [number, front] : fronts_) {
     if (front->on_program_end(pid, status)) return;
   }

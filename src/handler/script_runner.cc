@@ -24,7 +24,9 @@ void ScriptRunner::connect(base::FileDescriptor channel) {
       std::make_unique<io::CallbackWatcher>(loop_, channel_->descriptor(), EPOLLIN, [this](uint32_t) { on_events(); });
   std::deque<Waiting> waiting = std::exchange(waiting_, {});
   for (Waiting& each : waiting) {
-    if (running_.contains(each.script)) send(each.message, each.descriptors);
+    if (!running_.contains(each.script)) continue;
+    const bool is_ended = each.until <= loop_.now();
+    if (is_ended || send(each.message, each.descriptors) != Sent::kYes) waiting_.push_back(std::move(each));
   }
   if (user_) user_->on_spawner_here();
 }
@@ -38,6 +40,7 @@ std::optional<uint64_t> ScriptRunner::start(control::StartScript start, std::vec
   const uint64_t script = ++last_;
   start.script = script;
   nlohmann::json message = control::encode(std::move(start));
+  if (!channel_ && !control::Channel::fits(message)) return std::nullopt;
   const Sent sent = channel_ ? send(message, descriptors) : Sent::kGone;
   if (sent == Sent::kTooLarge) return std::nullopt;
   running_.emplace(script, &watcher);
