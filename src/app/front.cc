@@ -14,7 +14,9 @@
 #include "app/front_identity.h"
 #include "app/front_log.h"
 #include "app/front_master_link.h"
+#include "app/front_pools.h"
 #include "app/front_routes.h"
+#include "app/master_spawner.h"
 #include "app/memory_return.h"
 #include "handler/access_log.h"
 #include "handler/listener_spool.h"
@@ -33,18 +35,13 @@ constexpr base::Duration kGraceWithoutMaster = std::chrono::milliseconds(4500);
 constexpr size_t kOffloadThreads = 4;
 constexpr rlim_t kOtherDescriptors = 512;  // workers, static files, spools, logs
 
-bool runs_scripts(const config::Config& config) {
-  return std::any_of(config.routes.begin(), config.routes.end(),
-                     [](const config::Route& route) { return route.kind == config::Route::Kind::kCgi; });
-}
-
 // Descriptors for each client: its connection, and where others are asked the one to such a server and one that is
 // kept, or the two pipes of a script, and a spool file each for what goes there and what comes back.
 rlim_t descriptors_each(const config::Config& config) {
   const bool asks_others = std::any_of(config.routes.begin(), config.routes.end(), [](const config::Route& route) {
     return route.kind == config::Route::Kind::kProxy || route.auth || route.filter;
   });
-  return asks_others || runs_scripts(config) ? 5 : 1;
+  return asks_others || starts_programs(config) ? 5 : 1;
 }
 
 // Connections this process has descriptors for, `each` for one.
@@ -88,6 +85,7 @@ class FrontProcess {
   handler::ListenerSpool listener_spool_{spool_};
   FrontMasterLink master_;
   handler::ScriptRunner scripts_{loop_};
+  FrontPools pools_;
   handler::Router router_;
   FrontApps apps_;
   FrontRoutes routes_;
@@ -117,8 +115,9 @@ FrontProcess::FrontProcess(FrontStart& start, LogFiles files, FrontLog& log, siz
                  scripts_.connect(std::move(channel));
                  say_ready();
                }}),
+      pools_(loop_, scripts_, spool_.directory, log),
       apps_(router_, {loop_, offload_, spool_, log, master_, start.index}, [this] { admit_clients(); }),
-      routes_({router_, loop_, offload_, spool_, scripts_, log, start.instance}),
+      routes_({router_, loop_, offload_, spool_, scripts_, pools_, log, start.instance}),
       deadline_(loop_.timers(), [this] {
         gates_->close_all();
         loop_.stop();
@@ -143,6 +142,7 @@ base::Result<void> FrontProcess::open() {
   if (!signals) return signals.error();
   signals_ = std::move(*signals);
   for (const config::App& app : start_.config.apps) apps_.add(app);
+  pools_.add(start_.config);
   routes_.add(start_.config, std::move(start_.static_roots), apps_, connections_);
   GateServices services{loop_, router_, *observer_, log_, serve_options(start_.config.limits)};
   services.options.connections = connections_;
@@ -152,7 +152,7 @@ base::Result<void> FrontProcess::open() {
   gates_ = std::move(*gates);
   if (!start_.config.apps.empty()) gates_->hold();
   master_.connect(apps_);
-  if (!runs_scripts(start_.config)) say_ready();
+  if (!starts_programs(start_.config)) say_ready();
   return {};
 }
 

@@ -33,7 +33,7 @@ class SpawnerTest : public testing::Test {
       std::vector<supervise::ScriptEntry> entries;
       entries.push_back(std::move(entry));
       SocketFiles none;
-      return run_spawner({Channel(base::FileDescriptor(pair->second.descriptor())), none, std::move(entries), {}});
+      return run_spawner({Channel(base::FileDescriptor(pair->second.descriptor())), none, std::move(entries), {}, {}});
     });
     ASSERT_TRUE(started.ok());
     pid_ = started->pid;
