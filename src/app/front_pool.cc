@@ -36,6 +36,7 @@ FrontPool::FrontPool(const Place& place, const config::Config& config, unsigned 
       who_("pool " + config.pools[number].name),
       process_timeout_(config.pools[number].timeout),
       slow_(config.pools[number].slow),
+      has_spare_(config.pools[number].processes.spare > 0),
       problems_(place.log),
       pace_(place.loop),
       processes_(options_of(config.pools[number], config), *this, std::random_device()()),
@@ -143,9 +144,9 @@ void FrontPool::tell(const handler::PooledProcess& process, const supervise::Exi
 // ---- what the line of requests asks
 
 std::shared_ptr<handler::PooledProcess> FrontPool::take() {
-  const auto id = processes_.take(loop_.now());
+  const auto id = processes_.take();
   if (!id) return nullptr;
-  settle();
+  if (has_spare_) tick_.set(base::Instant{0});
   return known_.at(*id);
 }
 

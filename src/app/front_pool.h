@@ -72,6 +72,7 @@ class FrontPool final : public handler::GatewayPool,
   const std::string who_;  // "pool php"
   const base::Duration process_timeout_;
   const base::Duration slow_;
+  const bool has_spare_;
   handler::RateLimitedLog problems_;
   handler::StderrPace pace_;
   supervise::ProcessPool processes_;

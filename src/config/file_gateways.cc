@@ -101,7 +101,8 @@ bool FileReader::find_upstream(const Entry& answer, const std::string& to, Posit
   }
   if (is_name(to)) {
     const std::string near = closest(to, known);
-    error("CW0103", position, setting + "there is no [upstream." + to + "]",
+    const std::string or_pool = answer.key == "fastcgi" && !config_.pools.empty() ? " and no [pool." + to + "]" : "";
+    error("CW0103", position, setting + "there is no [upstream." + to + "]" + or_pool,
           near.empty() ? "write that section, or an address: to = " + server_example(answer.key)
                        : "did you mean " + quoted(near) + "?");
     return false;

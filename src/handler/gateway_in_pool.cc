@@ -1,5 +1,6 @@
 // A request on its way to a process of a pool: it waits for one that is free, and goes to another one when it has not
-// begun where it was. What has begun is never run again because a process died of it.
+// begun where it was. On a new connection that is known. On a kept one, which only requests get that do no harm when
+// sent twice, a death at once may have come before the request: it goes to a new one, and not to a third.
 #include <fmt/format.h>
 
 #include "codec/http1/request_encoder.h"
@@ -15,6 +16,8 @@ namespace {
 // Between the end of a connection and the word that its process has ended.
 constexpr base::Duration kEndPatience = std::chrono::milliseconds(500);
 constexpr unsigned kMostTries = 10;
+// A process that was killed may take so long to end, and its connections with it.
+constexpr base::Duration kMayHaveMissed = std::chrono::milliseconds(50);
 
 }  // namespace
 
@@ -60,9 +63,10 @@ base::Task<void> GatewayExchange::run_in_pool() {
       co_await refusing;
       co_return;
     }
-    process_ = wait.take_process();
-    process_->begin(fmt::format("{} {}", exchange_.request.method, exchange_.request.raw_target), *this);
-    const std::shared_ptr<PooledProcess> process = process_;
+    const std::shared_ptr<PooledProcess> process = wait.take_process();
+    if (process->ended()) continue;  // since it was given
+    process_ = process;
+    process->begin(fmt::format("{} {}", exchange_.request.method, exchange_.request.raw_target), *this);
     use_.emplace(process->peer());
     auto trying = try_peer(process->peer());
     const Outcome outcome = co_await trying;
@@ -89,9 +93,13 @@ base::Task<GatewayExchange::Outcome> GatewayExchange::judge_in_pool(const upstre
   }
   failure_ = 502;
   if (process.ended() && !process.begun()) co_return Outcome::kUndelivered;
-  // A program may end a kept connection, and itself, between two requests: it had nothing of this one.
-  const bool was_between = connection.is_kept && (!process.ended() || process.ended_cleanly());
-  if (status == CallStatus::kNoAnswer && was_between && may_repeat(Outcome::kDelivered)) co_return Outcome::kStale;
+  // A program may end a kept connection, and itself, between two requests, or be killed there; then it had nothing of
+  // this one.
+  const bool was_between = !process.ended() || process.ended_cleanly() || process.age() < kMayHaveMissed;
+  if (status == CallStatus::kNoAnswer && connection.is_kept && was_between && may_repeat(Outcome::kDelivered)) {
+    process.note_not_begun();
+    co_return Outcome::kStale;
+  }
   if (broke_off && process.ended()) co_return Outcome::kFinal;  // the pool says how
   if (status != CallStatus::kClientFailed) co_return judge(process.peer(), call, status, connection);
   auto answering = answer_client_failure(call.client_failure());

@@ -97,6 +97,7 @@ void PooledProcess::begin(std::string request, PooledProcessListener& listener) 
   listener_ = &listener;
   in_use_ = true;
   is_slow_ = timed_out_ = false;
+  begun_ = true;
   began_ = place_.loop.now();
   held_ = {};
   held_since_ = base::kNever;
@@ -147,9 +148,8 @@ void PooledProcess::end_use(ProcessUse how) {
 void PooledProcess::finish(std::unique_ptr<io::Stream> stream, bool sent) {
   if (!in_use_) return;
   listener_ = nullptr;
-  if (ended_ || timed_out_ || !stream || stream->descriptor() < 0) {
-    return end_use(ended_ && !begun_ ? ProcessUse::kNotBegun : ProcessUse::kLost);
-  }
+  if (!begun_) return end_use(ProcessUse::kNotBegun);
+  if (ended_ || timed_out_ || !stream || stream->descriptor() < 0) return end_use(ProcessUse::kLost);
   if (has_hung_up(*stream)) return end_use(ProcessUse::kDone);
   if (!sent) return end_use(ProcessUse::kLost);
   shutdown(stream->descriptor(), SHUT_RD);

@@ -97,8 +97,9 @@ class PooledProcess final : private io::HangupListener {
   void set_ended(bool cleanly);
   bool ended() const { return ended_; }
   bool ended_cleanly() const { return ended_cleanly_; }
-  // False: it ended, and had not accepted the connection of what it was given last.
+  // False: it had nothing of what it was given last.
   bool begun() const { return begun_; }
+  void note_not_begun() { begun_ = false; }
 
   // co_await a named one: until its end is known, but no longer than `patience`. One waits at a time.
   class [[nodiscard]] Ended {

@@ -28,7 +28,7 @@ void ProcessPool::set_waiting(size_t waiting, base::Instant now) {
   fill(now);
 }
 
-std::optional<ProcessPool::Id> ProcessPool::take(base::Instant now) {
+std::optional<ProcessPool::Id> ProcessPool::take() {
   auto best = processes_.end();
   for (auto entry = processes_.begin(); entry != processes_.end(); ++entry) {
     if (entry->second.state != State::kIdle) continue;
@@ -36,9 +36,7 @@ std::optional<ProcessPool::Id> ProcessPool::take(base::Instant now) {
   }
   if (best == processes_.end()) return std::nullopt;
   best->second.state = State::kBusy;
-  const Id id = best->first;
-  fill(now);  // the spare ones
-  return id;
+  return best->first;
 }
 
 void ProcessPool::become_idle(Process& process, base::Instant now) {

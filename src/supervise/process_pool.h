@@ -63,8 +63,8 @@ class ProcessPool {
 
   // So many wait for a process.
   void set_waiting(size_t waiting, base::Instant now);
-  // An idle one, the one used last: it is busy from now on.
-  std::optional<Id> take(base::Instant now);
+  // An idle one, the one used last: it is busy from now on. What should be spare instead is started by tick().
+  std::optional<Id> take();
   // Its work is done.
   void release(Id id, base::Instant now);
   // It had nothing of what it was given: as if it had never been taken.

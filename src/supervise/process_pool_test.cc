@@ -77,10 +77,10 @@ TEST_F(ProcessPoolTest, OneThatStartsIsForOneThatWaits) {
   pool.set_waiting(1, now_);
   pool.set_waiting(1, now_);
   EXPECT_EQ(started_.size(), 1u);
-  EXPECT_EQ(pool.take(now_), std::nullopt) << "it is not there yet";
+  EXPECT_EQ(pool.take(), std::nullopt) << "it is not there yet";
   start_all();
-  EXPECT_EQ(pool.take(now_), 1u);
-  EXPECT_EQ(pool.take(now_), std::nullopt);
+  EXPECT_EQ(pool.take(), 1u);
+  EXPECT_EQ(pool.take(), std::nullopt);
 }
 
 TEST_F(ProcessPoolTest, AFixedNumberIsThereFromTheBeginningAndStays) {
@@ -99,25 +99,27 @@ TEST_F(ProcessPoolTest, SpareOnesAreKeptReady) {
   ProcessPool& pool = make(options);
   EXPECT_EQ(started_.size(), 2u);
   start_all();
-  pool.take(now_);
+  pool.take();
+  wait({});
   EXPECT_EQ(started_.size(), 1u);
   start_all();
-  pool.take(now_);
-  pool.take(now_);
+  pool.take();
+  pool.take();
+  wait({});
   EXPECT_EQ(pool.size(), 4u) << "no more than max";
 }
 
 TEST_F(ProcessPoolTest, TheOneUsedLastIsUsedNext) {
   ProcessPool& pool = make(always(3));
   start_all();
-  const auto first = pool.take(now_);
-  const auto second = pool.take(now_);
+  const auto first = pool.take();
+  const auto second = pool.take();
   wait(seconds(1));
   pool.release(*second, now_);
   wait(seconds(1));
   pool.release(*first, now_);
-  EXPECT_EQ(pool.take(now_), first);
-  EXPECT_EQ(pool.take(now_), second);
+  EXPECT_EQ(pool.take(), first);
+  EXPECT_EQ(pool.take(), second);
 }
 
 TEST_F(ProcessPoolTest, IdleOnesEndButForMinAndSpare) {
@@ -127,7 +129,7 @@ TEST_F(ProcessPoolTest, IdleOnesEndButForMinAndSpare) {
   pool.set_waiting(3, now_);
   start_all();
   pool.set_waiting(0, now_);
-  for (int i = 0; i < 3; ++i) pool.take(now_);
+  for (int i = 0; i < 3; ++i) pool.take();
   pool.release(1, now_);
   wait(seconds(10));
   pool.release(2, now_);
@@ -151,14 +153,14 @@ TEST_F(ProcessPoolTest, OneThatIsWornIsReplaced) {
   start_all();
   unsigned works = 0;
   while (ended_.empty()) {
-    ASSERT_TRUE(pool.take(now_));
+    ASSERT_TRUE(pool.take());
     pool.release(1, now_);
     ++works;
   }
   EXPECT_LE(works, 100u);
   EXPECT_GE(works, 90u);
   EXPECT_THAT(ended_, ElementsAre(std::pair(1, EndReason::kWorn)));
-  EXPECT_EQ(pool.take(now_), std::nullopt);
+  EXPECT_EQ(pool.take(), std::nullopt);
   EXPECT_THAT(started_, IsEmpty()) << "never more than max";
   EXPECT_EQ(die(1, 0, SIGTERM), EndKind::kAsked);
   EXPECT_THAT(started_, ElementsAre(2));
@@ -172,7 +174,7 @@ TEST_F(ProcessPoolTest, WornOnesDoNotAllEndAtOnce) {
   std::set<unsigned> ends;
   for (unsigned work = 1; work <= 1000; ++work) {
     std::vector<uint64_t> taken;
-    while (const auto id = pool.take(now_)) taken.push_back(*id);
+    while (const auto id = pool.take()) taken.push_back(*id);
     for (uint64_t id : taken) pool.release(id, now_);
     if (ended_.size() > ends.size()) ends.insert(work);
   }
@@ -184,7 +186,7 @@ TEST_F(ProcessPoolTest, DeathAtWorkMakesNobodyWait) {
   ProcessPool& pool = make(always(1));
   for (uint64_t id = 1; id <= 50; ++id) {
     start_all();
-    ASSERT_EQ(pool.take(now_), id);
+    ASSERT_EQ(pool.take(), id);
     EXPECT_EQ(die(id, 0, SIGSEGV), EndKind::kAtWork);
     EXPECT_THAT(started_, ElementsAre(id + 1));
     EXPECT_FALSE(pool.paused(now_));
@@ -229,7 +231,7 @@ TEST_F(ProcessPoolTest, WhoWorksEndsTheSuspicion) {
   for (uint64_t id = 1; id <= 3; ++id) die(id, 1);
   EXPECT_TRUE(pool.failing());
   start_all();
-  pool.take(now_);
+  pool.take();
   pool.release(4, now_);
   EXPECT_FALSE(pool.failing());
   pool.tick(now_);
@@ -248,7 +250,7 @@ TEST_F(ProcessPoolTest, RefusedStartsCountAsFailures) {
 TEST_F(ProcessPoolTest, WhileAnyLivesNobodyIsRefused) {
   ProcessPool& pool = make(always(2));
   start_all();
-  ASSERT_EQ(pool.take(now_), 2u);
+  ASSERT_EQ(pool.take(), 2u);
   EXPECT_EQ(die(1, 1), EndKind::kNeverWorked);
   EXPECT_FALSE(pool.paused(now_)) << "the other one may be free in time";
   EXPECT_THAT(started_, IsEmpty());
@@ -261,7 +263,7 @@ TEST_F(ProcessPoolTest, WhatHadNothingIsNoWork) {
   ProcessPool& pool = make(on_demand(1));
   pool.set_waiting(1, now_);
   start_all();
-  pool.take(now_);
+  pool.take();
   pool.take_back(1, now_);
   EXPECT_EQ(die(1), EndKind::kNeverWorked) << "it ended before it took what it was given";
 }
@@ -269,11 +271,11 @@ TEST_F(ProcessPoolTest, WhatHadNothingIsNoWork) {
 TEST_F(ProcessPoolTest, AnEndBetweenWorksIsNoFault) {
   ProcessPool& pool = make(always(1));
   start_all();
-  pool.take(now_);
+  pool.take();
   pool.release(1, now_);
   EXPECT_EQ(die(1, 0), EndKind::kByItself);
   start_all();
-  pool.take(now_);
+  pool.take();
   pool.release(2, now_);
   EXPECT_EQ(die(2, 0, SIGKILL), EndKind::kUnprovoked);
   EXPECT_THAT(started_, ElementsAre(3));
@@ -282,12 +284,12 @@ TEST_F(ProcessPoolTest, AnEndBetweenWorksIsNoFault) {
 TEST_F(ProcessPoolTest, OneThatIsGivenUpEndsAndIsReplaced) {
   ProcessPool& pool = make(always(1));
   start_all();
-  pool.take(now_);
+  pool.take();
   pool.give_up(1);
   pool.give_up(1);
   EXPECT_THAT(ended_, ElementsAre(std::pair(1, EndReason::kFailed)));
   pool.release(1, now_);  // comes late
-  EXPECT_EQ(pool.take(now_), std::nullopt);
+  EXPECT_EQ(pool.take(), std::nullopt);
   EXPECT_EQ(die(1, 0, SIGKILL), EndKind::kAsked);
   EXPECT_THAT(started_, ElementsAre(2));
 }
@@ -295,7 +297,7 @@ TEST_F(ProcessPoolTest, OneThatIsGivenUpEndsAndIsReplaced) {
 TEST_F(ProcessPoolTest, ClosedItForgetsWhatItHad) {
   ProcessPool& pool = make(always(2));
   start_all();
-  pool.take(now_);
+  pool.take();
   pool.close();
   EXPECT_EQ(pool.size(), 0u);
   pool.set_waiting(3, now_);
