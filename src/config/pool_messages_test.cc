@@ -142,8 +142,9 @@ TEST_F(PoolMessages, RoutesThatNameIt) {
       with_route("fastcgi = { to = \"php\", retries = 2 }"),
       "[CW0103] cutwater.toml:6:27: fastcgi.retries: is for servers that somebody else runs, and \"php\" is a pool "
       "| remove it; whatever has not begun in a process goes to another one");
-  EXPECT_EQ(with_route("fastcgi = { to = \"phb\" }"),
-            "[CW0103] cutwater.toml:6:18: fastcgi.to: there is no [upstream.phb] and no [pool.phb] | did you mean \"php\"?");
+  EXPECT_EQ(
+      with_route("fastcgi = { to = \"phb\" }"),
+      "[CW0103] cutwater.toml:6:18: fastcgi.to: there is no [upstream.phb] and no [pool.phb] | did you mean \"php\"?");
 }
 
 }  // namespace
