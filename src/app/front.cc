@@ -16,6 +16,7 @@
 #include "app/front_master_link.h"
 #include "app/front_pools.h"
 #include "app/front_routes.h"
+#include "app/master_fronts.h"
 #include "app/master_spawner.h"
 #include "app/memory_return.h"
 #include "handler/access_log.h"
@@ -44,13 +45,22 @@ rlim_t descriptors_each(const config::Config& config) {
   return asks_others || starts_programs(config) ? 5 : 1;
 }
 
+// Descriptors beside those of clients.
+rlim_t other_descriptors(const config::Config& config) {
+  rlim_t others = kOtherDescriptors;
+  for (const config::Pool& pool : config.pools) {
+    others += handler::PooledProcess::kDescriptors * share_of(pool.processes.max, config);
+  }
+  return others;
+}
+
 // Connections this process has descriptors for, `each` for one.
-size_t raise_descriptor_limit(size_t wanted, rlim_t each) {
+size_t raise_descriptor_limit(size_t wanted, rlim_t each, rlim_t others) {
   rlimit limit{};
   if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return wanted;
   limit.rlim_cur = limit.rlim_max;
   setrlimit(RLIMIT_NOFILE, &limit);
-  const rlim_t left = limit.rlim_cur > 2 * kOtherDescriptors ? limit.rlim_cur - kOtherDescriptors : limit.rlim_cur / 2;
+  const rlim_t left = limit.rlim_cur > 2 * others ? limit.rlim_cur - others : limit.rlim_cur / 2;
   return std::min<size_t>(wanted, left / each);
 }
 
@@ -213,7 +223,8 @@ int run_front(FrontStart start) {
     early_log.error("CW0809", files.error().message);
     return 1;
   }
-  const size_t connections = raise_descriptor_limit(start.config.limits.connections, descriptors_each(start.config));
+  const size_t connections = raise_descriptor_limit(start.config.limits.connections, descriptors_each(start.config),
+                                                    other_descriptors(start.config));
   if (auto dropped = drop_to_front_identity(start.config); !dropped) {
     early_log.error("CW0403", dropped.error().message);
     return 1;

@@ -52,6 +52,8 @@ class PooledProcessListener {
 
 class PooledProcess final : private io::HangupListener {
  public:
+  static constexpr unsigned kDescriptors = 6;  // of this process, at most
+
   struct Place {
     io::Loop& loop;
     PooledProcessOwner& owner;
