@@ -38,6 +38,7 @@ class SpawnerTest : public testing::Test {
       pools[0].command = {"sh", "-c", "echo $CUTWATER_POOL >&2; exec cat"};
       pools[0].root = "/";
       pools[0].most = 2;
+      for (supervise::PoolEntry& pool : pools) pool.user = supervise::running_as_root() ? "nobody" : "";
       pools[1].name = "b";
       pools[1].command = {"no-such-program"};
       pools[1].root = "/";

@@ -46,7 +46,7 @@ TEST_F(PoolMessages, DefaultsAndEverything) {
 
 TEST_F(PoolMessages, WrongValues) {
   const std::tuple<const char*, const char*> kWrong[] = {
-      {"", "[CW0109] cutwater.toml:1:1: [pool.php] has no command | command = [\"php-cgi\"]"},
+      {"", "[CW0109] cutwater.toml:1:7: [pool.php] has no command | command = [\"php-cgi\"]"},
       {"command = []",
        "[CW0103] cutwater.toml:2:11: pool.php.command: is empty; it takes a program and its arguments | for example "
        "command = [\"php-cgi\"]"},
@@ -104,16 +104,16 @@ TEST_F(PoolMessages, Names) {
   EXPECT_EQ(gist(ConfigFile::messages("[pool]\ncommand = \"php-cgi\"\n")),
             "[CW0102] cutwater.toml:2:1: pool.command: a pool needs a name | write [pool.php] instead of [pool]");
   EXPECT_EQ(gist(ConfigFile::messages("[pool.\"a b\"]\ncommand = \"php-cgi\"\n")),
-            "[CW0103] cutwater.toml:1:1: \"a b\" cannot name a pool | use up to 64 letters, digits, \"-\" and \"_\"");
+            "[CW0103] cutwater.toml:1:7: \"a b\" cannot name a pool | use up to 64 letters, digits, \"-\" and \"_\"");
   EXPECT_EQ(
       gist(messages("command = \"x\"", "[upstream.php]\nservers = [\"127.0.0.1:9000\"]\n")),
-      "[CW0108] cutwater.toml:1:1: [pool.php] and [upstream.php] have one name | rename one; `to` of a route names "
+      "[CW0108] cutwater.toml:1:7: [pool.php] and [upstream.php] have one name | rename one; `to` of a route names "
       "either");
 }
 
 TEST_F(PoolMessages, OneThatNobodyUses) {
   EXPECT_EQ(gist(ConfigFile::messages("[pool.php]\ncommand = \"php-cgi\"\n")),
-            "[CW0119] cutwater.toml:1:1: [pool.php] is used by no route | write fastcgi = { to = \"php\", ... } in a "
+            "[CW0119] cutwater.toml:1:7: [pool.php] is used by no route | write fastcgi = { to = \"php\", ... } in a "
             "route, or remove it");
   EXPECT_FALSE(failed_);
   const std::string filter =
@@ -136,11 +136,11 @@ TEST_F(PoolMessages, RoutesThatNameIt) {
   }
   EXPECT_EQ(
       with_route("fastcgi = { to = \"php\", timeout = \"5s\" }"),
-      "[CW0103] cutwater.toml:6:27: fastcgi.timeout: is for servers that somebody else runs, and \"php\" is a pool "
+      "[CW0103] cutwater.toml:6:25: fastcgi.timeout: is for servers that somebody else runs, and \"php\" is a pool "
       "| remove it; [pool.php] has a timeout");
   EXPECT_EQ(
       with_route("fastcgi = { to = \"php\", retries = 2 }"),
-      "[CW0103] cutwater.toml:6:27: fastcgi.retries: is for servers that somebody else runs, and \"php\" is a pool "
+      "[CW0103] cutwater.toml:6:25: fastcgi.retries: is for servers that somebody else runs, and \"php\" is a pool "
       "| remove it; whatever has not begun in a process goes to another one");
   EXPECT_EQ(
       with_route("fastcgi = { to = \"phb\" }"),

@@ -133,8 +133,8 @@ void PooledProcess::on_clock() {
   }
   if (held_since_ != base::kNever || now < began_ + held_ + place_.timeout) return set_clock();
   timed_out_ = true;
-  if (listener_) std::exchange(listener_, nullptr)->on_process_time_over();
   place_.owner.on_time_over(*this);
+  if (listener_) std::exchange(listener_, nullptr)->on_process_time_over();  // whose end may be this one's
 }
 
 void PooledProcess::end_use(ProcessUse how) {
