@@ -1,10 +1,11 @@
-"""Gateways in front of php-fpm: only the gateway's CPU time counts, php-fpm runs on the CPU of the load."""
+"""Gateways in front of php-fpm, whose CPU time does not count: it runs on the CPU of the load. And whole PHP servers, which
+run the processes too: there all that runs counts."""
 
 import shutil
 import socket
 import time
 
-from .gateways import Gateway
+from .gateways import START_BOTH, Gateway
 from .servers import ROOT, Cutwater, Server
 
 SCRIPT = '<?php header("Content-Type: text/plain"); echo str_repeat("x", 1024);\n'
@@ -44,13 +45,16 @@ fastcgi.server = ( ".php" => (( "socket" => "{socket}", "check-local" => "enable
 """
 
 
+def php_fpm():
+    return next(found for found in map(shutil.which, ("php-fpm8.2", "php-fpm8.3", "php-fpm8.4", "php-fpm")) if found)
+
+
 class Fpm(Server):
     name = "php-fpm"
 
     def command(self):
-        program = next(found for found in map(shutil.which, ("php-fpm8.2", "php-fpm8.3", "php-fpm8.4", "php-fpm")) if found)
         (self.folder / "fpm.conf").write_text(FPM.format(folder=self.folder, children=self.job.workers))
-        return [program, "-F", "-y", self.folder / "fpm.conf"]
+        return [php_fpm(), "-F", "-y", self.folder / "fpm.conf"]
 
     @property
     def socket(self):
@@ -115,5 +119,47 @@ def kept(gateway):
     return type("Kept", (gateway,), {"kept": True})
 
 
+# ---- with the processes
+
+
+class CutwaterPool(Server):
+    name = "cutwater pool, php-cgi"
+
+    def command(self):
+        access = self.log_file if self.log else "off"
+        path = self.folder / "cutwater.toml"
+        path.write_text(
+            f'fronts = 1\n[[listen]]\naddr = "127.0.0.1:{self.port}"\n[log]\naccess = "{access}"\n'
+            f'[pool.php]\ncommand = ["php-cgi"]\nuser = "www-data"\nprocesses = {self.job.workers}\n'
+            'env = { PHP_FCGI_MAX_REQUESTS = "0" }\n'
+            f'[[site]]\n[[site.route]]\nmatch = {{ path = "/*" }}\nfastcgi = {{ to = "php", root = "{self.job.files}" }}\n')
+        return [ROOT / "build" / "cutwater", "serve", "-c", path]
+
+
+class NginxFpm(Server):
+    """nginx and php-fpm, children of one shell."""
+
+    name = "nginx, php-fpm"
+    kept = False
+
+    def command(self):
+        fpm = self.folder / "fpm.conf"
+        fpm.write_text(FPM.format(folder=self.folder, children=self.job.workers))
+        conf = self.folder / "nginx.conf"
+        conf.write_text(NGINX.format(
+            folder=self.folder, site=self.job.files, port=self.port, socket=self.folder / "php.sock",
+            log=f"{self.log_file} combined" if self.log else "off", kept=f"keepalive {self.job.workers};" if self.kept else "",
+            keep="fastcgi_keep_conn on;" if self.kept else ""))
+        nginx = ["/usr/sbin/nginx", "-c", conf, "-p", self.folder]
+        words = " ".join(f'"${{{index}}}"' for index in range(2, len(nginx) + 1))
+        return ["/bin/sh", "-c", START_BOTH.format(words, len(nginx)), "sh", *nginx, php_fpm(), "-F", "-y", fpm]
+
+
+class NginxFpmKept(NginxFpm):
+    name = "nginx, php-fpm, kept connections"
+    kept = True
+
+
+PHP_SERVERS = [CutwaterPool, NginxFpm, NginxFpmKept]
 PHP_GATEWAYS = [CutwaterPhp, NginxPhp, LighttpdPhp]
 KEPT_PHP_GATEWAYS = [kept(CutwaterPhp), kept(NginxPhp), LighttpdPhp]

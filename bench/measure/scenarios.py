@@ -6,7 +6,7 @@ import sys
 
 from . import cpu
 from .gateways import HTTP_GATEWAYS, behind_nginx
-from .php import KEPT_PHP_GATEWAYS, PHP_GATEWAYS, SCRIPT
+from .php import KEPT_PHP_GATEWAYS, PHP_GATEWAYS, PHP_SERVERS, SCRIPT
 from .servers import BENCH, BODIES, ROOT, STATIC, WSGI, Job, Uvicorn
 from .speed import Speed
 from .strength import Idle, Kills, Memory, Reloads
@@ -78,6 +78,8 @@ ALL = [
     *both("php-1k", "A PHP page of 1 KB from php-fpm, whose CPU time does not count, a connection for each, 64 clients", php,
           PHP_GATEWAYS, path="/1k.php", body=1024),
     Speed("php-1k-kept", "The same over kept connections, where the gateway keeps any", php, KEPT_PHP_GATEWAYS,
+          path="/1k.php", connections=8, body=1024),
+    *both("php-server", "A PHP page of 1 KB, all processes counted: PHP's own eight, too; 8 clients", php, PHP_SERVERS,
           path="/1k.php", connections=8, body=1024),
     Memory(shop),
     Idle(plain),

@@ -241,6 +241,7 @@ int run_check(const ServeRequest& request, const config::Loaded& loaded, base::L
   if (logs.error != "stderr") note(check_log("log.error", logs.error, log, say));
   note(check_front_user(loaded.config, log));
   note(check_script_users(loaded.config, log) ? 0 : kUsage);
+  note(check_pools(loaded.config, log) ? 0 : kUsage);
   auto library = find_library();
   if (!library) {
     log.error("CW0206", library.error().message);

@@ -110,7 +110,7 @@ TEST(Help, ThatOfServeIsShortAndSaysWhereTheRestIs) {
 TEST(Help, OnlyWhatThereIs) {
   std::string text =
       command_help("serve", false) + help_topic("flags", false) + short_help(false) + help_topic("settings", false);
-  for (const char* later : {"--domain", "max_requests", "threads", "cutwater status", "[cache", "[tls", " cgi ="}) {
+  for (const char* later : {"--domain", "max_memory", "threads", "cutwater status", "[cache", "[tls", " cgi ="}) {
     EXPECT_EQ(text.find(later), std::string::npos) << later;
   }
 }

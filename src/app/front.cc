@@ -14,7 +14,10 @@
 #include "app/front_identity.h"
 #include "app/front_log.h"
 #include "app/front_master_link.h"
+#include "app/front_pools.h"
 #include "app/front_routes.h"
+#include "app/master_fronts.h"
+#include "app/master_spawner.h"
 #include "app/memory_return.h"
 #include "handler/access_log.h"
 #include "handler/listener_spool.h"
@@ -33,27 +36,31 @@ constexpr base::Duration kGraceWithoutMaster = std::chrono::milliseconds(4500);
 constexpr size_t kOffloadThreads = 4;
 constexpr rlim_t kOtherDescriptors = 512;  // workers, static files, spools, logs
 
-bool runs_scripts(const config::Config& config) {
-  return std::any_of(config.routes.begin(), config.routes.end(),
-                     [](const config::Route& route) { return route.kind == config::Route::Kind::kCgi; });
-}
-
 // Descriptors for each client: its connection, and where others are asked the one to such a server and one that is
 // kept, or the two pipes of a script, and a spool file each for what goes there and what comes back.
 rlim_t descriptors_each(const config::Config& config) {
   const bool asks_others = std::any_of(config.routes.begin(), config.routes.end(), [](const config::Route& route) {
     return route.kind == config::Route::Kind::kProxy || route.auth || route.filter;
   });
-  return asks_others || runs_scripts(config) ? 5 : 1;
+  return asks_others || starts_programs(config) ? 5 : 1;
+}
+
+// Descriptors beside those of clients.
+rlim_t other_descriptors(const config::Config& config) {
+  rlim_t others = kOtherDescriptors;
+  for (const config::Pool& pool : config.pools) {
+    others += handler::PooledProcess::kDescriptors * share_of(pool.processes.max, config);
+  }
+  return others;
 }
 
 // Connections this process has descriptors for, `each` for one.
-size_t raise_descriptor_limit(size_t wanted, rlim_t each) {
+size_t raise_descriptor_limit(size_t wanted, rlim_t each, rlim_t others) {
   rlimit limit{};
   if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return wanted;
   limit.rlim_cur = limit.rlim_max;
   setrlimit(RLIMIT_NOFILE, &limit);
-  const rlim_t left = limit.rlim_cur > 2 * kOtherDescriptors ? limit.rlim_cur - kOtherDescriptors : limit.rlim_cur / 2;
+  const rlim_t left = limit.rlim_cur > 2 * others ? limit.rlim_cur - others : limit.rlim_cur / 2;
   return std::min<size_t>(wanted, left / each);
 }
 
@@ -88,6 +95,7 @@ class FrontProcess {
   handler::ListenerSpool listener_spool_{spool_};
   FrontMasterLink master_;
   handler::ScriptRunner scripts_{loop_};
+  FrontPools pools_;
   handler::Router router_;
   FrontApps apps_;
   FrontRoutes routes_;
@@ -117,8 +125,9 @@ FrontProcess::FrontProcess(FrontStart& start, LogFiles files, FrontLog& log, siz
                  scripts_.connect(std::move(channel));
                  say_ready();
                }}),
+      pools_(loop_, scripts_, spool_.directory, log),
       apps_(router_, {loop_, offload_, spool_, log, master_, start.index}, [this] { admit_clients(); }),
-      routes_({router_, loop_, offload_, spool_, scripts_, log, start.instance}),
+      routes_({router_, loop_, offload_, spool_, scripts_, pools_, log, start.instance}),
       deadline_(loop_.timers(), [this] {
         gates_->close_all();
         loop_.stop();
@@ -143,6 +152,7 @@ base::Result<void> FrontProcess::open() {
   if (!signals) return signals.error();
   signals_ = std::move(*signals);
   for (const config::App& app : start_.config.apps) apps_.add(app);
+  pools_.add(start_.config);
   routes_.add(start_.config, std::move(start_.static_roots), apps_, connections_);
   GateServices services{loop_, router_, *observer_, log_, serve_options(start_.config.limits)};
   services.options.connections = connections_;
@@ -152,7 +162,7 @@ base::Result<void> FrontProcess::open() {
   gates_ = std::move(*gates);
   if (!start_.config.apps.empty()) gates_->hold();
   master_.connect(apps_);
-  if (!runs_scripts(start_.config)) say_ready();
+  if (!starts_programs(start_.config)) say_ready();
   return {};
 }
 
@@ -213,7 +223,8 @@ int run_front(FrontStart start) {
     early_log.error("CW0809", files.error().message);
     return 1;
   }
-  const size_t connections = raise_descriptor_limit(start.config.limits.connections, descriptors_each(start.config));
+  const size_t connections = raise_descriptor_limit(start.config.limits.connections, descriptors_each(start.config),
+                                                    other_descriptors(start.config));
   if (auto dropped = drop_to_front_identity(start.config); !dropped) {
     early_log.error("CW0403", dropped.error().message);
     return 1;

@@ -127,7 +127,8 @@ message::Handler* FrontRoutes::handler_of(const config::Route& route, const conf
     case config::Route::Kind::kProxy:
       break;
   }
-  auto files = named_files_of("upstream " + route.proxy.upstream, route.proxy.sendfile, static_roots);
+  const std::string who = route.proxy.pool.empty() ? "upstream " + route.proxy.upstream : "pool " + route.proxy.pool;
+  auto files = named_files_of(who, route.proxy.sendfile, static_roots);
   std::unique_ptr<handler::ScriptFolder> scripts;
   handler::StaticFiles* beside = nullptr;
   if (has_scripts(route)) {
@@ -161,24 +162,35 @@ std::unique_ptr<handler::NamedFiles> FrontRoutes::named_files_of(const std::stri
 
 handler::Gateway* FrontRoutes::gateway_to(const config::ProxyRoute& route, const config::Config& config,
                                           std::unique_ptr<handler::ScriptFolder> scripts, codec::fastcgi::Role role) {
+  handler::GatewayOptions options;
+  options.protocol = protocol_of(route.protocol);
+  options.role = role;
+  options.buffer = route.buffer == "true";
+  options.strip = route.strip;
+  options.instance = services_.instance;
+  options.timeout = route.timeout;
+  options.connect_timeout = route.connect_timeout;
+  options.tunnel_timeout = route.tunnel_timeout;
+  options.retries = route.retries;
+  if (handler::GatewayPool* pool = services_.pools.find(route.pool)) {
+    auto& nobody = groups_[{"pool", route.pool}];
+    if (!nobody) nobody = std::make_unique<upstream::PeerGroup>(route.pool, upstream::Balance::kLeastBusy);
+    handler::Gateway* gateway = gateway_for(std::move(options), *nobody, std::move(scripts));
+    gateway->run_in(*pool);
+    return gateway;
+  }
   for (const config::Upstream& upstream : config.upstreams) {
     if (upstream.name != route.upstream) continue;
-    handler::GatewayOptions options;
-    options.protocol = protocol_of(route.protocol);
-    options.role = role;
-    options.buffer = route.buffer == "true";
-    options.strip = route.strip;
-    options.instance = services_.instance;
-    options.timeout = route.timeout;
-    options.connect_timeout = route.connect_timeout;
-    options.tunnel_timeout = route.tunnel_timeout;
-    options.retries = route.retries;
-    gateways_.push_back(std::make_unique<handler::Gateway>(std::move(options), group_of(route, upstream),
-                                                           services_.loop, services_.spool, services_.log,
-                                                           std::move(scripts)));
-    return gateways_.back().get();
+    return gateway_for(std::move(options), group_of(route, upstream), std::move(scripts));
   }
   return nullptr;
+}
+
+handler::Gateway* FrontRoutes::gateway_for(handler::GatewayOptions options, upstream::PeerGroup& group,
+                                           std::unique_ptr<handler::ScriptFolder> scripts) {
+  gateways_.push_back(std::make_unique<handler::Gateway>(std::move(options), group, services_.loop, services_.spool,
+                                                         services_.log, std::move(scripts)));
+  return gateways_.back().get();
 }
 
 // The folder of the scripts once more.

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "app/front_apps.h"
+#include "app/front_pools.h"
 #include "base/file_descriptor.h"
 #include "config/model.h"
 #include "handler/authorizer.h"
@@ -27,6 +28,7 @@ struct RouteServices {
   io::Offload& offload;
   handler::SpoolArea& spool;
   handler::ScriptRunner& runner;
+  FrontPools& pools;
   base::LogSink& log;
   const std::string& instance;  // make_instance_name() of the master
 };
@@ -61,6 +63,8 @@ class FrontRoutes {
                                                     std::vector<base::FileDescriptor>& static_roots);
   std::unique_ptr<handler::NamedFiles> named_files_of(const std::string& owner, const config::FolderMap& folders,
                                                       std::vector<base::FileDescriptor>& static_roots);
+  handler::Gateway* gateway_for(handler::GatewayOptions options, upstream::PeerGroup& group,
+                                std::unique_ptr<handler::ScriptFolder> scripts);
   upstream::PeerGroup& group_of(const config::ProxyRoute& route, const config::Upstream& upstream);
   void check(upstream::PeerGroup& group, const config::ProxyRoute& route, const config::Upstream::Check& check);
 

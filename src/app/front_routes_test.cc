@@ -49,7 +49,8 @@ struct FrontRoutesTest : ::testing::Test {
   NoReports reports;
   FrontApps apps{router, handler::AppServices{loop, offload, spool, log, reports, 0}};
   handler::ScriptRunner runner{loop};
-  FrontRoutes routes{{router, loop, offload, spool, runner, log, instance}};
+  FrontPools pools{loop, runner, spool.directory, log};
+  FrontRoutes routes{{router, loop, offload, spool, runner, pools, log, instance}};
 };
 
 TEST_F(FrontRoutesTest, AGuardedRouteThatCannotBeHadHidesWhatIsBehindIt) {

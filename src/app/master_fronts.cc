@@ -41,6 +41,10 @@ unsigned front_count(const config::Config& config) {
   return std::min((supervise::usable_cpus() + kCpusPerFront - 1) / kCpusPerFront, kMostFronts);
 }
 
+unsigned share_of(unsigned all, const config::Config& config) {
+  return std::max(1u, all / front_count(config));
+}
+
 FrontGroup::FrontGroup(io::Loop& loop, supervise::Children& children, base::LogSink& log, const config::Config& config,
                        const Sockets& sockets, Events events)
     : loop_(loop),

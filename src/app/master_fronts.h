@@ -20,6 +20,8 @@ inline constexpr const char* kLimitsFix = "\nfix: raise the limits of processes 
 
 // How many fronts there are.
 unsigned front_count(const config::Config& config);
+// What each front gets of so many: one at least.
+unsigned share_of(unsigned all, const config::Config& config);
 
 class FrontGroup : public supervise::Fronts {
  public:

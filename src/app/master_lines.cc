@@ -29,8 +29,19 @@ std::string answer_of(const config::Route& route) {
   return route.proxy.protocol == "http" ? "proxy" : route.proxy.protocol;
 }
 
+// "pool php (php-cgi, up to 8 processes)".
+std::string pool_label(const config::Pool& pool) {
+  const config::ProcessCount& count = pool.processes;
+  const std::string_view more = count.max == 1 ? "" : "es";
+  return fmt::format("pool {} ({}, {}{} process{})", pool.name, pool.command.front(),
+                     count.min == count.max ? "" : "up to ", count.max, more);
+}
+
 // "api (10.0.0.5:8000, 10.0.0.6:8000 weight 2)", or the one server.
 std::string upstream_label(const config::ProxyRoute& proxy, const config::Config& config) {
+  for (const config::Pool& pool : config.pools) {
+    if (pool.name == proxy.pool) return pool_label(pool);
+  }
   std::vector<std::string> servers;
   for (const config::Upstream& upstream : config.upstreams) {
     if (upstream.name != proxy.upstream) continue;

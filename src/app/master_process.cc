@@ -102,7 +102,7 @@ bool Master::start() {
   fronts_ = std::make_unique<FrontGroup>(loop_, children_, log_, config_, sockets_, std::move(events));
   world_ = std::make_unique<supervise::World>(supervise::World{loop_, log_, children_, *fronts_, &create_segment});
   spawner_ = std::make_unique<MasterSpawner>(loop_, children_, log_, config_, sockets_, *fronts_);
-  if (!check_script_users(config_, log_)) {
+  if (!check_script_users(config_, log_) || !check_pools(config_, log_)) {
     give_up(kBootFailure);
   } else if (!spawner_->start() || !start_fronts() || !start_apps()) {
     give_up(exit_code_ == 0 ? kRuntimeFailure : exit_code_);

@@ -32,6 +32,11 @@ auto key_of(const config::Upstream& upstream) {
                   upstream.keepalive_written);
 }
 
+auto key_of(const config::Pool& pool) {
+  return std::tie(pool.name, pool.command, pool.processes, pool.user, pool.root, pool.environment, pool.max_requests,
+                  pool.timeout, pool.slow, pool.queue, pool.queue_timeout);
+}
+
 template <class Setting>
 bool differ(const std::vector<Setting>& left, const std::vector<Setting>& right) {
   return !std::equal(left.begin(), left.end(), right.begin(), right.end(),
@@ -141,6 +146,7 @@ void Master::warn_of_front_settings(const config::Config& fresh) {
     changed.push_back("routes");
   }
   if (differ(config_.upstreams, fresh.upstreams)) changed.push_back("upstreams");
+  if (differ(config_.pools, fresh.pools)) changed.push_back("pools");
   if (key_of(config_.limits) != key_of(fresh.limits)) changed.push_back("[limits]");
   if (key_of(config_.log) != key_of(fresh.log)) changed.push_back("[log]");
   const auto names_files = [](const config::App& one, const config::App& other) {

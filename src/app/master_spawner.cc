@@ -26,6 +26,11 @@ bool is_cgi(const config::Route& route) {
   return route.kind == config::Route::Kind::kCgi;
 }
 
+std::optional<uid_t> front_user_of(const config::Config& config) {
+  const auto identity = choose_front_identity(config);
+  return identity ? std::optional(identity->user) : std::nullopt;
+}
+
 // In the order of the routes: the numbers that fronts call them by. Their folders are those of Sockets::static_roots().
 std::vector<supervise::ScriptEntry> script_entries(const config::Config& config, std::vector<int>& folders,
                                                    const Sockets& sockets) {
@@ -39,6 +44,8 @@ std::vector<supervise::ScriptEntry> script_entries(const config::Config& config,
     entry.root = route.cgi.root == "/" ? "" : route.cgi.root;
     entry.user = route.cgi.user;
     entry.suffixes = route.cgi.suffixes;
+    // The fronts keep to `max`, one at least each; as many again may be ending that a front before them had started.
+    entry.most = 2 * std::max<size_t>(route.cgi.most, front_count(config));
     entry.interpreters = route.cgi.interpreters;
     entry.environment = route.cgi.environment;
     folders.push_back(sockets.static_roots().at(number).get());
@@ -47,16 +54,38 @@ std::vector<supervise::ScriptEntry> script_entries(const config::Config& config,
   return entries;
 }
 
-// Whether that process was started with what every CGI script has, by the script if not by the spawner.
-bool comes_from_a_script(pid_t pid) {
+// In the order of the configuration: the numbers that fronts call them by.
+std::vector<supervise::PoolEntry> pool_entries(const config::Config& config) {
+  std::vector<supervise::PoolEntry> entries;
+  for (const config::Pool& pool : config.pools) {
+    supervise::PoolEntry entry;
+    entry.name = pool.name;
+    entry.command = pool.command;
+    entry.root = pool.root;
+    entry.user = pool.user;
+    entry.environment = pool.environment;
+    entry.most = share_of(pool.processes.max, config);
+    entries.push_back(std::move(entry));
+  }
+  return entries;
+}
+
+// Whether that process was started with what every CGI script and every process of a pool has, by them if not by the
+// spawner.
+bool comes_from_a_program(pid_t pid) {
+  const std::string of_pool = std::string(supervise::kPoolVariable) + "=";
   std::ifstream file(fmt::format("/proc/{}/environ", pid), std::ios::binary);
   for (std::string variable; std::getline(file, variable, '\0');) {
-    if (variable == "GATEWAY_INTERFACE=CGI/1.1") return true;
+    if (variable == "GATEWAY_INTERFACE=CGI/1.1" || variable.starts_with(of_pool)) return true;
   }
   return false;
 }
 
 }  // namespace
+
+bool starts_programs(const config::Config& config) {
+  return !config.pools.empty() || std::any_of(config.routes.begin(), config.routes.end(), is_cgi);
+}
 
 MasterSpawner::MasterSpawner(io::Loop& loop, supervise::Children& children, base::LogSink& log,
                              const config::Config& config, Sockets& sockets, FrontGroup& fronts)
@@ -92,10 +121,8 @@ bool MasterSpawner::start() {
   auto started = supervise::fork_role(std::move(keep), [&, descriptor = theirs.descriptor()] {
     // In the child the parent's owners are never destroyed, so the numbers can be owned anew.
     for (size_t number = 0; number < folders.size(); ++number) entries[number].folder.reset(folders[number]);
-    std::optional<uid_t> front_user;
-    if (auto identity = choose_front_identity(config_)) front_user = identity->user;
-    return run_spawner(
-        {control::Channel(base::FileDescriptor(descriptor)), sockets_.files(), std::move(entries), front_user});
+    return run_spawner({control::Channel(base::FileDescriptor(descriptor)), sockets_.files(), std::move(entries),
+                        pool_entries(config_), front_user_of(config_)});
   });
   if (!started) {
     log_.error("CW0803", "no spawner can be started: " + started.error().message + kLimitsFix);
@@ -112,7 +139,7 @@ bool MasterSpawner::start() {
 
 void MasterSpawner::introduce(unsigned front) {
   if (!running() || !fronts_.running(front)) return;
-  if (std::none_of(config_.routes.begin(), config_.routes.end(), is_cgi)) return;
+  if (!starts_programs(config_)) return;
   auto channels = control::Channel::make_pair();
   if (!channels) {
     log_.error("CW0803", "a front cannot be given the spawner: " + channels.error().message + kLimitsFix);
@@ -145,7 +172,7 @@ void MasterSpawner::on_exit(const supervise::ExitStatus& status) {
 void MasterSpawner::end_orphans() {
   const base::Instant now = base::monotonic_now();
   for (pid_t pid : supervise::children_of_this_thread()) {
-    if (children_.knows(pid) || !comes_from_a_script(pid)) continue;
+    if (children_.knows(pid) || !comes_from_a_program(pid)) continue;
     orphans_until_ = now + kOrphanPatience;
     const pid_t group = getpgid(pid);
     kill(group > 1 && group != getpgrp() ? -group : pid, SIGKILL);
@@ -174,6 +201,18 @@ bool check_script_users(const config::Config& config, base::LogSink& log) {
     if (why.empty()) continue;
     log.error("CW0805", fmt::format("{}: {}\nfix: correct `user` of that route", who, why));
     all = false;
+  }
+  return all;
+}
+
+bool check_pools(const config::Config& config, base::LogSink& log) {
+  bool all = true;
+  for (const supervise::PoolEntry& entry : pool_entries(config)) {
+    const auto identity = supervise::identity_for_pool(entry, front_user_of(config));
+    if (!identity) log.error("CW0805", fmt::format("pool {}: {}", entry.name, identity.error().message));
+    const auto program = supervise::program_of_pool(entry);
+    if (!program) log.error("CW0711", fmt::format("pool {}: {}", entry.name, program.error().message));
+    all = all && identity && program;
   }
   return all;
 }

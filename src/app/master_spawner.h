@@ -47,6 +47,12 @@ class MasterSpawner {
   bool ending_ = false;
 };
 
+// Whether there is anything that the spawner may be asked for.
+bool starts_programs(const config::Config& config);
+
+// Whether each pool has a program, and somebody that this server can run it as; logs where not.
+bool check_pools(const config::Config& config, base::LogSink& log);
+
 // Whether each `user` of routes with scripts is somebody that this server can run them as; logs who is not.
 bool check_script_users(const config::Config& config, base::LogSink& log);
 

@@ -28,7 +28,8 @@ class Spawner {
   explicit Spawner(SpawnerStart start)
       : master_(std::move(start.master)),
         sockets_(start.sockets),
-        starter_(std::move(start.scripts), start.front_user) {}
+        starter_(std::move(start.scripts), start.front_user),
+        pools_(std::move(start.pools), start.front_user) {}
 
   base::Result<void> open();
   int run();
@@ -44,6 +45,7 @@ class Spawner {
   control::Channel master_;
   SocketFiles& sockets_;
   supervise::ScriptStarter starter_;
+  supervise::PoolStarter pools_;
   supervise::ProgramGroups groups_{
       loop_, [this](pid_t pid, const supervise::ExitStatus& status) { on_program_end(pid, status); }};
   std::unique_ptr<io::SignalWatcher> signals_;
@@ -100,10 +102,12 @@ void Spawner::on_master_message(control::Message message) {
 // A front that was replaced has ended, or will: what it started ends with it.
 void Spawner::serve_front(unsigned number, base::FileDescriptor channel) {
   fronts_.erase(number);
-  fronts_[number] = std::make_unique<SpawnerFront>(loop_, control::Channel(std::move(channel)), starter_, groups_);
+  fronts_[number] =
+      std::make_unique<SpawnerFront>(loop_, control::Channel(std::move(channel)), starter_, pools_, groups_);
 }
 
 void Spawner::on_program_end(pid_t pid, const supervise::ExitStatus& status) {
+  starter_.note_end(pid);
   for (auto& [number, front] : fronts_) {
     if (front->on_program_end(pid, status)) return;
   }

@@ -8,6 +8,7 @@
 
 #include "app/socket_files.h"
 #include "control/channel.h"
+#include "supervise/pool_start.h"
 #include "supervise/script_start.h"
 
 namespace cutwater::app {
@@ -16,6 +17,7 @@ struct SpawnerStart {
   control::Channel master;
   SocketFiles& sockets;
   std::vector<supervise::ScriptEntry> scripts;
+  std::vector<supervise::PoolEntry> pools;
   std::optional<uid_t> front_user;  // who must run none of them; as root
 };
 

@@ -19,11 +19,17 @@ bool have_places(const std::vector<base::FileDescriptor>& descriptors) {
 }  // namespace
 
 SpawnerFront::SpawnerFront(io::Loop& loop, control::Channel channel, supervise::ScriptStarter& starter,
-                           supervise::ProgramGroups& groups)
-    : loop_(loop), channel_(std::move(channel)), starter_(starter), groups_(groups), room_(loop.timers(), [this] {
-        listen();
-        on_events();
-      }) {
+                           supervise::PoolStarter& pools, supervise::ProgramGroups& groups)
+    : loop_(loop),
+      channel_(std::move(channel)),
+      starter_(starter),
+      groups_(groups),
+      room_(loop.timers(),
+            [this] {
+              listen();
+              on_events();
+            }),
+      processes_(pools, groups, [this](const nlohmann::json& body) { send(body); }) {
   listen();
 }
 
@@ -41,6 +47,7 @@ void SpawnerFront::end_all() {
   for (const auto& [number, pid] : running_) groups_.end(pid);
   running_.clear();
   numbers_.clear();
+  processes_.end_all();
 }
 
 // A message that is none ends the channel: such a front is not to be believed any more.
@@ -67,6 +74,8 @@ void SpawnerFront::on_events() {
 
 bool SpawnerFront::on_message(control::Message& message) {
   if (message.type() == control::StartScript::kType) return start_script(message);
+  if (message.type() == control::StartProcess::kType) return processes_.start(message);
+  if (message.type() == control::EndProcess::kType) return processes_.end(message);
   if (message.type() != control::EndScript::kType) return false;
   const auto end = control::decode<control::EndScript>(message.body);
   if (!end) return false;
@@ -107,7 +116,7 @@ bool SpawnerFront::start_script(control::Message& message) {
 
 bool SpawnerFront::on_program_end(pid_t pid, const supervise::ExitStatus& status) {
   const auto found = numbers_.find(pid);
-  if (found == numbers_.end()) return false;
+  if (found == numbers_.end()) return processes_.on_program_end(pid, status);
   control::ScriptEnded ended;
   ended.script = found->second;
   ended.code = status.code;

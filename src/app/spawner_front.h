@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 
+#include "app/spawner_processes.h"
 #include "control/channel.h"
 #include "io/loop.h"
 #include "io/timer.h"
@@ -21,7 +22,7 @@ class SpawnerFront {
  public:
   // All outlive this.
   SpawnerFront(io::Loop& loop, control::Channel channel, supervise::ScriptStarter& starter,
-               supervise::ProgramGroups& groups);
+               supervise::PoolStarter& pools, supervise::ProgramGroups& groups);
   ~SpawnerFront();
   SpawnerFront(const SpawnerFront&) = delete;
   SpawnerFront& operator=(const SpawnerFront&) = delete;
@@ -45,6 +46,7 @@ class SpawnerFront {
   io::Timer room_;
   std::map<uint64_t, pid_t> running_;  // the front's number -> the program
   std::map<pid_t, uint64_t> numbers_;  // and back
+  SpawnerProcesses processes_;
 };
 
 }  // namespace cutwater::app

@@ -9,6 +9,7 @@
 #include <fstream>
 
 #include "control/messages.h"
+#include "control/pool_messages.h"
 #include "control/script_messages.h"
 #include "supervise/process_start.h"
 #include "supervise/script_test_support.h"
@@ -32,8 +33,18 @@ class SpawnerTest : public testing::Test {
       entry.folder.reset(dup(folder.get()));
       std::vector<supervise::ScriptEntry> entries;
       entries.push_back(std::move(entry));
+      std::vector<supervise::PoolEntry> pools(2);
+      pools[0].name = "a";
+      pools[0].command = {"sh", "-c", "echo $CUTWATER_POOL >&2; exec cat"};
+      pools[0].root = "/";
+      pools[0].most = 2;
+      for (supervise::PoolEntry& pool : pools) pool.user = supervise::running_as_root() ? "nobody" : "";
+      pools[1].name = "b";
+      pools[1].command = {"no-such-program"};
+      pools[1].root = "/";
       SocketFiles none;
-      return run_spawner({Channel(base::FileDescriptor(pair->second.descriptor())), none, std::move(entries), {}});
+      return run_spawner(
+          {Channel(base::FileDescriptor(pair->second.descriptor())), none, std::move(entries), std::move(pools), {}});
     });
     ASSERT_TRUE(started.ok());
     pid_ = started->pid;
@@ -79,6 +90,17 @@ class SpawnerTest : public testing::Test {
       if (outcome != Channel::Outcome::kNothing || ready.revents == 0) return nullptr;
     }
   }
+  // A process of a pool; its error stream is `output_`'s. What it gets as socket is a pipe: `sh` does not mind.
+  void send_process(Channel& front, uint64_t number, unsigned entry) {
+    control::StartProcess message;
+    message.process = number;
+    message.entry = entry;
+    output_ = Pipe();
+    input_ = Pipe();
+    ASSERT_TRUE(front.send(control::encode(message), {input_.reading.get(), output_.writing.get()}));
+    output_.writing.reset();
+    input_.reading.reset();
+  }
   std::string first_line() {
     std::string line;
     for (char c; read(output_.reading.get(), &c, 1) == 1 && c != '\n';) line += c;
@@ -95,6 +117,7 @@ class SpawnerTest : public testing::Test {
   std::optional<Channel> master_;
   std::optional<Channel> front_;
   Pipe output_;
+  Pipe input_;
 };
 
 TEST_F(SpawnerTest, StartsAndTellsTheEnd) {
@@ -182,6 +205,68 @@ TEST_F(SpawnerTest, TakesItsScriptsWithItWhenItIsKilled) {
   EXPECT_EQ(next(*front_), nullptr);
   char byte;
   EXPECT_EQ(read(output_.reading.get(), &byte, 1), 0);
+}
+
+TEST_F(SpawnerTest, TellsOfTheBirthAndTheEndOfAProcess) {
+  send_process(*front_, 7, 0);
+  const nlohmann::json started = next(*front_);
+  EXPECT_EQ(started["type"], "process_started");
+  EXPECT_EQ(started["process"], 7);
+  EXPECT_EQ(first_line(), "a");
+  EXPECT_EQ(kill(started["pid"], 0), 0);
+  input_.writing.reset();
+  EXPECT_EQ(next(*front_).dump(), R"({"code":0,"process":7,"signal":0,"type":"process_ended"})");
+}
+
+TEST_F(SpawnerTest, TellsWhyThereIsNoProcess) {
+  send_process(*front_, 1, 1);
+  const nlohmann::json refused = next(*front_);
+  EXPECT_EQ(refused["type"], "process_refused");
+  EXPECT_THAT(refused["text"], HasSubstr("there is no no-such-program in /usr/local/bin"));
+}
+
+TEST_F(SpawnerTest, EndsAProcessWhenItIsToldTo) {
+  send_process(*front_, 1, 0);
+  next(*front_);
+  first_line();
+  control::EndProcess message;
+  message.process = 1;
+  message.grace = std::chrono::seconds(2);
+  front_->send(control::encode(message));
+  EXPECT_EQ(next(*front_)["signal"], SIGTERM);
+}
+
+TEST_F(SpawnerTest, ProcessesEndWithTheirFront) {
+  Channel other = connect(1);
+  send_process(other, 1, 0);
+  next(other);
+  first_line();
+  other.release();
+  EXPECT_EQ(output_.read_all(), "");  // nobody has it open any more
+}
+
+TEST_F(SpawnerTest, DropsAFrontThatAsksForProcessesItMayNotHave) {
+  Channel many = connect(1);
+  send_process(many, 1, 0);
+  next(many);
+  send_process(many, 2, 0);
+  next(many);
+  send_process(many, 3, 0);
+  EXPECT_EQ(next(many), nullptr) << "more than its share";
+  Channel same = connect(2);
+  send_process(same, 1, 0);
+  next(same);
+  send_process(same, 1, 0);
+  EXPECT_EQ(next(same), nullptr) << "a number twice";
+  Channel unknown = connect(3);
+  send_process(unknown, 1, 2);
+  EXPECT_EQ(next(unknown), nullptr) << "no such pool";
+  Channel bare = connect(4);
+  control::StartProcess message;
+  ASSERT_TRUE(bare.send(control::encode(message)));
+  EXPECT_EQ(next(bare), nullptr) << "no descriptors";
+  send_process(*front_, 1, 0);
+  EXPECT_EQ(next(*front_)["type"], "process_started");
 }
 
 }  // namespace

@@ -92,6 +92,9 @@ void check_config(const Config& config, Reporter& reporter) {
     check_folder(at_place(route.place) + (is_cgi ? "cgi.dir" : "fastcgi.root"), script_root(route),
                  std::string("correct ") + (is_cgi ? "dir" : "root") + ", or create the folder", reporter);
   }
+  for (const Pool& pool : config.pools) {
+    check_folder("pool." + pool.name + ".root", pool.root, "correct root, or create the folder", reporter);
+  }
   for (const auto& [what, root] : sendfile_folders(config)) {
     check_folder(what, root, "correct sendfile, or create the folder", reporter);
   }

@@ -74,8 +74,9 @@ bool FileReader::read_section(Section section, const Node& table, Scope scope, c
 void FileReader::read_top(const Node& table, const Listen& listen_defaults, const App& app_defaults) {
   Scope scope{.config = &config_};
   read_section(Section::kTop, table, scope, "", kTopLevel, "",
-               {"listen", "app", "limits", "log", "shutdown", "site", "upstream"});
+               {"listen", "app", "limits", "log", "shutdown", "site", "upstream", "pool"});
   if (const Entry* upstreams = table.find("upstream")) read_upstreams(*upstreams);  // routes name them
+  if (const Entry* pools = table.find("pool")) read_pools(*pools);
   for (const Entry& entry : table.entries) {
     const auto table_section = [&](Section section) {
       if (!expect(entry.node, Node::Type::kTable, entry.key, "write [" + entry.key + "] and its keys below it")) return;
@@ -89,6 +90,7 @@ void FileReader::read_top(const Node& table, const Listen& listen_defaults, cons
     if (entry.key == "site") read_sites(entry);
   }
   check_app_names();
+  check_pools();
 }
 
 void FileReader::read_listens(const Entry& entry, const Listen& defaults) {

@@ -10,14 +10,6 @@
 namespace cutwater::config {
 namespace {
 
-bool has_php(const std::string& folder) {
-  std::error_code error;
-  for (std::filesystem::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
-    if (it->path().extension() == ".php") return true;
-  }
-  return false;
-}
-
 // Files are only asked by name what they define; one with an unusual name is not served unasked, but told of.
 std::string app_in_another_file(const std::string& folder) {
   constexpr int kSurelyAnApp = 90;
@@ -50,7 +42,6 @@ std::string nothing_found(const std::string& folder) {
            root + "\" }";
   }
   if (std::string other = app_in_another_file(folder); !other.empty()) return text + other;
-  if (has_php(folder)) text += "; it has PHP files, which need a fastcgi upstream: known, not in this version";
   text +=
       "\n  looked for: Procfile, gunicorn.conf.py, uwsgi.ini, manage.py, passenger_wsgi.py, FLASK_APP, and an app "
       "in wsgi.py, main.py, app.py ... here and in subfolders";

@@ -88,18 +88,22 @@ std::string user_for(const std::string& folder, std::vector<std::string>& choice
 
 class Finder {
  public:
-  explicit Finder(const std::string& folder) : folder_(folder) {}
+  Finder(const std::string& folder, const std::string& path) : folder_(folder), path_(path) {}
 
   std::optional<ScriptSite> run() {
     add_cgi_bin();
-    const bool is_all = add_folder_itself();
-    if (site_.routes.empty()) return std::nullopt;
-    if (!is_all && is_file(folder_ + "/index.html")) add_files();
+    find_scripts();
+    const std::string php_folder = find_php();
+    const bool has_php = !php_folder.empty() && add_php(php_folder);
+    const bool is_all = add_scripts(has_php) || has_php;
+    if (site_.routes.empty() && site_.choices.empty()) return std::nullopt;
+    if (!is_all && !site_.routes.empty() && is_file(folder_ + "/index.html")) add_files();
     for (const char* ending : kNeverSent) site_.never_sent.push_back(ending);
     const std::string user = user_for(folder_, site_.choices);
     for (Route& route : site_.routes) {
       if (route.kind == Route::Kind::kCgi) route.cgi.user = user;
     }
+    for (Pool& pool : site_.pools) pool.user = user;
     return std::move(site_);
   }
 
@@ -131,42 +135,108 @@ class Finder {
     site_.routes.push_back(std::move(route));
   }
 
-  // True: its scripts' route sends the other files, too.
-  bool add_folder_itself() {
-    std::vector<std::string> scripts, not_executable, php;
-    std::set<std::string> endings;
+  // In the folder itself.
+  void find_scripts() {
+    std::vector<std::string> not_executable;
     for (const std::string& name : files_of(folder_)) {
-      const std::string ending = ending_of(name);
-      if (ending == ".php") php.push_back(name);
-      if (!is_script(name, ending)) continue;
-      if (starts_itself(folder_ + "/" + name)) {
-        scripts.push_back(name);
-        endings.insert(ending);
-      } else {
-        not_executable.push_back(name);
-      }
+      if (!is_script(name, ending_of(name))) continue;
+      (starts_itself(folder_ + "/" + name) ? scripts_ : not_executable).push_back(name);
     }
-    if (!not_executable.empty()) {
-      site_.choices.push_back("scripts: " + list(not_executable) +
-                              " would be CGI, but cannot be started; to have it run: " +
-                              "chmod +x, and a first line such as #!/usr/bin/env python3");
-    }
-    if (scripts.empty()) return false;
+    if (not_executable.empty()) return;
+    site_.choices.push_back("scripts: " + list(not_executable) +
+                            " would be CGI, but cannot be started; to have it run: chmod +x, and a first line such as "
+                            "#!/usr/bin/env python3");
+  }
+
+  // True: a route that takes every path. Beside PHP, which has that one, each script has a route of its own.
+  bool add_scripts(bool beside_php) {
+    if (scripts_.empty()) return false;
     Route route;
     route.path = "/";
     route.kind = Route::Kind::kCgi;
     route.cgi.root = folder_;
-    route.cgi.files = "true";
+    std::set<std::string> endings;
+    for (const std::string& name : scripts_) endings.insert(ending_of(name));
     route.cgi.suffixes.assign(endings.begin(), endings.end());
+    site_.choices.push_back("scripts: executable CGI scripts in " + shown_path(folder_) + ": " + list(scripts_) +
+                            "; the files beside them are sent, but no sources, data or hidden ones");
+    if (beside_php) {
+      for (const std::string& name : scripts_) {
+        route.path = "/" + name + "/";
+        site_.routes.insert(site_.routes.begin(), route);
+      }
+      site_.choices.push_back(
+          "scripts: beside PHP a new CGI script is known after a restart; in cgi-bin/ it is at once");
+      return false;
+    }
+    route.cgi.files = "true";
     for (const char* index : {"index.cgi", "index.py", "index.pl"}) {
-      if (std::find(scripts.begin(), scripts.end(), index) == scripts.end()) continue;
+      if (std::find(scripts_.begin(), scripts_.end(), index) == scripts_.end()) continue;
       route.cgi.index = index;
       break;
     }
-    site_.choices.push_back("scripts: executable CGI scripts in " + shown_path(folder_) + ": " + list(scripts) +
-                            "; the files beside them are sent, but no sources, data or hidden ones");
     site_.routes.push_back(std::move(route));
     return true;
+  }
+
+  // The folder whose PHP files clients ask for; "" without any. Frameworks keep them in public/, and the rest beside
+  // it.
+  std::string find_php() const {
+    const auto has_php = [](const std::string& folder) {
+      const std::vector<std::string> names = files_of(folder);
+      return std::any_of(names.begin(), names.end(), [](const std::string& name) { return name.ends_with(".php"); });
+    };
+    if (is_file(folder_ + "/public/index.php")) return folder_ + "/public";
+    return has_php(folder_) ? folder_ : "";
+  }
+
+  bool add_php(const std::string& place) {
+    const std::string program = find_php_cgi();
+    if (program.empty()) {
+      site_.choices.push_back("php: " + shown_path(place) +
+                              " has PHP files, and there is no php-cgi in PATH\n  fix: apt install php-cgi; or write a "
+                              "route to php-fpm: fastcgi = { to = \"unix:/run/php/php-fpm.sock\", root = ... }");
+      return false;
+    }
+    Pool& pool = site_.pools.emplace_back();
+    pool.name = "php";
+    pool.command = {program};
+    pool.root = folder_;
+    Route route;
+    route.path = "/";
+    route.kind = Route::Kind::kProxy;
+    route.proxy.protocol = "fastcgi";
+    route.proxy.pool = pool.name;
+    route.proxy.root = place;
+    route.proxy.files = "true";
+    std::string choice =
+        "php: the scripts of " + shown_path(place) + " by " + program + ", started when they are asked for";
+    if (routes_by_itself(place)) {
+      route.proxy.fallback = "/index.php";
+      choice += "; index.php answers for every path without a file";
+    }
+    site_.choices.push_back(choice + "; other files are sent, but no sources, data or hidden ones");
+    site_.routes.push_back(std::move(route));
+    return true;
+  }
+
+  // A front controller: by where it lies, by what a known application has beside it, or by what Apache is told.
+  bool routes_by_itself(const std::string& place) const {
+    if (!is_file(place + "/index.php")) return false;
+    if (place != folder_ || is_file(place + "/wp-load.php")) return true;
+    auto rules = read_text_file(place + "/.htaccess");
+    return rules && rules->find("index.php") != std::string::npos && rules->find("Rewrite") != std::string::npos;
+  }
+
+  std::string find_php_cgi() const {
+    std::string_view rest = path_;
+    while (!rest.empty()) {
+      const size_t colon = rest.find(':');
+      const std::string file = std::string(rest.substr(0, colon)) + "/php-cgi";
+      if (file.starts_with('/') && is_file(file) && is_executable(file)) return file;
+      rest.remove_prefix(colon == std::string_view::npos ? rest.size() : colon + 1);
+    }
+    return "";
   }
 
   bool is_script(const std::string& name, const std::string& ending) const {
@@ -187,6 +257,8 @@ class Finder {
   }
 
   const std::string folder_;
+  const std::string path_;
+  std::vector<std::string> scripts_;  // of the folder itself
   ScriptSite site_;
 };
 
@@ -205,8 +277,8 @@ bool is_cgi_source(std::string_view text) {
   return false;
 }
 
-std::optional<ScriptSite> detect_scripts(const std::string& folder) {
-  return Finder(folder).run();
+std::optional<ScriptSite> detect_scripts(const std::string& folder, const std::string& path) {
+  return Finder(folder, path).run();
 }
 
 }  // namespace cutwater::config

@@ -18,7 +18,7 @@ class DetectScripts : public testing::Test {
     chmod((folder_.path() + "/" + name).c_str(), 0755);
   }
   bool detect() {
-    auto found = detect_scripts(folder_.path());
+    auto found = detect_scripts(folder_.path(), path_);
     if (found) site_ = std::move(*found);
     return found.has_value();
   }
@@ -30,6 +30,7 @@ class DetectScripts : public testing::Test {
   }
 
   TestFolder folder_;
+  std::string path_;
   ScriptSite site_;
 };
 
@@ -73,6 +74,48 @@ TEST_F(DetectScripts, ScriptsInTheFolderItself) {
   EXPECT_EQ(cgi.files, "true");
   EXPECT_TRUE(says("index.py, old.cgi"));
   EXPECT_TRUE(says("later.py would be CGI"));
+}
+
+TEST_F(DetectScripts, PhpByAPool) {
+  folder_.file("page.php", "<?php").file("index.html", "x");
+  executable("bin/php-cgi", "#!/bin/sh\n");
+  path_ = "/none:" + folder_.path() + "/bin";
+  ASSERT_TRUE(detect());
+  ASSERT_EQ(site_.routes.size(), 1u);
+  EXPECT_EQ(site_.pools.at(0).command, TextList{folder_.path() + "/bin/php-cgi"});
+  EXPECT_EQ(site_.pools[0].processes.min, 0u);
+  const ProxyRoute& php = site_.routes[0].proxy;
+  EXPECT_EQ(php.pool, "php");
+  EXPECT_EQ(php.root, folder_.path());
+  EXPECT_EQ(php.files, "true");
+  EXPECT_EQ(php.fallback, "");
+  executable("form.py", kCgi);
+  ASSERT_TRUE(detect());
+  ASSERT_EQ(site_.routes.size(), 2u);
+  EXPECT_EQ(site_.routes[0].path, "/form.py/");
+  EXPECT_EQ(site_.routes[1].path, "/");
+}
+
+TEST_F(DetectScripts, FrontControllers) {
+  executable("bin/php-cgi", "#!/bin/sh\n");
+  path_ = folder_.path() + "/bin";
+  folder_.file("index.php", "<?php");
+  ASSERT_TRUE(detect());
+  EXPECT_EQ(site_.routes.at(0).proxy.fallback, "");
+  folder_.file(".htaccess", "RewriteRule . /index.php [L]\n");
+  ASSERT_TRUE(detect());
+  EXPECT_EQ(site_.routes.at(0).proxy.fallback, "/index.php");
+  folder_.file("public/index.php", "<?php").file("artisan.php", "<?php");
+  ASSERT_TRUE(detect());
+  EXPECT_EQ(site_.routes.at(0).proxy.root, folder_.path() + "/public");
+  EXPECT_EQ(site_.routes[0].proxy.fallback, "/index.php");
+}
+
+TEST_F(DetectScripts, PhpWithoutPhp) {
+  folder_.file("page.php", "<?php");
+  ASSERT_TRUE(detect());
+  EXPECT_TRUE(site_.routes.empty());
+  EXPECT_TRUE(says("apt install php-cgi"));
 }
 
 TEST_F(DetectScripts, WhatReadsAsCgi) {

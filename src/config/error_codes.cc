@@ -60,6 +60,8 @@ constexpr ErrorCode kCodes[] = {
      "A match.path without \"*\" takes that path and nothing below it, also when it ends in \"/\".",
      "Write \"/api/*\" for /api and all below it; write \"/api\" for one path."},
     {"CW0118", "server is there twice", "An upstream lists a server twice.", "Remove one, or give it a weight."},
+    {"CW0119", "pool is of no use", "A [pool.NAME] is named by no route, so nothing asks its processes.",
+     "Name it in a route: fastcgi = { to = \"NAME\" }; or remove it."},
     {"CW0120", "wrong use of the command line", "A command, flag or argument is unknown or incomplete.",
      "`cutwater help` lists the commands, `cutwater help flags` the flags."},
     {"CW0201", "no Python found", "There is no virtual environment in the project and no python3 on PATH.",
@@ -344,6 +346,36 @@ constexpr ErrorCode kCodes[] = {
      "would "
      "have his code run as somebody else. The client got 500.",
      "chmod go-w what the message names, chown it, or set `user` of the route."},
+    {"CW0711", "process of a pool cannot be started",
+     "The program of a [pool.NAME] is not there or may not be executed, or the system has no process, descriptors or "
+     "socket for it. It is tried again, after a pause that doubles up to 30 s; when no process is left, requests are "
+     "answered 503.",
+     "The message says which; correct `command` of the pool."},
+    {"CW0712", "process of a pool ended",
+     "A process of a pool crashed, was killed, or exited. The request that it ran got 502, or a cut when the answer "
+     "had "
+     "begun; those that wait go to others, and another one is started.",
+     "The message has the signal or exit status and the request; SIGKILL is often the kernel short of memory (dmesg)."},
+    {"CW0713", "process of a pool ends at once",
+     "A process of a pool ended before it had answered anything. The next one is started after a pause, the second "
+     "time in a row 0.1 s, doubling to 30 s; as long as no process is left, requests for the pool are answered 503.",
+     "Run its command by hand, as its user. It must speak FastCGI, and accept connections on descriptor 0."},
+    {"CW0714", "request took too long for its pool",
+     "A process of a pool was busy with a request for longer than `timeout` of the pool, also when its client had "
+     "left. "
+     "The client got 504, or a cut when the answer had begun; that process alone was killed.",
+     "Raise `timeout`, or look at what keeps the request."},
+    {"CW0715", "slow request", "A request has been running in a process of a pool for longer than `slow` of the pool.",
+     "Look at what keeps it, or raise `slow`."},
+    {"CW0716", "no process is free",
+     "All processes of a pool are busy, and more than `queue` requests wait, or one waited for `queue_timeout`; or "
+     "they "
+     "end as soon as they are started. Such requests are answered 503 with Retry-After.",
+     "Raise max of `processes`, or make the requests faster."},
+    {"CW0717", "error stream of a pool",
+     "A process of a pool wrote this to its error stream outside of any request. Of all in a second no more than 100 "
+     "lines are kept.",
+     "Look at that program."},
     {"CW0801", "cannot listen", "The address is taken, not one of this machine, or needs rights (ports below 1024).",
      "Choose another address, or end what listens there: ss -ltnp."},
     {"CW0802", "front ended",

@@ -95,9 +95,14 @@ bool FileReader::find_upstream(const Entry& answer, const std::string& to, Posit
     return true;
   };
   if (std::find(known.begin(), known.end(), to) != known.end()) return use(to);
+  for (const Pool& pool : config_.pools) {
+    if (pool.name == to) return use_pool(answer, to, position, proxy);
+    if (answer.key == "fastcgi") known.push_back(pool.name);
+  }
   if (is_name(to)) {
     const std::string near = closest(to, known);
-    error("CW0103", position, setting + "there is no [upstream." + to + "]",
+    const std::string or_pool = answer.key == "fastcgi" && !config_.pools.empty() ? " and no [pool." + to + "]" : "";
+    error("CW0103", position, setting + "there is no [upstream." + to + "]" + or_pool,
           near.empty() ? "write that section, or an address: to = " + server_example(answer.key)
                        : "did you mean " + quoted(near) + "?");
     return false;

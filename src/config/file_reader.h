@@ -1,6 +1,6 @@
 // FileReader: goes through the document once and writes down what it says. Private to the reading of files:
-// config_file.cc has the sections, file_routes.cc the sites, file_gateways.cc the servers behind us, file_cgi.cc their
-// scripts.
+// config_file.cc has the sections, file_routes.cc the sites, file_gateways.cc the servers behind us, file_pools.cc the
+// processes that we run ourselves, file_cgi.cc scripts.
 #pragma once
 
 #include <string>
@@ -44,6 +44,9 @@ class FileReader {
   bool check_scripts(const Entry& answer, const ProxyRoute& proxy);
   bool find_upstream(const Entry& answer, const std::string& to, Position position, ProxyRoute& proxy);
   void read_upstreams(const Entry& entry);
+  void read_pools(const Entry& entry);
+  bool use_pool(const Entry& answer, const std::string& pool, Position position, ProxyRoute& proxy);
+  void check_pools();
   void read_check(const Entry& entry, Upstream& upstream);
   void check_app_names();
   void check_order();
@@ -74,6 +77,7 @@ class FileReader {
     Position position;
   };
   std::vector<UpstreamUse> upstream_uses_;
+  std::vector<Position> pool_positions_;  // of Config::pools
 };
 
 inline std::string quoted(const std::string& text) {

@@ -30,6 +30,7 @@ constexpr Names kKeys[] = {
     {"filter", ""},
     {"cgi", "warm"},
     {"upstream", "discover"},
+    {"pool", "group umask limits sandbox max_memory max_age env_file"},
 };
 
 constexpr std::string_view kCommands =

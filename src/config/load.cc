@@ -177,8 +177,12 @@ class Loader {
 
   // Nobody wrote what to serve, and there is no app: scripts of the folder make it a site.
   bool serve_scripts(const std::string& folder) {
-    auto site = detect_scripts(folder);
+    auto site = detect_scripts(folder, environment_value("PATH"));
     if (!site) return false;
+    if (site->routes.empty()) {
+      for (const std::string& choice : site->choices) reporter_.error("CW0301", choice);
+      return false;
+    }
     choices_.push_back("no app in " + shown_path(folder) + ", but scripts:");
     choices_.insert(choices_.end(), site->choices.begin(), site->choices.end());
     for (Route& route : site->routes) {
@@ -186,6 +190,7 @@ class Loader {
       config_.routes.push_back(std::move(route));
     }
     for (StaticRoute& files : site->static_routes) config_.static_routes.push_back(std::move(files));
+    config_.pools = std::move(site->pools);
     config_.never_sent = std::move(site->never_sent);
     config_.apps.clear();
     return true;

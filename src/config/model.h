@@ -72,9 +72,25 @@ struct Upstream {
   } check;
 };
 
+// Processes of ours that speak FastCGI.
+struct Pool {
+  std::string name;
+  TextList command;  // its first is a name in PATH, or absolute
+  ProcessCount processes;
+  std::string user;  // "" = owner of root (when started as root)
+  std::string root;  // absolute: the working directory
+  TextMap environment;
+  uint64_t max_requests = 0;  // of one process; 0 = any number
+  base::Duration timeout = std::chrono::seconds(60);
+  base::Duration slow{};  // 0 = nothing is logged
+  unsigned queue = 100;   // waiting requests; beyond: 503
+  base::Duration queue_timeout = std::chrono::seconds(10);
+};
+
 struct ProxyRoute {
   std::string protocol = "http";  // "http" | "fastcgi" | "scgi" | "uwsgi"
-  std::string upstream;           // a name in Config::upstreams
+  std::string upstream;           // a name in Config::upstreams, or
+  std::string pool;               // one in Config::pools
   std::string strip;              // taken off the path; "" or "/api"
   base::Duration timeout = std::chrono::seconds(60);
   base::Duration connect_timeout = std::chrono::seconds(5);
@@ -170,6 +186,7 @@ struct Config {
   std::vector<Route> routes;               // in the order of the file
   std::vector<Upstream> upstreams;
   std::vector<std::string> never_sent;  // endings of files that no static route sends, besides those of scripts
+  std::vector<Pool> pools;
   Limits limits;
   Log log;
   std::string front_user;  // "" = cutwater, else nobody

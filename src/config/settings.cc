@@ -43,6 +43,9 @@ Upstream::Check& owner(Scope& scope, const Upstream::Check*) {
 CgiRoute& owner(Scope& scope, const CgiRoute*) {
   return *scope.cgi;
 }
+Pool& owner(Scope& scope, const Pool*) {
+  return *scope.pool;
+}
 
 void assign(std::string& to, const Value& value) {
   to = std::get<std::string>(value);
@@ -73,6 +76,9 @@ void assign(TextMap& to, const Value& value) {
 }
 void assign(ServerList& to, const Value& value) {
   to = std::get<ServerList>(value);
+}
+void assign(ProcessCount& to, const Value& value) {
+  to = std::get<ProcessCount>(value);
 }
 
 // to<&App::timeout> stores a value there.
@@ -292,8 +298,8 @@ constexpr Setting kSettings[] = {
      to<&Upstream::Check::fails>, 1, 1000},
 
     {Section::kGateway, "to", Kind::kText, "",
-     "Who answers: the name of an `[upstream.NAME]`, or one server, \"127.0.0.1:3031\" or \"unix:/run/php.sock\". "
-     "Required.",
+     "Who answers: the name of an `[upstream.NAME]`, or one server, \"127.0.0.1:3031\" or \"unix:/run/php.sock\"; "
+     "with fastcgi also that of a `[pool.NAME]`, whose own timeout then counts. Required.",
      "", to<&ProxyDraft::to>},
     {Section::kGateway, "root", Kind::kPath, "",
      "fastcgi alone: the folder of the scripts, as the server sees it too. Only a script that is there is asked for, "
@@ -397,6 +403,48 @@ constexpr Setting kSettings[] = {
      to<&CgiRoute::queue>, 0, 100'000},
     {Section::kCgi, "queue_timeout", Kind::kDuration, "10s", "How long a request may wait so before its 503.", "",
      to<&CgiRoute::queue_timeout>, 10 * kMillisecond, kDay},
+
+    {Section::kPool, "command", Kind::kCommand, "",
+     "The program and its arguments: [\"php-cgi\"]. It speaks FastCGI on the socket that it finds as descriptor 0. No "
+     "shell has a part in it: a text is split at blanks, with '...' and \"...\" for arguments that hold some. "
+     "Required.",
+     "", to<&Pool::command>},
+    {Section::kPool, "processes", Kind::kProcesses, "",
+     "How many there are: 4 is always four. { min = 1, max = 8, spare = 1, idle = \"60s\" } is as many as are needed, "
+     "so "
+     "that `spare` of them have nothing to do; one that has had nothing to do for `idle` ends, but for min of them. "
+     "With "
+     "min = 0 there is none until a request comes. Without it { min = 0, max = 8, spare = 0, idle = \"60s\" }. They "
+     "are "
+     "shared out evenly to the fronts, one at least to each.",
+     "", to<&Pool::processes>},
+    {Section::kPool, "root", Kind::kPath, "",
+     "The working directory of the processes; without it the folder of the configuration file.", "", to<&Pool::root>},
+    {Section::kPool, "user", Kind::kText, "",
+     "Whom they run as when started as root; without it the owner of root. Never root, and never the user of the "
+     "front.",
+     "", to<&Pool::user>},
+    {Section::kPool, "env", Kind::kVariables, "",
+     "Environment variables of the processes. Beside these they have PATH, HOME, USER, LOGNAME and "
+     "CUTWATER_POOL, the pool's name, and nothing else.",
+     "", to<&Pool::environment>},
+    {Section::kPool, "timeout", Kind::kDuration, "60s",
+     "Longest time a process may be busy with a request; then the client gets 504, or a cut when the answer had begun, "
+     "and that process alone is killed and replaced. While a client takes nothing of an answer that is too long to be "
+     "kept for it, the time stands still.",
+     "", to<&Pool::timeout>, 10 * kMillisecond, 30 * kDay},
+    {Section::kPool, "slow", Kind::kDuration, "0",
+     "A request that runs for longer is logged, with its URL and for how long it has run. 0 is never.", "",
+     to<&Pool::slow>, 0, 30 * kDay},
+    {Section::kPool, "max_requests", Kind::kInteger, "0",
+     "After how many requests a process is replaced, up to a tenth fewer by chance, so that they do not all end at "
+     "once. 0 is never.",
+     "", to<&Pool::max_requests>, 0, 1'000'000'000},
+    {Section::kPool, "queue", Kind::kInteger, "100",
+     "How many requests may wait for a process, in each front; one more is answered 503 with Retry-After.", "",
+     to<&Pool::queue>, 1, 100'000},
+    {Section::kPool, "queue_timeout", Kind::kDuration, "10s", "How long a request may wait so before its 503.", "",
+     to<&Pool::queue_timeout>, 10 * kMillisecond, kDay},
 };
 
 }  // namespace
@@ -420,9 +468,9 @@ const Setting* find_flag(std::string_view flag) {
 }
 
 std::string full_name(const Setting& setting) {
-  static constexpr std::array<std::string_view, 12> kPrefixes = {"",          "listen.",   "app.",    "limits.",
-                                                                 "log.",      "shutdown.", "static.", "proxy.",
-                                                                 "upstream.", "fastcgi.",  "check.",  "cgi."};
+  static constexpr std::array<std::string_view, 13> kPrefixes = {
+      "",       "listen.",   "app.",     "limits.", "log.", "shutdown.", "static.",
+      "proxy.", "upstream.", "fastcgi.", "check.",  "cgi.", "pool."};
   return std::string(kPrefixes[static_cast<size_t>(setting.section)]) + std::string(setting.key);
 }
 
@@ -457,6 +505,8 @@ std::string section_title(Section section, std::string_view name) {
       return "check = {...}";
     case Section::kCgi:
       return "cgi = {...}";
+    case Section::kPool:
+      return "[pool." + std::string(name) + "]";
     case Section::kStatic:
       break;
   }

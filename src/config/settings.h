@@ -25,7 +25,8 @@ enum class Section {
   kUpstream,
   kGateway,
   kCheck,
-  kCgi
+  kCgi,
+  kPool
 };
 
 enum class Kind {
@@ -48,6 +49,8 @@ enum class Kind {
   kPrograms,   // table: ending of file names -> program
   kFolders,    // table: URL path -> folder
   kServers,    // "http://10.0.0.5:8000", or { url, weight }
+  kCommand,    // a program and its arguments: a list, or a text that is split
+  kProcesses,  // a number, or { min, max, spare, idle }
 };
 
 // A static route while it is read: `strip` decides how its prefix and root fit together.
@@ -69,6 +72,7 @@ struct Scope {
   ProxyDraft* proxy = nullptr;
   Upstream* upstream = nullptr;
   CgiRoute* cgi = nullptr;
+  Pool* pool = nullptr;
 };
 
 struct Setting {

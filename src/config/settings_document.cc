@@ -99,6 +99,9 @@ constexpr SectionText kSections[] = {
      "writes "
      "to its error stream is in the log, with the request's id."},
     {Section::kUpstream, "upstream", "`[upstream.NAME]`", "Servers that answer for each other, for `to` of a route."},
+    {Section::kPool, "pool", "`[pool.NAME]`",
+     "Processes that Cutwater runs itself and that speak FastCGI, as php-cgi does, for `to` of a route's `fastcgi`. "
+     "Each has a socket of its own and one request at a time; requests wait here for the first that is free."},
     {Section::kCheck, "upstream", "`[upstream.NAME]`: `check = {...}`",
      "Asks each server now and then whether it is well. Without it a server is judged by the requests it gets: "
      "`max_fails`."},
@@ -166,7 +169,7 @@ std::string errors_markdown() {
       "what is below. A code never changes its meaning.\n\n"
       "01 configuration, 02 interpreter, 03 the app's import and boot, 04 front, static files and HTTP, 05 requests "
       "and\n"
-      "workers, 06 servers behind us, 07 CGI scripts, 08 processes and system.\n\n"
+      "workers, 06 servers behind us, 07 CGI scripts and pools, 08 processes and system.\n\n"
       "| code | message | meaning | fix |\n|---|---|---|---|\n";
   for (const ErrorCode& code : error_codes()) {
     text += fmt::format("| {} | {} | {} | {} |\n", code.code, cell(code.title), cell(code.meaning), cell(code.fix));

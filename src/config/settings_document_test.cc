@@ -102,7 +102,8 @@ TEST(Later, NothingIsBothKnownAndLater) {
                                                 {Section::kUpstream, "upstream"},
                                                 {Section::kGateway, "gateway"},
                                                 {Section::kCheck, "check"},
-                                                {Section::kCgi, "cgi"}};
+                                                {Section::kCgi, "cgi"},
+                                                {Section::kPool, "pool"}};
   for (const Setting& setting : settings()) {
     EXPECT_FALSE(is_later_key(names.at(setting.section), setting.key)) << setting.key;
     EXPECT_FALSE(is_later_flag(setting.flag)) << setting.flag;

@@ -70,6 +70,10 @@ std::string example_value(const Setting& setting, bool in_file) {
       return "{ \"/protected/\" = \"/srv/media\" }";
     case Kind::kServers:
       return "[\"http://10.0.0.5:8000\"]";
+    case Kind::kCommand:
+      return "[\"php-cgi\"]";
+    case Kind::kProcesses:
+      return "{ min = 0, max = 8 }";
     case Kind::kDuration:
       return text(setting.default_text.empty() ? "1h" : setting.default_text);
     default:
@@ -310,6 +314,100 @@ Parsed parse_servers(const Setting& setting, const Node& node, const std::string
   return Value(servers);
 }
 
+// Blanks separate words, but not between quotes; no other character means anything. nullopt: a quote is left open.
+std::optional<TextList> split_words(const std::string& text) {
+  TextList words;
+  std::string word;
+  bool is_word = false;
+  char quote = 0;
+  for (char c : text) {
+    if (quote != 0 ? c == quote : (c == '\'' || c == '"')) {
+      quote = quote != 0 ? '\0' : c;
+      is_word = true;
+    } else if (quote == 0 && (c == ' ' || c == '\t' || c == '\n')) {
+      if (is_word) words.push_back(std::exchange(word, {}));
+      is_word = false;
+    } else {
+      word += c;
+      is_word = true;
+    }
+  }
+  if (quote != 0) return std::nullopt;
+  if (is_word) words.push_back(word);
+  return words;
+}
+
+Parsed parse_command(const Setting& setting, const Node& node, const std::string& folder) {
+  TextList words;
+  if (node.type == Node::Type::kList) {
+    for (const Node& item : node.items) {
+      if (!is_text(item)) return wrong_type(setting, item);
+      words.push_back(item.text);
+    }
+  } else if (!is_text(node)) {
+    return wrong_type(setting, node);
+  } else if (auto split = split_words(node.text)) {
+    words = std::move(*split);
+  } else {
+    return Problem{"CW0103", quoted(node.text) + " has a quote that is not closed", "write a list: [\"php-cgi\"]"};
+  }
+  for (const std::string& word : words) {
+    if (word.find('\0') != std::string::npos) return Problem{"CW0103", "holds a zero byte"};
+  }
+  if (words.empty() || words.front().empty())
+    return Problem{"CW0103", "is empty; it takes a program and its arguments"};
+  if (words.front().find('/') != std::string::npos) words.front() = absolute_path(folder, words.front());
+  return Value(words);
+}
+
+Parsed parse_processes(const Setting& setting, const Node& node) {
+  constexpr unsigned kMost = 1000;
+  const auto count_of = [&](const Node& number) -> std::optional<unsigned> {
+    const auto count = base::parse_decimal(number.text);
+    if (number.type != Node::Type::kInteger || !count || *count > kMost) return std::nullopt;
+    return static_cast<unsigned>(*count);
+  };
+  ProcessCount count;
+  if (node.type == Node::Type::kInteger) {
+    const auto number = count_of(node);
+    if (!number || *number == 0) return Problem{"CW0103", "takes 1 to 1000 processes, not " + node.text};
+    count.min = count.max = *number;
+    return Value(count);
+  }
+  if (node.type != Node::Type::kTable) return wrong_type(setting, node);
+  for (const Entry& entry : node.entries) {
+    if (entry.key == "idle") {
+      const auto idle = is_text(entry.node) ? parse_duration(entry.node.text) : std::nullopt;
+      if (!idle || *idle < std::chrono::milliseconds(10)) {
+        return Problem{"CW0103", "idle takes a duration such as \"60s\", of 10ms at least", "", entry.node.position};
+      }
+      count.idle = *idle;
+      continue;
+    }
+    unsigned* const place = entry.key == "min"     ? &count.min
+                            : entry.key == "max"   ? &count.max
+                            : entry.key == "spare" ? &count.spare
+                                                   : nullptr;
+    if (place == nullptr) {
+      return Problem{"CW0101", "unknown key " + quoted(entry.key), "write min, max, spare and idle alone",
+                     entry.position};
+    }
+    const auto number = count_of(entry.node);
+    if (!number || (place == &count.max && *number == 0)) {
+      return Problem{"CW0103", entry.key + " takes a number from " + (place == &count.max ? "1" : "0") + " to 1000", "",
+                     entry.node.position};
+    }
+    *place = *number;
+  }
+  if (count.min > count.max || count.spare > count.max) {
+    return Problem{"CW0103",
+                   std::string(count.min > count.max ? "min" : "spare") + " is more than max, which is " +
+                       std::to_string(count.max),
+                   "raise max"};
+  }
+  return Value(count);
+}
+
 Parsed parse_address(const Node& node, const std::string& folder) {
   if (node.text.starts_with("systemd:")) {
     return Problem{"CW0106", "\"systemd:\" is known, not in this version", "use \"fd:3\" for the first passed socket"};
@@ -378,6 +476,10 @@ Parsed parse(const Setting& setting, const Node& node, const std::string& folder
       return parse_servers(setting, node, folder);
     case Kind::kFolders:
       return parse_folders(setting, node, folder);
+    case Kind::kCommand:
+      return parse_command(setting, node, folder);
+    case Kind::kProcesses:
+      return parse_processes(setting, node);
     default:
       return parse_text(setting, node, folder);
   }
@@ -427,6 +529,10 @@ std::string kind_text(const Setting& setting) {
       return "a table such as { \".py\" = \"python3\" }";
     case Kind::kFolders:
       return "a table such as { \"/protected/\" = \"/srv/media\" }";
+    case Kind::kCommand:
+      return "a list such as [\"php-cgi\"]";
+    case Kind::kProcesses:
+      return "a number, or a table such as { min = 1, max = 8 }";
     case Kind::kVariables:
       break;
   }

@@ -24,8 +24,16 @@ struct Server {
   bool operator==(const Server&) const = default;
 };
 using ServerList = std::vector<Server>;
+// How many processes a pool has: between `min` and `max` as they are needed, `spare` of them with nothing to do.
+struct ProcessCount {
+  unsigned min = 0;
+  unsigned max = 8;
+  unsigned spare = 0;
+  base::Duration idle = std::chrono::seconds(60);  // then one that is not needed ends
+  bool operator==(const ProcessCount&) const = default;
+};
 // A count and a size are both the uint64_t; "auto" is 0.
-using Value = std::variant<uint64_t, base::Duration, std::string, TextList, TextMap, ServerList>;
+using Value = std::variant<uint64_t, base::Duration, std::string, TextList, TextMap, ServerList, ProcessCount>;
 
 // "500ms" "30s" "2m" "1h" "7d" "2w" "1y" (365 days), also "1.5s"; "0" needs no unit. Nothing else, no blanks.
 std::optional<base::Duration> parse_duration(std::string_view text);

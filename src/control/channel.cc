@@ -74,10 +74,22 @@ base::Result<std::pair<Channel, Channel>> Channel::make_pair() {
   return std::pair(Channel(base::FileDescriptor(ends[0])), Channel(base::FileDescriptor(ends[1])));
 }
 
+namespace {
+
+std::string to_text(const nlohmann::json& body) {
+  return body.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+}  // namespace
+
+bool Channel::fits(const nlohmann::json& body) {
+  return to_text(body).size() <= kMostBytes;
+}
+
 bool Channel::send(const nlohmann::json& body, std::vector<int> descriptors) {
   if (!socket_.valid() || ended_) return false;
   error_.clear();
-  std::string text = body.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  std::string text = to_text(body);
   if (text.size() > kMostBytes || descriptors.size() > kMostDescriptors) {
     error_ = "a message of " + std::to_string(text.size()) + " bytes with " + std::to_string(descriptors.size()) +
              " descriptors is too large to send";

@@ -33,6 +33,8 @@ class Channel {
   // Descriptors are only lent; the kernel duplicates them. False: the peer is gone; or the message is too large, and
   // error() says so.
   bool send(const nlohmann::json& body, std::vector<int> descriptors = {});
+  // Whether send() would not find it too large.
+  static bool fits(const nlohmann::json& body);
   bool flush();  // true when nothing waits any more
   bool wants_write() const { return !waiting_.empty(); }
 

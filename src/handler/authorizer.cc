@@ -144,11 +144,10 @@ void Authorizer::note_unusable(std::string_view name) {
   std::string better(name);
   for (char& c : better) c = is_of_names(c) ? base::ascii_upper(c) : '_';
   const bool is_name = std::all_of(name.begin(), name.end(), is_of_names);
-  log_.warning("CW0613",
-               fmt::format("upstream {}: its Variable-{} is passed on to nobody: {}\nfix: {}", gateway_.name(), name,
-                           is_name ? "requests have a variable of that name themselves"
-                                   : "names of variables are of letters, digits and '_'",
-                           is_name ? "choose another name" : "call it Variable-" + better));
+  log_.warning("CW0613", fmt::format("{}: its Variable-{} is passed on to nobody: {}\nfix: {}", gateway_.who(), name,
+                                     is_name ? "requests have a variable of that name themselves"
+                                             : "names of variables are of letters, digits and '_'",
+                                     is_name ? "choose another name" : "call it Variable-" + better));
 }
 
 }  // namespace cutwater::handler

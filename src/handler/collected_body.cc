@@ -1,5 +1,6 @@
 #include "handler/collected_body.h"
 
+#include <sys/stat.h>
 #include <algorithm>
 #include <utility>
 
@@ -46,7 +47,11 @@ base::Task<SpoolStatus> CollectedBody::flush() {
 }
 
 base::Result<base::FileDescriptor> CollectedBody::as_file() const {
-  return file_ ? file_->reopen_read_only() : memory_file(memory_);
+  if (!file_) return memory_file(memory_);
+  auto file = file_->reopen_read_only();
+  // It has no name. Whoever is given it, of whatever user, may open it again as /dev/stdin.
+  if (file && fchmod(file->get(), 0444) != 0) return base::system_error("cannot lend a spooled body");
+  return file;
 }
 
 base::Task<BodyPiece> CollectedBody::read() {

@@ -16,6 +16,7 @@ Gateway::Gateway(GatewayOptions options, upstream::PeerGroup& group, io::Loop& l
                  base::LogSink& log, std::unique_ptr<ScriptFolder> scripts)
     : options_(std::move(options)),
       group_(group),
+      who_("upstream " + group.name()),
       loop_(loop),
       spool_(spool),
       spool_budget_(spool.shares.per_app),
@@ -26,6 +27,13 @@ Gateway::Gateway(GatewayOptions options, upstream::PeerGroup& group, io::Loop& l
   call_options_.silence = options_.timeout;
   call_options_.keeps_connection = keeps_connections(options_.protocol);
   call_options_.authorizes = options_.role == codec::fastcgi::Role::kAuthorizer;
+}
+
+// How long a request may take is the pool's affair: whoever waits for a process waits for no longer than that.
+void Gateway::run_in(GatewayPool& pool) {
+  pool_ = &pool;
+  who_ = "pool " + pool.name();
+  options_.timeout = call_options_.silence = pool.timeout();
 }
 
 bool Gateway::must_collect(const message::Request& request) const {
@@ -46,16 +54,16 @@ base::Task<void> Gateway::filter(message::Exchange& exchange, const FilteredFile
 base::Task<void> Gateway::answer(message::Exchange& exchange, const FilteredFile* file) {
   if (came_back(exchange.request.headers, options_.instance)) {
     problems_.write(base::Severity::kError, "CW0606",
-                    fmt::format("upstream {}: a request for {} came back here; answered 508\n"
+                    fmt::format("{}: a request for {} came back here; answered 508\n"
                                 "fix: let `to` name another server than this one",
-                                group_.name(), exchange.request.path),
+                                who_, exchange.request.path),
                     loop_.now());
     auto answering = answer_error(exchange, 508);
     co_await answering;
     co_return;
   }
   const message::Request& request = exchange.request;
-  const std::string who = "upstream " + group_.name();
+  const std::string& who = who_;
   ScriptFolder::Found found;
   if (scripts_) {
     auto finding = scripts_->find(request);
@@ -113,9 +121,9 @@ base::Task<void> Gateway::answer_instead(message::Exchange& exchange, const Inst
     co_return;
   }
   problems_.write(base::Severity::kError, "CW0610",
-                  fmt::format("upstream {}: the answer to {} {} is {}: {}; answered 502\n"
+                  fmt::format("{}: the answer to {} {} is {}: {}; answered 502\n"
                               "fix: let the program say Status: 302 where the client is to go there",
-                              group_.name(), exchange.request.method, exchange.request.path, problem, instead.path),
+                              who_, exchange.request.method, exchange.request.path, problem, instead.path),
                   loop_.now());
   auto refusing = answer_error(exchange, 502);
   co_await refusing;
@@ -124,20 +132,19 @@ base::Task<void> Gateway::answer_instead(message::Exchange& exchange, const Inst
 void Gateway::log_problem(std::string_view code, const upstream::Peer& peer, std::string_view what,
                           std::string_view fix) {
   const std::string place = peer.name() == group_.name() ? "" : peer.name() + " ";
-  problems_.write(base::Severity::kError, code,
-                  fmt::format("upstream {}: {}{}\nfix: {}", group_.name(), place, what, fix), loop_.now());
+  problems_.write(base::Severity::kError, code, fmt::format("{}: {}{}\nfix: {}", who_, place, what, fix), loop_.now());
 }
 
 void Gateway::note_failure(upstream::Peer& peer, upstream::Failure failure) {
   if (!peer.note_failure(loop_.now(), failure)) return;
   const auto pause = std::chrono::duration_cast<std::chrono::seconds>(peer.options().fail_time);
-  log_.warning("CW0603", fmt::format("upstream {}: {} failed {} times in a row and is left alone for {}s at a time\n"
+  log_.warning("CW0603", fmt::format("{}: {} failed {} times in a row and is left alone for {}s at a time\n"
                                      "fix: the messages before say how it failed",
-                                     group_.name(), peer.name(), peer.options().max_fails, pause.count()));
+                                     who_, peer.name(), peer.options().max_fails, pause.count()));
 }
 
 void Gateway::note_success(upstream::Peer& peer) {
-  if (peer.note_success()) log_.info(fmt::format("upstream {}: {} answers again", group_.name(), peer.name()));
+  if (peer.note_success()) log_.info(fmt::format("{}: {} answers again", who_, peer.name()));
 }
 
 std::string Gateway::retry_after() const {

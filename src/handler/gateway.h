@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "handler/collected_body.h"
+#include "handler/gateway_pool.h"
 #include "handler/gateway_protocol.h"
 #include "handler/named_files.h"
 #include "handler/rate_limited_log.h"
@@ -49,8 +50,11 @@ class Gateway final : public message::Handler {
   Gateway(GatewayOptions options, upstream::PeerGroup& group, io::Loop& loop, SpoolArea& spool, base::LogSink& log,
           std::unique_ptr<ScriptFolder> scripts = nullptr);
 
-  // Of the upstream.
-  const std::string& name() const { return group_.name(); }
+  // Its servers are processes of ours: `group` has the name of the pool, and nobody in it. It outlives the gateway.
+  void run_in(GatewayPool& pool);
+
+  // "upstream api", or "pool php".
+  const std::string& who() const { return who_; }
 
   base::Task<void> handle(message::Exchange& exchange) override;
   // In a filter's role: what the program makes of the file is the answer. `file` outlives the task, its descriptor too.
@@ -80,6 +84,8 @@ class Gateway final : public message::Handler {
   GatewayOptions options_;
   upstream::CallOptions call_options_;
   upstream::PeerGroup& group_;
+  std::string who_;
+  GatewayPool* pool_ = nullptr;  // then nobody of the group is asked
   io::Loop& loop_;
   SpoolArea& spool_;
   SpoolBudget spool_budget_;

@@ -35,7 +35,7 @@ GatewayExchange::GatewayExchange(Gateway& gateway, message::Exchange& exchange, 
       body_(body),
       script_(script),
       file_(file),
-      errors_(gateway.log_, gateway.stderr_pace_, "upstream " + gateway.group_.name(), exchange.id, "CW0608",
+      errors_(gateway.log_, gateway.stderr_pace_, gateway.who(), exchange.id, "CW0608",
               fmt::format("{} {}", exchange.request.method, exchange.request.path)) {}
 
 GatewayExchange::~GatewayExchange() {
@@ -49,6 +49,7 @@ bool GatewayExchange::on_client_gone(bool for_good) {
     return true;
   }
   client_gone_ = true;
+  if (waiting_) waiting_->leave();
   if (call_) call_->abandon();
   return true;
 }
@@ -64,6 +65,11 @@ base::Task<void> GatewayExchange::run() {
     }
   }
   exchange_.gone_listener = this;
+  if (gateway_.pool_) {
+    auto running = run_in_pool();
+    co_await running;
+    co_return;
+  }
   const GatewayOptions& options = gateway_.options_;
   end_ = gateway_.loop_.now() + options.timeout;
   unsigned retries = options.retries;
@@ -114,20 +120,23 @@ bool GatewayExchange::may_repeat(Outcome outcome) const {
 base::Task<GatewayExchange::Outcome> GatewayExchange::try_peer(upstream::Peer& peer) {
   const bool harmless_twice = codec::http1::is_idempotent(exchange_.request.method) && body_.stays_replayable();
   const base::Instant patience = gateway_.loop_.now() + gateway_.options_.connect_timeout;
-  const ConnectionWish wish = {gateway_.options_.protocol, harmless_twice, only_fresh_, !body_.is_small(),
+  // Whether a process of ours had a request that was not to be sent twice is known on a new connection alone.
+  const bool only_fresh = only_fresh_ || (process_ && !harmless_twice);
+  const ConnectionWish wish = {gateway_.options_.protocol, harmless_twice, only_fresh, !body_.is_small(),
                                tried_.empty() ? patience : std::min(patience, end_)};
   auto connecting = connect_for(peer, wish);
   GatewayConnection connection = co_await connecting;
+  std::unique_ptr<upstream::Call> made;
+  const ProcessKeeper keeper{*this, connection, made};
   if (client_gone_) co_return Outcome::kAnswered;
   if (!connection.stream) co_return cannot_connect(peer, connection.error);
   peer.note_connected();
   asked_ = true;
   FileBody file(file_ ? file_->descriptor : -1, file_ ? file_->size : 0, gateway_.spool_.offload);
   const upstream::UploadData data{file, file_ ? file_->size : 0};
-  const std::unique_ptr<upstream::Call> made =
-      make_call(gateway_.options_.protocol,
-                {gateway_.loop_, *connection.stream, exchange_.request.method, body_, gateway_.call_options_, errors_,
-                 upstream::upgrade_offer(exchange_.request), file_ ? &data : nullptr});
+  made = make_call(gateway_.options_.protocol,
+                   {gateway_.loop_, *connection.stream, exchange_.request.method, body_, gateway_.call_options_,
+                    errors_, upstream::upgrade_offer(exchange_.request), file_ ? &data : nullptr});
   upstream::Call& call = *made;
   call_ = &call;
   call.begin(head_);
@@ -146,6 +155,11 @@ base::Task<GatewayExchange::Outcome> GatewayExchange::try_peer(upstream::Peer& p
   }
   call_ = nullptr;
   if (status == CallStatus::kFine) co_return Outcome::kAnswered;
+  if (process_ && !client_gone_) {
+    auto judging = judge_in_pool(call, status, connection);
+    const Outcome outcome = co_await judging;
+    co_return outcome;
+  }
   if (status != CallStatus::kClientFailed) co_return judge(peer, call, status, connection);
   auto answering = answer_client_failure(call.client_failure());
   co_await answering;
@@ -191,12 +205,14 @@ base::Task<void> GatewayExchange::relay(upstream::Peer& peer, upstream::Call& ca
     // Before the client has taken the rest: it may be slow, and the server is free.
     if (piece.complete) {
       keep(peer, call, connection);
-      use_.reset();
+      free_server();
     }
+    if (process_) process_->hold_time(true);
     auto writing = spooled    ? spooled->write(is_first ? &call.response() : nullptr, piece.bytes, piece.complete)
                    : is_first ? response.head(call.response(), piece.bytes, piece.complete)
                               : response.body(piece.bytes, piece.complete);
     const WriteStatus written = co_await writing;
+    if (process_) process_->hold_time(false);
     if (written != WriteStatus::kWritten) co_return;
     if (piece.complete) break;
     auto reading = call.read_body();
@@ -257,7 +273,10 @@ base::Task<void> GatewayExchange::note_instead(upstream::Peer& peer, upstream::C
     co_return;
   }
   gateway_.note_success(peer);
-  if (piece.complete) keep(peer, call, connection);
+  if (piece.complete) {
+    keep(peer, call, connection);
+    free_server();
+  }
   instead_ = std::move(instead);
 }
 
@@ -285,9 +304,9 @@ base::Task<void> GatewayExchange::answer_client_failure(BodyStatus status) {
 
 base::Task<void> GatewayExchange::answer_nobody_up() {
   gateway_.problems_.write(base::Severity::kError, "CW0607",
-                           fmt::format("upstream {}: no server of it is up; answered 503\n"
+                           fmt::format("{}: no server of it is up; answered 503\n"
                                        "fix: the messages before say how they failed",
-                                       gateway_.group_.name()),
+                                       gateway_.who()),
                            gateway_.loop_.now());
   const std::string seconds = gateway_.retry_after();
   auto answering = answer_error(exchange_, 503, "Retry-After", seconds);

@@ -20,7 +20,7 @@ namespace cutwater::handler {
 
 class SpooledAnswer;
 
-class GatewayExchange final : public message::ClientGoneListener {
+class GatewayExchange final : public message::ClientGoneListener, private PooledProcessListener {
  public:
   // All outlive it. `script`: the one that was found for the request, where one must be. `file`: what a filter gets.
   GatewayExchange(Gateway& gateway, message::Exchange& exchange, upstream::RequestBody& body,
@@ -47,6 +47,20 @@ class GatewayExchange final : public message::ClientGoneListener {
     kFinal,        // another try would not help, or not be right
   };
 
+  // At the end of a try: the process that ran it is free, or it is waited for until it is.
+  struct ProcessKeeper {
+    GatewayExchange& exchange;
+    GatewayConnection& connection;
+    std::unique_ptr<upstream::Call>& made;
+    ~ProcessKeeper();
+  };
+
+  void on_process_time_over() override;
+  base::Task<void> run_in_pool();
+  base::Task<void> answer_no_process(GatewayPool::Outcome outcome);
+  base::Task<Outcome> judge_in_pool(const upstream::Call& call, upstream::CallStatus status,
+                                    const GatewayConnection& connection);
+  void free_server();
   base::Task<Outcome> try_peer(upstream::Peer& peer);
   base::Task<upstream::CallStatus> read_head(upstream::Call& call);
   bool names_another(upstream::Call& call) const;
@@ -82,13 +96,15 @@ class GatewayExchange final : public message::ClientGoneListener {
   std::string head_;
   std::vector<const upstream::Peer*> tried_;
   std::optional<upstream::PeerUse> use_;  // as long as the server has something to do
-  upstream::Call* call_ = nullptr;        // while one runs
-  upstream::Tunnel* tunnel_ = nullptr;    // then this
-  base::Instant end_{};                   // no other server is asked from then on
-  uint16_t failure_ = 502;                // what to answer when no other server is tried
-  bool only_fresh_ = false;               // a kept connection had ended: no other kept one
-  bool asked_ = false;                    // some server that was believed to work, or took the connection
-  bool hinted_ = false;                   // the client has had something of an answer
+  GatewayPool::Wait* waiting_ = nullptr;  // while it waits for a process
+  std::shared_ptr<PooledProcess> process_;
+  upstream::Call* call_ = nullptr;      // while one runs
+  upstream::Tunnel* tunnel_ = nullptr;  // then this
+  base::Instant end_{};                 // no other server is asked from then on
+  uint16_t failure_ = 502;              // what to answer when no other server is tried
+  bool only_fresh_ = false;             // a kept connection had ended: no other kept one
+  bool asked_ = false;                  // some server that was believed to work, or took the connection
+  bool hinted_ = false;                 // the client has had something of an answer
   bool client_gone_ = false;
 };
 

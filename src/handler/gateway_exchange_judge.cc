@@ -152,19 +152,19 @@ void GatewayExchange::note_cut(upstream::Peer& peer, const upstream::Call& call,
 void GatewayExchange::note_cut_off() {
   gateway_.problems_.write(
       base::Severity::kWarning, "CW0611",
-      fmt::format("upstream {}: the client of {} took its answer too slowly to have it spooled, and held up others on "
+      fmt::format("{}: the client of {} took its answer too slowly to have it spooled, and held up others on "
                   "its connection; it was cut\nfix: make room for spool files; or keepalive = 0, for an upstream of "
                   "long downloads",
-                  gateway_.group_.name(), exchange_.request.path),
+                  gateway_.who(), exchange_.request.path),
       gateway_.loop_.now());
 }
 
 // uwsgi says the length of the variables in 16 bits; SCGI ends each with a zero byte.
 void GatewayExchange::note_too_long() {
   gateway_.problems_.write(base::Severity::kWarning, "CW0612",
-                           fmt::format("upstream {}: {} {} was answered 431: its variables {}\n"
+                           fmt::format("{}: {} {} was answered 431: its variables {}\n"
                                        "fix: lower limits.header, or let that server speak another protocol",
-                                       gateway_.group_.name(), exchange_.request.method, exchange_.request.path,
+                                       gateway_.who(), exchange_.request.method, exchange_.request.path,
                                        gateway_.options_.protocol == GatewayProtocol::kUwsgi
                                            ? "are longer than the 64 KiB that uwsgi can say"
                                            : "hold a zero byte, which SCGI cannot say"),
@@ -173,9 +173,9 @@ void GatewayExchange::note_too_long() {
 
 void GatewayExchange::note_lost_file() {
   gateway_.problems_.write(base::Severity::kError, "CW0609",
-                           fmt::format("upstream {}: the file for {} became shorter while it was sent to be filtered\n"
+                           fmt::format("{}: the file for {} became shorter while it was sent to be filtered\n"
                                        "fix: put a new file in its place (mv) instead of writing into it",
-                                       gateway_.group_.name(), exchange_.request.path),
+                                       gateway_.who(), exchange_.request.path),
                            gateway_.loop_.now());
 }
 

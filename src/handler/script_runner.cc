@@ -24,8 +24,15 @@ void ScriptRunner::connect(base::FileDescriptor channel) {
       std::make_unique<io::CallbackWatcher>(loop_, channel_->descriptor(), EPOLLIN, [this](uint32_t) { on_events(); });
   std::deque<Waiting> waiting = std::exchange(waiting_, {});
   for (Waiting& each : waiting) {
-    if (running_.contains(each.script)) send(each.message, each.descriptors);
+    if (!running_.contains(each.script)) continue;
+    const bool is_ended = each.until <= loop_.now();
+    if (is_ended || send(each.message, each.descriptors) != Sent::kYes) waiting_.push_back(std::move(each));
   }
+  if (user_) user_->on_spawner_here();
+}
+
+bool ScriptRunner::ask(const nlohmann::json& body, const std::vector<base::FileDescriptor>& descriptors) {
+  return channel_ && send(body, descriptors) == Sent::kYes;
 }
 
 std::optional<uint64_t> ScriptRunner::start(control::StartScript start, std::vector<base::FileDescriptor> descriptors,
@@ -33,6 +40,7 @@ std::optional<uint64_t> ScriptRunner::start(control::StartScript start, std::vec
   const uint64_t script = ++last_;
   start.script = script;
   nlohmann::json message = control::encode(std::move(start));
+  if (!channel_ && !control::Channel::fits(message)) return std::nullopt;
   const Sent sent = channel_ ? send(message, descriptors) : Sent::kGone;
   if (sent == Sent::kTooLarge) return std::nullopt;
   running_.emplace(script, &watcher);
@@ -105,6 +113,8 @@ void ScriptRunner::on_message(const control::Message& message) {
     end.kind = ScriptEnd::Kind::kRefused;
     end.reason = std::move(refused->reason);
     end.text = control::text_to_bytes(refused->text).value_or("");
+  } else if (user_) {
+    return user_->on_spawner_message(message);
   }
   tell(script, end);
 }
@@ -120,7 +130,9 @@ void ScriptRunner::tell(uint64_t script, const ScriptEnd& end) {
 // What waits for the next one has not begun.
 void ScriptRunner::lose_spawner() {
   listening_.reset();
+  const bool was_there = channel_.has_value();
   channel_.reset();
+  if (was_there && user_) user_->on_spawner_gone();
   std::vector<uint64_t> lost;
   for (const auto& [script, watcher] : running_) {
     bool waits = false;

@@ -41,6 +41,15 @@ class ScriptWatcher {
   virtual void on_script_end(const ScriptEnd& end) = 0;
 };
 
+// Who else asks the same spawner for something, and is answered by messages of its own.
+class SpawnerUser {
+ public:
+  virtual ~SpawnerUser() = default;
+  virtual void on_spawner_here() = 0;  // a new one, that runs nothing yet
+  virtual void on_spawner_gone() = 0;  // and all that it ran
+  virtual void on_spawner_message(const control::Message& message) = 0;
+};
+
 class ScriptRunner {
  public:
   static constexpr base::Duration kPatience = std::chrono::seconds(2);  // with no spawner
@@ -48,6 +57,11 @@ class ScriptRunner {
   explicit ScriptRunner(io::Loop& loop);
   ScriptRunner(const ScriptRunner&) = delete;
   ScriptRunner& operator=(const ScriptRunner&) = delete;
+
+  // At most one, which outlives this or is taken back by nullptr. Before connect().
+  void serve_also(SpawnerUser* user) { user_ = user; }
+  // For that one. False: there is no spawner.
+  bool ask(const nlohmann::json& body, const std::vector<base::FileDescriptor>& descriptors);
 
   // To a new spawner: the one before, and all that it ran, is gone.
   void connect(base::FileDescriptor channel);
@@ -77,6 +91,7 @@ class ScriptRunner {
   void give_up_waiting();
 
   io::Loop& loop_;
+  SpawnerUser* user_ = nullptr;
   std::optional<control::Channel> channel_;
   std::unique_ptr<io::CallbackWatcher> listening_;
   std::map<uint64_t, ScriptWatcher*> running_;

@@ -113,6 +113,16 @@ TEST_F(ScriptRunnerTest, WhatIsEndedWhileItWaitsNeverBegins) {
   EXPECT_EQ(watcher_.ends[0].kind, Kind::kNoSpawner);
 }
 
+TEST_F(ScriptRunnerTest, WhatIsEndedWhileItWaitsIsNotSentToTheNextSpawner) {
+  const uint64_t ended = *start();
+  const uint64_t other = *start();
+  runner_.end(ended);
+  connect();
+  EXPECT_EQ(received().body["script"], other);
+  until_ends(1);
+  EXPECT_EQ(watcher_.ends[0].kind, Kind::kNoSpawner);
+}
+
 TEST_F(ScriptRunnerTest, NoSpawnerIsWaitedForForEver) {
   const base::Instant begun = base::monotonic_now();
   start();
@@ -122,10 +132,11 @@ TEST_F(ScriptRunnerTest, NoSpawnerIsWaitedForForEver) {
 }
 
 TEST_F(ScriptRunnerTest, RefusesVariablesThatAreTooLarge) {
+  EXPECT_FALSE(start(70000));  // also when they would have to wait
   connect();
   EXPECT_FALSE(start(70000));
   EXPECT_TRUE(start());
-  EXPECT_EQ(received().body["script"], 2);
+  EXPECT_EQ(received().body["script"], 3);
 }
 
 }  // namespace

@@ -25,7 +25,10 @@ IoResult PipeStream::read(std::span<char> into) {
   } while (count < 0 && errno == EINTR);
   if (count > 0) return {IoStatus::kDone, static_cast<size_t>(count)};
   if (count == 0) return {IoStatus::kEndOfStream};
-  if (errno == EAGAIN) return {IoStatus::kWouldBlock};
+  if (errno == EAGAIN) {
+    ended_ = false;  // somebody has opened it anew, by /dev/stdout say
+    return {IoStatus::kWouldBlock};
+  }
   return {IoStatus::kFailed, 0, errno};
 }
 

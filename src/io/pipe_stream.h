@@ -39,7 +39,7 @@ class PipeStream final : public Stream, private Watcher {
   ReadinessAwaiter* reader_ = nullptr;
   uint32_t interest_ = 0;
   bool registered_ = false;
-  bool ended_ = false;  // no writer is left: reading never blocks
+  bool ended_ = false;  // no writer was left: reading does not block
   bool cut_ = false;
   Timer deadline_;
 };

@@ -55,6 +55,19 @@ TEST_F(PipeStreamTest, ReadsWhatComesAndThenTheEnd) {
   EXPECT_EQ(result_.status, IoStatus::kEndOfStream);
 }
 
+// As programs do by /dev/stdout.
+TEST_F(PipeStreamTest, APipeThatIsOpenedAnewIsWaitedForAgain) {
+  writing_.reset();
+  run();
+  EXPECT_EQ(result_.status, IoStatus::kEndOfStream);
+  writing_.reset(open(("/proc/self/fd/" + std::to_string(stream_->descriptor())).c_str(), O_WRONLY | O_CLOEXEC));
+  ASSERT_TRUE(writing_.valid());
+  run(base::monotonic_now() + std::chrono::milliseconds(20));
+  EXPECT_EQ(result_.status, IoStatus::kWouldBlock);
+  run(base::monotonic_now() + std::chrono::milliseconds(20));
+  EXPECT_EQ(waited_, WaitResult::kTimedOut);
+}
+
 TEST_F(PipeStreamTest, WaitsNoLongerThanItMay) {
   run(base::monotonic_now() + std::chrono::milliseconds(20));
   EXPECT_EQ(waited_, WaitResult::kTimedOut);

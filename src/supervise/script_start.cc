@@ -2,7 +2,9 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <linux/magic.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -68,6 +70,15 @@ std::vector<std::string> environment_of(const ScriptEntry& entry, const ScriptRe
   for (const auto& [name, value] : entry.environment) environment.push_back(name + "=" + value);
   if (!entry.environment.contains("PATH")) environment.push_back("PATH=" + std::string(kPath));
   return environment;
+}
+
+// Only pipes that have no name: an asker that was taken over could hand in any file that it can open.
+void give_pipes(const std::array<int, 3>& standard, const Identity& identity) {
+  for (int descriptor : {standard[1], standard[2]}) {
+    struct statfs system;
+    const bool is_pipe = fstatfs(descriptor, &system) == 0 && system.f_type == PIPEFS_MAGIC;
+    if (is_pipe && fchown(descriptor, identity.user, identity.group) != 0) continue;  // it can still write to it
+  }
 }
 
 // Of the file that was looked at, whatever has its name by now.
@@ -167,7 +178,14 @@ std::string find_program(const std::string& name, std::string_view path) {
 }
 
 ScriptStarter::ScriptStarter(std::vector<ScriptEntry> entries, std::optional<uid_t> forbidden)
-    : entries_(std::move(entries)), forbidden_(forbidden), is_root_(running_as_root()) {}
+    : entries_(std::move(entries)), forbidden_(forbidden), is_root_(running_as_root()), counts_(entries_.size()) {}
+
+void ScriptStarter::note_end(pid_t pid) {
+  const auto found = running_.find(pid);
+  if (found == running_.end()) return;
+  --counts_[found->second];
+  running_.erase(found);
+}
 
 // The asker may have been taken over by somebody: it is looked at here whether the file is a script of that folder.
 ScriptFinding ScriptStarter::find(const ScriptEntry& entry, const ScriptRequest& request, ScriptPlace& place,
@@ -220,6 +238,9 @@ const Identity* ScriptStarter::identity_for(const ScriptEntry& entry, uid_t owne
 ScriptStarted ScriptStarter::start(size_t number, const ScriptRequest& request) {
   const ScriptEntry& entry = entries_.at(number);
   const std::string file = entry.root + "/" + request.path;
+  if (counts_.at(number) >= entry.most) {
+    return {0, "no_room", fmt::format("{}: {} scripts of its route run already", file, entry.most)};
+  }
   ScriptPlace place;
   std::string refusal;
   switch (find(entry, request, place, refusal)) {
@@ -255,8 +276,14 @@ ScriptStarted ScriptStarter::start(size_t number, const ScriptRequest& request) 
   program.folder = place.folder.get();
   program.standard = request.standard;
   program.identity = identity;
+  program.most_processes = task_limit_.of(identity ? identity->user : geteuid());
+  if (identity) give_pipes(request.standard, *identity);
   const ProgramStarted outcome = start_apart(program);
-  if (outcome.pid != 0) return {outcome.pid, "", ""};
+  if (outcome.pid != 0) {
+    running_.emplace(outcome.pid, number);
+    ++counts_[number];
+    return {outcome.pid, "", ""};
+  }
   return explain(file, place, name.empty() ? "" : program.executable, identity ? *identity : current_identity(),
                  outcome);
 }

@@ -5,6 +5,7 @@
 #include <sys/types.h>
 
 #include <array>
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <string>
@@ -15,6 +16,7 @@
 #include "supervise/identity.h"
 #include "supervise/program_start.h"
 #include "supervise/script_place.h"
+#include "supervise/task_limit.h"
 
 namespace cutwater::supervise {
 
@@ -23,6 +25,7 @@ struct ScriptEntry {
   std::string root;                                 // absolute, without a slash at its end
   base::FileDescriptor folder;                      // O_PATH, the same
   std::string user;                                 // "": the owner of the script's folder
+  size_t most = SIZE_MAX;                           // scripts at once, whoever asks
   std::vector<std::string> suffixes;                // of scripts; empty: every name is one, but for hidden ones
   std::map<std::string, std::string> interpreters;  // ".py" -> "python3": the longest ending that fits a name counts
   std::map<std::string, std::string> environment;
@@ -48,7 +51,10 @@ class ScriptStarter {
   ScriptStarter(std::vector<ScriptEntry> entries, std::optional<uid_t> forbidden);
 
   size_t entries() const { return entries_.size(); }
+  // Of its pipes the script's user becomes the owner, so that it can open /dev/stderr.
   ScriptStarted start(size_t entry, const ScriptRequest& request);
+  // To be called when a program that was started here has ended; others are ignored.
+  void note_end(pid_t pid);
 
  private:
   // As find_script() has it; kNotThere also when it is not what the asker found.
@@ -62,6 +68,9 @@ class ScriptStarter {
   const bool is_root_;
   std::map<std::string, Identity> by_name_;
   std::map<uid_t, Identity> by_number_;
+  std::map<pid_t, size_t> running_;  // the entry of each
+  std::vector<size_t> counts_;       // by entry
+  TaskLimit task_limit_;
 };
 
 // Whether a script may get a variable of that name from a request: what RFC 3875 and web servers have, and nothing that

@@ -188,6 +188,30 @@ TEST_F(ScriptStartTest, RunsAsTheOwnerOfItsFolderWithoutAnyRightOfRoot) {
                                "CapAmb:\t0000000000000000\n"));
 }
 
+// Whoever made the pipes: opening them anew takes the rights of an owner.
+TEST_F(ScriptStartTest, OpensItsErrorStreamByName) {
+  EXPECT_EQ(output_of_shell("echo said > /dev/stderr; echo more > /dev/stdout"), "said\nmore\n");
+}
+
+TEST_F(ScriptStartTest, StartsNoMoreThanTheEntryMayHave) {
+  entry_.most = 1;
+  scripts_.shell("x.sh", "");
+  const ScriptStarted first = start("x.sh");
+  ASSERT_NE(first.pid, 0);
+  EXPECT_EQ(refusal_of("x.sh"), "no_room");
+  waitpid(first.pid, nullptr, 0);
+  starter().note_end(first.pid);
+  starter().note_end(first.pid);  // nobody's now
+  EXPECT_EQ(output_of("x.sh"), "");
+}
+
+TEST_F(ScriptStartTest, MayHaveOnlySoManyProcesses) {
+  const std::string line = output_of_shell("grep 'Max processes' /proc/self/limits");
+  const size_t limit = std::stoul(line.substr(line.find_first_of("0123456789")));
+  EXPECT_GE(limit, TaskLimit::more());
+  EXPECT_LE(limit, TaskLimit::more() + count_tasks(script_user()) + 500);
+}
+
 TEST_F(ScriptStartTest, RunsAsTheConfiguredUser) {
   if (!running_as_root()) GTEST_SKIP() << "needs root";
   entry_.user = "games";

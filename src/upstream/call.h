@@ -69,6 +69,8 @@ class Call {
   // The peer went on after Content-Length bytes of body; they were dropped.
   virtual bool said_too_much() const { return false; }
   virtual message::BodyStatus client_failure() const = 0;
+  // Whether all of the request was sent: the peer waits for no more of it.
+  virtual bool request_sent() const { return true; }
   // Whether the peer can have had none of the request.
   virtual bool delivered_nothing() const = 0;
   // Both sides are complete, nothing was left over, and the peer takes another request.

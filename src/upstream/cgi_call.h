@@ -34,6 +34,7 @@ class CgiCall : public Call {
   void abandon() override { receiver_.abandon(); }
   const char* reason() const override { return reason_; }
   message::BodyStatus client_failure() const override { return receiver_.client_failure(); }
+  bool request_sent() const override { return upload_.state() == Upload::State::kComplete; }
   bool delivered_nothing() const override { return !upload_.delivered_any(); }
   bool connection_reusable() const override { return false; }
   bool said_too_much() const override { return said_too_much_; }
@@ -55,7 +56,7 @@ class CgiCall : public Call {
   CallStatus broken(const char* why);
   bool answer_complete() const { return body_complete_; }
   bool nothing_left() const { return rest_.empty() && !said_too_much_; }
-  bool request_complete() const { return upload_.state() == Upload::State::kComplete && !receiver_.abandoned(); }
+  bool request_complete() const { return request_sent() && !receiver_.abandoned(); }
 
  private:
   std::optional<CallStatus> scan_head();

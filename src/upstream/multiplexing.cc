@@ -80,7 +80,7 @@ base::Task<void> Multiplexing::ask(std::unique_ptr<io::Stream> stream, bool agai
 }
 
 void Multiplexing::turn_off() {
-  if (state_ != State::kOn) return;
+  if (state_ == State::kAsking) return;
   state_ = State::kOff;
   retire_all();
 }

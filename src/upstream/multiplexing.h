@@ -38,7 +38,7 @@ class Multiplexing final : private SharedConnectionOwner {
   // A connection that is nobody's now, and whose peer takes another request on it. `again`: it was a kept one before.
   void keep(std::unique_ptr<io::Stream> stream, bool again);
 
-  // The peer has refused to (CANT_MPX_CONN).
+  // The peer has refused to (CANT_MPX_CONN), or nobody shall ask it.
   void turn_off();
   // It may be another program when it comes back.
   void forget();

@@ -144,6 +144,16 @@ class TestTheRequest:
         assert response.get("X-Length") == str(size)
         assert response.body == body
 
+    @pytest.mark.parametrize("size", [10, 3_000_000])
+    def test_streams_by_their_names(self, site, scripts, size):
+        """/dev/stdin and the others are opened anew, which takes rights of the script's user."""
+        (scripts / "names.sh").write_text("#!/bin/sh\necho > /dev/stdout; echo heard > /dev/stderr; exec cat /dev/stdin\n")
+        (scripts / "names.sh").chmod(0o755)
+        body = os.urandom(size)
+        server = site(allow=[SCRIPT])
+        assert server.request("POST", "/cgi-bin/names.sh", [], body).body == body
+        server.log.wait_for(r"warning\[CW0707\].*names\.sh: heard")
+
     def test_a_body_that_nobody_reads(self, site):
         assert site().request("POST", "/cgi-bin/hello.cgi", [], b"x" * 500_000).status == 200
 
@@ -334,7 +344,7 @@ class TestDeadlines:
 
     @pytest.mark.skipif(not IS_ROOT, reason="needs root: the limit of processes is the user's")
     def test_a_fork_bomb(self, site, mark):
-        """Bounded by its own user's limit here: what it fills is gone with it, and the others are answered meanwhile."""
+        """Bounded by a limit of its user's processes: what it fills is gone with it, and the others are answered meanwhile."""
         server = site(', timeout = "3s", user = "games"', allow=[SCRIPT])
         mark.parent.chmod(0o777)
         client = server.connect(timeout=30)

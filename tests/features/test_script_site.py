@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 
 import pytest
 
@@ -66,8 +67,54 @@ def test_an_app_comes_first(serve, place):
     assert server.get("/cgi-bin/form.py").text == "the app"
 
 
-def test_check_says_what_would_be_served(serve, place, tool):
-    import subprocess
+@pytest.fixture
+def php(place, tool):
+    tool("php-cgi")
+    (place / "hello.py").unlink()
+    (place / "index.html").unlink()
+    (place / "index.php").write_text("<?php echo 'index of ', $_SERVER['REQUEST_URI'], ' ', $_GET['x'] ?? '';")
+    (place / "sub").mkdir()
+    (place / "sub" / "page.php").write_text("<?php header('X-Page: yes'); echo 'page', $_SERVER['PATH_INFO'] ?? '';")
+    return place
 
+
+def run_php(serve, php):
+    server = run(serve, php)
+    server.baseline = {server.pid: server.baseline[server.pid]}  # a front holds what its processes of PHP need
+    return server
+
+
+def test_php_is_served(serve, php):
+    server = run_php(serve, php)
+    assert "php: the scripts of" in server.log.text
+    assert server.get("/?x=7").text == "index of /?x=7 7"
+    answer = server.get("/sub/page.php/a/b")
+    assert answer.text == "page/a/b" and answer.get("X-Page") == "yes"
+    assert server.get("/style.css").text == "p { }"
+    assert server.get("/cgi-bin/form.py").text.startswith("/cgi-bin/form.py ")
+    assert server.get("/nothing").status == 404
+    assert server.get("/data.sqlite3").status == 404
+    (php / "sub" / "page.php").write_text("<?php echo 'changed';")
+    assert server.get("/sub/page.php").text == "changed"
+
+
+def test_an_application_of_php_routes_by_itself(serve, php):
+    (php / "wp-load.php").write_text("<?php")
+    server = run_php(serve, php)
+    assert server.get("/2026/a-page/").text == "index of /2026/a-page/ "
+    assert server.get("/style.css").text == "p { }"
+
+
+def test_without_php_cgi(place, serve):
+    for name in ("hello.py", "cgi-bin/form.py"):
+        (place / name).unlink()
+    (place / "cgi-bin").rmdir()
+    (place / "page.php").write_text("<?php")
+    command = [serve.binary, "check", str(place)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=20, env={"PATH": str(place)})
+    assert done.returncode == 4 and "apt install php-cgi" in done.stderr, done
+
+
+def test_check_says_what_would_be_served(serve, place, tool):
     done = subprocess.run([serve.binary, "check", str(place)], capture_output=True, text=True, timeout=20)
     assert done.returncode == 0 and "hello.py" in done.stdout + done.stderr, done

@@ -1,4 +1,4 @@
-/* A FastCGI program on libfcgi: fastcgi_program SOCKET. As a responder it says what it was sent, or with ?go=PATH
+/* A FastCGI program on libfcgi: fastcgi_program SOCKET, or without one on descriptor 0. As a responder it says what it was sent, or with ?go=PATH
  * redirects there; as an authorizer it lets through whoever has the cookie "pass"; as a filter it answers with the
  * file in capitals, as it comes. */
 #include <ctype.h>
@@ -58,10 +58,10 @@ static void filter(FCGX_Request *request) {
 
 int main(int count, char **arguments) {
   FCGX_Request request;
-  if (count != 2 || FCGX_Init() != 0) return 2;
-  int socket = FCGX_OpenSocket(arguments[1], 64);
+  if (FCGX_Init() != 0) return 2;
+  int socket = count == 2 ? FCGX_OpenSocket(arguments[1], 64) : 0;
   if (socket < 0 || FCGX_InitRequest(&request, socket, 0) != 0) return 1;
-  fprintf(stderr, "listening\n");
+  if (count == 2) fprintf(stderr, "listening\n");
   while (FCGX_Accept_r(&request) == 0) {
     const char *role = FCGX_GetParam("FCGI_ROLE", request.envp);
     if (role && strcmp(role, "AUTHORIZER") == 0) {

@@ -34,12 +34,19 @@ def uwsgi(folder, protocol, *options, processes=2):
     return Killed(command, folder, re.compile(r"bound to TCP address (127\.0\.0\.1:\d+)"))
 
 
-def libfcgi(folder):
+def libfcgi_program(folder):
     """A program on libfcgi, compiled here, for every role."""
     place = folder / "libfcgi"
     place.mkdir(mode=0o755)
     source, built = Path(__file__).with_name("fastcgi_program.c"), place / "fastcgi_program"
     subprocess.run([program("cc", "gcc", package="gcc"), "-O1", "-o", built, source, "-lfcgi"], check=True)
+    return built
+
+
+def libfcgi(folder):
+    """That program, running."""
+    built = libfcgi_program(folder)
+    place = built.parent
     address = place / "program.sock"
     started = Killed([built, address], place, re.compile("(listening)"))
     address.chmod(0o666)

@@ -1,0 +1,221 @@
+#include "handler/pooled_process.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cstring>
+#include <utility>
+
+namespace cutwater::handler {
+
+namespace {
+
+constexpr int kBacklog = 16;  // one request at a time: what is more has been given up
+constexpr size_t kLongestErrorLine = 1024;
+constexpr unsigned kReadsPerTurn = 4;
+constexpr const char* kErrorStream = "CW0717";
+
+upstream::PeerOptions peer_options() {
+  upstream::PeerOptions options;
+  options.max_fails = 0;  // whether it works is known by other means
+  options.keepalive = 1;
+  options.longest_idle = std::chrono::hours(24 * 365);
+  return options;
+}
+
+sockaddr_un address_of(const std::string& path) {
+  sockaddr_un raw{};
+  raw.sun_family = AF_UNIX;
+  std::memcpy(raw.sun_path, path.data(), std::min(path.size(), sizeof raw.sun_path - 1));
+  return raw;
+}
+
+bool has_hung_up(const io::Stream& stream) {
+  pollfd state{stream.descriptor(), 0, 0};
+  return poll(&state, 1, 0) != 0;
+}
+
+}  // namespace
+
+PooledProcess::PooledProcess(Place place, uint64_t id)
+    : place_(std::move(place)),
+      id_(id),
+      clock_(place_.loop.timers(), [this] { on_clock(); }),
+      wake_(place_.loop.timers(), [this] {
+        if (waiter_) std::exchange(waiter_, nullptr).resume();
+      }) {}
+
+PooledProcess::~PooledProcess() {
+  if (!error_line_.empty()) write_error_line(error_line_);
+}
+
+// The file is gone before anybody else could look for it; who holds it open can still connect.
+base::Result<void> PooledProcess::open(const std::string& directory) {
+  const std::string path = fmt::format("{}/process-{}-{}", directory, getpid(), id_);
+  if (directory.empty() || path.size() >= sizeof(sockaddr_un::sun_path)) {
+    return base::Error{"there is no folder for its socket: TMPDIR, /var/tmp and /tmp cannot be used"};
+  }
+  listening_.reset(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const sockaddr_un raw = address_of(path);
+  unlink(path.c_str());
+  if (!listening_.valid() || bind(listening_.get(), reinterpret_cast<const sockaddr*>(&raw), sizeof raw) != 0) {
+    return base::system_error("its socket " + path);
+  }
+  path_.reset(::open(path.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
+  const int error = errno;
+  unlink(path.c_str());
+  if (!path_.valid()) return base::system_error("its socket", error);
+  if (listen(listening_.get(), kBacklog) != 0) return base::system_error("its socket");
+  int ends[2];
+  if (pipe2(ends, O_CLOEXEC) != 0) return base::system_error("pipe");
+  errors_.reset(ends[0]);
+  theirs_.emplace_back(fcntl(listening_.get(), F_DUPFD_CLOEXEC, 3));
+  theirs_.emplace_back(ends[1]);
+  if (!theirs_.front().valid() || fcntl(errors_.get(), F_SETFL, O_NONBLOCK) != 0) return base::system_error("its pipe");
+  errors_watch_.emplace(place_.loop, errors_.get(), EPOLLIN, [this](uint32_t) { read_errors(); });
+  set_pid(0);
+  return {};
+}
+
+// Nobody has used the peer before the pid is known.
+void PooledProcess::set_pid(pid_t pid) {
+  upstream::PeerAddress address;
+  address.text = pid == 0 ? "a process" : fmt::format("process {}", pid);
+  const sockaddr_un raw = address_of(fmt::format("/proc/self/fd/{}", path_.get()));
+  std::memcpy(&address.raw, &raw, sizeof raw);
+  address.length = sizeof raw;
+  peer_ = std::make_shared<upstream::Peer>(place_.loop, std::move(address), peer_options());
+  peer_->multiplexing().turn_off();
+}
+
+void PooledProcess::begin(std::string request, PooledProcessListener& listener) {
+  request_ = std::move(request);
+  listener_ = &listener;
+  in_use_ = true;
+  is_slow_ = timed_out_ = false;
+  begun_ = true;
+  began_ = place_.loop.now();
+  held_ = {};
+  held_since_ = base::kNever;
+  set_clock();
+}
+
+void PooledProcess::set_clock() {
+  const bool looks_for_slow = place_.slow != base::Duration::zero() && !is_slow_;
+  const base::Instant slow = looks_for_slow ? began_ + place_.slow : base::kNever;
+  const base::Instant end = held_since_ == base::kNever ? began_ + held_ + place_.timeout : base::kNever;
+  const base::Instant next = std::min(slow, end);
+  next == base::kNever ? clock_.cancel() : clock_.set(next);
+}
+
+void PooledProcess::hold_time(bool hold) {
+  if (!in_use_ || hold == (held_since_ != base::kNever)) return;
+  if (hold) {
+    held_since_ = place_.loop.now();
+  } else {
+    held_ += place_.loop.now() - std::exchange(held_since_, base::kNever);
+  }
+  set_clock();
+}
+
+void PooledProcess::on_clock() {
+  const base::Instant now = place_.loop.now();
+  if (place_.slow != base::Duration::zero() && !is_slow_ && now >= began_ + place_.slow) {
+    is_slow_ = true;
+    const double seconds = std::chrono::duration<double>(now - began_).count();
+    place_.log.warning("CW0715", fmt::format("{}: {} has been running for {:.1f} s in {}\n"
+                                             "fix: see what keeps it, or raise `slow` of the pool",
+                                             place_.pool, request_, seconds, name()));
+  }
+  if (held_since_ != base::kNever || now < began_ + held_ + place_.timeout) return set_clock();
+  timed_out_ = true;
+  place_.owner.on_time_over(*this);
+  if (listener_) std::exchange(listener_, nullptr)->on_process_time_over();  // whose end may be this one's
+}
+
+void PooledProcess::end_use(ProcessUse how) {
+  if (!std::exchange(in_use_, false)) return;
+  listener_ = nullptr;
+  clock_.cancel();
+  place_.owner.on_use_over(*this, how);
+}
+
+// Unfinished writing is kept from it by the end of our side of reading, and unfinished reading by its end.
+void PooledProcess::finish(std::unique_ptr<io::Stream> stream, bool sent) {
+  if (!in_use_) return;
+  listener_ = nullptr;
+  if (!begun_) return end_use(ProcessUse::kNotBegun);
+  if (ended_ || timed_out_ || !stream || stream->descriptor() < 0) return end_use(ProcessUse::kLost);
+  if (has_hung_up(*stream)) return end_use(ProcessUse::kDone);
+  if (!sent) return end_use(ProcessUse::kLost);
+  shutdown(stream->descriptor(), SHUT_RD);
+  finishing_ = std::move(stream);
+  finishing_->listen_for_hangup(this);
+}
+
+void PooledProcess::on_hangup(io::Hangup kind) {
+  if (kind != io::Hangup::kGone) return;
+  finishing_.reset();
+  end_use(ProcessUse::kDone);
+}
+
+void PooledProcess::set_ended(bool cleanly) {
+  ended_ = true;
+  ended_cleanly_ = cleanly;
+  find_what_has_not_begun();
+  read_errors();
+  errors_watch_.reset();
+  if (waiter_) wake_.set(base::Instant{0});
+  if (finishing_) {
+    finishing_.reset();
+    end_use(ProcessUse::kDone);
+  }
+}
+
+// Whatever else may have the socket open is being ended: it must not block us.
+void PooledProcess::find_what_has_not_begun() {
+  fcntl(listening_.get(), F_SETFL, fcntl(listening_.get(), F_GETFL) | O_NONBLOCK);
+  while (true) {
+    const base::FileDescriptor waiting(accept4(listening_.get(), nullptr, nullptr, SOCK_CLOEXEC));
+    if (!waiting.valid()) break;
+    begun_ = false;
+  }
+  listening_.reset();
+}
+
+void PooledProcess::Ended::await_suspend(std::coroutine_handle<> waiter) {
+  process_.waiter_ = waiter;
+  process_.wake_.set(process_.place_.loop.now() + patience_);
+}
+
+void PooledProcess::read_errors() {
+  for (unsigned reads = 0; reads < kReadsPerTurn && errors_watch_; ++reads) {
+    char buffer[4096];
+    const ssize_t size = read(errors_.get(), buffer, sizeof buffer);
+    if (size == 0) errors_watch_.reset();
+    if (size <= 0) return;
+    error_line_.append(buffer, static_cast<size_t>(size));
+    size_t begin = 0;
+    for (size_t end = error_line_.find('\n'); end != std::string::npos; end = error_line_.find('\n', begin)) {
+      write_error_line(std::string_view(error_line_).substr(begin, end - begin));
+      begin = end + 1;
+    }
+    error_line_.erase(0, begin);
+    if (error_line_.size() >= kLongestErrorLine) write_error_line(std::exchange(error_line_, {}));
+  }
+}
+
+void PooledProcess::write_error_line(std::string_view line) {
+  while (line.ends_with('\r')) line.remove_suffix(1);
+  uint64_t dropped = 0;
+  if (line.empty() || !place_.pace.take(dropped)) return;
+  std::string text = fmt::format("{}: {}: {}", place_.pool, name(), line.substr(0, kLongestErrorLine));
+  if (dropped > 0) text += fmt::format(" ({} lines of that second were left out)", dropped);
+  place_.log.warning(kErrorStream, text);
+}
+
+}  // namespace cutwater::handler
