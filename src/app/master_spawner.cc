@@ -8,6 +8,7 @@
 #include <fstream>
 
 #include "app/front_identity.h"
+#include "app/master_specs.h"
 #include "app/spawner.h"
 #include "config/route_pattern.h"
 #include "control/script_messages.h"
@@ -43,6 +44,7 @@ std::vector<supervise::ScriptEntry> script_entries(const config::Config& config,
     entry.most = 2 * std::max<size_t>(route.cgi.most, front_count(config));
     entry.interpreters = route.cgi.interpreters;
     entry.environment = route.cgi.environment;
+    entry.warm = route.cgi.warm == "true";
     folders.push_back(sockets.static_roots().at(number).get());
     entries.push_back(std::move(entry));
   }
@@ -96,8 +98,8 @@ bool MasterSpawner::start() {
     for (size_t number = 0; number < folders.size(); ++number) entries[number].folder.reset(folders[number]);
     std::optional<uid_t> front_user;
     if (auto identity = choose_front_identity(config_)) front_user = identity->user;
-    return run_spawner(
-        {control::Channel(base::FileDescriptor(descriptor)), sockets_.files(), std::move(entries), front_user});
+    return run_spawner({control::Channel(base::FileDescriptor(descriptor)), sockets_.files(), std::move(entries),
+                        front_user, find_library().ok() ? *find_library() : ""});
   });
   if (!started) {
     log_.error("CW0803", "no spawner can be started: " + started.error().message + kLimitsFix);
@@ -126,6 +128,10 @@ void MasterSpawner::introduce(unsigned front) {
 
 void MasterSpawner::introduce_all() {
   for (unsigned front = 0; front < fronts_.count(); ++front) introduce(front);
+}
+
+void MasterSpawner::renew_warm() {
+  if (running()) process_->send(control::encode(control::RenewWarm{}));
 }
 
 void MasterSpawner::end(base::Duration patience, base::Duration grace) {

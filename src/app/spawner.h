@@ -17,6 +17,7 @@ struct SpawnerStart {
   SocketFiles& sockets;
   std::vector<supervise::ScriptEntry> scripts;
   std::optional<uid_t> front_user;  // who must run none of them; as root
+  std::string library;              // the folder with the package `cutwater`, for warm Pythons; "": there are none
 };
 
 // Serves until the master says `quit` or is gone. Returns the exit code.

@@ -344,6 +344,11 @@ constexpr ErrorCode kCodes[] = {
      "would "
      "have his code run as somebody else. The client got 500.",
      "chmod go-w what the message names, chown it, or set `user` of the route."},
+    {"CW0710", "Python script is started anew each time",
+     "Python scripts run in an interpreter that was started before (docs/cgi.md), but this one, or all for that "
+     "interpreter and user, for the reason that the message names, start one of their own for each request. That is "
+     "slower, and they answer as ever.",
+     "See what the message names, or write `warm = false` into `cgi` of the route."},
     {"CW0801", "cannot listen", "The address is taken, not one of this machine, or needs rights (ports below 1024).",
      "Choose another address, or end what listens there: ss -ltnp."},
     {"CW0802", "front ended",

@@ -100,6 +100,7 @@ struct CgiRoute {
   std::map<std::string, std::string> interpreters;  // ".py" -> "python3"
   std::map<std::string, std::string> environment;
   std::string user;           // "" = owner of the script's folder (when started as root)
+  std::string warm = "true";  // "false": each Python script starts an interpreter of its own
   std::string nph = "false";  // "true": a script whose name begins with "nph-" writes its own HTTP
   base::Duration timeout = std::chrono::seconds(30);
   unsigned most = 16;    // at once, over all fronts

@@ -373,6 +373,10 @@ constexpr Setting kSettings[] = {
      "and "
      "no link is followed; what other users can write is never run.",
      "", to<&CgiRoute::user>},
+    {Section::kCgi, "warm", Kind::kChoice, "true",
+     "true: scripts for Python (from 3.9 on) run in an interpreter that was started before, in a process of their own "
+     "each. false: an interpreter is started for each request.",
+     "", to<&CgiRoute::warm>, 0, UINT64_MAX, "true|false"},
     {Section::kCgi, "nph", Kind::kChoice, "false",
      "true: a script whose name begins with \"nph-\" writes an HTTP answer itself, status line included. It is read, "
      "checked and written anew.",
