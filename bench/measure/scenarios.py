@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 from . import cpu
+from .cgi import Cgi, CutwaterCgi, CutwaterCold, LighttpdCgi, scripts
 from .gateways import HTTP_GATEWAYS, behind_nginx
 from .php import KEPT_PHP_GATEWAYS, PHP_GATEWAYS, SCRIPT
 from .servers import BENCH, BODIES, ROOT, STATIC, WSGI, Job, Uvicorn
@@ -79,6 +80,9 @@ ALL = [
           PHP_GATEWAYS, path="/1k.php", body=1024),
     Speed("php-1k-kept", "The same over kept connections, where the gateway keeps any", php, KEPT_PHP_GATEWAYS,
           path="/1k.php", connections=8, body=1024),
+    Cgi("cgi-c", "A CGI program in C, 1 connection", scripts, [CutwaterCgi, LighttpdCgi], path="/hello.cgi", connections=1, body=13),
+    Cgi("cgi-python", "A CGI script in Python, 1 connection", scripts, [CutwaterCgi, CutwaterCold, LighttpdCgi], path="/hello.py",
+        connections=1, body=13),
     Memory(shop),
     Idle(plain),
     Kills(plain),
