@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 from . import cpu
+from .cgi import Cgi, CutwaterCgi, CutwaterCold, LighttpdCgi, scripts
 from .gateways import HTTP_GATEWAYS, behind_nginx
 from .php import KEPT_PHP_GATEWAYS, PHP_GATEWAYS, PHP_SERVERS, SCRIPT
 from .servers import BENCH, BODIES, ROOT, STATIC, WSGI, Job, Uvicorn
@@ -81,6 +82,9 @@ ALL = [
           path="/1k.php", connections=8, body=1024),
     *both("php-server", "A PHP page of 1 KB, all processes counted: PHP's own eight, too; 8 clients", php, PHP_SERVERS,
           path="/1k.php", connections=8, body=1024),
+    Cgi("cgi-c", "A CGI program in C, 1 connection", scripts, [CutwaterCgi, LighttpdCgi], path="/hello.cgi", connections=1, body=13),
+    Cgi("cgi-python", "A CGI script in Python, 1 connection", scripts, [CutwaterCgi, CutwaterCold, LighttpdCgi], path="/hello.py",
+        connections=1, body=13),
     Memory(shop),
     Idle(plain),
     Kills(plain),

@@ -133,6 +133,9 @@ FrontProcess::FrontProcess(FrontStart& start, LogFiles files, FrontLog& log, siz
         loop_.stop();
       }) {
   loop_.watch_turns(log);
+  scripts_.on_notice([&log](const std::string& text) {
+    log.warning("CW0710", "cgi: " + text + "\nfix: see what it names, or write warm = false into `cgi` of the route");
+  });
   make_observer(std::move(files.access));
 }
 

@@ -124,6 +124,7 @@ void Master::reload() {
     return;
   }
   warn_of_front_settings(fresh.config);
+  spawner_->renew_warm();
   for (const config::App& app : fresh.config.apps) reload_app(app);
 }
 

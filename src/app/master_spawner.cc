@@ -8,6 +8,7 @@
 #include <fstream>
 
 #include "app/front_identity.h"
+#include "app/master_specs.h"
 #include "app/spawner.h"
 #include "config/route_pattern.h"
 #include "control/script_messages.h"
@@ -48,6 +49,7 @@ std::vector<supervise::ScriptEntry> script_entries(const config::Config& config,
     entry.most = 2 * std::max<size_t>(route.cgi.most, front_count(config));
     entry.interpreters = route.cgi.interpreters;
     entry.environment = route.cgi.environment;
+    entry.warm = route.cgi.warm == "true";
     folders.push_back(sockets.static_roots().at(number).get());
     entries.push_back(std::move(entry));
   }
@@ -122,7 +124,7 @@ bool MasterSpawner::start() {
     // In the child the parent's owners are never destroyed, so the numbers can be owned anew.
     for (size_t number = 0; number < folders.size(); ++number) entries[number].folder.reset(folders[number]);
     return run_spawner({control::Channel(base::FileDescriptor(descriptor)), sockets_.files(), std::move(entries),
-                        pool_entries(config_), front_user_of(config_)});
+                        pool_entries(config_), front_user_of(config_), find_library().ok() ? *find_library() : ""});
   });
   if (!started) {
     log_.error("CW0803", "no spawner can be started: " + started.error().message + kLimitsFix);
@@ -151,6 +153,10 @@ void MasterSpawner::introduce(unsigned front) {
 
 void MasterSpawner::introduce_all() {
   for (unsigned front = 0; front < fronts_.count(); ++front) introduce(front);
+}
+
+void MasterSpawner::renew_warm() {
+  if (running()) process_->send(control::encode(control::RenewWarm{}));
 }
 
 void MasterSpawner::end(base::Duration patience, base::Duration grace) {

@@ -23,6 +23,8 @@ class MasterSpawner {
   // Gives that front a channel to the spawner, when there are programs to start.
   void introduce(unsigned front);
   void introduce_all();
+  // Python scripts get interpreters that read their modules anew.
+  void renew_warm();
   // From then on it is not started again.
   void end(base::Duration patience, base::Duration grace);
   bool running() const { return process_ && process_->running(); }

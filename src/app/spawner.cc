@@ -14,6 +14,7 @@
 #include "io/timer.h"
 #include "io/watch.h"
 #include "supervise/program_groups.h"
+#include "supervise/warm_pythons.h"
 
 namespace cutwater::app {
 
@@ -29,7 +30,10 @@ class Spawner {
       : master_(std::move(start.master)),
         sockets_(start.sockets),
         starter_(std::move(start.scripts), start.front_user),
-        pools_(std::move(start.pools), start.front_user) {}
+        pools_(std::move(start.pools), start.front_user),
+        warm_(loop_, groups_, {.library = std::move(start.library)}, [this](const std::string& text) {
+          if (!fronts_.empty()) fronts_.begin()->second->tell(text);
+        }) {}
 
   base::Result<void> open();
   int run();
@@ -48,6 +52,7 @@ class Spawner {
   supervise::PoolStarter pools_;
   supervise::ProgramGroups groups_{
       loop_, [this](pid_t pid, const supervise::ExitStatus& status) { on_program_end(pid, status); }};
+  supervise::WarmPythons warm_;
   std::unique_ptr<io::SignalWatcher> signals_;
   std::unique_ptr<io::CallbackWatcher> watcher_;
   std::map<unsigned, std::unique_ptr<SpawnerFront>> fronts_;
@@ -94,6 +99,7 @@ void Spawner::on_master() {
 
 void Spawner::on_master_message(control::Message message) {
   if (message.type() == control::Quit::kType) return stop(0);
+  if (message.type() == control::RenewWarm::kType) return warm_.renew();
   if (message.type() != control::ServeFront::kType || message.descriptors.size() != 1) return;
   const auto front = control::decode<control::ServeFront>(message.body);
   if (front) serve_front(front->front, std::move(message.descriptors.front()));
@@ -103,11 +109,12 @@ void Spawner::on_master_message(control::Message message) {
 void Spawner::serve_front(unsigned number, base::FileDescriptor channel) {
   fronts_.erase(number);
   fronts_[number] =
-      std::make_unique<SpawnerFront>(loop_, control::Channel(std::move(channel)), starter_, pools_, groups_);
+      std::make_unique<SpawnerFront>(loop_, control::Channel(std::move(channel)), starter_, pools_, groups_, warm_);
 }
 
 void Spawner::on_program_end(pid_t pid, const supervise::ExitStatus& status) {
   starter_.note_end(pid);
+  if (warm_.on_program_end(pid, status)) return;
   for (auto& [number, front] : fronts_) {
     if (front->on_program_end(pid, status)) return;
   }

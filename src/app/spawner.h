@@ -19,6 +19,7 @@ struct SpawnerStart {
   std::vector<supervise::ScriptEntry> scripts;
   std::vector<supervise::PoolEntry> pools;
   std::optional<uid_t> front_user;  // who must run none of them; as root
+  std::string library;              // the folder with the package `cutwater`, for warm Pythons; "": there are none
 };
 
 // Serves until the master says `quit` or is gone. Returns the exit code.

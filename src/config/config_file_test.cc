@@ -377,7 +377,7 @@ TEST_F(ConfigFile, WrongProxyRoutes) {
       {"uwsgi = { to = \"api\" }\nscgi = { to = \"api\" }", "[CW0108]"},
       {"cgi = { dir = \"x\" }", ""},
       {"cgi = {}", "[CW0109]"},
-      {"cgi = { dir = \"x\", warm = false }", "[CW0106]"},
+      {"cgi = { dir = \"x\", warm = \"no\" }", "[CW0103]"},
       {"cgi = { dir = \"x\", suffixes = [\"cgi\"] }", "[CW0103]"},
       {"cgi = { dir = \"x\", suffixes = [\".cgi\"], index = \"index.py\" }", "[CW0103]"},
       {"cgi = { dir = \"x\", index = \"a/index.cgi\" }", "[CW0103]"},

@@ -346,6 +346,11 @@ constexpr ErrorCode kCodes[] = {
      "would "
      "have his code run as somebody else. The client got 500.",
      "chmod go-w what the message names, chown it, or set `user` of the route."},
+    {"CW0710", "Python script is started anew each time",
+     "Python scripts run in an interpreter that was started before (docs/cgi.md), but this one, or all for that "
+     "interpreter and user, for the reason that the message names, start one of their own for each request. That is "
+     "slower, and they answer as ever.",
+     "See what the message names, or write `warm = false` into `cgi` of the route."},
     {"CW0711", "process of a pool cannot be started",
      "The program of a [pool.NAME] is not there or may not be executed, or the system has no process, descriptors or "
      "socket for it. It is tried again, after a pause that doubles up to 30 s; when no process is left, requests are "

@@ -28,7 +28,6 @@ constexpr Names kKeys[] = {
     {"proxy", "header_up header_down"},
     {"auth", "basic_file"},
     {"filter", ""},
-    {"cgi", "warm"},
     {"upstream", "discover"},
     {"pool", "group umask limits sandbox max_memory max_age env_file"},
 };

@@ -117,6 +117,7 @@ struct CgiRoute {
   std::map<std::string, std::string> environment;
   std::string user;             // "" = owner of the script's folder (when started as root)
   std::string files = "false";  // "true": what is no script below root is sent as it is
+  std::string warm = "true";    // "false": each Python script starts an interpreter of its own
   std::string nph = "false";    // "true": a script whose name begins with "nph-" writes its own HTTP
   base::Duration timeout = std::chrono::seconds(30);
   unsigned most = 16;    // at once, over all fronts

@@ -385,6 +385,10 @@ constexpr Setting kSettings[] = {
      "With suffixes: other files below dir are sent as they are, by the rules of static routes (no hidden ones, no "
      "sources of scripts), index.html for a folder.",
      "", to<&CgiRoute::files>, 0, UINT64_MAX, "true|false"},
+    {Section::kCgi, "warm", Kind::kChoice, "true",
+     "true: scripts for Python (from 3.9 on) run in an interpreter that was started before, in a process of their own "
+     "each. false: an interpreter is started for each request.",
+     "", to<&CgiRoute::warm>, 0, UINT64_MAX, "true|false"},
     {Section::kCgi, "nph", Kind::kChoice, "false",
      "true: a script whose name begins with \"nph-\" writes an HTTP answer itself, status line included. It is read, "
      "checked and written anew.",

@@ -99,12 +99,12 @@ constexpr SectionText kSections[] = {
      "writes "
      "to its error stream is in the log, with the request's id."},
     {Section::kUpstream, "upstream", "`[upstream.NAME]`", "Servers that answer for each other, for `to` of a route."},
-    {Section::kPool, "pool", "`[pool.NAME]`",
-     "Processes that Cutwater runs itself and that speak FastCGI, as php-cgi does, for `to` of a route's `fastcgi`. "
-     "Each has a socket of its own and one request at a time; requests wait here for the first that is free."},
     {Section::kCheck, "upstream", "`[upstream.NAME]`: `check = {...}`",
      "Asks each server now and then whether it is well. Without it a server is judged by the requests it gets: "
      "`max_fails`."},
+    {Section::kPool, "pool", "`[pool.NAME]`",
+     "Processes that Cutwater runs itself and that speak FastCGI, as php-cgi does, for `to` of a route's `fastcgi`. "
+     "Each has a socket of its own and one request at a time; requests wait here for the first that is free."},
 };
 
 std::string cell(std::string_view text) {

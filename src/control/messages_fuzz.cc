@@ -5,6 +5,7 @@
 #include "control/channel.h"
 #include "control/messages.h"
 #include "control/script_messages.h"
+#include "control/warm_messages.h"
 
 namespace cutwater::control {
 namespace {
@@ -40,6 +41,13 @@ void try_all(const nlohmann::json& body) {
   round_trip<EndScript>(body);
   round_trip<ScriptEnded>(body);
   round_trip<ScriptRefused>(body);
+  round_trip<ScriptNotice>(body);
+  round_trip<RunScript>(body);
+  round_trip<WarmReady>(body);
+  round_trip<WarmUnfit>(body);
+  round_trip<WarmRunning>(body);
+  round_trip<WarmCold>(body);
+  round_trip<WarmEnded>(body);
 }
 
 }  // namespace

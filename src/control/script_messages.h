@@ -28,6 +28,12 @@ struct ServeFront {
   }
 };
 
+struct RenewWarmTag {
+  static constexpr const char* kType = "renew_warm";
+};
+// No script is begun in the warm Pythons of now any more.
+using RenewWarm = Bare<RenewWarmTag>;
+
 // ---- master -> front
 
 struct SpawnerStartedTag {
@@ -66,7 +72,7 @@ struct EndScript {
   }
 };
 
-// ---- spawner -> front: exactly one of these for each StartScript
+// ---- spawner -> front: exactly one of ScriptEnded and ScriptRefused for each StartScript
 
 struct ScriptEnded {
   static constexpr const char* kType = "script_ended";
@@ -78,6 +84,16 @@ struct ScriptEnded {
     field("script", script);
     field("code", code);
     field("signal", signal);
+  }
+};
+
+// Something about scripts for the log, of no single run.
+struct ScriptNotice {
+  static constexpr const char* kType = "script_notice";
+  std::string text;
+  template <class Visitor>
+  void visit(Visitor& field) {
+    field("text", text);
   }
 };
 

@@ -113,6 +113,10 @@ void ScriptRunner::on_message(const control::Message& message) {
     end.kind = ScriptEnd::Kind::kRefused;
     end.reason = std::move(refused->reason);
     end.text = control::text_to_bytes(refused->text).value_or("");
+  } else if (message.type() == control::ScriptNotice::kType) {
+    const auto notice = control::decode<control::ScriptNotice>(message.body);
+    if (notice && tell_) tell_(control::text_to_bytes(notice->text).value_or(""));
+    return;
   } else if (user_) {
     return user_->on_spawner_message(message);
   }

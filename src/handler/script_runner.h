@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -65,6 +66,8 @@ class ScriptRunner {
 
   // To a new spawner: the one before, and all that it ran, is gone.
   void connect(base::FileDescriptor channel);
+  // `tell` hears what the spawner has to say of scripts in general.
+  void on_notice(std::function<void(const std::string&)> tell) { tell_ = std::move(tell); }
 
   // `descriptors` as control::StartScript has them; they are closed here as soon as the spawner has them. `watcher`
   // outlives the script, or is taken out by forget(). Gives the script's number; nullopt: the variables are too large
@@ -92,6 +95,7 @@ class ScriptRunner {
 
   io::Loop& loop_;
   SpawnerUser* user_ = nullptr;
+  std::function<void(const std::string&)> tell_;
   std::optional<control::Channel> channel_;
   std::unique_ptr<io::CallbackWatcher> listening_;
   std::map<uint64_t, ScriptWatcher*> running_;

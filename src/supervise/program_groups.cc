@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -11,7 +12,6 @@
 #include <utility>
 #include <vector>
 
-#include "base/file_descriptor.h"
 #include "base/text.h"
 
 namespace cutwater::supervise {
@@ -50,18 +50,39 @@ void ProgramGroups::add(pid_t leader) {
   leaders_.emplace(leader, base::kNever);
 }
 
+void ProgramGroups::adopt(pid_t leader, base::FileDescriptor process) {
+  add(leader);
+  adopted_[leader] = std::move(process);
+}
+
+void ProgramGroups::on_adopted_end(pid_t leader, const ExitStatus& status) {
+  if (adopted_.erase(leader) == 0) return;
+  leaders_.erase(leader);
+  sessions_[leader] = base::monotonic_now() + grace_;
+  on_end_(leader, status);
+  look_for_strays();
+}
+
+// The whole group. It is called by the leader's number, which is nobody else's until it was waited for: by its parent,
+// when it was adopted.
+void ProgramGroups::signal_leader(pid_t leader, int signal) const {
+  const auto found = adopted_.find(leader);
+  const bool is_gone =
+      found != adopted_.end() && syscall(SYS_pidfd_send_signal, found->second.get(), 0, nullptr, 0) != 0;
+  if (!is_gone) kill(-leader, signal);
+}
+
 void ProgramGroups::wait_until(base::Instant moment) {
   if (moment < deadline_.deadline()) deadline_.set(moment);
 }
 
-// Its group is called by the leader's number, which is nobody else's until it was waited for.
 void ProgramGroups::end(pid_t leader, base::Duration grace) {
   const auto found = leaders_.find(leader);
   if (found == leaders_.end()) return;
   const base::Instant moment = base::monotonic_now() + grace;
   if (found->second == base::kNever) {
-    kill(-leader, SIGTERM);
-    kill(-leader, SIGCONT);  // what is stopped hears nothing else
+    signal_leader(leader, SIGTERM);
+    signal_leader(leader, SIGCONT);  // what is stopped hears nothing else
   }
   found->second = std::min(found->second, moment);
   wait_until(found->second);
@@ -100,6 +121,7 @@ void ProgramGroups::on_leader_end(pid_t pid) {
   ExitStatus status = to_exit_status(info);
   status.unknown = waited != 0;
   leaders_.erase(pid);
+  adopted_.erase(pid);
   sessions_[pid] = base::monotonic_now() + grace_;
   on_end_(pid, status);
 }
@@ -158,7 +180,7 @@ void ProgramGroups::on_deadline() {
   for (auto& [leader, kill_at] : leaders_) {
     if (kill_at == base::kNever) continue;
     if (now >= kill_at) {
-      kill(-leader, SIGKILL);
+      signal_leader(leader, SIGKILL);
     } else {
       wait_until(kill_at);
     }

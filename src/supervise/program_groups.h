@@ -11,6 +11,7 @@
 #include <set>
 #include <vector>
 
+#include "base/file_descriptor.h"
 #include "io/loop.h"
 #include "io/timer.h"
 #include "supervise/exit_status.h"
@@ -28,6 +29,11 @@ class ProgramGroups {
   ProgramGroups& operator=(const ProgramGroups&) = delete;
 
   void add(pid_t leader);
+  // One that a program of ours has forked and that leads a session, too; `process`: its pidfd. Its parent tells its
+  // end, by on_adopted_end(), unless that parent ends first: then it is a child of this process and its end is seen
+  // here.
+  void adopt(pid_t leader, base::FileDescriptor process);
+  void on_adopted_end(pid_t leader, const ExitStatus& status);
   // SIGTERM now, SIGKILL after `grace`; asked again only the sooner end counts.
   void end(pid_t leader, base::Duration grace = kGrace);
   void end_all(base::Duration grace);
@@ -38,6 +44,7 @@ class ProgramGroups {
 
  private:
   void on_leader_end(pid_t pid);
+  void signal_leader(pid_t leader, int signal) const;
   void look_for_strays();
   void see_runaways(base::Instant now);
   void meet_stray(pid_t pid, base::Instant kill_at, base::Instant now);
@@ -47,9 +54,10 @@ class ProgramGroups {
 
   io::Loop& loop_;
   std::function<void(pid_t, const ExitStatus&)> on_end_;
-  base::Duration grace_ = kGrace;            // of strays
-  std::map<pid_t, base::Instant> leaders_;   // when to kill; kNever: nobody has ended it
-  std::map<pid_t, base::Instant> sessions_;  // of programs that have ended: when what is left of them is killed
+  base::Duration grace_ = kGrace;                  // of strays
+  std::map<pid_t, base::Instant> leaders_;         // when to kill; kNever: nobody has ended it
+  std::map<pid_t, base::FileDescriptor> adopted_;  // those of the leaders that are another's children
+  std::map<pid_t, base::Instant> sessions_;        // of programs that have ended: when what is left of them is killed
   // Runaways are strays that have left every such session. As long as there are any, their time is that of the first.
   base::Instant runaways_until_ = base::kNever;
   base::Instant runaways_gone_{INT64_MIN / 2};  // since when none was seen; kNever: some are there

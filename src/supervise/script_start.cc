@@ -180,6 +180,14 @@ std::string find_program(const std::string& name, std::string_view path) {
 ScriptStarter::ScriptStarter(std::vector<ScriptEntry> entries, std::optional<uid_t> forbidden)
     : entries_(std::move(entries)), forbidden_(forbidden), is_root_(running_as_root()), counts_(entries_.size()) {}
 
+void ScriptStarter::note_begin(size_t entry, pid_t pid) {
+  running_.emplace(pid, entry);
+}
+
+void ScriptStarter::note_refusal(size_t entry) {
+  --counts_.at(entry);
+}
+
 void ScriptStarter::note_end(pid_t pid) {
   const auto found = running_.find(pid);
   if (found == running_.end()) return;
@@ -235,7 +243,7 @@ const Identity* ScriptStarter::identity_for(const ScriptEntry& entry, uid_t owne
 }
 
 // It is executed by its name in the folder that was looked at, not by its path: on that way others may have a say.
-ScriptStarted ScriptStarter::start(size_t number, const ScriptRequest& request) {
+ScriptStarted ScriptStarter::start(size_t number, const ScriptRequest& request, const AskWarm& ask_warm) {
   const ScriptEntry& entry = entries_.at(number);
   const std::string file = entry.root + "/" + request.path;
   if (counts_.at(number) >= entry.most) {
@@ -278,6 +286,13 @@ ScriptStarted ScriptStarter::start(size_t number, const ScriptRequest& request) 
   program.identity = identity;
   program.most_processes = task_limit_.of(identity ? identity->user : geteuid());
   if (identity) give_pipes(request.standard, *identity);
+  if (ask_warm && entry.warm) {
+    auto plan = plan_warm({program, !name.empty(), place.file.get(), file, entry.environment, path_of(entry)});
+    if (plan && ask_warm(*plan)) {
+      ++counts_[number];
+      return {0, "", "", true};
+    }
+  }
   const ProgramStarted outcome = start_apart(program);
   if (outcome.pid != 0) {
     running_.emplace(outcome.pid, number);

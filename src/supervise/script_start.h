@@ -6,6 +6,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -17,6 +18,7 @@
 #include "supervise/program_start.h"
 #include "supervise/script_place.h"
 #include "supervise/task_limit.h"
+#include "supervise/warm_plan.h"
 
 namespace cutwater::supervise {
 
@@ -29,6 +31,7 @@ struct ScriptEntry {
   std::vector<std::string> suffixes;                // of scripts; empty: every name is one, but for hidden ones
   std::map<std::string, std::string> interpreters;  // ".py" -> "python3": the longest ending that fits a name counts
   std::map<std::string, std::string> environment;
+  bool warm = false;  // scripts for Python are run by a warm one
 };
 
 struct ScriptRequest {
@@ -42,6 +45,7 @@ struct ScriptStarted {
   pid_t pid = 0;            // 0: refused
   std::string reason = {};  // as control::ScriptRefused has it
   std::string text = {};    // for the log, with what to do about it
+  bool is_warm = false;     // a warm Python has it: no pid yet, and no refusal
 };
 
 class ScriptStarter {
@@ -50,11 +54,18 @@ class ScriptStarter {
   // else runs scripts as he is.
   ScriptStarter(std::vector<ScriptEntry> entries, std::optional<uid_t> forbidden);
 
+  // Whether a warm Python takes it.
+  using AskWarm = std::function<bool(WarmPlan&)>;
+
   size_t entries() const { return entries_.size(); }
   // Of its pipes the script's user becomes the owner, so that it can open /dev/stderr.
-  ScriptStarted start(size_t entry, const ScriptRequest& request);
+  // `ask_warm`: null, or asked first where that is possible.
+  ScriptStarted start(size_t entry, const ScriptRequest& request, const AskWarm& ask_warm = nullptr);
   // To be called when a program that was started here has ended; others are ignored.
   void note_end(pid_t pid);
+  // Of one that a warm Python took: it runs, or will not and counts no more.
+  void note_begin(size_t entry, pid_t pid);
+  void note_refusal(size_t entry);
 
  private:
   // As find_script() has it; kNotThere also when it is not what the asker found.

@@ -345,7 +345,7 @@ class TestDeadlines:
     @pytest.mark.skipif(not IS_ROOT, reason="needs root: the limit of processes is the user's")
     def test_a_fork_bomb(self, site, mark):
         """Bounded by a limit of its user's processes: what it fills is gone with it, and the others are answered meanwhile."""
-        server = site(', timeout = "3s", user = "games"', allow=[SCRIPT])
+        server = site(', timeout = "3s", user = "games", warm = false', allow=[SCRIPT])  # all of that user's are counted
         mark.parent.chmod(0o777)
         client = server.connect(timeout=30)
         client.send(f"GET /cgi-bin/play.py?do=bomb&mark={mark} HTTP/1.1\r\nHost: a\r\n\r\n")

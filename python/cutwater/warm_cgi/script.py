@@ -1,0 +1,113 @@
+"""One script, in a child of the warm interpreter that becomes what a Python started for the script would be."""
+
+from __future__ import annotations
+
+import _signal
+import builtins
+import gc
+import importlib.machinery
+import json
+import os
+import sys
+import types
+from typing import Any, Dict, List, NoReturn
+
+from cutwater.warm_cgi import ending
+from cutwater.warm_cgi.code_cache import CodeCache
+from cutwater.warm_cgi.folders import Folders
+
+SAFE_PATH = bool(sys.flags.isolated or getattr(sys.flags, "safe_path", False))  # the script's folder is not searched
+
+
+OURS: List[str] = []  # the names of modules that scripts shall not find
+
+
+class Cold(Exception):
+    """It is to be started by itself, nothing of it has run. The text says why, for the log; "": that shows by itself."""
+
+
+class Job:
+    """`descriptors` (script and folder with O_PATH, three streams) are the caller's; `own`: those no script may have;
+    `added`: variables that the interpreter's start has set."""
+
+    def __init__(self, message: Dict[str, Any], descriptors: List[int], own: List[int], code: CodeCache,
+                 folders: Folders, added: Dict[bytes, bytes]) -> None:
+        self.number: int = message["script"]
+        self.argument = os.fsdecode(message["path"].encode("latin-1"))
+        self.interpreter: List[str] = message["interpreter"]
+        self.environment: List[bytes] = [text.encode("latin-1") for text in message["environment"]]
+        self.added = added
+        self.file, self.folder, *self.streams = descriptors
+        self.path = os.path.join(os.readlink(f"/proc/self/fd/{self.folder}"), self.argument)
+        self.own, self.channel = own, own[0]
+        self.hidden = list(OURS)
+        if message["must_be_executable"] and not os.access(f"/proc/self/fd/{self.file}", os.X_OK):
+            raise Cold("")
+        try:
+            self.source = code.load(self.file, self.path)
+        except Exception as error:  # started by itself it says so best
+            raise Cold("") from error
+        hidden = None if SAFE_PATH else folders.hidden(self.folder)
+        if hidden is not None:
+            raise Cold(f"{hidden} in its folder hides a module of Python's own from it, which is imported here already")
+
+    def set_environment(self) -> None:
+        """Before the fork: memory that the interpreter writes to is not copied, that of a child is."""
+        os.environ.clear()
+        for variable in self.environment:
+            name, _, value = variable.partition(b"=")
+            os.environb[name] = value
+        for name, value in self.added.items():
+            os.environb.setdefault(name, value)
+
+    def run(self) -> NoReturn:
+        """In the child. Returns to nobody."""
+        try:
+            self._become()
+            code = self.source.code or compile(self.source.text, self.path, "exec", dont_inherit=True)
+            names = self._main_module()
+        except BaseException as error:
+            os.write(2, f"cutwater: a warm Python cannot run {self.path}: {error!r}\n".encode("utf-8", "replace"))
+            os._exit(1)
+        ending.run_to_the_end(code, names)
+
+    def _become(self) -> None:
+        """Tells the spawner first, who ends what it does not know of: nothing of the script runs before."""
+        os.setsid()
+        os.write(self.channel, json.dumps({"type": "running", "script": self.number, "pid": os.getpid()}).encode())
+        gc.enable()
+        _signal.set_wakeup_fd(-1)
+        _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)  # not by `signal`, whose enumerations touch memory
+        folder = os.path.dirname(_real_path(self.file, self.path))
+        os.fchdir(self.folder)
+        for place, descriptor in enumerate(self.streams):
+            os.dup2(descriptor, place)
+        os.closerange(3, max(self.file, self.folder, *self.streams, *self.own) + 1)
+        sys.argv = [self.argument]
+        if hasattr(sys, "orig_argv"):
+            sys.orig_argv = [*self.interpreter, self.argument]
+        if not SAFE_PATH:
+            sys.path.insert(0, folder)
+
+    def _main_module(self) -> Dict[str, Any]:
+        for name in self.hidden:
+            del sys.modules[name]
+        main = types.ModuleType("__main__")
+        names = main.__dict__
+        names["__loader__"] = importlib.machinery.SourceFileLoader("__main__", self.path)
+        if sys.version_info < (3, 14):
+            names["__annotations__"] = {}
+        names["__builtins__"] = builtins
+        names["__file__"] = self.path
+        names["__cached__"] = None
+        sys.modules["__main__"] = main
+        return names
+
+
+def _real_path(file: int, path: str) -> str:
+    """Without links, as Python finds the folder of a script."""
+    try:
+        real = os.readlink(f"/proc/self/fd/{file}")
+    except OSError:
+        return path
+    return real if real.startswith("/") and not real.endswith(" (deleted)") else path

@@ -1,0 +1,289 @@
+#include "supervise/warm_python.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <sstream>
+
+#include "control/script_messages.h"
+
+namespace cutwater::supervise {
+
+namespace {
+
+// For Pythons of any age, since which it is shows only here. Its channel is descriptor 0.
+constexpr const char* kBootstrap =
+    "import sys\n"
+    "if sys.version_info < (3, 9) or sys.implementation.name != 'cpython':\n"
+    "    import os, platform\n"
+    "    os.write(0, ('{\"type\": \"unfit\", \"text\": \"it is %s %s; warm is CPython from 3.9 on\"}'\n"
+    "                 % (platform.python_implementation(), platform.python_version())).encode())\n"
+    "    os._exit(0)\n"
+    "sys.path.insert(0, sys.argv[1])\n"
+    "from cutwater.warm_cgi import main\n"
+    "main.run()\n";
+constexpr off_t kMostErrors = 4096;
+constexpr size_t kMostWords = 300;
+
+// A file in memory that takes as much and no more, whoever has it open.
+base::FileDescriptor make_error_file() {
+  base::FileDescriptor file(memfd_create("cutwater-errors", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  const bool done = file.valid() && ftruncate(file.get(), kMostErrors) == 0 &&
+                    fcntl(file.get(), F_ADD_SEALS, F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL) == 0;
+  return done ? std::move(file) : base::FileDescriptor();
+}
+
+// Whether `pid` is a child of `parent` or of this process, and leads a session. /proc has "pid (name) state parent
+// group session ...", where the name may hold anything.
+bool leads_below(pid_t pid, pid_t parent) {
+  std::ifstream file(fmt::format("/proc/{}/stat", pid));
+  std::string text;
+  std::getline(file, text, '\0');
+  const size_t name_end = text.rfind(')');
+  if (name_end == std::string::npos) return false;
+  std::istringstream rest(text.substr(name_end + 1));
+  char state = 0;
+  pid_t above = 0, group = 0, session = 0;
+  rest >> state >> above >> group >> session;
+  return rest && (above == parent || above == getpid()) && group == pid && session == pid;
+}
+
+bool is_there(const base::FileDescriptor& process) {
+  return process.valid() && syscall(SYS_pidfd_send_signal, process.get(), 0, nullptr, 0) == 0;
+}
+
+}  // namespace
+
+WarmPython::WarmPython(io::Loop& loop, ProgramGroups& groups, WarmPythonOwner& owner)
+    : loop_(loop), groups_(groups), owner_(owner), patience_(loop.timers(), [this] { on_patience(); }) {}
+
+WarmPython::~WarmPython() {
+  if (pid_ != 0) groups_.end(pid_, base::Duration::zero());
+}
+
+std::string WarmPython::start(const WarmCommand& command) {
+  auto channels = control::Channel::make_pair();
+  const base::FileDescriptor null(open("/dev/null", O_RDWR | O_CLOEXEC));
+  const base::FileDescriptor top(open("/", O_PATH | O_DIRECTORY | O_CLOEXEC));
+  errors_ = make_error_file();
+  if (!channels || !null.valid() || !top.valid() || !errors_.valid()) return "no descriptors for it";
+  ProgramStart program;
+  program.executable = command.words.front();
+  program.arguments = command.words;
+  program.arguments.insert(program.arguments.end(), {"-c", kBootstrap, command.library});
+  program.environment = command.environment;
+  // By this the master knows whose processes are left should this one be killed.
+  program.environment.emplace_back("GATEWAY_INTERFACE=CGI/1.1");
+  program.folder = top.get();
+  program.standard = {channels->second.descriptor(), null.get(), errors_.get()};
+  program.identity = command.identity;
+  program.most_processes = command.most_processes;
+  const ProgramStarted started = start_apart(program);
+  if (started.pid == 0) return fmt::format("it cannot be started: {}", std::strerror(started.error));
+  pid_ = started.pid;
+  groups_.add(pid_);
+  channel_.emplace(std::move(channels->first));
+  watcher_ =
+      std::make_unique<io::CallbackWatcher>(loop_, channel_->descriptor(), EPOLLIN, [this](uint32_t) { on_events(); });
+  patience_.set(base::monotonic_now() + kPatience);
+  return "";
+}
+
+bool WarmPython::run(uint64_t run, control::RunScript message, const std::array<int, 5>& descriptors) {
+  if (!accepts()) return false;
+  message.script = run;
+  if (!channel_->send(control::encode(std::move(message)), {descriptors.begin(), descriptors.end()})) return false;
+  if (channel_->wants_write()) watcher_->change(EPOLLIN | EPOLLOUT);
+  const base::Instant until = base::monotonic_now() + kPatience;
+  waiting_.emplace(run, Waiting{until});
+  if (!patience_.armed()) patience_.set(until);
+  return true;
+}
+
+void WarmPython::end_run(uint64_t run) {
+  const auto found = waiting_.find(run);
+  if (found != waiting_.end()) found->second.to_end = true;
+  const auto begun = begun_.find(run);
+  if (begun == begun_.end()) return;
+  if (begun->second != 0) return groups_.end(begun->second);
+  if (pid_ != 0) groups_.end(pid_, base::Duration::zero());  // it has told of a script that is not there
+}
+
+void WarmPython::retire() {
+  retired_ = true;
+  if (channel_ && waiting_.empty()) shutdown(channel_->descriptor(), SHUT_WR);
+}
+
+// A message that is none ends it.
+void WarmPython::on_events() {
+  if (channel_->wants_write() && channel_->flush()) watcher_->change(EPOLLIN);
+  while (channel_) {
+    control::Message message;
+    switch (channel_->receive(message)) {
+      case control::Channel::Outcome::kMessage:
+        if (on_message(message)) break;
+        why_unfit_ = "it sent what it should not";
+        return lose();
+      case control::Channel::Outcome::kNothing:
+        return;
+      case control::Channel::Outcome::kNoRoom:
+      case control::Channel::Outcome::kClosed:
+        return lose();
+    }
+  }
+}
+
+bool WarmPython::on_message(const control::Message& message) {
+  if (message.type() == control::WarmRunning::kType) {
+    auto running = control::decode<control::WarmRunning>(message.body);
+    return running && on_running(*running);
+  }
+  if (message.type() == control::WarmEnded::kType) {
+    auto ended = control::decode<control::WarmEnded>(message.body);
+    return ended && on_ended(*ended);
+  }
+  if (message.type() == control::WarmCold::kType) {
+    const auto cold = control::decode<control::WarmCold>(message.body);
+    if (!cold || waiting_.erase(cold->script) == 0) return false;
+    owner_.on_run_refused(cold->script, cold->text.substr(0, kMostWords));
+  } else if (message.type() == control::WarmReady::kType) {
+    const auto ready = control::decode<control::WarmReady>(message.body);
+    if (!ready || ready->python.empty()) return false;
+    version_ = ready->python.substr(0, 20);
+  } else if (message.type() == control::WarmUnfit::kType) {
+    const auto unfit = control::decode<control::WarmUnfit>(message.body);
+    if (!unfit) return false;
+    why_unfit_ = unfit->text.substr(0, kMostWords);
+  } else {
+    return false;
+  }
+  if (retired_ && channel_) retire();
+  return true;
+}
+
+// The number is believed when such a process is there. Its pidfd shows from then on whether it still is the same.
+bool WarmPython::on_running(const control::WarmRunning& running) {
+  const auto found = waiting_.find(running.script);
+  if (found == waiting_.end()) return false;
+  const bool to_end = found->second.to_end;
+  waiting_.erase(found);
+  const pid_t pid = running.pid;
+  base::FileDescriptor process(pid > 1 ? static_cast<int>(syscall(SYS_pidfd_open, pid, 0)) : -1);
+  const bool is_real = process.valid() && leads_below(pid, pid_) && is_there(process);
+  begun_[running.script] = is_real ? pid : 0;
+  if (is_real) {
+    groups_.adopt(pid, std::move(process));
+    owner_.on_run_begun(running.script, pid);
+  }
+  if (to_end) end_run(running.script);
+  if (retired_ && channel_) retire();
+  return true;
+}
+
+bool WarmPython::on_ended(const control::WarmEnded& ended) {
+  ExitStatus status;
+  status.code = ended.code;
+  status.signal = ended.signal;
+  if (waiting_.erase(ended.script) != 0) {
+    owner_.on_run_over(ended.script, status);
+    return true;
+  }
+  const auto begun = begun_.find(ended.script);
+  if (begun == begun_.end()) return false;
+  const pid_t pid = begun->second;
+  begun_.erase(begun);
+  if (pid == 0) {
+    owner_.on_run_over(ended.script, status);
+  } else {
+    groups_.on_adopted_end(pid, status);
+  }
+  return true;
+}
+
+void WarmPython::close_channel() {
+  watcher_.reset();
+  channel_.reset();
+}
+
+// Whoever has not said by now that a script runs in it cannot say so any more, and runs none.
+void WarmPython::lose() {
+  if (why_unfit_.empty() && !retired_) why_unfit_ = last_words();
+  close_channel();
+  patience_.cancel();
+  if (pid_ != 0) groups_.end(pid_, base::Duration::zero());
+  const auto waiting = std::exchange(waiting_, {});
+  ExitStatus terminated;
+  terminated.signal = SIGTERM;
+  for (const auto& [run, each] : waiting) {
+    if (each.to_end) {
+      owner_.on_run_over(run, terminated);
+    } else {
+      owner_.on_run_refused(run, "");
+    }
+  }
+}
+
+bool WarmPython::on_program_end(pid_t pid, const ExitStatus&) {
+  if (pid == pid_) {
+    pid_ = 0;
+    if (channel_) on_events();
+    // A child of it may be between its fork and its word; then the channel ends with that.
+    if (channel_) patience_.set(std::min(patience_.deadline(), base::monotonic_now() + std::chrono::seconds(1)));
+    look_after_begun();
+    return true;
+  }
+  std::erase_if(begun_, [pid](const auto& each) { return each.second == pid; });
+  return false;
+}
+
+// Its scripts are children of this process now, but for those that it had waited for without a word.
+void WarmPython::look_after_begun() {
+  ExitStatus unknown;
+  unknown.signal = SIGKILL;
+  unknown.unknown = true;
+  const auto begun = begun_;
+  for (const auto& [run, pid] : begun) {
+    siginfo_t info{};
+    if (pid != 0 && waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED | WNOHANG | WNOWAIT) == 0) continue;
+    begun_.erase(run);
+    if (pid == 0) {
+      owner_.on_run_over(run, unknown);
+    } else {
+      groups_.on_adopted_end(pid, unknown);
+    }
+  }
+}
+
+void WarmPython::on_patience() {
+  if (!channel_) return;
+  const base::Instant now = base::monotonic_now();
+  base::Instant next = base::kNever;
+  for (const auto& [run, each] : waiting_) next = std::min(next, each.until);
+  if (next > now && is_ready() && pid_ != 0) {
+    if (next != base::kNever) patience_.set(next);
+    return;
+  }
+  why_unfit_ = is_ready() ? "it did not answer" : "it was not ready in time";
+  lose();
+}
+
+std::string WarmPython::last_words() const {
+  std::string text(kMostErrors, '\0');
+  const ssize_t size = pread(errors_.get(), text.data(), text.size(), 0);
+  text.resize(size > 0 ? strnlen(text.data(), static_cast<size_t>(size)) : 0);
+  while (text.ends_with('\n')) text.pop_back();
+  const size_t line = text.rfind('\n');
+  text = text.substr(line == std::string::npos ? 0 : line + 1).substr(0, kMostWords);
+  return text.empty() ? "it ended" : "it ended: " + text;
+}
+
+}  // namespace cutwater::supervise
