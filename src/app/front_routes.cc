@@ -76,6 +76,7 @@ void FrontRoutes::add(const config::Config& config, std::vector<base::FileDescri
 void FrontRoutes::note_scripts(const config::Config& config, const std::vector<base::FileDescriptor>& static_roots) {
   next_named_root_ = next_script_root_;
   scripts_.endings = config.never_sent;
+  scripts_.copies = config.never_sent;
   for (const config::Route& route : config.routes) {
     if (!has_scripts(route)) continue;
     const size_t number = next_named_root_++;
@@ -134,8 +135,9 @@ message::Handler* FrontRoutes::handler_of(const config::Route& route, const conf
   if (has_scripts(route)) {
     const config::ProxyRoute& proxy = route.proxy;
     if (proxy.files == "true") beside = files_beside(proxy.strip, static_roots);
-    scripts = scripts_of({proxy.root, proxy.index, {proxy.split}, proxy.strip, proxy.files == "true", proxy.fallback},
-                         static_roots);
+    scripts = scripts_of(
+        {proxy.root, proxy.index, {proxy.split}, proxy.strip, beside != nullptr, proxy.fallback, false, proxy.closed},
+        static_roots);
     if (!scripts) return nullptr;
   }
   handler::Gateway* gateway = gateway_to(route.proxy, config, std::move(scripts), codec::fastcgi::Role::kResponder);
@@ -217,7 +219,8 @@ message::Handler* FrontRoutes::cgi_of(const config::Route& route, const config::
   options.queue = cgi.queue;
   options.queue_timeout = cgi.queue_timeout;
   handler::StaticFiles* beside = cgi.files == "true" ? files_beside(cgi.strip, static_roots) : nullptr;
-  auto scripts = scripts_of({cgi.root, cgi.index, cgi.suffixes, cgi.strip, beside != nullptr, "", true}, static_roots);
+  auto scripts =
+      scripts_of({cgi.root, cgi.index, cgi.suffixes, cgi.strip, beside != nullptr, "", true, {}}, static_roots);
   if (!scripts) return nullptr;
   cgis_.push_back(std::make_unique<handler::Cgi>(std::move(options), std::move(scripts), services_.runner,
                                                  services_.loop, services_.spool, services_.log));

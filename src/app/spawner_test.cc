@@ -43,8 +43,12 @@ class SpawnerTest : public testing::Test {
       pools[1].command = {"no-such-program"};
       pools[1].root = "/";
       SocketFiles none;
-      return run_spawner(
-          {Channel(base::FileDescriptor(pair->second.descriptor())), none, std::move(entries), std::move(pools), {}});
+      return run_spawner({Channel(base::FileDescriptor(pair->second.descriptor())),
+                          none,
+                          std::move(entries),
+                          std::move(pools),
+                          {},
+                          {}});
     });
     ASSERT_TRUE(started.ok());
     pid_ = started->pid;

@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <filesystem>
 #include <map>
-#include <set>
 
 #include "base/text.h"
 #include "config/project_files.h"
@@ -18,10 +17,12 @@ namespace {
 constexpr size_t kMostLookedAt = 500;
 constexpr size_t kMostShown = 3;
 
-// Whose text is a program or a secret: not sent, wherever in the folder it lies.
-constexpr const char* kNeverSent[] = {".py",  ".pyc",  ".pl",     ".pm",      ".cgi", ".fcgi", ".rb",  ".sh",   ".php",
-                                      ".inc", ".db",   ".sqlite", ".sqlite3", ".sql", ".ini",  ".cfg", ".conf", ".toml",
-                                      ".yml", ".yaml", ".key",    ".pem",     ".log", ".bak",  ".old"};
+// Whose text is a program, data or a secret: not sent, wherever in the folder it lies.
+constexpr const char* kNeverSent[] = {".py",      ".pyc",  ".pl",    ".pm",   ".cgi",  ".fcgi",   ".rb",  ".sh",
+                                      ".php",     ".php5", ".phtml", ".phps", ".inc",  ".module", ".db",  ".sqlite",
+                                      ".sqlite3", ".sql",  ".ini",   ".cfg",  ".conf", ".toml",   ".yml", ".yaml",
+                                      ".env",     ".key",  ".pem",   ".p12",  ".pfx",  ".jks",    ".dat", ".pkl",
+                                      ".passwd",  ".log",  ".bak",   ".old",  ".orig", ".save",   ".swp", ".dist"};
 
 // Endings of programs, and what runs those that do not say it themselves.
 constexpr std::pair<const char*, const char*> kInterpreters[] = {
@@ -93,11 +94,11 @@ class Finder {
   std::optional<ScriptSite> run() {
     add_cgi_bin();
     find_scripts();
+    add_scripts();
     const std::string php_folder = find_php();
     const bool has_php = !php_folder.empty() && add_php(php_folder);
-    const bool is_all = add_scripts(has_php) || has_php;
     if (site_.routes.empty() && site_.choices.empty()) return std::nullopt;
-    if (!is_all && !site_.routes.empty() && is_file(folder_ + "/index.html")) add_files();
+    if (!has_php && (!scripts_.empty() || (!site_.routes.empty() && is_file(folder_ + "/index.html")))) add_files();
     for (const char* ending : kNeverSent) site_.never_sent.push_back(ending);
     const std::string user = user_for(folder_, site_.choices);
     for (Route& route : site_.routes) {
@@ -148,35 +149,28 @@ class Finder {
                             "#!/usr/bin/env python3");
   }
 
-  // True: a route that takes every path. Beside PHP, which has that one, each script has a route of its own.
-  bool add_scripts(bool beside_php) {
-    if (scripts_.empty()) return false;
+  // Each by its own name, which was looked at: what else can be executed here need not be meant for clients.
+  void add_scripts() {
+    if (scripts_.empty()) return;
     Route route;
-    route.path = "/";
     route.kind = Route::Kind::kCgi;
     route.cgi.root = folder_;
-    std::set<std::string> endings;
-    for (const std::string& name : scripts_) endings.insert(ending_of(name));
-    route.cgi.suffixes.assign(endings.begin(), endings.end());
-    site_.choices.push_back("scripts: executable CGI scripts in " + shown_path(folder_) + ": " + list(scripts_) +
-                            "; the files beside them are sent, but no sources, data or hidden ones");
-    if (beside_php) {
-      for (const std::string& name : scripts_) {
-        route.path = "/" + name + "/";
-        site_.routes.insert(site_.routes.begin(), route);
-      }
-      site_.choices.push_back(
-          "scripts: beside PHP a new CGI script is known after a restart; in cgi-bin/ it is at once");
-      return false;
+    for (const std::string& name : scripts_) {
+      route.path = "/" + name + "/";
+      route.cgi.suffixes = {ending_of(name)};
+      site_.routes.push_back(route);
     }
-    route.cgi.files = "true";
     for (const char* index : {"index.cgi", "index.py", "index.pl"}) {
       if (std::find(scripts_.begin(), scripts_.end(), index) == scripts_.end()) continue;
+      route.path = "/";
+      route.exact = true;
+      route.cgi.suffixes = {ending_of(index)};
       route.cgi.index = index;
+      site_.routes.push_back(route);
       break;
     }
-    site_.routes.push_back(std::move(route));
-    return true;
+    site_.choices.push_back("scripts: executable CGI scripts in " + shown_path(folder_) + ": " + list(scripts_) +
+                            "; another one is known after a restart, in cgi-bin/ at once");
   }
 
   // The folder whose PHP files clients ask for; "" without any. Frameworks keep them in public/, and the rest beside
@@ -209,6 +203,11 @@ class Finder {
     route.proxy.pool = pool.name;
     route.proxy.root = place;
     route.proxy.files = "true";
+    route.proxy.closed = closed_folders(place);
+    if (!route.proxy.closed.empty()) {
+      site_.choices.push_back("php: nothing is run or sent of " + list(route.proxy.closed) +
+                              ", where an .htaccess closes something; nothing else in such files counts here");
+    }
     std::string choice =
         "php: the scripts of " + shown_path(place) + " by " + program + ", started when they are asked for";
     if (routes_by_itself(place)) {
@@ -226,6 +225,31 @@ class Finder {
     if (place != folder_ || is_file(place + "/wp-load.php")) return true;
     auto rules = read_text_file(place + "/.htaccess");
     return rules && rules->find("index.php") != std::string::npos && rules->find("Rewrite") != std::string::npos;
+  }
+
+  // Where Apache is told to send or run nothing, or not all: that is how applications keep clients from their data.
+  static std::vector<std::string> closed_folders(const std::string& place) {
+    constexpr int kDeepest = 5;
+    constexpr size_t kMost = 20000;
+    std::vector<std::string> closed;
+    std::error_code error;
+    size_t seen = 0;
+    const auto options = std::filesystem::directory_options::skip_permission_denied;
+    for (std::filesystem::recursive_directory_iterator it(place, options, error), end; !error && it != end;
+         it.increment(error)) {
+      if (++seen > kMost) break;
+      if (it.depth() >= kDeepest) it.disable_recursion_pending();
+      if (it.depth() == 0 || it->path().filename() != ".htaccess") continue;
+      auto rules = read_text_file(it->path());
+      const std::string lower = rules ? base::to_ascii_lower(*rules) : "deny from all";
+      for (const char* word : {"deny from all", "all denied", "engine off", "removehandler", "sethandler none"}) {
+        if (lower.find(word) == std::string::npos) continue;
+        closed.push_back(it->path().parent_path().string().substr(place.size() + 1));
+        break;
+      }
+    }
+    std::sort(closed.begin(), closed.end());
+    return closed;
   }
 
   std::string find_php_cgi() const {
@@ -252,7 +276,7 @@ class Finder {
     route.static_route = site_.static_routes.size();
     site_.static_routes.push_back({"/", folder_, "index.html", std::nullopt});
     site_.choices.push_back("files: " + shown_path(folder_) +
-                            ", because it has an index.html; no sources, data or hidden ones");
+                            " as they are; no sources, data, hidden ones or ones without an ending");
     site_.routes.push_back(std::move(route));
   }
 

@@ -66,12 +66,14 @@ TEST_F(DetectScripts, ScriptsInTheFolderItself) {
   executable("old.cgi", "#!/bin/sh\n");
   folder_.file("library.py", "x = 1\n").file("later.py", "print('Content-Type: x')\n");
   ASSERT_TRUE(detect());
-  ASSERT_EQ(site_.routes.size(), 1u);
-  const CgiRoute& cgi = site_.routes[0].cgi;
-  EXPECT_EQ(site_.routes[0].path, "/");
-  EXPECT_EQ(cgi.suffixes, (std::vector<std::string>{".cgi", ".py"}));
-  EXPECT_EQ(cgi.index, "index.py");
-  EXPECT_EQ(cgi.files, "true");
+  ASSERT_EQ(site_.routes.size(), 4u);
+  EXPECT_EQ(site_.routes[0].path, "/index.py/");
+  EXPECT_EQ(site_.routes[0].cgi.suffixes, TextList{".py"});
+  EXPECT_EQ(site_.routes[1].path, "/old.cgi/");
+  EXPECT_EQ(site_.routes[2].path, "/");
+  EXPECT_TRUE(site_.routes[2].exact);
+  EXPECT_EQ(site_.routes[2].cgi.index, "index.py");
+  EXPECT_EQ(site_.routes[3].kind, Route::Kind::kStatic);
   EXPECT_TRUE(says("index.py, old.cgi"));
   EXPECT_TRUE(says("later.py would be CGI"));
 }
@@ -89,6 +91,10 @@ TEST_F(DetectScripts, PhpByAPool) {
   EXPECT_EQ(php.root, folder_.path());
   EXPECT_EQ(php.files, "true");
   EXPECT_EQ(php.fallback, "");
+  EXPECT_TRUE(php.closed.empty());
+  folder_.file("data/private/.htaccess", "Require all denied\n").file("open/.htaccess", "Options +Indexes\n");
+  ASSERT_TRUE(detect());
+  EXPECT_EQ(site_.routes[0].proxy.closed, TextList{"data/private"});
   executable("form.py", kCgi);
   ASSERT_TRUE(detect());
   ASSERT_EQ(site_.routes.size(), 2u);

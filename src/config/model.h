@@ -98,11 +98,12 @@ struct ProxyRoute {
   unsigned retries = 1;
   std::string root;  // "": the servers know what to run; else absolute
   std::string index = "index.php";
-  std::string split = ".php";   // ending of scripts
-  std::string files = "false";  // "true": what is no script below root is sent as it is
-  std::string fallback;         // the script, "/index.php", for what is neither; "": nobody
-  std::string buffer = "true";  // no server is taken before the body is complete
-  FolderMap sendfile;           // files that servers may name instead of sending them
+  std::string split = ".php";            // ending of scripts
+  std::string files = "false";           // "true": what is no script below root is sent as it is
+  std::string fallback;                  // the script, "/index.php", for what is neither; "": nobody
+  std::vector<std::string> closed = {};  // "data": folders below root of which nothing is run or sent
+  std::string buffer = "true";           // no server is taken before the body is complete
+  FolderMap sendfile;                    // files that servers may name instead of sending them
 
   bool operator==(const ProxyRoute&) const = default;
 };

@@ -39,7 +39,7 @@ std::optional<std::string> text_to_bytes(std::string_view text) {
     const bool is_pair = (byte == (kLead | 2) || byte == (kLead | 3)) && at + 1 < text.size();
     const unsigned follow = is_pair ? static_cast<unsigned char>(text[at + 1]) : 0;
     if ((follow & ~kLowBits) != kFollow) return std::nullopt;
-    bytes += static_cast<char>((byte << 6) | (follow & kLowBits));
+    bytes += static_cast<char>((unsigned{byte} << 6) | (follow & kLowBits));
     ++at;
   }
   return bytes;

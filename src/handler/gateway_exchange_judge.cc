@@ -43,6 +43,7 @@ GatewayExchange::Outcome GatewayExchange::cannot_connect(upstream::Peer& peer, i
       fmt::format("cannot be reached: {} ({} {})", reason, exchange_.request.method, exchange_.request.path),
       advice(peer, error));
   const bool waited = timed_out || error == EHOSTUNREACH;
+  if (process_ && is_shortage(error)) process_->note_not_begun();  // and is as well as it was
   if (!is_shortage(error)) gateway_.note_failure(peer, waited ? Failure::kSlowConnect : Failure::kAtOnce);
   return Outcome::kUndelivered;
 }

@@ -147,6 +147,7 @@ void PooledProcess::end_use(ProcessUse how) {
 // Unfinished writing is kept from it by the end of our side of reading, and unfinished reading by its end.
 void PooledProcess::finish(std::unique_ptr<io::Stream> stream, bool sent) {
   if (!in_use_) return;
+  hold_time(false);
   listener_ = nullptr;
   if (!begun_) return end_use(ProcessUse::kNotBegun);
   if (ended_ || timed_out_ || !stream || stream->descriptor() < 0) return end_use(ProcessUse::kLost);

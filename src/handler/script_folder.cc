@@ -32,6 +32,21 @@ bool has_hidden_segment(std::string_view path) {
   return false;
 }
 
+// Segment by segment; empty ones count for nothing.
+bool is_below(std::string_view path, std::string_view folder) {
+  const auto next = [](std::string_view& rest) {
+    while (rest.starts_with('/')) rest.remove_prefix(1);
+    const std::string_view segment = rest.substr(0, rest.find('/'));
+    rest.remove_prefix(segment.size());
+    return segment;
+  };
+  while (true) {
+    const std::string_view wanted = next(folder);
+    if (wanted.empty()) return true;
+    if (next(path) != wanted) return false;
+  }
+}
+
 }  // namespace
 
 bool looks_like_script(std::string_view name, std::string_view ending) {
@@ -40,6 +55,17 @@ bool looks_like_script(std::string_view name, std::string_view ending) {
   if (lower.ends_with(kStream)) lower.resize(lower.size() - kStream.size());
   while (lower.ends_with('.') || lower.ends_with(' ')) lower.pop_back();
   return lower.ends_with(base::to_ascii_lower(ending));
+}
+
+bool looks_like_copy(std::string_view path, std::string_view ending) {
+  const std::string name = base::to_ascii_lower(path.substr(path.rfind('/') + 1));
+  for (size_t at = name.find(ending); at != std::string::npos; at = name.find(ending, at + 1)) {
+    const size_t end = at + ending.size();
+    const bool goes_on =
+        end < name.size() && ((name[end] >= 'a' && name[end] <= 'z') || (name[end] >= '0' && name[end] <= '9'));
+    if (!goes_on) return true;
+  }
+  return false;
 }
 
 ScriptFolder::ScriptFolder(base::FileDescriptor folder, ScriptOptions options, io::Offload& offload,
@@ -73,6 +99,9 @@ base::Task<ScriptFolder::Found> ScriptFolder::find(const message::Request& reque
   if (!message::path_has_prefix(path, options_.strip)) co_return nothing;
   path.remove_prefix(options_.strip.size());
   if (!path.empty() && !path.starts_with('/')) co_return nothing;
+  for (const std::string& folder : options_.closed) {
+    if (is_below(path, folder)) co_return nothing;
+  }
   auto finding = find_script(request, path);
   Found script = co_await finding;
   if (script.status != 404) co_return script;
@@ -83,7 +112,7 @@ base::Task<ScriptFolder::Found> ScriptFolder::find(const message::Request& reque
 
 base::Task<ScriptFolder::Found> ScriptFolder::find_other(std::string_view path) {
   Found other;
-  const bool may_be_file = options_.files && path.starts_with('/') && !has_hidden_segment(path) && !is_hidden(path) &&
+  const bool may_be_file = options_.files && path.starts_with('/') && !is_hidden(path.substr(1)) &&
                            std::none_of(options_.endings.begin(), options_.endings.end(),
                                         [path](const std::string& ending) { return looks_like_script(path, ending); });
   if (may_be_file) {

@@ -28,6 +28,7 @@ struct ScriptOptions {
   bool files = false;                           // other files are found too, index.html of a folder among them
   std::string fallback = {};                    // the script for what is not found, "/index.php"; "": none
   bool with_file = false;                       // Found has it open
+  std::vector<std::string> closed = {};         // "data/private": nothing below these is found
 };
 
 class ScriptFolder {
@@ -71,10 +72,14 @@ class ScriptFolder {
 struct ScriptGuard {
   std::vector<std::string> endings = {};  // as looks_like_script() takes them
   std::vector<std::string> roots = {};    // real paths of folders
+  // Endings of which copies are not sent either ("a.php.save", "b.sql.gz"), nor files without any ending.
+  std::vector<std::string> copies = {};
 };
 
 // Whether a name would be a script's on a file system that ignores case, final dots or streams: such a file is never
 // sent as it is (faults.md 64).
 bool looks_like_script(std::string_view name, std::string_view ending);
+// Whether the last segment of a path has that ending in it, as copies have.
+bool looks_like_copy(std::string_view path, std::string_view ending);
 
 }  // namespace cutwater::handler

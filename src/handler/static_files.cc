@@ -85,7 +85,7 @@ base::Task<void> StaticFiles::handle(message::Exchange& exchange) {
     co_await answer_error(exchange, 404);
     co_return;
   }
-  if (FileReference file = folder_.find_fresh(below)) {
+  if (FileReference file = folder_.find_fresh(below); file && may_lack_ending(below)) {
     co_await answer_with(exchange, std::move(file));
     co_return;
   }
@@ -96,7 +96,9 @@ base::Task<void> StaticFiles::handle(message::Exchange& exchange) {
     co_return;
   }
   FileFolder::Found found = co_await folder_.find(path);
-  if (found.file) {
+  if (found.file && !may_lack_ending(path)) {
+    co_await answer_error(exchange, 404);
+  } else if (found.file) {
     co_await answer_with(exchange, std::move(found.file));
   } else if (found.is_folder && !options_.index.empty()) {
     co_await redirect_to_folder(exchange);
@@ -110,8 +112,16 @@ bool StaticFiles::takes(std::string_view method) const {
 }
 
 bool StaticFiles::is_script(std::string_view path) const {
-  return std::any_of(options_.scripts.endings.begin(), options_.scripts.endings.end(),
-                     [path](const std::string& ending) { return looks_like_script(path, ending); });
+  const ScriptGuard& guard = options_.scripts;
+  return std::any_of(guard.endings.begin(), guard.endings.end(),
+                     [path](const std::string& ending) { return looks_like_script(path, ending); }) ||
+         std::any_of(guard.copies.begin(), guard.copies.end(),
+                     [path](const std::string& ending) { return looks_like_copy(path, ending); });
+}
+
+bool StaticFiles::may_lack_ending(std::string_view path) const {
+  return options_.scripts.copies.empty() || path.starts_with(".well-known/") ||
+         path.substr(path.rfind('/') + 1).find('.') != std::string_view::npos;
 }
 
 // The path begins with exactly one '/' and is encoded anew: it can name nothing but this origin (faults.md 59).

@@ -47,6 +47,7 @@ class StaticFiles final : public message::Handler {
   base::Task<void> answer_part(message::Exchange& exchange, FileReference file, uint64_t first, uint64_t length);
   base::Task<void> redirect_to_folder(message::Exchange& exchange);
   bool is_script(std::string_view path) const;
+  bool may_lack_ending(std::string_view path) const;
 
   StaticOptions options_;
   FileFolder folder_;

@@ -41,7 +41,7 @@ std::vector<pid_t> children_of_this_thread() {
 }
 
 ProgramGroups::ProgramGroups(io::Loop& loop, std::function<void(pid_t, const ExitStatus&)> on_end)
-    : loop_(loop), on_end_(std::move(on_end)), deadline_(loop.timers(), [this] { on_deadline(); }) {
+    : on_end_(std::move(on_end)), deadline_(loop.timers(), [this] { on_deadline(); }) {
   prctl(PR_SET_CHILD_SUBREAPER, 1);
 }
 

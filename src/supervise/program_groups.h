@@ -39,6 +39,8 @@ class ProgramGroups {
   void end_all(base::Duration grace);
   // At SIGCHLD: waits for every child that has ended.
   void reap();
+  // Whether it is a program of these.
+  bool has(pid_t leader) const { return leaders_.contains(leader); }
   // No program runs and nothing that one left behind.
   bool empty() const { return leaders_.empty() && strays_.empty(); }
 
@@ -52,7 +54,6 @@ class ProgramGroups {
   void on_deadline();
   void wait_until(base::Instant moment);
 
-  io::Loop& loop_;
   std::function<void(pid_t, const ExitStatus&)> on_end_;
   base::Duration grace_ = kGrace;                  // of strays
   std::map<pid_t, base::Instant> leaders_;         // when to kill; kNever: nobody has ended it

@@ -42,8 +42,21 @@ base::FileDescriptor make_error_file() {
   return done ? std::move(file) : base::FileDescriptor();
 }
 
-// Whether `pid` is a child of `parent` or of this process, and leads a session. /proc has "pid (name) state parent
-// group session ...", where the name may hold anything.
+// Whether all that `pid` may do is what `user` may. /proc has a line "Uid:\t1000\t1000\t1000\t1000".
+bool is_of(pid_t pid, uid_t user) {
+  std::ifstream file(fmt::format("/proc/{}/status", pid));
+  for (std::string line; std::getline(file, line);) {
+    if (!line.starts_with("Uid:")) continue;
+    std::istringstream numbers(line.substr(4));
+    uid_t real = 0, effective = 0, saved = 0, files = 0;
+    numbers >> real >> effective >> saved >> files;
+    return numbers && real == user && effective == user && saved == user && files == user;
+  }
+  return false;
+}
+
+// Whether `pid` is a child of `parent` (0: which is gone) or of this process, and leads a session. /proc has "pid
+// (name) state parent group session ...", where the name may hold anything.
 bool leads_below(pid_t pid, pid_t parent) {
   std::ifstream file(fmt::format("/proc/{}/stat", pid));
   std::string text;
@@ -54,7 +67,13 @@ bool leads_below(pid_t pid, pid_t parent) {
   char state = 0;
   pid_t above = 0, group = 0, session = 0;
   rest >> state >> above >> group >> session;
-  return rest && (above == parent || above == getpid()) && group == pid && session == pid;
+  return rest && ((parent != 0 && above == parent) || above == getpid()) && group == pid && session == pid;
+}
+
+ExitStatus terminated() {
+  ExitStatus status;
+  status.signal = SIGTERM;
+  return status;
 }
 
 bool is_there(const base::FileDescriptor& process) {
@@ -71,6 +90,7 @@ WarmPython::~WarmPython() {
 }
 
 std::string WarmPython::start(const WarmCommand& command) {
+  user_ = command.identity ? command.identity->user : geteuid();
   auto channels = control::Channel::make_pair();
   const base::FileDescriptor null(open("/dev/null", O_RDWR | O_CLOEXEC));
   const base::FileDescriptor top(open("/", O_PATH | O_DIRECTORY | O_CLOEXEC));
@@ -124,9 +144,9 @@ void WarmPython::retire() {
 }
 
 // A message that is none ends it.
-void WarmPython::on_events() {
+void WarmPython::on_events(size_t most) {
   if (channel_->wants_write() && channel_->flush()) watcher_->change(EPOLLIN);
-  while (channel_) {
+  for (size_t taken = 0; channel_ && taken < most; ++taken) {
     control::Message message;
     switch (channel_->receive(message)) {
       case control::Channel::Outcome::kMessage:
@@ -153,15 +173,22 @@ bool WarmPython::on_message(const control::Message& message) {
   }
   if (message.type() == control::WarmCold::kType) {
     const auto cold = control::decode<control::WarmCold>(message.body);
-    if (!cold || waiting_.erase(cold->script) == 0) return false;
-    owner_.on_run_refused(cold->script, cold->text.substr(0, kMostWords));
+    const auto found = cold ? waiting_.find(cold->script) : waiting_.end();
+    if (found == waiting_.end()) return false;
+    const bool to_end = found->second.to_end;
+    waiting_.erase(found);
+    if (to_end) {
+      owner_.on_run_over(cold->script, terminated());
+    } else {
+      owner_.on_run_refused(cold->script, cold->text.substr(0, kMostWords));
+    }
   } else if (message.type() == control::WarmReady::kType) {
     const auto ready = control::decode<control::WarmReady>(message.body);
-    if (!ready || ready->python.empty()) return false;
+    if (!ready || ready->python.empty() || is_ready()) return false;
     version_ = ready->python.substr(0, 20);
   } else if (message.type() == control::WarmUnfit::kType) {
     const auto unfit = control::decode<control::WarmUnfit>(message.body);
-    if (!unfit) return false;
+    if (!unfit || unfit->text.empty() || !why_unfit_.empty()) return false;
     why_unfit_ = unfit->text.substr(0, kMostWords);
   } else {
     return false;
@@ -170,7 +197,8 @@ bool WarmPython::on_message(const control::Message& message) {
   return true;
 }
 
-// The number is believed when such a process is there. Its pidfd shows from then on whether it still is the same.
+// The number is believed when such a process of that user is there, and is nobody else's program. Its pidfd shows from
+// then on whether it still is the same.
 bool WarmPython::on_running(const control::WarmRunning& running) {
   const auto found = waiting_.find(running.script);
   if (found == waiting_.end()) return false;
@@ -178,7 +206,8 @@ bool WarmPython::on_running(const control::WarmRunning& running) {
   waiting_.erase(found);
   const pid_t pid = running.pid;
   base::FileDescriptor process(pid > 1 ? static_cast<int>(syscall(SYS_pidfd_open, pid, 0)) : -1);
-  const bool is_real = process.valid() && leads_below(pid, pid_) && is_there(process);
+  const bool is_real =
+      process.valid() && !groups_.has(pid) && leads_below(pid, pid_) && is_of(pid, user_) && is_there(process);
   begun_[running.script] = is_real ? pid : 0;
   if (is_real) {
     groups_.adopt(pid, std::move(process));
@@ -186,6 +215,7 @@ bool WarmPython::on_running(const control::WarmRunning& running) {
   }
   if (to_end) end_run(running.script);
   if (retired_ && channel_) retire();
+  if (pid_ == 0) look_after_begun();
   return true;
 }
 
@@ -221,15 +251,14 @@ void WarmPython::lose() {
   patience_.cancel();
   if (pid_ != 0) groups_.end(pid_, base::Duration::zero());
   const auto waiting = std::exchange(waiting_, {});
-  ExitStatus terminated;
-  terminated.signal = SIGTERM;
   for (const auto& [run, each] : waiting) {
     if (each.to_end) {
-      owner_.on_run_over(run, terminated);
+      owner_.on_run_over(run, terminated());
     } else {
       owner_.on_run_refused(run, "");
     }
   }
+  if (pid_ == 0) look_after_begun();
 }
 
 bool WarmPython::on_program_end(pid_t pid, const ExitStatus&) {
@@ -273,7 +302,10 @@ void WarmPython::on_patience() {
     return;
   }
   why_unfit_ = is_ready() ? "it did not answer" : "it was not ready in time";
-  lose();
+  // What was said before now counts, and nobody can say anything after: no script runs that is started once more.
+  shutdown(channel_->descriptor(), SHUT_RDWR);
+  on_events(SIZE_MAX);
+  if (channel_) lose();
 }
 
 std::string WarmPython::last_words() const {

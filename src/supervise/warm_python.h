@@ -74,7 +74,8 @@ class WarmPython {
     base::Instant until;
     bool to_end = false;
   };
-  void on_events();
+  // Takes so many messages at most: whoever sends without end holds up nobody.
+  void on_events(size_t most = 64);
   bool on_message(const control::Message& message);
   bool on_running(const control::WarmRunning& running);
   bool on_ended(const control::WarmEnded& ended);
@@ -87,7 +88,8 @@ class WarmPython {
   io::Loop& loop_;
   ProgramGroups& groups_;
   WarmPythonOwner& owner_;
-  pid_t pid_ = 0;  // 0: it has ended
+  uid_t user_ = 0;  // whom it runs as
+  pid_t pid_ = 0;   // 0: it has ended
   std::optional<control::Channel> channel_;
   std::unique_ptr<io::CallbackWatcher> watcher_;
   base::FileDescriptor errors_;

@@ -26,7 +26,8 @@ def place(folder):
     (site / "style.css").write_text("p { }")
     (site / "data.sqlite3").write_text("secret")
     (site / "library.py").write_text("SECRET = 1\n")
-    (site / ".env").write_text("SECRET=1\n")
+    for name in (".env", "copy.php.save", "dump.sql.gz", "id_rsa"):
+        (site / name).write_text("SECRET=1\n")
     return site
 
 
@@ -46,7 +47,7 @@ def test_it_is_a_site(serve, place):
     assert server.get("/cgi-bin/form.py/x").text.startswith("/cgi-bin/form.py /x ")
 
 
-@pytest.mark.parametrize("path", ["/library.py", "/data.sqlite3", "/.env", "/LIBRARY.PY", "/cgi-bin/", "/nothing"])
+@pytest.mark.parametrize("path", ["/library.py", "/data.sqlite3", "/.env", "/LIBRARY.PY", "/copy.php.save", "/dump.sql.gz", "/id_rsa", "/cgi-bin/", "/nothing"])
 def test_sources_and_data_stay_here(serve, place, path):
     answer = run(serve, place).get(path)
     assert answer.status in (403, 404) and b"SECRET" not in answer.body and b"secret" not in answer.body
@@ -54,9 +55,11 @@ def test_sources_and_data_stay_here(serve, place, path):
 
 def test_a_new_script_is_live(serve, place):
     server = run(serve, place)
-    assert server.get("/later.py").status == 404
+    assert server.get("/cgi-bin/later.py").status == 404
+    shutil.copy(place / "hello.py", place / "cgi-bin" / "later.py")
+    assert server.get("/cgi-bin/later.py").text.startswith("/cgi-bin/later.py ")
     shutil.copy(place / "hello.py", place / "later.py")
-    assert server.get("/later.py").text.startswith("/later.py ")
+    assert server.get("/later.py").status == 404  # not among those that were looked at
 
 
 def test_an_app_comes_first(serve, place):
@@ -74,6 +77,12 @@ def php(place, tool):
     (place / "index.html").unlink()
     (place / "index.php").write_text("<?php echo 'index of ', $_SERVER['REQUEST_URI'], ' ', $_GET['x'] ?? '';")
     (place / "sub").mkdir()
+    (place / "private").mkdir()
+    (place / "private" / ".htaccess").write_text("Deny from all\n")
+    (place / "private" / "notes.txt").write_text("secret")
+    (place / "private" / "run.php").write_text("<?php echo 'run';")
+    (place / ".well-known" / "acme-challenge").mkdir(parents=True)
+    (place / ".well-known" / "acme-challenge" / "token").write_text("proof")
     (place / "sub" / "page.php").write_text("<?php header('X-Page: yes'); echo 'page', $_SERVER['PATH_INFO'] ?? '';")
     return place
 
@@ -94,6 +103,8 @@ def test_php_is_served(serve, php):
     assert server.get("/cgi-bin/form.py").text.startswith("/cgi-bin/form.py ")
     assert server.get("/nothing").status == 404
     assert server.get("/data.sqlite3").status == 404
+    assert [server.get(f"/private/{name}").status for name in ("notes.txt", "run.php")] == [404, 404]
+    assert server.get("/.well-known/acme-challenge/token").text == "proof"
     (php / "sub" / "page.php").write_text("<?php echo 'changed';")
     assert server.get("/sub/page.php").text == "changed"
 

@@ -45,6 +45,7 @@ class Zygote:
         library = sys.argv.pop(1)
         sys.path[:] = [entry for entry in sys.path if entry not in ("", library)]
         self.socket = socket.socket(fileno=fcntl.fcntl(0, fcntl.F_DUPFD_CLOEXEC, 3))
+        self.socket.setblocking(True)  # not so for whoever made it
         streams.take_places()
         streams.renew()
         self.children: Dict[int, int] = {}  # pid -> the spawner's number for the script

@@ -43,6 +43,8 @@ class Job:
         self.hidden = list(OURS)
         if message["must_be_executable"] and not os.access(f"/proc/self/fd/{self.file}", os.X_OK):
             raise Cold("")
+        if not os.access(f"/proc/self/fd/{self.folder}", os.X_OK):
+            raise Cold("")
         try:
             self.source = code.load(self.file, self.path)
         except Exception as error:  # started by itself it says so best
@@ -67,21 +69,23 @@ class Job:
             code = self.source.code or compile(self.source.text, self.path, "exec", dont_inherit=True)
             names = self._main_module()
         except BaseException as error:
-            os.write(2, f"cutwater: a warm Python cannot run {self.path}: {error!r}\n".encode("utf-8", "replace"))
-            os._exit(1)
+            try:
+                os.write(2, f"cutwater: a warm Python cannot run {self.path}: {error!r}\n".encode("utf-8", "replace"))
+            finally:
+                os._exit(1)
         ending.run_to_the_end(code, names)
 
     def _become(self) -> None:
         """Tells the spawner first, who ends what it does not know of: nothing of the script runs before."""
         os.setsid()
         os.write(self.channel, json.dumps({"type": "running", "script": self.number, "pid": os.getpid()}).encode())
+        for place, descriptor in enumerate(self.streams):  # from here on its error stream is in the log
+            os.dup2(descriptor, place)
         gc.enable()
         _signal.set_wakeup_fd(-1)
         _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)  # not by `signal`, whose enumerations touch memory
         folder = os.path.dirname(_real_path(self.file, self.path))
         os.fchdir(self.folder)
-        for place, descriptor in enumerate(self.streams):
-            os.dup2(descriptor, place)
         os.closerange(3, max(self.file, self.folder, *self.streams, *self.own) + 1)
         sys.argv = [self.argument]
         if hasattr(sys, "orig_argv"):
