@@ -250,16 +250,24 @@ TEST_F(SpawnerTest, ProcessesEndWithTheirFront) {
 }
 
 TEST_F(SpawnerTest, DropsAFrontThatAsksForProcessesItMayNotHave) {
+  std::vector<Pipe> kept;  // else the processes end
+  const auto keep = [&] {
+    kept.push_back(std::move(output_));
+    kept.push_back(std::move(input_));
+  };
   Channel many = connect(1);
   send_process(many, 1, 0);
   next(many);
+  keep();
   send_process(many, 2, 0);
   next(many);
+  keep();
   send_process(many, 3, 0);
   EXPECT_EQ(next(many), nullptr) << "more than its share";
   Channel same = connect(2);
   send_process(same, 1, 0);
   next(same);
+  keep();
   send_process(same, 1, 0);
   EXPECT_EQ(next(same), nullptr) << "a number twice";
   Channel unknown = connect(3);
