@@ -16,7 +16,7 @@ async def application(scope, receive, send):
     if scope["type"] == "lifespan":
         return await lifespan(scope, receive, send)
     assert scope["type"] == "http", scope
-    name = scope["path"].strip("/").split("/")[0] or "hello"
+    name = scope["path"][len(scope["root_path"]):].strip("/").split("/")[0] or "hello"
     await globals()[f"serve_{name}"](scope, receive, send)
 
 
