@@ -29,9 +29,9 @@ def run(channel: Channel) -> NoReturn:
     loaded, fork_safe = _import(start, channel)
     if start["mode"] == "zygote" and fork_safe:
         zygote.freeze()
-        zygote.run(_service(loaded.application, start), channel)
+        zygote.run(_service(loaded, start), channel)
     elif start["mode"] == "worker":
-        _run_alone(_service(loaded.application, start), channel)
+        _run_alone(_service(loaded, start), channel)
     os._exit(_wait_for_quit(channel))
 
 
@@ -81,8 +81,11 @@ def _may_fork(preload: Any, channel: Channel) -> fork_safety.Verdict:
     return verdict
 
 
-def _service(application: Any, start: Dict[str, Any]) -> worker.Service:
-    return worker.Service(application, start["app"], start["root"], start.get("hop_by_hop") == "drop")
+def _service(loaded: loader.Loaded, start: Dict[str, Any]) -> worker.Service:
+    return worker.Service(
+        loaded.application, start["app"], start["root"], start.get("hop_by_hop") == "drop", loaded.protocol,
+        start.get("loop", "auto"), int(start.get("concurrency", 1)), int(start.get("workers", 1)),
+        start.get("lifespan", "auto"), start.get("on_disconnect") == "cancel")
 
 
 def _run_alone(service: worker.Service, channel: Channel) -> NoReturn:

@@ -16,6 +16,11 @@ _FRAMEWORKS = (
     ("falcon.app", "App", "Falcon", "falcon"),
     ("pyramid.router", "Router", "Pyramid", "pyramid"),
     ("cherrypy._cptree", "Tree", "CherryPy", "cherrypy"),
+    ("fastapi.applications", "FastAPI", "FastAPI", "fastapi"),
+    ("starlette.applications", "Starlette", "Starlette", "starlette"),
+    ("quart.app", "Quart", "Quart", "quart"),
+    ("litestar.app", "Litestar", "Litestar", "litestar"),
+    ("falcon.asgi.app", "App", "Falcon", "falcon"),
 )
 _WRAPPED_NAMES = ("__self__", "wsgi_app", "application", "app", "func", "__wrapped__")
 

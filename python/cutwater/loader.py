@@ -222,9 +222,9 @@ def _fail_no_object(module: ModuleType, wanted: str, root: str) -> NoReturn:
         names = [n for n, v in vars(module).items() if not n.startswith("_") and not isinstance(v, ModuleType)]
         defined = "it defines: " + ", ".join(names[:12]) if names else "it defines nothing"
     lines = [f"{shown_module(module, root)} has no {wanted}; {defined}"]
-    wsgi = [name for name, kind in found if kind == "WSGI"]
-    if wsgi:
-        lines.append(f'fix: target = "{module.__name__}:{wsgi[0]}"')
+    served = [name for name, kind in found if kind in ("WSGI", "ASGI")]
+    if served:
+        lines.append(f'fix: target = "{module.__name__}:{served[0]}"')
     raise BootFailure("CW0310", "\n".join(lines), NO_SUCH_OBJECT)
 
 
@@ -294,8 +294,12 @@ def _settle(module: ModuleType, application: Any, expression: str, protocol: str
         if kind not in (classify.AIOHTTP, classify.TORNADO):
             text = f"{shown} is {'None' if application is None else type(application).__name__}, no application"
             raise BootFailure("CW0310", text, NO_SUCH_OBJECT)
-    if kind == classify.WSGI:
-        return application, expression, classify.WSGI
+    if kind == classify.ASGI2:
+        from cutwater import asgi
+
+        return asgi.shim(application), expression, classify.ASGI
+    if kind in (classify.WSGI, classify.ASGI):
+        return application, expression, kind
     _fail_protocol(shown, kind)
 
 
@@ -307,5 +311,5 @@ def _fail_protocol(shown: str, kind: Optional[str]) -> NoReturn:
     if kind in _PROTOCOL_NAMES:
         name = _PROTOCOL_NAMES[kind]
         raise BootFailure("CW0314", f"{shown} is {'an' if name[0] == 'A' else 'a'} {name} app; "
-                                    f"{name} is known, not in this version, which serves WSGI")
-    raise BootFailure("CW0315", f'cannot tell WSGI from ASGI for {shown}\nfix: protocol = "wsgi"')
+                                    f"{name} is known, not in this version, which serves WSGI and ASGI")
+    raise BootFailure("CW0315", f'cannot tell WSGI from ASGI for {shown}\nfix: protocol = "wsgi" or "asgi"')

@@ -28,11 +28,19 @@ class Host:
         self._root = root
         self._channel = channel
         self._terminated = False
-        self.signals = _make_wakeup_pipe()
+        self.signals, self.signals_sender = _make_wakeup_pipe()
         signal.signal(signal.SIGTERM, self._terminate)
 
     def _terminate(self, *_: Any) -> None:
         self._terminated = True
+
+    def terminate_and_tell(self, *_: Any) -> None:
+        """The handler beside a loop that has Python's own wake-up descriptor for itself."""
+        self._terminated = True
+        try:
+            os.write(self.signals_sender, b"T")
+        except OSError:
+            pass  # full: it is readable already; or closed by the app, which control() reports
 
     def control(self) -> Optional[str]:
         """The reason to end, or None: called when the channel or a signal has something to say."""
@@ -118,11 +126,11 @@ def flush_streams() -> None:
             pass
 
 
-def _make_wakeup_pipe() -> int:
+def _make_wakeup_pipe() -> Tuple[int, int]:
     """A signal that arrives just before the loop sleeps must wake it: Python writes a byte for each."""
     reader, writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
     signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
-    return reader
+    return reader, writer
 
 
 def ignore_signal(*_: Any) -> None:
@@ -146,6 +154,12 @@ class Service(NamedTuple):
     app: str
     root: str
     drop_hop_by_hop: bool
+    protocol: str = "wsgi"  # "wsgi" | "asgi"
+    loop: str = "auto"
+    concurrency: int = 1  # requests of one worker at once
+    workers: int = 1
+    lifespan: str = "auto"  # "auto" | "on" | "off"
+    cancel: bool = False  # the task of a request whose client has left
 
 
 class LinkDescriptors(NamedTuple):
@@ -168,13 +182,32 @@ def split_descriptors(descriptors: List[int], with_channel: bool) -> Tuple[int, 
     return channel, LinkDescriptors(descriptors[0], descriptors[1], fronts[::3], fronts[1::3], fronts[2::3])
 
 
-def serve(service: Service, channel: Channel, lane: int, link: LinkDescriptors) -> NoReturn:
-    """Serves until told to end; ends the process."""
-    host = Host(service.app, service.root, channel)
+def watch_parent(channel: Channel) -> None:
+    """The end of the channel ends this process, even when the app hangs."""
     try:
         _cutwater.end_with_parent(channel.fileno(), _ORPHAN_MILLISECONDS)
     except OSError:
         pass  # the end of the channel is noticed all the same, unless the app hangs
+
+
+def leave(channel: Channel, reason: str, status: int) -> NoReturn:
+    """Says why, and ends this process, the app's own exit handlers included."""
+    try:
+        channel.send("exiting", reason=reason)
+    except OSError:
+        pass  # the app closed our descriptors
+    _cutwater.exit_within(_EXIT_MILLISECONDS, status)
+    sys.exit(status)
+
+
+def serve(service: Service, channel: Channel, lane: int, link: LinkDescriptors) -> NoReturn:
+    """Serves until told to end; ends the process."""
+    if service.protocol == "asgi":
+        from cutwater import asgi  # asyncio is not for every app
+
+        asgi.serve(service, channel, lane, link)
+    host = Host(service.app, service.root, channel)
+    watch_parent(channel)
     status = 0
     channel.send("ready", pid=os.getpid())
     try:
@@ -186,9 +219,4 @@ def serve(service: Service, channel: Channel, lane: int, link: LinkDescriptors) 
         messages.emit("error", "CW0506", [f"{service.app}: worker {os.getpid()} ends: {failure.describe(error)}",
                                           failure.format_traceback(error)])
         reason, status = "broken", 1
-    try:
-        channel.send("exiting", reason=reason)
-    except OSError:
-        pass  # the app closed our descriptors
-    _cutwater.exit_within(_EXIT_MILLISECONDS, status)
-    sys.exit(status)
+    leave(channel, reason, status)

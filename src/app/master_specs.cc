@@ -83,6 +83,10 @@ base::Result<supervise::AppSpec> make_app_spec(const config::App& app, const std
   spec.watch = app.watch;
   spec.prefix = app.prefix;
   spec.hop_by_hop = app.hop_by_hop;
+  spec.loop = app.loop;
+  spec.lifespan = app.lifespan;
+  spec.on_disconnect = app.on_disconnect;
+  spec.concurrency = app.concurrency;
   spec.environment = app.environment;
   spec.identity = std::move(*identity);
   spec.timeout = app.timeout;

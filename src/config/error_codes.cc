@@ -108,10 +108,11 @@ constexpr ErrorCode kCodes[] = {
      "serves takes it when the file is saved (watch = \"code\"), else at HUP."},
     {"CW0313", "factory raised", "The factory named in `target` was called and raised an exception.",
      "Correct the factory, or the arguments in `target`."},
-    {"CW0314", "interface not in this version", "The app speaks another interface than WSGI.",
+    {"CW0314", "interface not in this version", "The app speaks another interface than WSGI and ASGI.",
      "Serve it with a server of that interface; for Dash name the app's server."},
     {"CW0315", "cannot tell WSGI from ASGI",
-     "The object can be called, but neither its type nor its parameters say how.", "Set protocol = \"wsgi\"."},
+     "The object can be called, but neither its type nor its parameters say how.",
+     "Set protocol = \"wsgi\" or \"asgi\"."},
     {"CW0316", "interpreter ended while the app was imported",
      "The app's Python exited, crashed or sent something "
      "unreadable before the app was ready. Native packages that crash at import do that.",
@@ -234,6 +235,20 @@ constexpr ErrorCode kCodes[] = {
      "The system gives no more inotify watches, so watch = \"code\" does not see "
      "every file.",
      "Raise fs.inotify.max_user_watches, or reload with HUP."},
+    {"CW0541", "request cancelled by its own app",
+     "The task of a request ended by a CancelledError that neither its client nor the server caused. A client that had "
+     "no answer yet got 500.",
+     "Look for task.cancel() and timeouts in the app; a cancelled task inside it may pass its error on."},
+    {"CW0542", "incomplete ASGI answer",
+     "An ASGI app returned without a response, or before its last http.response.body. The client got 500, or saw the "
+     "answer cut.",
+     "Send http.response.start, then http.response.body until one without more_body."},
+    {"CW0543", "lifespan startup failed",
+     "An ASGI app said lifespan.startup.failed, or, with lifespan = \"on\", raised. The worker does not start; the "
+     "code before goes on serving, if there was one.",
+     "The message says what the app said."},
+    {"CW0544", "no such event loop", "What `loop` names cannot be imported, or makes no event loop.",
+     "Install it in the app's environment, or set loop = \"auto\"."},
     {"CW0601", "server not found",
      "The name of a server behind Cutwater could not be looked up at start. That server gets no requests; others of "
      "the same upstream do.",

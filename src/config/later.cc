@@ -16,7 +16,7 @@ constexpr Names kKeys[] = {
     {"", "include user group umask tls acme sites_dir program limit cache redis metrics admin"},
     {"listen", "tls http proxy_protocol"},
     {"app",
-     "threads loop concurrency max_requests max_memory max_age env_file lifespan ready before_swap hooks limits "
+     "threads max_requests max_memory max_age env_file ready before_swap hooks limits "
      "sandbox buffer group umask"},
     {"limits", ""},
     {"log", "slow trace rotate"},
@@ -72,7 +72,7 @@ constexpr Meanwhile kMeanwhile[] = {
     {"", "program", "let systemd or supervisor run it meanwhile"},
     {"", "include", "write everything into this file"},
     {"listen", "tls http", kTls},
-    {"app", "threads concurrency", kMoreWorkers},
+    {"app", "threads", kMoreWorkers},
     {"app", "max_requests max_memory max_age", kReplacement},
     {"app", "env_file", "write the variables into env"},
     {"log", "rotate", "logrotate can rename the file and send USR1 meanwhile"},

@@ -143,7 +143,7 @@ constexpr Setting kSettings[] = {
      "folder.",
      "app", to<&App::target>},
     {Section::kApp, "protocol", Kind::kChoice, "auto", "How Cutwater talks to the app.", "protocol", to<&App::protocol>,
-     0, UINT64_MAX, "auto|wsgi", "asgi|tornado"},
+     0, UINT64_MAX, "auto|wsgi|asgi", "tornado"},
     {Section::kApp, "python", Kind::kText, "",
      "The app's Python: a virtual environment's folder, an interpreter, or a version such as \"3.12\"; without it, it "
      "is "
@@ -169,6 +169,21 @@ constexpr Setting kSettings[] = {
      "sets "
      "one: \"refuse\" answers 500, as PEP 3333 asks; \"drop\" leaves the field out and warns once for each worker.",
      "hop-by-hop", to<&App::hop_by_hop>, 0, UINT64_MAX, "refuse|drop"},
+    {Section::kApp, "loop", Kind::kText, "auto",
+     "The event loop of an ASGI app: \"asyncio\", \"uvloop\", or \"module:factory\", a function that makes one; "
+     "\"auto\" is uvloop where the app's environment has it.",
+     "loop", to<&App::loop>},
+    {Section::kApp, "concurrency", Kind::kInteger, "1000",
+     "Most requests and WebSockets that one worker of an ASGI app runs at once; more wait in the queue.", "concurrency",
+     to<&App::concurrency>, 1, 100'000},
+    {Section::kApp, "lifespan", Kind::kChoice, "auto",
+     "Whether an ASGI app is told of its start and end: with \"auto\" one that raises then does without, with \"on\" "
+     "it does not start.",
+     "lifespan", to<&App::lifespan>, 0, UINT64_MAX, "auto|on|off"},
+    {Section::kApp, "on_disconnect", Kind::kChoice, "finish",
+     "What becomes of a request of an ASGI app whose client has left: \"finish\" lets it run on, \"cancel\" cancels "
+     "its task.",
+     "on-disconnect", to<&App::on_disconnect>, 0, UINT64_MAX, "finish|cancel"},
     {Section::kApp, "user", Kind::kText, "",
      "Whom the app runs as when started as root; without it the owner of its folder.", "user", to<&App::user>},
     {Section::kApp, "env", Kind::kVariables, "", "Environment variables of the app.", "", to<&App::environment>},

@@ -27,7 +27,8 @@ struct GenerationCreated {
   base::Duration timeout{};
   unsigned queue = 0;
   base::Duration queue_timeout{};
-  std::string body_buffer = "auto";  // "auto" | "true" | "false": queue a request when its body is complete
+  bool asynchronous = false;  // workers run many requests at once, and take them with the head
+  unsigned concurrency = 1;   // requests of one worker at once
   std::vector<StaticPrefix> static_folders;
   template <class Visitor>
   void visit(Visitor& field) {
@@ -37,7 +38,8 @@ struct GenerationCreated {
     field("timeout", timeout);
     field("queue", queue);
     field("queue_timeout", queue_timeout);
-    field("body_buffer", body_buffer);
+    field("asynchronous", asynchronous);
+    field("concurrency", concurrency);
     field("static", static_folders);
   }
 };
@@ -212,6 +214,11 @@ struct StartApp {
   std::string preload;
   std::string prefix;
   std::string hop_by_hop;  // "refuse" | "drop"
+  std::string loop;
+  unsigned concurrency = 1;  // requests of one worker at once, where the protocol allows several
+  unsigned workers = 1;
+  std::string lifespan;       // "auto" | "on" | "off"
+  std::string on_disconnect;  // "finish" | "cancel"
   std::map<std::string, std::string> environment;
   template <class Visitor>
   void visit(Visitor& field) {
@@ -223,6 +230,11 @@ struct StartApp {
     field("preload", preload);
     field("prefix", prefix);
     field("hop_by_hop", hop_by_hop);
+    field("loop", loop);
+    field("concurrency", concurrency);
+    field("workers", workers);
+    field("lifespan", lifespan);
+    field("on_disconnect", on_disconnect);
     field("environment", environment);
   }
 };

@@ -32,6 +32,7 @@ struct RequestExtras {
   BodyPlace body_place = BodyPlace::kNone;
   uint64_t body_length = 0;  // of the buffered body (de-chunked); with kStreamed the announced length or 0
   uint64_t exchange_id = 0;
+  bool websocket = false;  // the handshake of a WebSocket: the answer is 101, then messages
   bool has_data = false;  // behind the body's content_length bytes comes a FastCGI filter's second stream
 };
 

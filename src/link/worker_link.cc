@@ -171,6 +171,17 @@ bool WorkerLink::has_queued() const {
   return attached() && impl_->any_queued();
 }
 
+uint64_t WorkerLink::queued() const {
+  if (!attached()) return 0;
+  uint64_t count = 0;
+  for (uint32_t front = 0; front < impl_->fronts.size(); ++front) {
+    const uint64_t head = impl_->map.queue(front).head.value.load(std::memory_order_relaxed);
+    const uint64_t tail = impl_->tail(front);
+    if (tail > head) count += tail - head;
+  }
+  return count;
+}
+
 void WorkerLink::release(const Claim& claim) {
   if (attached()) impl_->fronts[claim.front].release(claim.slot, claim.generation);
 }

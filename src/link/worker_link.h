@@ -61,6 +61,8 @@ class WorkerLink {
   bool claim(Claim& claim);
   // A request is queued in some front: claim() would probably find it.
   bool has_queued() const;
+  // About how many requests are queued in all fronts: what was taken back counts until it is passed.
+  uint64_t queued() const;
   // Nothing of the slot is used any more: sends kReleased (kept here while the ring is full). Not after a
   // frame with kReleases.
   void release(const Claim& claim);

@@ -1,10 +1,14 @@
 // The module `_cutwater`: what python/cutwater/_cutwater.pyi describes. Multi-phase, with its state in the
 // module, so that several interpreters of a process could each have one.
+#include <memory>
+#include <string>
 #include <vector>
 
 #include "base/file_descriptor.h"
 #include "link/segment.h"
 #include "link/worker_link.h"
+#include "python/asgi_types.h"
+#include "python/awaitable.h"
 #include "python/file_wrapper.h"
 #include "python/input.h"
 #include "python/process.h"
@@ -16,7 +20,8 @@ namespace cutwater::python {
 namespace {
 
 struct ModuleState {
-  WsgiTypes types;
+  WsgiTypes wsgi;
+  AsgiTypes asgi;
 };
 
 ModuleState& state_of(PyObject* module) {
@@ -35,51 +40,89 @@ bool read_descriptors(PyObject* sequence, std::vector<base::FileDescriptor>& des
   return count >= 0;
 }
 
-PyObject* serve_wsgi(PyObject* module, PyObject* arguments, PyObject* keywords) {
-  static const char* names[] = {"application", "host",         "errors",       "segment", "lane",    "wake",
-                                "front_wakes", "front_alarms", "lane_sockets", "control", "signals", "drop_hop_by_hop",
-                                nullptr};
-  WsgiWorker::Setup setup{};
-  int segment_descriptor = -1;
+// What ties a worker to its fronts, as python/cutwater/worker.py has it. Takes the descriptors over, whatever comes of
+// it. nullptr with a Python exception.
+struct LinkArguments {
+  int segment = -1;
   unsigned int lane = 0;
   int wake = -1;
   PyObject* front_wakes = nullptr;
   PyObject* front_alarms = nullptr;
   PyObject* lane_sockets = nullptr;
-  int drop_hop_by_hop = 0;
-  if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "OOO$iIiOOOiip:serve_wsgi", const_cast<char**>(names),
-                                   &setup.application, &setup.host, &setup.errors, &segment_descriptor, &lane, &wake,
-                                   &front_wakes, &front_alarms, &lane_sockets, &setup.control, &setup.signals,
-                                   &drop_hop_by_hop)) {
-    return nullptr;
-  }
+};
+
+std::unique_ptr<link::WorkerLink> open_link(const LinkArguments& arguments, uint32_t& fronts) {
   link::WorkerLink::Descriptors descriptors;
-  descriptors.wake.reset(wake);
-  base::FileDescriptor segment_owner(segment_descriptor);
-  if (!read_descriptors(front_wakes, descriptors.front_wakes) ||
-      !read_descriptors(front_alarms, descriptors.front_alarms) ||
-      !read_descriptors(lane_sockets, descriptors.lane_sockets)) {
+  descriptors.wake.reset(arguments.wake);
+  base::FileDescriptor segment_owner(arguments.segment);
+  if (!read_descriptors(arguments.front_wakes, descriptors.front_wakes) ||
+      !read_descriptors(arguments.front_alarms, descriptors.front_alarms) ||
+      !read_descriptors(arguments.lane_sockets, descriptors.lane_sockets)) {
     return nullptr;
   }
-  auto segment = link::Segment::map(segment_descriptor);
+  auto segment = link::Segment::map(arguments.segment);
   if (!segment) {
     PyErr_Format(PyExc_OSError, "cannot use the shared memory of the front: %s", segment.error().message.c_str());
     return nullptr;
   }
   const link::Layout& layout = segment->layout();
-  if (lane >= layout.lanes || descriptors.front_wakes.size() != layout.fronts ||
+  if (arguments.lane >= layout.lanes || descriptors.front_wakes.size() != layout.fronts ||
       descriptors.front_alarms.size() != layout.fronts || descriptors.lane_sockets.size() != layout.fronts) {
     PyErr_SetString(PyExc_ValueError, "lane and descriptors do not fit the shared memory");
     return nullptr;
   }
-  segment_owner.reset();
-  setup.fronts = layout.fronts;
+  fronts = layout.fronts;
+  return std::make_unique<link::WorkerLink>(std::move(segment).value(), arguments.lane, std::move(descriptors));
+}
+
+PyObject* serve_wsgi(PyObject* module, PyObject* arguments, PyObject* keywords) {
+  static const char* names[] = {"application", "host",         "errors",       "segment", "lane",    "wake",
+                                "front_wakes", "front_alarms", "lane_sockets", "control", "signals", "drop_hop_by_hop",
+                                nullptr};
+  WsgiWorker::Setup setup{};
+  LinkArguments link;
+  int drop_hop_by_hop = 0;
+  if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "OOO$iIiOOOiip:serve_wsgi", const_cast<char**>(names),
+                                   &setup.application, &setup.host, &setup.errors, &link.segment, &link.lane,
+                                   &link.wake, &link.front_wakes, &link.front_alarms, &link.lane_sockets,
+                                   &setup.control, &setup.signals, &drop_hop_by_hop)) {
+    return nullptr;
+  }
+  std::unique_ptr<link::WorkerLink> worker_link = open_link(link, setup.fronts);
+  if (!worker_link) return nullptr;
   setup.hop_by_hop = drop_hop_by_hop != 0 ? HopByHop::kDrop : HopByHop::kRefuse;
-  link::WorkerLink worker_link(std::move(segment).value(), lane, std::move(descriptors));
-  WsgiWorker worker(state_of(module).types, setup, worker_link);
+  WsgiWorker worker(state_of(module).wsgi, setup, *worker_link);
   std::string reason;
   if (!worker.serve(reason)) return nullptr;
   return PyUnicode_FromStringAndSize(reason.data(), static_cast<Py_ssize_t>(reason.size()));
+}
+
+PyObject* asgi_worker(PyObject* module, PyObject* arguments, PyObject* keywords) {
+  static const char* names[] = {"run",          "create_task",   "call_soon",  "client_left", "drained",
+                                "problem",      "receive_later", "send_later", "state",       "concurrency",
+                                "workers",      "segment",       "lane",       "wake",        "front_wakes",
+                                "front_alarms", "lane_sockets",  nullptr};
+  PyObject* objects[9] = {};
+  AsgiWorker::Setup setup{};
+  LinkArguments link;
+  if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "$OOOOOOOOOIIiIiOOO:asgi_worker", const_cast<char**>(names),
+                                   &objects[0], &objects[1], &objects[2], &objects[3], &objects[4], &objects[5],
+                                   &objects[6], &objects[7], &objects[8], &setup.concurrency, &setup.workers,
+                                   &link.segment, &link.lane, &link.wake, &link.front_wakes, &link.front_alarms,
+                                   &link.lane_sockets)) {
+    return nullptr;
+  }
+  std::unique_ptr<link::WorkerLink> worker_link = open_link(link, setup.fronts);
+  if (!worker_link) return nullptr;
+  setup.run = PyRef::share(objects[0]);
+  setup.create_task = PyRef::share(objects[1]);
+  setup.call_soon = PyRef::share(objects[2]);
+  setup.client_left = PyRef::share(objects[3]);
+  setup.drained = PyRef::share(objects[4]);
+  setup.problem = PyRef::share(objects[5]);
+  WaitFunctions later{PyRef::share(objects[6]), PyRef::share(objects[7])};
+  if (objects[8] != Py_None) setup.state = PyRef::share(objects[8]);
+  return new_asgi_worker(state_of(module).asgi, std::move(setup), std::move(worker_link), std::move(later));
 }
 
 PyObject* none_or_errno(bool succeeded) {
@@ -109,14 +152,19 @@ PyObject* py_exit_within(PyObject*, PyObject* arguments) {
 }
 
 int execute(PyObject* module) {
-  WsgiTypes& types = state_of(module).types;
-  types.input = make_input_type();
-  types.responder = make_responder_type();
-  types.file_wrapper = make_file_wrapper_type();
-  if (types.input == nullptr || types.responder == nullptr || types.file_wrapper == nullptr) return -1;
-  Py_INCREF(types.file_wrapper);
-  if (PyModule_AddObject(module, "FileWrapper", types.file_wrapper) < 0) {
-    Py_DECREF(types.file_wrapper);
+  WsgiTypes& wsgi = state_of(module).wsgi;
+  wsgi.input = make_input_type();
+  wsgi.responder = make_responder_type();
+  wsgi.file_wrapper = make_file_wrapper_type();
+  if (wsgi.input == nullptr || wsgi.responder == nullptr || wsgi.file_wrapper == nullptr) return -1;
+  AsgiTypes& asgi = state_of(module).asgi;
+  asgi.worker = make_asgi_worker_type();
+  asgi.exchange = make_exchange_type();
+  asgi.awaitable = make_awaitable_type();
+  if (asgi.worker == nullptr || asgi.exchange == nullptr || asgi.awaitable == nullptr) return -1;
+  Py_INCREF(wsgi.file_wrapper);
+  if (PyModule_AddObject(module, "FileWrapper", wsgi.file_wrapper) < 0) {
+    Py_DECREF(wsgi.file_wrapper);
     return -1;
   }
   if (PyModule_AddStringConstant(module, "version", CUTWATER_VERSION) < 0) return -1;
@@ -124,18 +172,24 @@ int execute(PyObject* module) {
 }
 
 int traverse(PyObject* module, visitproc visit, void* arg) {
-  WsgiTypes& types = state_of(module).types;
-  Py_VISIT(types.input);
-  Py_VISIT(types.responder);
-  Py_VISIT(types.file_wrapper);
+  const ModuleState& state = state_of(module);
+  Py_VISIT(state.wsgi.input);
+  Py_VISIT(state.wsgi.responder);
+  Py_VISIT(state.wsgi.file_wrapper);
+  Py_VISIT(state.asgi.worker);
+  Py_VISIT(state.asgi.exchange);
+  Py_VISIT(state.asgi.awaitable);
   return 0;
 }
 
 int clear(PyObject* module) {
-  WsgiTypes& types = state_of(module).types;
-  Py_CLEAR(types.input);
-  Py_CLEAR(types.responder);
-  Py_CLEAR(types.file_wrapper);
+  ModuleState& state = state_of(module);
+  Py_CLEAR(state.wsgi.input);
+  Py_CLEAR(state.wsgi.responder);
+  Py_CLEAR(state.wsgi.file_wrapper);
+  Py_CLEAR(state.asgi.worker);
+  Py_CLEAR(state.asgi.exchange);
+  Py_CLEAR(state.asgi.awaitable);
   return 0;
 }
 
@@ -146,6 +200,8 @@ void destroy(void* module) {
 PyMethodDef functions[] = {
     {"serve_wsgi", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(serve_wsgi)),
      METH_VARARGS | METH_KEYWORDS, "Serves requests from the fronts' queues until told to end; returns the reason."},
+    {"asgi_worker", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(asgi_worker)),
+     METH_VARARGS | METH_KEYWORDS, "The AsgiWorker for an event loop: python/cutwater/asgi.py."},
     {"set_process_name", py_set_process_name, METH_VARARGS,
      "set_process_name(name): what ps shows of this process; at most 15 bytes."},
     {"end_with_parent", py_end_with_parent, METH_VARARGS,

@@ -32,11 +32,20 @@ bool is_hop_by_hop(std::string_view name) {
 
 }  // namespace
 
-bool ResponseHead::set(PyObject* status, PyObject* headers) {
+void ResponseHead::begin() {
   fresh_.text.clear();
   fresh_.fields.clear();
   fresh_.left_out.clear();
   fresh_.content_length.reset();
+}
+
+void ResponseHead::settle() {
+  if (!message::status_allows_body(fresh_.status) && fresh_.status != 304) fresh_.content_length.reset();
+  std::swap(values_, fresh_);
+}
+
+bool ResponseHead::set(PyObject* status, PyObject* headers) {
+  begin();
   if (!read_status(status, fresh_)) return false;
   if (!PyList_Check(headers)) {
     PyErr_Format(PyExc_TypeError, "start_response() needs a list of headers, not %s", type_name(headers).c_str());
@@ -45,9 +54,52 @@ bool ResponseHead::set(PyObject* status, PyObject* headers) {
   for (Py_ssize_t index = 0; index < list_size(headers); ++index) {
     if (!read_field(list_item(headers, index), fresh_)) return false;
   }
-  if (!message::status_allows_body(fresh_.status) && fresh_.status != 304) fresh_.content_length.reset();
-  std::swap(values_, fresh_);
+  settle();
   return true;
+}
+
+bool ResponseHead::set_asgi(long status, long least, PyObject* headers) {
+  begin();
+  if (status < least || status > 999) {
+    PyErr_Format(PyExc_ValueError, "the response needs a status from %ld to 999, not %ld", least, status);
+    return false;
+  }
+  fresh_.status = static_cast<uint16_t>(status);
+  fresh_.reason.clear();
+  if (headers != nullptr && headers != Py_None) {
+    PyRef iterator = PyRef::steal(PyObject_GetIter(headers));
+    if (!iterator) return false;
+    while (PyRef item = PyRef::steal(PyIter_Next(iterator.get()))) {
+      if (!read_pair(item.get(), fresh_)) return false;
+    }
+    if (PyErr_Occurred() != nullptr) return false;
+  }
+  settle();
+  return true;
+}
+
+bool ResponseHead::read_pair(PyObject* item, Values& into) {
+  const bool tuple = PyTuple_Check(item) && tuple_size(item) == 2;
+  if (!tuple && !(PyList_Check(item) && list_size(item) == 2)) {
+    PyErr_Format(PyExc_TypeError, "a response header must be a pair (name, value) of bytes, not %R", item);
+    return false;
+  }
+  PyRef name = PyRef::share(tuple ? tuple_item(item, 0) : list_item(item, 0));
+  PyRef value = PyRef::share(tuple ? tuple_item(item, 1) : list_item(item, 1));
+  if (PyBytes_Check(name.get()) && PyBytes_Check(value.get())) {
+    return add_field(name.get(), bytes_view(name.get()), value.get(), bytes_view(value.get()), HopByHop::kDrop, into);
+  }
+  if (!PyUnicode_Check(name.get()) || !PyUnicode_Check(value.get())) {
+    PyErr_Format(PyExc_TypeError, "name and value of a response header must be bytes: %R", item);
+    return false;
+  }
+  Latin1View name_text(name.get());
+  Latin1View value_text(value.get());
+  if (!name_text.ok() || !value_text.ok()) {
+    PyErr_Format(PyExc_ValueError, "response header %R has a character that no header may have", item);
+    return false;
+  }
+  return add_field(name.get(), name_text.view(), value.get(), value_text.view(), HopByHop::kDrop, into);
 }
 
 void ResponseHead::clear() {
@@ -88,26 +140,33 @@ bool ResponseHead::read_field(PyObject* item, Values& into) const {
   }
   Latin1View name_text(name);
   Latin1View value_text(value);
-  if (!name_text.ok() || !message::is_token(name_text.view())) {
+  // What is above U+00FF has no bytes: "" is no name, and a line feed no value.
+  return add_field(name, name_text.view(), value, value_text.ok() ? value_text.view() : std::string_view("\n"),
+                   hop_by_hop_, into);
+}
+
+bool ResponseHead::add_field(PyObject* name, std::string_view name_text, PyObject* value, std::string_view value_text,
+                             HopByHop hop_by_hop, Values& into) {
+  if (!message::is_token(name_text)) {
     PyErr_Format(PyExc_ValueError, "%R is no valid response header name", name);
     return false;
   }
-  if (!value_text.ok() || !message::is_field_value(value_text.view())) {
+  if (!message::is_field_value(value_text)) {
     PyErr_Format(PyExc_ValueError, "response header %R has a character that no header may have: %R", name, value);
     return false;
   }
-  std::string_view trimmed = base::trim_whitespace(value_text.view());
-  if (is_hop_by_hop(name_text.view())) {
-    if (hop_by_hop_ == HopByHop::kDrop) {
-      into.left_out = name_text.view();
+  std::string_view trimmed = base::trim_whitespace(value_text);
+  if (is_hop_by_hop(name_text)) {
+    if (hop_by_hop == HopByHop::kDrop) {
+      into.left_out = name_text;
       return true;
     }
     PyErr_Format(PyExc_AssertionError, "response header %R is hop-by-hop: it belongs to the server (PEP 3333)", name);
     return false;
   }
-  if (base::equals_ignoring_case(name_text.view(), "content-length")) return read_content_length(trimmed, into);
-  into.fields.push_back({into.text.size(), name_text.view().size(), trimmed.size()});
-  into.text.append(name_text.view()).append(trimmed);
+  if (base::equals_ignoring_case(name_text, "content-length")) return read_content_length(trimmed, into);
+  into.fields.push_back({into.text.size(), name_text.size(), trimmed.size()});
+  into.text.append(name_text).append(trimmed);
   return true;
 }
 

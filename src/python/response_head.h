@@ -22,6 +22,9 @@ class ResponseHead {
   // False with a Python exception (TypeError, ValueError or AssertionError) that says what breaks the rules;
   // the head given before, if any, is kept then.
   bool set(PyObject* status, PyObject* headers);
+  // The same of an ASGI message: a number from `least` on, and pairs of bytes (str is taken, too). Fields of the
+  // connection are left out, as ASGI servers do.
+  bool set_asgi(long status, long least, PyObject* headers);
   void clear();
 
   bool given() const { return values_.status != 0; }
@@ -48,6 +51,12 @@ class ResponseHead {
   // The parts of set(): each false with a Python exception.
   static bool read_status(PyObject* status, Values& into);
   bool read_field(PyObject* item, Values& into) const;
+  static bool read_pair(PyObject* item, Values& into);
+  // `name` and `value` are what the application gave, for the message.
+  static bool add_field(PyObject* name, std::string_view name_text, PyObject* value, std::string_view value_text,
+                        HopByHop hop_by_hop, Values& into);
+  void begin();
+  void settle();
   static bool read_content_length(std::string_view value, Values& into);
 
   const HopByHop hop_by_hop_;

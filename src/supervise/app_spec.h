@@ -27,6 +27,9 @@ struct AppSpec {
   std::string watch;    // "code" | "deploy" | "off"
   std::string prefix;
   std::string hop_by_hop;  // "refuse" | "drop"
+  std::string loop;
+  std::string lifespan;       // "auto" | "on" | "off"
+  std::string on_disconnect;  // "finish" | "cancel"
   std::map<std::string, std::string> environment;
   std::optional<Identity> identity;  // who runs it; nullopt: who we are
   base::Duration timeout{};
@@ -35,6 +38,7 @@ struct AppSpec {
   base::Duration queue_timeout{};
   unsigned queue = 100;
   unsigned workers = 2;
+  unsigned concurrency = 1;  // of an asynchronous app's worker
 };
 
 // All of it outlives every app.

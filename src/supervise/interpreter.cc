@@ -44,6 +44,11 @@ control::StartApp make_start(const AppSpec& spec, const std::string& mode) {
   start.root = spec.root;
   start.target = spec.target;
   start.protocol = spec.protocol;
+  start.loop = spec.loop;
+  start.concurrency = spec.concurrency;
+  start.workers = spec.workers;
+  start.lifespan = spec.lifespan;
+  start.on_disconnect = spec.on_disconnect;
   start.preload = spec.preload;
   start.prefix = spec.prefix;
   start.hop_by_hop = spec.hop_by_hop;

@@ -1,0 +1,162 @@
+"""A worker of an ASGI app: the event loop, lifespan, and a task for each request that the extension hands over."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from typing import Any, Awaitable, Callable, Dict, NoReturn, Optional
+
+import _cutwater
+from cutwater import failure, lifespan, loops, messages, worker
+from cutwater.channel import Channel
+
+# What still runs when the worker must end has this long after it was cancelled.
+_CANCEL_SECONDS = 1.0
+
+
+class AsgiService:
+    """One app on one loop, from lifespan's startup to its shutdown."""
+
+    def __init__(self, service: worker.Service, host: worker.Host, channel: Channel, lane: int,
+                 link: worker.LinkDescriptors, loop: asyncio.AbstractEventLoop) -> None:
+        self._service = service
+        self._application = service.application
+        self._host = host
+        self._channel = channel
+        self._lane = lane
+        self._link = link
+        self._loop = loop
+        self._ended: "asyncio.Future[str]" = loop.create_future()
+        self._engine: Any = None
+
+    async def serve(self) -> str:
+        """The reason to end."""
+        life = lifespan.Lifespan(self._application, self._service.lifespan)
+        self._watch_control()
+        startup = self._loop.create_task(life.startup())
+        await asyncio.wait({startup, self._ended}, return_when=asyncio.FIRST_COMPLETED)
+        if not startup.done():  # it is not wanted any more
+            startup.cancel()
+            return self._ended.result()
+        startup.result()
+        self._engine = _cutwater.asgi_worker(
+            run=self._run, create_task=self._loop.create_task, call_soon=self._loop.call_soon,
+            client_left=self._cancel if self._service.cancel else None, drained=self._end, problem=self._damaged,
+            receive_later=self._receive_later, send_later=self._send_later, state=life.state,
+            concurrency=self._service.concurrency, workers=self._service.workers, lane=self._lane,
+            **self._link._asdict())
+        self._loop.add_reader(self._engine.wake_descriptor, self._engine.turn)
+        for socket in self._engine.lane_sockets:
+            self._loop.add_reader(socket, self._engine.look_at_sockets)
+        self._channel.send("ready", pid=os.getpid())
+        self._loop.call_soon(self._engine.turn)
+        reason = await self._ended
+        await self._cancel_the_rest()
+        await life.shutdown()
+        return reason
+
+    # ---- ending
+
+    def _watch_control(self) -> None:
+        self._loop.add_reader(self._channel.fileno(), self._look_at_control)
+        self._loop.add_reader(self._host.signals, self._look_at_control)
+
+    def _look_at_control(self) -> None:
+        reason = self._host.control()
+        if reason is not None:
+            if self._engine is not None:
+                self._engine.stop(reason)
+            self._end(reason)
+
+    def _end(self, reason: str) -> None:
+        if not self._ended.done():
+            self._ended.set_result(reason)
+
+    async def _cancel_the_rest(self) -> None:
+        """Requests whose answer was sent may have left tasks behind; of others nobody waits any more."""
+        self._engine.cancel_all()
+        deadline = self._loop.time() + _CANCEL_SECONDS
+        while self._engine.active and self._loop.time() < deadline:
+            await asyncio.sleep(0.01)
+
+    # ---- requests
+
+    async def _run(self, scope: Dict[str, Any], exchange: Any) -> None:
+        raised = True
+        try:
+            await self._application(scope, exchange.receive, exchange.send)
+            raised = False
+        except asyncio.CancelledError:
+            if not exchange.cancelled and not exchange.client_left and not self._ended.done():
+                self._host.problem("CW0541", exchange.method, exchange.path, "was cancelled by the app itself")
+        except OSError as error:
+            if not exchange.client_left:
+                self._failed(exchange, error)
+        except BaseException as error:
+            self._failed(exchange, error)
+            if isinstance(error, (SystemExit, KeyboardInterrupt)):
+                self._engine.stop("system_exit")
+        problem = self._engine.finish(exchange, raised)
+        if problem is not None:
+            self._host.problem("CW0542", exchange.method, exchange.path, problem)
+
+    def _failed(self, exchange: Any, error: BaseException) -> None:
+        self._host.exception(exchange.method, exchange.path, "raised", error)
+
+    def _cancel(self, task: "asyncio.Task[None]") -> None:
+        task.cancel()
+
+    def _damaged(self, text: str) -> None:
+        self._host.problem("CW0506", "", "", text)
+
+    async def _receive_later(self, exchange: Any) -> Any:
+        while True:
+            message = exchange.try_receive()
+            if message is not None:
+                return message
+            future = self._loop.create_future()
+            exchange.await_message(future)
+            await future
+
+    async def _send_later(self, exchange: Any) -> None:
+        while exchange.blocked():
+            future = self._loop.create_future()
+            exchange.await_room(future)
+            await future
+
+
+def shim(application: Any) -> Callable[..., Awaitable[None]]:
+    """ASGI 2, application(scope)(receive, send), as ASGI 3."""
+
+    async def single(scope: Any, receive: Any, send: Any) -> None:
+        await application(scope)(receive, send)
+
+    return single
+
+
+def serve(service: worker.Service, channel: Channel, lane: int, link: worker.LinkDescriptors) -> NoReturn:
+    """Serves until told to end; ends the process."""
+    host = worker.Host(service.app, service.root, channel)
+    worker.watch_parent(channel)
+    status = 0
+    loop: Optional[asyncio.AbstractEventLoop] = None
+    try:
+        loop = loops.new_loop(service.loop)
+        asyncio.set_event_loop(loop)
+        signal.signal(signal.SIGTERM, host.terminate_and_tell)
+        reason = loop.run_until_complete(AsgiService(service, host, channel, lane, link, loop).serve())
+        status = int(reason == "descriptors_closed")
+    except lifespan.StartupFailed as failed:
+        messages.emit("error", "CW0543", [f"{service.app}: lifespan startup failed: {failed}", *failed.details])
+        reason, status = "startup_failed", 1
+    except loops.NoLoop as missing:
+        messages.emit("error", "CW0544", [f"{service.app}: {missing}", missing.fix])
+        reason, status = "no_loop", 1
+    except BaseException as error:
+        messages.emit("error", "CW0506", [f"{service.app}: worker {os.getpid()} ends: {failure.describe(error)}",
+                                          failure.format_traceback(error)])
+        reason, status = "broken", 1
+    worker.leave(channel, reason, status)
+
+
