@@ -3,7 +3,9 @@
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -24,6 +26,8 @@ namespace {
 constexpr mode_t kUmask = 022;
 constexpr base::Duration kPatience = std::chrono::seconds(1);
 constexpr int kLookMilliseconds = 5;
+constexpr size_t kStackSize = 64 * 1024;
+constexpr size_t kGuardSize = 64 * 1024;  // whole pages, however large they are
 
 // What the child writes to the pipe that exec closes.
 struct Failure {
@@ -31,6 +35,10 @@ struct Failure {
   int error;
 };
 
+// The child runs in the memory of its parent, which goes on meanwhile. So what runs there makes system calls and writes
+// to its own stack, and nothing else: the one thing of the parent's that it changes is errno, which the parent uses
+// only when the child is gone. (AddressSanitizer knows of no second stack: functions that do not return are not for
+// it.)
 struct Child {
   const ProgramStart& program;
   char* const* arguments;
@@ -38,7 +46,7 @@ struct Child {
   pid_t parent;
   int status;  // the pipe
 
-  [[noreturn]] void fail(StartStep step, int error) const {
+  [[noreturn, gnu::no_sanitize_address]] void fail(StartStep step, int error) const {
     const Failure failure{step, error};
     _exit(write(status, &failure, sizeof failure) == sizeof failure ? 127 : 126);
   }
@@ -81,14 +89,17 @@ bool drop_capabilities() {
   return syscall(SYS_capset, &header, none) == 0;
 }
 
-// By bare system calls: a child of fork has no other threads that the C library would have to tell.
+// By bare system calls: the C library would tell the parent's threads. Until exec the memory is the spawner's: that
+// user must not look into it. So the child keeps capabilities until it is undumpable again, whatever fs.suid_dumpable
+// has made of it at the change of user; either of the two keeps ptrace and /proc away from it.
 bool take_identity(const Identity* identity) {
   if (!identity) return geteuid() == 0 || drop_capabilities();
+  prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0);
   if (syscall(SYS_setgroups, identity->groups.size(), identity->groups.data()) != 0) return false;
   if (syscall(SYS_setresgid, identity->group, identity->group, identity->group) != 0) return false;
   if (syscall(SYS_setresuid, identity->user, identity->user, identity->user) != 0) return false;
   if (identity->user == 0) return true;
-  prctl(PR_SET_DUMPABLE, 0);  // again, whatever fs.suid_dumpable says: nobody looks into what is still our memory
+  if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) return false;
   if (!drop_capabilities()) return false;
   uid_t real, effective, saved;
   if (getresuid(&real, &effective, &saved) != 0) return false;
@@ -99,6 +110,7 @@ bool take_identity(const Identity* identity) {
   return !regained;
 }
 
+// No handler of the parent's may run here.
 void take_default_signals() {
   struct sigaction action {};
   for (int signal = 1; signal < NSIG; ++signal) {
@@ -107,12 +119,10 @@ void take_default_signals() {
     action.sa_handler = SIG_DFL;
     sigaction(signal, &action, nullptr);
   }
-  sigset_t none;
-  sigemptyset(&none);
-  sigprocmask(SIG_SETMASK, &none, nullptr);
 }
 
-[[noreturn]] void run(Child child) {
+[[gnu::no_sanitize_address]] int run(void* argument) {
+  const Child& child = *static_cast<const Child*>(argument);
   const ProgramStart& program = child.program;
   setsid();
   umask(kUmask);
@@ -124,6 +134,10 @@ void take_default_signals() {
   prctl(PR_SET_PDEATHSIG, SIGKILL);  // behind the change of user, which clears it
   if (getppid() != child.parent) _exit(127);
   if (fchdir(program.folder) != 0) child.fail(StartStep::kFolder, errno);
+  // Not sooner: kernels before 5.17 end with a process that dumps core all that share its memory.
+  sigset_t none;
+  sigemptyset(&none);
+  sigprocmask(SIG_SETMASK, &none, nullptr);
   execve(program.executable.c_str(), child.arguments, child.environment);
   child.fail(StartStep::kExec, errno);
 }
@@ -160,30 +174,64 @@ ProgramStarted failed(StartStep step, int error) {
   return {0, step, error};
 }
 
+// Where children run until exec, one at a time. One that was given up keeps its own for good: nobody knows when it
+// ends.
+class ChildStack {
+ public:
+  // nullptr: no memory for it.
+  char* top() {
+    if (!base_) {
+      void* const place =
+          mmap(nullptr, kGuardSize + kStackSize, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+      if (place == MAP_FAILED) return nullptr;
+      char* const usable = static_cast<char*>(place) + kGuardSize;
+      if (mprotect(usable, kStackSize, PROT_READ | PROT_WRITE) != 0) {
+        munmap(place, kGuardSize + kStackSize);
+        return nullptr;
+      }
+      base_ = usable;
+    }
+    return base_ + kStackSize;
+  }
+  void abandon() { base_ = nullptr; }
+
+ private:
+  char* base_ = nullptr;
+};
+
 }  // namespace
 
+// The child shares this process's memory, as one of vfork does, since copying the tables of that (and then page after
+// page) is most of what a fork costs. But it does not hold this process up, as vfork would: whoever may send it signals
+// could stop it.
 ProgramStarted start_apart(const ProgramStart& program) {
+  static ChildStack stack;
   const std::vector<char*> arguments = to_pointers(program.arguments);
   const std::vector<char*> environment = to_pointers(program.environment);
   int ends[2];
   if (pipe2(ends, O_CLOEXEC) != 0) return failed(StartStep::kProcess, errno);
   const base::FileDescriptor reading(ends[0]);
   base::FileDescriptor writing(ends[1]);
-  // No signal may run a handler of ours in the child.
+  char* const top = stack.top();
+  if (!top) return failed(StartStep::kProcess, ENOMEM);
+  Child child{program, arguments.data(), environment.data(), getpid(), writing.get()};
+  // No signal runs a handler in the child, or interrupts what waits for it here.
   sigset_t all, before;
   sigfillset(&all);
   sigprocmask(SIG_SETMASK, &all, &before);
-  const pid_t parent = getpid();
-  const pid_t pid = fork();
-  if (pid == 0) run({program, arguments.data(), environment.data(), parent, writing.get()});
+  const pid_t pid = clone(run, top, CLONE_VM | SIGCHLD, &child);
   const int error = errno;
+  Progress progress = Progress::kDone;
+  if (pid > 0) {
+    writing.reset();
+    progress = watch_start(pid, reading.get());
+  }
   sigprocmask(SIG_SETMASK, &before, nullptr);
   if (pid < 0) return failed(StartStep::kProcess, error);
-  writing.reset();
-  const Progress progress = watch_start(pid, reading.get());
   if (progress != Progress::kDone) {
     kill(pid, SIGKILL);
     // What hangs in the kernel, on a dead network file system say, is waited for by whoever waits for all.
+    if (progress == Progress::kHangs) stack.abandon();
     waitpid(pid, nullptr, progress == Progress::kHangs ? WNOHANG : 0);
     return failed(StartStep::kExec, ETIMEDOUT);
   }
