@@ -7,6 +7,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <numeric>
 
 #include "supervise/script_start.h"
 
@@ -101,7 +102,10 @@ base::Result<Identity> identity_for_pool(const PoolEntry& entry, std::optional<u
 }
 
 PoolStarter::PoolStarter(std::vector<PoolEntry> entries, std::optional<uid_t> forbidden)
-    : entries_(std::move(entries)), forbidden_(forbidden) {}
+    : entries_(std::move(entries)),
+      forbidden_(forbidden),
+      in_all_(std::accumulate(entries_.begin(), entries_.end(), size_t{0},
+                              [](size_t sum, const PoolEntry& entry) { return sum + entry.in_all; })) {}
 
 // The identity is looked up each time: a start is rare, and the owner of a folder may change.
 PoolStarted PoolStarter::start(size_t number, int socket, int errors) {
@@ -127,6 +131,9 @@ PoolStarted PoolStarter::start(size_t number, int socket, int errors) {
   program.folder = folder.get();
   program.standard = {socket, null_.get(), errors};
   program.identity = running_as_root() ? &*identity : nullptr;
+  // A page that forks without end leaves room to others, as a CGI script does. But a process of a pool lives on while
+  // others of its user are started: they must not keep it from running a mailer.
+  program.most_processes = task_limit_.of(identity->user) + in_all_;
   const ProgramStarted outcome = start_apart(program);
   if (outcome.pid != 0) return {outcome.pid, ""};
   return {0, explain(entry, *executable, *identity, outcome)};

@@ -56,6 +56,15 @@ TEST_F(PoolStart, HasDescriptors0To2AndItsFolder) {
   EXPECT_EQ(output_of("pwd >&2; ls /proc/self/fd | tr '\\n' ' ' >&2"), "/usr\n0 1 2 3 ") << "3 is what ls reads";
 }
 
+TEST_F(PoolStart, MayHaveOnlySoManyProcessesBesideThoseOfPools) {
+  entry_.in_all = 1000;
+  const std::string line = output_of("grep 'Max processes' /proc/self/limits >&2");
+  const size_t limit = std::stoul(line.substr(line.find_first_of("0123456789")));
+  EXPECT_GE(limit, TaskLimit::more() + 1000);
+  const uid_t user = running_as_root() ? find_identity("nobody")->user : geteuid();
+  EXPECT_LE(limit, TaskLimit::more() + 1000 + count_tasks(user) + 500);
+}
+
 TEST_F(PoolStart, SaysWhyNot) {
   entry_.command = {"no-such-program"};
   EXPECT_EQ(start(),
