@@ -26,6 +26,16 @@ PAGES = {
                 'while (!file_exists($_GET["until"])) usleep(1000); echo "done\\n";',
     "quiet.php": '<?php touch($_GET["begun"]); while (!file_exists($_GET["until"])) usleep(1000); echo "done\\n";',
     "endless.php": '<?php while (ob_get_level()) ob_end_flush(); while (true) { echo "x\\n"; flush(); usleep(1000); }',
+    "large.php": '<?php if (isset($_GET["direct"])) header("X-Accel-Buffering: no"); while (ob_get_level()) ob_end_flush();\n'
+                 'for ($i = 0; $i < 300; $i++) { echo str_repeat("x", 65536); file_put_contents($_GET["count"], "x", FILE_APPEND); }\n'
+                 'while (true) sleep(9);',
+    "stubborn.php": '<?php ignore_user_abort(true); while (ob_get_level()) ob_end_flush();\n'
+                    'while (!file_exists($_GET["until"])) { echo "x\\n"; flush(); usleep(1000); } touch($_GET["done"]);',
+    "ini.php": '<?php echo ini_get("user_agent"), " ", getmypid();',
+    "limits.php": '<?php readfile("/proc/self/limits");',
+    "bomb.php": '<?php for ($all = []; $one = @proc_open(["sleep", "1000"], [], $pipes); $all[] = $one); echo count($all);',
+    "last_words.php": '<?php $errors = fopen("php://stderr", "w"); for ($i = 1; $i <= 60; $i++) fwrite($errors, str_repeat("x", 900) . " line $i\n");\n'
+                      'posix_kill(getmypid(), 9); sleep(9);',
     "env.php": '<?php foreach (getenv() as $k => $v) if (!isset($_SERVER["HTTP_HOST"]) || strpos($k, "FCGI") !== 0) echo "$k=$v\\n";',
     "descriptors.php": '<?php foreach (scandir("/proc/self/fd") as $n) if (ctype_digit($n)) '
                        'echo $n, " ", @readlink("/proc/self/fd/$n"), "\\n"; echo posix_getuid(), " ", getcwd(), "\\n";',
@@ -35,9 +45,9 @@ PAGES = {
 }
 
 
-def configuration(site, pool="", command='["php-cgi"]', to="php", processes="{ idle = \"300ms\" }"):
+def configuration(site, pool="", command='["php-cgi"]', to="php", processes="{ idle = \"300ms\" }", user=POOL_USER):
     return (
-        f'[pool.php]\ncommand = {command}\nuser = "{POOL_USER}"\nprocesses = {processes}\n{pool}\n'
+        f'[pool.php]\ncommand = {command}\nuser = "{user}"\nprocesses = {processes}\n{pool}\n'
         f'[[site]]\n[[site.route]]\nmatch = {{ path = "/other/*" }}\nstatic = {{ root = "{site}/../other" }}\n'
         f'[[site.route]]\nmatch = {{ path = "/*" }}\nfastcgi = {{ to = "{to}", root = "{site}" }}\n'
     )
@@ -225,6 +235,37 @@ def test_the_error_stream_goes_to_the_log(php):
     server.log.wait_for("said aside")
 
 
+def test_what_a_process_said_last_goes_to_the_log(php):
+    server = php(allow=["CW0608", "CW0712", "CW0717"])
+    assert server.get("/last_words.php").status == 502
+    server.log.wait_for("CW0717.*x line 60")
+    assert server.log.count(r"CW0717.*x line \d+") == 60
+
+
+def test_a_bound_for_what_it_starts(php, folder):
+    server = php("max_requests = 1\n", processes='{ max = 5, idle = "300ms" }')
+    line, = [line for line in server.get("/limits.php").text.splitlines() if line.startswith("Max processes")]
+    processors = os.cpu_count()
+    assert 256 + 5 < int(line.split()[2]) < 256 + 32 * processors + 5 + len(os.listdir("/proc")) * 50, line
+
+
+@pytest.mark.skipif(not IS_ROOT, reason="counts the processes of another user")
+def test_a_page_that_starts_processes_without_end(php, folder):
+    server = php("max_requests = 1\n", user="games")
+    started = int(server.get("/bomb.php").text)
+    assert 100 < started < 256 + 32 * os.cpu_count() + 8
+    games = pwd.getpwnam("games").pw_uid
+    wait_until(lambda: not [pid for pid in os.listdir("/proc") if pid.isdigit() and owner(pid) == games], 15, "all of them to end")
+    assert server.get("/pid.php").status == 200
+
+
+def owner(pid):
+    try:
+        return os.stat(f"/proc/{pid}").st_uid
+    except OSError:
+        return None
+
+
 def test_slow_requests_are_logged(php, folder):
     server = php('slow = "100ms"\n', allow=["CW0715"])
     flag = folder / "flags" / "go"
@@ -298,20 +339,114 @@ def test_a_hanging_request_loses_its_process_alone(php, folder):
     assert server.get("/pid.php").status == 200
 
 
-def test_a_client_that_leaves(php, folder):
+@pytest.mark.parametrize("leave", ["close", "reset"])
+def test_a_client_that_leaves(php, folder, leave):
     server = php('timeout = "1s"\n', processes="1", allow=["CW0714"])
     server.check_leaks = False
     pid = server.get("/pid.php").text
-    client, _ = begin(server, "/endless.php")
-    client.close()
-    assert server.get("/pid.php").text == pid, "what it writes fails, and it goes on with the next"
-    assert server.log.count("CW0714") == 0
-    begun = folder / "flags" / "begun"
-    with server.connect() as client:
-        client.send(f"GET /quiet.php?until={folder}/never&begun={begun} HTTP/1.1\r\nHost: a\r\n\r\n")
-        wait_until(begun.exists, 10, "the request to begin")
+    for _ in range(5):
+        client, _ = begin(server, "/endless.php")
+        getattr(client, leave)()
+        assert server.get("/pid.php").text == pid, "what it writes fails, and it goes on with the next"
+    assert server.log.count(r"CW0714\]") == 0
+    leave_busy(server, folder, leave, f"{folder}/never")
     assert server.get("/pid.php").text != pid, "it never writes: its time ends it"
-    server.log.wait_for("CW0714")
+    server.log.wait_for("CW0714.*GET /quiet.php")
+    assert server.log.count(r"CW0714\]") == 1
+
+
+def leave_busy(server, folder, leave, until):
+    """A client that is gone while its process goes on, and says nothing to anybody."""
+    begun = folder / "flags" / "begun"
+    client = server.connect()
+    client.send(f"GET /quiet.php?until={until}&begun={begun} HTTP/1.1\r\nHost: a\r\n\r\n")
+    wait_until(begun.exists, 10, "the request to begin")
+    getattr(client, leave)()
+
+
+@pytest.mark.parametrize("leave", ["close", "reset"])
+def test_nobody_gets_the_busy_process_of_a_client_that_left(php, folder, leave):
+    server = php(processes='{ max = 2, idle = "300ms" }')
+    pid = server.get("/pid.php").text
+    flag = folder / "flags" / "go"
+    leave_busy(server, folder, leave, flag)
+    others = {server.get("/pid.php").text for _ in range(5)}
+    assert len(others) == 1 and pid not in others
+    flag.touch()
+    with server.connect() as client:  # both are busy at once when it is free again
+        waiting, text = begin(server, f"/wait.php?until={folder}/flags/again")
+        with waiting:
+            seen = {text, client.request("GET", "/pid.php").text}
+            (folder / "flags" / "again").touch()
+    assert seen == {pid, *others}
+
+
+@pytest.mark.parametrize("leave", ["close", "reset"])
+def test_who_comes_behind_a_client_that_left_waits_in_the_line(php, folder, leave):
+    server = php('queue_timeout = "200ms"\ntimeout = "30s"\n', processes="1", allow=["CW0716"])
+    server.check_leaks = False
+    pid = server.get("/pid.php").text
+    flag = folder / "flags" / "go"
+    leave_busy(server, folder, leave, flag)
+    assert server.get("/pid.php").status == 503
+    flag.touch()
+    assert wait_until(lambda: server.get("/pid.php").text.startswith(pid) and pid, 5, "the process to be free") == pid
+
+
+def test_a_page_that_goes_on_without_its_client(php, folder):
+    """ignore_user_abort: to its end, and nobody has its process meanwhile."""
+    server = php('queue_timeout = "200ms"\n', processes="1", allow=["CW0716"])
+    server.check_leaks = False
+    pid = server.get("/pid.php").text
+    flag, done = folder / "flags" / "go", folder / "flags" / "done"
+    client, _ = begin(server, f"/stubborn.php?until={flag}&done={done}")
+    client.reset()
+    assert server.get("/pid.php").status == 503
+    flag.touch()
+    assert wait_until(lambda: server.get("/pid.php").text.startswith(pid) and pid, 5, "the process to be free") == pid
+    assert done.exists()
+
+
+@pytest.mark.parametrize("leave", ["close", "reset"])
+def test_a_libfcgi_program_whose_client_left(serve, folder, leave):
+    """Every server of FastCGI accepts the next connection when it is done with one, and takes an empty one for no request."""
+    built = gateways.libfcgi_program(folder)
+    config = (
+        f'[pool.lib]\ncommand = "{built}"\nuser = "{POOL_USER}"\nprocesses = 1\n'
+        '[[site]]\n[[site.route]]\nmatch = { path = "/*" }\nfastcgi = { to = "lib", buffer = true }\n'
+    )
+    server = gateway(serve, config, allow=["CW0608"])
+    server.check_leaks = False
+    before = pool_processes(server)
+    for _ in range(20):
+        client = server.connect()
+        client.send("POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 10000\r\n\r\n" + "a" * 10_000)
+        getattr(client, leave)()
+        assert server.request("POST", "/x", body=b"four").text.endswith("body 4\n")
+    assert pool_processes(server) == before
+
+
+@pytest.mark.parametrize("where", ["", "&direct"])
+def test_a_slow_client_keeps_no_place_of_a_process_that_died(php, folder, where):
+    server = php(processes="1", allow=["CW0712", "CW0604"])
+    server.check_leaks = False
+    count = folder / "flags" / "count"
+    with server.connect(receive_buffer=4096) as client:
+        client.send(f"GET /large.php?count={count}{where} HTTP/1.1\r\nHost: a\r\n\r\n")
+        client.read_head()
+        sizes = []
+
+        def stands():
+            sizes.append(count.stat().st_size if count.exists() else 0)
+            return len(sizes) > 50 and sizes[-1] > 0 and sizes[-1] == sizes[-50]
+
+        wait_until(stands, 20, "nothing more to be taken of it")
+        assert (sizes[-1] == 300) == (where == ""), sizes[-1]
+        victim, = pool_processes(server)
+        os.kill(victim, signal.SIGKILL)
+        assert server.get("/pid.php").status == 200
+        assert server.log.count("CW0716") == 0
+        server.log.wait_for(rf"CW0712\] pool php: process {victim} was killed by SIGKILL.* while it ran GET /large\.php")
 
 
 def test_what_waits_leaves(php, folder):
@@ -435,14 +570,76 @@ def test_the_end_leaves_nothing_running(php, folder, number):
     client.close()
 
 
-def test_hangup_leaves_pools_as_they_are(php):
-    server = php(processes="2")
+def test_hangup_replaces_the_processes(php, folder):
+    """Idle ones at once, busy ones behind their request: what they read at their start is read anew, and nobody waits in vain."""
+    ini = folder / "flags" / "php.ini"
+    ini.write_text("user_agent = before\n")
+    server = php(f'env = {{ PHPRC = "{folder}/flags" }}\n', processes="2")
     server.check_leaks = False
     wait_until(lambda: len(pool_processes(server)) == 2, 5, "both processes")
     before = set(pool_processes(server))
+    flag = folder / "flags" / "go"
+    waiting, busy = begin(server, f"/wait.php?until={flag}")
+    assert server.get("/ini.php").text.startswith("before ")
+    ini.write_text("user_agent = behind\n")
     server.signal(signal.SIGHUP)
-    assert {server.get("/pid.php").status for _ in range(5)} == {200}
-    assert set(pool_processes(server)) == before
+    server.log.wait_for("the processes of pools make way for new ones")
+    wait_until(lambda: len(before & set(pool_processes(server))) == 1, 5, "the idle one to end")
+    assert server.get("/ini.php").text.startswith("behind ")
+    assert processes.alive(int(busy))
+    with waiting:
+        flag.touch()
+        assert read_chunk(waiting) == "done\n"
+    wait_until(lambda: not before & set(pool_processes(server)) and len(pool_processes(server)) == 2, 5, "both new ones")
+    with ThreadPoolExecutor(4) as threads:
+        assert {answer.text.split()[0] for answer in threads.map(lambda _: server.get("/ini.php"), range(20))} == {"behind"}
+
+
+def test_a_storm_of_hangups_loses_no_request(php):
+    server = php(processes='{ min = 2, max = 3, idle = "300ms" }')
+    server.check_leaks = False
+    stop = threading.Event()
+
+    def ask(_):
+        statuses = set()
+        with server.connect() as client:
+            while not stop.is_set():
+                statuses.add(client.request("POST", "/pid.php", body=b"a").status)
+        return statuses
+
+    with ThreadPoolExecutor(3) as threads:
+        asking = threads.map(ask, range(3))
+        for number in range(1, 11):
+            before = set(pool_processes(server))
+            server.signal(signal.SIGHUP)
+            wait_until(lambda: server.log.count("make way for new ones") >= number, 5, "the reload")
+            wait_until(lambda: not before & set(pool_processes(server)), 5, "the old ones to end")
+        stop.set()
+        assert set().union(*asking) == {200}
+
+
+def test_hangup_changes_no_setting_of_a_pool(php):
+    server = php(processes="1", allow=["CW0808"])
+    server.check_leaks = False
+    file = server.folder / "cutwater.toml"
+    file.write_text(file.read_text().replace("processes = 1", "processes = 3"))
+    wait_until(lambda: pool_processes(server), 5, "the process")
+    before = pool_processes(server)
+    server.signal(signal.SIGHUP)
+    server.log.wait_for(r"CW0808\] changes of pools take effect at the next restart")
+    wait_until(lambda: len(pool_processes(server)) == 1 and pool_processes(server) != before, 5, "the new process")
+
+
+def test_a_broken_configuration_replaces_nothing(php):
+    server = php(processes="1", allow=[r"CW\d+"])
+    server.check_leaks = False
+    wait_until(lambda: pool_processes(server), 5, "the process")
+    pid = server.get("/pid.php").text
+    file = server.folder / "cutwater.toml"
+    file.write_text(file.read_text() + "broken\n")
+    server.signal(signal.SIGHUP)
+    server.log.wait_for("CW0807")
+    assert server.get("/pid.php").text == pid
 
 
 def test_load_while_processes_are_killed(php):
