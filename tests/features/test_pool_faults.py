@@ -16,7 +16,7 @@ from test_gateway_clients import gateway
 from test_pools import IS_ROOT, POOL_USER, pool_processes
 
 pytestmark = pytest.mark.timeout(90)
-PROGRAM = Path(__file__).parent / "apps" / "rude_fastcgi.py"
+PROGRAM = Path(__file__).parent.parent / "support" / "rude_fastcgi.py"
 
 
 @pytest.fixture
