@@ -49,6 +49,8 @@ class PoolStarter {
   PoolStarted start(size_t entry, int socket, int errors);
 
  private:
+  ProgramStarted start_within_limit(ProgramStart& program, uid_t user);
+
   const std::vector<PoolEntry> entries_;
   const std::optional<uid_t> forbidden_;
   const size_t in_all_;  // processes of all pools
