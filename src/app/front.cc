@@ -120,7 +120,7 @@ FrontProcess::FrontProcess(FrontStart& start, LogFiles files, FrontLog& log, siz
       master_(loop_, std::move(start.master), log,
               {[this](base::Duration grace) { stop(grace); },
                [this](std::vector<base::FileDescriptor> reopened) { reopen_logs(std::move(reopened)); },
-               [this] { stop(kGraceWithoutMaster); },
+               [this] { pools_.renew(); }, [this] { stop(kGraceWithoutMaster); },
                [this](base::FileDescriptor channel) {
                  scripts_.connect(std::move(channel));
                  say_ready();

@@ -22,6 +22,10 @@ std::vector<uid_t> users_of_programs(const config::Config& config) {
                                            : supervise::find_identity(route.cgi.user);
     if (identity) users.push_back(identity->user);
   }
+  for (const config::Pool& pool : config.pools) {
+    auto identity = pool.user.empty() ? supervise::identity_of_owner(pool.root) : supervise::find_identity(pool.user);
+    if (identity) users.push_back(identity->user);
+  }
   return users;
 }
 
@@ -46,14 +50,15 @@ base::Result<supervise::Identity> choose_front_identity(const config::Config& co
     if (identity->user == 0) {
       why = "it never runs as root";
     } else if (std::find(taken.begin(), taken.end(), identity->user) != taken.end()) {
-      why = "user " + name + " is an app's or a script's";
+      why = "user " + name + " is an app's, a script's or a pool's";
     } else {
       limit_groups(*identity);
       return std::move(*identity);
     }
   }
-  return base::Error{"the front has no user of its own: " + why +
-                     "\nfix: adduser --system --group cutwater, or set front_user to a user that no app or script has"};
+  return base::Error{
+      "the front has no user of its own: " + why +
+      "\nfix: adduser --system --group cutwater, or set front_user to a user that no app, script or pool has"};
 }
 
 base::Result<void> drop_to_front_identity(const config::Config& config) {

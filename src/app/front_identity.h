@@ -1,5 +1,5 @@
 // The user the front runs as when it was started as root: `front_user`, else cutwater, else nobody; never root and
-// never the user of an app, whose files and processes it would then own.
+// never the user of an app, a script or a pool, whose files and processes it would then own.
 #pragma once
 
 #include "base/result.h"

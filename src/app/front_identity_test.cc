@@ -38,6 +38,27 @@ TEST(FrontIdentity, ConfiguredUserIsTakenOrRefused) {
   }
 }
 
+TEST(FrontIdentity, NeverThatOfAPool) {
+  config::Config config;
+  config.front_user = "bin";
+  config.pools.emplace_back();
+  config.pools.back().root = "/";
+  config.pools.back().user = "daemon";
+  EXPECT_TRUE(choose_front_identity(config));
+  config.pools.back().user = "bin";
+  auto refused = choose_front_identity(config);
+  ASSERT_FALSE(refused);
+  EXPECT_NE(refused.error().message.find("user bin is an app's, a script's or a pool's"), std::string::npos);
+  if (geteuid() != 0) GTEST_SKIP() << "not root";
+  char folder[] = "/tmp/cutwater-pool-XXXXXX";
+  ASSERT_NE(mkdtemp(folder), nullptr);
+  ASSERT_EQ(chown(folder, supervise::find_identity("bin")->user, 0), 0);
+  config.pools.back().root = folder;
+  config.pools.back().user.clear();
+  EXPECT_FALSE(choose_front_identity(config)) << "the owner of its root";
+  rmdir(folder);
+}
+
 TEST(FrontIdentity, DroppingIsForGood) {
   if (geteuid() != 0) GTEST_SKIP() << "not root";
   const pid_t child = fork();

@@ -157,6 +157,8 @@ void FrontMasterLink::on_message(control::Message message) {
     decoded<control::Stop>(message, [&](const control::Stop& content) { events_.stop(content.grace); });
   } else if (type == control::ReopenLogs::kType) {
     events_.reopen_logs(std::move(descriptors));
+  } else if (type == control::RenewPools::kType) {
+    events_.renew_pools();
   } else if (type == control::SpawnerStarted::kType && descriptors.size() == 1) {
     events_.spawner_started(std::move(descriptors.front()));
   } else {

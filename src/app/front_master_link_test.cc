@@ -43,7 +43,8 @@ class FrontMasterLinkTest : public testing::Test {
         loop_, std::move(pair->second), log_,
         FrontMasterLink::Events{[this](base::Duration grace) { stops_.push_back(grace); },
                                 [this](std::vector<base::FileDescriptor> files) { reopened_ = files.size(); },
-                                [this] { master_gone_ = true; }, [this](base::FileDescriptor) { ++spawners_; }});
+                                [this] { ++renewals_; }, [this] { master_gone_ = true; },
+                                [this](base::FileDescriptor) { ++spawners_; }});
     apps_ = std::make_unique<FrontApps>(router_, handler::AppServices{loop_, offload_, spool_, log_, *link_, 0});
     config::App shop;
     shop.name = "shop";
@@ -135,6 +136,7 @@ class FrontMasterLinkTest : public testing::Test {
   size_t reopened_ = 99;
   bool master_gone_ = false;
   int spawners_ = 0;
+  int renewals_ = 0;
 };
 
 TEST_F(FrontMasterLinkTest, AGenerationsWholeLife) {
@@ -199,6 +201,13 @@ TEST_F(FrontMasterLinkTest, HearsOfEachSpawner) {
   master_->send(control::encode(control::SpawnerStarted{}));  // without its channel
   runner_.until([&] { return !log_.lines.empty(); });
   EXPECT_EQ(spawners_, 2);
+}
+
+TEST_F(FrontMasterLinkTest, HearsThatPoolsAreToBeRenewed) {
+  master_->send(control::encode(control::RenewPools{}));
+  runner_.until([&] { return renewals_ > 0; });
+  EXPECT_EQ(renewals_, 1);
+  EXPECT_TRUE(log_.lines.empty());
 }
 
 TEST_F(FrontMasterLinkTest, AWorkerIsTakenInThoughEveryDescriptorIsInUse) {

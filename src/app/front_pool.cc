@@ -61,6 +61,11 @@ void FrontPool::close() {
   tick_.cancel();
 }
 
+void FrontPool::renew() {
+  processes_.renew(loop_.now());
+  settle();
+}
+
 // ---- what the spawner says
 
 void FrontPool::on_started(uint64_t id, pid_t pid) {

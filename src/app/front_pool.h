@@ -44,6 +44,7 @@ class FrontPool final : public handler::GatewayPool,
   void open();
   // The spawner is gone, and all that it ran.
   void close();
+  void renew();
   void on_started(uint64_t id, pid_t pid);
   void on_refused(uint64_t id, const std::string& why);
   void on_ended(uint64_t id, const supervise::ExitStatus& status);

@@ -24,6 +24,10 @@ handler::GatewayPool* FrontPools::find(const std::string& name) {
   return found == pools_.end() ? nullptr : found->get();
 }
 
+void FrontPools::renew() {
+  for (auto& pool : pools_) pool->renew();
+}
+
 uint64_t FrontPools::number_of(const FrontPool& pool, uint64_t id) const {
   return id * pools_.size() + pool.number();
 }

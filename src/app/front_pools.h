@@ -25,6 +25,8 @@ class FrontPools final : private handler::SpawnerUser, private FrontPoolSpawner 
   void add(const config::Config& config);
   // nullptr: there is none of that name.
   handler::GatewayPool* find(const std::string& name);
+  // Every process makes way for a new one, when it has nothing to do.
+  void renew();
 
  private:
   void on_spawner_here() override;

@@ -37,6 +37,7 @@ class Master : public io::TurnHook {
   void reload_app(const config::App& app);
   void warn_of_front_settings(const config::Config& fresh);
   void reopen_logs();
+  void renew_pools();
 
   void on_front_message(unsigned front, control::Message& message);
   void on_front_started(unsigned front);

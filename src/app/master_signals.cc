@@ -125,7 +125,16 @@ void Master::reload() {
   }
   warn_of_front_settings(fresh.config);
   spawner_->renew_warm();
+  renew_pools();
   for (const config::App& app : fresh.config.apps) reload_app(app);
+}
+
+// They read their own settings at their start, php.ini for one.
+void Master::renew_pools() {
+  if (config_.pools.empty()) return;
+  log_.info("reload: the processes of pools make way for new ones, each when it has nothing to do");
+  for (unsigned front = 0; front < fronts_->count(); ++front)
+    fronts_->send(front, control::encode(control::RenewPools{}), {});
 }
 
 void Master::reload_app(const config::App& app) {

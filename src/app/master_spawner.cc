@@ -67,6 +67,7 @@ std::vector<supervise::PoolEntry> pool_entries(const config::Config& config) {
     entry.user = pool.user;
     entry.environment = pool.environment;
     entry.most = share_of(pool.processes.max, config);
+    entry.in_all = entry.most * front_count(config);
     entries.push_back(std::move(entry));
   }
   return entries;

@@ -24,6 +24,10 @@ constexpr const char* kNeverSent[] = {".py",      ".pyc",  ".pl",    ".pm",   ".
                                       ".env",     ".key",  ".pem",   ".p12",  ".pfx",  ".jks",    ".dat", ".pkl",
                                       ".passwd",  ".log",  ".bak",   ".old",  ".orig", ".save",   ".swp", ".dist"};
 
+// Where applications put what clients send them, what they make themselves, and others' libraries: nothing there was
+// meant to be run by a client, and a script that somebody managed to upload is what a break-in begins with.
+constexpr const char* kNeverRun[] = {"uploads", "upload", "files", "media", "storage", "cache", "tmp", "vendor"};
+
 // Endings of programs, and what runs those that do not say it themselves.
 constexpr std::pair<const char*, const char*> kInterpreters[] = {
     {".py", "python3"}, {".pl", "perl"}, {".rb", "ruby"}, {".sh", "sh"}, {".cgi", ""}};
@@ -109,30 +113,37 @@ class Finder {
   }
 
  private:
-  // Whatever lies there is a script: what does not start by itself is run by what its ending says.
+  // Whatever lies there is a script, if it starts by itself. What does not, and reads as CGI, is run by what its ending
+  // says: each by its own name, since what else lies there and is not executable need not be meant for clients.
   void add_cgi_bin() {
     const std::string place = folder_ + "/cgi-bin";
     if (!is_folder(place)) return;
     std::vector<std::string> names = files_of(place);
-    std::map<std::string, std::string> interpreters;
-    for (const std::string& name : names) {
-      const std::string ending = ending_of(name);
-      const char* interpreter = interpreter_of(ending);
-      if (interpreter == nullptr || *interpreter == '\0' || starts_itself(place + "/" + name)) continue;
-      interpreters.emplace(ending, interpreter);
-    }
     Route route;
-    route.path = "/cgi-bin/";
     route.kind = Route::Kind::kCgi;
     route.cgi.root = place;
     route.cgi.strip = "/cgi-bin";
-    route.cgi.interpreters = interpreters;
+    std::map<std::string, std::vector<std::string>> by_interpreter;
+    for (const std::string& name : names) {
+      const std::string ending = ending_of(name);
+      const char* interpreter = interpreter_of(ending);
+      if (interpreter == nullptr || *interpreter == '\0') continue;
+      if (starts_itself(place + "/" + name) || !is_script(place, name, ending)) continue;
+      route.path = "/cgi-bin/" + name + "/";
+      route.cgi.suffixes = {ending};
+      route.cgi.interpreters = {{ending, interpreter}};
+      site_.routes.push_back(route);
+      by_interpreter[interpreter].push_back(name);
+    }
     std::string choice = "scripts: " + shown_path(place) + "/ at /cgi-bin/";
     choice += names.empty() ? ", empty so far" : ": " + list(names);
-    for (const auto& [ending, interpreter] : interpreters) {
-      choice += "; *" + ending + " by " + interpreter + ", as some are not executable or have no first line #!";
+    for (const auto& [interpreter, its] : by_interpreter) {
+      choice += "; " + list(its) + " by " + interpreter + ", not executable or without a first line #!";
     }
     site_.choices.push_back(choice);
+    route.path = "/cgi-bin/";
+    route.cgi.suffixes.clear();
+    route.cgi.interpreters.clear();
     site_.routes.push_back(std::move(route));
   }
 
@@ -140,7 +151,7 @@ class Finder {
   void find_scripts() {
     std::vector<std::string> not_executable;
     for (const std::string& name : files_of(folder_)) {
-      if (!is_script(name, ending_of(name))) continue;
+      if (!is_script(folder_, name, ending_of(name))) continue;
       (starts_itself(folder_ + "/" + name) ? scripts_ : not_executable).push_back(name);
     }
     if (not_executable.empty()) return;
@@ -203,11 +214,7 @@ class Finder {
     route.proxy.pool = pool.name;
     route.proxy.root = place;
     route.proxy.files = "true";
-    route.proxy.closed = closed_folders(place);
-    if (!route.proxy.closed.empty()) {
-      site_.choices.push_back("php: nothing is run or sent of " + list(route.proxy.closed) +
-                              ", where an .htaccess closes something; nothing else in such files counts here");
-    }
+    close_folders(route.proxy, place);
     std::string choice =
         "php: the scripts of " + shown_path(place) + " by " + program + ", started when they are asked for";
     if (routes_by_itself(place)) {
@@ -217,6 +224,28 @@ class Finder {
     site_.choices.push_back(choice + "; other files are sent, but no sources, data or hidden ones");
     site_.routes.push_back(std::move(route));
     return true;
+  }
+
+  void close_folders(ProxyRoute& php, const std::string& place) {
+    php.closed = closed_folders(place);
+    if (!php.closed.empty()) {
+      site_.choices.push_back("php: nothing is run or sent of " + list(php.closed) +
+                              ", where an .htaccess closes something; nothing else in such files counts here");
+    }
+    // Composer's: sources of libraries. Another folder of that name may hold styles and fonts.
+    if (is_file(place + "/vendor/autoload.php")) {
+      php.closed.push_back("vendor");
+      site_.choices.push_back("php: nothing is run or sent of vendor, which is Composer's");
+    }
+    std::string names;
+    for (const char* name : kNeverRun) {
+      php.never_run.push_back(name);
+      names += (names.empty() ? "" : ", ") + std::string(name);
+    }
+    site_.choices.push_back(
+        "php: no script is run in folders of these names or below them, as what clients upload, and "
+        "libraries, lie there: " +
+        names + "; their other files are sent");
   }
 
   // A front controller: by where it lies, by what a known application has beside it, or by what Apache is told.
@@ -263,9 +292,9 @@ class Finder {
     return "";
   }
 
-  bool is_script(const std::string& name, const std::string& ending) const {
+  static bool is_script(const std::string& folder, const std::string& name, const std::string& ending) {
     if (ending == ".cgi" || interpreter_of(ending) == nullptr) return ending == ".cgi";
-    auto text = read_text_file(folder_ + "/" + name);
+    auto text = read_text_file(folder + "/" + name);
     return text && is_cgi_source(*text);
   }
 

@@ -53,12 +53,23 @@ TEST_F(DetectScripts, CgiBinAndFilesBesideIt) {
   EXPECT_TRUE(says("form.py"));
 }
 
-TEST_F(DetectScripts, InCgiBinTheEndingSaysWhatRunsIt) {
+TEST_F(DetectScripts, InCgiBinTheEndingSaysWhatRunsAScriptThatCannotStartItself) {
   executable("cgi-bin/one.pl", "#!/usr/bin/perl\n");
-  folder_.file("cgi-bin/two.py", "print()").file("cgi-bin/three.txt", "");
+  executable("cgi-bin/four.py", "#!/opt/old/python2\nprint 'Content-Type: x'\n");
+  executable("cgi-bin/five.py", "print('Content-Type: x')\n");
+  folder_.file("cgi-bin/two.py", kCgi).file("cgi-bin/three.txt", "").file("cgi-bin/tool.py", "print(secret)");
   ASSERT_TRUE(detect());
-  EXPECT_EQ(site_.routes.size(), 1u);  // without an index.html nothing else is sent
-  EXPECT_EQ(site_.routes[0].cgi.interpreters, (std::map<std::string, std::string>{{".py", "python3"}}));
+  ASSERT_EQ(site_.routes.size(), 3u);  // without an index.html nothing else is sent
+  const std::map<std::string, std::string> python = {{".py", "python3"}};
+  EXPECT_EQ(site_.routes[0].path, "/cgi-bin/five.py/");
+  EXPECT_EQ(site_.routes[0].cgi.interpreters, python);
+  EXPECT_EQ(site_.routes[0].cgi.suffixes, TextList{".py"});
+  EXPECT_EQ(site_.routes[1].path, "/cgi-bin/two.py/");
+  EXPECT_EQ(site_.routes[1].cgi.interpreters, python);
+  EXPECT_EQ(site_.routes[2].path, "/cgi-bin/");
+  EXPECT_TRUE(site_.routes[2].cgi.interpreters.empty()) << "not of the whole folder";
+  EXPECT_TRUE(site_.routes[2].cgi.suffixes.empty());
+  EXPECT_TRUE(says("five.py, two.py by python3, not executable or without a first line #!"));
 }
 
 TEST_F(DetectScripts, ScriptsInTheFolderItself) {
@@ -100,6 +111,22 @@ TEST_F(DetectScripts, PhpByAPool) {
   ASSERT_EQ(site_.routes.size(), 2u);
   EXPECT_EQ(site_.routes[0].path, "/form.py/");
   EXPECT_EQ(site_.routes[1].path, "/");
+}
+
+TEST_F(DetectScripts, PhpIsNotRunWhereUploadsAndLibrariesLie) {
+  executable("bin/php-cgi", "#!/bin/sh\n");
+  path_ = folder_.path() + "/bin";
+  folder_.file("index.php", "<?php").file("vendor/style.css", "p { }");
+  ASSERT_TRUE(detect());
+  const TextList names = {"uploads", "upload", "files", "media", "storage", "cache", "tmp", "vendor"};
+  EXPECT_EQ(site_.routes.at(0).proxy.never_run, names);
+  EXPECT_TRUE(site_.routes[0].proxy.closed.empty());
+  EXPECT_TRUE(says("no script is run in folders of these names or below them"));
+  EXPECT_TRUE(says("uploads, upload, files, media, storage, cache, tmp, vendor"));
+  folder_.file("vendor/autoload.php", "<?php");
+  ASSERT_TRUE(detect());
+  EXPECT_EQ(site_.routes.at(0).proxy.closed, TextList{"vendor"});
+  EXPECT_TRUE(says("nothing is run or sent of vendor, which is Composer's"));
 }
 
 TEST_F(DetectScripts, FrontControllers) {

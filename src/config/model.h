@@ -106,8 +106,10 @@ struct ProxyRoute {
   std::string files = "false";           // "true": what is no script below root is sent as it is
   std::string fallback;                  // the script, "/index.php", for what is neither; "": nobody
   std::vector<std::string> closed = {};  // "data": folders below root of which nothing is run or sent
-  std::string buffer = "true";           // no server is taken before the body is complete
-  FolderMap sendfile;                    // files that servers may name instead of sending them
+  // "uploads": names of folders, wherever they lie below root and however they are written, of which no script is run
+  std::vector<std::string> never_run = {};
+  std::string buffer = "true";  // no server is taken before the body is complete
+  FolderMap sendfile;           // files that servers may name instead of sending them
 
   bool operator==(const ProxyRoute&) const = default;
 };

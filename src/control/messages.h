@@ -154,6 +154,9 @@ struct Bare {
 struct ReopenLogsTag {
   static constexpr const char* kType = "reopen_logs";
 };
+struct RenewPoolsTag {
+  static constexpr const char* kType = "renew_pools";
+};
 struct FrontReadyTag {
   static constexpr const char* kType = "ready";
 };
@@ -161,6 +164,7 @@ struct QuitTag {
   static constexpr const char* kType = "quit";
 };
 using ReopenLogs = Bare<ReopenLogsTag>;
+using RenewPools = Bare<RenewPoolsTag>;
 
 // ---- front -> master
 

@@ -29,11 +29,13 @@ Gateway::Gateway(GatewayOptions options, upstream::PeerGroup& group, io::Loop& l
   call_options_.authorizes = options_.role == codec::fastcgi::Role::kAuthorizer;
 }
 
-// How long a request may take is the pool's affair: whoever waits for a process waits for no longer than that.
+// How long a request may take is the pool's affair, which kills a process whose time is over. Silence ends only what
+// that does not: a connection that something else than the process holds open.
 void Gateway::run_in(GatewayPool& pool) {
   pool_ = &pool;
   who_ = "pool " + pool.name();
-  options_.timeout = call_options_.silence = pool.timeout();
+  options_.timeout = pool.timeout();
+  call_options_.silence = pool.timeout() + std::chrono::seconds(5);
 }
 
 bool Gateway::must_collect(const message::Request& request) const {

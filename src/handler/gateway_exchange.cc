@@ -226,11 +226,12 @@ base::Task<void> GatewayExchange::relay(upstream::Peer& peer, upstream::Call& ca
 
 // The server is free, and its failure known, before a slow client has taken what came until then.
 base::Task<void> GatewayExchange::cut(upstream::Peer& peer, upstream::Call& call, CallStatus status,
-                                      const GatewayConnection& connection, SpooledAnswer* spooled) {
+                                      GatewayConnection& connection, SpooledAnswer* spooled) {
   if (status == CallStatus::kClientFailed) co_return exchange_.response.abort();
   note_cut(peer, call, status, connection);
   call.abandon();
   use_.reset();
+  leave_process(call, connection);
   if (spooled) {
     auto draining = spooled->drained();
     co_await draining;

@@ -61,12 +61,13 @@ class GatewayExchange final : public message::ClientGoneListener, private Pooled
   base::Task<Outcome> judge_in_pool(const upstream::Call& call, upstream::CallStatus status,
                                     const GatewayConnection& connection);
   void free_server();
+  void leave_process(const upstream::Call& call, GatewayConnection& connection);
   base::Task<Outcome> try_peer(upstream::Peer& peer);
   base::Task<upstream::CallStatus> read_head(upstream::Call& call);
   bool names_another(upstream::Call& call) const;
   base::Task<void> note_instead(upstream::Peer& peer, upstream::Call& call, GatewayConnection& connection);
   base::Task<void> cut(upstream::Peer& peer, upstream::Call& call, upstream::CallStatus status,
-                       const GatewayConnection& connection, SpooledAnswer* spooled = nullptr);
+                       GatewayConnection& connection, SpooledAnswer* spooled = nullptr);
   void keep(upstream::Peer& peer, upstream::Call& call, GatewayConnection& connection);
   base::Task<void> relay(upstream::Peer& peer, upstream::Call& call, GatewayConnection& connection);
   base::Task<void> tunnel(upstream::Peer& peer, upstream::Call& call, io::Stream& stream);

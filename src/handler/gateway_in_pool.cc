@@ -31,11 +31,20 @@ void GatewayExchange::free_server() {
   if (process_) std::exchange(process_, nullptr)->done();
 }
 
+// Nothing more is wanted of it, while there still is something to do for the client.
+void GatewayExchange::leave_process(const upstream::Call& call, GatewayConnection& connection) {
+  if (!process_) return;
+  connection.stream->close();
+  std::exchange(process_, nullptr)->finish(call.request_sent());
+}
+
 GatewayExchange::ProcessKeeper::~ProcessKeeper() {
-  const bool sent = made && made->request_sent();
+  const bool sent = made ? made->request_sent() : connection.stream != nullptr;
   made.reset();  // it uses the stream
   exchange.call_ = nullptr;
-  if (exchange.process_) std::exchange(exchange.process_, nullptr)->finish(std::move(connection.stream), sent);
+  if (!exchange.process_) return;
+  connection.stream.reset();
+  std::exchange(exchange.process_, nullptr)->finish(sent);
 }
 
 base::Task<void> GatewayExchange::run_in_pool() {
@@ -72,7 +81,8 @@ base::Task<void> GatewayExchange::run_in_pool() {
     const Outcome outcome = co_await trying;
     use_.reset();
     if (outcome == Outcome::kAnswered) co_return;
-    if (!may_repeat(outcome)) break;
+    // What a program has begun with and not answered it would not answer the next time.
+    if (outcome == Outcome::kDelivered || !may_repeat(outcome)) break;
     body_.rewind();
     only_fresh_ = outcome == Outcome::kStale;
   }

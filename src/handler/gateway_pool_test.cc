@@ -1,6 +1,7 @@
 // The line of requests before a pool, and a process with the socket that nobody else reaches.
 #include "handler/gateway_pool.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 
@@ -199,7 +200,8 @@ TEST_F(PooledProcessTest, WhatItDidNotAcceptHasNotBegun) {
   tasks_.start(connect(*process));
   process->set_ended(true);
   EXPECT_FALSE(process->begun());
-  process->finish(std::move(stream_), true);
+  stream_.reset();
+  process->finish(true);
   EXPECT_EQ(pool_.over.at(0).second, ProcessUse::kNotBegun);
 }
 
@@ -212,31 +214,63 @@ TEST_F(PooledProcessTest, WhatItAcceptedHasBegun) {
   EXPECT_TRUE(accepted.valid());
   process->set_ended(false);
   EXPECT_TRUE(process->begun());
-  process->finish(std::move(stream_), true);
+  stream_.reset();
+  process->finish(true);
   EXPECT_EQ(pool_.over.at(0).second, ProcessUse::kLost);
 }
 
-TEST_F(PooledProcessTest, IsFreeAgainWhenItClosesWhatNobodyWants) {
+TEST_F(PooledProcessTest, IsFreeAgainWhenItAcceptsAnotherConnection) {
   auto process = pool_.make();
   auto theirs = process->take_descriptors();
   process->begin("GET /", listener_);
   tasks_.start(connect(*process));
   base::FileDescriptor accepted = accept_one(theirs);
-  stream_->listen_for_hangup(nullptr);
-  auto reading = [](io::Stream& stream) -> base::Task<void> {
-    const io::WaitResult waited = co_await stream.readable(base::kNever);
-    static_cast<void>(waited);
-  };
-  tasks_.start(reading(*stream_));
-  run_for(std::chrono::milliseconds(1));
-  tasks_.cancel_all();
-  process->finish(std::move(stream_), true);
+  stream_->shut_down();
+  stream_.reset();
+  process->finish(true);
   EXPECT_EQ(send(accepted.get(), "x", 1, MSG_NOSIGNAL), -1) << "it hears that nobody reads";
-  run_for(std::chrono::milliseconds(5));
-  EXPECT_TRUE(pool_.over.empty());
   accepted.reset();
   run_for(std::chrono::milliseconds(5));
+  EXPECT_TRUE(pool_.over.empty()) << "it may have something to do behind the end of its connection";
+  base::FileDescriptor next = accept_one(theirs);
+  char byte;
+  EXPECT_EQ(recv(next.get(), &byte, 1, 0), 0) << "it finds no request";
+  EXPECT_TRUE(pool_.over.empty());
+  next.reset();
+  run_for(std::chrono::milliseconds(5));
   EXPECT_EQ(pool_.over, (std::vector<std::pair<uint64_t, ProcessUse>>{{1, ProcessUse::kDone}}));
+}
+
+TEST_F(PooledProcessTest, ItsTimeEndsOneThatIsBusyWithWhatNobodyWants) {
+  auto process = pool_.make(std::chrono::milliseconds(20));
+  auto theirs = process->take_descriptors();
+  process->begin("GET /", listener_);
+  tasks_.start(connect(*process));
+  const base::FileDescriptor accepted = accept_one(theirs);
+  stream_.reset();
+  process->finish(true);
+  run_for(std::chrono::milliseconds(60));
+  EXPECT_EQ(pool_.killed, std::vector<uint64_t>{1});
+  EXPECT_TRUE(pool_.over.empty()) << "until it has ended";
+  process->set_ended(false);
+  EXPECT_EQ(pool_.over, (std::vector<std::pair<uint64_t, ProcessUse>>{{1, ProcessUse::kLost}}));
+}
+
+TEST_F(PooledProcessTest, AnAnswerThatNobodyTakesKeepsNoPlaceOfADeadProcess) {
+  auto process = pool_.make();
+  auto theirs = process->take_descriptors();
+  process->begin("GET /", listener_);
+  tasks_.start(connect(*process));
+  const base::FileDescriptor accepted = accept_one(theirs);
+  process->hold_time(true);
+  process->set_ended(false);
+  process->hold_time(false);
+  process->hold_time(true);
+  EXPECT_TRUE(pool_.over.empty()) << "its last answer may be on its way";
+  run_for(std::chrono::milliseconds(1050));
+  EXPECT_EQ(pool_.over, (std::vector<std::pair<uint64_t, ProcessUse>>{{1, ProcessUse::kLost}}));
+  process->finish(true);
+  EXPECT_EQ(pool_.over.size(), 1u);
 }
 
 TEST_F(PooledProcessTest, OneThatWaitsForMoreOfTheRequestIsLost) {
@@ -245,7 +279,8 @@ TEST_F(PooledProcessTest, OneThatWaitsForMoreOfTheRequestIsLost) {
   process->begin("POST /", listener_);
   tasks_.start(connect(*process));
   const base::FileDescriptor accepted = accept_one(theirs);
-  process->finish(std::move(stream_), false);
+  stream_.reset();
+  process->finish(false);
   EXPECT_EQ(pool_.over.at(0).second, ProcessUse::kLost);
 }
 
@@ -260,7 +295,7 @@ TEST_F(PooledProcessTest, SaysWhatIsSlowOnceAndEndsWhatIsTooLong) {
   EXPECT_EQ(listener_.times, 1u);
   EXPECT_EQ(pool_.killed, std::vector<uint64_t>{1});
   EXPECT_TRUE(process->timed_out());
-  process->finish(nullptr, true);
+  process->finish(true);
   EXPECT_EQ(pool_.over.at(0).second, ProcessUse::kLost);
 }
 
@@ -285,6 +320,29 @@ TEST_F(PooledProcessTest, ItsErrorStreamGoesToTheLog) {
   process.reset();
   EXPECT_EQ(pool_.log.lines, (std::vector<std::string>{"CW0717 pool x: process 1: one", "CW0717 pool x: process 1: two",
                                                        "CW0717 pool x: process 1: three"}));
+}
+
+TEST_F(PooledProcessTest, AllThatItSaidLastIsReadAndNotWhatOthersGoOnSaying) {
+  auto process = pool_.make();
+  auto theirs = process->take_descriptors();
+  const std::string line = std::string(999, 'x') + "\n";
+  for (int count = 0; count < 60; ++count) ASSERT_EQ(write(theirs.at(1).get(), line.data(), line.size()), 1000);
+  ASSERT_EQ(write(theirs.at(1).get(), "last", 4), 4);
+  process->set_ended(false);
+  process.reset();
+  EXPECT_EQ(pool_.log.lines.size(), 61u);
+  EXPECT_EQ(pool_.log.lines.back(), "CW0717 pool x: process 1: last");
+}
+
+TEST_F(PooledProcessTest, WhatIsDroppedOfItsErrorStreamIsSaid) {
+  auto process = pool_.make();
+  auto theirs = process->take_descriptors();
+  const int end = theirs.at(1).get();
+  ASSERT_EQ(fcntl(end, F_SETPIPE_SZ, 1024 * 1024), 1024 * 1024);
+  const std::string piece(4096, 'y');
+  for (int count = 0; count < 74; ++count) ASSERT_EQ(write(end, piece.data(), piece.size()), 4096);
+  process->set_ended(false);
+  EXPECT_EQ(pool_.log.lines.back(), "CW0717 pool x: process 1:  [and 40960 bytes more, which were dropped]");
 }
 
 }  // namespace

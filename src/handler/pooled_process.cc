@@ -2,7 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -16,7 +16,11 @@ namespace {
 
 constexpr int kBacklog = 16;  // one request at a time: what is more has been given up
 constexpr size_t kLongestErrorLine = 1024;
-constexpr unsigned kReadsPerTurn = 4;
+constexpr size_t kReadPerTurn = 16 * 1024;
+// A pipe holds 64 KiB, unless the process wanted more; and what it started may go on writing meanwhile.
+constexpr size_t kReadAtEnd = 256 * 1024;
+// What it had answered may be read for so long after its end, before that counts as its end at work.
+constexpr base::Duration kForLastAnswer = std::chrono::seconds(1);
 constexpr const char* kErrorStream = "CW0717";
 
 upstream::PeerOptions peer_options() {
@@ -32,11 +36,6 @@ sockaddr_un address_of(const std::string& path) {
   raw.sun_family = AF_UNIX;
   std::memcpy(raw.sun_path, path.data(), std::min(path.size(), sizeof raw.sun_path - 1));
   return raw;
-}
-
-bool has_hung_up(const io::Stream& stream) {
-  pollfd state{stream.descriptor(), 0, 0};
-  return poll(&state, 1, 0) != 0;
 }
 
 }  // namespace
@@ -76,16 +75,20 @@ base::Result<void> PooledProcess::open(const std::string& directory) {
   theirs_.emplace_back(fcntl(listening_.get(), F_DUPFD_CLOEXEC, 3));
   theirs_.emplace_back(ends[1]);
   if (!theirs_.front().valid() || fcntl(errors_.get(), F_SETFL, O_NONBLOCK) != 0) return base::system_error("its pipe");
-  errors_watch_.emplace(place_.loop, errors_.get(), EPOLLIN, [this](uint32_t) { read_errors(); });
+  errors_watch_.emplace(place_.loop, errors_.get(), EPOLLIN, [this](uint32_t) { read_errors(kReadPerTurn); });
   set_pid(0);
   return {};
+}
+
+std::string PooledProcess::path_in_proc() const {
+  return fmt::format("/proc/self/fd/{}", path_.get());
 }
 
 // Nobody has used the peer before the pid is known.
 void PooledProcess::set_pid(pid_t pid) {
   upstream::PeerAddress address;
   address.text = pid == 0 ? "a process" : fmt::format("process {}", pid);
-  const sockaddr_un raw = address_of(fmt::format("/proc/self/fd/{}", path_.get()));
+  const sockaddr_un raw = address_of(path_in_proc());
   std::memcpy(&address.raw, &raw, sizeof raw);
   address.length = sizeof raw;
   peer_ = std::make_shared<upstream::Peer>(place_.loop, std::move(address), peer_options());
@@ -105,6 +108,7 @@ void PooledProcess::begin(std::string request, PooledProcessListener& listener) 
 }
 
 void PooledProcess::set_clock() {
+  if (ended_) return clock_.set(ended_at_ + kForLastAnswer);
   const bool looks_for_slow = place_.slow != base::Duration::zero() && !is_slow_;
   const base::Instant slow = looks_for_slow ? began_ + place_.slow : base::kNever;
   const base::Instant end = held_since_ == base::kNever ? began_ + held_ + place_.timeout : base::kNever;
@@ -123,6 +127,7 @@ void PooledProcess::hold_time(bool hold) {
 }
 
 void PooledProcess::on_clock() {
+  if (ended_) return end_use(ended_cleanly_ ? ProcessUse::kDone : ProcessUse::kLost);
   const base::Instant now = place_.loop.now();
   if (place_.slow != base::Duration::zero() && !is_slow_ && now >= began_ + place_.slow) {
     is_slow_ = true;
@@ -144,36 +149,52 @@ void PooledProcess::end_use(ProcessUse how) {
   place_.owner.on_use_over(*this, how);
 }
 
-// Unfinished writing is kept from it by the end of our side of reading, and unfinished reading by its end.
-void PooledProcess::finish(std::unique_ptr<io::Stream> stream, bool sent) {
+// The closed connection tells a PHP script that its client left: it ends at its next output, as behind any web server,
+// unless ignore_user_abort() says otherwise. But nothing can be heard on it of when the process is done with it, and
+// php-cgi takes FCGI_ABORT_REQUEST no notice of while a script runs. Only its next accept() says that.
+void PooledProcess::finish(bool sent) {
   if (!in_use_) return;
   hold_time(false);
   listener_ = nullptr;
   if (!begun_) return end_use(ProcessUse::kNotBegun);
-  if (ended_ || timed_out_ || !stream || stream->descriptor() < 0) return end_use(ProcessUse::kLost);
-  if (has_hung_up(*stream)) return end_use(ProcessUse::kDone);
-  if (!sent) return end_use(ProcessUse::kLost);
-  shutdown(stream->descriptor(), SHUT_RD);
-  finishing_ = std::move(stream);
-  finishing_->listen_for_hangup(this);
+  if (ended_ || timed_out_ || !sent || !send_probe()) end_use(ProcessUse::kLost);
 }
 
-void PooledProcess::on_hangup(io::Hangup kind) {
-  if (kind != io::Hangup::kGone) return;
-  finishing_.reset();
-  end_use(ProcessUse::kDone);
+// A connection on which nothing is said but that it ends. It waits behind the other one, and whoever accepts it finds
+// no request and closes it, be it php-cgi, libfcgi or another: no server of FastCGI counts that as a request.
+bool PooledProcess::send_probe() {
+  probe_.reset(socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  const sockaddr_un raw = address_of(path_in_proc());
+  if (!probe_.valid() || connect(probe_.get(), reinterpret_cast<const sockaddr*>(&raw), sizeof raw) != 0) return false;
+  shutdown(probe_.get(), SHUT_WR);
+  constexpr uint32_t kHangupAlone = 0;  // which is told unasked, at the end of both sides
+  probe_watch_.emplace(place_.loop, probe_.get(), kHangupAlone, [this](uint32_t) { end_probe(ProcessUse::kDone); });
+  return probe_watch_->valid();
+}
+
+void PooledProcess::end_probe(ProcessUse how) {
+  probe_watch_.reset();
+  probe_.reset();
+  end_use(how);
 }
 
 void PooledProcess::set_ended(bool cleanly) {
   ended_ = true;
   ended_cleanly_ = cleanly;
+  ended_at_ = place_.loop.now();
   find_what_has_not_begun();
-  read_errors();
+  read_errors(kReadAtEnd);
   errors_watch_.reset();
+  int unread = 0;
+  if (ioctl(errors_.get(), FIONREAD, &unread) == 0 && unread > 0) {
+    error_line_.resize(std::min(error_line_.size(), kLongestErrorLine / 2));
+    write_error_line(fmt::format("{} [and {} bytes more, which were dropped]", std::exchange(error_line_, {}), unread));
+  }
   if (waiter_) wake_.set(base::Instant{0});
-  if (finishing_) {
-    finishing_.reset();
-    end_use(ProcessUse::kDone);
+  if (probe_watch_) {
+    end_probe(cleanly ? ProcessUse::kDone : ProcessUse::kLost);
+  } else if (in_use_) {
+    set_clock();
   }
 }
 
@@ -193,12 +214,13 @@ void PooledProcess::Ended::await_suspend(std::coroutine_handle<> waiter) {
   process_.wake_.set(process_.place_.loop.now() + patience_);
 }
 
-void PooledProcess::read_errors() {
-  for (unsigned reads = 0; reads < kReadsPerTurn && errors_watch_; ++reads) {
+void PooledProcess::read_errors(size_t most) {
+  for (size_t taken = 0; taken < most && errors_watch_;) {
     char buffer[4096];
     const ssize_t size = read(errors_.get(), buffer, sizeof buffer);
     if (size == 0) errors_watch_.reset();
     if (size <= 0) return;
+    taken += static_cast<size_t>(size);
     error_line_.append(buffer, static_cast<size_t>(size));
     size_t begin = 0;
     for (size_t end = error_line_.find('\n'); end != std::string::npos; end = error_line_.find('\n', begin)) {

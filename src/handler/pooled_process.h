@@ -18,7 +18,6 @@
 #include "base/result.h"
 #include "handler/stderr_log.h"
 #include "io/loop.h"
-#include "io/stream.h"
 #include "io/timer.h"
 #include "io/watch.h"
 #include "upstream/peer.h"
@@ -50,7 +49,7 @@ class PooledProcessListener {
   virtual void on_process_time_over() = 0;
 };
 
-class PooledProcess final : private io::HangupListener {
+class PooledProcess final {
  public:
   static constexpr unsigned kDescriptors = 6;  // of this process, at most
 
@@ -65,7 +64,7 @@ class PooledProcess final : private io::HangupListener {
   };
   // What `place` names outlives this. `id`: the owner's.
   PooledProcess(Place place, uint64_t id);
-  ~PooledProcess() override;
+  ~PooledProcess();
   PooledProcess(const PooledProcess&) = delete;
   PooledProcess& operator=(const PooledProcess&) = delete;
 
@@ -86,9 +85,9 @@ class PooledProcess final : private io::HangupListener {
   void hold_time(bool hold);
   // The request is over, the answer complete.
   void done() { end_use(ProcessUse::kDone); }
-  // The answer is not wanted any more. What the process writes fails from now on, and it is free again when it closes
-  // the connection. `sent`: all of the request was; else it would wait for the rest for ever.
-  void finish(std::unique_ptr<io::Stream> stream, bool sent);
+  // Nothing more is wanted of it, and the connection is closed: what it still writes fails. It is free again when it
+  // accepts another one. `sent`: all of the request was; else it is lost, as it may take what it has for the whole.
+  void finish(bool sent);
 
   bool in_use() const { return in_use_; }
   bool timed_out() const { return timed_out_; }
@@ -120,12 +119,14 @@ class PooledProcess final : private io::HangupListener {
   };
 
  private:
-  void on_hangup(io::Hangup kind) override;
+  std::string path_in_proc() const;
+  bool send_probe();
+  void end_probe(ProcessUse how);
   void on_clock();
   void set_clock();
   void end_use(ProcessUse how);
   void find_what_has_not_begun();
-  void read_errors();
+  void read_errors(size_t most);
   void write_error_line(std::string_view line);
 
   Place place_;
@@ -140,11 +141,13 @@ class PooledProcess final : private io::HangupListener {
 
   std::string request_;
   PooledProcessListener* listener_ = nullptr;
-  std::unique_ptr<io::Stream> finishing_;
+  base::FileDescriptor probe_;  // while it may be busy with what nobody wants
+  std::optional<io::CallbackWatcher> probe_watch_;
   base::Instant began_{};
   base::Duration held_{};  // in all
   base::Instant held_since_ = base::kNever;
-  io::Timer clock_;  // slow, then timeout
+  base::Instant ended_at_{};
+  io::Timer clock_;  // slow, then timeout; or for its last answer
   io::Timer wake_;
   std::coroutine_handle<> waiter_;
   bool in_use_ = false;

@@ -82,6 +82,18 @@ bool ScriptFolder::has_ending(std::string_view name) const {
                                                  [name](const std::string& ending) { return name.ends_with(ending); });
 }
 
+// However it is written: who makes a folder UPLOADS means the same.
+bool ScriptFolder::may_run_in(std::string_view folder) const {
+  while (!options_.never_run.empty() && !folder.empty()) {
+    const size_t slash = folder.find('/');
+    const std::string segment = base::to_ascii_lower(folder.substr(0, slash));
+    const auto& names = options_.never_run;
+    if (std::find(names.begin(), names.end(), segment) != names.end()) return false;
+    folder.remove_prefix(slash == std::string_view::npos ? folder.size() : slash + 1);
+  }
+  return true;
+}
+
 ScriptFolder::Found ScriptFolder::found(std::string_view file, std::string_view path_info, Looked looked) const {
   Found result;
   result.script.root = options_.root;
@@ -151,7 +163,7 @@ base::Task<ScriptFolder::Found> ScriptFolder::find_script(const message::Request
     end = slash == std::string_view::npos ? path.size() : slash;
     const std::string_view file = path.substr(0, end);
     if (!has_ending(file)) continue;
-    if (has_hidden_segment(file)) co_return nothing;
+    if (has_hidden_segment(file) || !may_run_in(file.substr(0, file.rfind('/')))) co_return nothing;
     auto looking = look_at(std::string(file.substr(1)));
     Looked looked = co_await looking;
     if (looked.kind == Kind::kFile) co_return found(file, path.substr(end), std::move(looked));
@@ -166,7 +178,7 @@ base::Task<ScriptFolder::Found> ScriptFolder::find_script(const message::Request
 base::Task<ScriptFolder::Found> ScriptFolder::find_index(std::string_view path) {
   Found nothing;
   nothing.status = 404;
-  if (options_.index.empty() || !has_ending(options_.index)) co_return nothing;
+  if (options_.index.empty() || !has_ending(options_.index) || !may_run_in(path)) co_return nothing;
   const bool has_slash = path.ends_with('/');
   std::string file(path);
   if (!has_slash) file += '/';

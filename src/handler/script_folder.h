@@ -29,6 +29,7 @@ struct ScriptOptions {
   std::string fallback = {};                    // the script for what is not found, "/index.php"; "": none
   bool with_file = false;                       // Found has it open
   std::vector<std::string> closed = {};         // "data/private": nothing below these is found
+  std::vector<std::string> never_run = {};      // "uploads": no script is found in or below a folder of such a name
 };
 
 class ScriptFolder {
@@ -54,6 +55,7 @@ class ScriptFolder {
   };
   base::Task<Looked> look_at(std::string path);
   bool has_ending(std::string_view name) const;
+  bool may_run_in(std::string_view folder) const;
   void remember(std::string path);
   base::Task<Found> find_script(const message::Request& request, std::string_view path);
   base::Task<Found> find_index(std::string_view path);

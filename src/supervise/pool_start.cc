@@ -7,6 +7,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <numeric>
 
 #include "supervise/script_start.h"
 
@@ -101,7 +102,23 @@ base::Result<Identity> identity_for_pool(const PoolEntry& entry, std::optional<u
 }
 
 PoolStarter::PoolStarter(std::vector<PoolEntry> entries, std::optional<uid_t> forbidden)
-    : entries_(std::move(entries)), forbidden_(forbidden) {}
+    : entries_(std::move(entries)),
+      forbidden_(forbidden),
+      in_all_(std::accumulate(entries_.begin(), entries_.end(), size_t{0},
+                              [](size_t sum, const PoolEntry& entry) { return sum + entry.in_all; })) {}
+
+// A page that forks without end leaves room to others, as a CGI script does. But a process of a pool lives on while
+// others of its user are started: they must not keep it from running a mailer.
+ProgramStarted PoolStarter::start_within_limit(ProgramStart& program, uid_t user) {
+  constexpr unsigned kMostTries = 8;
+  for (unsigned tries = 0;; ++tries) {
+    program.most_processes = task_limit_.of(user) + in_all_;
+    const ProgramStarted outcome = start_apart(program);
+    const bool is_over_limit = outcome.pid == 0 && outcome.failed == StartStep::kExec && outcome.error == EAGAIN;
+    if (!is_over_limit || tries == kMostTries) return outcome;
+    task_limit_.note_shortage(user, tries > 0);
+  }
+}
 
 // The identity is looked up each time: a start is rare, and the owner of a folder may change.
 PoolStarted PoolStarter::start(size_t number, int socket, int errors) {
@@ -127,7 +144,7 @@ PoolStarted PoolStarter::start(size_t number, int socket, int errors) {
   program.folder = folder.get();
   program.standard = {socket, null_.get(), errors};
   program.identity = running_as_root() ? &*identity : nullptr;
-  const ProgramStarted outcome = start_apart(program);
+  const ProgramStarted outcome = start_within_limit(program, identity->user);
   if (outcome.pid != 0) return {outcome.pid, ""};
   return {0, explain(entry, *executable, *identity, outcome)};
 }

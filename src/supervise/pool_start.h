@@ -13,6 +13,7 @@
 #include "base/result.h"
 #include "supervise/identity.h"
 #include "supervise/program_start.h"
+#include "supervise/task_limit.h"
 
 namespace cutwater::supervise {
 
@@ -27,7 +28,8 @@ struct PoolEntry {
   std::string root;                  // the working directory, absolute
   std::string user;                  // "": the owner of root
   std::map<std::string, std::string> environment;
-  size_t most = 1;  // processes of one front
+  size_t most = 1;    // processes of one front
+  size_t in_all = 1;  // of all fronts
 };
 
 struct PoolStarted {
@@ -47,8 +49,12 @@ class PoolStarter {
   PoolStarted start(size_t entry, int socket, int errors);
 
  private:
+  ProgramStarted start_within_limit(ProgramStart& program, uid_t user);
+
   const std::vector<PoolEntry> entries_;
   const std::optional<uid_t> forbidden_;
+  const size_t in_all_;  // processes of all pools
+  TaskLimit task_limit_;
   base::FileDescriptor null_;  // the standard output of all of them
 };
 

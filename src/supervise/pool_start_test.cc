@@ -3,8 +3,12 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "supervise/script_test_support.h"
 
@@ -54,6 +58,61 @@ TEST_F(PoolStart, HasItsOwnEnvironmentAndNothingOfOurs) {
 TEST_F(PoolStart, HasDescriptors0To2AndItsFolder) {
   entry_.root = "/usr";
   EXPECT_EQ(output_of("pwd >&2; ls /proc/self/fd | tr '\\n' ' ' >&2"), "/usr\n0 1 2 3 ") << "3 is what ls reads";
+}
+
+TEST_F(PoolStart, MayHaveOnlySoManyProcessesBesideThoseOfPools) {
+  entry_.in_all = 1000;
+  const std::string line = output_of("grep 'Max processes' /proc/self/limits >&2");
+  const size_t limit = std::stoul(line.substr(line.find_first_of("0123456789")));
+  EXPECT_GE(limit, TaskLimit::more() + 1000);
+  const uid_t user = running_as_root() ? find_identity("nobody")->user : geteuid();
+  EXPECT_LE(limit, TaskLimit::more() + 1000 + count_tasks(user) + 500);
+}
+
+// They are the kernel's, whose count is of more than is seen here: what was counted a moment ago is less.
+TEST_F(PoolStart, StartsAlsoWhenItsUserHasMoreProcessesThanWereCounted) {
+  if (!running_as_root()) GTEST_SKIP() << "for root";
+  entry_.user = "games";
+  entry_.command = {"sh", "-c", "echo runs >&2"};
+  const uid_t user = find_identity("games")->user;
+  PoolStarter starter({entry_}, {});
+  const auto output = [&] {
+    const base::FileDescriptor null(open("/dev/null", O_RDWR | O_CLOEXEC));
+    Pipe errors;
+    const PoolStarted started = starter.start(0, null.get(), errors.writing.get());
+    errors.writing.reset();
+    if (started.pid == 0) return started.text;
+    waitpid(started.pid, nullptr, 0);
+    return errors.read_all();
+  };
+  EXPECT_EQ(output(), "runs\n");
+  std::vector<pid_t> others;
+  for (rlim_t count = 0; count < TaskLimit::more() + 20; ++count) {
+    others.push_back(fork());
+    ASSERT_NE(others.back(), -1);
+    if (others.back() != 0) continue;
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (setuid(user) == 0) pause();
+    _exit(1);
+  }
+  while (count_tasks(user) < others.size()) sched_yield();
+  EXPECT_EQ(output(), "runs\n");
+  for (pid_t pid : others) {
+    kill(pid, SIGKILL);
+    waitpid(pid, nullptr, 0);
+  }
+}
+
+TEST_F(PoolStart, RoomGrowsForAUserWithTasksThatAreNotSeen) {
+  TaskLimit limit;
+  const uid_t user = 4'000'000'001;
+  EXPECT_EQ(limit.of(user), TaskLimit::more());
+  limit.note_shortage(user, false);
+  EXPECT_EQ(limit.of(user), TaskLimit::more());
+  limit.note_shortage(user, true);
+  EXPECT_EQ(limit.of(user), 2 * TaskLimit::more());
+  limit.note_shortage(user, true);
+  EXPECT_EQ(limit.of(user), 3 * TaskLimit::more());
 }
 
 TEST_F(PoolStart, SaysWhyNot) {

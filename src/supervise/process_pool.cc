@@ -39,7 +39,8 @@ std::optional<ProcessPool::Id> ProcessPool::take() {
   return best->first;
 }
 
-void ProcessPool::become_idle(Process& process, base::Instant now) {
+void ProcessPool::become_idle(Id id, Process& process, base::Instant now) {
+  if (process.is_outdated) return end(id, process, EndReason::kOutdated);
   process.state = State::kIdle;
   process.idle_since = now;
 }
@@ -48,25 +49,40 @@ void ProcessPool::release(Id id, base::Instant now) {
   const auto found = processes_.find(id);
   if (found == processes_.end()) return;
   Process& process = found->second;
-  failing_ = false;
-  ++process.works;
+  // One that was there before a failure says nothing of how a start goes now.
+  if (++process.works == 1 && process.failures_before == failures_) forget_failures(now);
   if (process.state != State::kBusy) return;
   if (process.most_works != 0 && process.works >= process.most_works) {
     end(id, process, EndReason::kWorn);
   } else {
-    become_idle(process, now);
+    become_idle(id, process, now);
   }
   verify();
 }
 
 void ProcessPool::take_back(Id id, base::Instant now) {
   const auto found = processes_.find(id);
-  if (found != processes_.end() && found->second.state == State::kBusy) become_idle(found->second, now);
+  if (found != processes_.end() && found->second.state == State::kBusy) become_idle(id, found->second, now);
 }
 
 void ProcessPool::give_up(Id id) {
   const auto found = processes_.find(id);
   if (found != processes_.end() && found->second.state != State::kEnding) end(id, found->second, EndReason::kFailed);
+}
+
+void ProcessPool::renew(base::Instant now) {
+  for (auto& [id, process] : processes_) {
+    process.is_outdated = true;
+    if (process.state == State::kIdle) end(id, process, EndReason::kOutdated);
+  }
+  forget_failures(now);
+  fill(now);
+}
+
+void ProcessPool::forget_failures(base::Instant now) {
+  failing_ = false;
+  start_after_ = std::min(start_after_, now);
+  policy_ = {};
 }
 
 void ProcessPool::end(Id id, Process& process, EndReason reason) {
@@ -79,7 +95,7 @@ void ProcessPool::on_started(Id id, base::Instant now) {
   const auto found = processes_.find(id);
   if (found == processes_.end() || found->second.state != State::kStarting) return;
   found->second.started = now;
-  become_idle(found->second, now);
+  become_idle(id, found->second, now);
 }
 
 void ProcessPool::on_refused(Id id, base::Instant now) {

@@ -28,7 +28,7 @@ struct ProcessPoolOptions {
 };
 
 // Why a process is to end.
-enum class EndReason { kIdle, kWorn, kFailed };
+enum class EndReason { kIdle, kWorn, kOutdated, kFailed };
 
 // What its end means.
 enum class EndKind {
@@ -71,6 +71,8 @@ class ProcessPool {
   void take_back(Id id, base::Instant now);
   // It is to end, whatever it does.
   void give_up(Id id);
+  // All that there are make way for new ones: idle ones now, others behind their work. Failures are forgotten.
+  void renew(base::Instant now);
 
   void on_started(Id id, base::Instant now);
   void on_refused(Id id, base::Instant now);
@@ -98,11 +100,13 @@ class ProcessPool {
     uint64_t works = 0;
     uint64_t most_works = 0;
     uint64_t failures_before = 0;
+    bool is_outdated = false;  // renew() was called since it was asked for
   };
 
   size_t count(State state) const;
   size_t living() const { return processes_.size() - count(State::kEnding); }
-  void become_idle(Process& process, base::Instant now);
+  void become_idle(Id id, Process& process, base::Instant now);
+  void forget_failures(base::Instant now);
   void end(Id id, Process& process, EndReason reason);
   void note_failed_start(const Process& process, base::Instant now);
   void fill(base::Instant now);

@@ -238,6 +238,75 @@ TEST_F(ProcessPoolTest, WhoWorksEndsTheSuspicion) {
   EXPECT_EQ(started_.size(), 2u);
 }
 
+TEST_F(ProcessPoolTest, WorkForgetsThePausesButOnlyOfOneThatWasStartedSince) {
+  ProcessPool& pool = make(on_demand(2));
+  pool.set_waiting(1, now_);
+  start_all();
+  ASSERT_EQ(pool.take(), 1u);
+  for (uint64_t id = 2; id <= 6; ++id) {
+    wait(seconds(10));
+    ASSERT_THAT(started_, ElementsAre(id));
+    start_all();
+    die(id, 1);
+  }
+  EXPECT_EQ(pool.paused_until(), now_ + milliseconds(800));
+  pool.release(1, now_);
+  ASSERT_EQ(pool.take(), 1u);
+  pool.release(1, now_);
+  EXPECT_TRUE(pool.failing()) << "it is older than the failures";
+  EXPECT_EQ(pool.paused_until(), now_ + milliseconds(800));
+  ASSERT_EQ(pool.take(), 1u);
+  wait(seconds(10));
+  start_all();
+  ASSERT_EQ(pool.take(), 7u);
+  pool.release(7, now_);
+  EXPECT_FALSE(pool.failing());
+  die(7, 1);
+  pool.set_waiting(2, now_);
+  ASSERT_THAT(started_, ElementsAre(8));
+  start_all();
+  die(8, 1);
+  EXPECT_THAT(started_, ElementsAre(9)) << "at once, as the first time";
+  start_all();
+  die(9, 1);
+  EXPECT_EQ(pool.paused_until(), now_ + milliseconds(100));
+}
+
+TEST_F(ProcessPoolTest, RenewedTheyMakeWayBehindTheirWork) {
+  ProcessPoolOptions options = on_demand(4);
+  options.min = 4;
+  ProcessPool& pool = make(options);
+  for (uint64_t id = 1; id <= 3; ++id) pool.on_started(id, now_);
+  const auto worker = pool.take();
+  const auto unlucky = pool.take();
+  ASSERT_EQ(std::set({*worker, *unlucky}), (std::set<uint64_t>{2, 3}));
+  started_.clear();
+  pool.renew(now_);
+  EXPECT_THAT(ended_, ElementsAre(std::pair(1, EndReason::kOutdated)));
+  EXPECT_EQ(die(1), EndKind::kAsked);
+  EXPECT_THAT(started_, ElementsAre(5));
+  pool.release(*worker, now_);
+  pool.take_back(*unlucky, now_);
+  pool.on_started(4, now_);
+  EXPECT_THAT(ended_, ElementsAre(std::pair(1, EndReason::kOutdated), std::pair(*worker, EndReason::kOutdated),
+                                  std::pair(*unlucky, EndReason::kOutdated), std::pair(4, EndReason::kOutdated)));
+  pool.on_started(5, now_);
+  EXPECT_EQ(pool.take(), 5u);
+  pool.release(5, now_);
+  EXPECT_EQ(ended_.size(), 4u) << "it is a new one";
+}
+
+TEST_F(ProcessPoolTest, RenewedItTriesAgainAtOnce) {
+  ProcessPool& pool = make(on_demand(1));
+  pool.set_waiting(1, now_);
+  pool.on_refused(1, now_);
+  pool.on_refused(2, now_);
+  EXPECT_TRUE(pool.paused(now_));
+  pool.renew(now_);
+  EXPECT_FALSE(pool.paused(now_));
+  EXPECT_THAT(started_, ElementsAre(1, 2, 3));
+}
+
 TEST_F(ProcessPoolTest, RefusedStartsCountAsFailures) {
   ProcessPool& pool = make(on_demand(1));
   pool.set_waiting(1, now_);

@@ -42,8 +42,17 @@ rlim_t TaskLimit::more() {
 rlim_t TaskLimit::of(uid_t user) {
   const base::Instant now = base::monotonic_now();
   Counted& counted = users_[user];
-  if (now >= counted.until) counted = {count_tasks(user) + more(), now + kBelieved};
+  if (now >= counted.until) {
+    counted.limit = count_tasks(user) + counted.unseen + more();
+    counted.until = now + kBelieved;
+  }
   return counted.limit;
+}
+
+void TaskLimit::note_shortage(uid_t user, bool counted_anew) {
+  Counted& counted = users_[user];
+  counted.until = base::Instant{0};
+  if (counted_anew) counted.unseen = std::max(more(), 2 * counted.unseen);
 }
 
 }  // namespace cutwater::supervise

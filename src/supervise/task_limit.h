@@ -17,12 +17,16 @@ class TaskLimit {
  public:
   // Counted anew after five seconds: to look at all processes takes about a millisecond for a few hundred.
   rlim_t of(uid_t user);
+  // A program was refused by the kernel although of() left room (EAGAIN at exec): first what is believed is counted
+  // anew, then the user has tasks that cannot be seen here, as those of other containers are which share his number.
+  void note_shortage(uid_t user, bool counted_anew);
   // How many a user may have beside those he has: pools of threads are as large as there are processors.
   static rlim_t more();
 
  private:
   struct Counted {
     rlim_t limit = 0;
+    rlim_t unseen = 0;
     base::Instant until{0};
   };
   std::map<uid_t, Counted> users_;

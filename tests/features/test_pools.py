@@ -26,6 +26,16 @@ PAGES = {
                 'while (!file_exists($_GET["until"])) usleep(1000); echo "done\\n";',
     "quiet.php": '<?php touch($_GET["begun"]); while (!file_exists($_GET["until"])) usleep(1000); echo "done\\n";',
     "endless.php": '<?php while (ob_get_level()) ob_end_flush(); while (true) { echo "x\\n"; flush(); usleep(1000); }',
+    "large.php": '<?php if (isset($_GET["direct"])) header("X-Accel-Buffering: no"); while (ob_get_level()) ob_end_flush();\n'
+                 'for ($i = 0; $i < 300; $i++) { echo str_repeat("x", 65536); file_put_contents($_GET["count"], "x", FILE_APPEND); }\n'
+                 'while (true) sleep(9);',
+    "stubborn.php": '<?php ignore_user_abort(true); while (ob_get_level()) ob_end_flush();\n'
+                    'while (!file_exists($_GET["until"])) { echo "x\\n"; flush(); usleep(1000); } touch($_GET["done"]);',
+    "ini.php": '<?php echo ini_get("user_agent"), " ", getmypid();',
+    "limits.php": '<?php readfile("/proc/self/limits");',
+    "bomb.php": '<?php for ($all = []; $one = @proc_open(["sleep", "1000"], [], $pipes); $all[] = $one); echo count($all);',
+    "last_words.php": '<?php $errors = fopen("php://stderr", "w"); for ($i = 1; $i <= 60; $i++) fwrite($errors, str_repeat("x", 900) . " line $i\n");\n'
+                      'posix_kill(getmypid(), 9); sleep(9);',
     "env.php": '<?php foreach (getenv() as $k => $v) if (!isset($_SERVER["HTTP_HOST"]) || strpos($k, "FCGI") !== 0) echo "$k=$v\\n";',
     "descriptors.php": '<?php foreach (scandir("/proc/self/fd") as $n) if (ctype_digit($n)) '
                        'echo $n, " ", @readlink("/proc/self/fd/$n"), "\\n"; echo posix_getuid(), " ", getcwd(), "\\n";',
@@ -35,9 +45,9 @@ PAGES = {
 }
 
 
-def configuration(site, pool="", command='["php-cgi"]', to="php", processes="{ idle = \"300ms\" }"):
+def configuration(site, pool="", command='["php-cgi"]', to="php", processes="{ idle = \"300ms\" }", user=POOL_USER):
     return (
-        f'[pool.php]\ncommand = {command}\nuser = "{POOL_USER}"\nprocesses = {processes}\n{pool}\n'
+        f'[pool.php]\ncommand = {command}\nuser = "{user}"\nprocesses = {processes}\n{pool}\n'
         f'[[site]]\n[[site.route]]\nmatch = {{ path = "/other/*" }}\nstatic = {{ root = "{site}/../other" }}\n'
         f'[[site.route]]\nmatch = {{ path = "/*" }}\nfastcgi = {{ to = "{to}", root = "{site}" }}\n'
     )
@@ -225,6 +235,37 @@ def test_the_error_stream_goes_to_the_log(php):
     server.log.wait_for("said aside")
 
 
+def test_what_a_process_said_last_goes_to_the_log(php):
+    server = php(allow=["CW0608", "CW0712", "CW0717"])
+    assert server.get("/last_words.php").status == 502
+    server.log.wait_for("CW0717.*x line 60")
+    assert server.log.count(r"CW0717.*x line \d+") == 60
+
+
+def test_a_bound_for_what_it_starts(php, folder):
+    server = php("max_requests = 1\n", processes='{ max = 5, idle = "300ms" }')
+    line, = [line for line in server.get("/limits.php").text.splitlines() if line.startswith("Max processes")]
+    processors = os.cpu_count()
+    assert 256 + 5 < int(line.split()[2]) < 256 + 32 * processors + 5 + len(os.listdir("/proc")) * 50, line
+
+
+@pytest.mark.skipif(not IS_ROOT, reason="counts the processes of another user")
+def test_a_page_that_starts_processes_without_end(php, folder):
+    server = php("max_requests = 1\n", user="games")
+    started = int(server.get("/bomb.php").text)
+    assert 100 < started < 256 + 32 * os.cpu_count() + 8
+    games = pwd.getpwnam("games").pw_uid
+    wait_until(lambda: not [pid for pid in os.listdir("/proc") if pid.isdigit() and owner(pid) == games], 15, "all of them to end")
+    assert server.get("/pid.php").status == 200
+
+
+def owner(pid):
+    try:
+        return os.stat(f"/proc/{pid}").st_uid
+    except OSError:
+        return None
+
+
 def test_slow_requests_are_logged(php, folder):
     server = php('slow = "100ms"\n', allow=["CW0715"])
     flag = folder / "flags" / "go"
@@ -296,39 +337,6 @@ def test_a_hanging_request_loses_its_process_alone(php, folder):
     assert len(before & set(pool_processes(server))) == 1
     server.log.wait_for(r"CW0714\] pool php: GET /hang\.php ran in process \d+ for longer than timeout")
     assert server.get("/pid.php").status == 200
-
-
-def test_a_client_that_leaves(php, folder):
-    server = php('timeout = "1s"\n', processes="1", allow=["CW0714"])
-    server.check_leaks = False
-    pid = server.get("/pid.php").text
-    client, _ = begin(server, "/endless.php")
-    client.close()
-    assert server.get("/pid.php").text == pid, "what it writes fails, and it goes on with the next"
-    assert server.log.count("CW0714") == 0
-    begun = folder / "flags" / "begun"
-    with server.connect() as client:
-        client.send(f"GET /quiet.php?until={folder}/never&begun={begun} HTTP/1.1\r\nHost: a\r\n\r\n")
-        wait_until(begun.exists, 10, "the request to begin")
-    assert server.get("/pid.php").text != pid, "it never writes: its time ends it"
-    server.log.wait_for("CW0714")
-
-
-def test_what_waits_leaves(php, folder):
-    server = php(processes="1")
-    server.check_leaks = False
-    flag = folder / "flags" / "go"
-    waiting, _ = begin(server, f"/wait.php?until={flag}")
-    begun = folder / "flags" / "begun"
-    with waiting:
-        with server.connect() as client:
-            client.send(f"GET /quiet.php?until={flag}&begun={begun} HTTP/1.1\r\nHost: a\r\n\r\n")
-            assert server.get("/other/a.txt").status == 200
-            client.reset()
-        assert server.get("/other/a.txt").status == 200
-        flag.touch()
-        assert server.get("/pid.php").status == 200
-    assert not begun.exists()
 
 
 def test_a_full_line(php, folder):
@@ -433,16 +441,6 @@ def test_the_end_leaves_nothing_running(php, folder, number):
     (folder / "flags" / "go").touch()
     server.wait_exit()
     client.close()
-
-
-def test_hangup_leaves_pools_as_they_are(php):
-    server = php(processes="2")
-    server.check_leaks = False
-    wait_until(lambda: len(pool_processes(server)) == 2, 5, "both processes")
-    before = set(pool_processes(server))
-    server.signal(signal.SIGHUP)
-    assert {server.get("/pid.php").status for _ in range(5)} == {200}
-    assert set(pool_processes(server)) == before
 
 
 def test_load_while_processes_are_killed(php):

@@ -109,6 +109,41 @@ def test_php_is_served(serve, php):
     assert server.get("/sub/page.php").text == "changed"
 
 
+@pytest.mark.parametrize("folder_name", ["uploads", "Upload", "files", "media", "storage", "cache", "tmp", "vendor", "sub/uploads/2026"])
+def test_no_php_is_run_where_uploads_lie(serve, php, folder_name):
+    server = run_php(serve, php)
+    assert "php: no script is run in folders of these names" in server.log.text
+    place = php / folder_name  # made by the application, later
+    place.mkdir(parents=True)
+    for name in ("shell.php", "index.php", "a.PHP"):
+        (place / name).write_text("<?php echo 'it runs';")
+    (place / "picture.txt").write_text("a picture")
+    for path in ("shell.php", "shell.php/x.txt", "index.php", "", "a.PHP", "shell.php%00", "./shell.php", "//shell.php"):
+        answer = server.get(f"/{folder_name}/{path}")
+        assert answer.status in (400, 404) and b"runs" not in answer.body and b"<?php" not in answer.body, (path, answer)
+    assert server.get(f"/{folder_name}").status == 404
+    assert server.get(f"/{folder_name}/picture.txt").text == "a picture"
+    assert server.get("/sub/page.php/uploads/x").text == "page/uploads/x"
+
+
+def test_libraries_of_composer_are_nobodys_to_see(serve, php):
+    (php / "vendor" / "some" / "library").mkdir(parents=True)
+    (php / "vendor" / "autoload.php").write_text("<?php echo 'it runs';")
+    (php / "vendor" / "some" / "library" / "eval-stdin.php").write_text("<?php echo 'it runs';")
+    (php / "vendor" / "some" / "composer.json").write_text("{}")
+    server = run_php(serve, php)
+    for path in ("autoload.php", "some/library/eval-stdin.php", "some/composer.json", "some/", ""):
+        assert server.get(f"/vendor/{path}").status == 404
+
+
+def test_a_script_that_cannot_start_itself_makes_no_other_one_start(serve, place):
+    (place / "cgi-bin" / "tool.py").write_text("print('Status: 200\\n\\nSECRET')\n")  # that reads as no CGI
+    server = run(serve, place)
+    assert "form.py by python3" in server.log.text
+    assert server.get("/cgi-bin/form.py/a").text.startswith("/cgi-bin/form.py /a ")
+    assert server.get("/cgi-bin/tool.py").status == 403
+
+
 def test_an_application_of_php_routes_by_itself(serve, php):
     (php / "wp-load.php").write_text("<?php")
     server = run_php(serve, php)
