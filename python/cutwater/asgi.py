@@ -1,4 +1,4 @@
-"""A worker of an ASGI app: the event loop, lifespan, and a task for each request that the extension hands over."""
+"""A worker of an ASGI or Tornado app: the event loop, lifespan, and a task for each request that the extension hands over."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class AsgiService:
     def __init__(self, service: worker.Service, host: worker.Host, channel: Channel, lane: int,
                  link: worker.LinkDescriptors, loop: asyncio.AbstractEventLoop) -> None:
         self._service = service
-        self._application = service.application
+        self._application = _callable_of(service)
         self._host = host
         self._channel = channel
         self._lane = lane
@@ -32,7 +32,8 @@ class AsgiService:
 
     async def serve(self) -> str:
         """The reason to end."""
-        life = lifespan.Lifespan(self._application, self._service.lifespan)
+        wanted = self._service.lifespan if self._service.protocol == "asgi" else "off"
+        life = lifespan.Lifespan(self._application, wanted)
         self._watch_control()
         startup = self._loop.create_task(life.startup())
         await asyncio.wait({startup, self._ended}, return_when=asyncio.FIRST_COMPLETED)
@@ -124,6 +125,14 @@ class AsgiService:
             future = self._loop.create_future()
             exchange.await_room(future)
             await future
+
+
+def _callable_of(service: worker.Service) -> Any:
+    if service.protocol != "tornado":
+        return service.application
+    from cutwater import tornado_bridge
+
+    return tornado_bridge.Bridge(service.application)
 
 
 def shim(application: Any) -> Callable[..., Awaitable[None]]:
