@@ -21,7 +21,8 @@ class AsgiService:
     def __init__(self, service: worker.Service, host: worker.Host, channel: Channel, lane: int,
                  link: worker.LinkDescriptors, loop: asyncio.AbstractEventLoop) -> None:
         self._service = service
-        self._application = _callable_of(service)
+        self._application = service.application
+        self._call = self._call_asgi if service.protocol == "asgi" else _tornado_bridge(service.application)
         self._host = host
         self._channel = channel
         self._lane = lane
@@ -83,10 +84,13 @@ class AsgiService:
 
     # ---- requests
 
+    def _call_asgi(self, scope: Dict[str, Any], exchange: Any) -> Any:
+        return self._application(scope, exchange.receive, exchange.send)
+
     async def _run(self, scope: Dict[str, Any], exchange: Any) -> None:
         raised = True
         try:
-            await self._application(scope, exchange.receive, exchange.send)
+            await self._call(scope, exchange)
             raised = False
         except asyncio.CancelledError:
             if not exchange.cancelled and not exchange.client_left and not self._ended.done():
@@ -127,12 +131,10 @@ class AsgiService:
             await future
 
 
-def _callable_of(service: worker.Service) -> Any:
-    if service.protocol != "tornado":
-        return service.application
-    from cutwater import tornado_bridge
+def _tornado_bridge(application: Any) -> Any:
+    from cutwater import tornado_bridge  # of the app's environment: only a Tornado app is sure to have it
 
-    return tornado_bridge.Bridge(service.application)
+    return tornado_bridge.Bridge(application)
 
 
 def shim(application: Any) -> Callable[..., Awaitable[None]]:
