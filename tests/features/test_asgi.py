@@ -70,7 +70,11 @@ def test_bodies_come_whole(kit, size, framing):
 
 def test_framing_is_among_the_headers(kit):
     answer = kit.request("POST", "/scope", [("Content-Length", "3")], b"abc")
-    assert ["content-length", "3"] in json.loads(answer.body)["headers"]
+    headers = json.loads(answer.body)["headers"]
+    assert [field for field in headers if field[0] == "content-length"] == [["content-length", "3"]]
+    with kit.connect() as client:
+        client.send(b"POST /scope HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n")
+        assert ["transfer-encoding", "chunked"] in json.loads(client.read_response().body)["headers"]
 
 
 @pytest.mark.parametrize("count, size", [(1, 1), (200, 10), (40, 50_000), (3, 1_000_000)])
