@@ -1,4 +1,4 @@
-"""A worker of an ASGI app: the event loop, lifespan, and a task for each request that the extension hands over."""
+"""A worker of an ASGI or Tornado app: the event loop, lifespan, and a task for each request that the extension hands over."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ class AsgiService:
                  link: worker.LinkDescriptors, loop: asyncio.AbstractEventLoop) -> None:
         self._service = service
         self._application = service.application
+        self._call = self._call_asgi if service.protocol == "asgi" else _tornado_bridge(service.application)
         self._host = host
         self._channel = channel
         self._lane = lane
@@ -32,7 +33,8 @@ class AsgiService:
 
     async def serve(self) -> str:
         """The reason to end."""
-        life = lifespan.Lifespan(self._application, self._service.lifespan)
+        wanted = self._service.lifespan if self._service.protocol == "asgi" else "off"
+        life = lifespan.Lifespan(self._application, wanted)
         self._watch_control()
         startup = self._loop.create_task(life.startup())
         await asyncio.wait({startup, self._ended}, return_when=asyncio.FIRST_COMPLETED)
@@ -82,10 +84,13 @@ class AsgiService:
 
     # ---- requests
 
+    def _call_asgi(self, scope: Dict[str, Any], exchange: Any) -> Any:
+        return self._application(scope, exchange.receive, exchange.send)
+
     async def _run(self, scope: Dict[str, Any], exchange: Any) -> None:
         raised = True
         try:
-            await self._application(scope, exchange.receive, exchange.send)
+            await self._call(scope, exchange)
             raised = False
         except asyncio.CancelledError:
             if not exchange.cancelled and not exchange.client_left and not self._ended.done():
@@ -124,6 +129,12 @@ class AsgiService:
             future = self._loop.create_future()
             exchange.await_room(future)
             await future
+
+
+def _tornado_bridge(application: Any) -> Any:
+    from cutwater import tornado_bridge  # of the app's environment: only a Tornado app is sure to have it
+
+    return tornado_bridge.Bridge(application)
 
 
 def shim(application: Any) -> Callable[..., Awaitable[None]]:

@@ -18,6 +18,8 @@ FACTORY = "factory"
 # argument. falcon.asgi.App derives from falcon.App.
 _KNOWN_CLASSES = (
     ("tornado.web", "Application", TORNADO),
+    ("tornado.httputil", "HTTPServerConnectionDelegate", TORNADO),
+    ("tornado.wsgi", "WSGIContainer", TORNADO),
     ("aiohttp.web_app", "Application", AIOHTTP),
     ("dash.dash", "Dash", DASH),
     ("falcon.asgi.app", "App", ASGI),

@@ -21,6 +21,7 @@ _FRAMEWORKS = (
     ("quart.app", "Quart", "Quart", "quart"),
     ("litestar.app", "Litestar", "Litestar", "litestar"),
     ("falcon.asgi.app", "App", "Falcon", "falcon"),
+    ("tornado.web", "Application", "Tornado", "tornado"),
 )
 _WRAPPED_NAMES = ("__self__", "wsgi_app", "application", "app", "func", "__wrapped__")
 

@@ -222,7 +222,7 @@ def _fail_no_object(module: ModuleType, wanted: str, root: str) -> NoReturn:
         names = [n for n, v in vars(module).items() if not n.startswith("_") and not isinstance(v, ModuleType)]
         defined = "it defines: " + ", ".join(names[:12]) if names else "it defines nothing"
     lines = [f"{shown_module(module, root)} has no {wanted}; {defined}"]
-    served = [name for name, kind in found if kind in ("WSGI", "ASGI")]
+    served = [name for name, kind in found if kind in ("WSGI", "ASGI", "Tornado")]
     if served:
         lines.append(f'fix: target = "{module.__name__}:{served[0]}"')
     raise BootFailure("CW0310", "\n".join(lines), NO_SUCH_OBJECT)
@@ -298,7 +298,7 @@ def _settle(module: ModuleType, application: Any, expression: str, protocol: str
         from cutwater import asgi
 
         return asgi.shim(application), expression, classify.ASGI
-    if kind in (classify.WSGI, classify.ASGI):
+    if kind in (classify.WSGI, classify.ASGI, classify.TORNADO):
         return application, expression, kind
     _fail_protocol(shown, kind)
 
@@ -311,5 +311,5 @@ def _fail_protocol(shown: str, kind: Optional[str]) -> NoReturn:
     if kind in _PROTOCOL_NAMES:
         name = _PROTOCOL_NAMES[kind]
         raise BootFailure("CW0314", f"{shown} is {'an' if name[0] == 'A' else 'a'} {name} app; "
-                                    f"{name} is known, not in this version, which serves WSGI and ASGI")
-    raise BootFailure("CW0315", f'cannot tell WSGI from ASGI for {shown}\nfix: protocol = "wsgi" or "asgi"')
+                                    f"{name} is known, not in this version, which serves WSGI, ASGI and Tornado")
+    raise BootFailure("CW0315", f'cannot tell WSGI from ASGI for {shown}\nfix: protocol = "wsgi", "asgi" or "tornado"')

@@ -154,7 +154,7 @@ class Service(NamedTuple):
     app: str
     root: str
     drop_hop_by_hop: bool
-    protocol: str = "wsgi"  # "wsgi" | "asgi"
+    protocol: str = "wsgi"  # "wsgi" | "asgi" | "tornado"
     loop: str = "auto"
     concurrency: int = 1  # requests of one worker at once
     workers: int = 1
@@ -202,7 +202,7 @@ def leave(channel: Channel, reason: str, status: int) -> NoReturn:
 
 def serve(service: Service, channel: Channel, lane: int, link: LinkDescriptors) -> NoReturn:
     """Serves until told to end; ends the process."""
-    if service.protocol == "asgi":
+    if service.protocol in ("asgi", "tornado"):
         from cutwater import asgi  # asyncio is not for every app
 
         asgi.serve(service, channel, lane, link)

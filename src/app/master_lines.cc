@@ -57,6 +57,10 @@ std::string upstream_label(const config::ProxyRoute& proxy, const config::Config
 }  // namespace
 
 std::string app_label(const control::Imported& imported) {
+  // Tornado is no abbreviation, and says it all with its version.
+  if (imported.protocol == "tornado") {
+    return fmt::format("{} ({})", imported.target, imported.framework.empty() ? "Tornado" : imported.framework);
+  }
   std::string protocol = imported.protocol;
   for (char& c : protocol) c = c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c;
   const std::string framework = imported.framework.empty() ? "" : ", " + imported.framework;

@@ -108,11 +108,11 @@ constexpr ErrorCode kCodes[] = {
      "serves takes it when the file is saved (watch = \"code\"), else at HUP."},
     {"CW0313", "factory raised", "The factory named in `target` was called and raised an exception.",
      "Correct the factory, or the arguments in `target`."},
-    {"CW0314", "interface not in this version", "The app speaks another interface than WSGI and ASGI.",
+    {"CW0314", "interface not in this version", "The app speaks another interface than WSGI, ASGI and Tornado's.",
      "Serve it with a server of that interface; for Dash name the app's server."},
     {"CW0315", "cannot tell WSGI from ASGI",
      "The object can be called, but neither its type nor its parameters say how.",
-     "Set protocol = \"wsgi\" or \"asgi\"."},
+     "Set protocol = \"wsgi\", \"asgi\" or \"tornado\"."},
     {"CW0316", "interpreter ended while the app was imported",
      "The app's Python exited, crashed or sent something "
      "unreadable before the app was ready. Native packages that crash at import do that.",

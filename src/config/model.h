@@ -31,7 +31,7 @@ struct App {
   std::string name;
   std::string root;                      // absolute: working directory and sys.path[0]
   std::string target = "auto";           // "module:attribute", "module:factory()", "file.py:attribute", "auto"
-  std::string protocol = "auto";         // "wsgi" | "asgi"
+  std::string protocol = "auto";         // "wsgi" | "asgi" | "tornado"
   std::string python;                    // absolute path of the interpreter after discovery; empty before
   std::string python_setting;            // as written: environment folder, interpreter or version; "" = discover
   unsigned workers = 0;                  // 0 = auto

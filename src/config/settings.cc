@@ -143,7 +143,7 @@ constexpr Setting kSettings[] = {
      "folder.",
      "app", to<&App::target>},
     {Section::kApp, "protocol", Kind::kChoice, "auto", "How Cutwater talks to the app.", "protocol", to<&App::protocol>,
-     0, UINT64_MAX, "auto|wsgi|asgi", "tornado"},
+     0, UINT64_MAX, "auto|wsgi|asgi|tornado"},
     {Section::kApp, "python", Kind::kText, "",
      "The app's Python: a virtual environment's folder, an interpreter, or a version such as \"3.12\"; without it, it "
      "is "
@@ -170,12 +170,13 @@ constexpr Setting kSettings[] = {
      "one: \"refuse\" answers 500, as PEP 3333 asks; \"drop\" leaves the field out and warns once for each worker.",
      "hop-by-hop", to<&App::hop_by_hop>, 0, UINT64_MAX, "refuse|drop"},
     {Section::kApp, "loop", Kind::kText, "auto",
-     "The event loop of an ASGI app: \"asyncio\", \"uvloop\", or \"module:factory\", a function that makes one; "
+     "The event loop of an ASGI or Tornado app: \"asyncio\", \"uvloop\", or \"module:factory\", a function that makes "
+     "one; "
      "\"auto\" is uvloop where the app's environment has it.",
      "loop", to<&App::loop>},
     {Section::kApp, "concurrency", Kind::kInteger, "1000",
-     "Most requests and WebSockets that one worker of an ASGI app runs at once; more wait in the queue.", "concurrency",
-     to<&App::concurrency>, 1, 100'000},
+     "Most requests and WebSockets that one worker of an ASGI or Tornado app runs at once; more wait in the queue.",
+     "concurrency", to<&App::concurrency>, 1, 100'000},
     {Section::kApp, "lifespan", Kind::kChoice, "auto",
      "Whether an ASGI app is told of its start and end: with \"auto\" one that raises then does without, with \"on\" "
      "it does not start.",

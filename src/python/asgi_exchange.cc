@@ -52,14 +52,14 @@ void AsgiExchange::pump() {
     if (std::exchange(broken_, false)) abort();
   }
   if (gone()) line_.clear();
-  if (line_.empty()) {
-    answer_sent();
-    resolve(senders_);
-  }
+  if (!line_.empty()) return;
+  answer_sent();
+  resolve(senders_);
 }
 
 void AsgiExchange::answer_sent() {
   if (finished_ && line_.empty()) release();
+  if (released_) tell_all();
 }
 
 bool AsgiExchange::send_now(Outgoing& item) {
@@ -201,9 +201,15 @@ const char* AsgiExchange::finish(bool raised) {
   }
   if (head_too_long_) problem = "gave response headers that are too long";
   if (line_.empty() || gone()) release();
-  wake_receivers();
-  resolve(senders_);
+  tell_all();
   return problem;
+}
+
+// Whoever waits for anything looks again.
+void AsgiExchange::tell_all() {
+  resolve(senders_);
+  resolve(enders_);
+  wake_receivers();
 }
 
 void AsgiExchange::detach() {
@@ -213,6 +219,7 @@ void AsgiExchange::detach() {
   pieces_.clear();
   receivers_.clear();
   senders_.clear();
+  enders_.clear();
 }
 
 void AsgiExchange::resolve(std::vector<PyRef>& futures) {
@@ -253,18 +260,16 @@ void AsgiExchange::take_in(const link::DownFrame& frame) {
       close_reason_ = frame.payload;
       client_left_ = true;
       release();
-      resolve(senders_);
-      return wake_receivers();
+      return tell_all();
     case link::DownKind::kCancel:
       cancelled_ = true;
       worker_->cancel(*this);
-      return wake_receivers();
+      return tell_all();
     case link::DownKind::kDisconnect:
       client_left_ = true;
       release();
       worker_->client_left(*this);
-      resolve(senders_);
-      return wake_receivers();
+      return tell_all();
     default:
       return;
   }

@@ -36,8 +36,11 @@ class AsgiExchange {
   // False with a Python exception. What could not go at once is in the line: see blocked().
   bool send(PyObject* message);
   bool blocked() const { return !line_.empty() && !gone(); }
-  // `future` is resolved when there may be something to receive, or when the line is empty.
+  // `future` is resolved when there may be something to receive, when the line is empty, or when it is over().
   void await_message(PyObject* future) { receivers_.push_back(PyRef::share(future)); }
+  void await_end(PyObject* future) { enders_.push_back(PyRef::share(future)); }
+  // The answer is complete, or nobody waits for it any more.
+  bool over() const { return gone(); }
   void await_room(PyObject* future) { senders_.push_back(PyRef::share(future)); }
 
   // The application's coroutine has ended. `raised`: with an exception that was logged; `kept` says what was wrong
@@ -124,12 +127,13 @@ class AsgiExchange {
   void want_body();
   bool wants_body() const;
   void resolve(std::vector<PyRef>& futures);
+  void tell_all();
   void wake_receivers() { resolve(receivers_); }
 
   AsgiWorker* worker_;
   link::Claim claim_;
   std::string method_, path_;
-  std::vector<PyRef> receivers_, senders_;
+  std::vector<PyRef> receivers_, senders_, enders_;
   PyRef task_;
 
   // The request's body.

@@ -1,6 +1,7 @@
 #include "python/asgi_scope.h"
 
-#include <charconv>
+#include <string>
+#include <utility>
 
 #include "base/text.h"
 #include "message/grammar.h"
@@ -105,28 +106,27 @@ PyObject* AsgiScope::build(const message::Request& request, const link::RequestE
   return last ? scope.release() : nullptr;
 }
 
-// Framing is no field of a message::Request; applications look for it.
+// Applications look for the framing, which not every front protocol leaves among the fields.
 PyRef AsgiScope::fields(const message::Request& request) {
-  const bool framed = request.framing != message::BodyFraming::kNone;
-  PyRef list = PyRef::steal(PyList_New(static_cast<Py_ssize_t>(request.headers.size() + (framed ? 1 : 0))));
+  PyRef list = PyRef::steal(PyList_New(static_cast<Py_ssize_t>(request.headers.size())));
   if (!list) return {};
+  bool framed = request.framing == message::BodyFraming::kNone;
   size_t place = 0;
   for (const message::HeaderField& field : request.headers) {
+    framed = framed || base::equals_ignoring_case(field.name, "content-length") ||
+             base::equals_ignoring_case(field.name, "transfer-encoding");
     PyObject* pair = pair_of(field, place);
     if (pair == nullptr) return {};
     PyList_SetItem(list.get(), static_cast<Py_ssize_t>(place++), pair);
   }
-  if (!framed) return list;
-  char digits[24];
-  const auto end = std::to_chars(digits, digits + sizeof digits, request.content_length).ptr;
+  if (framed) return list;
+  std::string length;
+  base::append_decimal(length, request.content_length);
   const bool chunked = request.framing == message::BodyFraming::kChunked;
   const message::HeaderField framing =
-      chunked ? message::HeaderField{"transfer-encoding", "chunked"}
-              : message::HeaderField{"content-length", {digits, static_cast<size_t>(end - digits)}};
-  PyObject* pair = pair_of(framing, place);
-  if (pair == nullptr) return {};
-  PyList_SetItem(list.get(), static_cast<Py_ssize_t>(place), pair);
-  return list;
+      chunked ? message::HeaderField{"transfer-encoding", "chunked"} : message::HeaderField{"content-length", length};
+  PyRef pair = PyRef::steal(pair_of(framing, place));
+  return pair && PyList_Append(list.get(), pair.get()) == 0 ? std::move(list) : PyRef();
 }
 
 // New reference.

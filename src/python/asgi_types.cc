@@ -57,6 +57,11 @@ PyObject* await_room(PyObject* self, PyObject* future) {
   Py_RETURN_NONE;
 }
 
+PyObject* await_end(PyObject* self, PyObject* future) {
+  exchange_of(self).exchange->await_end(future);
+  Py_RETURN_NONE;
+}
+
 PyObject* text_of(const std::string& text) {
   return PyUnicode_DecodeLatin1(text.data(), static_cast<Py_ssize_t>(text.size()), nullptr);
 }
@@ -71,6 +76,13 @@ PyObject* has_left(PyObject* self, void*) {
 }
 PyObject* is_cancelled(PyObject* self, void*) {
   return PyBool_FromLong(exchange_of(self).exchange->cancelled() ? 1 : 0);
+}
+
+PyObject* is_over(PyObject* self, void*) {
+  return PyBool_FromLong(exchange_of(self).exchange->over() ? 1 : 0);
+}
+PyObject* is_finished(PyObject* self, void*) {
+  return PyBool_FromLong(exchange_of(self).exchange->finished() ? 1 : 0);
 }
 
 void destroy_exchange(PyObject* self) {
@@ -88,14 +100,15 @@ PyMethodDef exchange_methods[] = {
     {"blocked", blocked, METH_NOARGS, "What was sent waits for room or for the client."},
     {"await_message", await_message, METH_O,
      "await_message(future): resolved when try_receive() should be asked again."},
+    {"await_end", await_end, METH_O, "await_end(future): resolved when it may be over."},
     {"await_room", await_room, METH_O, "await_room(future): resolved when blocked() should be asked again."},
     {nullptr, nullptr, 0, nullptr}};
 
-PyGetSetDef exchange_members[] = {{"method", method_of, nullptr, nullptr, nullptr},
-                                  {"path", path_of, nullptr, nullptr, nullptr},
-                                  {"client_left", has_left, nullptr, nullptr, nullptr},
-                                  {"cancelled", is_cancelled, nullptr, nullptr, nullptr},
-                                  {nullptr, nullptr, nullptr, nullptr, nullptr}};
+PyGetSetDef exchange_members[] = {
+    {"method", method_of, nullptr, nullptr, nullptr},     {"path", path_of, nullptr, nullptr, nullptr},
+    {"client_left", has_left, nullptr, nullptr, nullptr}, {"over", is_over, nullptr, nullptr, nullptr},
+    {"finished", is_finished, nullptr, nullptr, nullptr}, {"cancelled", is_cancelled, nullptr, nullptr, nullptr},
+    {nullptr, nullptr, nullptr, nullptr, nullptr}};
 
 PyType_Slot exchange_slots[] = {{Py_tp_dealloc, reinterpret_cast<void*>(destroy_exchange)},
                                 {Py_tp_methods, exchange_methods},

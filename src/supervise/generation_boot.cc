@@ -135,7 +135,7 @@ void Generation::on_imported(control::Imported imported) {
 
 // Opened with the app's own rights: it may not name a folder that it could not read itself.
 void Generation::open_static_folders() {
-  const bool asynchronous = imported_.protocol == "asgi";
+  const bool asynchronous = imported_.protocol == "asgi" || imported_.protocol == "tornado";
   description_ = {spec_.name,
                   number_,
                   spec_.prefix,

@@ -1,0 +1,147 @@
+"""A Tornado application with what Tornado sites use."""
+
+import asyncio
+import hashlib
+import os
+
+import tornado.web
+import tornado.websocket
+import tornado.wsgi
+
+LEFT = []
+
+
+class Hello(tornado.web.RequestHandler):
+    def get(self):
+        self.write("hello")
+
+
+class About(tornado.web.RequestHandler):
+    def get(self):
+        request = self.request
+        self.write({"method": request.method, "uri": request.uri, "path": request.path, "ip": request.remote_ip,
+                    "protocol": request.protocol, "host": request.host, "a": self.get_arguments("a"),
+                    "fields": request.headers.get_list("x-two"), "version": request.version, "url": request.full_url()})
+
+
+class Form(tornado.web.RequestHandler):
+    def post(self):
+        files = {name: [(file["filename"], len(file["body"])) for file in group]
+                 for name, group in self.request.files.items()}
+        self.write({"a": self.get_body_arguments("a"), "files": files, "size": len(self.request.body)})
+
+
+class Slow(tornado.web.RequestHandler):
+    async def get(self):
+        await asyncio.sleep(0.2)
+        self.write(str(os.getpid()))
+
+
+class Streamed(tornado.web.RequestHandler):
+    async def get(self, count, size):
+        for number in range(int(count)):
+            self.write(bytes([65 + number % 26]) * int(size))
+            await self.flush()
+
+
+class Endless(tornado.web.RequestHandler):
+    async def get(self):
+        try:
+            while True:
+                self.write(b"data: x\n\n")
+                await self.flush()
+                await asyncio.sleep(0.02)
+        except tornado.iostream.StreamClosedError:
+            LEFT.append("closed")
+
+    def on_connection_close(self):
+        LEFT.append("left")
+
+
+class Left(tornado.web.RequestHandler):
+    def get(self):
+        self.write({"left": LEFT})
+
+
+@tornado.web.stream_request_body
+class Digest(tornado.web.RequestHandler):
+    def prepare(self):
+        self.digest, self.pieces = hashlib.sha256(), 0
+
+    async def data_received(self, chunk):
+        self.digest.update(chunk)
+        self.pieces += 1
+
+    def post(self):
+        self.write(self.digest.hexdigest())
+
+
+class Broken(tornado.web.RequestHandler):
+    def get(self):
+        raise ValueError("broken on purpose")
+
+
+class Cookie(tornado.web.RequestHandler):
+    def get(self):
+        seen = self.get_signed_cookie("visits") or b"0"
+        self.set_signed_cookie("visits", str(int(seen) + 1))
+        self.write(seen)
+
+    def post(self):
+        self.write("posted")
+
+
+class Token(tornado.web.RequestHandler):
+    def get(self):
+        self.write(self.xsrf_token)
+
+
+class Status(tornado.web.RequestHandler):
+    def get(self, status):
+        self.set_status(int(status))
+
+
+class Echo(tornado.websocket.WebSocketHandler):
+    def check_origin(self, origin):
+        return True
+
+    def select_subprotocol(self, subprotocols):
+        return "chat" if "chat" in subprotocols else None
+
+    async def open(self):
+        await self.write_message("welcome")
+
+    async def on_message(self, message):
+        if message == "close":
+            self.close(4001, "as asked")
+        elif message == "raise":
+            raise ValueError("broken on purpose")
+        else:
+            await self.write_message(message, binary=isinstance(message, bytes))
+
+    def on_close(self):
+        LEFT.append(f"socket {self.close_code}")
+
+
+def plain(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [b"plain ", environ["PATH_INFO"].encode()]
+
+
+class Wrapped(tornado.web.FallbackHandler):
+    def initialize(self):
+        super().initialize(fallback=tornado.wsgi.WSGIContainer(plain))
+
+
+def make_app(xsrf=False):
+    here = os.path.dirname(os.path.abspath(__file__))
+    return tornado.web.Application([
+        (r"/", Hello), (r"/about", About), (r"/form", Form), (r"/slow", Slow), (r"/stream/(\d+)/(\d+)", Streamed),
+        (r"/endless", Endless), (r"/left", Left), (r"/digest", Digest), (r"/broken", Broken), (r"/cookie", Cookie),
+        (r"/token", Token), (r"/status/(\d+)", Status), (r"/echo", Echo), (r"/plain/.*", Wrapped),
+        (r"/files/(.*)", tornado.web.StaticFileHandler, {"path": here}),
+    ], cookie_secret="a secret of the test", xsrf_cookies=xsrf)
+
+
+application = make_app()
+container = tornado.wsgi.WSGIContainer(plain)
