@@ -82,7 +82,8 @@ def _may_fork(preload: Any, channel: Channel) -> fork_safety.Verdict:
 
 
 def _service(application: Any, start: Dict[str, Any]) -> worker.Service:
-    return worker.Service(application, start["app"], start["root"], start.get("hop_by_hop") == "drop")
+    return worker.Service(application, start["app"], start["root"], start.get("hop_by_hop") == "drop",
+                          int(start.get("threads", 1)))
 
 
 def _run_alone(service: worker.Service, channel: Channel) -> NoReturn:

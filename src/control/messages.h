@@ -27,6 +27,7 @@ struct GenerationCreated {
   base::Duration timeout{};
   unsigned queue = 0;
   base::Duration queue_timeout{};
+  unsigned requests_per_worker = 1;  // that one runs at once
   std::string body_buffer = "auto";  // "auto" | "true" | "false": queue a request when its body is complete
   std::vector<StaticPrefix> static_folders;
   template <class Visitor>
@@ -37,6 +38,7 @@ struct GenerationCreated {
     field("timeout", timeout);
     field("queue", queue);
     field("queue_timeout", queue_timeout);
+    field("requests_per_worker", requests_per_worker);
     field("body_buffer", body_buffer);
     field("static", static_folders);
   }
@@ -212,6 +214,7 @@ struct StartApp {
   std::string preload;
   std::string prefix;
   std::string hop_by_hop;  // "refuse" | "drop"
+  unsigned threads = 1;    // of each worker
   std::map<std::string, std::string> environment;
   template <class Visitor>
   void visit(Visitor& field) {
@@ -223,6 +226,7 @@ struct StartApp {
     field("preload", preload);
     field("prefix", prefix);
     field("hop_by_hop", hop_by_hop);
+    field("threads", threads);
     field("environment", environment);
   }
 };

@@ -1,5 +1,7 @@
 // The module `_cutwater`: what python/cutwater/_cutwater.pyi describes. Multi-phase, with its state in the
 // module, so that several interpreters of a process could each have one.
+#include <chrono>
+#include <memory>
 #include <vector>
 
 #include "base/file_descriptor.h"
@@ -10,6 +12,7 @@
 #include "python/process.h"
 #include "python/py_api.h"
 #include "python/responder.h"
+#include "python/thread_team.h"
 #include "python/wsgi_worker.h"
 
 namespace cutwater::python {
@@ -38,8 +41,8 @@ bool read_descriptors(PyObject* sequence, std::vector<base::FileDescriptor>& des
 PyObject* serve_wsgi(PyObject* module, PyObject* arguments, PyObject* keywords) {
   static const char* names[] = {"application", "host",         "errors",       "segment", "lane",    "wake",
                                 "front_wakes", "front_alarms", "lane_sockets", "control", "signals", "drop_hop_by_hop",
-                                nullptr};
-  WsgiWorker::Setup setup{};
+                                "threads",     "switch_interval", nullptr};
+  WsgiSetup setup{};
   int segment_descriptor = -1;
   unsigned int lane = 0;
   int wake = -1;
@@ -47,10 +50,12 @@ PyObject* serve_wsgi(PyObject* module, PyObject* arguments, PyObject* keywords) 
   PyObject* front_alarms = nullptr;
   PyObject* lane_sockets = nullptr;
   int drop_hop_by_hop = 0;
-  if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "OOO$iIiOOOiip:serve_wsgi", const_cast<char**>(names),
+  unsigned int threads = 1;
+  double switch_interval = 0.005;
+  if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "OOO|$iIiOOOiipId:serve_wsgi", const_cast<char**>(names),
                                    &setup.application, &setup.host, &setup.errors, &segment_descriptor, &lane, &wake,
                                    &front_wakes, &front_alarms, &lane_sockets, &setup.control, &setup.signals,
-                                   &drop_hop_by_hop)) {
+                                   &drop_hop_by_hop, &threads, &switch_interval)) {
     return nullptr;
   }
   link::WorkerLink::Descriptors descriptors;
@@ -75,10 +80,23 @@ PyObject* serve_wsgi(PyObject* module, PyObject* arguments, PyObject* keywords) 
   segment_owner.reset();
   setup.fronts = layout.fronts;
   setup.hop_by_hop = drop_hop_by_hop != 0 ? HopByHop::kDrop : HopByHop::kRefuse;
-  link::WorkerLink worker_link(std::move(segment).value(), lane, std::move(descriptors));
-  WsgiWorker worker(state_of(module).types, setup, worker_link);
+  setup.multithread = threads > 1;
+  auto worker_link = std::make_unique<link::WorkerLink>(std::move(segment).value(), lane, std::move(descriptors));
+  const WsgiTypes& types = state_of(module).types;
   std::string reason;
-  if (!worker.serve(reason)) return nullptr;
+  bool served;
+  if (threads > 1) {
+    const auto interval = std::chrono::duration_cast<base::Duration>(std::chrono::duration<double>(switch_interval));
+    auto team = std::make_unique<ThreadTeam>(types, setup, ThreadTeam::Size{threads, interval}, *worker_link);
+    served = team->serve(reason);
+    if (!team->is_over()) {  // a thread of it still hangs somewhere
+      static_cast<void>(team.release());
+      static_cast<void>(worker_link.release());
+    }
+  } else {
+    served = WsgiWorker(types, setup, *worker_link).serve(reason);
+  }
+  if (!served) return nullptr;
   return PyUnicode_FromStringAndSize(reason.data(), static_cast<Py_ssize_t>(reason.size()));
 }
 

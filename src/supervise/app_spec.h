@@ -35,6 +35,7 @@ struct AppSpec {
   base::Duration queue_timeout{};
   unsigned queue = 100;
   unsigned workers = 2;
+  unsigned threads = 1;  // the most that one of them runs requests in
 };
 
 // All of it outlives every app.

@@ -47,7 +47,7 @@ class TestCommands:
         assert "--limit-connections" in run_binary("help", "flags").stdout
         for flag in ("--bind", "--workers", "--timeout", "--queue", "--watch", "--preload", "--access-log", "--limit-body", "-c"):
             assert flag in text, flag
-        assert "--threads" not in text and "--domain" not in text
+        assert "--domain" not in text
 
     def test_help_of_a_code_and_a_setting(self, run_binary):
         assert "unknown key" in run_binary("help", "CW0101").stdout
@@ -94,7 +94,7 @@ class TestCommands:
         result = run_binary(*words)
         assert result.returncode == 2 and told in result.stderr, result.stderr
 
-    @pytest.mark.parametrize("words", [*([command] for command in LATER), ["help", "dev"], ["serve", "--domain", "example.com"], ["check", "--threads=4"]])
+    @pytest.mark.parametrize("words", [*([command] for command in LATER), ["help", "dev"], ["serve", "--domain", "example.com"], ["check", "--max-age=4"]])
     def test_what_is_not_built_yet(self, run_binary, words):
         result = run_binary(*words)
         assert result.returncode == 2 and "known, not in this version" in result.stderr and "\n  fix: " in result.stderr
