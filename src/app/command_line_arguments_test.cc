@@ -78,9 +78,10 @@ TEST(Arguments, Refused) {
             "CW0106 the flag --domain is known, not in this version\n  fix: leave it away; -b :80, and a web server "
             "that does "
             "TLS in front meanwhile");
-  EXPECT_EQ(refused({"--domain=example.org"}),
-            "CW0106 the flag --domain is known, not in this version\n  fix: leave it away; -b :80, and a web server that "
-            "does TLS in front meanwhile");
+  EXPECT_EQ(
+      refused({"--domain=example.org"}),
+      "CW0106 the flag --domain is known, not in this version\n  fix: leave it away; -b :80, and a web server that "
+      "does TLS in front meanwhile");
   EXPECT_EQ(refused({"--timeout"}),
             "CW0120 serve: --timeout needs a value\n  fix: cutwater help --timeout shows what it takes");
   EXPECT_NE(refused({"-q=x"}).find("fix: "), std::string::npos);

@@ -154,7 +154,8 @@ constexpr Setting kSettings[] = {
      "default.",
      "workers", to<&App::workers>, 1, 1024},
     {Section::kApp, "threads", Kind::kAutoInteger, "1",
-     "How many requests each worker of a WSGI app runs at once, each in a thread of its own. With 1 the app need not be "
+     "How many requests each worker of a WSGI app runs at once, each in a thread of its own. With 1 the app need not "
+     "be "
      "safe for threads, and nothing is faster for one that computes; more are for one that waits, for databases and "
      "other servers. They are started when they are needed. \"auto\" is up to 64 while requests wait, and few while "
      "they compute.",

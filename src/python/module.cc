@@ -39,9 +39,14 @@ bool read_descriptors(PyObject* sequence, std::vector<base::FileDescriptor>& des
 }
 
 PyObject* serve_wsgi(PyObject* module, PyObject* arguments, PyObject* keywords) {
-  static const char* names[] = {"application", "host",         "errors",       "segment", "lane",    "wake",
-                                "front_wakes", "front_alarms", "lane_sockets", "control", "signals", "drop_hop_by_hop",
-                                "threads",     "switch_interval", nullptr};
+  static const char* names[] = {"application",  "host",
+                                "errors",       "segment",
+                                "lane",         "wake",
+                                "front_wakes",  "front_alarms",
+                                "lane_sockets", "control",
+                                "signals",      "drop_hop_by_hop",
+                                "threads",      "switch_interval",
+                                nullptr};
   WsgiSetup setup{};
   int segment_descriptor = -1;
   unsigned int lane = 0;

@@ -13,9 +13,12 @@ namespace {
 constexpr base::Duration kTick = std::chrono::milliseconds(1);
 // Ticks without a call until the watcher waits to be woken by the next one.
 constexpr int kQuietTicks = 20;
-// How long a call that blocked is remembered, in short calls: as long as one in twenty blocks, all are expected to.
+// How long a call that blocked is remembered, in short calls: as long as one in twenty blocks, all are expected to. One
+// that computes takes longer than handing over would save, and others must not be begun beside it so easily.
 constexpr int kBlockingMost = 200;
 constexpr int kBlockingMore = 20;
+constexpr int kBlockingFirst = 8;
+constexpr int kComputingLess = 50;
 // Calls known to compute that others may be begun beside, until one of them lasts.
 constexpr unsigned kMostComputing = 2;
 constexpr base::Duration kLastingCall = std::chrono::milliseconds(100);
@@ -101,11 +104,8 @@ void ThreadTeam::end_call() {
 
 // Of a call for which the role was handed over.
 void ThreadTeam::judge_call(base::Duration took, base::Duration processor) {
-  if (took < kTick) {
-    blocking_left_ = std::max(blocking_left_ - 1, 0);
-  } else if (2 * processor < took) {
-    blocking_left_ = std::min(blocking_left_ + kBlockingMore, kBlockingMost);
-  }
+  const int change = processor >= kTick ? -kComputingLess : took >= kTick ? kBlockingMore : -1;
+  blocking_left_ = std::clamp(blocking_left_ + change, 0, kBlockingMost);
 }
 
 // ---- those without a request
@@ -186,18 +186,19 @@ ThreadTeam::Observation ThreadTeam::observe(Member& me, base::Duration tick) {
   return seen;
 }
 
-// The leader is in a call that lasts. If it blocks, its role is free to be taken. If it computes, every thread more
-// that wants the GIL makes the others slower.
+// The leader is in a call that lasts. If it blocks, its role is free to be taken; so it is if the call computes in
+// native code, which leaves the GIL free. If it computes in Python, every thread more that wants the GIL makes the
+// others slower.
 bool ThreadTeam::may_take_over(const Observation& seen) {
   const base::Instant now = base::monotonic_now();
-  if (!is_long_wait(seen.gil_waited)) {
-    blocking_left_ = kBlockingMost;
-    return true;
-  }
   Member& busy = *leader_;
   const base::Duration used = processor_time(busy.clock) - seen.processor;
   const bool computes = used * 5 > now - seen.since;
-  if (!computes) return true;
+  if (!computes) {
+    if (computing_ == 0 && !is_long_wait(seen.gil_waited)) blocking_left_ = std::max(blocking_left_, kBlockingFirst);
+    return true;
+  }
+  if (seen.gil_waited * 10 < switch_interval_) return true;
   if (computing_ >= kMostComputing && now - busy.call_began < kLastingCall) return false;
   if (!std::exchange(busy.computes, true)) ++computing_;
   return true;

@@ -115,9 +115,10 @@ ThreadTeam::Woken ThreadTeam::look_out(Sleeper& sleeper, uint32_t front, For wha
   lookout_ = &sleeper;
   Woken woken = Woken::kByLink;
   if (link_.prepare_to_wait()) {
-    std::vector<pollfd> entries{{link_.wake_descriptor(), POLLIN, 0},
-                                {sleeper.kick.get(), POLLIN, 0},
-                                {link_.lane_socket(front), static_cast<short>(what == For::kDescriptor ? POLLIN : 0), 0}};
+    std::vector<pollfd> entries{
+        {link_.wake_descriptor(), POLLIN, 0},
+        {sleeper.kick.get(), POLLIN, 0},
+        {link_.lane_socket(front), static_cast<short>(what == For::kDescriptor ? POLLIN : 0), 0}};
     woken = sleep(entries, milliseconds);
     if (woken == Woken::kByLink && (entries.at(2).revents & kGone) != 0) woken = Woken::kFrontGone;
   }

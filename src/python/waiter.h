@@ -1,5 +1,5 @@
-// Waiter: every sleep of a worker that runs one request at a time: with the GIL released, woken by its lane's eventfd, by the end of a front,
-// by the master's channel or by a signal. Owns no descriptor.
+// Waiter: every sleep of a worker that runs one request at a time: with the GIL released, woken by its lane's eventfd,
+// by the end of a front, by the master's channel or by a signal. Owns no descriptor.
 #pragma once
 
 #include <cstddef>

@@ -227,26 +227,26 @@ void WsgiRunner::failed(std::string_view what, bool abort) {
 void WsgiRunner::log_reply() {
   if (reply_.excess()) {
     service_.host.problem("CW0503", method_, path_,
-                  "sent more than its Content-Length of " + std::to_string(reply_.declared().value_or(0)) +
-                      " bytes; the rest was cut off" + (reply_.aborted() ? ", and the connection closed" : ""));
+                          "sent more than its Content-Length of " + std::to_string(reply_.declared().value_or(0)) +
+                              " bytes; the rest was cut off" + (reply_.aborted() ? ", and the connection closed" : ""));
   }
   if (reply_.missing()) {
     service_.host.problem("CW0503", method_, path_,
-                  "sent " + std::to_string(reply_.sent()) + " bytes, less than its Content-Length of " +
-                      std::to_string(reply_.declared().value_or(0)) + "; the connection was cut");
+                          "sent " + std::to_string(reply_.sent()) + " bytes, less than its Content-Length of " +
+                              std::to_string(reply_.declared().value_or(0)) + "; the connection was cut");
   }
   // To HEAD most apps answer as to GET, and may: leaving the body out is the server's work.
   if (reply_.dropped() && method_ != "HEAD" && !service_.warned_of_dropped_body) {
     service_.warned_of_dropped_body = true;
     service_.host.problem("CW0504", method_, path_,
-                  "gave a body where none is allowed (status " + std::to_string(reply_.status()) +
-                      "); it was dropped, as all further ones will be");
+                          "gave a body where none is allowed (status " + std::to_string(reply_.status()) +
+                              "); it was dropped, as all further ones will be");
   }
   if (!reply_.left_out().empty() && !service_.warned_of_dropped_field) {
     service_.warned_of_dropped_field = true;
     service_.host.problem("CW0508", method_, path_,
-                  "set " + std::string(reply_.left_out()) +
-                      ", which belongs to the connection; it was left out, as all such fields will be");
+                          "set " + std::string(reply_.left_out()) +
+                              ", which belongs to the connection; it was left out, as all such fields will be");
   }
 }
 

@@ -135,7 +135,8 @@ void Generation::on_imported(control::Imported imported) {
 
 // Opened with the app's own rights: it may not name a folder that it could not read itself.
 void Generation::open_static_folders() {
-  description_ = {spec_.name, number_, spec_.prefix, spec_.timeout, spec_.queue, spec_.queue_timeout, spec_.threads, "auto", {}};
+  description_ = {spec_.name, number_, spec_.prefix, spec_.timeout, spec_.queue, spec_.queue_timeout, spec_.threads,
+                  "auto",     {}};
   for (const control::StaticFolder& folder : imported_.static_folders) {
     auto opened = open_folder_as(spec_.identity ? *spec_.identity : current_identity(), folder.root);
     if (opened) {

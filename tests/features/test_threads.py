@@ -309,8 +309,8 @@ class TestEnds:
         wait_until(lambda: server.named("worker") not in ([worker], []), 10, "its successor")
 
 
-def test_frameworks_own_threads_matter_to_django(serve):
+def test_django(serve):
     """Each thread has connections of its own, which the end of a request does not take from another."""
-    server = serve("django_site", workers=1, threads=4, target=None)
+    server = serve("django_site", workers=1, threads=4, target="pages.wsgi:application")
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
         assert all(answer.status == 200 for answer in pool.map(server.get, ["/"] * 60))
