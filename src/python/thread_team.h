@@ -72,10 +72,9 @@ class ThreadTeam final : public FrameWait {
   };
   // What the watcher saw without the GIL.
   struct Observation {
-    uint64_t call = 0;    // the one that lasts; 0: none
-    bool broken = false;  // our descriptors were closed
-    base::Instant since;
-    base::Duration processor{};   // of the leader then
+    uint64_t call = 0;            // the one that lasts; 0: none
+    bool broken = false;          // our descriptors were closed
+    base::Duration processor{};   // what the leader had used of one when it was seen in that call first
     base::Duration gil_waited{};  // for the GIL, afterwards
   };
 

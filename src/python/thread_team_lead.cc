@@ -163,10 +163,7 @@ ThreadTeam::Observation ThreadTeam::observe(Member& me, base::Duration tick) {
     uint64_t last = call_.load();
     while (!me.called.load() && !seen.broken) {
       const bool rests = !in_call(last) && quiet >= kQuietTicks;
-      if (in_call(last)) {
-        seen.since = base::monotonic_now();
-        seen.processor = processor_time(leader_clock_.load());
-      }
+      if (in_call(last)) seen.processor = processor_time(leader_clock_.load());
       // Announced, then looked again: a call that begins now wakes, or is seen here.
       if (rests) me.rests.store(true);
       const bool may_rest = rests && !in_call(call_.load());
@@ -193,7 +190,7 @@ bool ThreadTeam::may_take_over(const Observation& seen) {
   const base::Instant now = base::monotonic_now();
   Member& busy = *leader_;
   const base::Duration used = processor_time(busy.clock) - seen.processor;
-  const bool computes = used * 5 > now - seen.since;
+  const bool computes = used > kTick / 10;  // among many, on a busy machine, its share may be small
   if (!computes) {
     if (computing_ == 0 && !is_long_wait(seen.gil_waited)) blocking_left_ = std::max(blocking_left_, kBlockingFirst);
     return true;

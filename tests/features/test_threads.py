@@ -294,9 +294,9 @@ class TestEnds:
         with concurrent.futures.ThreadPoolExecutor(12) as pool:
             answers = pool.map(ask, range(1500))
             for _ in range(3):
-                server.signal(signal.SIGHUP)
                 start = len(server.log.lines)
-                server.log.wait_for(r"serving", 30, start)
+                server.signal(signal.SIGHUP)
+                server.log.wait_for(r"generation \d+ serves", 30, start)
             assert set(answers) == {200}
         server.baseline = {server.pid: server.baseline[server.pid], **{pid: server.baseline[pid] for pid in server.named("front")}}
 
