@@ -19,7 +19,7 @@ _EXIT_MILLISECONDS = 3000
 
 # With several threads a quick request waits for this long behind each one that computes. An app may have set its own.
 _PYTHONS_SWITCH_INTERVAL = 0.005
-_SWITCH_INTERVAL = 0.001
+_SWITCH_INTERVAL = 0.0005
 
 # File objects that only hold another one.
 _FILE_SHELLS = {("tempfile", "_TemporaryFileWrapper"), ("django.core.files.base", "File")}
