@@ -123,7 +123,7 @@ class TestConfiguration:
         ('[app.web]\n\n  timeout = "soon"\n', 3, "soon"), ('[app.web]\nworkers = "x"\n', 2, ""), ('[app.web]\nworkers = 0\n', 2, ""),
         ('[app.web]\nworkers = -1\n', 2, ""), ('[app.web\n', 1, ""), ('[limits]\nbody = []\n', 2, ""),
         ('[[listen]]\naddr = "127.0.0.1:99999"\n', 2, "99999"), ('[[listen]]\ntrusted_proxies = ["10.0.0.0/64"]\n', 2, "10.0.0.0/64"),
-        ('[app.web]\nthreads = 4\n', 2, "known, not in this version"), ('colour = "red"\n', 1, "colour"),
+        ('[app.web]\nmax_age = "1h"\n', 2, "known, not in this version"), ('colour = "red"\n', 1, "colour"),
         ('[log]\nformat = "xml"\n', 2, "combined"),
     ])
     def test_errors_have_file_line_and_column(self, run_binary, project, text, line, told):
