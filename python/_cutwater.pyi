@@ -1,6 +1,6 @@
 """The extension module `_cutwater` (src/python): the worker's side of the link between front and workers."""
 
-from typing import Any, Iterator, Optional, Protocol, Sequence, TextIO, Tuple
+from typing import Any, Callable, Iterator, Optional, Protocol, Sequence, TextIO, Tuple
 from _typeshed.wsgi import WSGIApplication
 
 version: str
@@ -13,6 +13,8 @@ class Host(Protocol):
     def exception(self, method: str, path: str, what: str, error: BaseException) -> None: ...
     def problem(self, code: str, method: str, path: str, text: str) -> None: ...
     def plain_file(self, file: Any) -> Optional[Tuple[int, int]]: ...
+    def start_thread(self, run: Callable[[], None], number: int) -> bool: ...
+    def join_threads(self) -> None: ...
     def leave_child(self, error: Optional[BaseException]) -> None: ...
 
 class FileWrapper:
@@ -39,10 +41,15 @@ def serve_wsgi(
     control: int,
     signals: int,
     drop_hop_by_hop: bool,
+    threads: int = 1,
+    switch_interval: float = 0.005,
 ) -> str:
     """Serves requests until it shall end, and says why: "retired", "system_exit", or what Host.control() returned.
 
     `drop_hop_by_hop`: a response field that belongs to the connection is left out, with a problem said once, instead of refused.
+
+    `threads`: how many run requests at most; with more than one, all but the caller's, by Host.start_thread().
+    `switch_interval`: what sys.getswitchinterval() says.
 
     Takes over `segment`, `wake`, `front_wakes`, `front_alarms` and `lane_sockets`; `control` and `signals` are only watched.
     """

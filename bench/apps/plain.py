@@ -1,6 +1,7 @@
 """The small WSGI applications of the benchmark, chosen by path."""
 
 import json
+import time
 
 HELLO = b"Hello, world!"
 TEN_KB = json.dumps({"items": [{"number": number, "name": "item", "ok": True} for number in range(230)]}).encode()
@@ -36,5 +37,15 @@ def application(environ, start_response):
     if path == "/stream":
         start_response("200 OK", [("Content-Type", "text/plain")])
         return (PIECE for _ in range(16))
+    if path == "/sleep":
+        time.sleep(0.05)
+        start_response("200 OK", PLAIN)
+        return [HELLO]
+    if path == "/compute":
+        end = time.thread_time() + 0.02
+        while time.thread_time() < end:
+            pass
+        start_response("200 OK", PLAIN)
+        return [HELLO]
     start_response("404 Not Found", PLAIN)
     return [HELLO]

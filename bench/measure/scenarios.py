@@ -11,6 +11,7 @@ from .php import KEPT_PHP_GATEWAYS, PHP_GATEWAYS, PHP_SERVERS, SCRIPT
 from .servers import BENCH, BODIES, ROOT, STATIC, WSGI, Job, Uvicorn
 from .speed import Speed
 from .strength import Idle, Kills, Memory, Reloads
+from .threads import THREADED, Beside
 
 
 def plain(options, workers=1):
@@ -85,6 +86,12 @@ ALL = [
     Cgi("cgi-c", "A CGI program in C, 1 connection", scripts, [CutwaterCgi, LighttpdCgi], path="/hello.cgi", connections=1, body=13),
     Cgi("cgi-python", "A CGI script in Python, 1 connection", scripts, [CutwaterCgi, CutwaterCold, LighttpdCgi], path="/hello.py",
         connections=1, body=13),
+    Speed("threads-sleep", "WSGI, each request sleeps 50 ms, 64 connections: 1,280 a second are possible", plain, THREADED, path="/sleep", body=13),
+    Speed("threads-hello", "WSGI hello with threads, 64 connections", plain, THREADED, body=13),
+    Beside("threads-compute", "WSGI hello, 64 connections, beside one that computes 20 ms each time; CPU time of both", plain, THREADED,
+           slow="/compute", body=13),
+    Beside("threads-mixed", "WSGI hello, 64 connections, beside four that sleep 50 ms each time; CPU time of both", plain, THREADED,
+           slow="/sleep", slow_connections=4, body=13),
     Memory(shop),
     Idle(plain),
     Kills(plain),

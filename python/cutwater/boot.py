@@ -85,7 +85,7 @@ def _service(loaded: loader.Loaded, start: Dict[str, Any]) -> worker.Service:
     return worker.Service(
         loaded.application, start["app"], start["root"], start.get("hop_by_hop") == "drop", loaded.protocol,
         start.get("loop", "auto"), int(start.get("concurrency", 1)), int(start.get("workers", 1)),
-        start.get("lifespan", "auto"), start.get("on_disconnect") == "cancel")
+        start.get("lifespan", "auto"), start.get("on_disconnect") == "cancel", int(start.get("threads", 1)))
 
 
 def _run_alone(service: worker.Service, channel: Channel) -> NoReturn:

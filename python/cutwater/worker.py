@@ -6,7 +6,8 @@ import io
 import os
 import signal
 import sys
-from typing import Any, List, NamedTuple, NoReturn, Optional, Tuple
+import threading
+from typing import Any, Callable, List, NamedTuple, NoReturn, Optional, Tuple
 
 import _cutwater
 from cutwater import failure, messages
@@ -15,6 +16,10 @@ from cutwater.channel import Channel, ChannelClosed
 # A worker that hangs in the app when the master dies, or at its exit in the app's own handlers, ends after this.
 _ORPHAN_MILLISECONDS = 4000
 _EXIT_MILLISECONDS = 3000
+
+# With several threads a quick request waits for this long behind each one that computes. An app may have set its own.
+_PYTHONS_SWITCH_INTERVAL = 0.005
+_SWITCH_INTERVAL = 0.0005
 
 # File objects that only hold another one.
 _FILE_SHELLS = {("tempfile", "_TemporaryFileWrapper"), ("django.core.files.base", "File")}
@@ -29,6 +34,7 @@ class Host:
         self._channel = channel
         self._terminated = False
         self.signals, self.signals_sender = _make_wakeup_pipe()
+        self._threads: List[threading.Thread] = []
         signal.signal(signal.SIGTERM, self._terminate)
 
     def _terminate(self, *_: Any) -> None:
@@ -101,6 +107,24 @@ class Host:
         except (OSError, ValueError, AttributeError):
             return None  # closed, or not a real file: reading it says the rest
 
+    def start_thread(self, run: Callable[[], None], number: int) -> bool:
+        """A thread that serves requests. False, and a message, when the system gives none."""
+        thread = threading.Thread(target=run, name=f"cutwater-{number}", daemon=True)
+        try:
+            thread.start()
+        except (RuntimeError, MemoryError) as error:
+            messages.emit("warning", "CW0509", [
+                f"{self._app}: worker {os.getpid()} gets no thread more than {len(self._threads)}: {error}",
+                "fix: raise the limit of processes (ulimit -u) and of memory, or lower threads"])
+            return False
+        self._threads.append(thread)
+        return True
+
+    def join_threads(self) -> None:
+        """What a thread of the app's requests leaves behind, such as its connections, is closed before the process ends."""
+        for thread in self._threads:
+            thread.join(1)
+
     def leave_child(self, error: Optional[BaseException]) -> NoReturn:
         """Ends a child that the app forked and that came back from the app as if it were the worker."""
         status = 0
@@ -160,6 +184,7 @@ class Service(NamedTuple):
     workers: int = 1
     lifespan: str = "auto"  # "auto" | "on" | "off"
     cancel: bool = False  # the task of a request whose client has left
+    threads: int = 1
 
 
 class LinkDescriptors(NamedTuple):
@@ -209,11 +234,14 @@ def serve(service: Service, channel: Channel, lane: int, link: LinkDescriptors) 
     host = Host(service.app, service.root, channel)
     watch_parent(channel)
     status = 0
+    if service.threads > 1 and sys.getswitchinterval() == _PYTHONS_SWITCH_INTERVAL:
+        sys.setswitchinterval(_SWITCH_INTERVAL)
     channel.send("ready", pid=os.getpid())
     try:
         reason = _cutwater.serve_wsgi(
             service.application, host, sys.stderr, lane=lane, control=channel.fileno(), signals=host.signals,
-            drop_hop_by_hop=service.drop_hop_by_hop, **link._asdict())
+            drop_hop_by_hop=service.drop_hop_by_hop, threads=service.threads, switch_interval=sys.getswitchinterval(),
+            **link._asdict())
         status = int(reason == "descriptors_closed")
     except BaseException as error:
         messages.emit("error", "CW0506", [f"{service.app}: worker {os.getpid()} ends: {failure.describe(error)}",

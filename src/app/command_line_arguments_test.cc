@@ -78,8 +78,10 @@ TEST(Arguments, Refused) {
             "CW0106 the flag --domain is known, not in this version\n  fix: leave it away; -b :80, and a web server "
             "that does "
             "TLS in front meanwhile");
-  EXPECT_EQ(refused({"--threads=4"}),
-            "CW0106 the flag --threads is known, not in this version\n  fix: leave it away; more workers: -w N");
+  EXPECT_EQ(
+      refused({"--domain=example.org"}),
+      "CW0106 the flag --domain is known, not in this version\n  fix: leave it away; -b :80, and a web server that "
+      "does TLS in front meanwhile");
   EXPECT_EQ(refused({"--timeout"}),
             "CW0120 serve: --timeout needs a value\n  fix: cutwater help --timeout shows what it takes");
   EXPECT_NE(refused({"-q=x"}).find("fix: "), std::string::npos);
@@ -110,7 +112,7 @@ TEST(Help, ThatOfServeIsShortAndSaysWhereTheRestIs) {
 TEST(Help, OnlyWhatThereIs) {
   std::string text =
       command_help("serve", false) + help_topic("flags", false) + short_help(false) + help_topic("settings", false);
-  for (const char* later : {"--domain", "max_memory", "threads", "cutwater status", "[cache", "[tls", " cgi ="}) {
+  for (const char* later : {"--domain", "max_memory", "max_age", "cutwater status", "[cache", "[tls", " cgi ="}) {
     EXPECT_EQ(text.find(later), std::string::npos) << later;
   }
 }

@@ -66,6 +66,7 @@ base::Result<void> FrontApps::add_generation(control::GenerationCreated message,
   options.timeout = message.timeout;
   options.queue = message.queue;
   options.queue_timeout = message.queue_timeout;
+  options.requests_per_worker = message.requests_per_worker;
   App& owner = app(message.app);
   auto added = owner.handler->add_generation(
       std::move(options), {std::move(descriptors[0]), std::move(descriptors[1]), std::move(descriptors[2])});

@@ -13,6 +13,7 @@ namespace {
 
 constexpr unsigned kFewestAutomaticWorkers = 2;
 constexpr unsigned kMostAutomaticWorkers = 60;
+constexpr unsigned kMostAutomaticThreads = 64;
 
 unsigned worker_count(const config::App& app) {
   if (app.workers > 0) return app.workers;
@@ -95,6 +96,7 @@ base::Result<supervise::AppSpec> make_app_spec(const config::App& app, const std
   spec.queue_timeout = app.queue_timeout;
   spec.queue = app.queue;
   spec.workers = worker_count(app);
+  spec.threads = app.threads == 0 ? kMostAutomaticThreads : app.threads;
   if (runs_as_root(spec) && !(before && runs_as_root(*before))) warn_of_root(app, log);
   return spec;
 }

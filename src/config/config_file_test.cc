@@ -116,8 +116,7 @@ TEST_F(ConfigFile, LaterKeys) {
        {"include = [\"x\"]", "user = \"x\"", "[tls.main]\ncert = \"x\"", "[program.c]", "[metrics]",
         "[[listen]]\ntls = \"auto\"", "[[site]]\nhosts = [\"x\"]", "[[site]]\n[[site.route]]\nrespond = { code = 204 }",
         "[log]\nslow = \"2s\"", "[shutdown]\ndelay = \"5s\"", "[app.web]\nworkers = { min = 2 }",
-        "[log]\nformat = \"gunicorn:%(h)s\"", "[log]\naccess = \"syslog\"",
-        "[app.web]\nthreads = 4"}) {
+        "[log]\nformat = \"gunicorn:%(h)s\"", "[log]\naccess = \"syslog\"", "[app.web]\nmax_memory = \"1GB\""}) {
     std::string all = messages(text);
     EXPECT_TRUE(all.starts_with("[CW0106]")) << text << "\n" << all;
     EXPECT_NE(all.find("known, not in this version"), std::string::npos) << all;

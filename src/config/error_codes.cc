@@ -186,6 +186,8 @@ constexpr ErrorCode kCodes[] = {
      "The app set a response field that belongs to the connection, and "
      "hop_by_hop = \"drop\" left it out.",
      "Remove the field from the app's responses; the server writes it where it is due."},
+    {"CW0509", "no more threads", "The system refused a thread to a worker, which serves on with those it has.",
+     "Raise the limit of processes (ulimit -u) or of memory, or lower `threads`."},
     {"CW0511", "queue is full",
      "More than `queue` requests were waiting for a worker, or one waited longer than "
      "`queue_timeout`; they were answered 503 with Retry-After.",

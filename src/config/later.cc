@@ -16,7 +16,7 @@ constexpr Names kKeys[] = {
     {"", "include user group umask tls acme sites_dir program limit cache redis metrics admin"},
     {"listen", "tls http proxy_protocol"},
     {"app",
-     "threads max_requests max_memory max_age env_file ready before_swap hooks limits "
+     "max_requests max_memory max_age env_file ready before_swap hooks limits "
      "sandbox buffer group umask"},
     {"limits", ""},
     {"log", "slow trace rotate"},
@@ -36,7 +36,7 @@ constexpr std::string_view kCommands =
     "dev explain init import config fmt status top logs reload rollback start stop restart signal scale run drain "
     "undrain upgrade cert dashboard doctor completion gunicorn uwsgi supervisorctl";
 
-constexpr std::string_view kFlags = "domain threads max-requests max-memory max-age env-file compare";
+constexpr std::string_view kFlags = "domain max-requests max-memory max-age env-file compare";
 
 // What to do meanwhile, where "remove it" is not all that can be said. `where` is "command", "flag" or as for keys.
 struct Meanwhile {
@@ -66,13 +66,11 @@ constexpr Meanwhile kMeanwhile[] = {
     {"command", "run", "run the command with the app's own Python, in its folder"},
     {"command", "cert", kTls},
     {"flag", "domain", "-b :80, and a web server that does TLS in front meanwhile"},
-    {"flag", "threads", "more workers: -w N"},
     {"", "user", "use user in [app.NAME], and front_user for the front"},
     {"", "tls acme", kTls},
     {"", "program", "let systemd or supervisor run it meanwhile"},
     {"", "include", "write everything into this file"},
     {"listen", "tls http", kTls},
-    {"app", "threads", kMoreWorkers},
     {"app", "max_requests max_memory max_age", kReplacement},
     {"app", "env_file", "write the variables into env"},
     {"log", "rotate", "logrotate can rename the file and send USR1 meanwhile"},

@@ -35,6 +35,7 @@ struct App {
   std::string python;                    // absolute path of the interpreter after discovery; empty before
   std::string python_setting;            // as written: environment folder, interpreter or version; "" = discover
   unsigned workers = 0;                  // 0 = auto
+  unsigned threads = 1;                  // of each worker; 0 = auto
   std::string preload = "auto";          // "auto" | "true" | "false"
   std::string watch = "code";            // "code" | "deploy" | "off"
   std::string prefix;                    // "" or "/shop": SCRIPT_NAME

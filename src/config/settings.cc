@@ -153,6 +153,13 @@ constexpr Setting kSettings[] = {
      "How many worker processes; \"auto\" is the CPUs Cutwater may use, at least 2. WEB_CONCURRENCY changes the "
      "default.",
      "workers", to<&App::workers>, 1, 1024},
+    {Section::kApp, "threads", Kind::kAutoInteger, "1",
+     "How many requests each worker of a WSGI app runs at once, each in a thread of its own. With 1 the app need not "
+     "be "
+     "safe for threads, and nothing is faster for one that computes; more are for one that waits, for databases and "
+     "other servers. They are started when they are needed. \"auto\" is up to 64 while requests wait, and few while "
+     "they compute.",
+     "threads", to<&App::threads>, 1, 256},
     {Section::kApp, "preload", Kind::kChoice, "auto",
      "Fork workers from one import of the app, sharing memory; \"auto\" does so when that is safe.", "preload",
      to<&App::preload>, 0, UINT64_MAX, "auto|true|false"},

@@ -27,8 +27,8 @@ struct GenerationCreated {
   base::Duration timeout{};
   unsigned queue = 0;
   base::Duration queue_timeout{};
-  bool asynchronous = false;  // workers run many requests at once, and take them with the head
-  unsigned concurrency = 1;   // requests of one worker at once
+  bool asynchronous = false;         // workers take requests with the head
+  unsigned requests_per_worker = 1;  // that one runs at once
   std::vector<StaticPrefix> static_folders;
   template <class Visitor>
   void visit(Visitor& field) {
@@ -39,7 +39,7 @@ struct GenerationCreated {
     field("queue", queue);
     field("queue_timeout", queue_timeout);
     field("asynchronous", asynchronous);
-    field("concurrency", concurrency);
+    field("requests_per_worker", requests_per_worker);
     field("static", static_folders);
   }
 };
@@ -223,6 +223,7 @@ struct StartApp {
   unsigned workers = 1;
   std::string lifespan;       // "auto" | "on" | "off"
   std::string on_disconnect;  // "finish" | "cancel"
+  unsigned threads = 1;       // of each worker
   std::map<std::string, std::string> environment;
   template <class Visitor>
   void visit(Visitor& field) {
@@ -239,6 +240,7 @@ struct StartApp {
     field("workers", workers);
     field("lifespan", lifespan);
     field("on_disconnect", on_disconnect);
+    field("threads", threads);
     field("environment", environment);
   }
 };

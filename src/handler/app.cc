@@ -127,12 +127,12 @@ base::Task<void> AppHandler::answer_failure(message::Exchange& exchange, uint16_
   co_await answering;
 }
 
-// Each worker runs one request; what idle workers are about to claim does not count as waiting. What the other fronts
-// have counts, as of their last turns; until a first generation serves no front knows of another's line.
+// Each worker runs one request, or so many; what idle workers are about to claim does not count as waiting. What the
+// other fronts have counts, as of their last turns; until a first generation serves no front knows of another's line.
 bool AppHandler::queue_is_full(const WaitingLimits& limits) const {
   if (!current_) return line_.size() >= limits.queue;
   const uint64_t under_way = line_.size() + current_->link().in_use() + current_->link().load_of_others();
-  return under_way >= limits.queue + current_->attached_workers();
+  return under_way >= limits.queue + current_->attached_workers() * current_->options().requests_per_worker;
 }
 
 void AppHandler::publish_load() {

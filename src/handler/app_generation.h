@@ -23,6 +23,7 @@ struct GenerationOptions {
   base::Duration timeout = std::chrono::seconds(60);  // from the claim to the release; see check_deadline
   unsigned queue = 100;                               // waiting requests; beyond: 503
   base::Duration queue_timeout = std::chrono::seconds(10);
+  unsigned requests_per_worker = 1;  // that one runs at once
 };
 
 struct GenerationDescriptors {

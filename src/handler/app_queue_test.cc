@@ -66,6 +66,14 @@ TEST_F(AppQueueTest, OverTheQueueIs503AtOnce) {
   EXPECT_TRUE(log_.lines[0].starts_with("CW0511"));
 }
 
+TEST_F(AppQueueTest, AWorkerMayRunSeveralRequests) {
+  options_.queue = 2;
+  options_.requests_per_worker = 4;
+  start_one_worker();
+  for (int i = 0; i < 6; ++i) EXPECT_FALSE(get().done);
+  EXPECT_EQ(get().writer.status(), 503);
+}
+
 // Woken for each answer while enough others wait: then its worker may have the processor.
 TEST_F(AppQueueTest, ASaturatedFrontIsPatient) {
   auto& worker = start_one_worker();

@@ -53,17 +53,17 @@ PyObject* CachedText::get(std::string_view bytes) {
   return text_.get();
 }
 
-bool EnvironBuilder::prepare(PyObject* errors, PyObject* file_wrapper) {
+bool EnvironBuilder::prepare(PyObject* errors, PyObject* file_wrapper, bool multithread) {
   static_assert(kKeyNames.size() == kKeyCount);
   for (size_t key = 0; key < kKeyCount; ++key) {
     keys_[key] = PyRef::steal(PyUnicode_InternFromString(kKeyNames.at(key)));
     if (!keys_[key]) return false;
   }
   template_ = PyRef::steal(PyDict_New());
-  return template_ && fill_template(errors, file_wrapper) && leave_room(template_.get());
+  return template_ && fill_template(errors, file_wrapper, multithread) && leave_room(template_.get());
 }
 
-bool EnvironBuilder::fill_template(PyObject* errors, PyObject* file_wrapper) {
+bool EnvironBuilder::fill_template(PyObject* errors, PyObject* file_wrapper, bool multithread) {
   PyObject* dict = template_.get();
   PyRef empty = PyRef::steal(new_latin1(""));
   if (!empty) return false;
@@ -73,7 +73,7 @@ bool EnvironBuilder::fill_template(PyObject* errors, PyObject* file_wrapper) {
   PyRef software = PyRef::steal(new_latin1("cutwater/" CUTWATER_VERSION));
   PyRef version = PyRef::steal(Py_BuildValue("(ii)", 1, 0));
   return store(dict, "SERVER_SOFTWARE", software.get()) && store(dict, "wsgi.version", version.get()) &&
-         store(dict, "wsgi.errors", errors) && store(dict, "wsgi.multithread", Py_False) &&
+         store(dict, "wsgi.errors", errors) && store(dict, "wsgi.multithread", multithread ? Py_True : Py_False) &&
          store(dict, "wsgi.multiprocess", Py_True) && store(dict, "wsgi.run_once", Py_False) &&
          store(dict, "wsgi.input_terminated", Py_True) && store(dict, "wsgi.file_wrapper", file_wrapper);
 }

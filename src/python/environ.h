@@ -29,8 +29,9 @@ class CachedText {
 
 class EnvironBuilder {
  public:
-  // `errors` becomes wsgi.errors, `file_wrapper` wsgi.file_wrapper. False with a Python exception.
-  bool prepare(PyObject* errors, PyObject* file_wrapper);
+  // `errors` becomes wsgi.errors, `file_wrapper` wsgi.file_wrapper, `multithread` wsgi.multithread. False with a
+  // Python exception.
+  bool prepare(PyObject* errors, PyObject* file_wrapper, bool multithread);
   // New reference; nullptr with a Python exception.
   PyObject* build(const message::Request& request, const link::RequestExtras& extras, uint64_t body_size,
                   PyObject* input);
@@ -68,7 +69,7 @@ class EnvironBuilder {
     size_t operator()(std::string_view text) const { return std::hash<std::string_view>()(text); }
   };
 
-  bool fill_template(PyObject* errors, PyObject* file_wrapper);
+  bool fill_template(PyObject* errors, PyObject* file_wrapper, bool multithread);
   bool set(PyObject* environ, Key key, std::string_view value, CachedText* cache);
   bool set_number(PyObject* environ, Key key, uint64_t value, CachedText& cache);
   bool set_request(PyObject* environ, const message::Request& request, const link::RequestExtras& extras);

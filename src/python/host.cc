@@ -66,6 +66,20 @@ bool Host::plain_file(PyObject* file, PlainFile& plain) {
   return true;
 }
 
+bool Host::start_thread(PyObject* run, unsigned number) {
+  PyRef started = PyRef::steal(PyObject_CallMethod(object_.get(), "start_thread", "OI", run, number));
+  if (!started) {
+    PyRef raised = take_exception();
+    exception("", "", "start_thread raised", raised.get());
+  }
+  return started.get() == Py_True;
+}
+
+void Host::join_threads() {
+  PyRef joined = PyRef::steal(PyObject_CallMethod(object_.get(), "join_threads", nullptr));
+  if (!joined) PyErr_Clear();
+}
+
 void Host::leave_child(PyObject* exception) {
   PyObject* argument = exception == nullptr ? Py_None : exception;
   PyRef ended = PyRef::steal(PyObject_CallMethod(object_.get(), "leave_child", "O", argument));

@@ -30,6 +30,11 @@ class Host {
   // What a file-like object really is: false with a Python exception.
   bool plain_file(PyObject* file, PlainFile& plain);
 
+  // A thread of the interpreter that calls `run` without arguments. False: the system gives none; it was logged.
+  bool start_thread(PyObject* run, unsigned number);
+  // Waits until all of them are over, but not for ever.
+  void join_threads();
+
   // For a child that the application forked and that came back into the loop: flushes and ends the process
   // with what the exception (or nullptr) says.
   [[noreturn]] void leave_child(PyObject* exception);

@@ -1,5 +1,6 @@
 // The module `_cutwater`: what python/cutwater/_cutwater.pyi describes. Multi-phase, with its state in the
 // module, so that several interpreters of a process could each have one.
+#include <chrono>
 #include <memory>
 #include <string>
 #include <vector>
@@ -14,6 +15,7 @@
 #include "python/process.h"
 #include "python/py_api.h"
 #include "python/responder.h"
+#include "python/thread_team.h"
 #include "python/wsgi_worker.h"
 
 namespace cutwater::python {
@@ -76,24 +78,44 @@ std::unique_ptr<link::WorkerLink> open_link(const LinkArguments& arguments, uint
 }
 
 PyObject* serve_wsgi(PyObject* module, PyObject* arguments, PyObject* keywords) {
-  static const char* names[] = {"application", "host",         "errors",       "segment", "lane",    "wake",
-                                "front_wakes", "front_alarms", "lane_sockets", "control", "signals", "drop_hop_by_hop",
+  static const char* names[] = {"application",  "host",
+                                "errors",       "segment",
+                                "lane",         "wake",
+                                "front_wakes",  "front_alarms",
+                                "lane_sockets", "control",
+                                "signals",      "drop_hop_by_hop",
+                                "threads",      "switch_interval",
                                 nullptr};
-  WsgiWorker::Setup setup{};
+  WsgiSetup setup{};
   LinkArguments link;
   int drop_hop_by_hop = 0;
-  if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "OOO$iIiOOOiip:serve_wsgi", const_cast<char**>(names),
+  unsigned int threads = 1;
+  double switch_interval = 0.005;
+  if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "OOO|$iIiOOOiipId:serve_wsgi", const_cast<char**>(names),
                                    &setup.application, &setup.host, &setup.errors, &link.segment, &link.lane,
                                    &link.wake, &link.front_wakes, &link.front_alarms, &link.lane_sockets,
-                                   &setup.control, &setup.signals, &drop_hop_by_hop)) {
+                                   &setup.control, &setup.signals, &drop_hop_by_hop, &threads, &switch_interval)) {
     return nullptr;
   }
   std::unique_ptr<link::WorkerLink> worker_link = open_link(link, setup.fronts);
   if (!worker_link) return nullptr;
   setup.hop_by_hop = drop_hop_by_hop != 0 ? HopByHop::kDrop : HopByHop::kRefuse;
-  WsgiWorker worker(state_of(module).wsgi, setup, *worker_link);
+  setup.multithread = threads > 1;
+  const WsgiTypes& types = state_of(module).wsgi;
   std::string reason;
-  if (!worker.serve(reason)) return nullptr;
+  bool served;
+  if (threads > 1) {
+    const auto interval = std::chrono::duration_cast<base::Duration>(std::chrono::duration<double>(switch_interval));
+    auto team = std::make_unique<ThreadTeam>(types, setup, ThreadTeam::Size{threads, interval}, *worker_link);
+    served = team->serve(reason);
+    if (!team->is_over()) {  // a thread of it still hangs somewhere
+      static_cast<void>(team.release());
+      static_cast<void>(worker_link.release());
+    }
+  } else {
+    served = WsgiWorker(types, setup, *worker_link).serve(reason);
+  }
+  if (!served) return nullptr;
   return PyUnicode_FromStringAndSize(reason.data(), static_cast<Py_ssize_t>(reason.size()));
 }
 

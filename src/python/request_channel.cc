@@ -52,14 +52,16 @@ void RequestChannel::end() {
 }
 
 bool RequestChannel::still_wanted() {
-  while (auto frame = link_.receive()) take_in(*frame);
+  while (auto frame = link_.receive()) {
+    if (!take_in(*frame)) waiter_.of_another(*frame);
+  }
   return wanted_;
 }
 
-void RequestChannel::take_in(const link::DownFrame& frame) {
+bool RequestChannel::take_in(const link::DownFrame& frame) {
   if (claim_ == nullptr || frame.front != claim_->front || frame.header.slot != claim_->slot ||
       frame.header.generation != claim_->generation) {
-    return;  // of an earlier request, or kRetire, which the link itself remembers
+    return false;  // of an earlier request, or kRetire, which the link itself remembers
   }
   switch (static_cast<link::DownKind>(frame.header.kind)) {
     case link::DownKind::kCredit:
@@ -72,6 +74,7 @@ void RequestChannel::take_in(const link::DownFrame& frame) {
     default:
       break;  // kinds that only ASGI and WebSocket use
   }
+  return true;
 }
 
 SendOutcome RequestChannel::gone() {
@@ -88,18 +91,18 @@ void RequestChannel::settle() {
   }
 }
 
-bool RequestChannel::wait(SendOutcome& outcome, bool for_descriptor) {
+bool RequestChannel::wait(SendOutcome& outcome, FrameWait::For what) {
   Inside inside(*this);
   link_.wake_fronts(false);
-  switch (waiter_.for_frame(claim_->front, for_descriptor, kRoomPollMilliseconds)) {
-    case Waiter::Woken::kFrontGone:
+  switch (waiter_.for_frame(*this, claim_->front, what, kRoomPollMilliseconds)) {
+    case FrameWait::Woken::kFrontGone:
       outcome = gone();
       return false;
-    case Waiter::Woken::kError:
+    case FrameWait::Woken::kError:
       outcome = SendOutcome::kError;
       return false;
-    case Waiter::Woken::kByLink:
-    case Waiter::Woken::kByControl:
+    case FrameWait::Woken::kByLink:
+    case FrameWait::Woken::kByControl:
       break;
   }
   if (!link_.attached() || !still_wanted()) {
@@ -147,7 +150,7 @@ SendOutcome RequestChannel::send_body(std::string_view body, bool complete) {
     if (sent.status == link::SendResult::kSent) {
       credit_ -= static_cast<int64_t>(sent.body_bytes);
       body.remove_prefix(sent.body_bytes);
-    } else if (!wait(outcome)) {
+    } else if (!wait(outcome, piece.empty() ? FrameWait::For::kFrame : FrameWait::For::kRoom)) {
       return outcome;
     }
   }
@@ -209,7 +212,7 @@ base::FileDescriptor RequestChannel::fetch_body() {
   while (outcome == SendOutcome::kSent) {
     base::FileDescriptor body = link_.receive_body_descriptor(*claim_);
     if (body.valid()) return body;
-    if (!wait(outcome, true)) break;
+    if (!wait(outcome, FrameWait::For::kDescriptor)) break;
   }
   if (outcome == SendOutcome::kGone) {
     PyErr_SetString(PyExc_ConnectionResetError, "the client left before its request body could be read");

@@ -11,7 +11,7 @@
 #include "base/file_descriptor.h"
 #include "link/worker_link.h"
 #include "message/response.h"
-#include "python/waiter.h"
+#include "python/frame_wait.h"
 
 namespace cutwater::python {
 
@@ -26,7 +26,7 @@ ssize_t read_file_piece(int descriptor, uint64_t offset, std::string& into);
 
 class RequestChannel {
  public:
-  RequestChannel(link::WorkerLink& link, Waiter& waiter) : link_(link), waiter_(waiter) {}
+  RequestChannel(link::WorkerLink& link, FrameWait& waiter) : link_(link), waiter_(waiter) {}
 
   // `claim` lives until end().
   void begin(const link::Claim& claim);
@@ -36,6 +36,8 @@ class RequestChannel {
 
   // Looks at what the front has sent. False: gone.
   bool still_wanted();
+  // Takes a frame in that was received; false: it is of another request.
+  bool take_in(const link::DownFrame& frame);
   // False in a child the application forked: nothing of the request may be touched there.
   bool attached() const { return link_.attached(); }
   // Another thread of the application may be inside a wait or a read of this request: marked by Inside,
@@ -67,12 +69,11 @@ class RequestChannel {
   SendOutcome send_file_bytes(int descriptor, uint64_t offset, uint64_t length);
   SendOutcome send_control(link::UpKind kind, uint32_t value);
   // Waits for credit or room. False: `outcome` says why there is no point in going on.
-  bool wait(SendOutcome& outcome, bool for_descriptor = false);
-  void take_in(const link::DownFrame& frame);
+  bool wait(SendOutcome& outcome, FrameWait::For what = FrameWait::For::kRoom);
   SendOutcome gone();
 
   link::WorkerLink& link_;
-  Waiter& waiter_;
+  FrameWait& waiter_;
   const link::Claim* claim_ = nullptr;
   int64_t credit_ = 0;
   bool wanted_ = false;

@@ -32,11 +32,12 @@ Waiter::Woken Waiter::for_request() {
   return woken;
 }
 
-Waiter::Woken Waiter::for_frame(uint32_t front, bool for_descriptor, int milliseconds) {
+Waiter::Woken Waiter::for_frame(RequestChannel&, uint32_t front, For what, int milliseconds) {
   Woken woken = Woken::kByLink;
   if (link_.prepare_to_wait()) {
-    std::vector<pollfd> entries{{link_.wake_descriptor(), POLLIN, 0},
-                                {link_.lane_socket(front), static_cast<short>(for_descriptor ? POLLIN : 0), 0}};
+    std::vector<pollfd> entries{
+        {link_.wake_descriptor(), POLLIN, 0},
+        {link_.lane_socket(front), static_cast<short>(what == For::kDescriptor ? POLLIN : 0), 0}};
     woken = sleep(entries, milliseconds);
     if (woken == Woken::kByLink && (entries.at(1).revents & kGone) != 0) woken = Woken::kFrontGone;
   }

@@ -1,46 +1,24 @@
 #include "python/wsgi_worker.h"
 
-#include "python/calls.h"
-#include "python/file_wrapper.h"
-#include "python/input.h"
-#include "python/strings.h"
-
 namespace cutwater::python {
 namespace {
 
 // Under load the worker never sleeps: then the master's channel is looked at this often.
 constexpr base::Duration kControlInterval = std::chrono::milliseconds(50);
-// Blocks of a list that are small together travel as one.
-constexpr size_t kJoinedBytes = 32 * 1024;
-
-// Why an object that is no iterable of bytes cannot be a response body; nullptr when it may be one.
-const char* misuse_of_body(PyObject* result) {
-  if (result == Py_None) return "the application returned None instead of an iterable of bytes";
-  if (PyUnicode_Check(result)) return "the application returned str instead of an iterable of bytes";
-  if (PyBytes_Check(result)) return "the application returned bytes, not an iterable of bytes: return [body]";
-  return nullptr;
-}
 
 }  // namespace
 
-WsgiWorker::WsgiWorker(const WsgiTypes& types, const Setup& setup, link::WorkerLink& link)
-    : types_(types),
-      application_(PyRef::share(setup.application)),
-      host_(setup.host),
+WsgiWorker::WsgiWorker(const WsgiTypes& types, const WsgiSetup& setup, link::WorkerLink& link)
+    : service_(types, setup, link),
       link_(link),
       waiter_(link_, setup.fronts, setup.control, setup.signals),
-      channel_(link_, waiter_),
-      body_(channel_),
-      data_(channel_),
-      reply_(channel_, setup.hop_by_hop),
-      responder_(types.responder),
-      errors_(PyRef::share(setup.errors)) {}
+      runner_(service_, waiter_) {}
 
 bool WsgiWorker::serve(std::string& reason) {
-  if (!environ_.prepare(errors_.get(), types_.file_wrapper)) return false;
+  if (!runner_.prepare()) return false;
   while (!shall_end()) {
-    if (link_.claim(claim_)) {
-      run_request();
+    if (runner_.claim()) {
+      runner_.run();
       link_.wake_fronts(true);
       continue;
     }
@@ -48,21 +26,21 @@ bool WsgiWorker::serve(std::string& reason) {
     if (idle() == Step::kError) return false;
   }
   link_.wake_fronts(false);
-  reason = end_reason_;
+  reason = service_.end_reason;
   return true;
 }
 
 bool WsgiWorker::shall_end() {
-  channel_.still_wanted();
-  if (!end_reason_.empty()) return true;
+  runner_.channel().still_wanted();
+  if (!service_.end_reason.empty()) return true;
   if (link_.retired()) {
-    end_reason_ = "retired";
+    service_.end_reason = "retired";
     return true;
   }
   base::Instant now = base::monotonic_now();
   if (now - control_checked_ < kControlInterval) return false;
   control_checked_ = now;
-  return waiter_.control_pending() && host_.control(end_reason_);
+  return waiter_.control_pending() && service_.host.control(service_.end_reason);
 }
 
 WsgiWorker::Step WsgiWorker::idle() {
@@ -72,229 +50,11 @@ WsgiWorker::Step WsgiWorker::idle() {
     bool exits = PyErr_ExceptionMatches(PyExc_SystemExit) != 0 || PyErr_ExceptionMatches(PyExc_KeyboardInterrupt) != 0;
     if (!exits) return Step::kError;
     PyErr_Clear();
-    end_reason_ = "system_exit";
+    service_.end_reason = "system_exit";
     return Step::kEnd;
   }
-  if (woken == Waiter::Woken::kByControl && host_.control(end_reason_)) return Step::kEnd;
+  if (woken == Waiter::Woken::kByControl && service_.host.control(service_.end_reason)) return Step::kEnd;
   return Step::kGoOn;
-}
-
-void WsgiWorker::run_request() {
-  channel_.begin(claim_);
-  request_.clear();
-  if (!link::decode_request(claim_.record, request_, extras_)) {
-    host_.problem("CW0506", "", "", "a request in the queue was damaged");
-    channel_.send_abort(true);
-    channel_.end();
-    return;
-  }
-  method_ = request_.method;
-  path_ = request_.path;
-  begin_body();
-  reply_.begin(request_.method == "HEAD");
-  sends_file_ = false;
-
-  PyRef result = call_application();
-  leave_if_child();
-  SendOutcome outcome = result ? respond(result.get()) : SendOutcome::kError;
-  leave_if_child();
-  if (outcome == SendOutcome::kError) failed("raised", true);
-  if (result) close(result.get());
-  detach_request();
-  channel_.settle();
-  body_.end();
-  data_.end();
-  channel_.end();
-  log_reply();
-}
-
-void WsgiWorker::begin_body() {
-  if (!extras_.has_data) return body_.begin(claim_, extras_);
-  const bool has_body = request_.framing == message::BodyFraming::kLength;
-  const uint64_t data_begin = has_body ? request_.content_length : 0;
-  body_.begin(claim_, extras_, 0, data_begin);
-  data_.begin(claim_, extras_, data_begin);
-}
-
-bool WsgiWorker::prepare_input() {
-  bool reusable = input_ && Py_REFCNT(input_.get()) == 1;
-  if (!reusable) input_ = PyRef::steal(new_input(types_.input));
-  if (!input_) return false;
-  attach_input(input_.get(), &body_, &channel_);
-  return true;
-}
-
-// What a FastCGI filter is to work on, beside FCGI_DATA_LENGTH and FCGI_DATA_LAST_MOD: read as wsgi.input is.
-bool WsgiWorker::add_data(PyObject* environ) {
-  data_input_ = PyRef::steal(new_input(types_.input));
-  if (!data_input_) return false;
-  attach_input(data_input_.get(), &data_, &channel_);
-  return PyDict_SetItemString(environ, "cutwater.fcgi_data", data_input_.get()) == 0;
-}
-
-PyRef WsgiWorker::call_application() {
-  if (!prepare_input()) return {};
-  PyObject* start_response = responder_.attach(reply_);
-  if (start_response == nullptr) return {};
-  PyRef environ = PyRef::steal(environ_.build(request_, extras_, body_.remaining(), input_.get()));
-  if (!environ || (extras_.has_data && !add_data(environ.get()))) return {};
-  return PyRef::steal(call_with_two(application_.get(), environ.get(), start_response));
-}
-
-SendOutcome WsgiWorker::respond(PyObject* result) {
-  if (is_exact_list(result) || is_exact_tuple(result)) return respond_with_sequence(result);
-  if (const char* misuse = misuse_of_body(result)) {
-    PyErr_SetString(PyExc_TypeError, misuse);
-    return SendOutcome::kError;
-  }
-  sends_file_ = reinterpret_cast<PyObject*>(Py_TYPE(result)) == types_.file_wrapper;
-  if (sends_file_) {
-    reply_.allow_excess();  // PEP 3333: of a wrapped file no more than Content-Length is meant
-    bool sent = false;
-    SendOutcome outcome = respond_with_file(result, sent);
-    if (sent || outcome != SendOutcome::kSent) return outcome;
-  }
-  return respond_with_blocks(result);
-}
-
-bool WsgiWorker::check_block(PyObject* block) {
-  if (PyBytes_Check(block)) return true;
-  PyErr_Format(PyExc_TypeError, "the application's response body must consist of bytes, not %s",
-               type_name(block).c_str());
-  return false;
-}
-
-SendOutcome WsgiWorker::respond_with_sequence(PyObject* sequence) {
-  bool is_list = is_exact_list(sequence);
-  Py_ssize_t count = is_list ? list_size(sequence) : tuple_size(sequence);
-  size_t total = 0;
-  for (Py_ssize_t index = 0; index < count; ++index) {
-    PyObject* block = is_list ? list_item(sequence, index) : tuple_item(sequence, index);
-    if (!check_block(block)) return SendOutcome::kError;
-    total += bytes_view(block).size();
-  }
-  reply_.announce_total(total);
-  // Nothing of the application runs any more: the slot may go with the last byte.
-  detach_request();
-  if (count > 1 && total <= kJoinedBytes) {
-    joined_.clear();
-    for (Py_ssize_t index = 0; index < count; ++index) {
-      joined_.append(bytes_view(is_list ? list_item(sequence, index) : tuple_item(sequence, index)));
-    }
-    SendOutcome outcome = reply_.block(joined_, true);
-    return outcome == SendOutcome::kSent ? reply_.finish(true) : outcome;
-  }
-  for (Py_ssize_t index = 0; index < count; ++index) {
-    // Another thread may change the list during a wait.
-    if (is_list && index >= list_size(sequence)) break;
-    PyRef block = PyRef::share(is_list ? list_item(sequence, index) : tuple_item(sequence, index));
-    if (!check_block(block.get())) return SendOutcome::kError;
-    SendOutcome outcome = reply_.block(bytes_view(block.get()), true);
-    if (outcome != SendOutcome::kSent) return outcome;
-  }
-  return reply_.finish(true);
-}
-
-SendOutcome WsgiWorker::respond_with_blocks(PyObject* result) {
-  PyRef iterator = PyRef::steal(PyObject_GetIter(result));
-  if (!iterator) return SendOutcome::kError;
-  while (true) {
-    PyRef block = PyRef::steal(PyIter_Next(iterator.get()));
-    leave_if_child();
-    if (!block) {
-      if (PyErr_Occurred() != nullptr) return SendOutcome::kError;
-      return reply_.finish(false);
-    }
-    if (!check_block(block.get())) return SendOutcome::kError;
-    SendOutcome outcome = reply_.block(bytes_view(block.get()), false);
-    if (outcome != SendOutcome::kSent) return outcome;
-    channel_.flush();
-    const bool of_no_use = reply_.excess() || (sends_file_ && reply_.ended()) || reply_.dropped_enough();
-    if (of_no_use) return SendOutcome::kSent;
-  }
-}
-
-SendOutcome WsgiWorker::respond_with_file(PyObject* wrapper, bool& sent) {
-  Host::PlainFile plain;
-  // Without a head, or with a part sent by write(), the blocks find the right answer.
-  if (!reply_.given() || reply_.head_sent()) return SendOutcome::kSent;
-  PyRef file = PyRef::share(wrapped_file(wrapper));
-  if (!host_.plain_file(file.get(), plain)) return SendOutcome::kError;
-  if (plain.descriptor < 0) return SendOutcome::kSent;
-  sent = true;
-  return reply_.file(plain.descriptor, plain.offset, plain.available);
-}
-
-void WsgiWorker::close(PyObject* result) {
-  if (is_exact_list(result) || is_exact_tuple(result)) return;
-  PyRef method = PyRef::steal(PyObject_GetAttrString(result, "close"));
-  if (!method) {
-    if (PyErr_ExceptionMatches(PyExc_AttributeError) != 0) {
-      PyErr_Clear();
-    } else {
-      failed("close() raised", false);
-    }
-    return;
-  }
-  link_.wake_fronts(false);
-  PyRef done = PyRef::steal(PyObject_CallObject(method.get(), nullptr));
-  leave_if_child();
-  if (!done) failed("close() raised", false);
-}
-
-void WsgiWorker::detach_request() {
-  reply_.end();
-  responder_.detach();
-  if (input_) attach_input(input_.get(), nullptr, nullptr);
-  if (data_input_) {
-    attach_input(data_input_.get(), nullptr, nullptr);
-    data_input_ = {};
-  }
-}
-
-void WsgiWorker::failed(std::string_view what, bool abort) {
-  PyRef exception = take_exception();
-  if (!exception) return;
-  bool exits = PyErr_GivenExceptionMatches(exception.get(), PyExc_SystemExit) != 0 ||
-               PyErr_GivenExceptionMatches(exception.get(), PyExc_KeyboardInterrupt) != 0;
-  bool told_of_lost_client = !channel_.released() && !channel_.still_wanted() &&
-                             PyErr_GivenExceptionMatches(exception.get(), PyExc_ConnectionResetError) != 0;
-  if (abort && reply_.abort() == SendOutcome::kError) PyErr_Clear();
-  link_.wake_fronts(false);
-  if (!told_of_lost_client) host_.exception(method_, path_, what, exception.get());
-  if (exits) end_reason_ = "system_exit";
-}
-
-void WsgiWorker::log_reply() {
-  if (reply_.excess()) {
-    host_.problem("CW0503", method_, path_,
-                  "sent more than its Content-Length of " + std::to_string(reply_.declared().value_or(0)) +
-                      " bytes; the rest was cut off" + (reply_.aborted() ? ", and the connection closed" : ""));
-  }
-  if (reply_.missing()) {
-    host_.problem("CW0503", method_, path_,
-                  "sent " + std::to_string(reply_.sent()) + " bytes, less than its Content-Length of " +
-                      std::to_string(reply_.declared().value_or(0)) + "; the connection was cut");
-  }
-  // To HEAD most apps answer as to GET, and may: leaving the body out is the server's work.
-  if (reply_.dropped() && method_ != "HEAD" && !warned_of_dropped_body_) {
-    warned_of_dropped_body_ = true;
-    host_.problem("CW0504", method_, path_,
-                  "gave a body where none is allowed (status " + std::to_string(reply_.status()) +
-                      "); it was dropped, as all further ones will be");
-  }
-  if (!reply_.left_out().empty() && !warned_of_dropped_field_) {
-    warned_of_dropped_field_ = true;
-    host_.problem("CW0508", method_, path_,
-                  "set " + std::string(reply_.left_out()) +
-                      ", which belongs to the connection; it was left out, as all such fields will be");
-  }
-}
-
-void WsgiWorker::leave_if_child() {
-  if (link_.attached()) return;
-  PyRef exception = take_exception();
-  host_.leave_child(exception.get());
 }
 
 }  // namespace cutwater::python

@@ -39,6 +39,7 @@ struct AppSpec {
   unsigned queue = 100;
   unsigned workers = 2;
   unsigned concurrency = 1;  // of an asynchronous app's worker
+  unsigned threads = 1;      // the most that one of them runs requests in
 };
 
 // All of it outlives every app.

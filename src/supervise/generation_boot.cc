@@ -143,7 +143,7 @@ void Generation::open_static_folders() {
                   spec_.queue,
                   spec_.queue_timeout,
                   asynchronous,
-                  asynchronous ? spec_.concurrency : 1,
+                  asynchronous ? spec_.concurrency : spec_.threads,
                   {}};
   for (const control::StaticFolder& folder : imported_.static_folders) {
     auto opened = open_folder_as(spec_.identity ? *spec_.identity : current_identity(), folder.root);

@@ -52,6 +52,7 @@ control::StartApp make_start(const AppSpec& spec, const std::string& mode) {
   start.preload = spec.preload;
   start.prefix = spec.prefix;
   start.hop_by_hop = spec.hop_by_hop;
+  start.threads = spec.threads;
   start.environment = spec.environment;
   return start;
 }

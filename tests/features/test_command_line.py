@@ -47,7 +47,7 @@ class TestCommands:
         assert "--limit-connections" in run_binary("help", "flags").stdout
         for flag in ("--bind", "--workers", "--timeout", "--queue", "--watch", "--preload", "--access-log", "--limit-body", "-c"):
             assert flag in text, flag
-        assert "--threads" not in text and "--domain" not in text
+        assert "--domain" not in text
 
     def test_help_of_a_code_and_a_setting(self, run_binary):
         assert "unknown key" in run_binary("help", "CW0101").stdout
@@ -94,7 +94,7 @@ class TestCommands:
         result = run_binary(*words)
         assert result.returncode == 2 and told in result.stderr, result.stderr
 
-    @pytest.mark.parametrize("words", [*([command] for command in LATER), ["help", "dev"], ["serve", "--domain", "example.com"], ["check", "--threads=4"]])
+    @pytest.mark.parametrize("words", [*([command] for command in LATER), ["help", "dev"], ["serve", "--domain", "example.com"], ["check", "--max-age=4"]])
     def test_what_is_not_built_yet(self, run_binary, words):
         result = run_binary(*words)
         assert result.returncode == 2 and "known, not in this version" in result.stderr and "\n  fix: " in result.stderr
@@ -123,7 +123,7 @@ class TestConfiguration:
         ('[app.web]\n\n  timeout = "soon"\n', 3, "soon"), ('[app.web]\nworkers = "x"\n', 2, ""), ('[app.web]\nworkers = 0\n', 2, ""),
         ('[app.web]\nworkers = -1\n', 2, ""), ('[app.web\n', 1, ""), ('[limits]\nbody = []\n', 2, ""),
         ('[[listen]]\naddr = "127.0.0.1:99999"\n', 2, "99999"), ('[[listen]]\ntrusted_proxies = ["10.0.0.0/64"]\n', 2, "10.0.0.0/64"),
-        ('[app.web]\nthreads = 4\n', 2, "known, not in this version"), ('colour = "red"\n', 1, "colour"),
+        ('[app.web]\nmax_age = "1h"\n', 2, "known, not in this version"), ('colour = "red"\n', 1, "colour"),
         ('[log]\nformat = "xml"\n', 2, "combined"),
     ])
     def test_errors_have_file_line_and_column(self, run_binary, project, text, line, told):

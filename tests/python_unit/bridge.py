@@ -86,7 +86,7 @@ class Bridge:
                                             pass_fds=[self.channel.theirs.fileno()], stderr=errors, stdout=errors)
         self.channel.theirs.close()
         settings = {"app": "web", "root": str(self.root), "target": target, "protocol": "auto", "preload": "auto",
-                    "prefix": "", "environment": {}, **start}
+                    "prefix": "", "environment": {}, "threads": int(os.environ.get("T", "1")), **start}
         self.channel.send("start", mode=mode, **settings)
 
     @property

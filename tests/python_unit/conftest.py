@@ -53,23 +53,23 @@ def every_python(request):
     return request.param
 
 
-def run_faulty(build, python, root):
+def run_faulty(build, python, root, threads):
     for source in APPS.glob("*.py"):
         shutil.copy(source, root)
-    bridge = Bridge(build, python, root, "faulty:application")
+    bridge = Bridge(build, python, root, "faulty:application", threads=threads)
     bridge.channel.expect("imported")
     bridge.start_worker()
     yield bridge
     bridge.stop()
 
 
-@pytest.fixture(scope="module")
-def faulty(build, python, tmp_path_factory):
-    """A running worker over apps/faulty.py, shared by a file of tests."""
-    yield from run_faulty(build, python, tmp_path_factory.mktemp("faulty"))
+@pytest.fixture(scope="module", params=[1, 3], ids=["alone", "threads"])
+def faulty(build, python, tmp_path_factory, request):
+    """A running worker over apps/faulty.py, shared by a file of tests; with one thread and with three."""
+    yield from run_faulty(build, python, tmp_path_factory.mktemp("faulty"), request.param)
 
 
-@pytest.fixture
-def fresh_faulty(build, python, tmp_path):
+@pytest.fixture(params=[1, 3], ids=["alone", "threads"])
+def fresh_faulty(build, python, tmp_path, request):
     """The same, of one test's own: for what a worker says only once."""
-    yield from run_faulty(build, python, tmp_path)
+    yield from run_faulty(build, python, tmp_path, request.param)

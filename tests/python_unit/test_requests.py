@@ -15,7 +15,7 @@ def application(environ, start_response):
     kept = {key: value for key, value in environ.items() if not key.startswith("wsgi.")}
     assert all(type(key) is str and type(value) is str for key, value in kept.items())
     assert environ["wsgi.version"] == (1, 0) and environ["wsgi.input_terminated"] is True
-    assert environ["wsgi.multithread"] is False and environ["wsgi.multiprocess"] is True
+    assert environ["wsgi.multithread"] is bool(int(__import__("os").environ.get("T","1"))>1) and environ["wsgi.multiprocess"] is True
     assert environ["wsgi.run_once"] is False and environ["wsgi.errors"].write("note\\n")
     kept["scheme"] = environ["wsgi.url_scheme"]
     environ["HTTP_LEFT_BEHIND"] = "x"
