@@ -30,6 +30,7 @@ Inflater::~Inflater() {
 
 void Inflater::reset() {
   inflateReset(stream_.get());
+  damaged_ = false;
 }
 
 // A final block may stand in the middle of a message (RFC 7692 section 7.2.3.4): what follows begins anew.
@@ -42,9 +43,10 @@ size_t Inflater::inflate(std::string_view& input, std::span<char> room) {
     stream.avail_in = static_cast<uInt>(input.size());
     const int status = ::inflate(&stream, Z_SYNC_FLUSH);
     input.remove_prefix(input.size() - stream.avail_in);
-    if (status != Z_OK && status != Z_STREAM_END && status != Z_BUF_ERROR) return npos;
+    damaged_ = status != Z_OK && status != Z_STREAM_END && status != Z_BUF_ERROR;
+    if (damaged_) return stream.avail_out < room.size() ? room.size() - stream.avail_out : npos;
     if (status != Z_STREAM_END) break;
-    if (inflateReset(&stream) != Z_OK) return npos;
+    inflateReset(&stream);
     if (input.empty() || stream.avail_out == 0) break;
   }
   return room.size() - stream.avail_out;

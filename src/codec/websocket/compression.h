@@ -32,15 +32,18 @@ class Inflater {
   Inflater(const Inflater&) = delete;
   Inflater& operator=(const Inflater&) = delete;
 
-  // Takes from `input` and fills `room`; how much was written, or npos: damaged.
+  // Takes from `input` and fills `room`; how much was written, or npos: damaged. What comes before the damage is still
+  // given, and the next call says so.
   size_t inflate(std::string_view& input, std::span<char> room);
   // All that came makes whole blocks.
   bool at_boundary() const;
+  bool damaged() const { return damaged_; }
   void reset();
   static constexpr size_t npos = static_cast<size_t>(-1);
 
  private:
   std::unique_ptr<z_stream_s> stream_;
+  bool damaged_ = false;
 };
 
 class Deflater {

@@ -8,7 +8,8 @@ namespace cutwater::codec::websocket {
 namespace {
 
 constexpr std::string_view kMessageEnd("\0\0\xff\xff", 4);  // what a compressed message is sent without
-constexpr size_t kInflatedAtOnce = 4096;                    // of compressed bytes
+constexpr const char* kNoUtf8 = "a text that is no UTF-8";
+constexpr size_t kInflatedAtOnce = 4096;  // of compressed bytes
 
 }  // namespace
 
@@ -63,6 +64,7 @@ MessageDecoder::Event MessageDecoder::next(std::string_view& bytes) {
       more_inflated_ = !compressed_.empty();
       continue;
     }
+    if (!may_be_text({to, count})) return fault(kInvalidData, kNoUtf8);
     const Event event = data({to, count}, last);
     if (event.kind != Event::kNeedMore) return event;
   }
@@ -85,10 +87,9 @@ const char* MessageDecoder::begin_frame() {
   return nullptr;
 }
 
+// Of what may_be_text().
 MessageDecoder::Event MessageDecoder::data(std::string_view piece, bool last) {
-  if (text_ && (!validator_.take(piece) || (last && !validator_.complete()))) {
-    return fault(kInvalidData, "a text that is no UTF-8");
-  }
+  if (text_ && last && !validator_.complete()) return fault(kInvalidData, kNoUtf8);
   if (last) end_message();
   Event event;
   if (piece.empty() && !last) return event;
@@ -105,9 +106,12 @@ MessageDecoder::Event MessageDecoder::inflated() {
   const size_t count = inflater_->inflate(input, scratch_.bytes);
   if (count == Inflater::npos) return fault(kInvalidData, "damaged compressed data");
   compressed_taken_ = compressed_.size() - input.size();
-  more_inflated_ = !input.empty() || count == scratch_.bytes.size();
-  inflated_ += count;
-  if (inflated_ > limit_) return fault(kMessageTooBig, "a message over the limit");
+  more_inflated_ = !input.empty() || count == scratch_.bytes.size() || inflater_->damaged();
+  // Whatever is wrong first is said, in whatever pieces it comes.
+  const auto within = static_cast<size_t>(std::min<uint64_t>(count, limit_ - inflated_));
+  inflated_ += within;
+  if (!may_be_text({scratch_.bytes.data(), within})) return fault(kInvalidData, kNoUtf8);
+  if (within < count) return fault(kMessageTooBig, "a message over the limit");
   const bool last = !more_inflated_ && !in_frame_ && frame_.final;
   if (last && !inflater_->at_boundary()) return fault(kInvalidData, "damaged compressed data");
   return data({scratch_.bytes.data(), count}, last);

@@ -53,6 +53,7 @@ class MessageDecoder {
   const char* begin_frame();
   Event end_of_control();
   Event end_of_close();
+  bool may_be_text(std::string_view piece) { return !text_ || validator_.take(piece); }
   Event data(std::string_view piece, bool last);
   Event inflated();
   void end_message();
