@@ -40,7 +40,10 @@ void FrontApps::send_named(const std::string& name, std::unique_ptr<handler::Nam
 }
 
 void FrontApps::stop_expecting() {
-  for (auto& [name, app] : apps_) app.handler->set_failed();
+  for (auto& [name, app] : apps_) {
+    app.handler->set_failed();
+    app.handler->close_sockets();
+  }
 }
 
 FrontApps::App& FrontApps::app(const std::string& name) {
@@ -66,6 +69,8 @@ base::Result<void> FrontApps::add_generation(control::GenerationCreated message,
   options.timeout = message.timeout;
   options.queue = message.queue;
   options.queue_timeout = message.queue_timeout;
+  options.asynchronous = message.asynchronous;
+  options.concurrency = message.concurrency;
   App& owner = app(message.app);
   auto added = owner.handler->add_generation(
       std::move(options), {std::move(descriptors[0]), std::move(descriptors[1]), std::move(descriptors[2])});
