@@ -40,7 +40,10 @@ void FrontApps::send_named(const std::string& name, std::unique_ptr<handler::Nam
 }
 
 void FrontApps::stop_expecting() {
-  for (auto& [name, app] : apps_) app.handler->set_failed();
+  for (auto& [name, app] : apps_) {
+    app.handler->set_failed();
+    app.handler->close_sockets();
+  }
 }
 
 FrontApps::App& FrontApps::app(const std::string& name) {
@@ -67,6 +70,7 @@ base::Result<void> FrontApps::add_generation(control::GenerationCreated message,
   options.queue = message.queue;
   options.queue_timeout = message.queue_timeout;
   options.requests_per_worker = message.requests_per_worker;
+  options.asynchronous = message.asynchronous;
   App& owner = app(message.app);
   auto added = owner.handler->add_generation(
       std::move(options), {std::move(descriptors[0]), std::move(descriptors[1]), std::move(descriptors[2])});

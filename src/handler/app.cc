@@ -52,7 +52,16 @@ base::Task<void> AppHandler::ask_or_send_named(message::Exchange& exchange) {
 // With `named` the head of an answer that names a file is put there, once that answer is complete, and nothing sent.
 base::Task<void> AppHandler::ask(message::Exchange& exchange, ResponseHeadPool::Pointer* named) {
   AppRequest request(*this, exchange);
-  if (request.has_body()) {
+  const bool asynchronous = current_ && current_->options().asynchronous;
+  const WebSocketOffer offer = websocket_offer(exchange.request);
+  request.offers_websocket = offer == WebSocketOffer::kSound;
+  if (asynchronous && offer != WebSocketOffer::kNone && offer != WebSocketOffer::kSound) {
+    auto refusing = refuse_websocket(exchange, offer);
+    co_return co_await refusing;
+  }
+  if (request.has_long_body() && asynchronous) {
+    request.stream_body();
+  } else if (request.has_body()) {
     const bool complete = co_await request.collect_body();
     if (!complete) co_return;
   }
@@ -66,6 +75,10 @@ base::Task<void> AppHandler::ask(message::Exchange& exchange, ResponseHeadPool::
   for (;;) {
     const AppEvent event = co_await request.next();
     auto status = message::WriteStatus::kWritten;
+    if (request.open_socket && event.kind == AppEvent::Kind::kHead) {
+      auto running = run_socket(request);
+      co_return co_await running;
+    }
     if (named && event.kind == AppEvent::Kind::kHead) {
       if (names_a_file(request.head())) naming = copy_head(request.head());
       remove_file_names(request.head().headers);
@@ -99,18 +112,47 @@ base::Task<void> AppHandler::ask(message::Exchange& exchange, ResponseHeadPool::
       case AppEvent::Kind::kFile:
         status = co_await send_file_body(response, services_.offload, event.file);
         break;
+      case AppEvent::Kind::kTrailers:
+        response.trailers(request.head().headers);
+        break;
       case AppEvent::Kind::kEnd:
         co_await response.finish();
         break;
       case AppEvent::Kind::kFailed:
         co_await answer_failure(exchange, event.status);
         co_return;
-      case AppEvent::Kind::kClientGone:
+      default:  // kClientGone; WebSockets have their own events
         co_return;
     }
     if (status != message::WriteStatus::kWritten || event.complete) co_return;
     request.taken(event.bytes.size());
   }
+}
+
+base::Task<void> AppHandler::refuse_websocket(message::Exchange& exchange, WebSocketOffer offer) {
+  if (offer == WebSocketOffer::kMalformed) {
+    auto answering = answer_error(exchange, 400);
+    co_await answering;
+    co_return;
+  }
+  auto answering = exchange.response.head(other_version_answer(), {}, true);
+  co_await answering;
+}
+
+// Its last event was the worker's 101.
+base::Task<void> AppHandler::run_socket(AppRequest& request) {
+  message::Exchange& exchange = request.exchange();
+  if (!sockets_) sockets_ = std::make_unique<WebSocketMemory>();
+  codec::websocket::CompressionOffer compression;
+  AcceptStorage storage;
+  hide_web_server_fields(exchange, request.head().headers);
+  const message::Response accepted =
+      accept_answer(exchange.request, request.head(), request.socket_options.compression, storage, compression);
+  AppSocket socket(services_.loop, request, exchange, request.socket_options, *sockets_, compression);
+  auto opening = exchange.response.head(accepted, {}, false);
+  if (co_await opening != message::WriteStatus::kWritten) co_return;
+  auto running = socket.run();
+  co_await running;
 }
 
 base::Task<void> AppHandler::answer_failure(message::Exchange& exchange, uint16_t status) {
@@ -125,92 +167,6 @@ base::Task<void> AppHandler::answer_failure(message::Exchange& exchange, uint16_
   const std::string seconds = std::to_string(wait.count());
   auto answering = answer_error(exchange, status, "Retry-After", seconds);
   co_await answering;
-}
-
-// Each worker runs one request, or so many; what idle workers are about to claim does not count as waiting. What the
-// other fronts have counts, as of their last turns; until a first generation serves no front knows of another's line.
-bool AppHandler::queue_is_full(const WaitingLimits& limits) const {
-  if (!current_) return line_.size() >= limits.queue;
-  const uint64_t under_way = line_.size() + current_->link().in_use() + current_->link().load_of_others();
-  return under_way >= limits.queue + current_->attached_workers() * current_->options().requests_per_worker;
-}
-
-void AppHandler::publish_load() {
-  if (current_) current_->link().publish_load(static_cast<uint32_t>(line_.size() + current_->link().in_use()));
-}
-
-// nullopt: nothing serves, and nothing is about to.
-std::optional<WaitingLimits> AppHandler::limits() const {
-  if (!current_) return expecting_;
-  return WaitingLimits{current_->options().queue, current_->options().queue_timeout};
-}
-
-bool AppHandler::waits_in_vain(const AppRequest& request, base::Instant now) const {
-  if (current_) return current_->waits_in_vain(request.entered, now);
-  return !expecting_ || now - request.entered > expecting_->queue_timeout;
-}
-
-uint16_t AppHandler::enqueue(AppRequest& request) {
-  const std::optional<WaitingLimits> limits = this->limits();
-  if (!limits || failed_) return 503;
-  wake_up();
-  request.entered = services_.loop.now();
-  request.order = ++arrivals_;
-  if (waits_in_vain(request, request.entered)) return 503;
-  if (queue_is_full(*limits)) {
-    log_.write(base::Severity::kWarning, "CW0511",
-               name_ + ": more than queue = " + std::to_string(limits->queue) +
-                   " requests wait for a worker; answered 503\nfix: more workers, or raise app." + name_ + ".queue",
-               request.entered);
-    return 503;
-  }
-  if (!line_.empty() || !current_ || !current_->submit(request)) put_in_line(request);
-  publish_load();
-  start_tick();
-  return 0;
-}
-
-void AppHandler::put_in_line(AppRequest& request) {
-  request.in_line = true;
-  line_.push_back(&request);
-}
-
-void AppHandler::leave_line(AppRequest& request) {
-  request.in_line = false;
-  line_.erase(std::find(line_.begin(), line_.end(), &request));
-}
-
-AppRequest& AppHandler::take_first_in_line() {
-  AppRequest& first = *line_.front();
-  first.in_line = false;
-  line_.pop_front();
-  return first;
-}
-
-void AppHandler::fill_slots() {
-  while (current_ && !line_.empty() && current_->submit(*line_.front())) take_first_in_line();
-}
-
-void AppHandler::resume_at_end_of_turn(AppRequest& request) {
-  if (std::exchange(request.to_be_resumed, true)) return;
-  to_resume_.push_back(&request);
-}
-
-void AppHandler::forget_resumption(AppRequest& request) {
-  request.to_be_resumed = false;
-  std::replace(to_resume_.begin(), to_resume_.end(), &request, static_cast<AppRequest*>(nullptr));
-}
-
-bool AppHandler::resume_all() {
-  bool any = false;
-  for (size_t i = 0; i < to_resume_.size(); ++i) {  // grows while it runs
-    if (AppRequest* request = std::exchange(to_resume_[i], nullptr)) {
-      any = true;
-      request->resume();
-    }
-  }
-  to_resume_.clear();
-  return any;
 }
 
 // ---- the end of a turn: docs/link_protocol.md tells why in this order
@@ -333,6 +289,7 @@ void AppHandler::swap_to(uint64_t number) {
   std::vector<AppRequest*> taken = previous->take_back_all();
   for (AppRequest* request : taken) request->in_line = true;
   line_.insert(line_.begin(), taken.begin(), taken.end());
+  previous->retire_sockets();
   draining_.push_back(previous);
   fill_slots();
 }
@@ -344,7 +301,12 @@ void AppHandler::set_failed() {
 }
 
 void AppHandler::retire_worker(uint64_t number, uint32_t lane) {
-  if (AppGeneration* generation = find(number)) generation->link().retire_lane(lane);
+  if (AppGeneration* generation = find(number)) generation->retire_lane(lane);
+}
+
+void AppHandler::close_sockets() {
+  closing_ = true;
+  for (auto& generation : generations_) generation->close_sockets(codec::websocket::kGoingAway);
 }
 
 void AppHandler::pause(uint64_t number, base::Duration pause, bool refuse) {

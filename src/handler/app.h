@@ -19,6 +19,7 @@
 #include "handler/rate_limited_log.h"
 #include "handler/response_head.h"
 #include "handler/spool.h"
+#include "handler/websocket_handshake.h"
 #include "io/loop.h"
 #include "io/offload.h"
 #include "message/exchange.h"
@@ -78,6 +79,9 @@ class AppHandler final : public message::Handler, public io::TurnHook {
   void pause(uint64_t generation, base::Duration pause, bool refuse = false);
   void drop_generation(uint64_t generation);
 
+  // The server ends: open WebSockets are closed, and those that open from now on.
+  void close_sockets();
+
   bool end_of_turn() override;
 
   const std::string& name() const { return name_; }
@@ -110,6 +114,8 @@ class AppHandler final : public message::Handler, public io::TurnHook {
   AppGeneration* find(uint64_t number);
   base::Task<void> ask(message::Exchange& exchange, ResponseHeadPool::Pointer* named);
   base::Task<void> ask_or_send_named(message::Exchange& exchange);
+  base::Task<void> refuse_websocket(message::Exchange& exchange, WebSocketOffer offer);
+  base::Task<void> run_socket(AppRequest& request);
   base::Task<void> answer_failure(message::Exchange& exchange, uint16_t status);
 
   std::string name_;
@@ -119,6 +125,7 @@ class AppHandler final : public message::Handler, public io::TurnHook {
   AppGeneration* current_ = nullptr;
   std::optional<WaitingLimits> expecting_;  // until the first generation serves, or has failed
   bool failed_ = false;
+  bool closing_ = false;
   bool announced_ = false;  // that this front sleeps
   uint64_t arrivals_ = 0;
   uint64_t arrivals_at_sleep_ = 0;
@@ -127,6 +134,7 @@ class AppHandler final : public message::Handler, public io::TurnHook {
   std::deque<AppRequest*> line_;
   std::vector<AppRequest*> to_resume_;
   ResponseHeadPool heads_;
+  std::unique_ptr<WebSocketMemory> sockets_;  // once there was one
   SpoolBudget spool_budget_;
   std::unique_ptr<NamedFiles> named_files_;
   RateLimitedLog log_;

@@ -5,14 +5,11 @@
 
 #include "handler/app.h"
 #include "handler/app_generation.h"
-#include "handler/error_pages.h"
 
 namespace cutwater::handler {
 
 namespace {
 
-constexpr size_t kBodyInMemory = 64 * 1024;
-constexpr size_t kSpoolWrite = 256 * 1024;  // one hand-over to a thread
 constexpr uint32_t kCreditStep = link::kInitialCredit / 2;
 // Further pieces of one turn, up to this long, are put together: dearer to send than to copy.
 constexpr size_t kSmallPiece = 4096;
@@ -28,90 +25,6 @@ AppRequest::~AppRequest() {
   if (to_be_resumed) app_.forget_resumption(*this);
   if (generation) generation->let_go(*this);
   app_.heads_.give_back(std::move(current_.head));
-}
-
-bool AppRequest::has_body() const {
-  const message::Request& request = exchange_.request;
-  return request.framing == message::BodyFraming::kChunked || exchange_.data != nullptr ||
-         (request.framing == message::BodyFraming::kLength && request.content_length > 0);
-}
-
-base::Task<bool> AppRequest::collect_body() {
-  message::Request& request = exchange_.request;
-  const bool length_known = request.framing == message::BodyFraming::kLength;
-  if (length_known && request.content_length <= kBodyInMemory) {
-    body_.reserve(static_cast<size_t>(request.content_length));
-  }
-  const uint64_t length = length_known ? request.content_length : UINT64_MAX;
-  if (!co_await collect(exchange_.body, length)) co_return false;
-  if (exchange_.data != nullptr && request.framing == message::BodyFraming::kChunked) {
-    // The worker must know where a filter's data begin.
-    request.framing = message::BodyFraming::kLength;
-    request.content_length = body_.size() + (spool_ ? spool_->size() : 0);
-  }
-  if (exchange_.data != nullptr && !co_await collect(*exchange_.data, UINT64_MAX)) co_return false;
-  if (spool_ && !body_.empty()) co_return co_await flush_to_spool();
-  co_return true;
-}
-
-// Until the end, or until there are `length` bytes.
-base::Task<bool> AppRequest::collect(message::BodySource& source, uint64_t length) {
-  uint64_t received = 0;
-  while (received < length) {
-    message::BodyPiece piece = co_await source.read();
-    if (piece.status == message::BodyStatus::kEnd) break;
-    if (piece.status != message::BodyStatus::kPiece) co_return co_await refuse_body(piece.status);
-    received += piece.bytes.size();
-    if (!spool_ && body_.size() + piece.bytes.size() <= kBodyInMemory) {
-      body_.append(piece.bytes);
-      continue;
-    }
-    if (!co_await store_piece(piece.bytes)) co_return false;
-  }
-  co_return true;
-}
-
-// `piece` dies at the first wait: it is copied before.
-base::Task<bool> AppRequest::store_piece(std::string_view piece) {
-  if (!spool_) spool_ = std::make_unique<SpoolFile>(app_.services_.spool, app_.spool_budget_);
-  body_.append(piece);
-  if (body_.size() < kSpoolWrite) co_return true;
-  co_return co_await flush_to_spool();
-}
-
-base::Task<bool> AppRequest::flush_to_spool() {
-  auto writing = spool_->append(std::exchange(body_, std::string()));
-  SpoolStatus status = co_await writing;
-  if (status == SpoolStatus::kWritten) co_return true;
-  app_.log_.write(base::Severity::kError, "CW0513",
-                  app_.name_ + ": no room to spool a request body" +
-                      (status == SpoolStatus::kOverBudget ? ": the uploads running now fill what they may take"
-                                                          : " in " + app_.services_.spool.directory),
-                  app_.services_.loop.now());
-  uint16_t answer = status == SpoolStatus::kNoSpace ? 507 : status == SpoolStatus::kOverBudget ? 503 : 500;
-  co_await answer_error(exchange_, answer, "Retry-After", "10");
-  co_return false;
-}
-
-base::Task<bool> AppRequest::refuse_body(message::BodyStatus status) {
-  uint16_t answer = 400;
-  switch (status) {
-    case message::BodyStatus::kTooLarge:
-      answer = 413;
-      app_.log_.write(base::Severity::kWarning, "CW0512",
-                      app_.name_ + ": a request body is over limits.body; answered 413\nfix: raise limits.body",
-                      app_.services_.loop.now());
-      break;
-    case message::BodyStatus::kTimedOut:
-      answer = 408;
-      break;
-    case message::BodyStatus::kDisconnected:
-      co_return false;
-    default:
-      break;
-  }
-  co_await answer_error(exchange_, answer);
-  co_return false;
 }
 
 void AppRequest::resume() {
@@ -145,8 +58,8 @@ void AppRequest::on_body(std::string_view bytes, bool complete) {
   event.bytes = bytes;
   event.complete = complete;
   if (!account_for(bytes.size())) return fail(502);
-  if (!inbox_.empty()) {
-    Item& last = inbox_.back();
+  if (has_kept()) {
+    Item& last = kept_.back();
     bool joins = last.event.kind == AppEvent::Kind::kBody || last.event.kind == AppEvent::Kind::kHead;
     if (joins && !last.event.complete && event.kind == AppEvent::Kind::kBody) {
       last.bytes.append(bytes);
@@ -166,9 +79,46 @@ void AppRequest::on_file(base::FileDescriptor file, uint64_t offset, uint64_t le
   deliver(event, nullptr, std::move(file));
 }
 
+void AppRequest::on_trailers(ResponseHeadPool::Pointer fields) {
+  AppEvent event;
+  event.kind = AppEvent::Kind::kTrailers;
+  deliver(event, std::move(fields), {});
+}
+
+// One without bytes costs a byte of credit: else there could be any number of them.
+void AppRequest::on_message(std::string_view bytes, bool text, bool last) {
+  AppEvent event;
+  event.kind = AppEvent::Kind::kMessage;
+  event.bytes = bytes;
+  event.text = text;
+  event.last = last;
+  if (!account_for(std::max<size_t>(bytes.size(), 1))) return fail(502);
+  if (app_.turn_ == delivered_in_turn_ && bytes.size() <= kSmallPiece) return keep(event, nullptr, {});
+  deliver(event, nullptr, {});
+}
+
+void AppRequest::on_close(uint16_t code, std::string_view reason) {
+  AppEvent event;
+  event.kind = AppEvent::Kind::kClose;
+  event.status = code;
+  event.bytes = reason;
+  deliver(event, nullptr, {});
+}
+
+void AppRequest::shut_down(uint16_t code) {
+  if (!std::exchange(shut_down_, true)) post(AppEvent::Kind::kShutDown, code);
+}
+
+void AppRequest::post(AppEvent::Kind kind, uint16_t status) {
+  AppEvent event;
+  event.kind = kind;
+  event.status = status;
+  keep(event, nullptr, {});
+}
+
 void AppRequest::on_end() {
-  if (!inbox_.empty() && inbox_.back().event.kind == AppEvent::Kind::kBody) {
-    inbox_.back().event.complete = true;
+  if (has_kept() && kept_.back().event.kind == AppEvent::Kind::kBody) {
+    kept_.back().event.complete = true;
     return;
   }
   AppEvent event;
@@ -178,14 +128,17 @@ void AppRequest::on_end() {
 }
 
 void AppRequest::fail(uint16_t status) {
-  AppEvent event;
-  event.kind = AppEvent::Kind::kFailed;
-  event.status = status;
-  keep(event, nullptr, {});
+  post(AppEvent::Kind::kFailed, status);
+}
+
+void AppRequest::fail_body(message::BodyStatus status) {
+  if (status == message::BodyStatus::kDisconnected) return drop();
+  fail(answer_to(status));
 }
 
 bool AppRequest::on_client_gone(bool for_good) {
   left_at_ = std::min(left_at_, app_.services_.loop.now());
+  if (generation) generation->look_at(*this);
   if (for_good) drop();
   return true;
 }
@@ -218,7 +171,7 @@ void AppRequest::taken(size_t bytes) {
 }
 
 void AppRequest::deliver(const AppEvent& event, ResponseHeadPool::Pointer head, base::FileDescriptor file) {
-  if (!waiter_ || !inbox_.empty() || client_gone_) return keep(event, std::move(head), std::move(file));
+  if (!waiter_ || has_kept() || client_gone_) return keep(event, std::move(head), std::move(file));
   direct_ = event;
   has_direct_ = true;
   delivered_in_turn_ = app_.turn_;
@@ -228,7 +181,7 @@ void AppRequest::deliver(const AppEvent& event, ResponseHeadPool::Pointer head, 
 }
 
 void AppRequest::keep(const AppEvent& event, ResponseHeadPool::Pointer head, base::FileDescriptor file) {
-  Item& item = inbox_.emplace_back();
+  Item& item = kept_.emplace_back();
   item.event = event;
   item.bytes.assign(event.bytes);
   item.head = std::move(head);
@@ -240,19 +193,25 @@ AppEvent AppRequest::take_event() {
   if (client_gone_) return {};
   if (std::exchange(has_direct_, false)) return direct_;
   app_.heads_.give_back(std::move(current_.head));
-  current_ = std::move(inbox_.front());
-  inbox_.erase(inbox_.begin());
+  current_ = std::move(first_kept());
+  forget_first_kept();
   current_.event.bytes = current_.bytes;
   return current_.event;
 }
 
 FileRange AppRequest::take_file_behind_head() {
-  if (inbox_.empty() || inbox_.front().event.kind != AppEvent::Kind::kFile) return {-1, 0, 0};
-  Item& item = inbox_.front();
+  if (!has_kept() || first_kept().event.kind != AppEvent::Kind::kFile) return {-1, 0, 0};
+  Item& item = first_kept();
   current_.file = std::move(item.file);
   FileRange range = item.event.file;
-  inbox_.erase(inbox_.begin());
+  forget_first_kept();
   return range;
+}
+
+void AppRequest::forget_first_kept() {
+  if (++kept_from_ < kept_.size()) return;
+  kept_.clear();
+  kept_from_ = 0;
 }
 
 }  // namespace cutwater::handler

@@ -11,9 +11,11 @@
 #include <vector>
 
 #include "base/file_descriptor.h"
+#include "handler/app_socket.h"
 #include "handler/file_sender.h"
 #include "handler/response_head.h"
 #include "handler/spool.h"
+#include "handler/streamed_upload.h"
 #include "link/front_link.h"
 #include "message/exchange.h"
 
@@ -24,11 +26,26 @@ class AppHandler;
 
 // What the coroutine of a request does next.
 struct AppEvent {
-  enum class Kind { kHead, kEarlyHints, kBody, kFile, kEnd, kFailed, kClientGone };
+  enum class Kind {
+    kHead,
+    kEarlyHints,
+    kBody,
+    kFile,
+    kTrailers,
+    kEnd,
+    kFailed,
+    kClientGone,
+    kMessage,
+    kClose,
+    kShutDown,
+    kSocketOver
+  };
   Kind kind = Kind::kClientGone;
-  std::string_view bytes;    // kHead, kBody: body bytes, until the coroutine waits again
+  std::string_view bytes;    // kHead, kBody: body bytes, kMessage, kClose: reason; until the coroutine waits again
   bool complete = false;     // kHead, kBody: nothing follows
-  uint16_t status = 0;       // kFailed: what to answer when no head was sent
+  bool text = false;         // kMessage
+  bool last = false;         // kMessage: ends with this piece
+  uint16_t status = 0;       // kFailed: what to answer when no head was sent. kClose, kShutDown: the code
   FileRange file{-1, 0, 0};  // kFile
 };
 
@@ -44,11 +61,16 @@ class AppRequest final : public message::ClientGoneListener {
   // nobody is left to answer.
   base::Task<bool> collect_body();
   bool has_body() const;
+  // Whether its body may follow while it runs. Short ones are cheaper collected.
+  bool has_long_body() const;
+  // Instead of collect_body: the body goes to the worker when that wants it.
+  void stream_body() { upload_ = std::make_unique<StreamedUpload>(*this, exchange_.body); }
+  bool streams() const { return upload_ != nullptr; }
 
   class [[nodiscard]] NextEvent {
    public:
     explicit NextEvent(AppRequest& request) : request_(request) {}
-    bool await_ready() const noexcept { return request_.client_gone_ || !request_.inbox_.empty(); }
+    bool await_ready() const noexcept { return request_.client_gone_ || request_.has_kept(); }
     void await_suspend(std::coroutine_handle<> waiter) noexcept { request_.waiter_ = waiter; }
     AppEvent await_resume() { return request_.take_event(); }
 
@@ -56,7 +78,7 @@ class AppRequest final : public message::ClientGoneListener {
     AppRequest& request_;
   };
   NextEvent next() { return NextEvent(*this); }
-  // The head of the last kHead or kEarlyHints event.
+  // The head of the last kHead, kEarlyHints or kTrailers event.
   message::Response& head() { return current_.head->response; }
   // The file that came right behind the head, to be sent with it; the event is used up. descriptor -1: none did.
   FileRange take_file_behind_head();
@@ -68,22 +90,44 @@ class AppRequest final : public message::ClientGoneListener {
   void on_early_hints(ResponseHeadPool::Pointer head);
   void on_body(std::string_view bytes, bool complete);
   void on_file(base::FileDescriptor file, uint64_t offset, uint64_t length);
+  void on_trailers(ResponseHeadPool::Pointer fields);  // in its headers
   void on_end();
+  void on_message(std::string_view bytes, bool text, bool last);
+  void on_close(uint16_t code, std::string_view reason);
+  // What the worker takes of a streamed body or a WebSocket; nullptr: nothing is streamed.
+  WorkerFeed* feed() { return upload_ ? &upload_->feed() : feed_; }
+  void use_feed(WorkerFeed* feed) { feed_ = feed; }
+
+  // Of a WebSocket. Its client is to be sent away with that code; once.
+  void shut_down(uint16_t code);
+  // Its client's side has ended.
+  void socket_over() { post(AppEvent::Kind::kSocketOver, 0); }
+  // For a coroutine that has an event: what came behind it already.
+  bool next_is(AppEvent::Kind kind) { return !client_gone_ && has_kept() && first_kept().event.kind == kind; }
+  AppEvent take_next() { return take_event(); }
   // The client gets the page of `status`, or a cut response when the head was sent already.
   void fail(uint16_t status);
+  // The body broke off while it was streamed.
+  void fail_body(message::BodyStatus status);
   // A client that ended its sending half may still read (`nc -N`): it counts as gone for a request that goes on
   // waiting for a worker, not for one that a worker takes at once. One that is gone for good is dropped at once.
   bool on_client_gone(bool for_good) override;
   bool has_left(base::Instant now) const;
+  bool may_have_left() const { return left_at_ != base::kNever; }
   void drop();  // it has left: nothing runs for it any more
 
   bool answer_begun() const { return answer_begun_; }  // its head has come
   bool waits_for_event() const { return waiter_ != nullptr; }
+  bool waits_for_client() const { return upload_ && upload_->waits_for_client(); }
   void resume();
 
   message::Exchange& exchange() { return exchange_; }
   const std::string& body() const { return body_; }
   SpoolFile* spool() { return spool_.get(); }
+
+  bool offers_websocket = false;  // by a sound handshake
+  bool open_socket = false;       // which the worker has accepted, and then
+  WebSocketOptions socket_options;
 
   // Where it is, kept by AppHandler and AppGeneration.
   AppGeneration* generation = nullptr;  // set while it has a slot there
@@ -104,11 +148,15 @@ class AppRequest final : public message::ClientGoneListener {
   void deliver(const AppEvent& event, ResponseHeadPool::Pointer head, base::FileDescriptor file);
   void keep(const AppEvent& event, ResponseHeadPool::Pointer head, base::FileDescriptor file);
   AppEvent take_event();
+  bool has_kept() const { return kept_from_ < kept_.size(); }
+  Item& first_kept() { return kept_[kept_from_]; }
+  void forget_first_kept();
+  void post(AppEvent::Kind kind, uint16_t status);
   bool account_for(size_t bytes);
   base::Task<bool> collect(message::BodySource& source, uint64_t length);
   base::Task<bool> store_piece(std::string_view piece);
   base::Task<bool> flush_to_spool();
-  base::Task<bool> refuse_body(message::BodyStatus status);
+  uint16_t answer_to(message::BodyStatus status);
 
   AppHandler& app_;
   message::Exchange& exchange_;
@@ -116,17 +164,21 @@ class AppRequest final : public message::ClientGoneListener {
   base::Instant left_at_ = base::kNever;
   bool client_gone_ = false;
   bool answer_begun_ = false;
+  bool shut_down_ = false;
+  WorkerFeed* feed_ = nullptr;
   uint32_t unpaid_ = 0;  // body bytes received and not credited again: never over kInitialCredit
   uint32_t owed_ = 0;    // of these, what the client has taken
 
   AppEvent direct_;  // handed over without a copy while the coroutine waits
   bool has_direct_ = false;
   uint64_t delivered_in_turn_ = 0;
-  std::vector<Item> inbox_;
-  Item current_;  // owns what the last event shows
+  std::vector<Item> kept_;  // what has come and was not taken, in order
+  size_t kept_from_ = 0;    // the first of these
+  Item current_;            // owns what the last event shows
 
   std::string body_;
   std::unique_ptr<SpoolFile> spool_;
+  std::unique_ptr<StreamedUpload> upload_;  // first to end
 };
 
 }  // namespace cutwater::handler

@@ -73,8 +73,12 @@ struct TestGeneration {
 
 class AppTest : public testing::Test {
  protected:
-  static link::Layout layout() {
+  // This front is the last of `fronts`.
+  explicit AppTest(uint32_t fronts = 1) : front_(fronts - 1) { options_.app = "shop"; }
+
+  link::Layout layout() const {
     link::Layout layout = link::World::small_layout();
+    layout.fronts = front_ + 1;
     layout.slots = 4;
     return layout;
   }
@@ -83,8 +87,8 @@ class AppTest : public testing::Test {
     GenerationOptions options = options_;
     options.number = number;
     auto added = app_.add_generation(options, {base::FileDescriptor(dup(generation.world.memory())),
-                                               base::FileDescriptor(dup(generation.world.front_wake(0))),
-                                               base::FileDescriptor(dup(generation.world.front_alarm(0)))});
+                                               base::FileDescriptor(dup(generation.world.front_wake(front_))),
+                                               base::FileDescriptor(dup(generation.world.front_alarm(front_)))});
     EXPECT_TRUE(added) << added.error().message;
     return generation;
   }
@@ -93,7 +97,7 @@ class AppTest : public testing::Test {
     EXPECT_EQ(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair), 0);
     link::WorkerLink::Descriptors descriptors;
     descriptors.wake = base::FileDescriptor(dup(generation.world.lane_wake(lane)));
-    descriptors.front_wakes.emplace_back(dup(generation.world.front_wake(0)));
+    descriptors.front_wakes.emplace_back(dup(generation.world.front_wake(front_)));
     descriptors.front_alarms.emplace_back(dup(generation.world.front_alarm(0)));
     descriptors.lane_sockets.emplace_back(pair[0]);
     auto& process = generation.processes[lane] = std::make_unique<Sleeper>();
@@ -146,14 +150,15 @@ class AppTest : public testing::Test {
     return std::find(reports_.notes.begin(), reports_.notes.end(), note) != reports_.notes.end();
   }
 
-  GenerationOptions options_{"shop", 0, "", std::chrono::seconds(60), 100, std::chrono::seconds(10)};
+  const uint32_t front_;
+  GenerationOptions options_;
   io::Loop loop_;
   io::Offload offload_{loop_, 1};
   SpoolArea area_{offload_, find_spool_directory()};
   NotingLog log_;
   NotingReports reports_;
   std::vector<std::unique_ptr<TestGeneration>> generations_;
-  AppHandler app_{"shop", {loop_, offload_, area_, log_, reports_, 0}};
+  AppHandler app_{"shop", {loop_, offload_, area_, log_, reports_, front_}};
   std::vector<std::unique_ptr<TestExchange>> exchanges_;
   size_t answered_ = 0;
   LoopRunner runner_{loop_};

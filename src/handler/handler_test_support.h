@@ -27,21 +27,41 @@ class NotingLog final : public base::LogSink {
   std::vector<std::string> lines;
 };
 
-// Body pieces given beforehand.
+// Body pieces given beforehand. With `held` nothing comes until release().
 class ScriptedBody final : public message::BodySource {
  public:
   base::Task<message::BodyPiece> read() override {
+    Hold hold{*this};
+    co_await hold;
     current_.clear();
     if (pieces.empty()) co_return message::BodyPiece{end, {}};
     current_ = std::move(pieces.front());
     pieces.pop_front();
     co_return message::BodyPiece{message::BodyStatus::kPiece, current_};
   }
+  void release() {
+    held = false;
+    if (waiter_) std::exchange(waiter_, nullptr).resume();
+  }
+  // More comes, and then nothing again.
+  void give(std::string piece) {
+    pieces.push_back(std::move(piece));
+    if (waiter_) std::exchange(waiter_, nullptr).resume();
+  }
+
   std::deque<std::string> pieces;
   message::BodyStatus end = message::BodyStatus::kEnd;
+  bool held = false;
 
  private:
+  struct Hold {
+    ScriptedBody& body;
+    bool await_ready() const { return !body.held || !body.pieces.empty(); }
+    void await_suspend(std::coroutine_handle<> waiter) { body.waiter_ = waiter; }
+    void await_resume() const {}
+  };
   std::string current_;
+  std::coroutine_handle<> waiter_;
 };
 
 // Notes the response. With `held`, a body write waits until release(), like a client that does not read.
@@ -87,10 +107,13 @@ class NotingWriter final : public message::ResponseWriter {
     finished = true;
     co_return message::WriteStatus::kWritten;
   }
+  void trailers(const message::Headers& fields) override {
+    for (const auto& field : fields) trailer_fields.emplace_back(field.name, field.value);
+  }
   void abort() override { aborted = true; }
   bool head_sent() const override { return head_sent_; }
   uint16_t status() const override { return status_; }
-  uint64_t body_bytes_sent() const override { return content.size(); }
+  uint64_t body_bytes_sent() const override { return held ? 0 : content.size(); }
   bool client_gone() const override { return gone; }
 
   void release() {
@@ -109,6 +132,7 @@ class NotingWriter final : public message::ResponseWriter {
 
   std::map<std::string, std::string> headers;
   std::vector<std::pair<std::string, std::string>> hints;
+  std::vector<std::pair<std::string, std::string>> trailer_fields;
   std::optional<uint64_t> content_length;
   std::string content;
   std::vector<std::string> pieces;

@@ -29,7 +29,7 @@ struct FrontLink::Impl {
   void mend_head();
   bool ring_has_room();
   void turn_ring();
-  bool note_claimer(uint32_t slot, SlotUse& use) const;
+  bool note_claimer(uint32_t slot, SlotUse& use);
   void note_claim_time(uint32_t slot, SlotUse& use) const;
   void free(uint32_t slot, SlotWordState resting_state);
 
@@ -72,14 +72,14 @@ FrontLink::Impl::Impl(Segment mapped, uint32_t front_index, UpReceiver& up_recei
   for (uint32_t lane = 0; lane < map.layout().lanes; ++lane) lanes.emplace_back(map, front, lane);
   queue.front_sleeps.value.store(0, std::memory_order_relaxed);
   queue.head.value.store(tail, std::memory_order_relaxed);  // nothing is queued any more
-  for (uint32_t slot = 0; slot < map.layout().slots; ++slot) {
+  for (uint32_t slot = 0; slot < slots.known(); ++slot) {
     const SlotUse& use = slots.use(slot);
     if (use.kind == SlotUse::kOrphan) send(use.lane, DownKind::kCancel, {slot, use.generation}, 0, {});
   }
 }
 
 bool FrontLink::Impl::valid(Ticket ticket) const {
-  return ticket.slot < map.layout().slots && slots.use(ticket.slot).kind == SlotUse::kInUse &&
+  return ticket.slot < slots.known() && slots.use(ticket.slot).kind == SlotUse::kInUse &&
          slots.use(ticket.slot).generation == ticket.generation;
 }
 
@@ -118,7 +118,9 @@ void FrontLink::Impl::turn_ring() {
     QueuedEntry entry;
     if (!find_queued(map, front, end, entry)) return;
     pass_entry(map, front, entry.position);
-    if (slots.use(entry.slot).kind != SlotUse::kInUse || slots.use(entry.slot).position != entry.position) continue;
+    if (entry.slot >= slots.known() || slots.use(entry.slot).kind != SlotUse::kInUse ||
+        slots.use(entry.slot).position != entry.position)
+      continue;
     slots.use(entry.slot).position = tail;
     map.index_entry(front, tail).store(entry.slot, std::memory_order_release);
     queue.tail.value.store(++tail, std::memory_order_seq_cst);
@@ -126,13 +128,13 @@ void FrontLink::Impl::turn_ring() {
 }
 
 // True when a worker has claimed the slot; who is kept privately from then on.
-bool FrontLink::Impl::note_claimer(uint32_t slot, SlotUse& use) const {
+bool FrontLink::Impl::note_claimer(uint32_t slot, SlotUse& use) {
   if (use.lane != kNoLane) return true;
   uint64_t word = map.slot_control(front, slot).word.load(std::memory_order_acquire);
   if (word_state(word) != SlotWordState::kClaimed || word_generation(word) != use.generation ||
       word_lane(word) >= map.layout().lanes)
     return false;
-  use.lane = word_lane(word);
+  slots.note_claimed(slot, word_lane(word));
   return true;
 }
 
@@ -186,6 +188,10 @@ bool FrontLink::take_back(Ticket ticket) {
   return true;
 }
 
+void FrontLink::forget_content(Ticket ticket) {
+  if (impl_->valid(ticket)) impl_->slots.forget_content(ticket.slot);
+}
+
 SlotState FrontLink::state(Ticket ticket) const {
   if (!impl_->valid(ticket)) return {};
   SlotUse& use = impl_->slots.use(ticket.slot);
@@ -200,7 +206,7 @@ bool FrontLink::has_room(size_t bytes) const {
 
 uint32_t FrontLink::queued() const {
   uint64_t entries = impl_->tail - impl_->queue.head.value.load(std::memory_order_relaxed);
-  return static_cast<uint32_t>(std::min<uint64_t>(entries, in_use()));
+  return static_cast<uint32_t>(std::min<uint64_t>(entries, impl_->slots.unclaimed().size()));
 }
 
 uint32_t FrontLink::in_use() const {
@@ -239,7 +245,7 @@ int FrontLink::lane_socket(uint32_t lane) const {
 
 std::vector<uint32_t> FrontLink::Impl::claimed_by(uint32_t lane) {
   std::vector<uint32_t> claimed;
-  for (uint32_t slot = 0; slot < map.layout().slots; ++slot) {
+  for (uint32_t slot = 0; slot < slots.known(); ++slot) {
     SlotUse& use = slots.use(slot);
     if (use.kind != SlotUse::kFree && note_claimer(slot, use) && use.lane == lane) claimed.push_back(slot);
   }
@@ -334,6 +340,7 @@ bool FrontLink::Impl::drain_lane(uint32_t index, int limit) {
 
 void FrontLink::Impl::handle(uint32_t lane, FrameHeader frame, std::string_view payload) {
   if (frame.slot >= map.layout().slots) return break_lane(lane, "it named a slot that does not exist");
+  if (frame.slot >= slots.known()) return;  // never used: the frame answers nothing
   SlotUse& use = slots.use(frame.slot);
   // Late frames of an earlier use are nobody's any more.
   if (use.kind == SlotUse::kFree || use.generation != frame.generation) return;
@@ -409,9 +416,9 @@ void FrontLink::awake() {
 void FrontLink::Impl::requeue_skipped() {
   mend_head();
   uint64_t head = queue.head.value.load(std::memory_order_acquire);
-  for (uint32_t slot = 0; slot < map.layout().slots; ++slot) {
+  for (uint16_t slot : slots.unclaimed()) {
     SlotUse& use = slots.use(slot);
-    if (use.kind != SlotUse::kInUse || use.position >= head || !ring_has_room()) continue;
+    if (use.position >= head || !ring_has_room()) continue;
     uint64_t word = map.slot_control(front, slot).word.load(std::memory_order_acquire);
     if (word != slot_word(use.generation, SlotWordState::kQueued)) continue;
     use.position = tail;
@@ -422,7 +429,7 @@ void FrontLink::Impl::requeue_skipped() {
 }
 
 void FrontLink::tick() {
-  if (impl_->slots.in_use() > 0) impl_->requeue_skipped();
+  if (!impl_->slots.unclaimed().empty()) impl_->requeue_skipped();
   for (uint64_t rest = impl_->attached; rest != 0; rest &= rest - 1) {
     auto lane = static_cast<uint32_t>(std::countr_zero(rest));
     impl_->lanes[lane].flush();

@@ -63,12 +63,15 @@ class FrontLink {
   // For a client that left or a deadline that passed. True: it was still queued and is free again. False: a
   // worker has claimed it; its slot stays until kReleased, and the caller may send kCancel or kDisconnect.
   bool take_back(Ticket ticket);
+  // The worker reads nothing of the slot any more, by contract, though it keeps it (an accepted WebSocket): the pages
+  // of record and body go back to the kernel. Should it read them, it finds zero bytes.
+  void forget_content(Ticket ticket);
   SlotState state(Ticket ticket) const;  // kQueued for a ticket that is over
   // The slot is in use by that generation: queued, claimed, or ended but not yet released.
   bool holds(Ticket ticket) const;
   // True when a request of `bytes` in all (head and body) could be submitted now.
   bool has_room(size_t bytes = 0) const;
-  uint32_t queued() const;  // submitted, not yet claimed (a hint)
+  uint32_t queued() const;  // submitted, not yet claimed (a hint, never too low)
   uint32_t in_use() const;  // slots not free
   // How many requests this front has for the app, queued anywhere or running; the other fronts see it.
   void publish_load(uint32_t requests);

@@ -1,6 +1,7 @@
 // Both ends in one process: the ordinary ways of a request.
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 
 #include "link/link_test_support.h"
 
@@ -419,6 +420,56 @@ TEST_F(FrontWorkerTest, ReceiverMayCallBack) {
   answer(claim());
   front_->drain();
   EXPECT_EQ(front_->in_use(), 0u);
+}
+
+uint64_t real_bytes(int memory) {
+  struct stat status {};
+  EXPECT_EQ(fstat(memory, &status), 0);
+  return static_cast<uint64_t>(status.st_blocks) * 512;
+}
+
+// An open WebSocket has its slot for days.
+TEST(LongRequests, WhatIsForgottenCostsNoMemory) {
+  Layout layout;
+  layout.slots = 16384;
+  World world(layout);
+  NotingReceiver receiver;
+  auto front = world.front(receiver);
+  auto worker = world.worker(0, {front.get()});
+  const uint64_t before = real_bytes(world.memory());
+  EXPECT_LT(before, 100'000u);
+  std::vector<Claim> claims(2000);
+  for (Claim& claimed : claims) {
+    auto ticket = front->submit(hello_request(), {.websocket = true}, "");
+    ASSERT_TRUE(ticket);
+    ASSERT_TRUE(worker->claim(claimed));
+    front->forget_content(*ticket);
+  }
+  EXPECT_EQ(front->in_use(), 2000u);
+  EXPECT_EQ(front->queued(), 0u);
+  EXPECT_LT(real_bytes(world.memory()) - before, 200'000u);
+  for (const Claim& claimed : claims) worker->release(claimed);
+  while (front->drain()) worker->receive();
+  for (int round = 0; round < 200 && front->in_use() > 0; ++round) {
+    worker->prepare_to_wait();
+    worker->awake();
+    front->drain();
+  }
+  EXPECT_EQ(front->in_use(), 0u);
+  // And may be used again, with all that it holds.
+  ASSERT_TRUE(front->submit(hello_request(), {}, std::string(10'000, 'b')));
+  Claim again;
+  ASSERT_TRUE(worker->claim(again));
+  EXPECT_EQ(again.inline_body, std::string(10'000, 'b'));
+}
+
+TEST_F(FrontWorkerTest, AWebSocketBeginsWithItsHead) {
+  submit();
+  Claim claimed = claim();
+  worker_->send_up(claimed, UpKind::kWebSocketMessage, 1, "early");
+  front_->drain();
+  ASSERT_EQ(receiver_.broken.size(), 1u);
+  EXPECT_TRUE(receiver_.frames.empty());
 }
 
 }  // namespace

@@ -7,7 +7,14 @@
 namespace cutwater::link {
 namespace {
 
-enum Flags : uint8_t { kEncodedSlash = 1, kExpectsContinue = 2, kKeepAlive = 4, kHasData = 8, kAllFlags = 15 };
+enum Flags : uint8_t {
+  kEncodedSlash = 1,
+  kExpectsContinue = 2,
+  kKeepAlive = 4,
+  kHasData = 8,
+  kWebSocket = 16,
+  kAllFlags = 31
+};
 
 struct Fixed {
   uint32_t total_bytes;
@@ -106,6 +113,7 @@ bool decode_fixed(base::ByteReader& reader, message::Request& request, RequestEx
   extras.body_length = fixed.body_length;
   extras.exchange_id = fixed.exchange_id;
   extras.has_data = (fixed.flags & kHasData) != 0;
+  extras.websocket = (fixed.flags & kWebSocket) != 0;
   counts = {fixed.field_count, fixed.variable_count};
   return true;
 }
@@ -136,7 +144,8 @@ size_t encode_request(const message::Request& request, const RequestExtras& extr
       .framing = static_cast<uint8_t>(request.framing),
       .flags = static_cast<uint8_t>((request.path_had_encoded_slash ? kEncodedSlash : 0) |
                                     (request.expects_continue ? kExpectsContinue : 0) |
-                                    (request.wants_keep_alive ? kKeepAlive : 0) | (extras.has_data ? kHasData : 0)),
+                                    (request.wants_keep_alive ? kKeepAlive : 0) | (extras.has_data ? kHasData : 0) |
+                                    (extras.websocket ? kWebSocket : 0)),
       .body_place = static_cast<uint8_t>(extras.body_place),
       .content_length = request.content_length,
       .body_length = extras.body_length,

@@ -32,8 +32,8 @@ struct RequestExtras {
   BodyPlace body_place = BodyPlace::kNone;
   uint64_t body_length = 0;  // of the buffered body (de-chunked); with kStreamed the announced length or 0
   uint64_t exchange_id = 0;
-  bool websocket = false;  // the handshake of a WebSocket: the answer is 101, then messages
-  bool has_data = false;  // behind the body's content_length bytes comes a FastCGI filter's second stream
+  bool websocket = false;  // the handshake of a WebSocket: a head of 101 accepts, messages follow; any other denies
+  bool has_data = false;   // behind the body's content_length bytes comes a FastCGI filter's second stream
 };
 
 // Bytes of the record, or 0 when it does not fit `to` (which then is untouched).

@@ -41,6 +41,7 @@ RequestExtras full_extras() {
           .body_place = BodyPlace::kDescriptor,
           .body_length = 1ull << 40,
           .exchange_id = 99,
+          .websocket = true,
           .has_data = true};
 }
 
@@ -90,11 +91,12 @@ TEST(RequestRecordTest, EveryFieldComesBack) {
   EXPECT_EQ(extras.body_place, BodyPlace::kDescriptor);
   EXPECT_EQ(extras.body_length, 1ull << 40);
   EXPECT_EQ(extras.exchange_id, 99u);
+  EXPECT_TRUE(extras.websocket);
   EXPECT_TRUE(extras.has_data);
 }
 
 TEST(RequestRecordTest, EveryFlagAndEnumAloneComesBack) {
-  for (int bit = 0; bit < 16; ++bit) {
+  for (int bit = 0; bit < 32; ++bit) {
     for (int place = 0; place <= 4; ++place) {
       for (int framing = 0; framing <= 2; ++framing) {
         message::Request sent;
@@ -102,13 +104,15 @@ TEST(RequestRecordTest, EveryFlagAndEnumAloneComesBack) {
         sent.expects_continue = (bit & 2) != 0;
         sent.wants_keep_alive = (bit & 4) != 0;
         sent.framing = static_cast<message::BodyFraming>(framing);
-        RequestExtras extras{.body_place = static_cast<BodyPlace>(place), .has_data = (bit & 8) != 0};
+        RequestExtras extras{
+            .body_place = static_cast<BodyPlace>(place), .websocket = (bit & 16) != 0, .has_data = (bit & 8) != 0};
         std::string record = encoded(sent, extras);
         message::Request request;
         RequestExtras seen;
         ASSERT_TRUE(decode_request(record, request, seen));
         expect_same(request, sent);
         EXPECT_EQ(seen.body_place, extras.body_place);
+        EXPECT_EQ(seen.websocket, extras.websocket);
         EXPECT_EQ(seen.has_data, extras.has_data);
       }
     }

@@ -34,8 +34,9 @@ bool ring_size(uint32_t bytes) {
 // Bounds that keep every product below far from 2^64 and every index inside its type.
 bool sensible(const Layout& layout) {
   constexpr uint32_t kMostBytes = 64u << 20;
+  constexpr uint32_t kMaximumSlots = 32768;  // u16 in a frame, without kNoSlot
   return layout.fronts >= 1 && layout.fronts <= 64 && layout.lanes >= 1 && layout.lanes <= kMaximumLanes &&
-         layout.slots >= 1 && layout.slots <= 4096 && layout.chunks >= 1 && layout.chunks <= 4096 &&
+         layout.slots >= 1 && layout.slots <= kMaximumSlots && layout.chunks >= 1 && layout.chunks <= 4096 &&
          page_multiple(layout.slot_bytes, kPage, kMostBytes) &&
          page_multiple(layout.chunk_bytes, 32 * 1024, kMostBytes) && ring_size(layout.up_ring_bytes) &&
          ring_size(layout.down_ring_bytes);

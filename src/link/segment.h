@@ -16,7 +16,7 @@ namespace cutwater::link {
 struct Layout {
   uint32_t fronts = 1;                   // 1..64
   uint32_t lanes = 4;                    // workers that can be attached at once, replacements included; 1..64
-  uint32_t slots = 256;                  // per front; 1..4096
+  uint32_t slots = 256;                  // per front; 1..32768. Each request has one to its end, an open WebSocket too
   uint32_t slot_bytes = 16 * 1024;       // multiple of 4096
   uint32_t chunks = 64;                  // per front, for heads that do not fit the slot and bodies likewise; 1..4096
   uint32_t chunk_bytes = 64 * 1024;      // multiple of 4096, at least 32 KiB

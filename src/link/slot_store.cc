@@ -1,5 +1,7 @@
 #include "link/slot_store.h"
 
+#include <sys/mman.h>
+
 #include <cstring>
 #include <span>
 
@@ -19,10 +21,12 @@ size_t align8(size_t value) {
 // Whatever a dead predecessor left in the slot words is the start: its queued requests are cancelled (their
 // clients went with it), its claimed ones stay out of reach until their workers are through.
 SlotStore::SlotStore(const SegmentMap& map, uint32_t front) : map_(map), front_(front) {
-  uses_.resize(map.layout().slots);
+  uses_.reserve(map.layout().slots);  // costs address space, and memory only as far as slots are used
   std::vector<bool> chunk_taken(map.layout().chunks);
+  // Looking at slot words makes them real memory: not of a segment that was never used.
+  if (map.queue(front).tail.value.load(std::memory_order_relaxed) != 0) uses_.resize(map.layout().slots);
   for (uint32_t slot = 0; slot < uses_.size(); ++slot) take_over(slot, chunk_taken);
-  for (uint32_t slot = map.layout().slots; slot-- > 0;)
+  for (uint32_t slot = known(); slot-- > 0;)
     if (uses_[slot].kind == SlotUse::kFree) free_slots_.push_back(slot);
   for (uint32_t chunk = map.layout().chunks; chunk-- > 0;)
     if (!chunk_taken[chunk]) free_chunks_.push_back(static_cast<uint16_t>(chunk));
@@ -73,8 +77,8 @@ size_t SlotStore::maximum_body() const {
 }
 
 bool SlotStore::has_room(size_t bytes) const {
-  if (free_slots_.empty()) return false;
   const Layout& layout = map_.layout();
+  if (free_slots_.empty() && known() == layout.slots) return false;
   if (bytes <= layout.slot_bytes - kHeaderBytes - 8) return true;
   // Worst case: a record too long for the slot, and a body beside it.
   return (bytes + layout.chunk_bytes - 1) / layout.chunk_bytes + 1 <= free_chunks_.size();
@@ -82,15 +86,15 @@ bool SlotStore::has_room(size_t bytes) const {
 
 std::optional<uint32_t> SlotStore::store(const message::Request& request, RequestExtras& extras,
                                          std::string_view body) {
-  if (free_slots_.empty()) return std::nullopt;
   std::optional<Plan> plan = this->plan(encoded_size(request, extras), body.size());
   if (!plan || plan->chunks() > free_chunks_.size()) return std::nullopt;
+  const std::optional<uint32_t> taken = take_slot();
+  if (!taken) return std::nullopt;
   if (!body.empty()) {
     extras.body_place = plan->body_inline ? BodyPlace::kInline : BodyPlace::kChunks;
     extras.body_length = body.size();
   }
-  uint32_t slot = free_slots_.back();
-  free_slots_.pop_back();
+  const uint32_t slot = *taken;
   SlotUse& use = uses_[slot];
   use.kind = SlotUse::kInUse;
   use.head_seen = use.ended = false;
@@ -98,11 +102,36 @@ std::optional<uint32_t> SlotStore::store(const message::Request& request, Reques
   ++use.generation;
   use.lane = kNoLane;
   use.claimed_at = 0;
+  use.place = static_cast<uint32_t>(unclaimed_.size());
+  unclaimed_.push_back(static_cast<uint16_t>(slot));
   if (!write(slot, *plan, request, extras, body)) {
     free(slot);
     return std::nullopt;
   }
   return slot;
+}
+
+std::optional<uint32_t> SlotStore::take_slot() {
+  if (!free_slots_.empty()) {
+    const uint32_t slot = free_slots_.back();
+    free_slots_.pop_back();
+    return slot;
+  }
+  if (known() == map_.layout().slots) return std::nullopt;
+  uses_.emplace_back();
+  return known() - 1;
+}
+
+void SlotStore::note_claimed(uint32_t slot, uint32_t lane) {
+  leave_unclaimed(uses_[slot]);
+  uses_[slot].lane = lane;
+}
+
+void SlotStore::leave_unclaimed(const SlotUse& use) {
+  const uint16_t last = unclaimed_.back();
+  unclaimed_[use.place] = last;
+  uses_[last].place = use.place;
+  unclaimed_.pop_back();
 }
 
 bool SlotStore::write(uint32_t slot, const Plan& plan, const message::Request& request, const RequestExtras& extras,
@@ -134,9 +163,19 @@ uint16_t SlotStore::take_chunk(SlotUse& use) {
   return chunk;
 }
 
+// A failure costs memory and nothing else.
+void SlotStore::forget_content(uint32_t slot) {
+  const Layout& layout = map_.layout();
+  const SlotUse& use = uses_[slot];
+  madvise(map_.slot(front_, slot), layout.slot_bytes, MADV_REMOVE);
+  for (uint32_t index = 0; index < use.chunk_count; ++index)
+    madvise(map_.chunk(front_, use.chunks[index]), layout.chunk_bytes, MADV_REMOVE);
+}
+
 void SlotStore::free(uint32_t slot) {
   SlotUse& use = uses_[slot];
   for (; use.chunk_count > 0; --use.chunk_count) free_chunks_.push_back(use.chunks[use.chunk_count - 1]);
+  if (use.kind == SlotUse::kInUse && use.lane == kNoLane) leave_unclaimed(use);
   use.kind = SlotUse::kFree;
   use.lane = kNoLane;
   free_slots_.push_back(slot);

@@ -61,7 +61,11 @@ UpVerdict check_up_frame(FrameHeader& frame, SlotUse& use) {
     case UpKind::kEarlyHints:
       if (use.head_seen) return {.broken = "it sent early hints after the response head"};
       return {.deliver = true};
-    default:  // credit, body wanted, WebSocket
+    case UpKind::kWebSocketMessage:
+    case UpKind::kWebSocketClose:
+      if (!use.head_seen) return {.broken = "it sent a part of a WebSocket before it accepted that"};
+      return {.deliver = true};
+    default:  // credit, body wanted
       return {.deliver = true};
   }
 }

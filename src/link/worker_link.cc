@@ -76,6 +76,7 @@ WorkerLink::Impl::Impl(Segment mapped, uint32_t lane_index, Descriptors descript
 // back.
 void WorkerLink::Impl::release_leftovers() {
   for (uint32_t front = 0; front < map.layout().fronts; ++front) {
+    if (map.queue(front).tail.value.load(std::memory_order_acquire) == 0) continue;  // its slots were never used
     for (uint32_t slot = 0; slot < map.layout().slots; ++slot) {
       uint64_t word = map.slot_control(front, slot).word.load(std::memory_order_acquire);
       if (word_state(word) == SlotWordState::kClaimed && word_lane(word) == lane)

@@ -58,6 +58,9 @@ class ResponseWriter {
   virtual base::Task<WriteStatus> file(int descriptor, uint64_t offset, uint64_t length) = 0;
   // The body is complete. When fewer bytes came than Content-Length announced, the connection is cut instead.
   virtual base::Task<WriteStatus> finish() = 0;
+  // Sent behind the body where the protocol and the client take them (TE: trailers), else dropped. Between the head and
+  // the end. Framing fields among them are dropped.
+  virtual void trailers(const Headers&) {}
   // The answer cannot be completed: the client must see the truncation (no last chunk, connection cut).
   virtual void abort() = 0;
 

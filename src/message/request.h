@@ -32,6 +32,7 @@ struct Request {
   uint64_t content_length = 0;  // with kLength
   bool expects_continue = false;
   bool wants_keep_alive = true;
+  bool takes_trailers = false;  // TE: trailers
   // The protocols the client would switch to, as received (RFC 9110 section 7.8); empty: none that may be taken.
   // Whoever takes one answers 101 and has then bytes in both directions: see ResponseWriter::head.
   std::string_view upgrade;

@@ -27,6 +27,24 @@ TEST(Connection, AnswersAndKeepsAlive) {
   EXPECT_EQ(server.observer.entries[0].summary.body_bytes_sent, 8u);
 }
 
+TEST(Connection, TrailersGoToWhoTakesThem) {
+  TestServer server;
+  server.handler.special = [](Exchange& exchange) -> base::Task<void> {
+    auto opening = exchange.response.head(Response(), "body", false);
+    co_await opening;
+    message::Headers fields;
+    fields.add("Digest", "x");
+    exchange.response.trailers(fields);
+    auto ending = exchange.response.finish();
+    co_await ending;
+  };
+  Client client(server);
+  client.send(get("/", "Connection: TE\r\nTE: trailers\r\n") + get("/"));
+  ASSERT_TRUE(client.receive_text("\r\n0\r\n\r\n"));
+  EXPECT_EQ(client.count("4\r\nbody\r\n0\r\nDigest: x\r\n\r\n"), 1u);
+  EXPECT_EQ(client.count("Digest"), 1u);
+}
+
 TEST(Connection, ClosesWhenTheClientAsksForIt) {
   TestServer server;
   Client client(server);

@@ -89,15 +89,16 @@ std::string_view HttpResponseWriter::admit(std::string_view piece) {
 // Sends what is staged, then the admitted piece, framed.
 void HttpResponseWriter::send_piece(std::string_view piece, bool last) {
   const bool chunked = framing_ == ResponseFraming::kChunked;
+  const std::string_view last_chunk = last_chunk_.empty() ? codec::http1::kLastChunk : std::string_view(last_chunk_);
   if (last) {
     finished_ = true;
     if (framing_ == ResponseFraming::kLength && announced_left_ > 0) aborted_ = true;
   }
   if (chunked && !piece.empty()) {
     codec::http1::append_chunk_start(output_.staged(), piece.size());
-    output_.send(piece, codec::http1::kChunkEnd, last ? codec::http1::kLastChunk : std::string_view());
+    output_.send(piece, codec::http1::kChunkEnd, last ? last_chunk : std::string_view());
   } else {
-    output_.send(piece, chunked && last ? codec::http1::kLastChunk : std::string_view());
+    output_.send(piece, chunked && last ? last_chunk : std::string_view());
   }
 }
 
@@ -138,6 +139,12 @@ base::Task<WriteStatus> HttpResponseWriter::finish() {
   if (tunnel_ && takes_body()) return end_tunnel();
   if (takes_body()) send_piece({}, true);
   return settle();
+}
+
+void HttpResponseWriter::trailers(const message::Headers& fields) {
+  if (framing_ != ResponseFraming::kChunked || !request_.takes_trailers || finished_) return;
+  last_chunk_.clear();
+  codec::http1::append_last_chunk(last_chunk_, fields);
 }
 
 // The handler may go on as soon as no more than output_buffer is unsent.

@@ -41,6 +41,7 @@ class HttpResponseWriter final : public ServedResponse, public ContinueSender {
   base::Task<message::WriteStatus> body(std::string_view piece, bool complete) override;
   base::Task<message::WriteStatus> file(int descriptor, uint64_t offset, uint64_t length) override;
   base::Task<message::WriteStatus> finish() override;
+  void trailers(const message::Headers& fields) override;
   void abort() override { aborted_ = true; }
 
   bool head_sent() const override { return status_ != 0; }
@@ -86,6 +87,7 @@ class HttpResponseWriter final : public ServedResponse, public ContinueSender {
   codec::http1::ResponseFraming framing_ = codec::http1::ResponseFraming::kNone;
   uint64_t announced_left_ = 0;  // with kLength
   uint64_t body_bytes_ = 0;      // taken from the handler
+  std::string last_chunk_;       // with trailers; empty: the plain one
   bool may_keep_alive_ = true;
   bool keep_alive_ = false;
   bool finished_ = false;

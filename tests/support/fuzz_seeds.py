@@ -1,11 +1,12 @@
 """Writes seeds for the fuzzers, from tests/ by python3 -m support.fuzz_seeds FOLDER
 
 FOLDER/<fuzzer>/ then holds one file of raw bytes for each: from tests/corpora/http1 whole connections, chunked bodies,
-request targets, values; of a web server in front whole connections and heads of each gateway protocol.
+request targets, values; frames of WebSockets; of a web server in front whole connections and heads of each gateway protocol.
 """
 
 import re
 import sys
+import zlib
 from pathlib import Path
 
 from . import gateways
@@ -90,10 +91,35 @@ def gateway_seeds():
     yield "request", "codec_scgi_request_head_fuzz", gateways.scgi_request(variables, b"body")
 
 
+def websocket_frame(first, payload=b""):
+    mask = b"\x11\x22\x33\x44"
+    length = bytes([0x80 | len(payload)]) if len(payload) < 126 else b"\xfe" + len(payload).to_bytes(2, "big")
+    return bytes([first]) + length + mask + bytes(byte ^ mask[at % 4] for at, byte in enumerate(payload))
+
+
+def websocket_seeds():
+    """(name, fuzzer, bytes): two bytes choose the options and a cut, then come a client's bytes."""
+    packer = zlib.compressobj(9, zlib.DEFLATED, -15)
+    packed = (packer.compress(b"line of text\n" * 100) + packer.flush(zlib.Z_SYNC_FLUSH))[:-4]
+    frame = websocket_frame
+    sessions = {
+        "text": frame(0x81, "h\u00e9llo \U0001f600".encode()) + frame(0x82, bytes(200)) + frame(0x88, b"\x03\xe8bye"),
+        "fragments": frame(0x01, b"\xce") + frame(0x89, b"ping") + frame(0x00) + frame(0x80, b"\xba") + frame(0x8a),
+        "packed": frame(0xc1, packed) + frame(0x41, packed[:9]) + frame(0x80, packed[9:]),
+        "stored": frame(0xc1, b"\x00\x05\x00\xfa\xffHello\x00") + frame(0xc1, b"\xf3\x48\xcd\xc9\xc9\x07\x00\x00"),
+        "offer": b"x; y=\"a, b\", permessage-deflate; server_max_window_bits=10; client_max_window_bits",
+        "wrong": frame(0x81, b"\xed\xa0\x80"),
+        "long": b"\x82\xff\x7f" + b"\xff" * 7 + bytes(4),
+    }
+    for name, session in sessions.items():
+        for options in range(4):
+            yield f"{name}-{options}", "codec_websocket_message_decoder_fuzz", bytes([options, 5]) + session
+
+
 def main(folder):
     written = 0
     of_cases = ((case.name.replace("/", "-"), fuzzer, data) for case in cases() for fuzzer, data in seeds(case))
-    for name, fuzzer, data in [*of_cases, *gateway_seeds()]:
+    for name, fuzzer, data in [*of_cases, *gateway_seeds(), *websocket_seeds()]:
         if not 0 < len(data) <= LARGEST:
             continue
         (folder / fuzzer).mkdir(parents=True, exist_ok=True)

@@ -52,6 +52,7 @@ class HeadParser {
   ParseResult take_singleton(KnownField known, std::string_view name, std::string_view value);
   ParseResult parse_content_length(std::string_view name, std::string_view value);
   ParseResult parse_connection(std::string_view value);
+  void take_transfer_codings(std::string_view value);
   ParseResult parse_expect(std::string_view value);
   ParseResult settle();
   ParseResult settle_transfer_encoding();
@@ -154,6 +155,8 @@ ParseResult HeadParser::act_on_field(KnownField known, std::string_view name, st
     case KnownField::kHopByHop:
       if (equals_ignoring_case(name, "upgrade")) {
         upgrade_ = upgrades_++ == 0 ? value : std::string_view();
+      } else if (equals_ignoring_case(name, "te")) {
+        take_transfer_codings(value);
       }
       return {};
     case KnownField::kConnection:
@@ -213,6 +216,14 @@ ParseResult HeadParser::parse_connection(std::string_view value) {
     }
   }
   return {};
+}
+
+// RFC 9110 section 10.1.4. Of codings none but chunked is spoken, whatever is offered.
+void HeadParser::take_transfer_codings(std::string_view value) {
+  while (!value.empty()) {
+    const std::string_view coding = message::next_list_element(value);
+    if (equals_ignoring_case(coding, "trailers")) request_.takes_trailers = true;
+  }
 }
 
 ParseResult HeadParser::parse_expect(std::string_view value) {
@@ -312,6 +323,7 @@ ParseResult parse_request_head(std::string_view head, const HeadLimits& limits, 
   request.content_length = 0;
   request.path_had_encoded_slash = false;
   request.upgrade = {};
+  request.takes_trailers = false;
   request.authority = request.server_name = {};
   request.server_port = 0;
   return HeadParser(head, limits, request, decoded).parse();

@@ -19,6 +19,20 @@ std::string_view offer_in(std::string_view head, message::Request& request) {
   return request.upgrade;
 }
 
+TEST(Trailers, AreTakenByWhoSaysSo) {
+  const std::pair<std::string, bool> kCases[] = {{"TE: trailers", true},
+                                                 {"te: gzip;q=0.5, Trailers", true},
+                                                 {"TE: gzip", false},
+                                                 {"TE: ", false},
+                                                 {"X: trailers", false}};
+  message::Request request;
+  for (const auto& [field, takes] : kCases) {
+    offer_in("GET /a HTTP/1.1\r\nHost: a\r\nConnection: TE\r\n" + field + "\r\n\r\n", request);
+    EXPECT_EQ(request.takes_trailers, takes) << field;
+    EXPECT_FALSE(request.headers.get("TE"));
+  }
+}
+
 TEST(Upgrade, IsTakenOnlyWhereItMayBe) {
   const std::string start = "GET /a HTTP/1.1\r\nHost: a\r\n";
   const std::string named = "Connection: keep-alive, Upgrade\r\n";

@@ -1,6 +1,8 @@
 #include "codec/http1/response_encoder.h"
 
+#include <algorithm>
 #include <charconv>
+#include <iterator>
 
 #include "base/text.h"
 #include "message/grammar.h"
@@ -54,6 +56,16 @@ void append_field(std::string& to, std::string_view name, std::string_view value
   to += ": ";
   to += value;
   to += "\r\n";
+}
+
+// Not what tells how to frame, route, read or trust the message: that must be known before its body.
+bool may_be_trailer(std::string_view name) {
+  constexpr std::string_view kHeadOnly[] = {"authorization",    "cache-control", "content-encoding", "content-range",
+                                            "content-type",     "host",          "location",         "set-cookie",
+                                            "www-authenticate", "vary"};
+  if (is_ours(name)) return false;
+  return std::none_of(std::begin(kHeadOnly), std::end(kHeadOnly),
+                      [name](std::string_view other) { return equals_ignoring_case(name, other); });
 }
 
 // True when Date was among them.
@@ -126,6 +138,16 @@ void append_switching_head(std::string& to, const message::Response& response) {
   append_fields(to, response.headers);
   append_field(to, "Connection", "Upgrade");
   append_field(to, "Upgrade", response.upgrade);
+  to += "\r\n";
+}
+
+void append_last_chunk(std::string& to, const message::Headers& trailers) {
+  to += "0\r\n";
+  for (const message::HeaderField& field : trailers) {
+    if (may_be_trailer(field.name) && message::valid_field(field.name, field.value)) {
+      append_field(to, field.name, field.value);
+    }
+  }
   to += "\r\n";
 }
 

@@ -35,5 +35,7 @@ void append_switching_head(std::string& to, const message::Response& response); 
 void append_chunk_start(std::string& to, size_t length);  // "1a\r\n"; after the data comes "\r\n"
 inline constexpr std::string_view kChunkEnd = "\r\n";
 inline constexpr std::string_view kLastChunk = "0\r\n\r\n";
+// The last chunk with a trailer section, without the fields that may not stand there (RFC 9110 section 6.5.1).
+void append_last_chunk(std::string& to, const message::Headers& trailers);
 
 }  // namespace cutwater::codec::http1

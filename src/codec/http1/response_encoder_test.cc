@@ -149,6 +149,19 @@ TEST(ResponseEncoder, NeverLetsAValueBreakOut) {
             "0\r\n\r\n");
 }
 
+TEST(ResponseEncoder, TrailersThatMayBe) {
+  message::Headers fields;
+  fields.add("Digest", "sha-256=x");
+  for (const char* name : {"Content-Length", "Transfer-Encoding", "Host", "Set-Cookie", "content-type", "Trailer"}) {
+    fields.add(name, "1");
+  }
+  fields.add("X", "a\r\nY: b");
+  fields.add("Server-Timing", "");
+  std::string chunk;
+  append_last_chunk(chunk, fields);
+  EXPECT_EQ(chunk, "0\r\nDigest: sha-256=x\r\nServer-Timing: \r\n\r\n");
+}
+
 TEST(ResponseEncoder, StatusIsThreeDigits) {
   EXPECT_TRUE(encode(response(299, 0)).bytes.starts_with("HTTP/1.1 299 Unknown\r\n"));
   EXPECT_TRUE(encode(response(7, 0)).bytes.starts_with("HTTP/1.1 500 Internal Server Error\r\n"));

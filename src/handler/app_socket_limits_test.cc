@@ -1,0 +1,145 @@
+// WebSockets: what bounds a client, a worker, and the time they may take.
+#include "handler/app_socket_test_support.h"
+
+namespace cutwater::handler {
+namespace {
+
+using namespace std::string_literals;
+
+class AppSocketLimits : public AppSocketTest {};
+
+TEST_P(AppSocketLimits, LongMessagesGoInPiecesAsCreditComes) {
+  auto& worker = start_one_worker();
+  auto& socket = open(worker);
+  const std::string content(200'000, 'm');
+  socket.body.give(client_frame(0x82, content));
+  std::string received;
+  bool last = false;
+  auto take_all = [&] {
+    while (auto got = worker.receive()) {
+      received += got->payload;
+      last = (got->header.value & link::kMoreFollows) == 0;
+      EXPECT_EQ(got->header.value & 0xff, 2u);
+    }
+  };
+  runner_.until([&] {
+    take_all();
+    return received.size() >= link::kInitialBodyCredit;
+  });
+  runner_.turns(std::chrono::milliseconds(20));
+  take_all();
+  EXPECT_EQ(received.size(), link::kInitialBodyCredit);
+  while (received.size() < content.size()) {
+    const size_t before = received.size();
+    send(worker, UpKind::kCredit, 20'000, "");
+    runner_.until([&] {
+      take_all();
+      return received.size() > before;
+    });
+  }
+  EXPECT_TRUE(last);
+  EXPECT_EQ(received, content);
+  socket.body.give(close_frame(1000));
+  EXPECT_EQ(next(worker), "close 1000 ");
+  until_done(socket);
+}
+
+// faults.md 147: each costs something.
+TEST_P(AppSocketLimits, EmptyMessagesAreNotWithoutLimit) {
+  auto& worker = start_one_worker();
+  auto& socket = open(worker);
+  std::string many;
+  for (unsigned i = 0; i < link::kInitialBodyCredit + 100; ++i) many += client_frame(0x81, "");
+  socket.body.give(many);
+  size_t received = 0;
+  auto take = [&] {
+    while (worker.receive()) ++received;
+    worker.prepare_to_wait();
+    worker.awake();
+    worker.wake_fronts(false);
+  };
+  runner_.until([&] {
+    take();
+    return received >= link::kInitialBodyCredit;
+  });
+  runner_.turns(std::chrono::milliseconds(20));
+  take();
+  EXPECT_EQ(received, link::kInitialBodyCredit);
+  send(worker, UpKind::kCredit, 100, "");
+  runner_.until([&] {
+    take();
+    return received == link::kInitialBodyCredit + 100;
+  });
+  socket.body.release();
+  until_done(socket);
+}
+
+TEST_P(AppSocketLimits, ASlowClientHoldsTheWorkerBack) {
+  auto& worker = start_one_worker();
+  auto& socket = open(worker);
+  socket.writer.held = true;
+  const std::string piece(32 * 1024, 'x');
+  for (int i = 0; i < 4; ++i) send(worker, UpKind::kWebSocketMessage, 2, piece);
+  runner_.turns(std::chrono::milliseconds(20));
+  EXPECT_FALSE(worker.receive());
+  // Pongs wait too.
+  const size_t before = socket.writer.content.size();
+  socket.body.give(client_frame(0x89, "there?"));
+  runner_.turns(std::chrono::milliseconds(20));
+  EXPECT_EQ(socket.writer.content.size(), before);
+  socket.writer.release();
+  const link::DownFrame credit = frame(worker);
+  EXPECT_EQ(static_cast<DownKind>(credit.header.kind), DownKind::kCredit);
+  EXPECT_GE(credit.header.value, link::kInitialCredit / 2);
+  runner_.until([&] { return socket.writer.content.find("\x8a\x06there?") != std::string::npos; });
+  socket.body.give(close_frame(1000));
+  until_done(socket);
+}
+
+TEST_P(AppSocketLimits, MoreThanItsCreditIsRefused) {
+  options_.websocket.close_timeout = std::chrono::milliseconds(50);
+  auto& worker = start_one_worker();
+  auto& socket = open(worker);
+  socket.writer.held = true;
+  const std::string piece(32 * 1024, 'x');
+  for (int i = 0; i < 5; ++i) send(worker, UpKind::kWebSocketMessage, 2, piece);
+  runner_.turns(std::chrono::milliseconds(20));
+  socket.writer.release();
+  until_done(socket);
+  EXPECT_TRUE(socket.writer.content.ends_with(closed_with(1011)));
+}
+
+TEST_P(AppSocketLimits, PingsAreAnsweredAndFloodsBounded) {
+  auto& worker = start_one_worker();
+  auto& socket = open(worker);
+  socket.body.give(client_frame(0x89, "one") + client_frame(0x8a, "unasked") + client_frame(0x89, ""));
+  EXPECT_EQ(socket.writer.content, "\x8a\x03one\x8a\x00"s);
+  socket.writer.content.clear();
+  std::string flood;
+  for (int i = 0; i < 10'000; ++i) flood += client_frame(0x89, "p");
+  socket.body.give(flood + client_frame(0x89, "newest"));
+  EXPECT_LT(socket.writer.content.size(), 5000u);
+  EXPECT_TRUE(socket.writer.content.ends_with("\x8a\x06newest"));
+  socket.body.release();
+  until_done(socket);
+}
+
+TEST_P(AppSocketLimits, SilentClientsArePinged) {
+  options_.websocket.ping_interval = options_.websocket.ping_timeout = std::chrono::milliseconds(50);
+  auto& worker = start_one_worker();
+  auto& socket = open(worker);
+  const std::string ping = "\x89\x00"s;
+  runner_.until([&] { return socket.writer.content == ping; });
+  socket.body.give(client_frame(0x8a, ""));
+  runner_.until([&] { return socket.writer.content == ping + ping; });
+  EXPECT_FALSE(socket.done);
+  until_done(socket);  // the second one is not answered
+  EXPECT_TRUE(socket.writer.content.starts_with(ping + ping + closed_with(1011, "no answer to a ping")));
+  EXPECT_TRUE(socket.writer.aborted);
+  EXPECT_EQ(next(worker), "close 1006 ");
+}
+
+INSTANTIATE_TEST_SUITE_P(Fronts, AppSocketLimits, testing::Values(1, 2));
+
+}  // namespace
+}  // namespace cutwater::handler

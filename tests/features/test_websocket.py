@@ -1,0 +1,274 @@
+"""WebSockets of an ASGI application of our own workers: a real client, and raw bytes for what no client sends."""
+
+import asyncio
+import os
+import random
+import signal
+import struct
+import zlib
+
+import httpx
+import pytest
+from websockets.asyncio.client import connect as connect_asynchronously
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import connect
+
+from support.client import Client
+from support.processes import memory, wait_until
+
+pytestmark = pytest.mark.timeout(120)
+KEY = "dGhlIHNhbXBsZSBub25jZQ=="
+ACCEPT = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
+MIB = 1 << 20
+
+
+@pytest.fixture
+def server(serve):
+    return serve("websocket_asgi", allow=["CW0502"])
+
+
+def address(server, path="/echo"):
+    return server.url.replace("http://", "ws://") + path
+
+
+def codes_seen(server):
+    return httpx.get(server.url + "/codes").text.split()
+
+
+def handshake(path="/echo", method="GET", version="13", key=KEY, more="", upgrade="websocket", connection="Upgrade"):
+    lines = [f"{method} {path} HTTP/1.1", "Host: a", f"Connection: {connection}", f"Upgrade: {upgrade}"]
+    lines += [f"Sec-WebSocket-Key: {key}"] if key else []
+    lines += [f"Sec-WebSocket-Version: {version}"] if version else []
+    return "\r\n".join(lines) + "\r\n" + more + "\r\n"
+
+
+def frame(first, payload=b"", mask=b"\1\2\3\4"):
+    length = len(payload)
+    head = bytes([first, 0x80 | (length if length < 126 else 126 if length < 65536 else 127)])
+    head += b"" if length < 126 else struct.pack(">H" if length < 65536 else ">Q", length)
+    return head + mask + bytes(byte ^ mask[at % 4] for at, byte in enumerate(payload))
+
+
+class Raw(Client):
+    """An open WebSocket, by bytes."""
+
+    def __init__(self, server, more=""):
+        super().__init__(server.address)
+        self.send(handshake(more=more))
+        self.head = b""
+        while b"\r\n\r\n" not in self.head:
+            self.head += self.some()
+        self.head, _, self.rest = self.head.partition(b"\r\n\r\n")
+        assert self.head.startswith(b"HTTP/1.1 101 ")
+
+    def some(self):
+        data = self.socket.recv(65536)
+        if not data:
+            raise EOFError
+        return data
+
+    def frame(self):
+        """(first byte, payload) of the next frame of the server's."""
+        def take(count):
+            while len(self.rest) < count:
+                self.rest += self.some()
+            taken, self.rest = self.rest[:count], self.rest[count:]
+            return taken
+
+        first, length = take(2)
+        assert length < 128, "a server's frame with a mask"
+        if length > 125:
+            length = int.from_bytes(take(2 if length == 126 else 8), "big")
+        return first, take(length)
+
+    def close_code(self):
+        while True:
+            first, payload = self.frame()
+            if first == 0x88:
+                return int.from_bytes(payload[:2], "big") if payload else 1005
+
+
+def test_messages_of_every_kind(server):
+    with connect(address(server), max_size=16 * MIB, subprotocols=["other", "kit"]) as socket:
+        assert socket.subprotocol == "kit"
+        assert socket.response.headers["X-Path"] == "echo"
+        large = os.urandom(MIB)
+        text = "".join(chr(random.randrange(0x20, 0xd7ff)) for _ in range(400_000))
+        for message in ("hello", b"", "", b"\0\xff", large, text, b"last"):
+            socket.send(message)
+            assert socket.recv(30) == message
+        pieces = [os.urandom(size) for size in (1, 0, 70_000, 125, 126, 65_536)]
+        socket.send(pieces)
+        assert socket.recv(30) == b"".join(pieces)
+        socket.send(["fragments ", "of ", "text"])
+        assert socket.recv(30) == "fragments of text"
+        assert socket.ping(b"are you there").wait(20)
+    assert socket.close_code == 1000
+    wait_until(lambda: codes_seen(server) == ["1000"], 10, "the close code in the app")
+    wait_until(lambda: server.out.count('"GET /echo HTTP/1.1" 101 ') == 1, 10, "one line in the access log")
+
+
+@pytest.mark.parametrize("compression", [None, "deflate"])
+def test_compression_is_the_clients_choice(server, compression):
+    with connect(address(server), compression=compression) as socket:
+        assert ("Sec-WebSocket-Extensions" in socket.response.headers) == bool(compression)
+        for message in ("a" * 100_000, "b" * 100_000, os.urandom(50_000)):
+            socket.send(message)
+            assert socket.recv(30) == message
+
+
+def test_close_codes_both_ways(server):
+    with connect(address(server)) as socket:
+        socket.close(4321, "enough")
+    wait_until(lambda: codes_seen(server) == ["4321"], 10, "the close code in the app")
+    with connect(address(server, "/close")) as socket, pytest.raises(ConnectionClosed) as closed:
+        socket.recv(20)
+    assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (4001, "that was all")
+    with connect(address(server, "/fail")) as socket, pytest.raises(ConnectionClosed) as closed:
+        socket.recv(20)
+    assert closed.value.rcvd.code == 1011
+
+
+def test_a_lost_client_is_1006(server):
+    Raw(server).close()
+    Raw(server).reset()
+    wait_until(lambda: codes_seen(server) == ["1006", "1006"], 10, "both in the app")
+
+
+def test_the_app_may_refuse(server):
+    with pytest.raises(InvalidStatus) as refused:
+        connect(address(server, "/refuse"))
+    assert refused.value.response.status_code == 403
+    with pytest.raises(InvalidStatus) as refused:
+        connect(address(server, "/deny"))
+    response = refused.value.response
+    assert (response.status_code, response.headers["X-Why"], response.body) == (401, "no ticket", b"buy one")
+
+
+def test_handshakes_that_are_none(server):
+    """faults.md 143"""
+    def status(**parts):
+        with Client(server.address) as client:
+            client.send(handshake(**parts))
+            return client.read_response()
+
+    other = status(version="99")
+    assert (other.status, other.get("Sec-WebSocket-Version"), other.get("Upgrade")) == (426, "13", "websocket")
+    for parts in ({"key": None}, {"key": "c2hvcnQ="}, {"more": f"Sec-WebSocket-Key: {KEY}\r\n"}, {"version": None}):
+        assert status(**parts).status == 400, parts
+    for parts in ({"method": "POST"}, {"upgrade": "h3"}, {"connection": "keep-alive"}):
+        assert status(**parts).status == 200, parts
+    with Raw(server) as socket:
+        assert f"Sec-WebSocket-Accept: {ACCEPT}".encode() in socket.head
+
+
+@pytest.mark.parametrize(("bytes_", "code"), [
+    (b"\x81\x05hello", 1002),
+    *((frame(first, b"x"), 1002) for first in (0xc1, 0xa1, 0x91, 0x83, 0x87, 0x8b, 0x8f, 0x09, 0x80)),
+    (frame(0x89, bytes(126)), 1002),
+    (b"\x82\xfe\x00\x7d" + bytes(4), 1002),
+    (b"\x82\xff" + bytes(6) + b"\xff\xff" + bytes(4), 1002),
+    (b"\x82\xff\x80" + bytes(11), 1002),
+    (frame(0x88, b"\x03"), 1002),
+    (frame(0x88, b"\x03\xed"), 1002),
+    (frame(0x81, b"\xed\xa0\x80"), 1007),
+    (frame(0x01, b"\xce") + frame(0x80, b"x"), 1007),
+    (b"\x82\xff" + struct.pack(">Q", 16 * MIB + 1) + bytes(4), 1009),
+    (frame(0x02, b"x") + b"\x80\xff" + struct.pack(">Q", 16 * MIB) + bytes(4), 1009),
+])
+def test_what_breaks_a_rule(server, bytes_, code):
+    """faults.md 145"""
+    for pieces in ([bytes_], [bytes_[at:at + 1] for at in range(min(len(bytes_), 20))] + [bytes_[20:]]):
+        with Raw(server) as socket:
+            for piece in pieces:
+                socket.socket.sendall(piece)
+            assert socket.close_code() == code
+
+
+def test_a_bomb(server):
+    """faults.md 146"""
+    packer = zlib.compressobj(9, zlib.DEFLATED, -15)
+    bomb = b"".join(packer.compress(bytes(MIB)) for _ in range(256)) + packer.flush(zlib.Z_SYNC_FLUSH)
+    before = max(memory(front) for front in server.named("front"))
+    with Raw(server, more="Sec-WebSocket-Extensions: permessage-deflate\r\n") as socket:
+        assert b"Sec-WebSocket-Extensions: permessage-deflate" in socket.head
+        socket.socket.sendall(frame(0xc2, bomb[:-4]))
+        assert socket.close_code() == 1009
+    assert max(memory(front) for front in server.named("front")) - before < 40 * MIB
+
+
+def test_floods_are_answered_or_bounded(server):
+    """faults.md 147"""
+    with Raw(server) as socket:
+        socket.socket.sendall(frame(0x02) + frame(0x00) * 200_000 + frame(0x80, b"end"))
+        assert socket.frame() == (0x82, b"end")
+        socket.socket.sendall(frame(0x89, b"p") * 50_000 + frame(0x89, b"newest") + frame(0x81, b"done"))
+        frames = []
+        while not frames or frames[-1] != (0x81, b"done"):
+            frames.append(socket.frame())
+        assert (0x8a, b"newest") in frames
+
+
+def test_a_slow_reader_takes_no_memory(server):
+    before = sum(memory(pid) for pid in server.named("front"))
+    with Client(server.address, receive_buffer=4096) as client:
+        client.send(handshake("/flood"))
+        client.socket.recv(100)
+        wait_until(lambda: codes_seen(server) == [], 10, "an answer beside it")
+        with connect(address(server)) as other:
+            other.send("hello")
+            assert other.recv(20) == "hello"
+        assert sum(memory(pid) for pid in server.named("front")) - before < 16 * MIB
+
+
+def test_two_hundred_at_once(server):
+    messages = [os.urandom(size) for size in (1, 100, 5_000, 80_000)]
+
+    async def one(everybody):
+        async with connect_asynchronously(address(server), open_timeout=60, compression=None) as socket:
+            await everybody.wait()
+            for message in messages:
+                await socket.send(message)
+            return [await asyncio.wait_for(socket.recv(), 60) for _ in messages]
+
+    async def crowd():
+        everybody = asyncio.Barrier(200)
+        return await asyncio.gather(*(one(everybody) for _ in range(200)))
+
+    assert all(answer == messages for answer in asyncio.run(crowd()))
+
+
+def test_a_dead_worker_is_1011(serve):
+    server = serve("websocket_asgi", allow=["CW0521"])
+    with connect(address(server)) as socket:
+        os.kill(server.named("worker")[0], signal.SIGKILL)
+        with pytest.raises(ConnectionClosed) as closed:
+            socket.recv(20)
+    assert closed.value.rcvd.code == 1011
+    with connect(address(server)) as socket:
+        socket.send("again")
+        assert socket.recv(20) == "again"
+
+
+def test_a_reload_gives_them_its_grace(serve):
+    server = serve("websocket_asgi", grace="3s", allow=["CW0523"])
+    with connect(address(server)) as old:
+        server.signal(signal.SIGHUP)
+        server.log.wait_for("serving", 30, start=len(server.log.lines))
+        old.send("still here")
+        assert old.recv(20) == "still here"
+        with connect(address(server)) as new:
+            with pytest.raises(ConnectionClosed) as closed:
+                old.recv(20)
+            assert closed.value.rcvd.code == 1012
+            new.send("not I")
+            assert new.recv(20) == "not I"
+
+
+def test_a_stop_says_1001(server):
+    with connect(address(server)) as socket:
+        server.signal(signal.SIGTERM)
+        with pytest.raises(ConnectionClosed) as closed:
+            socket.recv(20)
+    assert closed.value.rcvd.code == 1001
+    assert server.wait_exit() == 0
