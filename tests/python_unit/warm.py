@@ -50,7 +50,7 @@ class Warm:
 
     def begin(self, path, streams, variables=None, must_be_executable=False):
         self.numbers += 1
-        environment = [os.fsencode(f"{name}={value}").decode("latin-1") for name, value in {**(variables or {}), **self.environment}.items()]
+        environment = "\0".join(os.fsencode(f"{name}={value}").decode("latin-1") for name, value in {**(variables or {}), **self.environment}.items())
         body = {"type": "run", "script": self.numbers, "path": str(path), "interpreter": [self.python, *self.flags],
                 "environment": environment, "must_be_executable": must_be_executable}
         opened = [os.open(place, os.O_PATH) for place in (path, Path(path).parent)]
