@@ -70,7 +70,7 @@ class Cgi final : public message::Handler {
   RateLimitedLog problems_;
   StderrPace stderr_pace_;
   CgiSlots slots_;
-  base::FileDescriptor no_input_;  // what a request without a body brings
+  base::FileDescriptor no_input_;                    // what a request without a body brings
   std::map<CgiRun*, std::shared_ptr<CgiRun>> runs_;  // each has a slot; exchanges may hold them, too
 };
 

@@ -22,7 +22,7 @@ class Outcome:
 
 
 class Warm:
-    def __init__(self, python, *flags, environment=None):
+    def __init__(self, python, *flags, environment=None, first="ready"):
         self.python, self.flags = str(python), list(flags)
         self.environment = {"PATH": "/usr/bin:/bin", **(environment or {})}
         self.channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -32,7 +32,7 @@ class Warm:
         theirs.close()
         self.numbers = 0
         self.early = []  # what came while something else was waited for
-        assert self.expect("ready")["python"]
+        self.greeting = self.expect(first)
 
     def expect(self, kind, number=None):
         for message in self.early:

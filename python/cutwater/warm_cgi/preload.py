@@ -15,14 +15,13 @@ if TYPE_CHECKING:
     from typing import FrozenSet, Iterator
 
 # Not `threading` and what imports it: that has work to do after each fork.
-MODULES = (
+COMMON = (
     "re", "types", "collections", "functools", "contextlib", "itertools", "operator", "string", "time", "datetime", "math",
     "random", "tempfile", "shutil", "fnmatch", "traceback", "linecache", "locale", "struct", "base64", "urllib.parse", "html",
-    "json", "http.cookies", "email.message", "email.parser", "email.utils", "cgi", "cgitb", "wsgiref.handlers", "hashlib",
-    "hmac", "secrets", "uuid", "csv", "io", "decimal", "sqlite3", "textwrap", "zlib", "gzip", "html.parser", "pathlib", "glob",
-)
-# What most frameworks import; for those that are not of the standard library it is not looked at what they do.
-FOR_OTHERS = frozenset(MODULES[:29]) - {"cgitb"}
+    "json", "http.cookies", "email.message", "email.parser", "email.utils", "cgi", "wsgiref.handlers",
+)  # what frameworks import; where a script names what is not of the standard library it is not looked at what that does
+MODULES = (*COMMON, "cgitb", "hashlib", "hmac", "secrets", "uuid", "csv", "io", "decimal", "sqlite3", "textwrap", "zlib", "gzip",
+           "html.parser", "pathlib", "glob")
 DROPPED = os.path.join(os.path.dirname(__file__), "dropped")  # modules that newer Pythons are without
 
 _STANDARD = os.path.dirname(os.path.realpath(os.__file__)) + os.sep
@@ -37,10 +36,9 @@ def begin() -> None:
 def for_script(code: CodeType) -> bool:
     """Whether anything was imported."""
     names = frozenset(imported_names(code))
-    standard = getattr(sys, "stdlib_module_names", frozenset())
     wanted = names.intersection(MODULES)
-    if any(name.partition(".")[0] not in standard for name in names):
-        wanted |= FOR_OTHERS
+    if not all(_is_standard(name.partition(".")[0]) for name in names):
+        wanted |= frozenset(COMMON)
     missing = [name for name in MODULES if name in wanted and name not in sys.modules and _is_known(name.partition(".")[0])]
     for name in missing:
         _import(name)
@@ -76,6 +74,11 @@ def _import(name: str) -> None:
         import email.policy
 
         email.policy.compat32.clone()
+
+
+def _is_standard(name: str) -> bool:
+    known = getattr(sys, "stdlib_module_names", None)  # since 3.10
+    return _is_known(name) if known is None else name in known
 
 
 def _is_known(name: str) -> bool:
