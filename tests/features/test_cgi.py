@@ -325,7 +325,7 @@ class TestDeadlines:
         [pid] = wait_until(lambda: pids(mark), 5, "the mark")
         assert server.get("/cgi-bin/hello.cgi").status == 200  # it had to wait for the slot
         assert not alive(pid)
-        assert "ran on after its answer" in server.log.text
+        server.log.wait_for("ran on after its answer")
 
     def test_a_daemon_is_not_left_running(self, site, mark):
         server = site()
