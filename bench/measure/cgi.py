@@ -5,7 +5,7 @@ import subprocess
 
 from support.processes import tree
 
-from . import load
+from . import cpu, load
 from .servers import ROOT, Cutwater, Job, Server
 from .speed import Speed
 
@@ -71,7 +71,15 @@ class LighttpdCgi(Server):
 
 
 class Cgi(Speed):
-    """CPU time as the kernel adds it up for a process and its children that have ended, in ticks: rounds must be long."""
+    """CPU time as the kernel adds it up for a process and its children that have ended, in ticks: rounds must be long.
+
+    No server gets precedence here: it would count for scripts that stay in its session, and not for those that lead their own.
+    """
+
+    def start(self, kind, options, running, sizes):
+        super().start(kind, options, running, sizes)
+        for server in running:
+            cpu.prefer(server.pid, 0)
 
     def sample(self, server, options, seconds, sizes):
         before = ticks(server.pid)

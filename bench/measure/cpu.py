@@ -26,12 +26,12 @@ def between(before, after):
     return sum(used - before.get(thread, 0) for thread, used in after.items())
 
 
-def prefer(session):
+def prefer(session, nice=-19):
     """Gives a session (server or load) precedence over whatever else runs here, where the kernel and our rights allow it.
 
     Nice values count only inside a session where the kernel groups by session (autogroup): then the group has its own.
     """
     try:
-        Path(f"/proc/{session}/autogroup").write_text("-19")
+        Path(f"/proc/{session}/autogroup").write_text(str(nice))
     except OSError:
         pass

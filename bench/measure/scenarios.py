@@ -7,6 +7,7 @@ import sys
 from . import cpu
 from .cgi import Cgi, CutwaterCgi, CutwaterCold, LighttpdCgi, scripts
 from .gateways import HTTP_GATEWAYS, behind_nginx
+from .interfaces import scenario as interfaces
 from .php import KEPT_PHP_GATEWAYS, PHP_GATEWAYS, PHP_SERVERS, SCRIPT
 from .servers import BENCH, BODIES, ROOT, STATIC, WSGI, Job, Uvicorn
 from .speed import Speed
@@ -92,6 +93,7 @@ ALL = [
            slow="/compute", body=13),
     Beside("threads-mixed", "WSGI hello, 64 connections, beside four that sleep 50 ms each time; CPU time of both", plain, THREADED,
            slow="/sleep", slow_connections=4, body=13),
+    interfaces(),
     Memory(shop),
     Idle(plain),
     Kills(plain),

@@ -137,13 +137,16 @@ Channel::Outcome Channel::receive(Message& message) {
   header.msg_iovlen = 1;
   header.msg_control = ancillary.data();
   header.msg_controllen = ancillary.size();
+  const auto look = [&] { return recvmsg(socket_.get(), &header, MSG_PEEK | MSG_DONTWAIT | MSG_CMSG_CLOEXEC); };
   ssize_t size;
   do {
-    size = recvmsg(socket_.get(), &header, MSG_PEEK | MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    size = look();
   } while (size < 0 && errno == EINTR);
+  // A peer that died with our messages unread resets the connection. That is told first and once; its last words are
+  // behind it.
+  if (size < 0 && errno == ECONNRESET) size = look();
   if (size < 0) {
     if (errno == EAGAIN || errno == EWOULDBLOCK) return Outcome::kNothing;
-    // A peer that died with our messages unread resets the connection: an end like any other.
     return close_because(errno == ECONNRESET ? "" : base::system_error("reading a channel").message);
   }
   message.descriptors = take_descriptors(header);

@@ -42,6 +42,18 @@ TEST(Channel, CarriesObjectsInOrder) {
   EXPECT_EQ(right.receive(message), Channel::Outcome::kNothing);
 }
 
+TEST(Channel, HearsTheLastWordsOfAPeerThatDidNotReadEverything) {
+  auto [left, right] = make_channel();
+  EXPECT_TRUE(right.send({{"type", "unread"}}));
+  EXPECT_TRUE(left.send({{"type", "last"}}));
+  left = Channel(base::FileDescriptor());
+  Message message;
+  ASSERT_EQ(right.receive(message), Channel::Outcome::kMessage);
+  EXPECT_EQ(message.type(), "last");
+  EXPECT_EQ(right.receive(message), Channel::Outcome::kClosed);
+  EXPECT_EQ(right.error(), "");
+}
+
 TEST(Channel, PassesDescriptorsCloseOnExec) {
   auto [left, right] = make_channel();
   base::FileDescriptor file(open("/dev/null", O_RDWR | O_CLOEXEC));

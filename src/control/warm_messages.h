@@ -18,7 +18,7 @@ struct RunScript {
   uint64_t script = 0;                   // the spawner's number for this run
   std::string path;                      // sys.argv[0]: absolute, or "./NAME" in the folder
   std::vector<std::string> interpreter;  // the words that a start of its own would begin with
-  std::vector<std::string> environment;  // "NAME=value"
+  std::string environment;               // "NAME=value" of each variable, with a NUL between two
   bool must_be_executable = false;       // a start of its own would execute the file
   template <class Visitor>
   void visit(Visitor& field) {

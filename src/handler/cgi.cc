@@ -1,5 +1,6 @@
 #include "handler/cgi.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 
 #include "handler/cgi_exchange.h"
@@ -19,7 +20,8 @@ Cgi::Cgi(CgiOptions options, std::unique_ptr<ScriptFolder> scripts, ScriptRunner
       log_(log),
       problems_(log),
       stderr_pace_(loop),
-      slots_(loop, options_.most, options_.queue, options_.queue_timeout) {
+      slots_(loop, options_.most, options_.queue, options_.queue_timeout),
+      no_input_(open("/dev/null", O_RDONLY | O_CLOEXEC)) {
   call_options_.silence = options_.timeout + std::chrono::hours(24 * 365);  // the run has a clock of its own
   call_options_.keeps_connection = false;
 }

@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/file_descriptor.h"
 #include "base/log.h"
 #include "handler/cgi_run.h"
 #include "handler/cgi_slots.h"
@@ -69,6 +70,7 @@ class Cgi final : public message::Handler {
   RateLimitedLog problems_;
   StderrPace stderr_pace_;
   CgiSlots slots_;
+  base::FileDescriptor no_input_;                    // what a request without a body brings
   std::map<CgiRun*, std::shared_ptr<CgiRun>> runs_;  // each has a slot; exchanges may hold them, too
 };
 

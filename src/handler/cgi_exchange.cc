@@ -126,7 +126,7 @@ control::StartScript CgiExchange::start_message() const {
 
 base::Result<base::FileDescriptor> CgiExchange::input() const {
   if (body_ && body_->size() > 0) return body_->as_file();
-  base::FileDescriptor null(open("/dev/null", O_RDONLY | O_CLOEXEC));
+  base::FileDescriptor null(fcntl(cgi_.no_input_.get(), F_DUPFD_CLOEXEC, 3));
   if (!null.valid()) return base::system_error("/dev/null");
   return null;
 }

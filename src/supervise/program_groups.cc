@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <string>
 #include <utility>
 #include <vector>
@@ -99,9 +100,14 @@ void ProgramGroups::end_all(base::Duration grace) {
 
 void ProgramGroups::reap() {
   bool any = false;
+  bool are_more = true;
   while (true) {
     siginfo_t info{};
-    if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) != 0 || info.si_pid == 0) break;
+    if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) != 0) {
+      are_more = errno != ECHILD;
+      break;
+    }
+    if (info.si_pid == 0) break;
     any = true;
     if (leaders_.contains(info.si_pid)) {
       on_leader_end(info.si_pid);
@@ -109,7 +115,7 @@ void ProgramGroups::reap() {
       waitid(P_PID, static_cast<id_t>(info.si_pid), &info, WEXITED | WNOHANG);
     }
   }
-  if (any) look_for_strays();
+  if (any) meet_strays(are_more ? children_of_this_thread() : std::vector<pid_t>());
 }
 
 // While the leader was not waited for, the group has its number still: what is left of it hears at once.
@@ -127,11 +133,15 @@ void ProgramGroups::on_leader_end(pid_t pid) {
 }
 
 void ProgramGroups::look_for_strays() {
+  meet_strays(children_of_this_thread());
+}
+
+void ProgramGroups::meet_strays(const std::vector<pid_t>& children) {
   const base::Instant now = base::monotonic_now();
   std::set<pid_t> found;
   std::set<pid_t> sessions;
   bool any_runaway = false;
-  for (pid_t pid : children_of_this_thread()) {
+  for (pid_t pid : children) {
     // An orphan within the session of a program that runs is that program's own affair.
     const pid_t session = getsid(pid);
     if (leaders_.contains(pid) || leaders_.contains(session)) continue;

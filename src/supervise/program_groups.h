@@ -48,6 +48,7 @@ class ProgramGroups {
   void on_leader_end(pid_t pid);
   void signal_leader(pid_t leader, int signal) const;
   void look_for_strays();
+  void meet_strays(const std::vector<pid_t>& children);  // all of ours
   void see_runaways(base::Instant now);
   void meet_stray(pid_t pid, base::Instant kill_at, base::Instant now);
   void signal_group_of(pid_t pid, int signal) const;

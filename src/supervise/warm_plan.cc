@@ -48,9 +48,12 @@ std::optional<WarmPlan> plan_warm(const WarmCandidate& candidate) {
   control::RunScript& message = plan.message;
   message.path = control::bytes_to_text(candidate.has_interpreter ? program.arguments.back() : program.executable);
   for (const std::string& word : *command) message.interpreter.push_back(control::bytes_to_text(word));
+  std::string variables;
   for (const std::string& variable : program.environment) {
-    message.environment.push_back(control::bytes_to_text(variable));
+    if (!variables.empty()) variables += '\0';
+    variables += variable;
   }
+  message.environment = control::bytes_to_text(variables);
   message.must_be_executable = !candidate.has_interpreter;
   plan.descriptors = {candidate.script, program.folder, program.standard[0], program.standard[1], program.standard[2]};
   return plan;

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -33,6 +34,10 @@ constexpr const char* kBootstrap =
     "main.run()\n";
 constexpr off_t kMostErrors = 4096;
 constexpr size_t kMostWords = 300;
+constexpr base::Duration kDying = std::chrono::seconds(1);
+#ifndef SO_PASSRIGHTS
+#define SO_PASSRIGHTS 83
+#endif
 
 // A file in memory that takes as much and no more, whoever has it open.
 base::FileDescriptor make_error_file() {
@@ -55,19 +60,20 @@ bool is_of(pid_t pid, uid_t user) {
   return false;
 }
 
-// Whether `pid` is a child of `parent` (0: which is gone) or of this process, and leads a session. /proc has "pid
-// (name) state parent group session ...", where the name may hold anything.
-bool leads_below(pid_t pid, pid_t parent) {
-  std::ifstream file(fmt::format("/proc/{}/stat", pid));
-  std::string text;
-  std::getline(file, text, '\0');
+// The parent of `pid`, if that leads a session; else 0. /proc has "pid (name) state parent group session ...", where
+// the name may hold anything.
+pid_t parent_of_leader(pid_t pid) {
+  const base::FileDescriptor file(open(fmt::format("/proc/{}/stat", pid).c_str(), O_RDONLY | O_CLOEXEC));
+  char buffer[1024];
+  const ssize_t size = file.valid() ? read(file.get(), buffer, sizeof buffer) : 0;
+  const std::string text(buffer, size > 0 ? static_cast<size_t>(size) : 0);
   const size_t name_end = text.rfind(')');
-  if (name_end == std::string::npos) return false;
+  if (name_end == std::string::npos) return 0;
   std::istringstream rest(text.substr(name_end + 1));
   char state = 0;
   pid_t above = 0, group = 0, session = 0;
   rest >> state >> above >> group >> session;
-  return rest && ((parent != 0 && above == parent) || above == getpid()) && group == pid && session == pid;
+  return rest && group == pid && session == pid ? above : 0;
 }
 
 ExitStatus terminated() {
@@ -82,8 +88,10 @@ bool is_there(const base::FileDescriptor& process) {
 
 }  // namespace
 
-WarmPython::WarmPython(io::Loop& loop, ProgramGroups& groups, WarmPythonOwner& owner)
-    : loop_(loop), groups_(groups), owner_(owner), patience_(loop.timers(), [this] { on_patience(); }) {}
+WarmPython::WarmPython(io::Loop& loop, ProgramGroups& groups, WarmPythonOwner& owner, base::Duration patience)
+    : loop_(loop), groups_(groups), owner_(owner), wait_(patience), patience_(loop.timers(), [this] {
+        on_patience();
+      }) {}
 
 WarmPython::~WarmPython() {
   if (pid_ != 0) groups_.end(pid_, base::Duration::zero());
@@ -95,6 +103,10 @@ std::string WarmPython::start(const WarmCommand& command) {
   const base::FileDescriptor null(open("/dev/null", O_RDWR | O_CLOEXEC));
   const base::FileDescriptor top(open("/", O_PATH | O_DIRECTORY | O_CLOEXEC));
   errors_ = make_error_file();
+  // What it might send along would be closed here, and a close can take as long as a socket's SO_LINGER says. (Since
+  // Linux 6.16.)
+  const int no = 0;
+  if (channels) setsockopt(channels->first.descriptor(), SOL_SOCKET, SO_PASSRIGHTS, &no, sizeof no);
   if (!channels || !null.valid() || !top.valid() || !errors_.valid()) return "no descriptors for it";
   ProgramStart program;
   program.executable = command.words.front();
@@ -110,23 +122,35 @@ std::string WarmPython::start(const WarmCommand& command) {
   const ProgramStarted started = start_apart(program);
   if (started.pid == 0) return fmt::format("it cannot be started: {}", std::strerror(started.error));
   pid_ = started.pid;
+  most_processes_ = command.most_processes;
   groups_.add(pid_);
   channel_.emplace(std::move(channels->first));
   watcher_ =
       std::make_unique<io::CallbackWatcher>(loop_, channel_->descriptor(), EPOLLIN, [this](uint32_t) { on_events(); });
-  patience_.set(base::monotonic_now() + kPatience);
+  patience_.set(base::monotonic_now() + wait_);
   return "";
 }
 
-bool WarmPython::run(uint64_t run, control::RunScript message, const std::array<int, 5>& descriptors) {
+bool WarmPython::run(uint64_t run, control::RunScript message, const std::array<int, 5>& descriptors,
+                     std::optional<rlim_t> most_processes) {
   if (!accepts()) return false;
+  if (most_processes_ != most_processes) limit_processes(most_processes);
   message.script = run;
   if (!channel_->send(control::encode(std::move(message)), {descriptors.begin(), descriptors.end()})) return false;
   if (channel_->wants_write()) watcher_->change(EPOLLIN | EPOLLOUT);
-  const base::Instant until = base::monotonic_now() + kPatience;
+  const base::Instant until = base::monotonic_now() + wait_;
   waiting_.emplace(run, Waiting{until});
   if (!patience_.armed()) patience_.set(until);
   return true;
+}
+
+// Its scripts inherit it.
+void WarmPython::limit_processes(std::optional<rlim_t> most) {
+  most_processes_ = most;
+  rlimit limit;
+  if (!most || pid_ == 0 || geteuid() != 0 || getrlimit(RLIMIT_NPROC, &limit) != 0) return;
+  limit.rlim_max = limit.rlim_cur = std::min(limit.rlim_max, *most);
+  prlimit(pid_, RLIMIT_NPROC, &limit, nullptr);
 }
 
 void WarmPython::end_run(uint64_t run) {
@@ -140,7 +164,9 @@ void WarmPython::end_run(uint64_t run) {
 
 void WarmPython::retire() {
   retired_ = true;
-  if (channel_ && waiting_.empty()) shutdown(channel_->descriptor(), SHUT_WR);
+  if (!channel_ || !waiting_.empty()) return;
+  shutdown(channel_->descriptor(), SHUT_WR);
+  if (pid_ != 0) patience_.set(base::monotonic_now() + wait_);
 }
 
 // A message that is none ends it.
@@ -206,8 +232,10 @@ bool WarmPython::on_running(const control::WarmRunning& running) {
   waiting_.erase(found);
   const pid_t pid = running.pid;
   base::FileDescriptor process(pid > 1 ? static_cast<int>(syscall(SYS_pidfd_open, pid, 0)) : -1);
-  const bool is_real =
-      process.valid() && !groups_.has(pid) && leads_below(pid, pid_) && is_of(pid, user_) && is_there(process);
+  const pid_t parent = process.valid() && !groups_.has(pid) ? parent_of_leader(pid) : 0;
+  // Children of the interpreter are of its user as it is, since nothing there can gain rights; ours are of anybody.
+  const bool is_ours = parent == getpid() && is_of(pid, user_);
+  const bool is_real = parent != 0 && (parent == pid_ || is_ours) && is_there(process);
   begun_[running.script] = is_real ? pid : 0;
   if (is_real) {
     groups_.adopt(pid, std::move(process));
@@ -266,7 +294,7 @@ bool WarmPython::on_program_end(pid_t pid, const ExitStatus&) {
     pid_ = 0;
     if (channel_) on_events();
     // A child of it may be between its fork and its word; then the channel ends with that.
-    if (channel_) patience_.set(std::min(patience_.deadline(), base::monotonic_now() + std::chrono::seconds(1)));
+    if (channel_) patience_.set(std::min(patience_.deadline(), base::monotonic_now() + kDying));
     look_after_begun();
     return true;
   }
@@ -297,7 +325,8 @@ void WarmPython::on_patience() {
   const base::Instant now = base::monotonic_now();
   base::Instant next = base::kNever;
   for (const auto& [run, each] : waiting_) next = std::min(next, each.until);
-  if (next > now && is_ready() && pid_ != 0) {
+  const bool should_be_gone = retired_ && waiting_.empty();
+  if (next > now && is_ready() && pid_ != 0 && !should_be_gone) {
     if (next != base::kNever) patience_.set(next);
     return;
   }

@@ -41,21 +41,22 @@ class WarmPythonOwner {
 
 class WarmPython {
  public:
-  static constexpr base::Duration kPatience = std::chrono::seconds(10);  // for its start, and for that of each script
+  static constexpr base::Duration kPatience = std::chrono::seconds(10);  // for its start, each script's, and its end
 
   // What is named here outlives this.
-  WarmPython(io::Loop& loop, ProgramGroups& groups, WarmPythonOwner& owner);
+  WarmPython(io::Loop& loop, ProgramGroups& groups, WarmPythonOwner& owner, base::Duration patience = kPatience);
   ~WarmPython();
   WarmPython(const WarmPython&) = delete;
   WarmPython& operator=(const WarmPython&) = delete;
 
   // "" or why not.
   std::string start(const WarmCommand& command);
-  // False: it takes no more, or not this one.
-  bool run(uint64_t run, control::RunScript message, const std::array<int, 5>& descriptors);
+  // False: it takes no more, or not this one. `most_processes` may have changed since the start.
+  bool run(uint64_t run, control::RunScript message, const std::array<int, 5>& descriptors,
+           std::optional<rlim_t> most_processes);
   // A run that has not begun ends as soon as it has.
   void end_run(uint64_t run);
-  // No more runs; it ends when those that were asked for have begun. They run on.
+  // No more runs; it ends when those that were asked for have begun. They run on. One that does not end is killed.
   void retire();
 
   // Whether that was it, or one of its scripts that nobody else waits for.
@@ -79,6 +80,7 @@ class WarmPython {
   bool on_message(const control::Message& message);
   bool on_running(const control::WarmRunning& running);
   bool on_ended(const control::WarmEnded& ended);
+  void limit_processes(std::optional<rlim_t> most);
   void lose();
   void close_channel();
   void look_after_begun();
@@ -88,8 +90,9 @@ class WarmPython {
   io::Loop& loop_;
   ProgramGroups& groups_;
   WarmPythonOwner& owner_;
-  uid_t user_ = 0;  // whom it runs as
-  pid_t pid_ = 0;   // 0: it has ended
+  const base::Duration wait_;  // for each answer
+  uid_t user_ = 0;             // whom it runs as
+  pid_t pid_ = 0;              // 0: it has ended
   std::optional<control::Channel> channel_;
   std::unique_ptr<io::CallbackWatcher> watcher_;
   base::FileDescriptor errors_;
@@ -97,6 +100,7 @@ class WarmPython {
   std::map<uint64_t, pid_t> begun_;      // 0: it was over before it was looked at, or it lies
   std::string version_;
   std::string why_unfit_;
+  std::optional<rlim_t> most_processes_;
   bool retired_ = false;
   io::Timer patience_;
 };

@@ -12,6 +12,9 @@ namespace {
 
 constexpr size_t kMostPlaces = 64;  // remembered, those without an interpreter included
 constexpr size_t kMostTold = 1000;
+// One that never was ready will hardly be at the next try.
+constexpr base::Duration kFirstWait = std::chrono::seconds(30);
+constexpr base::Duration kLongestWait = std::chrono::hours(1);
 
 std::string key_of(const WarmCommand& command) {
   std::string key = command.identity ? std::to_string(command.identity->user) : "";
@@ -64,7 +67,7 @@ std::optional<uint64_t> WarmPythons::run(WarmCommand command, control::RunScript
   Place* const place = place_for(key_of(command), command);
   if (!place || !place->python) return std::nullopt;
   const uint64_t run = ++last_run_;
-  if (!place->python->run(run, std::move(message), descriptors)) return std::nullopt;
+  if (!place->python->run(run, std::move(message), descriptors, command.most_processes)) return std::nullopt;
   place->used_at = base::monotonic_now();
   runs_.emplace(run, Run{place->python.get(), &watcher, file});
   return run;
@@ -81,18 +84,21 @@ WarmPythons::Place* WarmPythons::place_for(const std::string& key, const WarmCom
       places_.erase(found);
       found = places_.end();
     } else if (found->second.python) {
-      return found->second.python->accepts() ? &found->second : nullptr;
+      return is_usable(found->second) ? &found->second : nullptr;
     }
   }
   const base::Instant now = base::monotonic_now();
   if (found != places_.end() && now < found->second.not_before) return nullptr;
-  if (!make_room()) return nullptr;
+  if (!make_room()) {
+    say_no_room(key, command);
+    return nullptr;
+  }
   Place& place = places_[key];
   place.fingerprint = fingerprint;
   place.who = who_of(command);
   place.started_at = now;
   place.used_at = now;
-  place.python = std::make_unique<WarmPython>(loop_, groups_, static_cast<WarmPythonOwner&>(*this));
+  place.python = std::make_unique<WarmPython>(loop_, groups_, static_cast<WarmPythonOwner&>(*this), options_.patience);
   const std::string why = place.python->start(command);
   if (!why.empty()) {
     place.python.reset();
@@ -100,7 +106,20 @@ WarmPythons::Place* WarmPythons::place_for(const std::string& key, const WarmCom
     return nullptr;
   }
   if (!sweep_.armed()) sweep_.set(now + options_.idle);
-  return &place;
+  return is_usable(place) ? &place : nullptr;
+}
+
+// A request waits for the start of an interpreter, but only where starts are known to end.
+bool WarmPythons::is_usable(Place& place) {
+  if (!place.python->accepts()) return false;
+  if (place.python->is_ready()) place.hung = 0;
+  return place.hung == 0;
+}
+
+void WarmPythons::say_no_room(const std::string& key, const WarmCommand& command) {
+  if (told_.size() >= kMostTold || !told_.insert(key).second) return;
+  notice_(fmt::format("scripts that run by {} start it anew: {} other warm ones are in use, and there are no more",
+                      who_of(command), options_.most));
 }
 
 bool WarmPythons::make_room() {
@@ -114,6 +133,7 @@ bool WarmPythons::make_room() {
   auto oldest = places_.end();
   for (auto each = places_.begin(); each != places_.end(); ++each) {
     if (!each->second.python || each->second.python->has_waiting()) continue;
+    if (base::monotonic_now() - each->second.used_at < options_.keep) continue;
     if (oldest == places_.end() || is_older(*each, *oldest)) oldest = each;
   }
   if (oldest == places_.end()) return false;
@@ -140,8 +160,9 @@ void WarmPythons::note_failure(Place& place, const std::string& why) {
   const base::Instant now = base::monotonic_now();
   const bool was_ready = place.python && place.python->is_ready();
   const base::Duration wait = place.policy.wait_after(was_ready ? now - place.started_at : base::Duration::zero());
-  // One that never was ready will hardly be at the next try: the scripts are not held up by it time and again.
-  place.not_before = now + (was_ready ? wait : std::max<base::Duration>(wait, std::chrono::seconds(30)));
+  const base::Duration longer = std::min(kLongestWait, kFirstWait * (1 << std::min(place.hung, 7U)));
+  if (!was_ready) ++place.hung;
+  place.not_before = now + (was_ready ? wait : std::max(wait, longer));
   if (why.empty() || std::exchange(place.was_told, true)) return;
   notice_(fmt::format("scripts that run by {} start it anew each time{}: {}", place.who,
                       was_ready ? ", until there is another warm one" : ", no warm one can be had", why));

@@ -27,8 +27,10 @@ class WarmRunWatcher {
 class WarmPythons final : private WarmPythonOwner {
  public:
   struct Options {
-    size_t most = 8;  // interpreters at once; the one used last makes room
+    size_t most = 8;  // interpreters at once; the one unused for longest makes room, if that is long enough
+    base::Duration keep = std::chrono::seconds(15);  // for which none makes room
     base::Duration idle = std::chrono::minutes(5);
+    base::Duration patience = WarmPython::kPatience;
     std::string library;  // the folder with the package `cutwater`; "": there are no warm Pythons
   };
   // `notice`: something for the log, once. What is named here outlives this.
@@ -61,6 +63,7 @@ class WarmPythons final : private WarmPythonOwner {
     base::Instant started_at{0};
     base::Instant used_at{0};
     base::Instant not_before{0};  // after a failure
+    unsigned hung = 0;            // starts in a row that never came to be ready
     bool was_told = false;        // of a failure
   };
   struct Run {
@@ -71,7 +74,9 @@ class WarmPythons final : private WarmPythonOwner {
   static Fingerprint fingerprint_of(const std::string& executable);
 
   Place* place_for(const std::string& key, const WarmCommand& command);
+  static bool is_usable(Place& place);
   bool make_room();
+  void say_no_room(const std::string& key, const WarmCommand& command);
   void settle(Place& place);
   void retire(Place& place);
   void note_failure(Place& place, const std::string& why);
@@ -87,7 +92,7 @@ class WarmPythons final : private WarmPythonOwner {
   std::map<std::string, Place> places_;
   std::vector<std::unique_ptr<WarmPython>> retired_;
   std::map<uint64_t, Run> runs_;
-  std::set<std::string> told_;  // files of which was said why they are started by themselves
+  std::set<std::string> told_;  // files and Pythons of which was said why it is started anew
   uint64_t last_run_ = 0;
   io::Timer sweep_;
 };

@@ -105,6 +105,93 @@ class TestAsCold:
         assert text.startswith("caf\xe9 ") and "'9'" in text and text.endswith("/cgi-bin/app.py")
 
 
+    @pytest.mark.parametrize("name", ["django", "flup"])
+    def test_other_runners_of_applications(self, site, scripts, flask_python, name):
+        """Django by wsgiref's CGIHandler, and a runner in the shape of flup's, which is that of PEP 3333."""
+        (scripts / "app.py").write_text(f"#!{flask_python}\n" + RUNNERS[name])
+        (scripts / "app.py").chmod(0o755)
+        answers = []
+        for server in (site(), site(", warm = false")):
+            for _ in range(2):
+                response = server.request("POST", "/cgi-bin/app.py/hello/caf%C3%A9?x=1", [("Content-Type", "application/x-www-form-urlencoded")], b"a=9")
+                answers.append((response.status, response.get("Content-Type"), response.body))
+            assert server.get("/cgi-bin/app.py/none").status == 404
+        assert answers == answers[:1] * 4
+        assert answers[0] == (200, "application/json", b'["caf\\u00e9", "1", "9", "/cgi-bin/app.py"]')
+
+    def test_what_c_code_printed(self, site, scripts):
+        """The C library's own streams are flushed at the end of a script, too."""
+        (scripts / "c.py").write_text("#!/usr/bin/python3\nimport ctypes\nctypes.CDLL(None).printf(b'Content-Type: text/plain\\n\\nby C')\n")
+        (scripts / "c.py").chmod(0o755)
+        for server in (site(), site(", warm = false")):
+            assert server.get("/cgi-bin/c.py").text == "by C"
+
+    @pytest.mark.skipif(not IS_ROOT, reason="needs root: the limit of processes is the user's")
+    def test_a_fork_bomb_in_a_warm_one(self, site, scripts, folder):
+        """No more processes than its user may have, whenever the interpreter was started; all gone with the script."""
+        marks = folder / "marks"
+        marks.mkdir()
+        marks.chmod(0o777)
+        server = site(', timeout = "2s", user = "games"', allow=[SCRIPT, "CW0710"])
+        assert where(server)[2]
+        games = pwd.getpwnam("games").pw_uid
+        with server.connect(timeout=30) as client:
+            client.send(f"GET /cgi-bin/play.py?do=bomb&mark={marks}/bomb HTTP/1.1\r\nHost: a\r\n\r\n")
+            most = [0]
+
+            def is_over():
+                count = processes.count_of(games)
+                most[0] = max(most[0], count)
+                return most[0] > 20 and count <= 1  # the interpreter itself may stay
+
+            wait_until(is_over, 30, "the end of the bomb")
+        assert 20 < most[0] <= 256 + 32 * os.cpu_count() + 2
+        assert server.get("/cgi-bin/where.py").status == 200
+
+
+RUNNERS = {
+    "django": """
+import sys
+from wsgiref.handlers import CGIHandler
+from django.conf import settings
+settings.configure(SECRET_KEY="x", ROOT_URLCONF=__name__, ALLOWED_HOSTS=["*"])
+from django.core.wsgi import get_wsgi_application
+from django.http import JsonResponse
+from django.urls import path
+def hello(request, name):
+    return JsonResponse([name, request.GET["x"], request.POST["a"], request.META["SCRIPT_NAME"]], safe=False)
+urlpatterns = [path("hello/<str:name>", hello)]
+CGIHandler().run(get_wsgi_application())
+""",
+    "flup": """
+import json, os, sys
+from urllib.parse import parse_qs
+def application(environ, start_response):
+    if not environ["PATH_INFO"].startswith("/hello/"):
+        start_response("404 Not Found", [("Content-Type", "text/plain")])
+        return [b"none"]
+    form = parse_qs(environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"])).decode())
+    name = environ["PATH_INFO"][7:].encode("latin-1").decode()
+    start_response("200 OK", [("Content-Type", "application/json")])
+    return [json.dumps([name, parse_qs(environ["QUERY_STRING"])["x"][0], form["a"][0], environ["SCRIPT_NAME"]]).encode()]
+class Server:
+    def __init__(self, application):
+        self.application = application
+    def run(self):
+        text = lambda value: value.encode(sys.getfilesystemencoding(), "surrogateescape").decode("latin-1")
+        environ = {name: text(value) for name, value in os.environ.items()}
+        environ.update({"wsgi.input": sys.stdin.buffer, "wsgi.errors": sys.stderr, "wsgi.version": (1, 0), "wsgi.url_scheme": "http",
+                        "wsgi.multithread": False, "wsgi.multiprocess": True, "wsgi.run_once": True})
+        def start_response(status, headers, exc_info=None):
+            self.head = "".join(f"{name}: {value}\\r\\n" for name, value in [("Status", status), *headers]) + "\\r\\n"
+        for data in self.application(environ, start_response):
+            sys.stdout.buffer.write(self.head.encode("latin-1") + data)
+        sys.stdout.buffer.flush()
+Server(application).run()
+""",
+}
+
+
 @pytest.fixture
 def flask_python():
     import sys

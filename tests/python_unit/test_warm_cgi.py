@@ -152,3 +152,32 @@ def test_starts_that_differ(scripts, flags, environment):
             assert comparable(found.run(scripts[name], b"x=1", VARIABLES)) == comparable(found.run_cold(scripts[name], b"x=1", VARIABLES))
     finally:
         found.stop()
+
+
+@pytest.fixture(params=interpreters(), ids=lambda path: path.parent.parent.name)
+def python(request):
+    return request.param
+
+
+def test_threads_that_were_begun_at_its_start(python, tmp_path):
+    """They would not be there after the fork, and what they hold would be held for ever."""
+    (tmp_path / "sitecustomize.py").write_text("import threading, time\nthreading.Thread(target=time.sleep, args=(60,), daemon=True).start()\n")
+    warm = Warm(python, environment={"PYTHONPATH": str(tmp_path)}, first="unfit")
+    try:
+        assert "begins threads" in warm.greeting["text"]
+    finally:
+        warm.stop()
+
+
+def test_modules_are_imported_once_a_script_names_them(python, tmp_path):
+    tell = "import sys\nprint('wsgiref.handlers' in sys.modules)\n"
+    scripts = {"other": tell, "names": tell + "def late():\n    from wsgiref.handlers import CGIHandler\n", "foreign": tell + "try:\n    import no_such_module\nexcept ImportError:\n    pass\n"}
+    for name, text in scripts.items():
+        (tmp_path / f"{name}.py").write_text(text)
+        os.utime(tmp_path / f"{name}.py", (1, 1))
+    for naming in ("names", "foreign"):
+        warm = Warm(python)
+        try:
+            assert [warm.run(tmp_path / f"{name}.py").output for name in ("other", naming, "other")] == [b"False\n", b"True\n", b"True\n"]
+        finally:
+            warm.stop()

@@ -22,7 +22,7 @@ class Outcome:
 
 
 class Warm:
-    def __init__(self, python, *flags, environment=None):
+    def __init__(self, python, *flags, environment=None, first="ready"):
         self.python, self.flags = str(python), list(flags)
         self.environment = {"PATH": "/usr/bin:/bin", **(environment or {})}
         self.channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -32,7 +32,7 @@ class Warm:
         theirs.close()
         self.numbers = 0
         self.early = []  # what came while something else was waited for
-        assert self.expect("ready")["python"]
+        self.greeting = self.expect(first)
 
     def expect(self, kind, number=None):
         for message in self.early:
@@ -50,7 +50,7 @@ class Warm:
 
     def begin(self, path, streams, variables=None, must_be_executable=False):
         self.numbers += 1
-        environment = [os.fsencode(f"{name}={value}").decode("latin-1") for name, value in {**(variables or {}), **self.environment}.items()]
+        environment = "\0".join(os.fsencode(f"{name}={value}").decode("latin-1") for name, value in {**(variables or {}), **self.environment}.items())
         body = {"type": "run", "script": self.numbers, "path": str(path), "interpreter": [self.python, *self.flags],
                 "environment": environment, "must_be_executable": must_be_executable}
         opened = [os.open(place, os.O_PATH) for place in (path, Path(path).parent)]

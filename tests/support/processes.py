@@ -114,6 +114,17 @@ def limit(pid, which, soft):
     return int(subprocess.run(command, **ids, cwd="/", capture_output=True, text=True, check=True).stdout)
 
 
+def count_of(user):
+    """The processes of a user (its number) on this machine."""
+    count = 0
+    for entry in Path("/proc").iterdir():
+        try:
+            count += entry.name.isdigit() and entry.stat().st_uid == user
+        except OSError:
+            pass
+    return count
+
+
 def wait_until(condition, seconds=10.0, what="the condition"):
     """Polls `condition` until it is true and returns its value."""
     deadline = time.monotonic() + seconds

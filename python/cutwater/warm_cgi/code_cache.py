@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import time
-import warnings
-from types import CodeType
-from typing import Dict, Optional, Tuple
 
-Key = Tuple[str, int, int, int, int, int]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import CodeType
+    from typing import Dict, Optional, Tuple
+
+    Key = Tuple[str, int, int, int, int, int]
 
 
 class Source:
@@ -26,15 +28,19 @@ class CodeCache:
     def __init__(self) -> None:
         self._sources: Dict[Key, Source] = {}
 
+    def find(self, file: int, path: str) -> Optional[Source]:
+        """`file`: O_PATH. What load() has kept of it, if it is still the same."""
+        return self._sources.get(_key(path, os.stat(file)))
+
     def load(self, file: int, path: str) -> Source:
-        """`file`: O_PATH. OSError: it cannot be read; SyntaxError and other exceptions: it is no Python."""
+        """OSError: it cannot be read; SyntaxError and other exceptions: it is no Python."""
         key = _key(path, os.stat(file))
         source = self._sources.pop(key, None)
         if source is None:
             source = _read(file, path)
             if time.time() - key[3] / 1e9 < self.SETTLED or time.time() - key[4] / 1e9 < self.SETTLED:
                 return source
-        self._sources[key] = source  # at the end: used last
+        self._sources[key] = source
         if len(self._sources) > self.MOST:
             del self._sources[next(iter(self._sources))]
         return source
@@ -45,6 +51,8 @@ def _key(path: str, status: os.stat_result) -> Key:
 
 
 def _read(file: int, path: str) -> Source:
+    import warnings
+
     if os.stat(file).st_size > CodeCache.LARGEST:
         raise ValueError("too large")
     with open(f"/proc/self/fd/{file}", "rb") as opened:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import atexit
 import gc
 import os
-import signal
 import sys
-from types import CodeType
-from typing import Any, Dict, NoReturn, Optional
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import CodeType
+    from typing import Any, Dict, List, NoReturn, Optional
 
 _FLUSH_FAILED = 120  # the exit code of a Python that could not write its last output
 
@@ -58,6 +60,8 @@ def _report(error: BaseException) -> int:
         _say("\nOriginal exception was:\n")
         sys.__excepthook__(type(error), error, trace)
     if isinstance(error, KeyboardInterrupt):
+        import signal
+
         _flush()
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         os.kill(os.getpid(), signal.SIGINT)
@@ -93,9 +97,13 @@ def _wind_up(status: int, newest: str) -> int:
     except BaseException:  # it has said so itself
         pass
     flushed = _flush()
+    names = _newer_than(newest)
+    may_print = _may_print(names)
     if threading is None or threading.active_count() <= 1:  # a daemon thread still uses what would be taken from it
-        _drop_modules(newest)
+        _drop_modules(names)
     flushed = _flush() and flushed
+    if may_print:
+        _flush_c()
     return status if flushed else _FLUSH_FAILED
 
 
@@ -119,19 +127,42 @@ def _flush() -> bool:
     return fine
 
 
-def _drop_modules(newest: str) -> None:
-    """What the script made and imported ends here: files are flushed, finalizers run. What it found stays, and is not
-    even looked at: memory is shared until somebody touches it. `newest` was the last module before the script ran."""
-    for name in ("last_type", "last_value", "last_traceback", "last_exc"):
-        sys.__dict__.pop(name, None)
+def _newer_than(newest: str) -> List[str]:
+    """The modules that the script has imported. `newest` was the last one before it ran."""
     names = []
     for name in reversed(sys.modules):
         if name == newest:
             break
         names.append(name)
+    return names
+
+
+def _drop_modules(names: List[str]) -> None:
+    """What the script made and imported ends here: files are flushed, finalizers run. What it found stays, and is not
+    even looked at: memory is shared until somebody touches it."""
+    for name in ("last_type", "last_value", "last_traceback", "last_exc"):
+        sys.__dict__.pop(name, None)
     for module in [sys.modules.pop(name, None) for name in [*names, "__main__"]]:
         _clear(getattr(module, "__dict__", None))
     gc.collect()
+
+
+def _may_print(names: List[str]) -> bool:
+    """Whether there is compiled code that may have written to the C library's own streams: not Python's own but ctypes."""
+    for name in names:
+        file = getattr(sys.modules.get(name), "__file__", None)
+        if name == "_ctypes" or (isinstance(file, str) and file.endswith(".so") and "/lib-dynload/" not in file):
+            return True
+    return False
+
+
+def _flush_c() -> None:
+    try:
+        import ctypes
+
+        ctypes.CDLL(None).fflush(None)
+    except Exception:  # a Python without ctypes
+        pass
 
 
 def _clear(names: Optional[Dict[str, Any]]) -> None:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import importlib.machinery
 import os
 import stat
-from typing import Dict, FrozenSet, Iterable, Optional, Tuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Dict, FrozenSet, Iterable, Optional, Tuple
 
 _SUFFIXES = tuple(importlib.machinery.all_suffixes())
 

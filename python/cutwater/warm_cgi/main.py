@@ -1,30 +1,35 @@
 """Entry of a warm interpreter: forks a child for each script it is told to run, and tells how each has ended.
 
     <python> [its flag] -c "..." <library>       descriptor 0: the channel to the spawner, a SOCK_SEQPACKET socket
+
+What is done here for a request is little, and with few objects: each page of memory that is written to after a fork is
+copied, here and in the child, and that is most of what a request costs. For the same reason the modules are few.
 """
 
 from __future__ import annotations
 
-import array
+import _signal
+import _socket
 import fcntl
 import gc
-import importlib
-import json
 import os
-import platform
 import select
-import signal
-import socket
 import sys
-import time
-from typing import Any, Dict, List, NoReturn, Tuple
+from json.decoder import JSONDecoder
 
 from cutwater.warm_cgi import preload, script, streams
 from cutwater.warm_cgi.code_cache import CodeCache
 from cutwater.warm_cgi.folders import Folders
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, List, NoReturn
+
 MAXIMUM_MESSAGE = 64 * 1024
 DESCRIPTORS = 5  # the script, its folder, and what become its standard streams
+NUMBER = 4  # bytes of a descriptor's number, in the order of this machine
+ROOM = _socket.CMSG_LEN(DESCRIPTORS * NUMBER)
+FLAGS = _socket.MSG_CMSG_CLOEXEC
 
 
 def run() -> NoReturn:
@@ -44,90 +49,101 @@ class Zygote:
     def __init__(self, errors: int) -> None:
         library = sys.argv.pop(1)
         sys.path[:] = [entry for entry in sys.path if entry not in ("", library)]
-        self.socket = socket.socket(fileno=fcntl.fcntl(0, fcntl.F_DUPFD_CLOEXEC, 3))
+        self.socket = _socket.socket(fileno=fcntl.fcntl(0, fcntl.F_DUPFD_CLOEXEC, 3))
         self.socket.setblocking(True)  # not so for whoever made it
         streams.take_places()
         streams.renew()
         self.children: Dict[int, int] = {}  # pid -> the spawner's number for the script
-        script.OURS[:] = _ours()
         self.added = _added_variables()
         self.code = CodeCache()
         self.folders = Folders()
+        self.scan = JSONDecoder().scan_once
         self.child_ended, wakes = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-        signal.signal(signal.SIGCHLD, _wake)
-        signal.set_wakeup_fd(wakes, warn_on_full_buffer=False)
+        _signal.signal(_signal.SIGCHLD, _wake)
+        _signal.set_wakeup_fd(wakes, warn_on_full_buffer=False)
+        self.has_variables = False
         self.own = [self.socket.fileno(), self.child_ended, wakes, errors]
         self.poll = select.poll()
         for descriptor in self.own[:2]:
             self.poll.register(descriptor, select.POLLIN)
 
     def run(self) -> None:
-        self.folders.set_preloaded(preload.shadowable())
-        self.send("ready", python=platform.python_version())
+        if len(os.listdir("/proc/self/task")) > 1:
+            return self.send('{"type": "unfit", "text": "what runs at its start (sitecustomize, .pth files) begins threads, '
+                             'and they do not survive a fork"}')
+        preload.begin()
         gc.disable()  # what lives here is shared with the children: no collection writes to it
-        for name in preload.names(library_first=sys.path):
-            while self.look(0):
-                pass
-            importlib.import_module(name)
-            self.folders.set_preloaded(preload.shadowable())
-        preload.finish()
+        self.settle()
+        self.send('{"type": "ready", "python": "%s"}' % sys.version.split()[0])
+        poll, channel = self.poll.poll, self.own[0]
+        while True:
+            for descriptor, _ in poll():
+                if descriptor == channel:
+                    self.receive()
+                else:
+                    self.reap()
+
+    def settle(self) -> None:
+        """When modules were imported."""
         self.folders.set_preloaded(preload.shadowable())
-        script.OURS[:] = _ours()
+        script.OURS[:] = [name for name in sys.modules if name.partition(".")[0] == "cutwater"]
         gc.collect()
         gc.freeze()
-        while True:
-            self.look(None)
 
-    def look(self, timeout: Any) -> bool:
-        """Does what there is to do; whether there was anything."""
-        ready = self.poll.poll(timeout)
-        for descriptor, _ in ready:
-            if descriptor == self.child_ended:
-                self.reap()
-            else:
-                self.receive()
-        return bool(ready)
-
-    def send(self, kind: str, **fields: Any) -> None:
-        self.socket.send(json.dumps({"type": kind, **fields}).encode())
+    def send(self, text: str) -> None:
+        self.socket.send(text.encode())
 
     def receive(self) -> None:
-        room = socket.CMSG_LEN(DESCRIPTORS * array.array("i").itemsize)
-        data, ancillary, _, _ = self.socket.recvmsg(MAXIMUM_MESSAGE, room, socket.MSG_CMSG_CLOEXEC)
+        data, ancillary, _, _ = self.socket.recvmsg(MAXIMUM_MESSAGE, ROOM, FLAGS)
         if not data:
             raise ConnectionResetError
-        descriptors = array.array("i")
+        descriptors = []
         for _, _, numbers in ancillary:
-            descriptors.frombytes(numbers[: len(numbers) - len(numbers) % descriptors.itemsize])
+            for at in range(0, len(numbers) - NUMBER + 1, NUMBER):
+                descriptors.append(int.from_bytes(numbers[at:at + NUMBER], sys.byteorder))
         try:
-            self.start(json.loads(data), list(descriptors))
+            self.start(self.scan(data.decode(), 0)[0], descriptors)
         finally:
             for descriptor in descriptors:
                 os.close(descriptor)
 
     def start(self, message: Dict[str, Any], descriptors: List[int]) -> None:
         number = message["script"]
-        if len(descriptors) != DESCRIPTORS:  # this process has too many open
-            return self.send("cold", script=number, text="")
         try:
-            job = script.Job(message, descriptors, self.own, self.code, self.folders, self.added)
-            job.set_environment()
+            if len(descriptors) != DESCRIPTORS:  # this process has too many open
+                raise script.Cold
+            job = script.Job(message, descriptors, self.own, self.added)
+            job.find(self.code, self.folders, self.settle)
+            if not self.has_variables:
+                self.take_variables(job)
             pid = os.fork()
         except script.Cold as cold:
-            return self.send("cold", script=number, text=str(cold))
+            return self.send_cold(number, str(cold))
         except (OSError, MemoryError):  # no process or memory for it now: who starts it otherwise says so
-            return self.send("cold", script=number, text="")
+            return self.send_cold(number, "")
         if pid == 0:
             job.run()
         self.children[pid] = number
 
+    def take_variables(self, job: script.Job) -> None:
+        """Once, of the first request: what is the same in the next ones is not to be set in each child. Not what comes from
+        its client."""
+        self.has_variables = True
+        for name, value in job.environment().items():
+            if not name.startswith((b"HTTP_", b"AUTH", b"REMOTE_", b"QUERY_", b"SSL_")):
+                os.environb[name] = value
+
+    def send_cold(self, number: int, why: str) -> None:
+        import json
+
+        self.send('{"type": "cold", "script": %d, "text": %s}' % (number, json.dumps(why)))
+
     def reap(self) -> None:
         try:
-            while os.read(self.child_ended, 512):
-                pass
+            os.read(self.child_ended, 512)  # what is left wakes this once more
         except BlockingIOError:
             pass
-        while True:
+        while self.children:
             try:
                 found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
             except ChildProcessError:
@@ -140,19 +156,16 @@ class Zygote:
         """While it was not waited for its group has its number: what is left of that hears at once."""
         number = self.children.pop(pid, None)
         if number is not None:
-            for sign in (signal.SIGTERM, signal.SIGCONT):
-                try:
-                    os.killpg(pid, sign)
-                except (ProcessLookupError, PermissionError):
-                    break
+            try:
+                os.killpg(pid, _signal.SIGTERM)
+                os.killpg(pid, _signal.SIGCONT)
+            except (ProcessLookupError, PermissionError):
+                pass
         _, status = os.waitpid(pid, 0)
         if number is not None:
-            code, killed = _outcome(status)
-            self.send("ended", script=number, code=code, signal=killed)
-
-
-def _ours() -> List[str]:
-    return [name for name in sys.modules if name.partition(".")[0] == "cutwater"]
+            killed = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
+            code = 0 if killed else os.WEXITSTATUS(status)
+            self.send('{"type": "ended", "script": %d, "code": %d, "signal": %d}' % (number, code, killed))
 
 
 def _added_variables() -> Dict[bytes, bytes]:
@@ -160,11 +173,6 @@ def _added_variables() -> Dict[bytes, bytes]:
     with open("/proc/self/environ", "rb") as file:
         given = frozenset(file.read().split(b"\0"))
     return {name: value for name, value in os.environb.items() if name + b"=" + value not in given}
-
-
-def _outcome(status: int) -> Tuple[int, int]:
-    """Of a wait status: the exit code, and the signal that killed it or 0."""
-    return (0, os.WTERMSIG(status)) if os.WIFSIGNALED(status) else (os.WEXITSTATUS(status), 0)
 
 
 def _wake(*_: Any) -> None:

@@ -6,16 +6,19 @@ import _signal
 import builtins
 import gc
 import importlib.machinery
-import json
 import os
 import sys
-import types
-from typing import Any, Dict, List, NoReturn
 
-from cutwater.warm_cgi import ending
-from cutwater.warm_cgi.code_cache import CodeCache
-from cutwater.warm_cgi.folders import Folders
+from cutwater.warm_cgi import ending, preload
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable, Dict, List, NoReturn
+
+    from cutwater.warm_cgi.code_cache import CodeCache
+    from cutwater.warm_cgi.folders import Folders
+
+Module = type(sys)
 SAFE_PATH = bool(sys.flags.isolated or getattr(sys.flags, "safe_path", False))  # the script's folder is not searched
 
 
@@ -30,37 +33,32 @@ class Job:
     """`descriptors` (script and folder with O_PATH, three streams) are the caller's; `own`: those no script may have;
     `added`: variables that the interpreter's start has set."""
 
-    def __init__(self, message: Dict[str, Any], descriptors: List[int], own: List[int], code: CodeCache,
-                 folders: Folders, added: Dict[bytes, bytes]) -> None:
-        self.number: int = message["script"]
-        self.argument = os.fsdecode(message["path"].encode("latin-1"))
-        self.interpreter: List[str] = message["interpreter"]
-        self.environment: List[bytes] = [text.encode("latin-1") for text in message["environment"]]
-        self.added = added
+    def __init__(self, message: Dict[str, Any], descriptors: List[int], own: List[int], added: Dict[bytes, bytes]) -> None:
+        self.message, self.added = message, added
         self.file, self.folder, *self.streams = descriptors
-        self.path = os.path.join(os.readlink(f"/proc/self/fd/{self.folder}"), self.argument)
-        self.own, self.channel = own, own[0]
-        self.hidden = list(OURS)
-        if message["must_be_executable"] and not os.access(f"/proc/self/fd/{self.file}", os.X_OK):
+        self.own = own
+
+    def find(self, code: CodeCache, folders: Folders, settle: Callable[[], None]) -> None:
+        """`settle` is called when modules were imported for it."""
+        place = os.readlink(f"/proc/self/fd/{self.folder}")
+        self.argument = os.fsdecode(self.message["path"].encode("latin-1"))
+        self.path = self.argument if self.argument.startswith("/") else f"{place}/{self.argument}"
+        if self.message["must_be_executable"] and not os.access(f"/proc/self/fd/{self.file}", os.X_OK):
             raise Cold("")
         if not os.access(f"/proc/self/fd/{self.folder}", os.X_OK):
             raise Cold("")
-        try:
-            self.source = code.load(self.file, self.path)
-        except Exception as error:  # started by itself it says so best
-            raise Cold("") from error
+        source = code.find(self.file, self.path)
+        if source is None:
+            try:
+                source = code.load(self.file, self.path)
+            except Exception as error:  # started by itself it says so best
+                raise Cold("") from error
+            if source.code is not None and preload.for_script(source.code):
+                settle()
+        self.source = source
         hidden = None if SAFE_PATH else folders.hidden(self.folder)
         if hidden is not None:
             raise Cold(f"{hidden} in its folder hides a module of Python's own from it, which is imported here already")
-
-    def set_environment(self) -> None:
-        """Before the fork: memory that the interpreter writes to is not copied, that of a child is."""
-        os.environ.clear()
-        for variable in self.environment:
-            name, _, value = variable.partition(b"=")
-            os.environb[name] = value
-        for name, value in self.added.items():
-            os.environb.setdefault(name, value)
 
     def run(self) -> NoReturn:
         """In the child. Returns to nobody."""
@@ -78,25 +76,47 @@ class Job:
     def _become(self) -> None:
         """Tells the spawner first, who ends what it does not know of: nothing of the script runs before."""
         os.setsid()
-        os.write(self.channel, json.dumps({"type": "running", "script": self.number, "pid": os.getpid()}).encode())
+        os.write(self.own[0], b'{"type": "running", "script": %d, "pid": %d}' % (self.message["script"], os.getpid()))
         for place, descriptor in enumerate(self.streams):  # from here on its error stream is in the log
             os.dup2(descriptor, place)
         gc.enable()
         _signal.set_wakeup_fd(-1)
         _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)  # not by `signal`, whose enumerations touch memory
-        folder = os.path.dirname(_real_path(self.file, self.path))
+        folder = _real_path(self.file, self.path).rpartition("/")[0] or "/"
         os.fchdir(self.folder)
         os.closerange(3, max(self.file, self.folder, *self.streams, *self.own) + 1)
         sys.argv = [self.argument]
         if hasattr(sys, "orig_argv"):
-            sys.orig_argv = [*self.interpreter, self.argument]
+            sys.orig_argv = [*self.message["interpreter"], self.argument]
         if not SAFE_PATH:
             sys.path.insert(0, folder)
+        self._set_environment()
+
+    def _set_environment(self) -> None:
+        """In the child: what the C library was ever told of it keeps for good."""
+        old = os.environ._data  # type: ignore[attr-defined]  # by its own methods it takes ten times as long
+        new = self.environment()
+        for name in [name for name in old if name not in new]:
+            os.unsetenv(name)
+            del old[name]
+        for name, value in new.items():
+            if old.get(name) != value:
+                os.putenv(name, value)
+                old[name] = value
+
+    def environment(self) -> Dict[bytes, bytes]:
+        new = {}
+        for variable in self.message["environment"].encode("latin-1").split(b"\0"):
+            name, _, value = variable.partition(b"=")
+            new[name] = value
+        for name, value in self.added.items():
+            new.setdefault(name, value)
+        return new
 
     def _main_module(self) -> Dict[str, Any]:
-        for name in self.hidden:
+        for name in OURS:
             del sys.modules[name]
-        main = types.ModuleType("__main__")
+        main = Module("__main__")
         names = main.__dict__
         names["__loader__"] = importlib.machinery.SourceFileLoader("__main__", self.path)
         if sys.version_info < (3, 14):
