@@ -10,7 +10,7 @@ import sys
 from typing import Any, Dict, NoReturn, Tuple
 
 import _cutwater
-from cutwater import fork_safety, framework, loader, project, worker, zygote
+from cutwater import fitting, fork_safety, framework, loader, project, worker, zygote
 from cutwater.channel import Channel, ChannelClosed
 from cutwater.failure import BootFailure
 
@@ -54,6 +54,7 @@ def _import(start: Dict[str, Any], channel: Channel) -> Tuple[loader.Loaded, boo
         gc.disable()  # holes left by a collection would be filled, and so copied, in every worker
     try:
         loaded = loader.load(start["target"], root, start.get("protocol", "auto"))
+        fitting.check(loaded.target, loaded.protocol, start)
         probe = framework.probe(loaded, root)
     except BootFailure as failed:
         channel.send("failed", exit_code=failed.exit_code, code=failed.code, text=failed.text,

@@ -121,6 +121,11 @@ constexpr ErrorCode kCodes[] = {
      "Importing the app and starting a worker took longer than `start_timeout`; the "
      "message says where it was.",
      "Raise `start_timeout`, or do slow work after the import."},
+    {"CW0318", "threads for an app with an event loop",
+     "`threads` is set, and the app is an ASGI or Tornado app, which runs all of its requests on one event loop.",
+     "Remove `threads`; `concurrency` bounds the requests of a worker, `workers` are for more processors."},
+    {"CW0319", "event loop for a WSGI app", "`loop` is set, and the app is a WSGI app, which knows no event loop.",
+     "Remove `loop`; `threads` lets a worker run several requests at once."},
     {"CW0401", "static file not readable",
      "The front's user may not read a file under a static folder; the client got "
      "403. The front never runs as root and never as an app's user.",

@@ -195,3 +195,22 @@ def wait_begun(bridge, count):
     while len(list(bridge.root.glob("begun-*"))) != count:
         assert time.monotonic() < deadline, bridge.log
         time.sleep(0.002)
+
+
+ASGI_APP = "async def application(scope, receive, send):\n    raise NotImplementedError\n"
+WSGI_APP = "def application(environ, start_response):\n    start_response('200 OK', [])\n    return [b'x']\n"
+
+
+@pytest.mark.parametrize("text, settings, code, told", [
+    (ASGI_APP, {"threads": 2}, "CW0318", "threads is for WSGI apps"), (WSGI_APP, {"loop": "uvloop"}, "CW0319", 'loop = "uvloop" is for ASGI and Tornado apps'),
+])
+def test_settings_of_the_other_interface_are_refused(start, text, settings, code, told):
+    bridge = start("app:application", files={"app.py": text}, mode="check", **settings)
+    failed = bridge.channel.expect("failed")
+    assert failed["code"] == code and told in failed["text"] and "\nfix: " in failed["text"]
+
+
+def test_settings_that_fit(start):
+    for text, settings in ((ASGI_APP, {"threads": 1, "loop": "asyncio"}), (WSGI_APP, {"threads": 8, "loop": "auto"})):
+        bridge = start("app:application", files={"app.py": text}, mode="check", **settings)
+        assert bridge.channel.expect("imported")["protocol"] in ("wsgi", "asgi")
