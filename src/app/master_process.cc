@@ -22,10 +22,14 @@ constexpr base::Duration kLeastGrace = std::chrono::seconds(1);
 constexpr base::Duration kAnnouncePatience = std::chrono::seconds(2);
 constexpr base::Duration kSpawnerPatience = std::chrono::seconds(1);
 
-base::Result<base::FileDescriptor> create_segment(unsigned fronts, unsigned lanes) {
+base::Result<base::FileDescriptor> create_segment(unsigned fronts, unsigned lanes, unsigned requests) {
+  // What nobody touches costs no memory, so each front gets room for all.
+  constexpr unsigned kFewestSlots = 256;
+  constexpr unsigned kMostSlots = 16384;
   link::Layout layout;
   layout.fronts = fronts;
   layout.lanes = lanes;
+  layout.slots = std::clamp(requests + kFewestSlots / 2, kFewestSlots, kMostSlots);
   return link::create_segment(layout);
 }
 

@@ -48,7 +48,7 @@ struct World {
   base::LogSink& log;
   Children& children;
   Fronts& fronts;
-  std::function<base::Result<base::FileDescriptor>(unsigned fronts, unsigned lanes)> create_segment;
+  std::function<base::Result<base::FileDescriptor>(unsigned fronts, unsigned lanes, unsigned requests)> create_segment;
 };
 
 }  // namespace cutwater::supervise

@@ -82,6 +82,8 @@ class Generation {
   void on_interpreter_exit(const ExitStatus& status);
   void on_interpreter_silent(const std::string& why);
   void on_imported(control::Imported imported);
+  bool is_asynchronous() const;
+  unsigned requests_per_worker() const;
   void open_static_folders();
   void announce(unsigned front);
   void start_workers();

@@ -120,7 +120,7 @@ void Generation::on_imported(control::Imported imported) {
   }
   journey_.enter(Journey::Step::kMakingSharedMemory, base::monotonic_now());
   const unsigned lanes = lanes_for(std::min(spec_.workers, kMostWorkers));
-  auto memory = SharedMemory::make(world_, lanes);
+  auto memory = SharedMemory::make(world_, lanes, std::min(spec_.workers, kMostWorkers) * requests_per_worker());
   if (!memory) {
     fail({3, "CW0526", memory.error().message + "\nfix: raise the limits of memory and open files (ulimit -n)", {}});
     return;
@@ -133,17 +133,24 @@ void Generation::on_imported(control::Imported imported) {
   start_workers();
 }
 
+bool Generation::is_asynchronous() const {
+  return imported_.protocol == "asgi" || imported_.protocol == "tornado";
+}
+
+unsigned Generation::requests_per_worker() const {
+  return is_asynchronous() ? spec_.concurrency : spec_.threads;
+}
+
 // Opened with the app's own rights: it may not name a folder that it could not read itself.
 void Generation::open_static_folders() {
-  const bool asynchronous = imported_.protocol == "asgi" || imported_.protocol == "tornado";
   description_ = {spec_.name,
                   number_,
                   spec_.prefix,
                   spec_.timeout,
                   spec_.queue,
                   spec_.queue_timeout,
-                  asynchronous,
-                  asynchronous ? spec_.concurrency : spec_.threads,
+                  is_asynchronous(),
+                  requests_per_worker(),
                   {}};
   for (const control::StaticFolder& folder : imported_.static_folders) {
     auto opened = open_folder_as(spec_.identity ? *spec_.identity : current_identity(), folder.root);

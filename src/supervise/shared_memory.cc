@@ -4,9 +4,9 @@
 
 namespace cutwater::supervise {
 
-base::Result<SharedMemory> SharedMemory::make(const World& world, unsigned lanes) {
+base::Result<SharedMemory> SharedMemory::make(const World& world, unsigned lanes, unsigned requests) {
   SharedMemory memory;
-  auto segment = world.create_segment(world.fronts.count(), lanes);
+  auto segment = world.create_segment(world.fronts.count(), lanes, requests);
   if (!segment) return base::Error{"no shared memory: " + segment.error().message};
   memory.segment_ = std::move(*segment);
   for (unsigned front = 0; front < world.fronts.count(); ++front) {

@@ -13,7 +13,8 @@ namespace cutwater::supervise {
 
 class SharedMemory {
  public:
-  static base::Result<SharedMemory> make(const World& world, unsigned lanes);
+  // `requests`: how many all workers run at once.
+  static base::Result<SharedMemory> make(const World& world, unsigned lanes, unsigned requests);
 
   // The descriptors of a `generation`, a `fork` and an `attach` message in their order (docs/processes.md); all lent.
   std::vector<int> for_front(unsigned front) const;

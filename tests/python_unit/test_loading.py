@@ -155,18 +155,27 @@ def test_a_factory_that_raises(start):
 ASGI = "async def app(scope, receive, send):\n    pass\n"
 
 
-@pytest.mark.parametrize("code, error", [
-    (ASGI, "CW0314"),
-    ("import functools\n" + ASGI + "app = functools.partial(app)\n", "CW0314"),
-    ("class App:\n    async def __call__(self, scope, receive, send): pass\napp = App()\n", "CW0314"),
-    ("def app(scope):\n    pass\n", "CW0314"),
-    ("def app(scope, receive, send):\n    pass\n", "CW0314"),
+@pytest.mark.parametrize("code, protocol", [
+    (ASGI, "asgi"),
+    ("import functools\n" + ASGI + "app = functools.partial(app)\n", "asgi"),
+    ("class App:\n    async def __call__(self, scope, receive, send): pass\napp = App()\n", "asgi"),
+    ("def app(scope):\n    pass\n", "asgi"),
+    ("def app(scope, receive, send):\n    pass\n", "asgi"),
     ("import functools\n" + ASGI + "def wrap(f):\n    @functools.wraps(f)\n    def inner(*a):\n        return f(*a)\n"
-     "    return inner\napp = wrap(app)\n", "CW0314"),
+     "    return inner\napp = wrap(app)\n", "asgi"),
     (ASGI + "inner = app\ndef wrap(f):\n    def call(*a, **k):\n        return f(*a, **k)\n    return call\napp = wrap(inner)\n",
-     "CW0314"),
+     "asgi"),
     ("class Application:\n    def __call__(self, request): pass\nApplication.__module__ = 'tornado.web'\napp = Application()\n",
-     "CW0314"),
+     "tornado"),
+])
+def test_what_is_asynchronous(start, code, protocol):
+    bridge = start("app:app", files={"app.py": code}, mode="check")
+    assert imported(bridge)["protocol"] == protocol
+    bridge.channel.send("quit")
+    assert bridge.process.wait(10) == 0
+
+
+@pytest.mark.parametrize("code, error", [
     ("class Application:\n    pass\nApplication.__module__ = 'aiohttp.web_app'\napp = Application()\n", "CW0314"),
     ("def app(*anything):\n    pass\n", "CW0315"),
     ("def app(one, two, three):\n    pass\n", "CW0315"),
@@ -175,7 +184,8 @@ def test_what_is_not_served(start, code, error):
     message = text_of(start, "app:app", {"app.py": code})
     assert (message["code"], message["exit_code"]) == (error, 3)
     if error == "CW0315":
-        assert message["text"] == 'cannot tell WSGI from ASGI for app:app\nfix: protocol = "wsgi"'
+        assert message["text"] == (
+            'cannot tell WSGI from ASGI for app:app\nfix: protocol = "wsgi", "asgi" or "tornado"')
 
 
 @pytest.mark.parametrize("code", [
