@@ -85,12 +85,14 @@ bool AsgiExchange::send_now(Outgoing& item) {
         std::min<size_t>(worker_->link().maximum_up_payload(), static_cast<size_t>(std::max<int64_t>(credit_, 0)));
     const std::string_view piece = item.bytes.substr(0, most);
     const bool whole = piece.size() == item.bytes.size();
-    if (piece.empty() && !item.bytes.empty()) return false;  // no credit
+    // An empty message costs a byte of credit, too.
+    const bool no_credit = message ? credit_ <= 0 : piece.empty() && !item.bytes.empty();
+    if (no_credit) return false;
     uint32_t value = item.value;
     if (message && !whole) value |= link::kMoreFollows;
     if (!message && whole && item.last) value |= uint32_t{link::kComplete} | uint32_t{link::kReleases};
     if (!worker_->link().send_up(claim_, item.kind, value, piece)) return false;
-    credit_ -= static_cast<int64_t>(piece.size());
+    credit_ -= static_cast<int64_t>(std::max<size_t>(piece.size(), message ? 1 : 0));
     item.bytes.remove_prefix(piece.size());
     if ((value & link::kReleases) != 0 && !message) released_ = true;
   } while (!item.bytes.empty());

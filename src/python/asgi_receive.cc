@@ -155,7 +155,7 @@ void AsgiExchange::take_in_message(const link::DownFrame& frame) {
   partial_.clear();
   if (!message) return PyErr_Clear();
   pieces_.push_back(std::move(message));
-  piece_credit_.push_back(size);
+  piece_credit_.push_back(std::max(size, 1u));
   wake_receivers();
 }
 
