@@ -8,6 +8,7 @@ namespace {
 
 constexpr size_t kGenerationDescriptors = 3;  // segment, wake eventfd, alarm; the folders follow
 constexpr size_t kWorkerDescriptors = 3;
+constexpr base::Duration kGraceToClose = std::chrono::seconds(3);
 
 }  // namespace
 
@@ -71,6 +72,8 @@ base::Result<void> FrontApps::add_generation(control::GenerationCreated message,
   options.queue_timeout = message.queue_timeout;
   options.requests_per_worker = message.requests_per_worker;
   options.asynchronous = message.asynchronous;
+  // WebSockets are closed in time for their worker to end by itself.
+  options.grace = message.grace - std::min(message.grace / 4, kGraceToClose);
   App& owner = app(message.app);
   auto added = owner.handler->add_generation(
       std::move(options), {std::move(descriptors[0]), std::move(descriptors[1]), std::move(descriptors[2])});

@@ -29,6 +29,7 @@ struct GenerationCreated {
   base::Duration queue_timeout{};
   bool asynchronous = false;         // workers take requests with the head
   unsigned requests_per_worker = 1;  // that one runs at once
+  base::Duration grace{};            // how long a worker that is replaced may finish what it runs
   std::vector<StaticPrefix> static_folders;
   template <class Visitor>
   void visit(Visitor& field) {
@@ -40,6 +41,7 @@ struct GenerationCreated {
     field("queue_timeout", queue_timeout);
     field("asynchronous", asynchronous);
     field("requests_per_worker", requests_per_worker);
+    field("grace", grace);
     field("static", static_folders);
   }
 };

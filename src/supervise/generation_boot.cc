@@ -151,6 +151,7 @@ void Generation::open_static_folders() {
                   spec_.queue_timeout,
                   is_asynchronous(),
                   requests_per_worker(),
+                  spec_.grace,
                   {}};
   for (const control::StaticFolder& folder : imported_.static_folders) {
     auto opened = open_folder_as(spec_.identity ? *spec_.identity : current_identity(), folder.root);
