@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
+import functools
 import os
 import signal
 from typing import Any, Awaitable, Callable, Dict, NoReturn, Optional
@@ -42,17 +44,19 @@ class AsgiService:
             startup.cancel()
             return self._ended.result()
         startup.result()
+        # Else a turn that a request asks for would run, and begin others, in that request's context.
+        call_soon = functools.partial(self._loop.call_soon, context=contextvars.copy_context())
         self._engine = _cutwater.asgi_worker(
-            run=self._run, create_task=self._loop.create_task, call_soon=self._loop.call_soon,
+            run=self._run, create_task=self._loop.create_task, call_soon=call_soon,
             client_left=self._cancel if self._service.cancel else None, drained=self._end, problem=self._damaged,
             receive_later=self._receive_later, send_later=self._send_later, state=life.state,
             concurrency=self._service.concurrency, workers=self._service.workers, lane=self._lane,
             **self._link._asdict())
         self._loop.add_reader(self._engine.wake_descriptor, self._engine.turn)
         for socket in self._engine.lane_sockets:
-            self._loop.add_reader(socket, self._engine.look_at_sockets)
+            self._loop.add_reader(socket, self._look_at_sockets)
         self._channel.send("ready", pid=os.getpid())
-        self._loop.call_soon(self._engine.turn)
+        call_soon(self._engine.turn)
         reason = await self._ended
         await self._cancel_the_rest()
         await life.shutdown()
@@ -70,6 +74,10 @@ class AsgiService:
             if self._engine is not None:
                 self._engine.stop(reason)
             self._end(reason)
+
+    def _look_at_sockets(self) -> None:
+        for ended in self._engine.look_at_sockets():
+            self._loop.remove_reader(ended)
 
     def _end(self, reason: str) -> None:
         if not self._ended.done():

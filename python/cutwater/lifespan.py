@@ -36,13 +36,25 @@ class Lifespan:
         self._task = asyncio.get_running_loop().create_task(self._run())
         self._inbox.put_nowait({"type": "lifespan.startup"})
         answer = await self._answer()
-        if answer is None:
-            error = self._task.exception() if not self._task.cancelled() else asyncio.CancelledError()
-            if error is not None and self._wanted == "on":
-                raise StartupFailed(failure.describe(error), [failure.format_traceback(error)])
-            self._task = None  # it does without
-        elif answer["type"] == "lifespan.startup.failed":
+        kind = answer.get("type") if answer is not None else None
+        if answer is not None and kind == "lifespan.startup.failed":
             raise StartupFailed(answer.get("message") or "the app gave no reason", [])
+        if kind == "lifespan.startup.complete":
+            return
+        if self._wanted == "on":
+            self._fail(answer)
+        if answer is not None:
+            self._task.cancel()
+        self._task = None  # it does without
+
+    def _fail(self, answer: Optional[Dict[str, Any]]) -> None:
+        assert self._task is not None
+        if answer is not None:
+            raise StartupFailed(f"the app sent {answer!r} instead of lifespan.startup.complete", [])
+        error = self._task.exception() if not self._task.cancelled() else asyncio.CancelledError()
+        if error is None:
+            raise StartupFailed("the app returned without lifespan.startup.complete", [])
+        raise StartupFailed(failure.describe(error), [failure.format_traceback(error)])
 
     async def shutdown(self) -> None:
         """What goes wrong here is only reported: the worker ends all the same."""

@@ -6,7 +6,7 @@ import asyncio
 import sys
 from typing import Any, Optional, Union
 
-from tornado import websocket
+from tornado import gen, websocket
 
 
 def install(handler_class: Any, connection_class: Any) -> None:
@@ -59,6 +59,23 @@ class Protocol(websocket.WebSocketProtocol):
         self.client_terminated = self.server_terminated = True
         code = message["code"]
         self.handler.on_ws_connection_close(None if code in (1005, 1006) else code, message["reason"] or None)
+
+    def _run_callback(self, callback: Any, *args: Any, **kwargs: Any) -> Any:
+        """As Tornado's, which in 6.4 needs a stream for it."""
+        try:
+            result = callback(*args, **kwargs)
+        except Exception:
+            self.handler.log_exception(*sys.exc_info())
+            self._abort()
+            return None
+        return None if result is None else self._guarded(result)
+
+    async def _guarded(self, result: Any) -> None:
+        try:
+            await gen.convert_yielded(result)
+        except Exception:
+            self.handler.log_exception(*sys.exc_info())
+            self._abort()
 
     @property
     def selected_subprotocol(self) -> Optional[str]:

@@ -55,6 +55,7 @@ AppGeneration::AppGeneration(AppHandler& app, GenerationOptions options, link::S
       wake_(std::make_unique<Wake>(app, std::move(wake))),
       alarm_(std::make_unique<Wake>(app, std::move(alarm))) {
   slots_.reserve(most_slots_);
+  if (options_.asynchronous) link_.wake_in_turns();
   retired_at_.resize(workers_.size(), base::kNever);
 }
 
@@ -75,6 +76,7 @@ void AppGeneration::worker_ended(uint32_t lane) {
   for (link::Ticket ticket : link_.lane_died(lane)) {
     if (ticket.slot >= slots_.size() || slots_[ticket.slot].ticket != ticket) continue;
     SlotUse& use = slots_[ticket.slot];
+    forget_room(use);
     AppRequest* request = std::exchange(use.request, nullptr);
     set_free(use);
     if (!request) continue;
@@ -109,6 +111,8 @@ bool AppGeneration::submit(AppRequest& request) {
   if (!ticket) return false;
   if (ticket->slot >= slots_.size()) slots_.resize(ticket->slot + 1);
   SlotUse& use = slots_[ticket->slot];
+  // Its last user may have ended without a word to us: the link frees a slot at once, we at the next tick.
+  if (std::exchange(use.open_socket, false)) --open_sockets_;
   use.ticket = *ticket;
   use.state = SlotUse::State::kActive;
   use.answered = use.head_seen = use.reported_stuck = false;
@@ -125,9 +129,9 @@ bool AppGeneration::submit(AppRequest& request) {
 
 void AppGeneration::let_go(AppRequest& request) {
   SlotUse& use = use_of(request);
+  forget_room(use);
   request.generation = nullptr;
   use.request = nullptr;
-  std::replace(no_room_.begin(), no_room_.end(), &request, static_cast<AppRequest*>(nullptr));
   if (use.state != SlotUse::State::kActive) return;  // ended: free already, or waits for its release
   if (!use.answered && link_.take_back(use.ticket)) return set_free(use);
   use.state = SlotUse::State::kAbandoned;
@@ -149,6 +153,7 @@ bool AppGeneration::take_back(AppRequest& request) {
   SlotUse& use = use_of(request);
   if (use.state != SlotUse::State::kActive || use.answered || !link_.take_back(use.ticket)) return false;
   set_free(use);
+  forget_room(use);
   use.request = nullptr;
   request.generation = nullptr;
   return true;
@@ -178,8 +183,15 @@ bool AppGeneration::send(AppRequest& request, link::DownKind kind, uint32_t valu
   if (where.kind == link::SlotState::kClaimed && link_.send_down(where.lane, kind, request.ticket, value, payload)) {
     return true;
   }
-  no_room_.push_back(&request);
+  // Once, however often it tries: credit that comes for a full ring makes it try again.
+  if (!std::exchange(use_of(request).lacks_room, true)) no_room_.push_back(&request);
   return false;
+}
+
+// Wherever a request and its slot part: whoever destroys the request after that does not ask us.
+void AppGeneration::forget_room(SlotUse& use) {
+  if (!std::exchange(use.lacks_room, false)) return;
+  std::replace(no_room_.begin(), no_room_.end(), use.request, static_cast<AppRequest*>(nullptr));
 }
 
 void AppGeneration::on_room(uint32_t lane) {
@@ -187,6 +199,7 @@ void AppGeneration::on_room(uint32_t lane) {
   for (size_t i = 0, count = no_room_.size(); i < count; ++i) {
     if (no_room_[i] == nullptr || link_.state(no_room_[i]->ticket).lane != lane) continue;
     AppRequest& request = *std::exchange(no_room_[i], nullptr);
+    use_of(request).lacks_room = false;
     if (WorkerFeed* feed = request.feed()) feed->on_room();
   }
   std::erase(no_room_, nullptr);
@@ -225,6 +238,7 @@ void AppGeneration::close_retired_sockets(base::Instant now) {
 
 void AppGeneration::fail_all() {
   for (SlotUse& use : slots_) {
+    forget_room(use);
     AppRequest* request = std::exchange(use.request, nullptr);
     set_free(use);
     if (!request) continue;

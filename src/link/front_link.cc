@@ -50,10 +50,12 @@ struct FrontLink::Impl {
   QueueControl& queue;
   SlotStore slots;
   std::vector<FrontLane> lanes;
-  uint64_t attached = 0;       // bit per lane
-  uint64_t dirty = 0;          // lanes that got frames since the last wake_workers()
-  uint64_t roomy = 0;          // lanes that got room in their up ring since then
-  uint64_t tail = 0;           // ours; the shared one is for the workers
+  uint64_t attached = 0;      // bit per lane
+  uint64_t dirty = 0;         // lanes that got frames since the last wake_workers()
+  uint64_t roomy = 0;         // lanes that got room in their up ring since then
+  uint64_t tail = 0;          // ours; the shared one is for the workers
+  uint32_t first_choice = 0;  // the lane that is woken next, if it sleeps
+  bool in_turns = false;
   uint32_t pending_wakes = 0;  // requests queued since the last wake_workers()
   uint64_t head_at_last_tick = ~uint64_t{0};
 };
@@ -369,21 +371,29 @@ void FrontLink::Impl::wake_lanes() {
   for (; roomy != 0; roomy &= roomy - 1) lanes[static_cast<size_t>(std::countr_zero(roomy))].wake_if_wanting_room();
 }
 
-// Lower lanes first, so that the same few workers stay warm.
+// Lower lanes first, so that the same few workers stay warm; or in turns, from `first_choice` on.
 bool FrontLink::Impl::wake_one_idle() {
   std::atomic<uint64_t>& idle = map.sleep_board().idle.value;
   for (;;) {
     uint64_t sleeping = idle.load(std::memory_order_seq_cst) & attached;
-    while (sleeping != 0 && lanes[static_cast<size_t>(std::countr_zero(sleeping))].retiring) sleeping &= sleeping - 1;
+    for (uint64_t rest = sleeping; rest != 0; rest &= rest - 1) {
+      if (lanes[static_cast<size_t>(std::countr_zero(rest))].retiring) sleeping &= ~(rest & -rest);
+    }
     if (sleeping == 0) return false;
-    auto lane = static_cast<uint32_t>(std::countr_zero(sleeping));
+    const uint64_t ahead = sleeping & (~uint64_t{0} << first_choice);
+    auto lane = static_cast<uint32_t>(std::countr_zero(ahead != 0 ? ahead : sleeping));
     // Another front may have taken it in this moment.
     if ((idle.fetch_and(~lane_bit(lane), std::memory_order_seq_cst) & lane_bit(lane)) == 0) continue;
+    if (in_turns) first_choice = (lane + 1) % 64;
     // Every sleeper also waits. One that does not any more was given a wake-up for its frames, and will claim
     // too.
     lanes[lane].wake_if_waiting();
     return true;
   }
+}
+
+void FrontLink::wake_in_turns() {
+  impl_->in_turns = true;
 }
 
 void FrontLink::wake_workers() {

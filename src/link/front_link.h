@@ -55,6 +55,9 @@ class FrontLink {
   FrontLink(Segment segment, uint32_t front_index, UpReceiver& receiver);
   ~FrontLink();
 
+  // For workers that run many requests at once, and so are seldom busy: each gets its share of what they keep open.
+  void wake_in_turns();
+
   // Queues a request; `body` is stored inline or in chunks as fits (which sets extras.body_place and
   // body_length); with kDescriptor and kStreamed it must be empty. nullopt: no slot or no chunk is free now.
   std::optional<Ticket> submit(const message::Request& request, RequestExtras extras, std::string_view body);

@@ -1,5 +1,6 @@
 #include "link/worker_front.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "link/crash_point.h"
@@ -23,8 +24,11 @@ WorkerFront::WorkerFront(const SegmentMap& map, uint32_t front, uint32_t lane, b
 char* WorkerFront::reserve(uint32_t length) {
   flush_releases();
   char* room = releases_.empty() ? up_.reserve(length) : nullptr;
-  refused_ = room == nullptr;
-  refused_length_ = length;
+  // A smaller frame that still fits does not help who was refused.
+  if (room == nullptr) {
+    refused_length_ = refused_ ? std::min(refused_length_, length) : length;
+    refused_ = true;
+  }
   return room;
 }
 

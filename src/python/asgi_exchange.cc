@@ -2,6 +2,7 @@
 #include "python/asgi_exchange.h"
 
 #include <algorithm>
+#include <bit>
 #include <utility>
 
 #include "python/asgi_worker.h"
@@ -36,6 +37,7 @@ bool AsgiExchange::body_allowed() const {
 // ---- the line
 
 void AsgiExchange::put(Outgoing item) {
+  if (gone()) return;  // nobody would ever take it
   if (item.last) answered_ = true;
   if (line_.empty() && send_now(item)) {
     if (std::exchange(broken_, false)) return abort();
@@ -63,7 +65,6 @@ void AsgiExchange::answer_sent() {
 }
 
 bool AsgiExchange::send_now(Outgoing& item) {
-  worker_->schedule();
   switch (item.kind) {
     case link::UpKind::kHead:
       return send_head(item);
@@ -73,10 +74,12 @@ bool AsgiExchange::send_now(Outgoing& item) {
     case link::UpKind::kFile:
       return send_file_now(item);
     default: {
-      const bool sent = worker_->link().send_up(claim_, item.kind, item.value, item.bytes);
-      if (sent && item.kind == link::UpKind::kEnd) released_ = (item.value & link::kReleases) != 0;
+      if (!worker_->link().send_up(claim_, item.kind, item.value, item.bytes)) return false;
+      worker_->schedule();
+      const bool ends = item.kind == link::UpKind::kEnd || item.kind == link::UpKind::kAbort;
+      released_ = ends && (item.value & link::kReleases) != 0;
       if (released_) worker_->forget_slot(*this);
-      return sent;
+      return true;
     }
   }
   const bool message = item.kind == link::UpKind::kWebSocketMessage;
@@ -92,6 +95,7 @@ bool AsgiExchange::send_now(Outgoing& item) {
     if (message && !whole) value |= link::kMoreFollows;
     if (!message && whole && item.last) value |= uint32_t{link::kComplete} | uint32_t{link::kReleases};
     if (!worker_->link().send_up(claim_, item.kind, value, piece)) return false;
+    worker_->schedule();
     credit_ -= static_cast<int64_t>(std::max<size_t>(piece.size(), message ? 1 : 0));
     item.bytes.remove_prefix(piece.size());
     if ((value & link::kReleases) != 0 && !message) released_ = true;
@@ -110,6 +114,7 @@ bool AsgiExchange::send_head(Outgoing& item) {
     return true;
   }
   if (sent.status != link::SendResult::kSent) return false;
+  worker_->schedule();
   head_sent_ = true;
   credit_ -= static_cast<int64_t>(sent.body_bytes);
   item.bytes.remove_prefix(sent.body_bytes);
@@ -126,6 +131,7 @@ bool AsgiExchange::send_file_now(Outgoing& item) {
   if (item.bytes.empty() && item.owner.get() == nullptr) {
     switch (worker_->link().send_file(claim_, item.file.get(), item.offset, item.length)) {
       case link::SendResult::kSent:
+        worker_->schedule();
         return true;
       case link::SendResult::kFull:
         return false;
@@ -167,14 +173,14 @@ void AsgiExchange::abort() {
   line_.clear();
   answered_ = true;
   if (gone()) return;
-  if (websocket_ == WebSocketState::kOpen) {
+  if (websocket_ == WebSocketState::kOpen && head_sent_) {
     websocket_ = WebSocketState::kClosed;
     constexpr uint32_t kInternalError = 1011;
     put({.kind = link::UpKind::kWebSocketClose, .value = kInternalError});
     put({.kind = link::UpKind::kEnd, .value = link::kReleases, .last = true});
     return;
   }
-  const uint32_t value = head_sent_ ? 0u : uint32_t{link::kBeforeHead};
+  const uint32_t value = link::kReleases | (head_sent_ ? 0u : uint32_t{link::kBeforeHead});
   put({.kind = link::UpKind::kAbort, .value = value, .last = true});
 }
 
@@ -237,6 +243,32 @@ void AsgiExchange::resolve(std::vector<PyRef>& futures) {
   if (PyErr_Occurred() != nullptr) PyErr_Clear();  // of a loop that is closed already
 }
 
+// The slot is kept until the application returns, so that its time limit goes on.
+void AsgiExchange::lose_client() {
+  client_left_ = true;
+  worker_->client_left(*this);
+  tell_all();
+}
+
+// Those that were given up, by a timeout for one, would gather.
+void AsgiExchange::await(std::vector<PyRef>& futures, PyObject* future) {
+  constexpr size_t kFew = 16;
+  if (futures.size() >= kFew && std::has_single_bit(futures.size())) {
+    std::erase_if(futures, [this](const PyRef& old) {
+      PyRef done = PyRef::steal(call_method(old.get(), worker_->names().done.get()));
+      if (!done) PyErr_Clear();
+      return done.get() == Py_True;
+    });
+  }
+  futures.push_back(PyRef::share(future));
+}
+
+void AsgiExchange::await_message(PyObject* future) {
+  if (worker_ == nullptr) return;
+  await(receivers_, future);
+  if (wants_body()) worker_->add_blocked(*this);
+}
+
 // ---- what the front says
 
 void AsgiExchange::take_in(const link::DownFrame& frame) {
@@ -261,17 +293,13 @@ void AsgiExchange::take_in(const link::DownFrame& frame) {
       close_code_ = frame.header.value;
       close_reason_ = frame.payload;
       client_left_ = true;
-      release();
       return tell_all();
     case link::DownKind::kCancel:
       cancelled_ = true;
       worker_->cancel(*this);
       return tell_all();
     case link::DownKind::kDisconnect:
-      client_left_ = true;
-      release();
-      worker_->client_left(*this);
-      return tell_all();
+      return lose_client();
     default:
       return;
   }

@@ -37,11 +37,11 @@ class AsgiExchange {
   bool send(PyObject* message);
   bool blocked() const { return !line_.empty() && !gone(); }
   // `future` is resolved when there may be something to receive, when the line is empty, or when it is over().
-  void await_message(PyObject* future) { receivers_.push_back(PyRef::share(future)); }
-  void await_end(PyObject* future) { enders_.push_back(PyRef::share(future)); }
+  void await_message(PyObject* future);
+  void await_end(PyObject* future) { await(enders_, future); }
   // The answer is complete, or nobody waits for it any more.
   bool over() const { return gone(); }
-  void await_room(PyObject* future) { senders_.push_back(PyRef::share(future)); }
+  void await_room(PyObject* future) { await(senders_, future); }
 
   // The application's coroutine has ended. `raised`: with an exception that was logged; `kept` says what was wrong
   // otherwise, nullptr if nothing was.
@@ -51,6 +51,7 @@ class AsgiExchange {
 
   // From the worker's turn.
   void take_in(const link::DownFrame& frame);
+  void lose_client();
   void pump();  // room or credit may have come
   void look_for_body();
   bool needs_pump() const { return blocked() || credit_owed_ > 0 || wants_body(); }
@@ -128,6 +129,7 @@ class AsgiExchange {
   bool wants_body() const;
   void resolve(std::vector<PyRef>& futures);
   void tell_all();
+  void await(std::vector<PyRef>& futures, PyObject* future);
   void wake_receivers() { resolve(receivers_); }
 
   AsgiWorker* worker_;

@@ -25,6 +25,7 @@ PyObject* AsgiExchange::try_receive() {
     PyErr_SetString(PyExc_RuntimeError, "the worker has ended: nothing can be received any more");
     return nullptr;
   }
+  if (!worker_->on_its_thread()) return nullptr;
   return websocket_ == WebSocketState::kNone ? next_http_message() : next_websocket_message();
 }
 
@@ -107,7 +108,7 @@ PyRef AsgiExchange::read_file_piece_of_body() {
 void AsgiExchange::want_body() {
   if (body_wanted_) return;
   body_wanted_ = worker_->link().send_up(claim_, link::UpKind::kBodyWanted, 0, std::string_view());
-  worker_->schedule();  // without room it is asked again then
+  if (body_wanted_) worker_->schedule();
   if (!body_wanted_ || body_place_ == link::BodyPlace::kDescriptor) worker_->add_blocked(*this);
 }
 
@@ -133,9 +134,11 @@ void AsgiExchange::give_credit(uint32_t bytes) {
 
 void AsgiExchange::flush_credit() {
   if (credit_owed_ == 0 || gone()) return;
-  if (worker_->link().send_up(claim_, link::UpKind::kCredit, credit_owed_, std::string_view())) credit_owed_ = 0;
+  if (!worker_->link().send_up(claim_, link::UpKind::kCredit, credit_owed_, std::string_view())) {
+    return worker_->add_blocked(*this);
+  }
+  credit_owed_ = 0;
   worker_->schedule();
-  if (credit_owed_ != 0) worker_->add_blocked(*this);
 }
 
 // ---- WebSocket
@@ -152,7 +155,7 @@ void AsgiExchange::take_in_message(const link::DownFrame& frame) {
   const bool text = (frame.header.value & 0xff) == 1;
   PyRef message = PyRef::steal(text ? PyUnicode_DecodeUTF8(whole.data(), length, "replace")
                                     : PyBytes_FromStringAndSize(whole.data(), length));
-  partial_.clear();
+  partial_ = std::string();  // as long as the longest message else, for good
   if (!message) return PyErr_Clear();
   pieces_.push_back(std::move(message));
   piece_credit_.push_back(std::max(size, 1u));

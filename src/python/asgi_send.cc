@@ -42,13 +42,14 @@ bool AsgiExchange::send(PyObject* message) {
     PyErr_SetString(PyExc_RuntimeError, "send() was called after the application had returned");
     return false;
   }
+  if (!worker_->on_its_thread()) return false;
   PyObject* type = get(message, worker_->names().type);
   if (type == nullptr || !PyUnicode_Check(type)) {
     if (PyErr_Occurred() == nullptr) PyErr_SetString(PyExc_ValueError, "the message of send() has no \"type\"");
     return false;
   }
-  if (client_left_ && !answered_) {
-    PyErr_SetString(PyExc_ConnectionResetError, "the client has left");
+  if ((client_left_ || cancelled_) && !answered_) {
+    PyErr_SetString(PyExc_ConnectionResetError, client_left_ ? "the client has left" : "the request was cancelled");
     return false;
   }
   return websocket_ == WebSocketState::kNone ? send_http(type, message) : send_websocket(type, message);
@@ -219,11 +220,12 @@ bool AsgiExchange::path_body(PyObject* message) {
   if (!head_given_) {
     head_given_ = true;
     put({.kind = link::UpKind::kHead});
+    if (answered_) return true;  // it could not be sent
   }
   sent_ += length;
   body_complete_ = true;
   put({.kind = link::UpKind::kFile, .owner = {}, .bytes = {}, .file = std::move(file), .offset = 0, .length = length});
-  if (trailers_follow_) return true;
+  if (trailers_follow_ || answered_) return true;
   put({.kind = link::UpKind::kEnd, .value = link::kReleases, .last = true});
   return true;
 }

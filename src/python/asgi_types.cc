@@ -138,8 +138,12 @@ PyObject* turn(PyObject* self, PyObject*) {
 }
 
 PyObject* look_at_sockets(PyObject* self, PyObject*) {
-  worker_of(self).worker->look_at_sockets();
-  Py_RETURN_NONE;
+  PyRef list = PyRef::steal(PyList_New(0));
+  for (int descriptor : worker_of(self).worker->look_at_sockets()) {
+    PyRef number = PyRef::steal(PyLong_FromLong(descriptor));
+    if (!list || !number || PyList_Append(list.get(), number.get()) < 0) return nullptr;
+  }
+  return list.release();
 }
 
 PyObject* stop(PyObject* self, PyObject* arguments) {
@@ -193,7 +197,8 @@ void destroy_worker(PyObject* self) {
 
 PyMethodDef worker_methods[] = {
     {"turn", turn, METH_NOARGS, "Claims, receives, wakes: for the loop, when wake_descriptor is readable."},
-    {"look_at_sockets", look_at_sockets, METH_NOARGS, "For the loop, when one of lane_sockets is readable."},
+    {"look_at_sockets", look_at_sockets, METH_NOARGS,
+     "For the loop, when one of lane_sockets is readable: those to be watched no more."},
     {"stop", stop, METH_VARARGS, "stop(reason): claims nothing more."},
     {"cancel_all", cancel_all, METH_NOARGS, "Cancels the tasks of all requests."},
     {"finish", finish, METH_VARARGS,

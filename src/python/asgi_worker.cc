@@ -1,9 +1,12 @@
 #include "python/asgi_worker.h"
 
+#include <poll.h>
+
 #include <algorithm>
 #include <utility>
 
 #include "python/calls.h"
+#include "python/strings.h"
 
 namespace cutwater::python {
 namespace {
@@ -27,6 +30,7 @@ AsgiWorker::~AsgiWorker() {
 }
 
 bool AsgiWorker::prepare(PyObject* self) {
+  thread_ = PyThread_get_thread_ident();
   turn_ = PyRef::steal(PyObject_GetAttrString(self, "turn"));
   return turn_ && names_.prepare() && scope_.prepare(names_, setup_.state.get());
 }
@@ -44,7 +48,7 @@ bool AsgiWorker::turn() {
   const uint32_t most = reason_.empty() ? share() : 0;
   for (uint32_t count = 0; count < most && active_ < setup_.concurrency && link_->claim(claim); ++count) {
     started = true;
-    if (!start(std::move(claim))) return false;
+    start(std::move(claim));
   }
   if (scheduled_ || started) {  // more will be sent by the first steps: one wake for all
     schedule();
@@ -72,9 +76,10 @@ void AsgiWorker::schedule() {
 }
 
 void AsgiWorker::pump_blocked() {
-  std::vector<AsgiExchange*> blocked = std::move(blocked_);
-  blocked_.clear();
-  for (AsgiExchange* exchange : blocked) {
+  pumped_ = std::exchange(blocked_, {});
+  for (size_t index = 0; index < pumped_.size(); ++index) {
+    AsgiExchange* exchange = std::exchange(pumped_.at(index), nullptr);
+    if (exchange == nullptr) continue;
     exchange->in_blocked = false;
     exchange->pump();
     exchange->look_for_body();
@@ -91,38 +96,75 @@ void AsgiWorker::add_blocked(AsgiExchange& exchange) {
   blocked_.push_back(&exchange);
 }
 
-void AsgiWorker::look_at_sockets() {
-  link_->check_fronts();
+std::vector<int> AsgiWorker::look_at_sockets() {
+  std::vector<int> ended;
   link::Claim nobody;
   nobody.slot = link::kNoSlot;
-  for (nobody.front = 0; nobody.front < setup_.fronts; ++nobody.front) link_->receive_body_descriptor(nobody);
+  for (nobody.front = 0; nobody.front < setup_.fronts; ++nobody.front) {
+    link_->receive_body_descriptor(nobody);
+    pollfd entry{link_->lane_socket(nobody.front), 0, 0};
+    if (::poll(&entry, 1, 0) <= 0 || (entry.revents & (POLLHUP | POLLERR)) == 0) continue;
+    ended.push_back(entry.fd);
+    for (AsgiExchange* exchange = first_; exchange != nullptr; exchange = exchange->next) {
+      if (exchange->claim().front == nobody.front) exchange->lose_client();
+    }
+  }
+  link_->check_fronts();
+  for (AsgiExchange* exchange = first_; exchange != nullptr; exchange = exchange->next) {
+    if (exchange->needs_pump()) add_blocked(*exchange);
+  }
   schedule();
+  return ended;
+}
+
+bool AsgiWorker::on_its_thread() const {
+  if (PyThread_get_thread_ident() == thread_) return true;
+  PyErr_SetString(
+      PyExc_RuntimeError,
+      "send() and receive() belong to the thread of the event loop: use asyncio.run_coroutine_threadsafe()");
+  return false;
 }
 
 // ---- requests
 
-bool AsgiWorker::start(link::Claim claim) {
+void AsgiWorker::report(const char* text) {
+  PyRef told = PyRef::steal(PyObject_CallFunction(setup_.problem.get(), "s", text));
+  if (!told) PyErr_Clear();
+}
+
+void AsgiWorker::start(link::Claim claim) {
   request_.clear();
   extras_ = {};
+  AsgiExchange* entered = nullptr;
+  if (begin(claim, entered)) return;
+  // Short of memory, or the app has replaced the loop's task factory by one that raises.
+  PyRef raised = take_exception();
+  PyRef text = raised ? PyRef::steal(PyObject_Str(raised.get())) : PyRef();
+  report(("a request could not be begun: " + (text ? utf8_text(text.get()) : std::string("no reason given"))).c_str());
+  if (entered == nullptr) return link_->release(claim);
+  entered->finish(true);
+  if (entered->done()) leave(*entered);
+}
+
+bool AsgiWorker::begin(const link::Claim& claim, AsgiExchange*& entered) {
   if (!link::decode_request(claim.record, request_, extras_)) {
-    PyRef told = PyRef::steal(PyObject_CallFunction(setup_.problem.get(), "s", "a request in the queue was damaged"));
-    if (!told) PyErr_Clear();
-    link_->release(claim);
-    return true;
+    PyErr_SetString(PyExc_RuntimeError, "it was damaged in the queue");
+    return false;
   }
   PyRef scope = PyRef::steal(scope_.build(request_, extras_, extras_.websocket));
   if (!scope) return false;
-  auto exchange = std::make_unique<AsgiExchange>(*this, std::move(claim), request_, extras_);
-  AsgiExchange& entered = *exchange;
+  auto exchange = std::make_unique<AsgiExchange>(*this, claim, request_, extras_);
+  AsgiExchange& made = *exchange;
   PyRef object = PyRef::steal(make_exchange_(std::move(exchange)));
   if (!object) return false;
-  enter(entered);
-  entered.object = PyRef::share(object.get()).release();
+  made.object = PyRef::share(object.get()).release();
+  enter(made);
+  entered = &made;
   PyRef coroutine = PyRef::steal(call_with_two(setup_.run.get(), scope.get(), object.get()));
   if (!coroutine) return false;
   // The loop itself keeps no task alive.
-  entered.task() = PyRef::steal(call_with_one(setup_.create_task.get(), coroutine.get()));
-  return static_cast<bool>(entered.task());
+  made.task() = PyRef::steal(call_with_one(setup_.create_task.get(), coroutine.get()));
+  return static_cast<bool>(made.task());
 }
 
 void AsgiWorker::enter(AsgiExchange& exchange) {
@@ -141,7 +183,10 @@ void AsgiWorker::leave(AsgiExchange& exchange) {
   (exchange.previous != nullptr ? exchange.previous->next : first_) = exchange.next;
   if (exchange.next != nullptr) exchange.next->previous = exchange.previous;
   exchange.previous = exchange.next = nullptr;
-  if (exchange.in_blocked) std::erase(blocked_, &exchange);
+  if (exchange.in_blocked) {
+    std::erase(blocked_, &exchange);
+    std::replace(pumped_.begin(), pumped_.end(), &exchange, static_cast<AsgiExchange*>(nullptr));
+  }
   exchange.in_blocked = false;
   --active_;
   Py_DECREF(std::exchange(exchange.object, nullptr));  // may be the end of it

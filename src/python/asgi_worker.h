@@ -59,8 +59,11 @@ class AsgiWorker {
   int lane_socket(uint32_t front) const { return link_->lane_socket(front); }
   uint32_t fronts() const { return setup_.fronts; }
   size_t active() const { return active_; }
-  // For a lane socket that became readable: takes descriptors in, notices a front's end.
-  void look_at_sockets();
+  // For a lane socket that became readable: takes descriptors in. The sockets whose front has ended, which must be
+  // watched no more.
+  std::vector<int> look_at_sockets();
+  // False with a Python exception: this is another thread than that of the loop.
+  bool on_its_thread() const;
 
   // For the exchanges.
   link::WorkerLink& link() { return *link_; }
@@ -73,7 +76,10 @@ class AsgiWorker {
  private:
   // How many requests may be claimed before what was claimed gets its first step.
   uint32_t share() const;
-  bool start(link::Claim claim);
+  void start(link::Claim claim);
+  // False with a Python exception. `entered`: the exchange, once there is one.
+  bool begin(const link::Claim& claim, AsgiExchange*& entered);
+  void report(const char* text);
   void enter(AsgiExchange& exchange);
   void leave(AsgiExchange& exchange);
   void take_in(const link::DownFrame& frame);
@@ -90,6 +96,8 @@ class AsgiWorker {
   AsgiExchange* first_ = nullptr;                  // of all that run
   size_t active_ = 0;
   std::vector<AsgiExchange*> blocked_;
+  std::vector<AsgiExchange*> pumped_;  // what was blocked at the beginning of this turn; nullptr: gone since
+  unsigned long thread_ = 0;
   message::Request request_;
   link::RequestExtras extras_;
   std::string reason_;

@@ -263,6 +263,49 @@ def test_contexts_are_kept_apart(kit):
         client.close()
 
 
+def test_contexts_are_kept_apart_on_a_busy_loop(serve):
+    """What is claimed while another request sends must not begin in that one's context."""
+    server = serve("asgi", concurrency=3)
+    clients = [server.connect() for _ in range(30)]
+    for number, client in enumerate(clients):
+        client.send(b"GET /context?%d HTTP/1.1\r\nHost: x\r\n\r\n" % number)
+    assert [client.read_response().text for client in clients] == [f"unset {number}" for number in range(30)]
+    for client in clients:
+        client.close()
+
+
+def test_a_client_that_does_not_read_costs_no_time(kit):
+    with kit.connect(receive_buffer=4096) as slow:
+        slow.send(b"GET /stream/3000/65536 HTTP/1.1\r\nHost: x\r\n\r\n")
+        wait_until(lambda: b"HTTP/1.1 200" in slow.buffer or slow.fill() or True)
+        kit.get()
+        worker = kit.named("cutwater-worker")[0]
+        before, begun = processes.processor_seconds(worker), time.monotonic()
+        for _ in range(5):
+            kit.get("/sleep?0.1")
+        spent = processes.processor_seconds(worker) - before
+        assert spent < 0.5 * (time.monotonic() - begun)
+        slow.reset()
+
+
+def test_an_answer_with_too_long_headers_is_500(kit):
+    assert kit.get("/huge").status == 500
+    assert kit.is_healthy()
+
+
+def test_send_from_another_thread_is_refused(kit):
+    assert kit.get("/thread").body == b"refused"
+
+
+def test_a_request_whose_client_left_keeps_its_time_limit(serve):
+    server = serve("asgi", timeout="1s", allow=[r"CW050\d"])
+    with server.connect() as client:
+        client.send(b"GET /cancelled HTTP/1.1\r\nHost: x\r\n\r\n")
+        wait_until(lambda: server.out.count("running") > 0)
+        client.reset()
+    wait_until(lambda: "cancelled" in server.get("/disconnected").text)
+
+
 class TestLifespan:
     def test_startup_comes_before_and_shutdown_after_everything(self, serve):
         server = serve("asgi")

@@ -5,6 +5,7 @@ import os
 
 import httpx
 import pytest
+from websockets.sync.client import connect
 
 from support.processes import wait_until
 
@@ -79,3 +80,13 @@ def test_fastapi_models_and_dependencies(site):
         assert client.post("/item", json={"name": "x"}).status_code == 422
         assert client.get("/guarded").status_code == 403
         assert "/item" in client.get("/openapi.json").json()["paths"]
+
+
+def test_chat(site):
+    _, _, server = site
+    address = server.url.replace("http://", "ws://") + "/chat"
+    with connect(address) as first, connect(address) as second:
+        second.send("hello all")
+        assert second.recv(10) == "hello all" and first.recv(10) == "hello all"
+        first.send("x" * 100_000)
+        assert second.recv(10) == first.recv(10) == "x" * 100_000

@@ -5,6 +5,8 @@ import json
 import time
 
 import pytest
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
 
 from support.client import Closed, chunked
 from support.processes import wait_until
@@ -150,3 +152,40 @@ def test_an_answer_that_breaks_off_is_cut(site):
             assert client.read_response().status >= 400
             raise Closed
     assert site.is_healthy()
+
+
+class TestWebSocket:
+    def address(self, server):
+        return server.url.replace("http://", "ws://") + "/echo"
+
+    def test_text_binary_and_subprotocol(self, site):
+        with connect(self.address(site), subprotocols=["other", "chat"]) as socket:
+            assert socket.subprotocol == "chat" and socket.recv(10) == "welcome"
+            for message in ("text", b"\0\1binary", "x" * 300_000, ""):
+                socket.send(message)
+                assert socket.recv(10) == message
+
+    def test_close_by_the_handler(self, site):
+        with connect(self.address(site)) as socket:
+            socket.recv(10)
+            socket.send("close")
+            with pytest.raises(ConnectionClosed) as closed:
+                socket.recv(10)
+            assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (4001, "as asked")
+
+    def test_close_by_the_client(self, site):
+        with connect(self.address(site)) as socket:
+            socket.recv(10)
+            socket.close(4002, "enough")
+        wait_until(lambda: "socket 4002" in json.loads(site.get("/left").body)["left"])
+
+    def test_a_handler_that_raises_closes(self, site):
+        with connect(self.address(site)) as socket:
+            socket.recv(10)
+            socket.send("raise")
+            with pytest.raises(ConnectionClosed) as closed:
+                socket.recv(10)
+            assert closed.value.rcvd.code == 1011
+
+    def test_without_a_handshake_it_is_400(self, site):
+        assert site.get("/echo").status == 400

@@ -88,6 +88,12 @@ def socket_inode(local_port, peer_port):
     raise LookupError((local_port, peer_port))
 
 
+def processor_seconds(pid):
+    """User and system time so far."""
+    fields = stat_fields(pid)
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def memory(pid, what="Rss"):
     """Rss or Pss of `pid` in bytes."""
     for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():

@@ -267,6 +267,22 @@ async def serve_block(scope, receive, send):
     await answer(send, b"blocked")
 
 
+async def serve_huge(scope, receive, send):
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"x-long", b"x" * 100_000)]})
+    await send({"type": "http.response.body", "body": b"never"})
+
+
+async def serve_thread(scope, receive, send):
+    def from_elsewhere():
+        try:
+            send({"type": "http.response.start", "status": 200})
+        except RuntimeError:
+            return b"refused"
+        return b"taken"
+
+    await answer(send, await asyncio.get_running_loop().run_in_executor(None, from_elsewhere))
+
+
 async def serve_loop(scope, receive, send):
     await answer(send, type(asyncio.get_running_loop()).__module__.encode())
 
