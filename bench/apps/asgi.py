@@ -1,10 +1,16 @@
-"""The hello of the ASGI servers among the peers."""
+"""Hello, and a stream of 16 pieces, for the ASGI servers."""
 
 HEADERS = [(b"content-type", b"text/plain"), (b"content-length", b"13")]
+PIECE = b"x" * 1024
 
 
 async def application(scope, receive, send):
     if scope["type"] != "http":
-        return
+        raise NotImplementedError(scope["type"])
+    if scope["path"] == "/stream":
+        await send({"type": "http.response.start", "status": 200, "headers": HEADERS[:1]})
+        for _ in range(16):
+            await send({"type": "http.response.body", "body": PIECE, "more_body": True})
+        return await send({"type": "http.response.body"})
     await send({"type": "http.response.start", "status": 200, "headers": HEADERS})
     await send({"type": "http.response.body", "body": b"Hello, world!"})

@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 from . import cpu
+from .asynchronous import SCENARIOS as ASYNCHRONOUS
 from .cgi import Cgi, CutwaterCgi, CutwaterCold, LighttpdCgi, scripts
 from .gateways import HTTP_GATEWAYS, behind_nginx
 from .interfaces import scenario as interfaces
@@ -93,6 +94,7 @@ ALL = [
            slow="/compute", body=13),
     Beside("threads-mixed", "WSGI hello, 64 connections, beside four that sleep 50 ms each time; CPU time of both", plain, THREADED,
            slow="/sleep", slow_connections=4, body=13),
+    *ASYNCHRONOUS,
     interfaces(),
     Memory(shop),
     Idle(plain),
