@@ -1,4 +1,6 @@
 // Apps whose workers run many requests at once: bodies that are streamed to them, time limits, the queue, trailers.
+#include <sys/mman.h>
+
 #include "handler/app_test_support.h"
 
 namespace cutwater::handler {
@@ -27,6 +29,14 @@ class AsynchronousAppTest : public AppTest, public testing::WithParamInterface<u
   void end(link::WorkerLink& worker, const link::Claim& claim) {
     worker.send_up(claim, UpKind::kEnd, link::kReleases, "");
     worker.wake_fronts(false);
+  }
+  static std::string fields(std::string_view name, std::string_view value) {
+    message::Headers headers;
+    headers.add(name, value);
+    std::string record(value.size() + 100, '\0');
+    base::ByteWriter writer(record);
+    record.resize(link::encode_fields(headers, writer));
+    return record;
   }
   TestExchange& post(std::vector<std::string> pieces) {
     auto& exchange = *exchanges_.emplace_back(std::make_unique<TestExchange>("POST", "/upload"));
@@ -115,6 +125,44 @@ TEST_P(AsynchronousAppTest, AFullRingHoldsTheBodyUp) {
   EXPECT_EQ(received, 1'000'000u);
   answer(worker, claimed, "ok");
   until_done(exchange);
+}
+
+// Who waits for room is not asked any more once its request is over.
+TEST_P(AsynchronousAppTest, ARequestThatEndsBeforeThereIsRoomIsForgotten) {
+  auto* worker = &start_one_worker();
+  auto fill_the_ring = [&](const link::Claim& claimed) {
+    want(*worker, claimed, 100'000'000);
+    runner_.turns(std::chrono::milliseconds(20));
+    want(*worker, claimed, 1);  // tries again
+    runner_.turns(std::chrono::milliseconds(20));
+  };
+  auto make_room = [&] {
+    while (worker->receive()) {
+    }
+    worker->prepare_to_wait();
+    worker->awake();
+    worker->wake_fronts(false);
+    runner_.turns(std::chrono::milliseconds(20));
+  };
+  for (bool dies : {false, true, false}) {
+    auto& exchange = post(std::vector<std::string>(50, std::string(10'000, 'u')));
+    exchange.start(app_);
+    auto claimed = claim(*worker);
+    fill_the_ring(claimed);
+    EXPECT_FALSE(exchange.body.pieces.empty());
+    if (dies) {
+      generations_[0]->processes[0]->kill();
+      until_done(exchange);
+      EXPECT_EQ(exchange.writer.status(), 502);
+      runner_.until([&] { return noted("free 1/0"); });
+      worker = &add_worker(*generations_[0], 0);
+    } else {
+      answer(*worker, claimed, "enough");
+      until_done(exchange);
+      EXPECT_EQ(exchange.writer.content, "enough");
+      make_room();
+    }
+  }
 }
 
 TEST_P(AsynchronousAppTest, AnAnswerMayComeBeforeTheBodyWasRead) {
@@ -263,6 +311,85 @@ TEST_P(AsynchronousAppTest, TrailersStandBehindTheBody) {
   EXPECT_TRUE(exchange.writer.finished);
   ASSERT_EQ(exchange.writer.trailer_fields.size(), 1u);
   EXPECT_EQ(exchange.writer.trailer_fields[0], (std::pair<std::string, std::string>("Digest", "x")));
+}
+
+// What costs no credit is bounded all the same.
+TEST_P(AsynchronousAppTest, EarlyHintsThatNobodyTakesAreDropped) {
+  auto& worker = start_one_worker();
+  auto& exchange = get();
+  exchange.writer.held = true;
+  auto claimed = claim(worker);
+  auto send = [&](size_t size, int count) {
+    const std::string hint = fields("Link", std::string(size, 'l'));
+    for (int i = 0; i < count; ++i) {
+      runner_.until([&] { return worker.send_up(claimed, UpKind::kEarlyHints, 0, hint); });
+      worker.wake_fronts(false);
+    }
+    runner_.turns(std::chrono::milliseconds(20));
+  };
+  auto taken = [&] {
+    const size_t before = exchange.writer.hints.size();
+    exchange.writer.release();
+    runner_.turns(std::chrono::milliseconds(20));
+    exchange.writer.held = true;
+    return exchange.writer.hints.size() - before;
+  };
+  send(10, 40);
+  EXPECT_EQ(exchange.writer.hints.size(), 1u);
+  EXPECT_EQ(taken(), 16u);
+  send(20'000, 10);
+  EXPECT_EQ(taken(), 3u);
+  send(10, 3);
+  EXPECT_EQ(taken(), 2u);
+  exchange.writer.held = false;
+  answer(worker, claimed, "ok");
+  until_done(exchange);
+  EXPECT_EQ(exchange.writer.content, "ok");
+  EXPECT_TRUE(reports_.notes.empty());
+}
+
+TEST_P(AsynchronousAppTest, MoreFilesThanAClientTakesAreRefused) {
+  auto& worker = start_one_worker();
+  const base::FileDescriptor file(memfd_create("file", MFD_CLOEXEC));
+  ASSERT_EQ(write(file.get(), "f", 1), 1);
+  for (int count : {8, 30}) {
+    auto& exchange = get();
+    exchange.writer.held = true;
+    auto claimed = claim(worker);
+    worker.send_response(claimed, plain(), "x", 0);
+    worker.wake_fronts(false);
+    runner_.until([&] { return exchange.writer.head_sent(); });
+    for (int i = 0; i < count; ++i) {
+      EXPECT_EQ(worker.send_file(claimed, file.get(), 0, 1), link::SendResult::kSent);
+      worker.wake_fronts(false);
+      runner_.turns(std::chrono::milliseconds(2));
+    }
+    EXPECT_LE(static_cast<AppRequest*>(exchange.exchange.gone_listener)->kept_items(), 9u);
+    EXPECT_EQ(reports_.notes.size(), count == 8 ? 0u : 1u);
+    EXPECT_EQ(log_.lines.size(), count == 8 ? 0u : 1u);
+    exchange.writer.release();
+    end(worker, claimed);
+    until_done(exchange);
+    EXPECT_EQ(exchange.writer.content, "xffffffff");
+    EXPECT_EQ(exchange.writer.aborted, count != 8);
+  }
+  EXPECT_TRUE(noted("broken 1/0"));
+}
+
+TEST_P(AsynchronousAppTest, TrailersWithoutEndEndTheAnswer) {
+  auto& worker = start_one_worker();
+  auto& exchange = get();
+  exchange.writer.held = true;
+  auto claimed = claim(worker);
+  worker.send_response(claimed, plain(), "x", 0);
+  for (int i = 0; i < 100; ++i) worker.send_up(claimed, UpKind::kTrailers, 0, fields("Digest", "x"));
+  worker.wake_fronts(false);
+  runner_.turns(std::chrono::milliseconds(20));
+  EXPECT_LE(static_cast<AppRequest*>(exchange.exchange.gone_listener)->kept_items(), 17u);
+  exchange.writer.release();
+  until_done(exchange);
+  EXPECT_TRUE(exchange.writer.aborted);
+  EXPECT_TRUE(reports_.notes.empty());  // the app's fault, not its worker's
 }
 
 TEST_P(AsynchronousAppTest, TheQueueIsWhatWorkersCannotRun) {

@@ -47,9 +47,12 @@ void AppGeneration::on_frame(uint32_t lane, link::Ticket ticket, const link::Fra
   if (abandoned) return drop_frame(lane, ticket, frame, payload);
   AppRequest& request = *use.request;
   if (complete) {
+    forget_room(use);
     use.request = nullptr;
     request.generation = nullptr;
   }
+  // Its client will hear of nothing else, so nothing else is kept for it.
+  if (request.has_failed()) return drop_frame(lane, ticket, frame, payload);
   const bool of_socket = kind == link::UpKind::kWebSocketMessage || kind == link::UpKind::kWebSocketClose;
   if (of_socket || (request.open_socket && is_of_response(kind))) return on_socket_frame(request, lane, frame, payload);
   switch (kind) {
@@ -130,7 +133,8 @@ void AppGeneration::on_trailers(AppRequest& request, uint32_t lane, std::string_
   if (!link::decode_fields(fields->storage, fields->response.headers)) {
     return refuse(request, lane, "trailers that are none");
   }
-  request.on_trailers(std::move(fields));
+  // Of an app that gives more and more of them, which is no fault of its worker.
+  if (!request.on_trailers(std::move(fields))) request.fail(502);
 }
 
 void AppGeneration::on_file(AppRequest& request, uint32_t lane, link::Ticket ticket, const link::FrameHeader& frame,
@@ -145,7 +149,9 @@ void AppGeneration::on_file(AppRequest& request, uint32_t lane, link::Ticket tic
   }
   auto size = static_cast<uint64_t>(status.st_size);
   const uint64_t available = size - std::min(offset, size);
-  request.on_file(std::move(file), offset, std::min(length, available));
+  if (!request.on_file(std::move(file), offset, std::min(length, available))) {
+    refuse(request, lane, "more files than anybody waits for");
+  }
 }
 
 void AppGeneration::on_body_wanted(AppRequest& request, uint32_t lane, link::Ticket ticket) {

@@ -112,6 +112,7 @@ class AppGeneration final : public link::UpReceiver {
     bool told_disconnect = false;
     bool answered_504 = false;
     bool open_socket = false;
+    bool lacks_room = false;      // its request stands in no_room_
     uint16_t place = kUnwatched;  // in watched_
     AppRequest* request = nullptr;
     base::Instant looked_at{0};  // when its deadline was checked last
@@ -134,6 +135,7 @@ class AppGeneration final : public link::UpReceiver {
   void refuse(AppRequest& request, uint32_t lane, std::string_view why);
   void worker_ended(uint32_t lane);
   void close_retired_sockets(base::Instant now);
+  void forget_room(SlotUse& use);
   void watch(SlotUse& use);
   void unwatch(SlotUse& use);
   void set_free(SlotUse& use);
@@ -149,7 +151,7 @@ class AppGeneration final : public link::UpReceiver {
   size_t most_slots_;
   std::vector<SlotUse> slots_;        // those ever used; has room for all, so that none ever moves
   std::vector<uint16_t> watched_;     // slots whose time may come; not those of answers that may last for days
-  std::vector<AppRequest*> no_room_;  // were refused room in a ring
+  std::vector<AppRequest*> no_room_;  // were refused room in a ring; nullptr: left since
   std::vector<std::unique_ptr<WorkerProcess>> workers_;  // by lane
   size_t attached_ = 0;
   uint32_t open_sockets_ = 0;

@@ -1,6 +1,7 @@
 #include "handler/app_request.h"
 
 #include <algorithm>
+#include <cstring>
 #include <utility>
 
 #include "handler/app.h"
@@ -14,6 +15,48 @@ constexpr uint32_t kCreditStep = link::kInitialCredit / 2;
 // Further pieces of one turn, up to this long, are put together: dearer to send than to copy.
 constexpr size_t kSmallPiece = 4096;
 constexpr base::Duration kHalfClosedPatience = std::chrono::milliseconds(100);
+// What a worker may send ahead of its client although it costs no credit. One of ours sends one file, and few hints.
+constexpr uint8_t kMostFiles = 8;
+constexpr uint8_t kMostHints = 16;
+constexpr size_t kMostHintBytes = 64 * 1024;
+constexpr uint8_t kMostTrailers = 16;
+constexpr size_t kMostTrailerBytes = 64 * 1024;
+// Messages are kept together up to this: alone each would cost hundreds of bytes, and pays for one byte.
+constexpr size_t kTogether = 16 * 1024;
+constexpr size_t kItemsKeptByIdle = 16;  // as memory
+
+// A record of a kept message: a byte, with the length in it or else in four bytes behind it; then the content.
+constexpr uint8_t kRecordText = 0x80;
+constexpr uint8_t kRecordLast = 0x40;
+constexpr uint8_t kRecordLength = 0x3f;
+
+void add_message(std::string& to, const AppEvent& message) {
+  const auto length = static_cast<uint32_t>(message.bytes.size());
+  const bool is_short = length < kRecordLength;
+  const uint32_t first = (message.text ? kRecordText : 0U) | (message.last ? kRecordLast : 0U) |
+                         (is_short ? length : uint32_t{kRecordLength});
+  to.push_back(static_cast<char>(first));
+  if (!is_short) to.append(reinterpret_cast<const char*>(&length), sizeof length);
+  to.append(message.bytes);
+}
+
+// `bytes`: one that add_message() has written, and what stands behind it, which is left.
+AppEvent read_message(std::string_view& bytes) {
+  const auto first = static_cast<uint8_t>(bytes.front());
+  bytes.remove_prefix(1);
+  uint32_t length = first & kRecordLength;
+  if (length == kRecordLength) {
+    std::memcpy(&length, bytes.data(), sizeof length);
+    bytes.remove_prefix(sizeof length);
+  }
+  AppEvent message;
+  message.kind = AppEvent::Kind::kMessage;
+  message.text = (first & kRecordText) != 0;
+  message.last = (first & kRecordLast) != 0;
+  message.bytes = bytes.substr(0, length);
+  bytes.remove_prefix(length);
+  return message;
+}
 
 }  // namespace
 
@@ -47,6 +90,9 @@ void AppRequest::on_head(ResponseHeadPool::Pointer head, std::string_view bytes,
 }
 
 void AppRequest::on_early_hints(ResponseHeadPool::Pointer head) {
+  if (kept_hints_ == kMostHints || head->storage.size() > kMostHintBytes - kept_hint_bytes_) {
+    return app_.heads_.give_back(std::move(head));
+  }
   AppEvent event;
   event.kind = AppEvent::Kind::kEarlyHints;
   deliver(event, std::move(head), {});
@@ -72,17 +118,24 @@ void AppRequest::on_body(std::string_view bytes, bool complete) {
   deliver(event, nullptr, {});
 }
 
-void AppRequest::on_file(base::FileDescriptor file, uint64_t offset, uint64_t length) {
+bool AppRequest::on_file(base::FileDescriptor file, uint64_t offset, uint64_t length) {
+  if (kept_files_ == kMostFiles) return false;
   AppEvent event;
   event.kind = AppEvent::Kind::kFile;
   event.file = {file.get(), offset, length};
   deliver(event, nullptr, std::move(file));
+  return true;
 }
 
-void AppRequest::on_trailers(ResponseHeadPool::Pointer fields) {
+bool AppRequest::on_trailers(ResponseHeadPool::Pointer fields) {
+  const size_t size = fields->storage.size();
+  if (trailers_ == kMostTrailers || size > kMostTrailerBytes - trailer_bytes_) return false;
+  ++trailers_;
+  trailer_bytes_ += size;
   AppEvent event;
   event.kind = AppEvent::Kind::kTrailers;
   deliver(event, std::move(fields), {});
+  return true;
 }
 
 // One without bytes costs a byte of credit: else there could be any number of them.
@@ -98,6 +151,7 @@ void AppRequest::on_message(std::string_view bytes, bool text, bool last) {
 }
 
 void AppRequest::on_close(uint16_t code, std::string_view reason) {
+  if (std::exchange(close_seen_, true)) return;
   AppEvent event;
   event.kind = AppEvent::Kind::kClose;
   event.status = code;
@@ -128,7 +182,7 @@ void AppRequest::on_end() {
 }
 
 void AppRequest::fail(uint16_t status) {
-  post(AppEvent::Kind::kFailed, status);
+  if (!std::exchange(failed_, true)) post(AppEvent::Kind::kFailed, status);
 }
 
 void AppRequest::fail_body(message::BodyStatus status) {
@@ -181,6 +235,12 @@ void AppRequest::deliver(const AppEvent& event, ResponseHeadPool::Pointer head, 
 }
 
 void AppRequest::keep(const AppEvent& event, ResponseHeadPool::Pointer head, base::FileDescriptor file) {
+  if (event.kind == AppEvent::Kind::kMessage) return keep_message(event);
+  if (event.kind == AppEvent::Kind::kFile) ++kept_files_;
+  if (event.kind == AppEvent::Kind::kEarlyHints) {
+    ++kept_hints_;
+    kept_hint_bytes_ += head->storage.size();
+  }
   Item& item = kept_.emplace_back();
   item.event = event;
   item.bytes.assign(event.bytes);
@@ -189,14 +249,46 @@ void AppRequest::keep(const AppEvent& event, ResponseHeadPool::Pointer head, bas
   if (waiter_) app_.resume_at_end_of_turn(*this);
 }
 
+void AppRequest::keep_message(const AppEvent& event) {
+  const bool joins = has_kept() && kept_.back().event.kind == AppEvent::Kind::kMessage &&
+                     kept_.back().bytes.size() + event.bytes.size() <= kTogether;
+  Item& item = joins ? kept_.back() : kept_.emplace_back();
+  item.event.kind = AppEvent::Kind::kMessage;
+  add_message(item.bytes, event);
+  if (waiter_) app_.resume_at_end_of_turn(*this);
+}
+
 AppEvent AppRequest::take_event() {
   if (client_gone_) return {};
   if (std::exchange(has_direct_, false)) return direct_;
   app_.heads_.give_back(std::move(current_.head));
+  if (first_kept().event.kind == AppEvent::Kind::kMessage) return take_message();
   current_ = std::move(first_kept());
+  if (current_.event.kind == AppEvent::Kind::kEarlyHints) {
+    --kept_hints_;
+    kept_hint_bytes_ -= current_.head->storage.size();
+  }
   forget_first_kept();
   current_.event.bytes = current_.bytes;
   return current_.event;
+}
+
+AppEvent AppRequest::take_message() {
+  Item& item = first_kept();
+  std::string_view rest = std::string_view(item.bytes).substr(item.shown);
+  AppEvent message = read_message(rest);
+  const size_t end = item.bytes.size() - rest.size();
+  const size_t begin = end - message.bytes.size();
+  if (rest.empty()) {
+    current_.bytes = std::move(item.bytes);
+    message.bytes = std::string_view(current_.bytes).substr(begin);
+    forget_first_kept();
+  } else {
+    item.shown = end;
+    current_.bytes.assign(message.bytes);
+    message.bytes = current_.bytes;
+  }
+  return message;
 }
 
 FileRange AppRequest::take_file_behind_head() {
@@ -209,9 +301,13 @@ FileRange AppRequest::take_file_behind_head() {
 }
 
 void AppRequest::forget_first_kept() {
-  if (++kept_from_ < kept_.size()) return;
-  kept_.clear();
+  if (first_kept().event.kind == AppEvent::Kind::kFile) --kept_files_;
+  ++kept_from_;
+  // Of a client that is always behind it is never empty.
+  if (kept_from_ < kept_.size() - kept_from_) return;
+  kept_.erase(kept_.begin(), kept_.begin() + static_cast<ptrdiff_t>(kept_from_));
   kept_from_ = 0;
+  if (kept_.empty() && kept_.capacity() > kItemsKeptByIdle) kept_ = std::vector<Item>();
 }
 
 }  // namespace cutwater::handler

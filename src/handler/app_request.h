@@ -87,13 +87,14 @@ class AppRequest final : public message::ClientGoneListener {
 
   // From the generation, with a frame's content (in shared memory until the call returns).
   void on_head(ResponseHeadPool::Pointer head, std::string_view bytes, bool complete);
-  void on_early_hints(ResponseHeadPool::Pointer head);
+  void on_early_hints(ResponseHeadPool::Pointer head);  // too many of them are dropped
   void on_body(std::string_view bytes, bool complete);
-  void on_file(base::FileDescriptor file, uint64_t offset, uint64_t length);
-  void on_trailers(ResponseHeadPool::Pointer fields);  // in its headers
+  // False: there are too many, and it was dropped.
+  bool on_file(base::FileDescriptor file, uint64_t offset, uint64_t length);
+  bool on_trailers(ResponseHeadPool::Pointer fields);  // in its headers; false as above
   void on_end();
   void on_message(std::string_view bytes, bool text, bool last);
-  void on_close(uint16_t code, std::string_view reason);
+  void on_close(uint16_t code, std::string_view reason);  // the first one counts
   // What the worker takes of a streamed body or a WebSocket; nullptr: nothing is streamed.
   WorkerFeed* feed() { return upload_ ? &upload_->feed() : feed_; }
   void use_feed(WorkerFeed* feed) { feed_ = feed; }
@@ -107,6 +108,7 @@ class AppRequest final : public message::ClientGoneListener {
   AppEvent take_next() { return take_event(); }
   // The client gets the page of `status`, or a cut response when the head was sent already.
   void fail(uint16_t status);
+  bool has_failed() const { return failed_; }
   // The body broke off while it was streamed.
   void fail_body(message::BodyStatus status);
   // A client that ended its sending half may still read (`nc -N`): it counts as gone for a request that goes on
@@ -117,6 +119,7 @@ class AppRequest final : public message::ClientGoneListener {
   void drop();  // it has left: nothing runs for it any more
 
   bool answer_begun() const { return answer_begun_; }  // its head has come
+  size_t kept_items() const { return kept_.size(); }   // what it costs a client that does not read
   bool waits_for_event() const { return waiter_ != nullptr; }
   bool waits_for_client() const { return upload_ && upload_->waits_for_client(); }
   void resume();
@@ -141,13 +144,16 @@ class AppRequest final : public message::ClientGoneListener {
   struct Item {
     AppEvent event;  // its bytes are `bytes`
     std::string bytes;
+    size_t shown = 0;  // kMessage: `bytes` holds records of several (add_to_messages); what of it was taken
     ResponseHeadPool::Pointer head;
     base::FileDescriptor file;
   };
 
   void deliver(const AppEvent& event, ResponseHeadPool::Pointer head, base::FileDescriptor file);
   void keep(const AppEvent& event, ResponseHeadPool::Pointer head, base::FileDescriptor file);
+  void keep_message(const AppEvent& event);
   AppEvent take_event();
+  AppEvent take_message();
   bool has_kept() const { return kept_from_ < kept_.size(); }
   Item& first_kept() { return kept_[kept_from_]; }
   void forget_first_kept();
@@ -165,6 +171,14 @@ class AppRequest final : public message::ClientGoneListener {
   bool client_gone_ = false;
   bool answer_begun_ = false;
   bool shut_down_ = false;
+  bool failed_ = false;
+  bool close_seen_ = false;
+  // What costs a worker no credit is counted.
+  uint8_t kept_files_ = 0;
+  uint8_t kept_hints_ = 0;
+  size_t kept_hint_bytes_ = 0;
+  uint8_t trailers_ = 0;  // all that came
+  size_t trailer_bytes_ = 0;
   WorkerFeed* feed_ = nullptr;
   uint32_t unpaid_ = 0;  // body bytes received and not credited again: never over kInitialCredit
   uint32_t owed_ = 0;    // of these, what the client has taken
@@ -173,7 +187,7 @@ class AppRequest final : public message::ClientGoneListener {
   bool has_direct_ = false;
   uint64_t delivered_in_turn_ = 0;
   std::vector<Item> kept_;  // what has come and was not taken, in order
-  size_t kept_from_ = 0;    // the first of these
+  size_t kept_from_ = 0;    // the first of these that was not taken
   Item current_;            // owns what the last event shows
 
   std::string body_;

@@ -96,6 +96,55 @@ TEST_P(AppSocketLimits, ASlowClientHoldsTheWorkerBack) {
   until_done(socket);
 }
 
+// A client that is always behind, and never quite caught up with: all comes, in order, and is kept in little memory.
+TEST_P(AppSocketLimits, SmallMessagesAreKeptTogether) {
+  auto& worker = start_one_worker();
+  auto& socket = open(worker);
+  socket.writer.held = true;
+  auto& request = *static_cast<AppRequest*>(socket.exchange.gone_listener);
+  std::string expected;
+  codec::websocket::MessageEncoder encoder(nullptr, 15);
+  const size_t kSizes[] = {0, 1, 2, 62, 63, 64, 126, 1000, 5000, 20'000, 1, 0};
+  size_t used = 0, credit = link::kInitialCredit, most_kept = 0, count = 0;
+  auto take_credit = [&] {
+    while (auto got = worker.receive()) {
+      if (static_cast<DownKind>(got->header.kind) == DownKind::kCredit) credit += got->header.value;
+    }
+    worker.prepare_to_wait();
+    worker.awake();
+    worker.wake_fronts(false);
+  };
+  const base::Instant give_up = base::monotonic_now() + std::chrono::seconds(20);
+  while (used < 1'000'000 && base::monotonic_now() < give_up) {
+    const size_t size = count % 50 < 12 ? kSizes[count % 50] : 1;
+    const bool text = count % 3 == 0, last = count % 7 != 0;
+    if (credit >= std::max<size_t>(size, 1)) {
+      const std::string content(size, static_cast<char>('a' + count % 26));
+      const uint32_t value = (text ? 1U : 2U) | (last ? 0U : link::kMoreFollows);
+      if (worker.send_up(claimed_, UpKind::kWebSocketMessage, value, content)) {
+        encoder.append(expected, content, text, last);
+        credit -= std::max<size_t>(size, 1);
+        used += std::max<size_t>(size, 1);
+        if (++count % 200 != 0) continue;
+      }
+    }
+    worker.wake_fronts(false);
+    runner_.turns(std::chrono::milliseconds(1));
+    most_kept = std::max(most_kept, request.kept_items());
+    if (credit < 30'000) socket.writer.take_one();
+    take_credit();
+  }
+  EXPECT_GE(used, 1'000'000u);
+  EXPECT_LE(most_kept, 64u);
+  EXPECT_GE(most_kept, 2u);
+  worker.wake_fronts(false);
+  socket.writer.release();
+  runner_.until([&] { return socket.writer.content.size() >= expected.size(); });
+  EXPECT_TRUE(socket.writer.content == expected);
+  socket.body.give(close_frame(1000));
+  until_done(socket);
+}
+
 TEST_P(AppSocketLimits, MoreThanItsCreditIsRefused) {
   options_.websocket.close_timeout = std::chrono::milliseconds(50);
   auto& worker = start_one_worker();

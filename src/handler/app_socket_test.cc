@@ -81,6 +81,53 @@ TEST_P(AppSocketTest, AHalfDoneClosingHandshakeEnds) {
   EXPECT_EQ(next(worker), "close 1006 ");
 }
 
+// The slot of a socket is the next request's at once, whatever its worker said at the end.
+TEST_P(AppSocketTest, ARequestInTheSlotOfASocketIsNone) {
+  auto& worker = start_one_worker();
+  for (bool ends : {false, true}) {
+    auto& socket = open(worker);
+    socket.body.give(close_frame(1000));
+    EXPECT_EQ(next(worker), "close 1000 ");
+    until_done(socket);
+    if (ends) send(worker, UpKind::kEnd, 0, "");
+    release(worker);
+    auto& leaver = get();
+    const link::Claim left = claim(worker);
+    EXPECT_EQ(left.slot, claimed_.slot);
+    leaver.leave(true);
+    EXPECT_EQ(static_cast<DownKind>(frame(worker).header.kind), DownKind::kDisconnect);
+    worker.release(left);
+    worker.wake_fronts(false);
+    runner_.until([&] { return app_.current()->idle(); });
+  }
+  auto& socket = open(worker);
+  socket.body.give(close_frame(1000));
+  EXPECT_EQ(next(worker), "close 1000 ");
+  until_done(socket);
+  release(worker);
+  auto& plain_one = get();
+  const link::Claim claimed = claim(worker);
+  app_.close_sockets();
+  runner_.turns(std::chrono::milliseconds(20));
+  EXPECT_FALSE(plain_one.done);
+  answer(worker, claimed, "plain");
+  until_done(plain_one);
+  EXPECT_EQ(plain_one.writer.content, "plain");
+}
+
+TEST_P(AppSocketTest, TheFirstCloseCounts) {
+  auto& worker = start_one_worker();
+  auto& socket = open(worker);
+  socket.writer.held = true;
+  send(worker, UpKind::kWebSocketMessage, 1, "held");
+  for (int i = 0; i < 100; ++i) send(worker, UpKind::kWebSocketClose, static_cast<uint32_t>(4000 + i), "enough");
+  EXPECT_LE(static_cast<AppRequest*>(socket.exchange.gone_listener)->kept_items(), 2u);
+  socket.writer.release();
+  runner_.until([&] { return socket.writer.content.ends_with(closed_with(4000, "enough")); });
+  socket.body.give(close_frame(4000));
+  until_done(socket);
+}
+
 TEST_P(AppSocketTest, ALostClient) {
   auto& worker = start_one_worker();
   for (auto status : {message::BodyStatus::kEnd, message::BodyStatus::kDisconnected}) {

@@ -97,9 +97,11 @@ class AppTest : public testing::Test {
     EXPECT_EQ(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair), 0);
     link::WorkerLink::Descriptors descriptors;
     descriptors.wake = base::FileDescriptor(dup(generation.world.lane_wake(lane)));
-    descriptors.front_wakes.emplace_back(dup(generation.world.front_wake(front_)));
-    descriptors.front_alarms.emplace_back(dup(generation.world.front_alarm(0)));
-    descriptors.lane_sockets.emplace_back(pair[0]);
+    for (uint32_t front = 0; front <= front_; ++front) {
+      descriptors.front_wakes.emplace_back(dup(generation.world.front_wake(front)));
+      descriptors.front_alarms.emplace_back(dup(generation.world.front_alarm(front)));
+      descriptors.lane_sockets.emplace_back(front == front_ ? pair[0] : -1);
+    }
     auto& process = generation.processes[lane] = std::make_unique<Sleeper>();
     app_.attach_worker(
         generation.number, lane,

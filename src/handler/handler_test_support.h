@@ -64,12 +64,12 @@ class ScriptedBody final : public message::BodySource {
   std::coroutine_handle<> waiter_;
 };
 
-// Notes the response. With `held`, a body write waits until release(), like a client that does not read.
+// Notes the response. With `held`, a write waits until release(), like a client that does not read.
 class NotingWriter final : public message::ResponseWriter {
  public:
   base::Task<message::WriteStatus> informational(const message::Response& response) override {
     for (const auto& field : response.headers) hints.emplace_back(field.name, field.value);
-    co_return message::WriteStatus::kWritten;
+    return written();
   }
   base::Task<message::WriteStatus> head(const message::Response& response, std::string_view first_piece,
                                         bool complete) override {

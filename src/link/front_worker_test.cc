@@ -132,8 +132,8 @@ TEST_F(FrontWorkerTest, ReleaseWithoutAnEndCountsAsAbort) {
   worker_->release(second);
   front_->drain();
   ASSERT_EQ(kinds(), (std::vector{UpKind::kAbort, UpKind::kHead, UpKind::kAbort}));
-  EXPECT_EQ(receiver_.frames[0].frame.value, kBeforeHead);
-  EXPECT_EQ(receiver_.frames[2].frame.value, 0u);
+  EXPECT_EQ(receiver_.frames[0].frame.value, uint32_t{kBeforeHead} | kReleases);
+  EXPECT_EQ(receiver_.frames[2].frame.value, kReleases);
   EXPECT_EQ(front_->in_use(), 0u);
 }
 

@@ -28,7 +28,8 @@ UpVerdict check_released(FrameHeader& frame, SlotUse& use) {
   bool was_ended = use.ended;
   use.ended = true;
   frame.kind = static_cast<uint16_t>(UpKind::kAbort);
-  frame.value = use.head_seen ? 0 : uint32_t{kBeforeHead};
+  // The receiver too must know that the slot is free: the next request may take it at once.
+  frame.value = uint32_t{kReleases} | (use.head_seen ? 0U : uint32_t{kBeforeHead});
   return {.deliver = !was_ended, .frees = true};
 }
 
