@@ -46,7 +46,6 @@ struct Meanwhile {
 };
 
 constexpr std::string_view kTls = "put a web server that does TLS in front meanwhile; X-Forwarded-Proto is understood";
-constexpr std::string_view kMoreWorkers = "workers are the way to answer more at once meanwhile";
 constexpr std::string_view kReplacement = "HUP replaces the workers without downtime meanwhile: kill -HUP PID";
 
 constexpr Meanwhile kMeanwhile[] = {

@@ -171,12 +171,12 @@ TEST_F(Load, MistypedVariable) {
 }
 
 TEST_F(Load, VariableOfALaterVersion) {
-  environment_.set("CUTWATER_THREADS", "4");
+  environment_.set("CUTWATER_DOMAIN", "example.org");
   Loaded loaded = load_target();
   EXPECT_EQ(loaded.exit_code, 2);
   EXPECT_EQ(first_error(loaded),
-            "error[CW0106] the variable CUTWATER_THREADS is known, not in this version\n"
-            "  fix: unset it; more workers: -w N\n"
+            "error[CW0106] the variable CUTWATER_DOMAIN is known, not in this version\n"
+            "  fix: unset it; -b :80, and a web server that does TLS in front meanwhile\n"
             "  more: cutwater help CW0106");
 }
 

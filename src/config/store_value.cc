@@ -56,6 +56,8 @@ std::string example_value(const Setting& setting, bool in_file) {
       return text("660");
     case Kind::kInteger:
       return std::string(setting.default_text);
+    case Kind::kAutoInteger:
+      return setting.default_text == "auto" ? text("auto") : std::string(setting.default_text);
     case Kind::kNetworkList:
       return in_file ? "[\"10.0.0.0/8\"]" : "10.0.0.0/8";
     case Kind::kUserList:
