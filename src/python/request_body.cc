@@ -74,10 +74,11 @@ bool RequestBody::read_file(char* to, uint64_t count, uint64_t offset) {
 bool RequestBody::fill_window() {
   bool inside = position_ >= window_begin_ && position_ < window_begin_ + window_.size();
   if (inside) return true;
+  const uint64_t from = position_;  // another thread of the application may move it during the read
   std::string fresh(static_cast<size_t>(std::min<uint64_t>(kWindowBytes, remaining())), '\0');
-  if (!read_file(fresh.data(), fresh.size(), position_)) return false;
+  if (!read_file(fresh.data(), fresh.size(), from)) return false;
   window_ = std::move(fresh);
-  window_begin_ = position_;
+  window_begin_ = from;
   return true;
 }
 

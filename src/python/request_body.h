@@ -25,7 +25,7 @@ class RequestBody {
              uint64_t ends = UINT64_MAX);
   void end();  // the claim is not used any more; reads give nothing
 
-  uint64_t remaining() const { return end_ - position_; }
+  uint64_t remaining() const { return position_ < end_ ? end_ - position_ : 0; }
   // The next bytes, at most `limit` (of what remains), as a new bytes object; nullptr with a Python
   // exception.
   PyObject* read(uint64_t limit);

@@ -44,6 +44,7 @@ void ThreadTeam::attend() {
   while (!ending_) {
     pollfd entries[] = {{main_.kick.get(), POLLIN, 0}, {control_, POLLIN, 0}, {signals_, POLLIN, 0}};
     without_gil([&] { ::poll(entries, 3, -1); });
+    if ((entries[0].revents & (POLLERR | POLLHUP | POLLNVAL)) != 0) return broken_by_closing();
     main_.clear();
     if (PyErr_CheckSignals() < 0) {
       // A signal handler of the application may raise, as sys.exit() in a handler of SIGTERM does.

@@ -106,7 +106,8 @@ ThreadTeam::Woken ThreadTeam::for_frame(RequestChannel& channel, uint32_t front,
                                 : sit(*sleeper, front, what, sleeper->kick.valid() ? milliseconds : 1);
   std::erase(sitting_, sleeper.get());
   sleeper->clear();
-  spare_sleepers_.push_back(std::move(sleeper));
+  // The application may have closed its descriptor: no other wait shall meet it.
+  if (woken != Woken::kError) spare_sleepers_.push_back(std::move(sleeper));
   if (looks_out) pass_lookout();
   return woken;
 }

@@ -204,6 +204,21 @@ class ChildStack {
 // The child shares this process's memory, as one of vfork does, since copying the tables of that (and then page after
 // page) is most of what a fork costs. But it does not hold this process up, as vfork would: whoever may send it signals
 // could stop it.
+// Ends a child that did not become its program. It runs as a user who may stop it at any moment, and hang it in the
+// kernel, in a file system of his own: so it is killed, and waited for no longer than that takes.
+void end_child(pid_t pid, int reading, ChildStack& stack) {
+  constexpr int kMilliseconds = 100;
+  kill(pid, SIGKILL);
+  // Its end of the pipe closes once it does not share our memory any more.
+  pollfd entry{reading, 0, 0};
+  if (poll(&entry, 1, kMilliseconds) > 0 && (entry.revents & POLLHUP) != 0) {
+    waitpid(pid, nullptr, 0);
+    return;
+  }
+  stack.abandon();
+  waitpid(pid, nullptr, WNOHANG);  // else by whoever waits for all
+}
+
 ProgramStarted start_apart(const ProgramStart& program) {
   static ChildStack stack;
   const std::vector<char*> arguments = to_pointers(program.arguments);
@@ -229,10 +244,7 @@ ProgramStarted start_apart(const ProgramStart& program) {
   sigprocmask(SIG_SETMASK, &before, nullptr);
   if (pid < 0) return failed(StartStep::kProcess, error);
   if (progress != Progress::kDone) {
-    kill(pid, SIGKILL);
-    // What hangs in the kernel, on a dead network file system say, is waited for by whoever waits for all.
-    if (progress == Progress::kHangs) stack.abandon();
-    waitpid(pid, nullptr, progress == Progress::kHangs ? WNOHANG : 0);
+    end_child(pid, reading.get(), stack);
     return failed(StartStep::kExec, ETIMEDOUT);
   }
   Failure failure{};
@@ -241,7 +253,7 @@ ProgramStarted start_apart(const ProgramStart& program) {
     started.pid = pid;
     return started;
   }
-  waitpid(pid, nullptr, 0);
+  end_child(pid, reading.get(), stack);
   return failed(failure.step, failure.error);
 }
 
