@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-ALLOWED_LIBRARIES = {"libstdc++.so.6", "libgcc_s.so.1", "libm.so.6", "libc.so.6", "ld-linux-x86-64.so.2", "libfmt.so.9", "libpthread.so.0"}
+ALLOWED_LIBRARIES = {"libstdc++.so.6", "libgcc_s.so.1", "libm.so.6", "libc.so.6", "ld-linux-x86-64.so.2", "libfmt.so.9", "libpthread.so.0",
+                     "libz.so.1"}
 
 
 def readelf(tool, path, *options):

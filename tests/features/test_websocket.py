@@ -185,8 +185,9 @@ def test_what_breaks_a_rule(server, bytes_, code):
             assert socket.close_code() == code
 
 
-def test_a_bomb(server):
+def test_a_bomb(server, sanitized):
     """faults.md 146"""
+    allowed = (120 if sanitized else 40) * MIB  # of 256; sanitizers hold what was freed back for a while
     packer = zlib.compressobj(9, zlib.DEFLATED, -15)
     bomb = b"".join(packer.compress(bytes(MIB)) for _ in range(256)) + packer.flush(zlib.Z_SYNC_FLUSH)
     before = max(memory(front) for front in server.named("front"))
@@ -194,7 +195,7 @@ def test_a_bomb(server):
         assert b"Sec-WebSocket-Extensions: permessage-deflate" in socket.head
         socket.socket.sendall(frame(0xc2, bomb[:-4]))
         assert socket.close_code() == 1009
-    assert max(memory(front) for front in server.named("front")) - before < 40 * MIB
+    assert max(memory(front) for front in server.named("front")) - before < allowed
 
 
 def test_floods_are_answered_or_bounded(server):
