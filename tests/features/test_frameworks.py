@@ -1,5 +1,6 @@
 """Django, Flask, Bottle, Falcon and Pyramid unchanged: hello, form, upload, stream, error."""
 
+import concurrent.futures
 import hashlib
 import os
 
@@ -72,3 +73,10 @@ def test_the_framework_is_named(site):
     name, _, server = site
     if name in ("django", "flask") and not (server.folder / "under_validation.py").exists():
         server.log.wait_for(rf"(?i)serving .*{name}", 1)
+
+
+def test_django_in_threads(serve):
+    """Each thread has connections of its own, which the end of a request does not take from another."""
+    server = serve("django_site", workers=1, threads=4, target="pages.wsgi:application")
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        assert all(answer.status == 200 for answer in pool.map(server.get, ["/"] * 60))

@@ -307,10 +307,3 @@ class TestEnds:
         os.kill(worker, signal.SIGTERM)
         server.allow += DEATHS
         wait_until(lambda: server.named("worker") not in ([worker], []), 10, "its successor")
-
-
-def test_django(serve):
-    """Each thread has connections of its own, which the end of a request does not take from another."""
-    server = serve("django_site", workers=1, threads=4, target="pages.wsgi:application")
-    with concurrent.futures.ThreadPoolExecutor(8) as pool:
-        assert all(answer.status == 200 for answer in pool.map(server.get, ["/"] * 60))
