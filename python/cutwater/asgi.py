@@ -72,8 +72,12 @@ class AsgiService:
         reason = self._host.control()
         if reason is not None:
             if self._engine is not None:
-                self._engine.stop(reason)
+                self._stop(reason)
             self._end(reason)
+
+    def _stop(self, reason: str) -> None:
+        self._engine.stop(reason)
+        self._host.ending(reason)
 
     def _look_at_sockets(self) -> None:
         for ended in self._engine.look_at_sockets():
@@ -109,7 +113,7 @@ class AsgiService:
         except BaseException as error:
             self._failed(exchange, error)
             if isinstance(error, (SystemExit, KeyboardInterrupt)):
-                self._engine.stop("system_exit")
+                self._stop("system_exit")
         problem = self._engine.finish(exchange, raised)
         if problem is not None:
             self._host.problem("CW0542", exchange.method, exchange.path, problem)

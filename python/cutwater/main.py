@@ -33,9 +33,20 @@ def run() -> None:
     try:
         from cutwater import boot
     except ImportError as error:
-        _refuse(channel, "CW0316", f"{python} cannot load Cutwater's extension: {error}")
+        _refuse(channel, "CW0316", f"{python} cannot load Cutwater's extension: {error}\n{_extension_fix()}")
     sys.path[:] = [entry for entry in sys.path if entry != library]
     boot.run(channel)
+
+
+def _extension_fix() -> str:
+    if platform.python_implementation() != "CPython":
+        return "fix: make the environment with CPython 3.9 or newer, or set python"
+    import sysconfig  # slow to import
+
+    if sysconfig.get_config_var("Py_GIL_DISABLED"):
+        return (f"fix: a free-threaded Python needs an extension of its own: build Cutwater with -D CUTWATER_PYTHONS={sys.executable}; "
+                "or make the environment with an ordinary build of Python")
+    return "fix: is library/ of Cutwater complete, and built for this machine? build it again, or set python to another interpreter"
 
 
 def _refuse(channel: Channel, code: str, text: str) -> None:

@@ -73,6 +73,13 @@ class Host:
             os.close(descriptor)
         return "quit" if message["type"] == "quit" else None
 
+    def ending(self, reason: str) -> None:
+        """This worker takes no request any more, and has some to finish: the master starts its successor now."""
+        try:
+            self._channel.send("ending", reason=reason)
+        except OSError:
+            pass  # the master is gone, or the app closed our descriptors
+
     def exception(self, method: str, path: str, what: str, error: BaseException) -> None:
         lines = [f"{self._app}: {messages.request_name(method, path)} {what} {failure.describe(error)}"]
         if what.startswith("close()"):

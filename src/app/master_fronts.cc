@@ -166,6 +166,7 @@ bool FrontGroup::running(unsigned front) const {
 
 void FrontGroup::send(unsigned front, const nlohmann::json& body, std::vector<int> descriptors) {
   if (!running(front) || fronts_[front].process->send(body, std::move(descriptors))) return;
+  if (stopping_) return;  // it may have ended its channel already
   log_.error("CW0404", fmt::format("front {} was not told \"{}\": its channel is closed, or what was to be told is too "
                                    "large; it is told all anew when it is started again",
                                    front, body.value("type", "?")));

@@ -160,8 +160,9 @@ constexpr ErrorCode kCodes[] = {
      "`limits.header_count` leave room for (twice the bytes, 64 more of them); the connection was closed.",
      "Raise `limits.header` or `limits.header_count` if such requests are meant to work."},
     {"CW0501", "request took too long",
-     "A request ran longer than `timeout`: the client got 504 and that worker alone "
-     "is replaced.",
+     "A request ran longer than `timeout`: the client got 504, if no answer was begun. An asynchronous worker cancels "
+     "its task; any other, and one that does not let go of what was cancelled or whose event loop hangs, is replaced, "
+     "and that worker alone.",
      "Raise `timeout`, or do this work outside of the request."},
     {"CW0502", "app raised",
      "The app raised an exception that it did not handle; the client got 500, or a cut "

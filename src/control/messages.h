@@ -179,7 +179,7 @@ struct WorkerStuck {
   std::string app;
   uint64_t generation = 0;
   unsigned lane = 0;
-  std::string method;
+  std::string method;  // "": the worker's event loop hangs
   std::string path;
   std::string client;  // what its client got: "504" | "cut" (the head was sent) | "none" (it has left, or has it all)
   template <class Visitor>
@@ -353,6 +353,16 @@ struct WorkerReady {
   template <class Visitor>
   void visit(Visitor& field) {
     field("pid", pid);
+  }
+};
+
+// It claims nothing any more, by its own decision, and finishes what it has.
+struct WorkerEnding {
+  static constexpr const char* kType = "ending";
+  std::string reason;
+  template <class Visitor>
+  void visit(Visitor& field) {
+    field("reason", reason);
   }
 };
 

@@ -35,6 +35,7 @@ void try_all(const nlohmann::json& body) {
   round_trip<BootFailed>(body);
   round_trip<Forked>(body);
   round_trip<WorkerReady>(body);
+  round_trip<WorkerEnding>(body);
   round_trip<WorkerExiting>(body);
   round_trip<ServeFront>(body);
   round_trip<StartScript>(body);

@@ -34,6 +34,7 @@ class AppReports {
  public:
   virtual ~AppReports() = default;
   virtual void lane_free(const GenerationOptions& generation, uint32_t lane) = 0;
+  // Without a method: it is the worker's event loop that hangs.
   virtual void worker_stuck(const GenerationOptions& generation, uint32_t lane, std::string_view method,
                             std::string_view path, StuckClient client) = 0;
   virtual void worker_broken(const GenerationOptions& generation, uint32_t lane, std::string_view why) = 0;

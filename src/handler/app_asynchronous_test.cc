@@ -20,6 +20,15 @@ class AsynchronousAppTest : public AppTest, public testing::WithParamInterface<u
     runner_.until([&] { return (frame = worker.receive()).has_value(); });
     return frame;
   }
+  // For so long the worker's event loop turns, and nothing comes but probes.
+  void turn_loop(link::WorkerLink& worker, base::Duration time) {
+    for (const base::Instant end = base::monotonic_now() + time; base::monotonic_now() < end;) {
+      EXPECT_FALSE(worker.receive());
+      worker.prepare_to_wait();
+      worker.awake();
+      runner_.turns(std::chrono::milliseconds(50));
+    }
+  }
   // What it was: "disconnect", or a piece's bytes.
   DownKind kind(link::WorkerLink& worker) { return static_cast<DownKind>(frame(worker)->header.kind); }
   void want(link::WorkerLink& worker, const link::Claim& claim, uint32_t credit = 0) {
@@ -236,7 +245,7 @@ TEST_P(AsynchronousAppTest, AnAnswerMayLastAsLongAsItLikes) {
   auto claimed = claim(worker);
   worker.send_response(claimed, plain(), "x", 0);
   worker.wake_fronts(false);
-  runner_.turns(std::chrono::milliseconds(600));
+  turn_loop(worker, std::chrono::milliseconds(600));
   EXPECT_FALSE(exchange.done);
   end(worker, claimed);
   until_done(exchange);
@@ -292,6 +301,21 @@ TEST_P(AsynchronousAppTest, WhatNobodyReadsIsCancelled) {
   EXPECT_EQ(kind(worker), DownKind::kDisconnect);
   EXPECT_EQ(kind(worker), DownKind::kCancel);
   runner_.until([&] { return noted("stuck 1/0 GET /left none"); });
+}
+
+TEST_P(AsynchronousAppTest, LoopThatLooksAtNothingHangs) {
+  options_.timeout = std::chrono::milliseconds(300);
+  auto& worker = start_one_worker();
+  auto& exchange = get("/endless");
+  auto claimed = claim(worker);
+  worker.send_response(claimed, plain(), "x", 0);
+  worker.wake_fronts(false);
+  runner_.until([&] { return exchange.writer.head_sent(); });
+  turn_loop(worker, std::chrono::seconds(1));
+  EXPECT_TRUE(reports_.notes.empty());
+  runner_.until([&] { return noted("stuck 1/0   cut"); });
+  end(worker, claimed);
+  until_done(exchange);
 }
 
 TEST_P(AsynchronousAppTest, TrailersStandBehindTheBody) {

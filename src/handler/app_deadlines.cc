@@ -39,6 +39,7 @@ void AppGeneration::set_free(SlotUse& use) {
 void AppGeneration::check_deadlines(base::Instant now) {
   for (size_t i = watched_.size(); i-- > 0;) check_deadline(slots_[watched_[i]], now);
   close_retired_sockets(now);
+  if (options_.asynchronous) look_for_hanging_loops(now);
 }
 
 // `timeout` counts from the claim until the worker lets the slot go, however much of an answer comes meanwhile. Only
@@ -100,6 +101,28 @@ void AppGeneration::cancel(SlotUse& use, uint32_t lane, base::Instant now) {
                               asked.method, path, std::chrono::duration<double>(options_.timeout).count()),
                   now);
   use.request->fail(504);
+}
+
+// A worker whose loop turns takes out of its ring what is sent to it. One that hangs while it runs nothing, or nothing
+// but WebSockets and answers that were begun, misses no other deadline.
+void AppGeneration::look_for_hanging_loops(base::Instant now) {
+  for (uint32_t lane = 0; lane < workers_.size(); ++lane) {
+    if (!workers_[lane]) continue;
+    Silence& silence = silences_[lane];
+    const std::optional<uint64_t> position = link_.unread_from(lane);
+    if (!position || position != silence.position) {
+      if (!position && now - silence.probed > options_.timeout / 2) {
+        silence.probed = now;
+        link_.probe_lane(lane);
+      }
+      silence.position = position;
+      silence.since = now;
+      silence.reported = false;
+    } else if (!silence.reported && now - silence.since > options_.timeout) {
+      silence.reported = true;
+      app_.services_.reports.worker_stuck(options_, lane, {}, {}, StuckClient::kCut);
+    }
+  }
 }
 
 void AppGeneration::report_stuck(SlotUse& use, uint32_t lane) {

@@ -57,6 +57,7 @@ AppGeneration::AppGeneration(AppHandler& app, GenerationOptions options, link::S
   slots_.reserve(most_slots_);
   if (options_.asynchronous) link_.wake_in_turns();
   retired_at_.resize(workers_.size(), base::kNever);
+  silences_.resize(workers_.size());
 }
 
 AppGeneration::~AppGeneration() = default;
@@ -65,6 +66,7 @@ void AppGeneration::attach_worker(uint32_t lane, WorkerDescriptors descriptors) 
   if (lane >= workers_.size()) return;
   ++attached_;
   retired_at_[lane] = base::kNever;
+  silences_[lane] = {};
   pause_until(base::Instant{0}, false);
   link_.attach_lane(lane, std::move(descriptors.wake), std::move(descriptors.socket));
   workers_[lane] = std::make_unique<WorkerProcess>(*this, lane, std::move(descriptors.process));

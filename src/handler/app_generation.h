@@ -122,6 +122,13 @@ class AppGeneration final : public link::UpReceiver {
     std::string method, path;                  // kept for the log once the request is gone
   };
   static constexpr uint16_t kUnwatched = 0xffff;
+  // Of a worker that does not look at what lies in its ring.
+  struct Silence {
+    std::optional<uint64_t> position;
+    base::Instant since{0};
+    base::Instant probed{0};
+    bool reported = false;
+  };
 
   void on_head(AppRequest& request, uint32_t lane, std::string_view payload, bool complete);
   void on_early_hints(AppRequest& request, std::string_view payload);
@@ -144,6 +151,7 @@ class AppGeneration final : public link::UpReceiver {
                           base::Duration since_last_look);
   void cancel(SlotUse& use, uint32_t lane, base::Instant now);
   void report_stuck(SlotUse& use, uint32_t lane);
+  void look_for_hanging_loops(base::Instant now);
   SlotUse& use_of(const AppRequest& request) { return slots_[request.ticket.slot]; }
 
   AppHandler& app_;
@@ -157,6 +165,7 @@ class AppGeneration final : public link::UpReceiver {
   uint32_t open_sockets_ = 0;
   std::vector<base::Instant> retired_at_;  // by lane; kNever
   bool any_retired_ = false;
+  std::vector<Silence> silences_;  // by lane
   base::Instant paused_until_{0};
   bool refusing_ = false;
   link::FrontLink link_;

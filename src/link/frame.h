@@ -56,6 +56,7 @@ enum class DownKind : uint16_t {
   kWebSocketClose = 7,    // value: close code; payload: reason
   kRetire = 8,            // slot is kNoSlot: finish what was claimed, claim no more, exit
   kTrailers = 9,
+  kProbe = 10,  // slot is kNoSlot: nothing but to be taken; a worker that leaves it there hangs
 };
 
 struct FrameHeader {

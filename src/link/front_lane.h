@@ -39,6 +39,7 @@ class FrontLane {
   void wake();
   // Frames lie in the down ring.
   bool unread() const { return down_.unread(); }
+  uint64_t taken() const { return down_.taken(); }
 
   base::FileDescriptor receive_file(uint32_t slot, uint32_t generation, uint32_t id) {
     return files_.take(socket_.get(), slot, generation, id);

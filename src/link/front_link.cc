@@ -301,6 +301,11 @@ void FrontLink::retire_lane(uint32_t lane) {
   impl_->lanes[lane].wake();
 }
 
+void FrontLink::probe_lane(uint32_t lane) {
+  if (!impl_->lanes[lane].attached() || impl_->lanes[lane].unread()) return;
+  impl_->send(lane, DownKind::kProbe, {kNoSlot, 0}, 0, {});
+}
+
 bool FrontLink::send_body_descriptor(uint32_t lane, Ticket ticket, int descriptor) {
   return send_lane_descriptor(impl_->lanes[lane].socket(), ticket.slot, ticket.generation, 0, descriptor);
 }
@@ -436,6 +441,12 @@ void FrontLink::Impl::requeue_skipped() {
     ++tail;
   }
   queue.tail.value.store(tail, std::memory_order_seq_cst);
+}
+
+std::optional<uint64_t> FrontLink::unread_from(uint32_t lane) const {
+  const FrontLane& its = impl_->lanes.at(lane);
+  if (!its.attached() || !its.unread()) return std::nullopt;
+  return its.taken();
 }
 
 void FrontLink::tick() {

@@ -95,7 +95,11 @@ class FrontLink {
   // wake_workers().
   bool send_down(uint32_t lane, DownKind kind, Ticket ticket, uint32_t value, std::string_view payload);
   uint32_t maximum_down_payload() const;
+  // Frames lie in the down ring: how far the worker has taken it, as it says. While that stays the same it looks at
+  // none.
+  std::optional<uint64_t> unread_from(uint32_t lane) const;
   void retire_lane(uint32_t lane);  // kRetire, and a wake-up
+  void probe_lane(uint32_t lane);   // kProbe, if there is nothing unread anyway
 
   // The body of a kDescriptor request, or the file of a kFile frame (`id` is the frame's value), over the
   // lane's socket. send: false when the socket is full or gone. receive: never blocks; not valid when the

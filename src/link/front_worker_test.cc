@@ -158,6 +158,8 @@ TEST_F(FrontWorkerTest, EveryDownFrameArrives) {
       {DownKind::kWebSocketClose, "x"}, {DownKind::kTrailers, "trailers"},
   };
   uint32_t value = 100;
+  front_->probe_lane(0);
+  EXPECT_TRUE(front_->unread_from(0));
   for (const auto& [kind, payload] : sent) EXPECT_TRUE(front_->send_down(0, kind, ticket, value++, payload));
   front_->retire_lane(0);
   value = 100;

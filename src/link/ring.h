@@ -35,6 +35,8 @@ class RingWriter {
   bool has_room(uint32_t length);
   // The reader has not given all room back.
   bool unread() const { return place_.read_position->load(std::memory_order_acquire) != written_; }
+  // How far the reader says it is; comparable only.
+  uint64_t taken() const { return place_.read_position->load(std::memory_order_acquire); }
   // The reader's position made no sense.
   bool broken() const { return broken_; }
 

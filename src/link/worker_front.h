@@ -45,6 +45,7 @@ class WorkerFront {
   static constexpr base::Duration kAlarm = std::chrono::milliseconds(1);
   void forget_news() { news_ = false; }
   void flush_releases();
+  bool keeps_releases() const { return !releases_.empty(); }
 
   int socket() const { return socket_.get(); }
   DescriptorStash& bodies() { return bodies_; }

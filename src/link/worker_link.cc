@@ -187,6 +187,11 @@ void WorkerLink::release(const Claim& claim) {
   if (attached()) impl_->fronts[claim.front].release(claim.slot, claim.generation);
 }
 
+bool WorkerLink::keeps_releases() const {
+  return attached() && std::any_of(impl_->fronts.begin(), impl_->fronts.end(),
+                                   [](const WorkerFront& front) { return front.keeps_releases(); });
+}
+
 SendResult WorkerLink::send_response(const Claim& claim, const message::Response& response, std::string_view first_body,
                                      uint32_t flags) {
   if (!attached()) return {SendResult::kFailed};
@@ -298,6 +303,7 @@ std::optional<DownFrame> WorkerLink::receive() {
     RingReader::Status status = impl_->fronts[front].receive(frame.header, frame.payload);
     if (status == RingReader::kBroken) impl_->retired = true;  // nothing more can be learned from this front
     if (status == RingReader::kFrame) {
+      if (frame.header.kind == static_cast<uint16_t>(DownKind::kProbe)) return receive();
       if (frame.header.kind == static_cast<uint16_t>(DownKind::kRetire)) impl_->retired = true;
       return frame;
     }

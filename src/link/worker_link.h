@@ -66,6 +66,8 @@ class WorkerLink {
   // Nothing of the slot is used any more: sends kReleased (kept here while the ring is full). Not after a
   // frame with kReleases.
   void release(const Claim& claim);
+  // Some kReleased are kept: they go with the next call that sends, or that announces a sleep.
+  bool keeps_releases() const;
 
   // The head with as much of `first_body` as fits one frame, in one frame. `flags`: kComplete if `first_body`
   // is the whole body, kReleases if the slot is no longer needed either; they are sent only if the body went

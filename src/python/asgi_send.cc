@@ -12,6 +12,12 @@
 #include "python/strings.h"
 
 namespace cutwater::python {
+namespace {
+
+// They are gathered until the last message of them.
+constexpr int kMostTrailerFields = 1000;
+
+}  // namespace
 
 bool AsgiExchange::has_type(PyObject* type, const PyRef& name) const {
   return type == name.get() || PyUnicode_Compare(type, name.get()) == 0;
@@ -171,10 +177,18 @@ bool AsgiExchange::trailers(PyObject* message) {
   if (answered_) return true;
   PyObject* pairs = get(message, names.headers);
   if (pairs == nullptr && PyErr_Occurred() != nullptr) return false;
-  if (pairs != nullptr && !put_fields(link::UpKind::kTrailers, pairs)) return false;
-  if (!more) {
-    put({.kind = link::UpKind::kEnd, .value = link::kReleases, .last = true});
+  if (!trailer_fields_) trailer_fields_ = PyRef::steal(PyList_New(0));
+  if (!trailer_fields_) return false;
+  const Py_ssize_t end = PyList_Size(trailer_fields_.get());
+  if (pairs != nullptr && PyList_SetSlice(trailer_fields_.get(), end, end, pairs) < 0) return false;
+  if (PyList_Size(trailer_fields_.get()) > kMostTrailerFields) {
+    PyErr_Format(PyExc_ValueError, "more than %d trailer fields", kMostTrailerFields);
+    return false;
   }
+  if (more) return true;
+  const PyRef fields = std::move(trailer_fields_);
+  if (PyList_Size(fields.get()) > 0 && !put_fields(link::UpKind::kTrailers, fields.get())) return false;
+  put({.kind = link::UpKind::kEnd, .value = link::kReleases, .last = true});
   return true;
 }
 

@@ -48,6 +48,11 @@ bool Host::control(std::string& reason) {
   return true;
 }
 
+void Host::ending(const std::string& reason) {
+  PyRef done = PyRef::steal(PyObject_CallMethod(object_.get(), "ending", "s", reason.c_str()));
+  if (!done) PyErr_Clear();
+}
+
 bool Host::plain_file(PyObject* file, PlainFile& plain) {
   plain = {};
   PyRef answer = PyRef::steal(PyObject_CallMethod(object_.get(), "plain_file", "O", file));

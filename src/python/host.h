@@ -22,6 +22,9 @@ class Host {
   // Handles what the master or a signal said. True: the worker shall end, and `reason` says why.
   bool control(std::string& reason);
 
+  // Tells the master that this worker claims nothing any more while it still runs requests.
+  void ending(const std::string& reason);
+
   struct PlainFile {
     int descriptor = -1;  // belongs to the file object; -1: send it block by block
     uint64_t offset = 0;

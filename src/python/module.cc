@@ -236,6 +236,11 @@ PyModuleDef_Slot slots[] = {{Py_mod_exec, reinterpret_cast<void*>(execute)},
 #if !defined(Py_LIMITED_API) && PY_VERSION_HEX >= 0x030C0000
                             {Py_mod_multiple_interpreters, Py_MOD_PER_INTERPRETER_GIL_SUPPORTED},
 #endif
+#if !defined(Py_LIMITED_API) && PY_VERSION_HEX >= 0x030D0000
+                            // The link's end and the thread team are guarded by it: a free-threaded interpreter takes
+                            // it back when it imports this module.
+                            {Py_mod_gil, Py_MOD_GIL_USED},
+#endif
                             {0, nullptr}};
 
 PyModuleDef definition = {PyModuleDef_HEAD_INIT,

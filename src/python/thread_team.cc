@@ -74,9 +74,10 @@ void ThreadTeam::wait_for_members() {
 
 void ThreadTeam::end(const std::string& reason) {
   if (service_.end_reason.empty()) service_.end_reason = reason;
-  ending_ = true;
+  const bool first = !std::exchange(ending_, true);
   for (auto& member : members_) call_up(*member);
   main_.wake();
+  if (first) service_.host.ending(service_.end_reason);
 }
 
 // With a Python exception set.
@@ -106,14 +107,18 @@ bool ThreadTeam::start_member() {
   ++alive_;
   if (run && service_.host.start_thread(run.get(), ++started_)) return true;
   PyErr_Clear();
-  std::erase_if(members_, [&](const auto& each) { return each.get() == &member; });
   most_ = members_.size();
+  if (member.life == Member::Life::kRuns) return true;
+  // Thread.start() may have raised when the thread was there already: then this is what it finds.
+  member.life = Member::Life::kGivenUp;
   --alive_;
   return false;
 }
 
 PyObject* ThreadTeam::run_member(PyObject* capsule, PyObject*) {
   auto& member = *static_cast<Member*>(PyCapsule_GetPointer(capsule, nullptr));
+  if (member.life == Member::Life::kGivenUp) Py_RETURN_NONE;
+  member.life = Member::Life::kRuns;
   member.clock = own_processor_clock();
   member.team.run(member);
   Py_RETURN_NONE;

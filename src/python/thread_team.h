@@ -60,7 +60,9 @@ class ThreadTeam final : public FrameWait {
   };
   struct Member {
     Member(ThreadTeam& owner, WsgiService& service) : team(owner), runner(service, owner) {}
+    enum class Life { kStarting, kRuns, kGivenUp };
     ThreadTeam& team;
+    Life life = Life::kStarting;
     WsgiRunner runner;
     Sleeper sleeper;
     std::atomic<bool> called{false};  // its role changed

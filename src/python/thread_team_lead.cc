@@ -62,6 +62,8 @@ void ThreadTeam::run_request(Member& me) {
   if (!stays) judge_call(base::monotonic_now() - me.call_began, processor_time(me.clock) - processor);
   if (!service_.end_reason.empty() && !ending_) end(service_.end_reason);
   link_.wake_fronts(leader_ == &me);
+  // A leader that sleeps has not announced that it waits for room, too.
+  if (leader_ != nullptr && leader_ != &me && link_.keeps_releases()) leader_->sleeper.wake();
 }
 
 // Whether the leader keeps its role during the call that it is about to begin: if calls are short, and somebody is

@@ -187,6 +187,19 @@ TEST_F(AppTest, StuckWorkerIsReplacedFirst) {
   ASSERT_TRUE(run_until([this] { return app->serving()->ready_workers() == 2; }));
 }
 
+TEST_F(AppTest, WorkerThatEndsByItselfIsReplacedBeforeItIsDone) {
+  spec.grace = milliseconds(300);
+  behave("ignore_quit end_by_themselves");
+  ASSERT_TRUE(start_serving());
+  ASSERT_TRUE(run_until([this] { return fronts->sent_of("worker_started") == 3; })) << log.all();
+  EXPECT_TRUE(log.has("ended by itself (system_exit); another one is started")) << log.all();
+  EXPECT_EQ(fronts->sent_of("retire_worker"), 1u);
+  ASSERT_TRUE(run_until([this] { return app->serving()->ready_workers() == 2; }));
+  // It still runs requests, but not for ever.
+  ASSERT_TRUE(run_until([this] { return log.has("was killed"); })) << log.all();
+  EXPECT_EQ(app->serving()->ready_workers(), 2u);
+}
+
 TEST_F(AppTest, BrokenWorkerIsReplaced) {
   ASSERT_TRUE(start_serving());
   const auto [lane, pid] = *fronts->workers.begin();

@@ -151,8 +151,16 @@ void Generation::on_stuck(const control::WorkerStuck& message) {
                        : message.client == "cut" ? "the response was cut"
                                                  : "nobody waits for it any more";
   const std::chrono::duration<double> timeout = spec_.timeout;
-  pool_->on_stuck(message.lane, fmt::format("{} {} took longer than timeout = {:g} s; {}", message.method, message.path,
-                                            timeout.count(), client));
+  if (message.method.empty()) {
+    pool_->on_stuck(message.lane, fmt::format("an event loop has not turned for timeout = {:g} s", timeout.count()),
+                    "look for code that blocks it (time.sleep, requests, long computations): async code awaits, or "
+                    "hands such work to a thread");
+    return;
+  }
+  pool_->on_stuck(
+      message.lane,
+      fmt::format("{} {} took longer than timeout = {:g} s; {}", message.method, message.path, timeout.count(), client),
+      fmt::format("raise app.{}.timeout, or do this work outside of the request", spec_.name));
 }
 
 void Generation::on_broken(const control::WorkerBroken& message) {

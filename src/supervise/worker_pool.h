@@ -45,7 +45,7 @@ class WorkerPool {
   void on_forked(uint64_t number, pid_t pid);
   void on_fork_failed(uint64_t number, const std::string& text);
   void on_zygote_gone();
-  void on_stuck(unsigned lane, const std::string& what);
+  void on_stuck(unsigned lane, const std::string& what, const std::string& fix);
   void on_broken(unsigned lane, const std::string& why);
 
   // No worker is started any more.
@@ -62,6 +62,7 @@ class WorkerPool {
 
   void fill(Position& position);
   void retry_later(Position& position, base::Duration lived);
+  Position* let_leave(Worker& worker, base::Duration patience);
   void replace(Worker& worker);
   void end_worker(Worker& worker, base::Duration patience, base::Duration grace);
   void kill_longest_leaving();
@@ -69,6 +70,7 @@ class WorkerPool {
   void on_message(Worker& worker, control::Message& message);
   void on_ready(Worker& worker, pid_t pid);
   void become_ready(Worker& worker);
+  void on_ending(Worker& worker, const std::string& reason);
   void on_channel_ended(Worker& worker, const std::string& why);
   void on_exited(Worker& worker, const ExitStatus& status);
   void on_deadline(Worker& worker);

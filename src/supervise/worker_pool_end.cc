@@ -32,6 +32,17 @@ void WorkerPool::on_channel_ended(Worker& worker, const std::string& why) {
   }
 }
 
+// A worker of several requests at once, which ends by itself: its successor need not wait for the slowest of them.
+void WorkerPool::on_ending(Worker& worker, const std::string& reason) {
+  if (worker.state != Worker::State::kReady || !filling_) return;
+  worker.reason = reason;
+  log_end(worker, {.code = 0});
+  Position* position = let_leave(worker, spec_.grace);
+  if (!position) return;
+  position->worker = nullptr;
+  retry_later(*position, base::monotonic_now() - worker.ready_at);
+}
+
 void WorkerPool::on_exited(Worker& worker, const ExitStatus& status) {
   if (worker.state == Worker::State::kGone) return;
   const base::Duration lived =
@@ -88,12 +99,10 @@ Worker* WorkerPool::on_lane(unsigned lane) {
   return nullptr;
 }
 
-void WorkerPool::on_stuck(unsigned lane, const std::string& what) {
+void WorkerPool::on_stuck(unsigned lane, const std::string& what, const std::string& fix) {
   Worker* worker = on_lane(lane);
   if (!worker || worker->state != Worker::State::kReady) return;
-  world_.log.warning("CW0501", fmt::format("{}: {}, {} is replaced\n"
-                                           "fix: raise app.{}.timeout, or do this work outside of the request",
-                                           spec_.name, what, name_of(*worker), spec_.name));
+  world_.log.warning("CW0501", fmt::format("{}: {}, {} is replaced\nfix: {}", spec_.name, what, name_of(*worker), fix));
   replace(*worker);
 }
 
@@ -125,13 +134,17 @@ void WorkerPool::look_for_stopped() {
   }
 }
 
-void WorkerPool::replace(Worker& worker) {
-  Position* position = worker.position;
-  worker.position = nullptr;
+// It claims nothing more, and is asked to end after `patience`. Returns the position that it held, if any.
+Position* WorkerPool::let_leave(Worker& worker, base::Duration patience) {
   worker.state = Worker::State::kLeaving;
   worker.deadline = std::make_unique<io::Timer>(world_.loop.timers(), [this, &worker] { on_deadline(worker); });
-  worker.deadline->set(base::monotonic_now() + kReplacementPatience);
+  worker.deadline->set(base::monotonic_now() + patience);
   lanes_.retire(worker.lane);
+  return std::exchange(worker.position, nullptr);
+}
+
+void WorkerPool::replace(Worker& worker) {
+  Position* position = let_leave(worker, kReplacementPatience);
   if (!position) return;
   if (position->replaced) end_worker(*position->replaced, {}, spec_.grace);
   position->replaced = &worker;

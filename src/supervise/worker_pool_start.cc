@@ -84,6 +84,9 @@ void WorkerPool::on_message(Worker& worker, control::Message& message) {
   if (type == control::WorkerReady::kType) {
     auto ready = control::decode<control::WorkerReady>(message.body);
     if (ready) on_ready(worker, ready->pid);
+  } else if (type == control::WorkerEnding::kType) {
+    auto ending = control::decode<control::WorkerEnding>(message.body);
+    if (ending) on_ending(worker, ending->reason);
   } else if (type == control::WorkerExiting::kType) {
     auto exiting = control::decode<control::WorkerExiting>(message.body);
     if (exiting) worker.reason = exiting->reason;

@@ -245,6 +245,17 @@ def test_early_hints(kit):
         assert client.read_response().body == b"hinted"
 
 
+def test_trailers(kit):
+    """Of all messages, to those who said that they take them."""
+    with kit.connect() as client:
+        client.send(b"GET /trailers HTTP/1.1\r\nHost: x\r\nTE: trailers\r\nConnection: TE\r\n\r\n")
+        answer = client.read_response()
+        assert (answer.body, answer.trailers) == (b"body", [("x-sum", "42"), ("x-more", "1")])
+        client.send(b"GET /trailers HTTP/1.1\r\nHost: x\r\n\r\n")
+        answer = client.read_response()
+        assert (answer.body, answer.trailers) == (b"body", [])
+
+
 def test_work_after_the_answer_goes_on(kit):
     assert kit.get("/background").body == b"done"
     wait_until(lambda: "background" in kit.get("/disconnected").text)
@@ -390,8 +401,14 @@ def test_a_killed_worker_costs_what_it_ran(serve):
 def test_system_exit_ends_the_worker_after_what_runs(serve):
     server = serve("asgi", allow=[r"CW050[25]", r"CW0521", "Traceback", "SystemExit"])
     old = server.get("/pid").text
-    assert server.get("/exit").status == 500
-    wait_until(lambda: server.get("/pid").text != old)
+    with server.connect() as client:
+        client.send(b"GET /sleep?3 HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert server.get("/pid").text == old
+        assert server.get("/exit").status == 500
+        wait_until(lambda: server.get("/pid").text != old)
+        assert old in map(str, server.named("cutwater-worker"))
+        response = client.read_response()
+        assert (response.status, response.text) == (200, old)
 
 
 def test_term_finishes_what_runs(serve):

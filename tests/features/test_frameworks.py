@@ -3,9 +3,12 @@
 import concurrent.futures
 import hashlib
 import os
+from pathlib import Path
 
 import httpx
 import pytest
+
+from support.processes import wait_until
 
 pytestmark = [pytest.mark.wsgi, pytest.mark.timeout(120)]
 TARGETS = {"django": "pages.wsgi:application", "flask": "app:app", "bottle": "app:app", "falcon": "app:app", "pyramid": "app:main()"}
@@ -75,8 +78,19 @@ def test_the_framework_is_named(site):
         server.log.wait_for(rf"(?i)serving .*{name}", 1)
 
 
-def test_django_in_threads(serve):
-    """Each thread has connections of its own, which the end of a request does not take from another."""
-    server = serve("django_site", workers=1, threads=4, target="pages.wsgi:application")
+def open_databases(server):
+    (worker,) = server.named("worker")
+    names = [os.readlink(entry) for entry in Path(f"/proc/{worker}/fd").iterdir()]
+    return sum(name.endswith("/site.sqlite3") for name in names)
+
+
+@pytest.mark.parametrize("age", [0, 600])
+def test_django_in_threads(serve, age):
+    """Each thread has a connection of its own, which lives as long as CONN_MAX_AGE says and not longer than its thread."""
+    server = serve("django_site", workers=1, threads=4, target="pages.wsgi:application", env={"CONN_MAX_AGE": str(age)})
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
-        assert all(answer.status == 200 for answer in pool.map(server.get, ["/"] * 60))
+        answers = list(pool.map(server.get, ["/database"] * 60))
+    assert all(answer.status == 200 for answer in answers)
+    threads = len({answer.text for answer in answers})
+    assert 2 <= threads <= 4
+    wait_until(lambda: open_databases(server) == (threads if age else 0), 10, "connections to be closed")

@@ -217,14 +217,17 @@ class TestFaults:
             client.close()
 
     def test_system_exit(self, serve):
-        """The worker ends, when the others of its requests are done."""
+        """The worker ends, when the others of its requests are done; its successor does not wait for them."""
         server = threaded(serve, 3, allow=DEATHS)
-        old = server.named("worker")
+        old = set(server.named("worker"))
         with waiting(server) as other:
             assert server.get("/exits").status == 500
+            wait_until(lambda: set(server.named("worker")) - old, 10, "its successor")
+            assert server.is_healthy()
+            assert old < set(server.named("worker"))
             (server.folder / "go").touch()
             assert other.read_response().status == 200
-        wait_until(lambda: server.named("worker") and server.named("worker") != old, 10, "its successor")
+        wait_until(lambda: not old & set(server.named("worker")), 10, "its end")
         assert server.is_healthy()
 
     def test_forks(self, serve):

@@ -239,6 +239,21 @@ def test_two_hundred_at_once(server):
     assert all(answer == messages for answer in asyncio.run(crowd()))
 
 
+def test_a_loop_that_hangs_with_nothing_but_websockets_is_replaced(serve):
+    """Also when nothing is sent to it any more."""
+    server = serve("websocket_asgi", timeout="1s", grace="1s", allow=["CW0501", "CW0523"])
+    with connect(address(server, "/hang")) as hanging, connect(address(server)) as bystander:
+        bystander.send("before")
+        assert bystander.recv(20) == "before"
+        hanging.send("now")
+        server.log.wait_for(r"CW0501\] web: an event loop has not turned for timeout = 1 s, worker \d+ \(pid \d+\) is replaced")
+        for socket in (hanging, bystander):
+            with pytest.raises(ConnectionClosed) as closed:
+                socket.recv(20)
+            assert closed.value.rcvd.code == 1012
+    assert server.is_healthy()
+
+
 def test_a_dead_worker_is_1011(serve):
     server = serve("websocket_asgi", allow=["CW0521"])
     with connect(address(server)) as socket:

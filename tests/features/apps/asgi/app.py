@@ -216,7 +216,9 @@ async def serve_hint(scope, receive, send):
 async def serve_trailers(scope, receive, send):
     await send({"type": "http.response.start", "status": 200, "headers": [(b"trailer", b"x-sum")], "trailers": True})
     await send({"type": "http.response.body", "body": b"body"})
-    await send({"type": "http.response.trailers", "headers": [(b"x-sum", b"42")]})
+    await send({"type": "http.response.trailers", "headers": [(b"x-sum", b"42")], "more_trailers": True})
+    await send({"type": "http.response.trailers", "headers": iter([(b"x-more", b"1")]), "more_trailers": True})
+    await send({"type": "http.response.trailers"})
 
 
 async def serve_background(scope, receive, send):

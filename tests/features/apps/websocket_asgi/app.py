@@ -1,6 +1,7 @@
 """WebSocket endpoints as a plain ASGI application: one for each path."""
 
 import asyncio
+import threading
 
 codes = []
 
@@ -40,12 +41,19 @@ async def deaf(_receive, send):
     await asyncio.sleep(3600)
 
 
+async def hang(receive, send):
+    """Blocks the loop when it is spoken to."""
+    await send({"type": "websocket.accept"})
+    await receive()
+    threading.Event().wait()
+
+
 async def fail(_receive, send):
     await send({"type": "websocket.accept"})
     raise RuntimeError("on purpose")
 
 
-ENDPOINTS = {"/close": close, "/refuse": refuse, "/deny": deny, "/flood": flood, "/deaf": deaf, "/fail": fail}
+ENDPOINTS = {"/close": close, "/refuse": refuse, "/deny": deny, "/flood": flood, "/deaf": deaf, "/hang": hang, "/fail": fail}
 
 
 async def application(scope, receive, send):

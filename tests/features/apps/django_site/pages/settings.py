@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -8,6 +9,8 @@ ROOT_URLCONF = "pages.urls"
 WSGI_APPLICATION = "pages.wsgi.application"
 INSTALLED_APPS = ["django.contrib.staticfiles"]
 MIDDLEWARE = ["django.middleware.common.CommonMiddleware"]
+DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": BASE_DIR / "site.sqlite3",
+                         "CONN_MAX_AGE": int(os.environ["CONN_MAX_AGE"]) if "CONN_MAX_AGE" in os.environ else 0}}
 TEMPLATES = [{"BACKEND": "django.template.backends.django.DjangoTemplates", "DIRS": [BASE_DIR / "templates"]}]
 STATIC_URL = "/static/"
 STATIC_ROOT = BASE_DIR / "collected"

@@ -1,5 +1,8 @@
 import hashlib
+import threading
+import time
 
+from django.db import connection
 from django.http import HttpResponse, StreamingHttpResponse
 from django.shortcuts import render
 from django.urls import path
@@ -38,9 +41,17 @@ def download(request):
     return response
 
 
+def database(request):
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+        time.sleep(0.02)
+    return HttpResponse(str(threading.get_ident()))
+
+
 def page(request):
     return render(request, "page.html", {"title": "First title", "rows": range(20)})
 
 
 urlpatterns = [path("", hello), path("form", form), path("upload", upload), path("stream", stream),
-               path("error", error), path("page", page), path("download", download)]
+               path("error", error), path("page", page), path("download", download),
+               path("database", database)]
