@@ -33,7 +33,8 @@ def run() -> None:
     try:
         from cutwater import boot
     except ImportError as error:
-        _refuse(channel, "CW0316", f"{python} cannot load Cutwater's extension: {error}")
+        _refuse(channel, "CW0316", f"{python} cannot load Cutwater's extension: {error}\n"
+                                   "fix: install Cutwater anew (from its sources: ./run), or set python to another interpreter")
     sys.path[:] = [entry for entry in sys.path if entry != library]
     boot.run(channel)
 
