@@ -12,13 +12,10 @@ import sys
 from types import ModuleType
 from typing import Any, List, NamedTuple, NoReturn, Optional, Tuple
 
-from cutwater import classify, failure, requirements
+from cutwater import classify, failure, requirements, unfit
 from cutwater.failure import NO_SUCH_OBJECT, BootFailure
 
-_OBJECT_NAMES = ("application", "app", "api", "wsgi_app", "wsgi")
 _FACTORY_NAMES = ("create_app", "make_app")
-_PROTOCOL_NAMES = {classify.WSGI: "WSGI", classify.ASGI: "ASGI", classify.ASGI2: "ASGI 2",
-                   classify.TORNADO: "Tornado", classify.AIOHTTP: "aiohttp", classify.DASH: "Dash"}
 
 
 class Loaded(NamedTuple):
@@ -32,22 +29,20 @@ class Loaded(NamedTuple):
 def load(target: str, root: str, protocol: str) -> Loaded:
     """Raises BootFailure with what the operator should read."""
     where, _, expression = target.partition(":")
+    if not where:
+        unfit.fail_without_module(target)
     module = _import_file(where, root) if _is_file(where, root) else _import_named(where, root)
     notes: List[str] = []
     if not expression:
         expression = _choose(module, root, notes)
     application, expression = _evaluate(module, expression, root)
     application, expression, kind = _settle(module, application, expression, protocol, root)
+    notes += unfit.doubts(f"{module.__name__}:{expression}", application, kind, protocol)
     return Loaded(application, module, f"{module.__name__}:{expression}", kind, notes)
 
 
 def _is_file(where: str, root: str) -> bool:
     return where.endswith(".py") or os.sep in where or os.path.isfile(os.path.join(root, where))
-
-
-def shown_module(module: ModuleType, root: str) -> str:
-    file = getattr(module, "__file__", None)
-    return failure.shown_path(file, root) if file else module.__name__
 
 
 # ---- importing
@@ -134,12 +129,16 @@ def _near_module(name: str, root: str) -> str:
     try:
         entries = sorted(os.listdir(folder))
     except OSError:
-        return "\nfix: correct the module in target, or set root to the folder it is in"
+        entries = []
     modules = [entry[:-3] for entry in entries if entry.endswith(".py")]
     modules += [entry for entry in entries if entry.isidentifier() and os.path.isdir(os.path.join(folder, entry))]
+    if hasattr(sys.modules.get(package), name.rpartition(".")[2]):  # "shop.app" for "shop:app"
+        return f'\nfix: target = "{package}:{name.rpartition(".")[2]}"'
     near = difflib.get_close_matches(name.rpartition(".")[2], modules, 1)
     if near:
         return f'\nfix: target = "{package + "." if package else ""}{near[0]}:..."'
+    if not entries:
+        return "\nfix: correct the module in target, or set root to the folder it is in"
     shown = ", ".join(modules[:8]) or "no module"
     return f"\nfix: correct the module in target (the folder has {shown}), or set root to the folder it is in"
 
@@ -176,56 +175,19 @@ def _fail_missing_package(error: ModuleNotFoundError, package: str, root: str) -
 # ---- finding the object
 
 
-def _kind_name(value: Any) -> Optional[str]:
-    """``WSGI`` for an object that is one by its class or its two arguments; modules and plain classes are none."""
-    if isinstance(value, (type, ModuleType)) or not callable(value):
-        return None
-    return _PROTOCOL_NAMES.get(classify.classify(value) or "")
-
-
-def _applications(module: ModuleType) -> List[Tuple[str, str]]:
-    """Names of the module's own objects that look like applications, with their kind."""
-    found = []
-    for name, value in list(vars(module).items()):
-        if name.startswith("_"):
-            continue
-        imported = getattr(value, "__module__", None) not in (module.__name__, None)
-        is_function = hasattr(value, "__code__")
-        if is_function and imported and name not in _OBJECT_NAMES:
-            continue
-        kind = _kind_name(value)
-        if kind is not None:
-            found.append((name, kind))
-    return found
-
-
 def _choose(module: ModuleType, root: str, notes: List[str]) -> str:
-    for name in _OBJECT_NAMES:
+    for name in unfit.OBJECT_NAMES:
         value = getattr(module, name, None)
         if value is not None and not isinstance(value, ModuleType):
             return name
     for name in _FACTORY_NAMES:
         if callable(getattr(module, name, None)):
             return f"{name}()"
-    found = _applications(module)
+    found = unfit.applications(module)
     if len(found) == 1:
-        notes.append(f"took {found[0][0]}, the only application in {shown_module(module, root)}")
+        notes.append(f"took {found[0][0]}, the only application in {unfit.shown_module(module, root)}")
         return found[0][0]
-    _fail_no_object(module, '"application", "app" or create_app()', root)
-
-
-def _fail_no_object(module: ModuleType, wanted: str, root: str) -> NoReturn:
-    found = _applications(module)
-    if found:
-        defined = "it defines: " + ", ".join(f"{name} ({kind})" for name, kind in found[:8])
-    else:
-        names = [n for n, v in vars(module).items() if not n.startswith("_") and not isinstance(v, ModuleType)]
-        defined = "it defines: " + ", ".join(names[:12]) if names else "it defines nothing"
-    lines = [f"{shown_module(module, root)} has no {wanted}; {defined}"]
-    served = [name for name, kind in found if kind in ("WSGI", "ASGI", "Tornado")]
-    if served:
-        lines.append(f'fix: target = "{module.__name__}:{served[0]}"')
-    raise BootFailure("CW0310", "\n".join(lines), NO_SUCH_OBJECT)
+    unfit.fail_no_object(module, '"application", "app" or create_app()', root)
 
 
 # ---- evaluating
@@ -236,7 +198,7 @@ def _evaluate(module: ModuleType, expression: str, root: str) -> Tuple[Any, str]
     try:
         tree = ast.parse(expression.strip(), mode="eval").body
     except SyntaxError:
-        _fail_expression(expression)
+        unfit.fail_expression(expression)
     call = tree if isinstance(tree, ast.Call) else None
     value = _resolve(module, call.func if call else tree, expression, root)
     if call is None:
@@ -245,35 +207,32 @@ def _evaluate(module: ModuleType, expression: str, root: str) -> Tuple[Any, str]
         arguments = [ast.literal_eval(argument) for argument in call.args]
         keywords = {k.arg: ast.literal_eval(k.value) for k in call.keywords if k.arg is not None}
     except ValueError:
-        _fail_expression(expression)
-    return _call_factory(value, expression.strip(), root, *arguments, **keywords), expression.strip()
-
-
-def _fail_expression(expression: str) -> NoReturn:
-    text = f'"{expression}" is no name and no call with plain arguments\nfix: target = "module:create_app(\'x\')"'
-    raise BootFailure("CW0310", text, NO_SUCH_OBJECT)
+        unfit.fail_expression(expression)
+    return _call_factory(module, value, expression.strip(), root, *arguments, **keywords), expression.strip()
 
 
 def _resolve(module: ModuleType, tree: ast.AST, expression: str, root: str) -> Any:
     if isinstance(tree, ast.Name):
         if not hasattr(module, tree.id):
-            _fail_no_object(module, f'"{tree.id}"', root)
+            unfit.fail_no_object(module, f'"{tree.id}"', root)
         return getattr(module, tree.id)
     if isinstance(tree, ast.Attribute):
         owner = _resolve(module, tree.value, expression, root)
         if not hasattr(owner, tree.attr):
-            text = f'"{expression}" in {shown_module(module, root)}: {type(owner).__name__} has no "{tree.attr}"'
+            text = f'"{expression}" in {unfit.shown_module(module, root)}: {type(owner).__name__} has no "{tree.attr}"'
             raise BootFailure("CW0310", text, NO_SUCH_OBJECT)
         return getattr(owner, tree.attr)
-    _fail_expression(expression)
+    unfit.fail_expression(expression)
 
 
-def _call_factory(factory: Any, shown: str, root: str, *arguments: Any, **keywords: Any) -> Any:
+def _call_factory(module: ModuleType, factory: Any, shown: str, root: str, *arguments: Any, **keywords: Any) -> Any:
     try:
         return factory(*arguments, **keywords)
     except ModuleNotFoundError as error:
         fail_import(error, root)
     except BaseException as error:
+        if isinstance(error, TypeError):
+            unfit.fail_call(module, factory, shown, error)
         line = failure.place_of(error, root)
         text = f"{line}{shown} raised {failure.describe(error)}\n{failure.format_traceback(error)}"
         raise BootFailure("CW0313", text) from error
@@ -288,28 +247,15 @@ def _settle(module: ModuleType, application: Any, expression: str, protocol: str
     kind = classify.classify(application) if protocol in ("", "auto") else protocol
     if kind == classify.FACTORY and not expression.endswith(")"):
         expression += "()"
-        application = _call_factory(application, expression, root)
+        application = _call_factory(module, application, expression, root)
         kind = classify.classify(application)
     if application is None or not callable(application):
         if kind not in (classify.AIOHTTP, classify.TORNADO):
-            text = f"{shown} is {'None' if application is None else type(application).__name__}, no application"
-            raise BootFailure("CW0310", text, NO_SUCH_OBJECT)
+            unfit.fail_no_application(module, expression, application, root)
     if kind == classify.ASGI2:
         from cutwater import asgi
 
         return asgi.shim(application), expression, classify.ASGI
     if kind in (classify.WSGI, classify.ASGI, classify.TORNADO):
         return application, expression, kind
-    _fail_protocol(shown, kind)
-
-
-def _fail_protocol(shown: str, kind: Optional[str]) -> NoReturn:
-    if kind == classify.DASH:
-        raise BootFailure("CW0314", f'{shown} is a Dash app; its WSGI app is its server\nfix: target = "{shown}.server"')
-    if kind == classify.AIOHTTP:
-        raise BootFailure("CW0314", f"{shown} is an aiohttp app, which is neither WSGI nor ASGI: it cannot be served")
-    if kind in _PROTOCOL_NAMES:
-        name = _PROTOCOL_NAMES[kind]
-        raise BootFailure("CW0314", f"{shown} is {'an' if name[0] == 'A' else 'a'} {name} app; "
-                                    f"{name} is known, not in this version, which serves WSGI, ASGI and Tornado")
-    raise BootFailure("CW0315", f'cannot tell WSGI from ASGI for {shown}\nfix: protocol = "wsgi", "asgi" or "tornado"')
+    unfit.fail_protocol(shown, kind, application)

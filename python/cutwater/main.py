@@ -46,7 +46,7 @@ def _extension_fix() -> str:
     if sysconfig.get_config_var("Py_GIL_DISABLED"):
         return (f"fix: a free-threaded Python needs an extension of its own: build Cutwater with -D CUTWATER_PYTHONS={sys.executable}; "
                 "or make the environment with an ordinary build of Python")
-    return "fix: is library/ of Cutwater complete, and built for this machine? build it again, or set python to another interpreter"
+    return "fix: install Cutwater anew (from its sources: ./run), or set python to another interpreter"
 
 
 def _refuse(channel: Channel, code: str, text: str) -> None:

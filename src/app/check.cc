@@ -88,7 +88,10 @@ class ImportCheck {
   }
 
   void on_exit(const supervise::ExitStatus& status) {
-    if (!exit_code_) log_.error("CW0316", fmt::format("{}: the interpreter {}", spec_.name, status.describe()));
+    if (!exit_code_) {
+      log_.error("CW0316", fmt::format("{}: the interpreter {} while importing the app\n{}", spec_.name,
+                                       status.describe(), supervise::import_by_hand(spec_)));
+    }
     loop_.stop();
   }
 
@@ -155,7 +158,7 @@ base::Result<void> try_log_file(const std::string& path) {
   }
   const std::string folder = path.substr(0, path.rfind('/') + 1);
   if (faccessat(AT_FDCWD, folder.c_str(), W_OK | X_OK, AT_EACCESS) == 0) return {};
-  return base::system_error("cannot open the log " + path);
+  return cannot_open_log(path);
 }
 
 int check_log(const std::string& setting, const std::string& path, base::LogSink& log, const Say& say) {

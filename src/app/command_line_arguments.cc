@@ -55,6 +55,10 @@ UsageError refused(const std::string& command, const CLI::ParseError& error) {
     return {"CW0120", command + ": " + flag + " needs a value\n  fix: cutwater help " + (is_setting ? flag : "flags") +
                           " shows what it takes"};
   }
+  if (text.starts_with('-') && colon != std::string::npos && text.find("At Most 1") != std::string::npos) {
+    const std::string flag = text.substr(0, colon);
+    return {"CW0120", command + ": " + flag + " is there more than once\n  fix: leave all but one away"};
+  }
   return {"CW0120", command + ": " + to_lower_first(text) + "\n  fix: cutwater help flags shows what each takes"};
 }
 

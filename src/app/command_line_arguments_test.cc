@@ -88,6 +88,11 @@ TEST(Arguments, Refused) {
   EXPECT_TRUE(refused({"-z"}).starts_with("CW0120 unknown flag -z"));
 }
 
+TEST(Arguments, OncePerFlag) {
+  EXPECT_EQ(refused({"-w", "2", "--workers", "3"}),
+            "CW0120 serve: --workers is there more than once\n  fix: leave all but one away");
+}
+
 TEST(Help, Topics) {
   EXPECT_TRUE(help_topic("CW0101", false).starts_with("CW0101: unknown key\n"));
   EXPECT_EQ(help_topic("cw0101", false), help_topic("0101", false));

@@ -77,12 +77,36 @@ base::Severity to_severity(std::string_view level) {
   return level == "error" ? base::Severity::kError : base::Severity::kInfo;
 }
 
+base::Error cannot_open_log(const std::string& path) {
+  base::Error error = base::system_error("cannot open the log " + path);
+  const std::string folder =
+      path.find('/') == std::string::npos ? "." : path.substr(0, std::max<size_t>(path.rfind('/'), 1));
+  switch (error.system_errno) {
+    case ENOENT:
+      error.message += "\nfix: create its folder: mkdir -p " + folder;
+      break;
+    case EACCES:
+    case EROFS:
+      error.message += "\nfix: choose a folder that this user may write to, or give it " + folder;
+      break;
+    case EISDIR:
+      error.message += "\nfix: name a file in it: " + path + (path.ends_with('/') ? "" : "/") + "cutwater.log";
+      break;
+    case ELOOP:
+      error.message += "\nfix: name the file itself; a log is never written through a symbolic link";
+      break;
+    default:
+      break;
+  }
+  return error;
+}
+
 base::Result<base::FileDescriptor> open_log_file(const std::string& path) {
   base::FileDescriptor file(
       ::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0640));
-  if (!file.valid()) return base::system_error("cannot open the log " + path);
+  if (!file.valid()) return cannot_open_log(path);
   struct stat status;
-  if (fstat(file.get(), &status) != 0) return base::system_error("cannot open the log " + path);
+  if (fstat(file.get(), &status) != 0) return cannot_open_log(path);
   if (!S_ISREG(status.st_mode) && !S_ISFIFO(status.st_mode) && !S_ISCHR(status.st_mode)) {
     return base::Error{"the log " + path + " is no file"};
   }

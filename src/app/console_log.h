@@ -53,4 +53,7 @@ class ConsoleLog : public base::LogSink {
 // pipe.
 base::Result<base::FileDescriptor> open_log_file(const std::string& path);
 
+// What open_log_file says of an error in errno, with the way out.
+base::Error cannot_open_log(const std::string& path);
+
 }  // namespace cutwater::app

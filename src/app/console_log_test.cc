@@ -96,9 +96,14 @@ TEST_F(ConsoleLogTest, ReopensAfterRotation) {
 TEST_F(ConsoleLogTest, FollowsNoSymbolicLink) {
   std::ofstream(path("target")) << "";
   std::filesystem::create_symlink(path("target"), path("link"));
-  EXPECT_FALSE(open_log_file(path("link")).ok());
-  EXPECT_FALSE(open_log_file(folder_).ok());
-  EXPECT_FALSE(open_log_file(path("nowhere/log")).ok());
+  const auto told = [](const std::string& file) {
+    auto opened = open_log_file(file);
+    return opened ? "" : opened.error().message;
+  };
+  EXPECT_THAT(told(path("link")), testing::EndsWith("\nfix: name the file itself; a log is never written through a "
+                                                    "symbolic link"));
+  EXPECT_THAT(told(folder_), testing::EndsWith("Is a directory\nfix: name a file in it: " + path("cutwater.log")));
+  EXPECT_THAT(told(path("nowhere/log")), testing::EndsWith("\nfix: create its folder: mkdir -p " + path("nowhere")));
 }
 
 TEST_F(ConsoleLogTest, FullPipeLosesLinesAndCountsThem) {

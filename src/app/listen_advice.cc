@@ -1,6 +1,7 @@
 #include "app/listen_advice.h"
 
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <cstdlib>
@@ -15,6 +16,7 @@ std::string unix_advice(const std::string& path, int reason) {
   const std::string folder = path.substr(0, path.rfind('/'));
   switch (reason) {
     case ENOENT:
+      if (access(folder.c_str(), F_OK) == 0) return "\nfix: choose another path; no socket can be made there";
       return "\nfix: create its folder: mkdir -p " + folder;
     case EEXIST:
       return "\n" + path + " is there and is no socket\nfix: move it away, or choose another path";

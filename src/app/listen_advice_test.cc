@@ -22,6 +22,9 @@ TEST(ListenAdvice, SaysWhatToDo) {
   EXPECT_EQ(told("unix:/nonexistent/shop.sock"),
             "cannot listen on unix:/nonexistent/shop.sock: No such file or directory\n"
             "fix: create its folder: mkdir -p /nonexistent");
+  EXPECT_EQ(told("unix:/proc/shop.sock"),
+            "cannot listen on unix:/proc/shop.sock: No such file or directory\n"
+            "fix: choose another path; no socket can be made there");
   EXPECT_EQ(told("unix:/etc/passwd"),
             "cannot listen on unix:/etc/passwd: File exists\n/etc/passwd is there and is no socket\n"
             "fix: move it away, or choose another path");

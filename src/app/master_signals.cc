@@ -29,7 +29,7 @@ auto key_of(const config::Route& route) {
 
 auto key_of(const config::Upstream& upstream) {
   return std::tie(upstream.name, upstream.servers, upstream.balance, upstream.max_fails, upstream.keepalive,
-                  upstream.keepalive_written);
+                  upstream.keepalive_written, upstream.check.path, upstream.check.every, upstream.check.fails);
 }
 
 auto key_of(const config::Pool& pool) {
@@ -157,6 +157,9 @@ void Master::warn_of_front_settings(const config::Config& fresh) {
   }
   if (differ(config_.upstreams, fresh.upstreams)) changed.push_back("upstreams");
   if (differ(config_.pools, fresh.pools)) changed.push_back("pools");
+  if (config_.fronts != fresh.fronts) changed.push_back("fronts");
+  if (config_.front_user != fresh.front_user) changed.push_back("front_user");
+  if (config_.shutdown_grace != fresh.shutdown_grace) changed.push_back("[shutdown]");
   if (key_of(config_.limits) != key_of(fresh.limits)) changed.push_back("[limits]");
   if (key_of(config_.log) != key_of(fresh.log)) changed.push_back("[log]");
   const auto names_files = [](const config::App& one, const config::App& other) {
@@ -172,7 +175,8 @@ void Master::warn_of_front_settings(const config::Config& fresh) {
     changed.push_back("the list of apps");
   }
   if (changed.empty()) return;
-  log_.warning("CW0808", fmt::format("changes of {} take effect at the next restart\nfix: restart when it suits",
+  log_.warning("CW0808", fmt::format("changes of {} take effect at the next restart; all others do now\n"
+                                     "fix: restart when it suits",
                                      fmt::join(changed, ", ")));
 }
 

@@ -7,17 +7,22 @@
 #include <filesystem>
 
 #include "supervise/cpu_count.h"
+#include "supervise/generation.h"
 
 namespace cutwater::app {
 namespace {
 
 constexpr unsigned kFewestAutomaticWorkers = 2;
-constexpr unsigned kMostAutomaticWorkers = 60;
 constexpr unsigned kMostAutomaticThreads = 64;
 
-unsigned worker_count(const config::App& app) {
-  if (app.workers > 0) return app.workers;
-  return std::clamp(supervise::usable_cpus(), kFewestAutomaticWorkers, kMostAutomaticWorkers);
+unsigned worker_count(const config::App& app, base::LogSink& log) {
+  constexpr unsigned kMost = supervise::Generation::kMostWorkers;
+  if (app.workers == 0) return std::clamp(supervise::usable_cpus(), kFewestAutomaticWorkers, kMost);
+  if (app.workers <= kMost) return app.workers;
+  log.warning("CW0527", fmt::format("{}: {} workers are the most there can be; {} were asked for\n"
+                                    "fix: lower app.{}.workers",
+                                    app.name, kMost, app.workers, app.name));
+  return kMost;
 }
 
 // nullopt: as ourselves.
@@ -95,7 +100,7 @@ base::Result<supervise::AppSpec> make_app_spec(const config::App& app, const std
   spec.start_timeout = app.start_timeout;
   spec.queue_timeout = app.queue_timeout;
   spec.queue = app.queue;
-  spec.workers = worker_count(app);
+  spec.workers = worker_count(app, log);
   spec.threads = app.threads == 0 ? kMostAutomaticThreads : app.threads;
   if (runs_as_root(spec) && !(before && runs_as_root(*before))) warn_of_root(app, log);
   return spec;

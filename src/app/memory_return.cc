@@ -23,11 +23,10 @@ size_t resident_bytes() {
   return (pages - shared_pages) * static_cast<size_t>(sysconf(_SC_PAGESIZE));
 }
 
-// Bytes that are resident and not in use, about.
-size_t spare_bytes() {
+// Bytes that are resident and not in use, about. Goes through all free blocks: 10 ms for 40 000 of them.
+size_t spare_bytes(size_t resident) {
   const struct mallinfo2 heap = mallinfo2();
   const size_t used = heap.uordblks + heap.hblkhd;
-  const size_t resident = resident_bytes();
   return resident > used ? resident - used : 0;
 }
 
@@ -39,15 +38,16 @@ MemoryReturn::MemoryReturn(io::TimerQueue& timers) : timer_(timers, [this] { loo
 
 void MemoryReturn::look() {
   const base::Instant now = base::monotonic_now();
-  const size_t spare = spare_bytes();
-  stays_ = std::min(stays_, spare);
-  const size_t known_to_stay = now < try_again_ ? stays_ : 0;
-  if (spare > known_to_stay + kWorthReturning) {
-    malloc_trim(0);
-    stays_ = spare_bytes();
-    try_again_ = now + kBeforeTheSameAgain;
-  }
   timer_.set(now + kInterval);
+  const size_t known_to_stay = now < try_again_ ? stays_ : 0;
+  const size_t resident = resident_bytes();
+  if (resident <= known_to_stay + kWorthReturning) return;  // no more than that can be spare
+  const size_t spare = spare_bytes(resident);
+  stays_ = std::min(stays_, spare);
+  if (spare <= std::min(known_to_stay, stays_) + kWorthReturning) return;
+  malloc_trim(0);
+  stays_ = spare_bytes(resident_bytes());
+  try_again_ = now + kBeforeTheSameAgain;
 }
 
 }  // namespace cutwater::app

@@ -1,5 +1,7 @@
 // MemoryReturn: hands the memory that a rush of clients left free back to the system. By itself malloc gives back only
 // what lies at the end of its heap: one long-lived block behind them, and a hundred thousand freed ones stay resident.
+// The loop waits meanwhile, 0.1 ms for each MB that goes back. Another thread would not help, as whoever allocates
+// waits for it; so it is done when much has come free, and then once.
 #pragma once
 
 #include <cstddef>

@@ -21,6 +21,12 @@ std::string at_place(const std::string& place) {
   return place.empty() ? "" : place + ": ";
 }
 
+std::string place_of(const App& app, const std::string& key) {
+  auto found = app.places.find(key);
+  if (found == app.places.end()) found = app.places.find("");
+  return found == app.places.end() ? "" : at_place(found->second);
+}
+
 bool is_loopback(const std::string& address) {
   const std::string host = address.substr(0, address.rfind(':'));
   return host.starts_with("127.") || host == "[::1]" || host == "localhost" || host.starts_with("[::ffff:127.");
@@ -59,6 +65,10 @@ bool is_shareable(const std::string& address) {
 
 }  // namespace
 
+std::string named_setting(const App& app, const std::string& key) {
+  return place_of(app, key) + "app." + app.name + "." + key;
+}
+
 bool is_routed(const Config& config, const App& app) {
   return std::any_of(config.routes.begin(), config.routes.end(),
                      [&](const Route& route) { return route.kind == Route::Kind::kApp && route.app == app.name; });
@@ -75,13 +85,13 @@ std::string trust_problem(const Listen& listen, const std::string& address) {
 void check_config(const Config& config, Reporter& reporter) {
   std::map<std::string, std::string> prefixes;
   for (const App& app : config.apps) {
-    check_folder("app." + app.name + ".root", app.root, "correct root, or create the folder", reporter);
+    check_folder(named_setting(app, "root"), app.root, "correct root, or create the folder", reporter);
     if (is_routed(config, app)) continue;  // the routes tell it from others
     auto [known, is_new] = prefixes.emplace(app.prefix, app.name);
     if (is_new) continue;
     std::string where = app.prefix.empty() ? "/" : app.prefix;
-    reporter.error("CW0108", "the apps " + known->second + " and " + app.name + " both answer at " + where +
-                                 "\n  fix: give one of them a prefix");
+    reporter.error("CW0108", place_of(app, "prefix") + "the apps " + known->second + " and " + app.name +
+                                 " both answer at " + where + "\n  fix: give one of them a prefix");
   }
   for (const StaticRoute& route : config.static_routes) {
     check_folder(at_place(route.place) + "static.root", route.root, "correct root, or create the folder", reporter);
@@ -101,7 +111,7 @@ void check_config(const Config& config, Reporter& reporter) {
   std::map<std::string, int> addresses;
   for (const Listen& listen : config.listens) {
     if (++addresses[listen.address] == 2 && !is_shareable(listen.address)) {
-      reporter.error("CW0108", "two listeners on " + listen.address + "\n  fix: remove one");
+      reporter.error("CW0108", at_place(listen.place) + "two listeners on " + listen.address + "\n  fix: remove one");
     }
     check_gateway_trust(listen, reporter);
   }
@@ -109,7 +119,7 @@ void check_config(const Config& config, Reporter& reporter) {
 
 void check_file_permissions(const std::string& file, Reporter& reporter) {
   struct stat status;
-  if (::geteuid() != 0 || ::stat(file.c_str(), &status) != 0) return;
+  if (::geteuid() != 0 || ::stat(file.c_str(), &status) != 0 || !S_ISREG(status.st_mode)) return;
   bool group = (status.st_mode & S_IWGRP) != 0 && status.st_gid != 0;
   bool others = (status.st_mode & S_IWOTH) != 0;
   if (!group && !others) return;

@@ -17,6 +17,14 @@ std::string at(const std::string& title) {
   return (title == kTopLevel ? " at " : " in ") + title;
 }
 
+// [web] for [app.web].
+bool is_app_section(const Entry& entry) {
+  const auto& inner = entry.node.entries;
+  return is_name(entry.key) && entry.node.type == Node::Type::kTable &&
+         std::any_of(inner.begin(), inner.end(),
+                     [](const Entry& each) { return find_setting(Section::kApp, each.key) != nullptr; });
+}
+
 }  // namespace
 
 bool is_name(const std::string& name) {
@@ -50,6 +58,9 @@ void FileReader::refuse(const Entry& entry, Section section, const std::string& 
     places += (places.empty() ? "" : " or in ") + section_title(setting.section);
   }
   if (near.empty() && !places.empty()) fix = "it belongs in " + places;
+  if (near.empty() && section == Section::kTop && is_app_section(entry)) {
+    fix = "write [app." + entry.key + "], if it is meant to be an app";
+  }
   error("CW0101", entry.position, message, fix);
 }
 
@@ -98,6 +109,8 @@ void FileReader::read_listens(const Entry& entry, const Listen& defaults) {
   for (const Node& item : entry.node.items) {
     if (!expect(item, Node::Type::kTable, "listen", "write [[listen]] with two brackets")) continue;
     Listen& listen = config_.listens.emplace_back(defaults);
+    const Entry* address = item.find("addr");
+    listen.place = place_of(address == nullptr ? item.position : address->node.position);
     if (read_section(Section::kListen, item, Scope{.listen = &listen}, "listen", "[[listen]]", "listen")) {
       check_listen_keys(item, listen);
     }
@@ -145,6 +158,8 @@ void FileReader::read_apps(const Entry& entry, const App& defaults) {
     App& app = config_.apps.emplace_back(defaults);
     app.name = named.key;
     app.root = document_.folder;
+    app.places[""] = place_of(named.position);
+    for (const Entry& each : named.node.entries) app.places[each.key] = place_of(each.node.position);
     read_section(Section::kApp, named.node, Scope{.app = &app}, "app", section_title(Section::kApp, named.key),
                  "app." + named.key);
   }

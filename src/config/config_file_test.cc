@@ -9,6 +9,13 @@ TEST_F(ConfigFile, EmptyIsValid) {
   EXPECT_EQ(messages(""), "");
 }
 
+TEST_F(ConfigFile, AppWithoutItsWord) {
+  EXPECT_EQ(messages("[web]\nworkers = 2\n"),
+            "[CW0101] cutwater.toml:1:2: unknown key \"web\" at the top level\n  1 | [web]\n    |  ^\n"
+            "  fix: write [app.web], if it is meant to be an app\n");
+  EXPECT_NE(messages("[web]\ncolour = 2\n").find("fix: remove it"), std::string::npos);
+}
+
 TEST_F(ConfigFile, Everything) {
   EXPECT_EQ(messages(R"(
 front_user = "front"

@@ -1,5 +1,7 @@
 #include "config/detect.h"
 
+#include <unistd.h>
+
 #include <filesystem>
 #include <set>
 
@@ -10,15 +12,19 @@
 namespace cutwater::config {
 namespace {
 
-// Files are only asked by name what they define; one with an unusual name is not served unasked, but told of.
-std::string app_in_another_file(const std::string& folder) {
-  constexpr int kSurelyAnApp = 90;
+std::vector<std::string> python_files(const std::string& folder) {
   std::set<std::string> files;
   std::error_code error;
   for (std::filesystem::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
     if (it->path().extension() == ".py" && files.size() < 200) files.insert(it->path().filename());
   }
-  for (const std::string& file : files) {
+  return {files.begin(), files.end()};
+}
+
+// Files are only asked by name what they define; one with an unusual name is not served unasked, but told of.
+std::string app_in_another_file(const std::string& folder) {
+  constexpr int kSurelyAnApp = 90;
+  for (const std::string& file : python_files(folder)) {
     const PythonModule module = read_module_file(folder + "/" + file);
     if (module.names.empty() || module.names.front().score < kSurelyAnApp) continue;
     const PythonName& name = module.names.front();
@@ -28,10 +34,38 @@ std::string app_in_another_file(const std::string& folder) {
   return "";
 }
 
+// Nobody here knows what to give it.
+std::string demanding_factory(const std::string& folder) {
+  for (const std::string& file : python_files(folder)) {
+    const PythonModule module = read_module_file(folder + "/" + file);
+    if (module.demanding.empty()) continue;
+    const PythonName& name = module.demanding.front();
+    const std::string call = name.name.substr(0, name.name.find('(')) + "(\"...\")";
+    return " that can be served as it is, but " + file + ":" + std::to_string(name.line) + " has " + name.name + ", " +
+           name.what + "\n  fix: cutwater serve '" + shown_path(folder + "/" + file) + ":" + call +
+           "', with plain values; or give its arguments defaults";
+  }
+  return "";
+}
+
+// An app could be in what this user may not read.
+std::string closed_to_us(const std::string& folder) {
+  if (::access(folder.c_str(), R_OK | X_OK) != 0) {
+    return ": this user may not look into it\n  fix: let it: chmod +rx " + shown_path(folder);
+  }
+  for (const std::string& file : python_files(folder)) {
+    if (::access((folder + "/" + file).c_str(), R_OK) == 0) continue;
+    return ", as far as this user may read; " + file + " is closed to it\n  fix: let it: chmod +r " +
+           shown_path(folder + "/" + file);
+  }
+  return "";
+}
+
 // What to tell somebody in whose folder there is no app.
 std::string nothing_found(const std::string& folder) {
   const std::string shown = shown_path(folder);
   std::string text = "no app found in " + (shown == "." ? folder : shown);
+  if (std::string closed = closed_to_us(folder); !closed.empty()) return text + closed;
   for (const char* place : {"", "/dist", "/public", "/build"}) {
     std::string site = folder + place;
     if (!is_file(site + "/index.html")) continue;
@@ -41,7 +75,9 @@ std::string nothing_found(const std::string& folder) {
            "    static = { root = \"" +
            root + "\" }";
   }
-  if (std::string other = app_in_another_file(folder); !other.empty()) return text + other;
+  for (const auto& look : {app_in_another_file, demanding_factory}) {
+    if (std::string other = look(folder); !other.empty()) return text + other;
+  }
   text +=
       "\n  looked for: Procfile, gunicorn.conf.py, uwsgi.ini, manage.py, passenger_wsgi.py, FLASK_APP, and an app "
       "in wsgi.py, main.py, app.py ... here and in subfolders";

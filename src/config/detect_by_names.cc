@@ -20,6 +20,9 @@ constexpr int kMaybe = 55;
 // Somebody's home folder is no project: looking for an app ends some time.
 constexpr size_t kMostFolders = 500;
 
+// Of apps that could be meant.
+constexpr size_t kMostShown = 12;
+
 struct Candidate {
   std::string path;
   ModulePlace place;
@@ -196,7 +199,10 @@ class Search {
     if (found.empty()) return std::nullopt;
     if (found.size() == 1) return found.front();
     std::string text = "several apps in the subfolders of " + shown_path(project_) + "; Cutwater does not choose";
-    for (const Detected& one : found) text += "\n  cutwater serve " + command_of(one);
+    for (size_t i = 0; i < std::min(found.size(), kMostShown); ++i) {
+      text += "\n  cutwater serve " + command_of(found[i]);
+    }
+    if (found.size() > kMostShown) text += "\n  and " + std::to_string(found.size() - kMostShown) + " more";
     reporter_.error("CW0302", text);
     return std::nullopt;
   }

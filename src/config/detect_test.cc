@@ -46,6 +46,24 @@ TEST_F(Detect, DjangoByItsSettings) {
   EXPECT_EQ(why_, "manage.py names shop.settings, whose WSGI_APPLICATION it is");
 }
 
+TEST_F(Detect, OfVeryManyAppsAFewAreShown) {
+  for (char name = 'a'; name <= 'o'; ++name) folder_.file(std::string(1, name) + "/main.py", kFlask);
+  const std::string text = detect();
+  EXPECT_TRUE(text.starts_with("CW0302 several apps in the subfolders of ")) << text;
+  EXPECT_NE(text.find("serve l.main:app"), std::string::npos) << text;
+  EXPECT_EQ(text.find("serve m.main:app"), std::string::npos) << text;
+  EXPECT_TRUE(text.ends_with("\n  and 3 more")) << text;
+}
+
+TEST_F(Detect, FactoryThatNeedsArgumentsIsToldOf) {
+  folder_.file("app.py", "import x\n\ndef create_app(config, *, debug=False):\n    return x\n");
+  EXPECT_EQ(detect(),
+            "CW0301 no app found in " + folder_.path() +
+                " that can be served as it is, but app.py:3 has create_app(config, debug), a factory that needs "
+                "arguments\n  fix: cutwater serve 'app.py:create_app(\"...\")', with plain values; or give its "
+                "arguments defaults");
+}
+
 TEST_F(Detect, DjangoByTheModuleBesideTheSettings) {
   folder_.file("manage.py", kManage).file("shop/settings.py", "DEBUG = True\n").file("shop/wsgi.py", "x");
   EXPECT_EQ(detect(), "shop.wsgi:application");

@@ -36,7 +36,10 @@ void store_everywhere(const Word& word, Config& config, Reporter& reporter) {
       for (Listen& listen : config.listens) store_word(word, Scope{.config = &config, .listen = &listen}, reporter);
       break;
     case Section::kApp:
-      for (App& app : config.apps) store_word(word, Scope{.config = &config, .app = &app}, reporter);
+      for (App& app : config.apps) {
+        store_word(word, Scope{.config = &config, .app = &app}, reporter);
+        app.places[std::string(word.setting->key)] = word.source;
+      }
       break;
     default:
       store_word(word, Scope{.config = &config}, reporter);
@@ -54,6 +57,7 @@ void replace_listens(const std::vector<Word>& words, const Listen& defaults, Con
   for (const Word& word : words) {
     Listen& listen = config.listens.emplace_back(defaults);
     store_word(word, Scope{.config = &config, .listen = &listen}, reporter);
+    listen.place = word.source;
   }
 }
 

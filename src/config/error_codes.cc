@@ -86,7 +86,7 @@ constexpr ErrorCode kCodes[] = {
     {"CW0207", "no virtual environment",
      "The project has no virtual environment, so the python3 on PATH runs the app, with whatever is installed there.",
      "python3 -m venv .venv && .venv/bin/pip install -r requirements.txt; or name the interpreter with `python`."},
-    {"CW0301", "no app found", "No TARGET was given and nothing in the folder looks like a WSGI app.",
+    {"CW0301", "no app found", "No TARGET was given and nothing in the folder looks like an app.",
      "Name it: cutwater serve module:attr."},
     {"CW0302", "several apps found", "Several candidates are equally likely; Cutwater never chooses silently.",
      "Name the one you mean, as the message shows."},
@@ -116,7 +116,7 @@ constexpr ErrorCode kCodes[] = {
     {"CW0316", "interpreter ended while the app was imported",
      "The app's Python exited, crashed or sent something "
      "unreadable before the app was ready. Native packages that crash at import do that.",
-     "Import the app by hand in that interpreter: python -c \"import MODULE\"."},
+     "See whether it is a Python, and import the app by hand in it, as the message shows."},
     {"CW0317", "app not ready in time",
      "Importing the app and starting a worker took longer than `start_timeout`; the "
      "message says where it was.",
@@ -231,7 +231,8 @@ constexpr ErrorCode kCodes[] = {
      "The message has the signal or exit code."},
     {"CW0526", "no shared memory", "The memory between front and workers could not be made.",
      "Look at the limits of memory and open files."},
-    {"CW0527", "too many workers", "More workers were asked for than one app can have.", "Lower `workers`."},
+    {"CW0527", "too many workers", "More workers were asked for than the 60 that one app can have; it has 60.",
+     "Lower `workers`."},
     {"CW0528", "no worker became ready", "The app imports, but its workers end before they are ready.",
      "The messages before say how they ended."},
     {"CW0529", "workers keep dying",
@@ -422,10 +423,12 @@ constexpr ErrorCode kCodes[] = {
      "Create it (Django: manage.py collectstatic) or correct the path."},
     {"CW0807", "reload refused", "At HUP the configuration had errors; everything keeps running as it was.",
      "Correct the errors above and send HUP again."},
-    {"CW0808", "needs a restart", "At HUP a setting was changed that only takes effect when Cutwater starts.",
+    {"CW0808", "needs a restart",
+     "At HUP a setting was changed that only takes effect when Cutwater starts: fronts, listeners, routes, upstreams, "
+     "pools, limits and logs are made then. What an app is given ([app.NAME], but for sendfile) takes effect at HUP.",
      "Restart Cutwater when it suits."},
     {"CW0809", "log file cannot be opened", "The error or access log names a file that cannot be opened or written.",
-     "Correct `log.access` or `log.error`, or the folder's permissions."},
+     "Correct `log.access` or `log.error`, or the permissions of its folder."},
 };
 
 }  // namespace

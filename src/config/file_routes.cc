@@ -26,13 +26,16 @@ bool is_answer(std::string_view key) {
 }  // namespace
 
 void FileReader::read_sites(const Entry& entry) {
-  if (!expect(entry.node, Node::Type::kList, "site", "write [[site]] with two brackets")) return;
+  if (!expect(entry.node, Node::Type::kList, "site",
+              "write [[site]] with two brackets, and each [[site.route]] below it"))
+    return;
   if (entry.node.items.size() > 1) {
     error("CW0106", entry.node.items[1].position, "several [[site]] are known, not in this version",
           "put all routes into one");
   }
   for (const Node& site : entry.node.items) {
-    if (!expect(site, Node::Type::kTable, "site", "write [[site]] with two brackets")) continue;
+    if (!expect(site, Node::Type::kTable, "site", "write [[site]] with two brackets, and each [[site.route]] below it"))
+      continue;
     for (const Entry& key : site.entries) {
       if (key.key != "route") {
         refuse(key, Section::kTop, "site", "[[site]]", {"route"});

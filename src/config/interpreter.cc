@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "base/text.h"
+#include "config/checks.h"
 #include "config/environment.h"
 #include "config/project_files.h"
 #include "config/value.h"
@@ -93,7 +94,7 @@ class Discovery {
     if (setting.find('/') == std::string::npos) {
       if (std::string path = on_path(setting); !path.empty()) return Interpreter{path, "the python setting, on PATH"};
     }
-    reporter_.error("CW0202", "app." + app_.name + ".python: " + absolute_path(base_folder_, setting) +
+    reporter_.error("CW0202", named_setting(app_, "python") + ": " + absolute_path(base_folder_, setting) +
                                   " is neither a virtual environment nor an interpreter\n  fix: correct it, or remove "
                                   "it to let Cutwater discover the interpreter");
     return std::nullopt;
@@ -136,7 +137,7 @@ class Discovery {
 
   std::optional<Interpreter> of_version(const std::string& version) {
     if (is_too_old(version)) {
-      reporter_.error("CW0204", "app." + app_.name + ".python: " + version +
+      reporter_.error("CW0204", named_setting(app_, "python") + ": " + version +
                                     " is too old; Cutwater needs 3.9 or newer" + "\n  fix: name a newer version");
       return std::nullopt;
     }

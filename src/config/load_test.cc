@@ -131,7 +131,7 @@ TEST_F(Load, Addresses) {
   EXPECT_EQ(loaded.config.listens[0].address, ":4");
   EXPECT_EQ(loaded.config.listens[0].backlog, 9);
   overrides_.bind = {":4", ":4"};
-  EXPECT_NE(first_error(load_target()).find("error[CW0108] two listeners on :4"), std::string::npos);
+  EXPECT_TRUE(first_error(load_target()).starts_with("error[CW0108] --bind: two listeners on :4"));
   overrides_.bind = {"127.0.0.1:0", "127.0.0.1:0"};
   EXPECT_EQ(load_target().exit_code, 0);
 }
@@ -302,7 +302,16 @@ TEST_F(Load, SeveralApps) {
   EXPECT_EQ(load_target("").config.apps.size(), 2u);
   EXPECT_TRUE(first_error(load_target("shop:application")).starts_with("error[CW0111] cutwater.toml has 2 apps"));
   folder_.file("cutwater.toml", "[app.a]\ntarget = \"a:b\"\n[app.b]\ntarget = \"c:d\"\n");
-  EXPECT_TRUE(first_error(load_target("")).starts_with("error[CW0108] the apps a and b both answer at /"));
+  EXPECT_TRUE(
+      first_error(load_target("")).starts_with("error[CW0108] cutwater.toml:3:6: the apps a and b both answer at /"));
+  folder_.file("cutwater.toml",
+               "[app.a]\nprefix = \"/x\"\ntarget = \"a:b\"\n[app.b]\nprefix = \"/x\"\ntarget = \"c:d\"\n");
+  EXPECT_TRUE(first_error(load_target("")).starts_with("error[CW0108] cutwater.toml:5:10: the apps a and b both "));
+}
+
+TEST_F(Load, ListenersThatAreThereTwice) {
+  folder_.file("cutwater.toml", "[[listen]]\naddr = \":4\"\n[[listen]]\nbacklog = 9\naddr = \":4\"\n");
+  EXPECT_TRUE(first_error(load_target()).starts_with("error[CW0108] cutwater.toml:5:8: two listeners on :4\n"));
 }
 
 TEST_F(Load, MissingFolders) {
@@ -312,8 +321,16 @@ TEST_F(Load, MissingFolders) {
   Loaded loaded = load_target("");
   EXPECT_EQ(loaded.exit_code, 2);
   ASSERT_EQ(loaded.diagnostics.size(), 2u);
-  EXPECT_TRUE(loaded.diagnostics[0].text.starts_with("app.web.root: there is no folder none"));
+  EXPECT_TRUE(loaded.diagnostics[0].text.starts_with("cutwater.toml:2:8: app.web.root: there is no folder none"));
   EXPECT_TRUE(loaded.diagnostics[1].text.starts_with("cutwater.toml:7:19: static.root: there is no folder nothing"));
+}
+
+// What beats the file is what is named.
+TEST_F(Load, FlagsAreNamedWhereTheyAreWrong) {
+  folder_.file("cutwater.toml", "[app.web]\nroot = \".\"\npython = \"none\"\n");
+  EXPECT_TRUE(first_error(load_target()).starts_with("error[CW0202] cutwater.toml:3:10: app.web.python: "));
+  overrides_.settings["app.root"] = "nothing";
+  EXPECT_TRUE(first_error(load_target()).starts_with("error[CW0110] --root: app.web.root: there is no folder nothing"));
 }
 
 TEST_F(Load, OnlyFiles) {
@@ -350,6 +367,15 @@ TEST_F(Load, NothingFound) {
   EXPECT_EQ(loaded.exit_code, 4);
   EXPECT_TRUE(first_error(loaded).starts_with("error[CW0301] no app found in empty\n  looked for: "));
   EXPECT_NE(first_error(loaded).find("fix: name it: cutwater serve module:attr"), std::string::npos);
+}
+
+TEST_F(Load, AFolderIsNoConfigurationThatOthersMayChange) {
+  folder_.file("open/x");
+  ::chmod(folder_.at("open").c_str(), 0777);
+  overrides_.config_file = "open";
+  const Loaded loaded = load_target();
+  ASSERT_EQ(loaded.diagnostics.size(), 1u);
+  EXPECT_TRUE(first_error(loaded).starts_with("error[CW0105] "));
 }
 
 TEST_F(Load, FileThatOthersMayChange) {

@@ -22,6 +22,7 @@ struct Listen {
   std::string protocol = "http";  // "uwsgi" | "scgi" | "fastcgi": a web server in front hands requests over
   std::vector<std::string> trusted_proxies = {"127.0.0.1/32", "::1/128"};
   std::vector<std::string> trusted_users = {"root", "www-data", "nginx"};  // on a unix socket, by a gateway protocol
+  std::string place = {};  // "cutwater.toml:3:8" or "--bind": where address is written
 };
 
 // URL path, with its final '/' -> absolute folder.
@@ -52,6 +53,8 @@ struct App {
   base::Duration start_timeout = std::chrono::seconds(120);
   unsigned queue = 100;  // waiting requests; beyond: 503
   base::Duration queue_timeout = std::chrono::seconds(10);
+  // By key, where its value is written: "cutwater.toml:12:8", "--root"; for "" the section. For messages.
+  std::map<std::string, std::string> places = {};
 };
 
 struct StaticRoute {

@@ -156,6 +156,11 @@ class ModuleReader {
       add(name, 95, "an ASGI function", true);
     } else if (!is_async && is_factory_name(name) && parameters.required == 0) {
       add(name + "()", kFactoryScore, "a factory");
+    } else if (!is_async && is_factory_name(name) && names_ == &module_.names) {
+      std::string arguments;
+      for (const std::string& each : parameters.names) arguments += (arguments.empty() ? "" : ", ") + each;
+      module_.demanding.push_back(
+          {name + "(" + arguments + ")", kFactoryScore, "a factory that needs arguments", line_});
     }
   }
 

@@ -23,8 +23,9 @@ struct PythonName {
 };
 
 struct PythonModule {
-  std::vector<PythonName> names;             // best first; of equal ones app and application first, then as in the file
-  std::vector<PythonName> under_main;        // under if __name__ == "__main__": not there when imported
+  std::vector<PythonName> names;       // best first; of equal ones app and application first, then as in the file
+  std::vector<PythonName> demanding;   // factories that need arguments, which nobody here knows: "create_app(config)"
+  std::vector<PythonName> under_main;  // under if __name__ == "__main__": not there when imported
   std::map<std::string, std::string> texts;  // NAME = "text"
   std::vector<std::string> imports;          // absolute modules imported anywhere: "shop.models"
   std::vector<std::string> star_imports;     // from X import *, with leading dots

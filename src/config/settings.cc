@@ -150,8 +150,8 @@ constexpr Setting kSettings[] = {
      "discovered.",
      "python", to<&App::python_setting>},
     {Section::kApp, "workers", Kind::kAutoInteger, "auto",
-     "How many worker processes; \"auto\" is the CPUs Cutwater may use, at least 2. WEB_CONCURRENCY changes the "
-     "default.",
+     "How many worker processes; \"auto\" is the CPUs Cutwater may use, at least 2. No app has more than 60, whatever "
+     "is written. WEB_CONCURRENCY changes the default.",
      "workers", to<&App::workers>, 1, 1024},
     {Section::kApp, "threads", Kind::kAutoInteger, "1",
      "How many requests each worker of a WSGI app runs at once, each in a thread of its own. With 1 the app need not "

@@ -36,6 +36,12 @@ std::optional<Target> no_such_path(const std::string& what, Reporter& reporter) 
 }
 
 std::optional<Target> no_such_target(const std::string& text, Reporter& reporter) {
+  if (exists(absolute_path(current_folder(), text))) {
+    reporter.error("CW0112", "\"" + text +
+                                 "\" is no folder, Python file or TOML file\n  fix: cutwater help serve shows "
+                                 "the forms of TARGET");
+    return std::nullopt;
+  }
   if (text.find('/') != std::string::npos) {
     return no_such_path("\"" + text + "\"", reporter);
   }

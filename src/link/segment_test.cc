@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstddef>
 #include <cstring>
 #include <fstream>
 #include <string>
@@ -45,6 +46,36 @@ TEST(SegmentTest, MapsWhatWasCreated) {
   ASSERT_TRUE(segment.ok()) << segment.error().message;
   EXPECT_EQ(segment->layout(), layout);
   EXPECT_TRUE(segment->attached());
+}
+
+// docs/link_protocol.md, section 1: whoever writes the other side has these numbers from there.
+TEST(SegmentTest, OffsetsAreThoseOfTheDocument) {
+  EXPECT_EQ(sizeof(SegmentHeader), 56u);
+  EXPECT_EQ(offsetof(SegmentHeader, layout), 24u);
+  EXPECT_EQ(offsetof(SleepBoard, waits), 64u);
+  EXPECT_EQ(offsetof(QueueControl, head), 64u);
+  EXPECT_EQ(offsetof(QueueControl, front_sleeps), 128u);
+  EXPECT_EQ(offsetof(QueueControl, alarm_due), 192u);
+  EXPECT_EQ(offsetof(QueueControl, load), 256u);
+  EXPECT_EQ(sizeof(SlotControl), 16u);
+  EXPECT_EQ(offsetof(LaneControl, up_read), 64u);
+  EXPECT_EQ(offsetof(LaneControl, down_write), 128u);
+  EXPECT_EQ(offsetof(LaneControl, down_read), 192u);
+  EXPECT_EQ(offsetof(LaneControl, front_waits), 256u);
+  EXPECT_EQ(offsetof(SlotHeader, body_chunks), 12u);
+  EXPECT_EQ(offsetof(SlotHeader, reserved), 60u);
+  const SegmentOffsets offsets{Layout()};
+  EXPECT_EQ(offsets.sleep_board, 4096u);
+  EXPECT_EQ(offsets.fronts, 12288u);
+  EXPECT_EQ(offsets.index_ring, 320u);
+  EXPECT_EQ(offsets.index_entries, 1024u);
+  EXPECT_EQ(offsets.slot_controls, 4416u);
+  EXPECT_EQ(offsets.lane_controls, 8704u);
+  EXPECT_EQ(offsets.slots, 12288u);
+  EXPECT_EQ(offsets.chunks, 4206592u);
+  EXPECT_EQ(offsets.up_rings, 8400896u);
+  EXPECT_EQ(offsets.down_rings, 9449472u);
+  EXPECT_EQ(offsets.front_stride, 9711616u);
 }
 
 TEST(SegmentTest, CannotBeResizedByAnybody) {

@@ -82,8 +82,8 @@ void Generation::on_interpreter_exit(const ExitStatus& status) {
   if (state_ == State::kStarting) {
     fail({3,
           "CW0316",
-          fmt::format("the interpreter {} {}\nfix: import the app by hand in that interpreter: {} -c \"import MODULE\"",
-                      status.describe(), journey_.where(base::monotonic_now()), spec_.python),
+          fmt::format("the interpreter {} {}\n{}", status.describe(), journey_.where(base::monotonic_now()),
+                      import_by_hand(spec_)),
           {}});
   } else if (state_ <= State::kServing) {
     world_.log.warning("CW0525", fmt::format("{}: its zygote {}; its workers serve on, a new one is started when it is "
@@ -160,13 +160,6 @@ void Generation::open_static_folders() {
 }
 
 void Generation::start_workers() {
-  unsigned workers = spec_.workers;
-  if (workers > kMostWorkers) {
-    world_.log.warning("CW0527", fmt::format("{}: {} workers are the most there can be; {} were asked for\n"
-                                             "fix: lower app.{}.workers",
-                                             spec_.name, kMostWorkers, workers, spec_.name));
-    workers = kMostWorkers;
-  }
   pool_.emplace(
       world_, *lanes_, spec_,
       WorkerPool::Events{[this](Worker& worker) { return launch(worker); },
@@ -179,7 +172,7 @@ void Generation::start_workers() {
                          [this] {
                            if (interpreter_) interpreter_->signal(SIGKILL);
                          }});
-  pool_->set_target(workers);
+  pool_->set_target(std::min(spec_.workers, kMostWorkers));
 }
 
 }  // namespace cutwater::supervise

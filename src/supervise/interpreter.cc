@@ -83,4 +83,10 @@ base::Result<std::unique_ptr<ManagedProcess>> start_interpreter(io::Loop& loop, 
   return process;
 }
 
+std::string import_by_hand(const AppSpec& spec) {
+  std::string module = spec.target.substr(0, spec.target.find(':'));
+  if (module.ends_with(".py")) return "fix: run the file by hand in that interpreter: " + spec.python + " " + module;
+  return "fix: see whether that is a Python, and imports the app: " + spec.python + " -c \"import " + module + "\"";
+}
+
 }  // namespace cutwater::supervise

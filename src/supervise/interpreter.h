@@ -14,4 +14,7 @@ namespace cutwater::supervise {
 base::Result<std::unique_ptr<ManagedProcess>> start_interpreter(io::Loop& loop, Children& children, const AppSpec& spec,
                                                                 const std::string& mode, ManagedProcess::Events events);
 
+// "fix: ..." for an interpreter that ended without a word: the command that shows what it does.
+std::string import_by_hand(const AppSpec& spec);
+
 }  // namespace cutwater::supervise

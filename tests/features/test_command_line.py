@@ -88,7 +88,7 @@ class TestCommands:
 
     @pytest.mark.parametrize("words, told", [
         (["app:application"], "cutwater serve app:application"), (["."], "cutwater serve ."), (["check", "--", "-odd"], '"-odd"'),
-        (["check", "./nowhere.py"], "it counts from /"), (["check", "some/where"], 'no "some/where"'), (["check", "-b", "8000"], '":8000"'),
+        (["check", "./nowhere.py"], "it counts from /"), (["check", "some/where"], 'no "some/where"'), (["check", "/dev/null"], '"/dev/null" is no folder, Python file or TOML file'), (["check", "-b", "8000"], '":8000"'),
     ])
     def test_what_was_meant_is_said(self, run_binary, words, told):
         result = run_binary(*words)
@@ -145,12 +145,12 @@ class TestConfiguration:
     def test_missing_folder(self, run_binary, project):
         config(project, '[app.web]\nroot = "nowhere"\ntarget = "app:application"\n')
         result = run_binary("check")
-        assert result.returncode == 2 and "nowhere" in result.stderr
+        assert result.returncode == 2 and "cutwater.toml:2:8: app.web.root: there is no folder nowhere" in result.stderr
 
     def test_missing_interpreter(self, run_binary, project):
         config(project, '[app.web]\ntarget = "app:application"\npython = "nowhere"\n')
         result = run_binary("check")
-        assert result.returncode == 2 and "nowhere" in result.stderr
+        assert result.returncode == 2 and re.search(r"cutwater.toml:3:10: app.web.python: /.*/nowhere is neither", result.stderr)
 
     def test_variables(self, run_binary, project, app_python):
         config(project, f'[app.web]\ntarget = "${{MODULE:-app}}:application"\npython = "{app_python}"\n[[listen]]\naddr="127.0.0.1:0"\n')
@@ -197,6 +197,23 @@ class TestCheck:
         result = run_binary("check", "-c", "cutwater.toml", cwd=server.folder)
         assert result.returncode == 0 and "this very server" in result.stdout, result.stdout + result.stderr
 
+    @pytest.mark.parametrize("command", ["check", "serve"])
+    @pytest.mark.parametrize("python, target, told", [
+        ("/bin/ls", "app:application", 'exited with status 2 while importing the app.*\n  fix: see whether that is a Python, .*: /bin/ls -c "import app"'),
+        (None, "app:application", 'exited with status 7 while importing the app.*\n  fix: .* -c "import app"'),
+        (None, "app.py", "exited with status 7 while importing the app"),
+    ])
+    def test_an_interpreter_that_says_nothing(self, run_binary, project, app_python, command, python, target, told):
+        (project / "app.py").write_text("import os\nos._exit(7)\n")
+        config(project, f'[app.web]\ntarget = "{target}"\npython = "{python or app_python}"\n[[listen]]\naddr = "127.0.0.1:0"\n')
+        result = run_binary(command)
+        assert result.returncode == 3 and re.search(r"error\[CW0316\] web: the interpreter " + told, result.stderr), result.stderr
+
+    def test_more_workers_than_there_can_be(self, run_binary, project, app_python):
+        config(project, f'[app.web]\ntarget = "app:application"\npython = "{app_python}"\nworkers = 61\n[[listen]]\naddr = "127.0.0.1:0"\n')
+        result = run_binary("check")
+        assert "warning[CW0527] web: 60 workers are the most there can be; 61 were asked for" in result.stderr and "; 60 workers, " in result.stdout
+
     def test_quiet(self, run_binary, project, app_python):
         config(project, f'[app.web]\ntarget = "app:application"\npython = "{app_python}"\n[[listen]]\naddr = "127.0.0.1:0"\n')
         result = run_binary("check", "-q")
@@ -209,6 +226,7 @@ class TestCheck:
         config(project, f'[log]\n{key} = "{path}"\n[app.web]\ntarget = "app:application"\npython = "{app_python}"\n')
         result = run_binary("check", "-b", "127.0.0.1:0")
         assert result.returncode == 2 and f"error[CW0809] log.{key}: " in result.stderr, result.stderr
+        assert {".": "fix: name a file in it", "link.log": "fix: name the file itself"}.get(path, "fix: create its folder: mkdir -p /") in result.stderr
 
     def test_log_that_can_be_written_is_not_made(self, run_binary, project, app_python):
         config(project, f'[log]\naccess = "x.log"\n[app.web]\ntarget = "app:application"\npython = "{app_python}"\n')

@@ -48,13 +48,30 @@ def test_equal_candidates_are_never_chosen_silently(run_binary, folder, app_pyth
         (folder / name).mkdir()
         (folder / name / "app.py").write_text("from flask import Flask\n\napp = Flask(__name__)\n")
     result = check(run_binary, folder, app_python)
-    assert result.returncode in (2, 4) and "one" in output(result) and "two" in output(result), output(result)
+    assert result.returncode == 4 and "one" in output(result) and "two" in output(result), output(result)
 
 
 def test_nothing_there(run_binary, folder, app_python):
     (folder / "notes.txt").write_text("x")
     result = check(run_binary, folder, app_python)
     assert result.returncode == 4 and re.search(r"error\[CW\d+\]", output(result))
+
+
+@pytest.mark.parametrize("closed, told", [
+    ("app.py", "as far as this user may read; app.py is closed to it\n  fix: let it: chmod +r "),
+    (".", ": this user may not look into it\n  fix: let it: chmod +rx "),
+])
+def test_what_this_user_may_not_read_is_told(binary, folder, closed, told):
+    site = folder / "site"
+    site.mkdir()
+    (site / "app.py").write_text("app = 1\n")
+    (site / closed).chmod(0)
+    user = {"user": 65534, "group": 65534, "extra_groups": []} if os.getuid() == 0 else {}
+    try:
+        result = subprocess.run([binary, "check", site], cwd="/", env={"PATH": "/usr/bin:/bin"}, capture_output=True, text=True, timeout=30, **user)
+    finally:
+        site.chmod(0o755)
+    assert result.returncode == 4 and "error[CW0301] no app found in " in result.stderr and told in result.stderr, result.stderr
 
 
 def test_import_is_not_needed_to_detect(run_binary, folder, app_python):

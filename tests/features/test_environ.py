@@ -61,6 +61,13 @@ def test_body_fields(server):
     assert "HTTP_CONTENT_TYPE" not in values and "HTTP_CONTENT_LENGTH" not in values
 
 
+def test_a_length_is_decimal(server):
+    with server.connect() as client:
+        client.send("POST /environ HTTP/1.1\r\nHost: a\r\nContent-Length: 010\r\n\r\n0123456789" + "GET /next HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert json.loads(client.read_response().body)["CONTENT_LENGTH"] == "10"
+        assert client.read_response().text == "kit /next"
+
+
 def test_a_chunked_body_has_its_length_when_buffered(server):
     with server.connect() as client:
         client.send("POST /environ HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n")
@@ -172,11 +179,9 @@ class TestForwarded:
     def test_contradictions_are_refused(self, server):
         assert server.get("/", [("X-Forwarded-Proto", "https"), ("X-Forwarded-Ssl", "off")]).status == 400
 
-    @pytest.mark.parametrize("value", ["unknown", "not an address", "1.2.3.4.5", "[::1", "a" * 3000, ", ,", "203.0.113.7:99999"])
-    def test_nonsense_does_no_harm(self, server, value):
-        with server.connect() as client:
-            response = client.request("GET", "/environ", [("X-Forwarded-For", value)])
-            assert response.status in (200, 400)
+    @pytest.mark.parametrize("value", ["unknown", "not an address", "1.2.3.4.5", "[::1", "a" * 3000, ", ,"])
+    def test_nonsense_is_nobodys_address(self, server, value):
+        assert environ(server, headers=[("X-Forwarded-For", value)])["REMOTE_ADDR"] == "127.0.0.1"
 
     def test_environment_variable(self, serve):
         server = serve("kit", environment={"FORWARDED_ALLOW_IPS": "10.1.1.1"})

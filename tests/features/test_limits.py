@@ -28,7 +28,7 @@ keepalive = "2s"
 def test_a_long_request_line_gets_414(small):
     with small.connect() as client:
         client.send("GET /" + "x" * 8000 + " HTTP/1.1\r\nHost: a\r\n\r\n")
-        assert client.read_head().status in (414, 431)
+        assert client.read_head().status == 414
     assert small.get("/" + "x" * 2000).status == 200
 
 
@@ -97,9 +97,9 @@ def test_a_slow_header_gets_408(small):
 
 
 def test_a_silent_connection_is_closed_silently(small):
-    """Nothing was asked, so nothing is answered, or 408 at most."""
+    """Nothing was asked, so nothing is answered."""
     with small.connect() as client:
-        assert client.read_to_end()[:12] in (b"", b"HTTP/1.1 408")
+        assert client.read_to_end() == b""
 
 
 def test_idle_keep_alive_ends_at_its_deadline(small):

@@ -202,7 +202,7 @@ class TestOthers:
             assert server.is_healthy()
         pid = int(server.get("/pid").text)
         os.kill(pid, signal.SIGKILL)
-        wait_until(lambda: int(server.get("/pid").text) != pid or True, 5, "an answer")
+        assert server.get("/pid").status == 200
         wait_until(lambda: len(server.tree()) >= 5, 15, "zygote and workers to be back")
         for _ in range(10):
             assert server.is_healthy()

@@ -133,6 +133,17 @@ class TestHup:
         server.signal(signal.SIGHUP)
         wait_until(lambda: server.log.count(r"generation 3 serves"), 15, "the next generation")
 
+    def test_what_a_reload_does_not_change_is_told(self, serve):
+        """Fronts, listeners and logs are made at the start alone; what the app is given changes all the same."""
+        server = serve("kit", workers=1, env={"COLOUR": "green"}, allow=[r"CW0808"])
+        config = server.folder / "cutwater.toml"
+        text = config.read_text().replace("green", "blue")
+        config.write_text('fronts = 2\nfront_user = "games"\n' + text + '\n[limits]\nbody = "1MB"\n[log]\nlevel = "debug"\n[shutdown]\ngrace = "9s"\n')
+        server.signal(signal.SIGHUP)
+        server.log.wait_for(r"CW0808\] changes of fronts, front_user, \[shutdown\], \[limits\], \[log\] take effect at the next restart; all others do now", 10)
+        server.log.wait_for(r"generation 2 serves", 15)
+        assert server.get("/variable?name=COLOUR").text == "blue"
+
     def test_broken_configuration(self, serve):
         server = serve("kit", allow=[r"CW01\d\d", *REFUSED])
         before = len(server.tree())

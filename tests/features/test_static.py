@@ -67,8 +67,8 @@ def test_a_file(server):
     response = server.get("/files/small.txt")
     assert response.status == 200 and response.body == b"small file\n"
     assert response.get("Content-Type").startswith("text/plain") and response.get("Content-Length") == "11"
-    assert response.get("ETag") and response.get("Last-Modified") and response.get("Cache-Control")
-    assert response.get("X-Content-Type-Options") == "nosniff" or True
+    assert response.get("ETag") and response.get("Last-Modified") 
+    assert response.get("Accept-Ranges") == "bytes" and response.get("Cache-Control") == "public, max-age=3600"
 
 
 def test_a_large_file_and_many_at_once(server):
@@ -200,8 +200,8 @@ class TestHidden:
     def test_double_encoding_is_a_literal_name(self, server):
         assert server.get("/files/%252e%252e%252fsecret.txt").text == "literal name"
 
-    def test_links_inside_are_fine_or_refused_but_never_lead_out(self, server):
-        assert server.get("/files/link-in").status in (200, 404)
+    def test_links_inside_are_followed(self, server):
+        assert server.get("/files/link-in").body == b"small file\n"
 
     def test_odd_names(self, server):
         assert server.get("/files/%5Ba%5D%2A%3F%7Bb%7D.txt").text == "glob"
@@ -256,11 +256,9 @@ class TestFolders:
     def test_index(self, server):
         assert server.get("/files/sub/").text == "<p>index"
 
-    def test_without_slash_redirects_or_is_missing(self, server):
+    def test_without_slash_redirects(self, server):
         response = server.get("/files/sub?x=1")
-        assert response.status in (301, 308, 404)
-        if response.status != 404:
-            assert response.get("Location") in ("/files/sub/?x=1", "/files/sub/")
+        assert (response.status, response.get("Location")) == (301, "/files/sub/?x=1")
 
     @pytest.mark.parametrize("target, location", [
         ("/files/sub//evil.com", "/files/sub/evil.com/"), ("//files/sub/evil.com?x=//y", "/files/sub/evil.com/?x=//y"),
@@ -304,4 +302,7 @@ def test_hashed_names_are_kept_for_long(serve, folder):
     server = serve("django_site", target=None)
     response = server.get("/static/site.css")
     assert response.status == 200 and b"color: black" in response.body and response.get("ETag")
+    assert response.get("Cache-Control") == "no-cache"
+    (server.folder / "collected" / "site.55e7cbb9ba48.css").write_text("b {}")
+    assert server.get("/static/site.55e7cbb9ba48.css").get("Cache-Control") == "public, max-age=31536000, immutable"
     assert server.get("/").text == "hello from django"

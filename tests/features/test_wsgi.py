@@ -125,8 +125,10 @@ class TestOutput:
 
     @pytest.mark.parametrize("status", ["OK", "20X%20OK", "2000%20OK", "200OK", "99%20Low", "100%20Continue", "none", "bytes", "int", "split", "nul"])
     def test_bad_status_lines(self, faults, status):
+        start = len(faults.log.lines)
         response = faults.get("/status?" + status)
         assert response.status == 500 and response.get("X-Injected") is None
+        faults.log.wait_for(r"error\[CW0502\] .*GET /status raised", start=start)
 
     @pytest.mark.parametrize("status", ["200%20OK", "404%20Not%20Found", "299%20Anything%20goes", "599%20Odd"])
     def test_good_status_lines(self, faults, status):
@@ -350,6 +352,16 @@ class TestKit:
             target = "/no_content?body=1&s=" + status.replace(" ", "%20")
             assert client.request("GET", target).status == int(status[:3])
             assert client.request("GET", "/").status == 200
+
+    def test_a_body_where_none_is_allowed_is_told_once(self, serve):
+        server = serve("kit", workers=1, allow=[r"CW0504"])
+        for status in ("204%20No%20Content", "304%20Not%20Modified", "204%20No%20Content"):
+            assert server.get("/no_content?body=1&s=" + status).body == b""
+        assert server.request("HEAD", "/").status == 200
+        server.log.wait_for(r"warning\[CW0504\] .*GET /no_content gave a body where none is allowed \(status 204\)")
+        server.get("/log?text=behind")
+        server.log.wait_for("errors behind")
+        assert server.log.count("CW0504") == 1
 
     def test_cookies_stay_apart(self, kit):
         assert kit.get("/cookies").all("Set-Cookie") == ["a=1", "b=2; Path=/"]

@@ -90,9 +90,10 @@ def test_nothing_that_looks_like_an_app(start):
 @pytest.mark.parametrize("target, text", [
     ("nowhere", "there is no module nowhere: "), ("shop.nowhere:app", "the package shop has no nowhere.py"),
     ("nowhere.py", "there is no file nowhere.py in "), ("app:1+1", "is no name and no call"),
-    ("app:application.missing", 'has no "missing"'), ("app:number", "app:number is int, no application"),
-    ("app:nothing()", "app:nothing() is None, no application"),
-    ("app:nothing(x)", "is no name and no call"),
+    ("app:application.missing", 'has no "missing"'), ("app:number", "app:number is int, no app; of app.py: it defines: application (WSGI)\nfix: target = \"app:application\""),
+    ("app:nothing()", "app:nothing() returned nothing (None)\nfix: end the factory with `return app`"),
+    ("app:nothing", "app:nothing() returned nothing (None)"), ("app.application:application", '\nfix: target = "app:application"'),
+    ("app:nothing(x)", "is no name and no call"), ("", 'target = "" names no module'), (":app", 'target = ":app" names no module'),
 ])
 def test_no_such_target(start, target, text):
     files = {"app.py": HELLO + "number = 1\ndef nothing():\n    return None\n", "shop/__init__.py": ""}
@@ -150,6 +151,42 @@ def test_a_factory_that_raises(start):
     assert message["text"].splitlines()[0] == "app.py:2: make('x') raised ValueError: x"
 
 
+FACTORIES = """
+import functools
+def create_app(config):
+    return application
+def injected(f):
+    @functools.wraps(f)
+    def call():
+        return f("config")
+    return call
+given = injected(create_app)
+def raises():
+    create_app()
+def application(environ, start_response):
+    start_response("200 OK", [])
+    return [b"hello"]
+"""
+
+
+@pytest.mark.parametrize("target, text", [
+    ("app:create_app()", "create_app() cannot be called: create_app() missing 1 required positional argument: 'config'\n"
+     "fix: write plain values for its arguments into target: \"app:create_app('prod')\"; or give them defaults"),
+    ("app:create_app('a', 2)", "create_app('a', 2) cannot be called: create_app() takes 1 positional argument but 2 were given\n"),
+    ("app:application()", 'application is itself the WSGI app and no factory\nfix: leave "()" away: target = "app:application"'),
+    ("app:raises()", "app.py:12: raises() raised TypeError: create_app() missing 1 required positional argument"),
+])
+def test_a_factory_that_cannot_be_called(start, target, text):
+    message = text_of(start, target, {"app.py": FACTORIES})
+    assert (message["code"], message["exit_code"]) == ("CW0313", 3)
+    assert message["text"].startswith(text)
+
+
+def test_what_a_factory_seems_to_need_is_not_asked_for(start):
+    """What a decorator gives it, nobody has to write."""
+    assert served(start("app:given()", files={"app.py": FACTORIES})) == "hello"
+
+
 # ---- interfaces
 
 ASGI = "async def app(scope, receive, send):\n    pass\n"
@@ -184,8 +221,10 @@ def test_what_is_not_served(start, code, error):
     message = text_of(start, "app:app", {"app.py": code})
     assert (message["code"], message["exit_code"]) == (error, 3)
     if error == "CW0315":
+        arguments = code[code.index("("):code.index(":")]
         assert message["text"] == (
-            'cannot tell WSGI from ASGI for app:app\nfix: protocol = "wsgi", "asgi" or "tornado"')
+            f"cannot tell WSGI from ASGI for app:app, which takes {arguments}: WSGI takes (environ, start_response), "
+            'ASGI (scope, receive, send)\nfix: protocol = "wsgi", "asgi" or "tornado"')
 
 
 @pytest.mark.parametrize("code", [
@@ -207,6 +246,11 @@ def test_what_is_wsgi(start, code):
 def test_protocol_decides(start):
     code = "def app(*a):\n    a[1]('200 OK', [])\n    return [b'forced']\n"
     assert served(start("app:app", files={"app.py": code}, protocol="wsgi")) == "forced"
+
+
+def test_a_protocol_that_does_not_look_right_is_told(start):
+    notes = imported(start("app:app", files={"app.py": ASGI}, protocol="wsgi", mode="check"))["notes"]
+    assert 'app:app looks like ASGI, but protocol = "wsgi" is what counts' in notes
 
 
 # ---- modes and forks
