@@ -15,10 +15,10 @@ from websockets.sync.client import connect
 
 from support.client import Client
 from support.processes import memory, wait_until
+from support.websocket import KEY, RawSocket, frame, handshake
 
 pytestmark = pytest.mark.timeout(120)
-KEY = "dGhlIHNhbXBsZSBub25jZQ=="
-ACCEPT = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
+ACCEPT = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="  # of the specification's KEY
 MIB = 1 << 20
 
 
@@ -33,59 +33,6 @@ def address(server, path="/echo"):
 
 def codes_seen(server):
     return httpx.get(server.url + "/codes").text.split()
-
-
-def handshake(path="/echo", method="GET", version="13", key=KEY, more="", upgrade="websocket", connection="Upgrade"):
-    lines = [f"{method} {path} HTTP/1.1", "Host: a", f"Connection: {connection}", f"Upgrade: {upgrade}"]
-    lines += [f"Sec-WebSocket-Key: {key}"] if key else []
-    lines += [f"Sec-WebSocket-Version: {version}"] if version else []
-    return "\r\n".join(lines) + "\r\n" + more + "\r\n"
-
-
-def frame(first, payload=b"", mask=b"\1\2\3\4"):
-    length = len(payload)
-    head = bytes([first, 0x80 | (length if length < 126 else 126 if length < 65536 else 127)])
-    head += b"" if length < 126 else struct.pack(">H" if length < 65536 else ">Q", length)
-    return head + mask + bytes(byte ^ mask[at % 4] for at, byte in enumerate(payload))
-
-
-class Raw(Client):
-    """An open WebSocket, by bytes."""
-
-    def __init__(self, server, more=""):
-        super().__init__(server.address)
-        self.send(handshake(more=more))
-        self.head = b""
-        while b"\r\n\r\n" not in self.head:
-            self.head += self.some()
-        self.head, _, self.rest = self.head.partition(b"\r\n\r\n")
-        assert self.head.startswith(b"HTTP/1.1 101 ")
-
-    def some(self):
-        data = self.socket.recv(65536)
-        if not data:
-            raise EOFError
-        return data
-
-    def frame(self):
-        """(first byte, payload) of the next frame of the server's."""
-        def take(count):
-            while len(self.rest) < count:
-                self.rest += self.some()
-            taken, self.rest = self.rest[:count], self.rest[count:]
-            return taken
-
-        first, length = take(2)
-        assert length < 128, "a server's frame with a mask"
-        if length > 125:
-            length = int.from_bytes(take(2 if length == 126 else 8), "big")
-        return first, take(length)
-
-    def close_code(self):
-        while True:
-            first, payload = self.frame()
-            if first == 0x88:
-                return int.from_bytes(payload[:2], "big") if payload else 1005
 
 
 def test_messages_of_every_kind(server):
@@ -130,8 +77,8 @@ def test_close_codes_both_ways(server):
 
 
 def test_a_lost_client_is_1006(server):
-    Raw(server).close()
-    Raw(server).reset()
+    RawSocket(server).close()
+    RawSocket(server).reset()
     wait_until(lambda: codes_seen(server) == ["1006", "1006"], 10, "both in the app")
 
 
@@ -158,7 +105,7 @@ def test_handshakes_that_are_none(server):
         assert status(**parts).status == 400, parts
     for parts in ({"method": "POST"}, {"upgrade": "h3"}, {"connection": "keep-alive"}):
         assert status(**parts).status == 200, parts
-    with Raw(server) as socket:
+    with RawSocket(server) as socket:
         assert f"Sec-WebSocket-Accept: {ACCEPT}".encode() in socket.head
 
 
@@ -179,7 +126,7 @@ def test_handshakes_that_are_none(server):
 def test_what_breaks_a_rule(server, bytes_, code):
     """faults.md 145"""
     for pieces in ([bytes_], [bytes_[at:at + 1] for at in range(min(len(bytes_), 20))] + [bytes_[20:]]):
-        with Raw(server) as socket:
+        with RawSocket(server) as socket:
             for piece in pieces:
                 socket.socket.sendall(piece)
             assert socket.close_code() == code
@@ -191,7 +138,7 @@ def test_a_bomb(server, sanitized):
     packer = zlib.compressobj(9, zlib.DEFLATED, -15)
     bomb = b"".join(packer.compress(bytes(MIB)) for _ in range(256)) + packer.flush(zlib.Z_SYNC_FLUSH)
     before = max(memory(front) for front in server.named("front"))
-    with Raw(server, more="Sec-WebSocket-Extensions: permessage-deflate\r\n") as socket:
+    with RawSocket(server, more="Sec-WebSocket-Extensions: permessage-deflate\r\n") as socket:
         assert b"Sec-WebSocket-Extensions: permessage-deflate" in socket.head
         socket.socket.sendall(frame(0xc2, bomb[:-4]))
         assert socket.close_code() == 1009
@@ -200,7 +147,7 @@ def test_a_bomb(server, sanitized):
 
 def test_floods_are_answered_or_bounded(server):
     """faults.md 147"""
-    with Raw(server) as socket:
+    with RawSocket(server) as socket:
         socket.socket.sendall(frame(0x02) + frame(0x00) * 200_000 + frame(0x80, b"end"))
         assert socket.frame() == (0x82, b"end")
         socket.socket.sendall(frame(0x89, b"p") * 50_000 + frame(0x89, b"newest") + frame(0x81, b"done"))

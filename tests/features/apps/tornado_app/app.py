@@ -123,6 +123,13 @@ class Echo(tornado.websocket.WebSocketHandler):
         LEFT.append(f"socket {self.close_code}")
 
 
+class Bare(tornado.websocket.WebSocketHandler):
+    """Gives messages back, and sends no word of its own."""
+
+    async def on_message(self, message):
+        await self.write_message(message, binary=isinstance(message, bytes))
+
+
 def plain(environ, start_response):
     start_response("200 OK", [("Content-Type", "text/plain")])
     return [b"plain ", environ["PATH_INFO"].encode()]
@@ -138,7 +145,7 @@ def make_app(xsrf=False):
     return tornado.web.Application([
         (r"/", Hello), (r"/about", About), (r"/form", Form), (r"/slow", Slow), (r"/stream/(\d+)/(\d+)", Streamed),
         (r"/endless", Endless), (r"/left", Left), (r"/digest", Digest), (r"/broken", Broken), (r"/cookie", Cookie),
-        (r"/token", Token), (r"/status/(\d+)", Status), (r"/echo", Echo), (r"/plain/.*", Wrapped),
+        (r"/token", Token), (r"/status/(\d+)", Status), (r"/echo", Echo), (r"/bare", Bare), (r"/plain/.*", Wrapped),
         (r"/files/(.*)", tornado.web.StaticFileHandler, {"path": here}),
     ], cookie_secret="a secret of the test", xsrf_cookies=xsrf)
 
