@@ -5,6 +5,7 @@ import os
 import random
 import signal
 import struct
+import time
 import zlib
 
 import httpx
@@ -13,9 +14,9 @@ from websockets.asyncio.client import connect as connect_asynchronously
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
-from support.client import Client
+from support.client import Client, Closed
 from support.processes import memory, wait_until
-from support.websocket import KEY, RawSocket, frame, handshake
+from support.websocket import KEY, PING, RawSocket, frame, handshake
 
 pytestmark = pytest.mark.timeout(120)
 ACCEPT = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="  # of the specification's KEY
@@ -105,6 +106,9 @@ def test_handshakes_that_are_none(server):
         assert status(**parts).status == 400, parts
     for parts in ({"method": "POST"}, {"upgrade": "h3"}, {"connection": "keep-alive"}):
         assert status(**parts).status == 200, parts
+    with Client(server.address) as client:
+        client.send(handshake().replace("HTTP/1.1", "HTTP/1.0"))
+        assert client.read_response().status == 200
     with RawSocket(server) as socket:
         assert f"Sec-WebSocket-Accept: {ACCEPT}".encode() in socket.head
 
@@ -155,6 +159,63 @@ def test_floods_are_answered_or_bounded(server):
         while not frames or frames[-1] != (0x81, b"done"):
             frames.append(socket.frame())
         assert (0x8a, b"newest") in frames
+
+
+def test_the_limit_of_a_message_is_a_setting(serve):
+    server = serve("websocket_asgi", config='[limits]\nwebsocket_message = "1KB"\n')
+    with connect(address(server)) as socket:
+        socket.send("x" * 1024)
+        assert socket.recv(20) == "x" * 1024
+        socket.send("x" * 1025)
+        with pytest.raises(ConnectionClosed) as closed:
+            socket.recv(20)
+    assert closed.value.rcvd.code == 1009
+
+
+def test_who_says_nothing_is_asked_and_given_up(serve):
+    """faults.md 147"""
+    server = serve("websocket_asgi", config='[limits]\nwebsocket_ping = "400ms"\n')
+    with connect(address(server)) as answers, RawSocket(server) as silent:
+        began = time.monotonic()
+        assert silent.frame() == (PING, b"")
+        assert silent.close_code() == 1011
+        assert 0.7 < time.monotonic() - began < 8
+        answers.send("still here")
+        assert answers.recv(20) == "still here"
+    wait_until(lambda: sorted(codes_seen(server)) == ["1000", "1006"], 10, "both in the app")
+
+
+def test_nobody_is_asked_where_pings_are_off(serve):
+    server = serve("websocket_asgi", config='[limits]\nwebsocket_ping = "0"\n')
+    with RawSocket(server) as silent, pytest.raises(TimeoutError):
+        silent.socket.settimeout(1)
+        silent.frame()
+
+
+def test_pages_of_which_sites_may_open_one(serve, server):
+    """faults.md 148"""
+    def status(where, origin):
+        with Client(where.address) as client:
+            client.send(handshake(more=f"Origin: {origin}\r\n" if origin else ""))
+            return client.read_head().status
+
+    assert status(server, "https://evil.example") == 101
+    careful = serve("websocket_asgi", websocket_origins=["https://example.com", "https://*.example.com", "same"])
+    for origin in (None, "https://example.com", "https://a.b.example.com", "http://a", "https://A"):
+        assert status(careful, origin) == 101, origin
+    for origin in ("https://evil.example", "http://example.com", "https://evilexample.com", "null", "https://a:444"):
+        assert status(careful, origin) == 403, origin
+    with connect(address(server, "/origin"), origin="https://some.example") as socket:
+        assert socket.recv(20) == "https://some.example"
+
+
+def test_a_closing_handshake_half_done_ends(server):
+    with RawSocket(server, "/close") as socket:
+        began = time.monotonic()
+        assert socket.close_code() == 4001
+        with pytest.raises((Closed, ConnectionResetError)):
+            socket.fill()
+        assert 4 < time.monotonic() - began < 9
 
 
 def test_a_slow_reader_takes_no_memory(server):
