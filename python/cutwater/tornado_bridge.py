@@ -70,7 +70,7 @@ class Connection(httputil.HTTPConnection):
         if started.done() and started.exception() is not None:
             return started
         # One frame instead of two when this is all.
-        return self._body(chunk, self._left == 0 and bool(chunk))
+        return self._body(chunk, self._left == 0)
 
     def write(self, chunk: bytes) -> "asyncio.Future[None]":
         return self._body(self._counted(bytes(chunk)), False)
