@@ -108,3 +108,37 @@ sys.exit(not (platform.python_implementation() == "CPython" and sys.version_info
 PYTHON
   done
 }
+
+# The newest Python 2.7 of this machine; fails where there is none.
+python2() {
+  local python
+  for python in "$(command -v python2.7)" "${PYENV_ROOT:-$HOME/.pyenv}"/versions/2.7*/bin/python2.7; do
+    [ -x "$python" ] && "$python" -c '' 2>/dev/null && echo "$python" && return 0
+  done
+  return 1
+}
+
+# autobahn_environment FOLDER PYTHON2: Autobahn's test suite (wstest). Its last release for Python 2 is 0.8.2.
+autobahn_environment() {
+  local folder=$1 python=$2 log
+  [ ! -x "$folder/bin/wstest" ] || return 0
+  say "Installing Autobahn's test suite in ${folder#"$root"/}/"
+  rm -rf "$folder" "$folder-virtualenv"
+  log=$({ "$python" -m pip install -q --target "$folder-virtualenv" 'virtualenv==20.15.1' &&
+    PYTHONPATH="$folder-virtualenv" "$python" -m virtualenv -q "$folder" &&
+    "$folder/bin/python" -m pip install -q 'autobahntestsuite==0.8.2'; } 2>&1) ||
+    { printf '%s\n' "$log" >&2; fail "Autobahn's test suite could not be installed (is there a way to PyPI?)"; }
+}
+
+# node_client FOLDER: Node's WebSocket client ws, by npm; without npm Debian's, which needs no other package but Node.
+node_client() {
+  local folder=$1 version=8.18.3 log
+  if ! command -v node >/dev/null || ! command -v npm >/dev/null; then
+    need_packages nodejs node-ws
+    return
+  fi
+  ! grep -qs "\"version\": \"$version\"" "$folder/node_modules/ws/package.json" || return 0
+  say "Installing Node's ws in ${folder#"$root"/}/"
+  log=$(npm install --prefix "$folder" --no-audit --no-fund --no-save --ignore-scripts "ws@$version" 2>&1) ||
+    { printf '%s\n' "$log" >&2; fail "npm could not install ws (is there a way to npm's registry?)"; }
+}

@@ -1,10 +1,19 @@
-"""Hello, and a stream of 16 pieces, for the ASGI servers."""
+"""Hello, a stream of 16 pieces, and WebSockets that give back what they get, for the ASGI servers."""
 
 HEADERS = [(b"content-type", b"text/plain"), (b"content-length", b"13")]
 PIECE = b"x" * 1024
 
 
+async def echo(receive, send):
+    await receive()
+    await send({"type": "websocket.accept"})
+    while (message := await receive())["type"] == "websocket.receive":
+        await send({"type": "websocket.send", "bytes": message["bytes"]})
+
+
 async def application(scope, receive, send):
+    if scope["type"] == "websocket":
+        return await echo(receive, send)
     if scope["type"] != "http":
         raise NotImplementedError(scope["type"])
     if scope["path"] == "/stream":

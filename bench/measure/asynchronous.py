@@ -10,7 +10,7 @@ class CutwaterAsgi(Cutwater):
     """On uvloop, as uvicorn is here."""
 
     def __init__(self, job, *arguments, **options):
-        asgi = Job(job.folder, job.asgi, workers=job.workers, asgi=job.asgi, settings=job.settings)
+        asgi = Job(job.folder, job.asgi, workers=job.workers, asgi=job.asgi, settings=job.settings, of_app=job.of_app)
         super().__init__(asgi, *arguments, **options)
 
 
@@ -55,6 +55,14 @@ def asgi(options):
     return Job(BENCH / "apps", "plain:application", asgi="asgi:application")
 
 
+def fastapi(options):
+    return Job(BENCH / "apps", "plain:application", asgi="fastapi_app:application")
+
+
+def starlette(options):
+    return Job(BENCH / "apps", "plain:application", asgi="starlette_app:application")
+
+
 def tornado(options):
     return Job(BENCH / "apps", "tornado_app:application")
 
@@ -65,5 +73,7 @@ SCENARIOS = [
     Speed("asgi-64", "ASGI hello, 64 connections", asgi, ASGI, body=13),
     Speed("asgi-8", "ASGI hello, 8 connections", asgi, ASGI, connections=8, body=13),
     Speed("asgi-stream", "ASGI, 16 pieces of 1 KB, 64 connections", asgi, ASGI, path="/stream", body=16384),
+    Speed("fastapi-json", "FastAPI, a path parameter and a model as JSON, 64 connections", fastapi, ASGI, path="/items/7", body=81),
+    Speed("starlette-stream", "Starlette's StreamingResponse, 16 pieces of 1 KB, 64 connections", starlette, ASGI, body=16384),
     Speed("tornado-64", "Tornado hello, 64 connections", tornado, TORNADO, body=13),
 ]

@@ -14,6 +14,7 @@ from .servers import BENCH, BODIES, ROOT, STATIC, WSGI, Job, Uvicorn
 from .speed import Speed
 from .strength import Idle, Kills, Memory, Reloads
 from .threads import THREADED, Beside
+from .websockets import SCENARIOS as WEBSOCKETS
 
 
 def plain(options, workers=1):
@@ -95,6 +96,7 @@ ALL = [
     Beside("threads-mixed", "WSGI hello, 64 connections, beside four that sleep 50 ms each time; CPU time of both", plain, THREADED,
            slow="/sleep", slow_connections=4, body=13),
     *ASYNCHRONOUS,
+    *WEBSOCKETS,
     interfaces(),
     Memory(shop),
     Idle(plain),

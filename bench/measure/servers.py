@@ -45,9 +45,9 @@ hosts: {{ default: {{ paths: {{ /: {{ file.dir: "{files}" }} }} }} }}
 class Job:
     """What a server has to do: an application (folder, target, its environment) or a folder of files."""
 
-    def __init__(self, folder, target="plain:application", environment=None, files=None, workers=1, asgi=None, settings=""):
+    def __init__(self, folder, target="plain:application", environment=None, files=None, workers=1, asgi=None, settings="", of_app=""):
         self.folder, self.target, self.environment = Path(folder), target, environment or {}
-        self.files, self.workers, self.asgi, self.settings = files, workers, asgi, settings
+        self.files, self.workers, self.asgi, self.settings, self.of_app = files, workers, asgi, settings, of_app
 
 
 def free_port():
@@ -147,7 +147,7 @@ class Cutwater(Server):
             text += f'[[site]]\n[[site.route]]\nmatch = {{ path = "/*" }}\nstatic = {{ root = "{self.job.files}" }}\n'
         else:
             text += (f'[app.web]\nroot = "{self.job.folder}"\ntarget = "{self.job.target}"\npython = "{sys.executable}"\n'
-                     f'workers = {self.job.workers}\nwatch = "off"\n')
+                     f'workers = {self.job.workers}\nwatch = "off"\n{self.job.of_app}')
         (self.folder / "cutwater.toml").write_text(text)
         return [ROOT / "build" / "cutwater", "serve", "-c", self.folder / "cutwater.toml"]
 

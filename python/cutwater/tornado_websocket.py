@@ -9,6 +9,14 @@ from typing import Any, Optional, Union
 from tornado import gen, websocket
 
 
+# What a handler cannot do any more once its WebSocket is open.
+_OF_RESPONSES = ("write", "redirect", "set_header", "set_cookie", "set_status", "flush", "finish")
+
+
+def _not_supported(*_args: Any, **_kwargs: Any) -> None:
+    raise RuntimeError("Method not supported for Web Sockets")
+
+
 def install(handler_class: Any, connection_class: Any) -> None:
     """Requests of ours get the protocol below; those of a server of the app's own keep Tornado's."""
     original = handler_class.get_websocket_protocol
@@ -35,6 +43,8 @@ class Protocol(websocket.WebSocketProtocol):
         handler.clear_header("Content-Type")
         handler.set_status(101)
         handler.finish()
+        for method in _OF_RESPONSES:
+            setattr(handler, method, _not_supported)
         try:
             opened = handler.open(*handler.open_args, **handler.open_kwargs)
             if opened is not None:
@@ -53,7 +63,12 @@ class Protocol(websocket.WebSocketProtocol):
             if message["type"] != "websocket.receive":
                 continue
             data = message.get("text")
-            result = self._run_callback(self.handler.on_message, message["bytes"] if data is None else data)
+            if data is None:
+                data = message["bytes"]
+            if self._is_too_long(data):
+                self.close(1009, "message too big")
+                continue
+            result = self._run_callback(self.handler.on_message, data)
             if result is not None:
                 await result
         self.client_terminated = self.server_terminated = True
@@ -64,18 +79,35 @@ class Protocol(websocket.WebSocketProtocol):
         """As Tornado's, which in 6.4 needs a stream for it."""
         try:
             result = callback(*args, **kwargs)
-        except Exception:
+        except (Exception, asyncio.CancelledError):
             self.handler.log_exception(*sys.exc_info())
             self._abort()
             return None
         return None if result is None else self._guarded(result)
 
     async def _guarded(self, result: Any) -> None:
+        """A handler that was cancelled by itself has failed; one whose request is cancelled is cancelled with it."""
+        future = gen.convert_yielded(result)
+        if not future.done():
+            done = asyncio.get_running_loop().create_future()
+            future.add_done_callback(lambda _: done.done() or done.set_result(None))
+            try:
+                await done
+            except asyncio.CancelledError:
+                future.cancel()
+                raise
         try:
-            await gen.convert_yielded(result)
-        except Exception:
+            future.result()
+        except (Exception, asyncio.CancelledError):
             self.handler.log_exception(*sys.exc_info())
             self._abort()
+
+    def _is_too_long(self, data: Union[str, bytes]) -> bool:
+        """For the handler: the front has its own limit, `limits.websocket_message`."""
+        limit = self.handler.max_message_size
+        if len(data) * 4 <= limit or isinstance(data, bytes):
+            return len(data) > limit
+        return len(data.encode()) > limit
 
     @property
     def selected_subprotocol(self) -> Optional[str]:

@@ -154,6 +154,7 @@ base::Result<void> FrontProcess::open() {
   auto signals = io::SignalWatcher::create(loop_, {SIGTERM}, [this](int) { stop(kGraceWithoutMaster); });
   if (!signals) return signals.error();
   signals_ = std::move(*signals);
+  apps_.limit_websockets(start_.config.limits);
   for (const config::App& app : start_.config.apps) apps_.add(app);
   pools_.add(start_.config);
   routes_.add(start_.config, std::move(start_.static_roots), apps_, connections_);

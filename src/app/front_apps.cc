@@ -53,6 +53,11 @@ FrontApps::App& FrontApps::app(const std::string& name) {
   return app;
 }
 
+void FrontApps::limit_websockets(const config::Limits& limits) {
+  websocket_.message_limit = limits.websocket_message;
+  websocket_.ping_interval = websocket_.ping_timeout = limits.websocket_ping;
+}
+
 FrontApps::App* FrontApps::find(const std::string& name) {
   auto found = apps_.find(name);
   return found == apps_.end() ? nullptr : &found->second;
@@ -72,6 +77,8 @@ base::Result<void> FrontApps::add_generation(control::GenerationCreated message,
   options.queue_timeout = message.queue_timeout;
   options.requests_per_worker = message.requests_per_worker;
   options.asynchronous = message.asynchronous;
+  options.websocket = websocket_;
+  options.websocket_origins = std::move(message.websocket_origins);
   // WebSockets are closed in time for their worker to end by itself.
   options.grace = message.grace - std::min(message.grace / 4, kGraceToClose);
   App& owner = app(message.app);

@@ -36,6 +36,8 @@ class FrontApps : public io::TurnHook {
   void never_send(handler::ScriptGuard scripts) { scripts_ = std::move(scripts); }
   // Files that the app may name instead of sending them.
   void send_named(const std::string& name, std::unique_ptr<handler::NamedFiles> files);
+  // Of generations that come from now on.
+  void limit_websockets(const config::Limits& limits);
   // No first generation will come any more: what waits for one is answered 503.
   void stop_expecting();
 
@@ -73,6 +75,7 @@ class FrontApps : public io::TurnHook {
   handler::AppServices services_;
   std::function<void()> some_decided_;
   handler::ScriptGuard scripts_;
+  handler::WebSocketOptions websocket_;
   std::map<std::string, App> apps_;
   Folders retired_;  // still answering somebody
 };

@@ -30,6 +30,9 @@ base::Result<base::FileDescriptor> create_segment(unsigned fronts, unsigned lane
   layout.fronts = fronts;
   layout.lanes = lanes;
   layout.slots = std::clamp(requests + kFewestSlots / 2, kFewestSlots, kMostSlots);
+  // WebSocket messages and streamed uploads come this way: with 64 KiB front and worker would wake each other for
+  // every few of them.
+  layout.down_ring_bytes = 256 * 1024;
   return link::create_segment(layout);
 }
 

@@ -93,6 +93,7 @@ base::Result<supervise::AppSpec> make_app_spec(const config::App& app, const std
   spec.lifespan = app.lifespan;
   spec.on_disconnect = app.on_disconnect;
   spec.concurrency = app.concurrency;
+  spec.websocket_origins = app.websocket_origins;
   spec.environment = app.environment;
   spec.identity = std::move(*identity);
   spec.timeout = app.timeout;

@@ -165,11 +165,27 @@ TEST_F(ConfigFile, WrongValues) {
       "  2 | level = \"warn\"\n"
       "    |         ^\n"
       "  fix: did you mean \"warning\"?\n");
-  for (const char* text :
-       {"[app.web]\nqueue = 0", "[app.web]\nqueue = -1", "[app.web]\nworkers = 100000", "[app.web]\ntimeout = \"soon\"",
-        "[app.web]\nprefix = \"shop\"", "[[listen]]\naddr = \"x\"", "[[listen]]\ntrusted_proxies = [\"everyone\"]",
-        "[app.\"a b\"]", "[app.web]\nroot = \"\"", "[app.web]\nprefix = \"/a?b\"", "[[listen]]\nmode = \"999\"",
-        "[app.web]\nuser = \"a\\u0000b\"", "[app.web]\nenv = { \"A=B\" = \"x\" }"}) {
+  for (const char* text : {"[app.web]\nqueue = 0",
+                           "[app.web]\nqueue = -1",
+                           "[app.web]\nworkers = 100000",
+                           "[app.web]\ntimeout = \"soon\"",
+                           "[app.web]\nprefix = \"shop\"",
+                           "[[listen]]\naddr = \"x\"",
+                           "[[listen]]\ntrusted_proxies = [\"everyone\"]",
+                           "[app.\"a b\"]",
+                           "[app.web]\nroot = \"\"",
+                           "[app.web]\nprefix = \"/a?b\"",
+                           "[[listen]]\nmode = \"999\"",
+                           "[app.web]\nwebsocket_origins = [\"example.com\"]",
+                           "[app.web]\nwebsocket_origins = [\"https://example.com/\"]",
+                           "[app.web]\nwebsocket_origins = [\"https://*\"]",
+                           "[app.web]\nwebsocket_origins = [\"*\"]",
+                           "[limits]\nwebsocket_message = \"2GB\"",
+                           "[limits]\nwebsocket_message = \"100B\"",
+                           "[limits]\nwebsocket_ping = \"2d\"",
+                           "[limits]\nwebsocket_ping = \"often\"",
+                           "[app.web]\nuser = \"a\\u0000b\"",
+                           "[app.web]\nenv = { \"A=B\" = \"x\" }"}) {
     std::string all = messages(text);
     EXPECT_TRUE(all.starts_with("[CW0103]")) << text << "\n" << all;
     EXPECT_NE(all.find("\n  fix: "), std::string::npos) << all;
@@ -552,6 +568,8 @@ TEST(Settings, DefaultsAreThoseOfTheModel) {
   EXPECT_EQ(from_table.limits.body, Limits().body);
   EXPECT_EQ(from_table.limits.keepalive, Limits().keepalive);
   EXPECT_EQ(from_table.limits.connections, Limits().connections);
+  EXPECT_EQ(from_table.limits.websocket_message, Limits().websocket_message);
+  EXPECT_EQ(from_table.limits.websocket_ping, Limits().websocket_ping);
   EXPECT_EQ(from_table.log.access, Log().access);
   EXPECT_EQ(from_table.shutdown_grace, Config().shutdown_grace);
 }

@@ -30,22 +30,23 @@ using FolderMap = std::map<std::string, std::string>;
 
 struct App {
   std::string name;
-  std::string root;                      // absolute: working directory and sys.path[0]
-  std::string target = "auto";           // "module:attribute", "module:factory()", "file.py:attribute", "auto"
-  std::string protocol = "auto";         // "wsgi" | "asgi" | "tornado"
-  std::string python;                    // absolute path of the interpreter after discovery; empty before
-  std::string python_setting;            // as written: environment folder, interpreter or version; "" = discover
-  unsigned workers = 0;                  // 0 = auto
-  unsigned threads = 1;                  // of each worker; 0 = auto
-  std::string preload = "auto";          // "auto" | "true" | "false"
-  std::string watch = "code";            // "code" | "deploy" | "off"
-  std::string prefix;                    // "" or "/shop": SCRIPT_NAME
-  std::string hop_by_hop = "refuse";     // "refuse" | "drop": response fields that are the connection's
-  std::string loop = "auto";             // "auto" | "asyncio" | "uvloop" | "module:factory"
-  unsigned concurrency = 1000;           // requests of one worker at once, of an asynchronous app
-  std::string lifespan = "auto";         // "auto" | "on" | "off"
-  std::string on_disconnect = "finish";  // "finish" | "cancel"
-  std::string user;                      // "" = owner of root (when started as root)
+  std::string root;                            // absolute: working directory and sys.path[0]
+  std::string target = "auto";                 // "module:attribute", "module:factory()", "file.py:attribute", "auto"
+  std::string protocol = "auto";               // "wsgi" | "asgi" | "tornado"
+  std::string python;                          // absolute path of the interpreter after discovery; empty before
+  std::string python_setting;                  // as written: environment folder, interpreter or version; "" = discover
+  unsigned workers = 0;                        // 0 = auto
+  unsigned threads = 1;                        // of each worker; 0 = auto
+  std::string preload = "auto";                // "auto" | "true" | "false"
+  std::string watch = "code";                  // "code" | "deploy" | "off"
+  std::string prefix;                          // "" or "/shop": SCRIPT_NAME
+  std::string hop_by_hop = "refuse";           // "refuse" | "drop": response fields that are the connection's
+  std::string loop = "auto";                   // "auto" | "asyncio" | "uvloop" | "module:factory"
+  unsigned concurrency = 1000;                 // requests of one worker at once, of an asynchronous app
+  std::string lifespan = "auto";               // "auto" | "on" | "off"
+  std::string on_disconnect = "finish";        // "finish" | "cancel"
+  std::vector<std::string> websocket_origins;  // whose pages may open WebSockets; empty = all
+  std::string user;                            // "" = owner of root (when started as root)
   std::map<std::string, std::string> environment;
   FolderMap sendfile;  // files it may name instead of sending them
   base::Duration timeout = std::chrono::seconds(60);
@@ -180,6 +181,8 @@ struct Limits {
   uint64_t body_min_rate = 500;  // bytes per second
   base::Duration keepalive = std::chrono::seconds(75);
   uint64_t connections = 20000;
+  uint64_t websocket_message = 16 * 1024 * 1024;
+  base::Duration websocket_ping = std::chrono::seconds(20);  // 0 = none is sent
 };
 
 struct Log {

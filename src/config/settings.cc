@@ -192,6 +192,11 @@ constexpr Setting kSettings[] = {
      "What becomes of a request of an ASGI app whose client has left: \"finish\" lets it run on, \"cancel\" cancels "
      "its task.",
      "on-disconnect", to<&App::on_disconnect>, 0, UINT64_MAX, "finish|cancel"},
+    {Section::kApp, "websocket_origins", Kind::kOrigins, "",
+     "Pages of which sites may open WebSockets of an ASGI or Tornado app: [\"https://example.com\", "
+     "\"https://*.example.com\"]; \"same\" is the site that is asked. Those of others get 403; what sends no Origin is "
+     "no browser, and let in. Without it all are, and the app has to look at the Origin.",
+     "", to<&App::websocket_origins>},
     {Section::kApp, "user", Kind::kText, "",
      "Whom the app runs as when started as root; without it the owner of its folder.", "user", to<&App::user>},
     {Section::kApp, "env", Kind::kVariables, "", "Environment variables of the app.", "", to<&App::environment>},
@@ -230,6 +235,13 @@ constexpr Setting kSettings[] = {
      "limit-keepalive", to<&Limits::keepalive>, 0, kDay},
     {Section::kLimits, "connections", Kind::kInteger, "20000", "Most client connections of one front.",
      "limit-connections", to<&Limits::connections>, 1, 10'000'000},
+    {Section::kLimits, "websocket_message", Kind::kSize, "16MB",
+     "Longest message a client of an app's WebSocket may send, decompressed; beyond: closed with 1009.",
+     "limit-websocket-message", to<&Limits::websocket_message>, kKilobyte, 1024 * 1024 * kKilobyte},
+    {Section::kLimits, "websocket_ping", Kind::kDuration, "20s",
+     "After so much silence the client of an app's WebSocket is asked whether it is still there, and given up after as "
+     "much again. 0: it is not asked.",
+     "limit-websocket-ping", to<&Limits::websocket_ping>, 0, kDay},
 
     {Section::kLog, "access", Kind::kPathOrWord, "stdout", "Where the access log goes: \"stdout\", \"off\" or a file.",
      "access-log", to<&Log::access>, 0, UINT64_MAX, "stdout|off", "syslog|journald"},

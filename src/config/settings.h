@@ -45,6 +45,7 @@ enum class Kind {
   kNetworkList,
   kUserList,
   kEndings,    // of file names: ".py"
+  kOrigins,    // of pages: "https://example.com", "https://*.example.com", "same"
   kVariables,  // table of environment variables
   kPrograms,   // table: ending of file names -> program
   kFolders,    // table: URL path -> folder

@@ -1,5 +1,6 @@
 // Checking one written value against its setting, and the words for what is wrong with it.
 #include <algorithm>
+#include <cctype>
 
 #include "base/text.h"
 #include "config/address.h"
@@ -64,6 +65,8 @@ std::string example_value(const Setting& setting, bool in_file) {
       return "[\"www-data\"]";
     case Kind::kEndings:
       return "[\".cgi\"]";
+    case Kind::kOrigins:
+      return "[\"https://example.com\"]";
     case Kind::kPrograms:
       return "{ \".py\" = \"python3\" }";
     case Kind::kVariables:
@@ -184,6 +187,20 @@ bool is_ending(const std::string& text) {
          text.find_first_of(std::string_view("/\0", 2)) == std::string::npos;
 }
 
+// What a browser says in the field Origin, or that with "*." before the host.
+bool is_origin(std::string_view text) {
+  if (text == "same") return true;
+  const size_t end_of_scheme = text.find("://");
+  if (end_of_scheme == 0 || end_of_scheme == std::string_view::npos) return false;
+  std::string_view host = text.substr(end_of_scheme + 3);
+  if (host.starts_with("*.")) host.remove_prefix(2);
+  const bool plain = std::all_of(host.begin(), host.end(), [](char c) {
+    return std::isalnum(static_cast<unsigned char>(c)) != 0 ||
+           std::string_view(".-:[]_").find(c) != std::string_view::npos;
+  });
+  return plain && !host.empty() && host.front() != '.';
+}
+
 Parsed parse_list(const Setting& setting, const Node& node) {
   std::vector<Node> items = node.items;
   if (node.type == Node::Type::kWord) {
@@ -204,6 +221,11 @@ Parsed parse_list(const Setting& setting, const Node& node) {
     }
     if (setting.kind == Kind::kEndings && !is_ending(item.text)) {
       return Problem{"CW0103", quoted(item.text) + " is no ending of file names", "write for example \".cgi\"",
+                     item.position};
+    }
+    if (setting.kind == Kind::kOrigins && !is_origin(item.text)) {
+      return Problem{"CW0103", quoted(item.text) + " is no origin of pages",
+                     "write \"https://example.com\", \"https://*.example.com\" or \"same\"; no path belongs to it",
                      item.position};
     }
     if (setting.kind == Kind::kNetworkList && !is_network(item.text)) {
@@ -469,6 +491,7 @@ Parsed parse(const Setting& setting, const Node& node, const std::string& folder
     case Kind::kNetworkList:
     case Kind::kUserList:
     case Kind::kEndings:
+    case Kind::kOrigins:
       return parse_list(setting, node);
     case Kind::kPrograms:
       return parse_programs(setting, node);
@@ -527,6 +550,8 @@ std::string kind_text(const Setting& setting) {
       return "a list of users";
     case Kind::kEndings:
       return "a list of endings such as \".cgi\"";
+    case Kind::kOrigins:
+      return "a list of origins such as \"https://example.com\"";
     case Kind::kPrograms:
       return "a table such as { \".py\" = \"python3\" }";
     case Kind::kFolders:

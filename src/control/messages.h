@@ -30,6 +30,7 @@ struct GenerationCreated {
   bool asynchronous = false;         // workers take requests with the head
   unsigned requests_per_worker = 1;  // that one runs at once
   base::Duration grace{};            // how long a worker that is replaced may finish what it runs
+  std::vector<std::string> websocket_origins;
   std::vector<StaticPrefix> static_folders;
   template <class Visitor>
   void visit(Visitor& field) {
@@ -42,6 +43,7 @@ struct GenerationCreated {
     field("asynchronous", asynchronous);
     field("requests_per_worker", requests_per_worker);
     field("grace", grace);
+    field("websocket_origins", websocket_origins);
     field("static", static_folders);
   }
 };

@@ -59,6 +59,11 @@ base::Task<void> AppHandler::ask(message::Exchange& exchange, ResponseHeadPool::
     auto refusing = refuse_websocket(exchange, offer);
     co_return co_await refusing;
   }
+  if (asynchronous && request.offers_websocket &&
+      !may_open_websocket(exchange.request, current_->options().websocket_origins)) {
+    auto refusing = answer_error(exchange, 403);
+    co_return co_await refusing;
+  }
   if (request.has_long_body() && asynchronous) {
     request.stream_body();
   } else if (request.has_body()) {

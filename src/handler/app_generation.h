@@ -27,6 +27,7 @@ struct GenerationOptions {
   bool asynchronous = false;  // a worker runs many requests at once, and gets them before their bodies are complete
   unsigned requests_per_worker = 1;  // that one runs at once
   WebSocketOptions websocket;
+  std::vector<std::string> websocket_origins;       // whose pages may open one; empty: all; see may_open_websocket()
   base::Duration grace = std::chrono::seconds(30);  // open WebSockets of a worker that is to end go on for so long
   base::Duration cancel_grace = std::chrono::seconds(5);  // then a worker that keeps what was cancelled is stuck
 };

@@ -206,6 +206,35 @@ TEST_P(AppSocketTest, HandshakesThatAreNone) {
   }
 }
 
+TEST_P(AppSocketTest, PagesOfOtherSitesMayNotOpenOne) {
+  options_.websocket_origins = {"https://example.com", "http://*.friend.org:8080", "same"};
+  auto& worker = start_one_worker();
+  auto answered = [&](std::vector<std::string_view> origins, std::string_view host = "shop.example:8000") {
+    auto& exchange = handshake();
+    exchange.request.authority = host;
+    for (std::string_view origin : origins) exchange.request.headers.add("Origin", origin);
+    exchange.start(app_);
+    if (exchange.done) return exchange.writer.status();
+    answer(worker, claim(worker), "seen by the app");
+    until_done(exchange);
+    return exchange.writer.status();
+  };
+  for (std::string_view origin : {"https://example.com", "HTTPS://Example.com", "http://a.b.friend.org:8080",
+                                  "http://shop.example:8000", "https://shop.example:8000"}) {
+    EXPECT_EQ(answered({origin}), 200) << origin;
+  }
+  EXPECT_EQ(answered({}), 200);
+  for (std::string_view origin :
+       {"http://example.com", "https://example.com:444", "https://example.com.evil.org", "https://evilexample.com",
+        "http://friend.org:8080", "http://.friend.org:8080", "http://evilfriend.org:8080", "https://a.friend.org:8080",
+        "null", "", "same", "http://shop.example", "example.com"}) {
+    EXPECT_EQ(answered({origin}), 403) << origin;
+  }
+  EXPECT_EQ(answered({"https://example.com", "https://evil.org"}), 403);
+  EXPECT_EQ(answered({"http://"}, ""), 403);
+  options_.websocket_origins = {};
+}
+
 TEST_P(AppSocketTest, ForOtherAppsItIsAnOrdinaryRequest) {
   options_.asynchronous = false;
   auto& worker = start_one_worker();

@@ -52,6 +52,34 @@ WebSocketOffer websocket_offer(const message::Request& request) {
   return one_key ? WebSocketOffer::kSound : WebSocketOffer::kMalformed;
 }
 
+namespace {
+
+constexpr std::string_view kBehindScheme = "://";
+
+bool matches(std::string_view origin, std::string_view pattern, std::string_view host) {
+  const size_t scheme_end = origin.find(kBehindScheme);
+  if (scheme_end == std::string_view::npos) return false;  // "null": a page without a site
+  const std::string_view of_origin = origin.substr(scheme_end + kBehindScheme.size());
+  if (of_origin.empty()) return false;
+  if (pattern == "same") return equals_ignoring_case(of_origin, host);
+  const size_t star = pattern.find("://*.");
+  if (star == std::string_view::npos) return equals_ignoring_case(origin, pattern);
+  const std::string_view ending = pattern.substr(star + kBehindScheme.size() + 1);  // ".example.com"
+  return equals_ignoring_case(origin.substr(0, scheme_end), pattern.substr(0, star)) &&
+         of_origin.size() > ending.size() &&
+         equals_ignoring_case(of_origin.substr(of_origin.size() - ending.size()), ending);
+}
+
+}  // namespace
+
+bool may_open_websocket(const message::Request& request, std::span<const std::string> origins) {
+  if (origins.empty() || request.headers.count("Origin") == 0) return true;
+  if (request.headers.count("Origin") != 1) return false;
+  const std::string_view origin = request.headers.get("Origin").value_or("");
+  return std::any_of(origins.begin(), origins.end(),
+                     [&](const std::string& pattern) { return matches(origin, pattern, request.authority); });
+}
+
 message::Response other_version_answer() {
   message::Response response;
   response.status = 426;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 
 #include "codec/websocket/compression.h"
@@ -17,6 +18,10 @@ enum class WebSocketOffer {
   kOtherVersion,  // 426
 };
 WebSocketOffer websocket_offer(const message::Request& request);
+
+// `origins`: "https://example.com", "https://*.example.com", "same" (as the request's Host); empty: everybody may. What
+// sends no Origin is no browser, and could say what it likes.
+bool may_open_websocket(const message::Request& request, std::span<const std::string> origins);
 
 // What the client is told besides: 426 with the version that is spoken.
 message::Response other_version_answer();

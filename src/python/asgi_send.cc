@@ -93,8 +93,10 @@ bool AsgiExchange::start(PyObject* message, long least) {
   if (code == -1 && PyErr_Occurred() != nullptr) return false;
   PyObject* headers = get(message, names.headers);
   if (headers == nullptr && PyErr_Occurred() != nullptr) return false;
+  PyObject* reason = get(message, names.reason);  // no part of ASGI, but of Tornado
+  if (reason == nullptr && PyErr_Occurred() != nullptr) return false;
   if (!is_set(message, names.trailers, trailers_follow_)) return false;
-  if (!head_.set_asgi(code, least, headers)) return false;
+  if (!head_.set_asgi(code, least, headers, reason)) return false;
   declared_ = head_.content_length();
   started_ = true;
   return true;

@@ -58,7 +58,7 @@ bool ResponseHead::set(PyObject* status, PyObject* headers) {
   return true;
 }
 
-bool ResponseHead::set_asgi(long status, long least, PyObject* headers) {
+bool ResponseHead::set_asgi(long status, long least, PyObject* headers, PyObject* reason) {
   begin();
   if (status < least || status > 999) {
     PyErr_Format(PyExc_ValueError, "the response needs a status from %ld to 999, not %ld", least, status);
@@ -66,6 +66,10 @@ bool ResponseHead::set_asgi(long status, long least, PyObject* headers) {
   }
   fresh_.status = static_cast<uint16_t>(status);
   fresh_.reason.clear();
+  if (reason != nullptr && PyUnicode_Check(reason)) {
+    const Latin1View text(reason);
+    if (text.ok() && message::is_field_value(text.view())) fresh_.reason = text.view();
+  }
   if (headers != nullptr && headers != Py_None) {
     PyRef iterator = PyRef::steal(PyObject_GetIter(headers));
     if (!iterator) return false;

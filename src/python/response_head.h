@@ -23,8 +23,9 @@ class ResponseHead {
   // the head given before, if any, is kept then.
   bool set(PyObject* status, PyObject* headers);
   // The same of an ASGI message: a number from `least` on, and pairs of bytes (str is taken, too). Fields of the
-  // connection are left out, as ASGI servers do.
-  bool set_asgi(long status, long least, PyObject* headers);
+  // connection are left out, as ASGI servers do. `reason`: a str that may stand in the status line, else the usual one
+  // is said.
+  bool set_asgi(long status, long least, PyObject* headers, PyObject* reason = nullptr);
   void clear();
 
   bool given() const { return values_.status != 0; }

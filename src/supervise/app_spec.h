@@ -39,7 +39,8 @@ struct AppSpec {
   unsigned queue = 100;
   unsigned workers = 2;
   unsigned concurrency = 1;  // of an asynchronous app's worker
-  unsigned threads = 1;      // the most that one of them runs requests in
+  std::vector<std::string> websocket_origins;
+  unsigned threads = 1;  // the most that one of them runs requests in
 };
 
 // All of it outlives every app.

@@ -143,8 +143,17 @@ unsigned Generation::requests_per_worker() const {
 
 // Opened with the app's own rights: it may not name a folder that it could not read itself.
 void Generation::open_static_folders() {
-  description_ = {spec_.name,          number_,           spec_.prefix,          spec_.timeout, spec_.queue,
-                  spec_.queue_timeout, is_asynchronous(), requests_per_worker(), spec_.grace,   {}};
+  description_ = {spec_.name,
+                  number_,
+                  spec_.prefix,
+                  spec_.timeout,
+                  spec_.queue,
+                  spec_.queue_timeout,
+                  is_asynchronous(),
+                  requests_per_worker(),
+                  spec_.grace,
+                  spec_.websocket_origins,
+                  {}};
   for (const control::StaticFolder& folder : imported_.static_folders) {
     auto opened = open_folder_as(spec_.identity ? *spec_.identity : current_identity(), folder.root);
     if (opened) {

@@ -12,7 +12,7 @@ from support.client import Closed, chunked
 from support.processes import wait_until
 
 pytestmark = pytest.mark.timeout(60)
-TORNADO_SAYS = [r"ERROR:tornado", r"WARNING:tornado", r"Traceback", r"Error"]
+TORNADO_SAYS = [r"ERROR:tornado", r"WARNING:tornado", r"Traceback", r"Error", r"CW0542.*/(detached|misleading)"]
 
 
 @pytest.fixture(scope="module")
@@ -139,6 +139,46 @@ def test_statuses(site, status):
         assert client.read_response().body == b"hello"
 
 
+def test_a_reason_of_the_handlers_own(site):
+    assert site.get("/status/299?reason=As%20you%20like").reason == "As you like"
+    assert site.get("/status/404").reason == "Not Found"
+
+
+@pytest.mark.parametrize("chunks", [False, True])
+def test_a_body_over_what_the_handler_takes(site, chunks):
+    def post(size):
+        field, body = ("Transfer-Encoding", "chunked"), chunked(b"x" * size)
+        if not chunks:
+            field, body = ("Content-Length", str(size)), b"x" * size
+        return site.request("POST", "/small", [field], body)
+
+    assert post(1000).body == b"1000"
+    assert (post(1001).status, post(200_000).status) == (413, 413)
+
+
+def test_a_body_that_nobody_takes_is_not_waited_for(site):
+    with site.connect() as client:
+        client.send(b"POST /small HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\nhardly begun")
+        assert client.read_response().status == 413
+
+
+@pytest.mark.parametrize("size", [9, 11, 10_000])
+def test_another_length_than_was_announced(site, size):
+    """The client sees that, and the handler is told, as by Tornado's own server."""
+    assert site.get("/misleading/10").body == b"x" * 10
+    with site.connect() as client, pytest.raises(Closed):
+        client.send(f"GET /misleading/{size} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        assert client.read_response().status == 500
+        raise Closed
+    site.log.wait_for("HTTPOutputError: Tried to write (1 bytes less|more data) than Content-Length")
+
+
+@pytest.mark.parametrize(("path", "what"), [("/detached", r"detach\(\)"), ("/hasty", r"connection\.stream")])
+def test_there_is_no_socket_to_give(site, path, what):
+    assert site.get(path).status == 500
+    site.log.wait_for(what + ": this request has no socket of its own.* WebSocketHandler, .* write\\(\\) and flush\\(\\); .* a proxy route")
+
+
 def test_wsgi_inside(site, serve):
     assert site.get("/plain/x").body == b"plain /plain/x"
     assert serve("tornado_app", target="app:container").get("/y").body == b"plain /y"
@@ -172,6 +212,31 @@ class TestWebSocket:
             with pytest.raises(ConnectionClosed) as closed:
                 socket.recv(10)
             assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (4001, "as asked")
+
+    def test_a_message_over_what_the_handler_takes(self, serve):
+        server = serve("tornado_app", target="app:small_messages")
+        with connect(self.address(server).replace("/echo", "/bare")) as socket:
+            for message in ("x" * 1000, b"x" * 1000, "\u00e4" * 500):
+                socket.send(message)
+                assert socket.recv(10) == message
+            socket.send("\u00e4" * 501)
+            with pytest.raises(ConnectionClosed) as closed:
+                socket.recv(10)
+            assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (1009, "message too big")
+
+    def test_what_belongs_to_a_response_raises(self, site):
+        with connect(self.address(site)) as socket:
+            socket.recv(10)
+            socket.send("write")
+            assert socket.recv(10) == "RuntimeError"
+
+    def test_a_handler_that_is_cancelled_closes(self, site):
+        with connect(self.address(site)) as socket:
+            socket.recv(10)
+            socket.send("cancel")
+            with pytest.raises(ConnectionClosed) as closed:
+                socket.recv(10)
+            assert closed.value.rcvd.code == 1011
 
     def test_close_by_the_client(self, site):
         with connect(self.address(site)) as socket:

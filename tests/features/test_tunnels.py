@@ -17,10 +17,10 @@ import pytest
 from support import gateway_peers as gateways
 from support import peers, processes
 from support.processes import wait_until
+from support.websocket import KEY, handshake, proof_of
 
 pytestmark = pytest.mark.timeout(60)
 
-GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 OFFER = "GET /chat HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, Upgrade\r\nUpgrade: echo\r\n\r\n"
 TAKEN = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\nX-Mine: 1\r\n\r\n"
 
@@ -83,22 +83,14 @@ def connect(server):
     return client
 
 
-KEY = "dGhlIHNhbXBsZSBub25jZQ=="
-
-
-def websocket_offer(key=f"Sec-WebSocket-Key: {KEY}\r\n", method="GET"):
-    return (f"{method} / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
-            f"{key}Sec-WebSocket-Protocol: chat\r\nKeep-Alive: 5\r\n\r\n").encode()
+def websocket_offer(key=KEY, method="GET"):
+    return handshake("/", method, key=key, more="Sec-WebSocket-Protocol: chat\r\nKeep-Alive: 5\r\n").encode()
 
 
 def websocket_answer(*proofs):
     fields = b"".join(b"Sec-WebSocket-Accept: %s\r\n" % proof for proof in proofs)
     return (b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" + fields
             + b"Sec-WebSocket-Protocol: chat\r\n\r\n")
-
-
-def proof_of(key):
-    return base64.b64encode(hashlib.sha1(key.encode() + GUID).digest())
 
 
 def test_websocket_handshake_is_passed_on(serve, behind):
@@ -111,7 +103,7 @@ def test_websocket_handshake_is_passed_on(serve, behind):
     far = behind(accept)
     key = base64.b64encode(os.urandom(16)).decode()
     with connect(gateway(serve, far.url)) as client:
-        client.sendall(websocket_offer(f"Sec-WebSocket-Key: {key}\r\n"))
+        client.sendall(websocket_offer(key))
         head = read_head(client)
         assert head.startswith(b"HTTP/1.1 101 ") and head.count(b"Upgrade: websocket\r\n") == 1
         assert b"Sec-WebSocket-Accept: " + proof_of(key) in head and b"Sec-WebSocket-Protocol: chat" in head
@@ -131,7 +123,7 @@ def test_a_websocket_must_be_proven(serve, behind, proofs):
 
 
 @pytest.mark.parametrize("offer", [
-    websocket_offer(""), websocket_offer("Sec-WebSocket-Key: c2hvcnQ=\r\n"), websocket_offer(method="POST"),
+    websocket_offer(""), websocket_offer("c2hvcnQ="), websocket_offer(method="POST"),
 ])
 def test_what_is_no_handshake_never_becomes_one(serve, behind, offer):
     """The server answers 101 all the same: it was not asked for."""

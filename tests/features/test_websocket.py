@@ -5,6 +5,7 @@ import os
 import random
 import signal
 import struct
+import time
 import zlib
 
 import httpx
@@ -13,12 +14,12 @@ from websockets.asyncio.client import connect as connect_asynchronously
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
-from support.client import Client
+from support.client import Client, Closed
 from support.processes import memory, wait_until
+from support.websocket import KEY, PING, RawSocket, frame, handshake
 
 pytestmark = pytest.mark.timeout(120)
-KEY = "dGhlIHNhbXBsZSBub25jZQ=="
-ACCEPT = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
+ACCEPT = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="  # of the specification's KEY
 MIB = 1 << 20
 
 
@@ -33,59 +34,6 @@ def address(server, path="/echo"):
 
 def codes_seen(server):
     return httpx.get(server.url + "/codes").text.split()
-
-
-def handshake(path="/echo", method="GET", version="13", key=KEY, more="", upgrade="websocket", connection="Upgrade"):
-    lines = [f"{method} {path} HTTP/1.1", "Host: a", f"Connection: {connection}", f"Upgrade: {upgrade}"]
-    lines += [f"Sec-WebSocket-Key: {key}"] if key else []
-    lines += [f"Sec-WebSocket-Version: {version}"] if version else []
-    return "\r\n".join(lines) + "\r\n" + more + "\r\n"
-
-
-def frame(first, payload=b"", mask=b"\1\2\3\4"):
-    length = len(payload)
-    head = bytes([first, 0x80 | (length if length < 126 else 126 if length < 65536 else 127)])
-    head += b"" if length < 126 else struct.pack(">H" if length < 65536 else ">Q", length)
-    return head + mask + bytes(byte ^ mask[at % 4] for at, byte in enumerate(payload))
-
-
-class Raw(Client):
-    """An open WebSocket, by bytes."""
-
-    def __init__(self, server, more=""):
-        super().__init__(server.address)
-        self.send(handshake(more=more))
-        self.head = b""
-        while b"\r\n\r\n" not in self.head:
-            self.head += self.some()
-        self.head, _, self.rest = self.head.partition(b"\r\n\r\n")
-        assert self.head.startswith(b"HTTP/1.1 101 ")
-
-    def some(self):
-        data = self.socket.recv(65536)
-        if not data:
-            raise EOFError
-        return data
-
-    def frame(self):
-        """(first byte, payload) of the next frame of the server's."""
-        def take(count):
-            while len(self.rest) < count:
-                self.rest += self.some()
-            taken, self.rest = self.rest[:count], self.rest[count:]
-            return taken
-
-        first, length = take(2)
-        assert length < 128, "a server's frame with a mask"
-        if length > 125:
-            length = int.from_bytes(take(2 if length == 126 else 8), "big")
-        return first, take(length)
-
-    def close_code(self):
-        while True:
-            first, payload = self.frame()
-            if first == 0x88:
-                return int.from_bytes(payload[:2], "big") if payload else 1005
 
 
 def test_messages_of_every_kind(server):
@@ -130,8 +78,8 @@ def test_close_codes_both_ways(server):
 
 
 def test_a_lost_client_is_1006(server):
-    Raw(server).close()
-    Raw(server).reset()
+    RawSocket(server).close()
+    RawSocket(server).reset()
     wait_until(lambda: codes_seen(server) == ["1006", "1006"], 10, "both in the app")
 
 
@@ -158,7 +106,10 @@ def test_handshakes_that_are_none(server):
         assert status(**parts).status == 400, parts
     for parts in ({"method": "POST"}, {"upgrade": "h3"}, {"connection": "keep-alive"}):
         assert status(**parts).status == 200, parts
-    with Raw(server) as socket:
+    with Client(server.address) as client:
+        client.send(handshake().replace("HTTP/1.1", "HTTP/1.0"))
+        assert client.read_response().status == 200
+    with RawSocket(server) as socket:
         assert f"Sec-WebSocket-Accept: {ACCEPT}".encode() in socket.head
 
 
@@ -179,7 +130,7 @@ def test_handshakes_that_are_none(server):
 def test_what_breaks_a_rule(server, bytes_, code):
     """faults.md 145"""
     for pieces in ([bytes_], [bytes_[at:at + 1] for at in range(min(len(bytes_), 20))] + [bytes_[20:]]):
-        with Raw(server) as socket:
+        with RawSocket(server) as socket:
             for piece in pieces:
                 socket.socket.sendall(piece)
             assert socket.close_code() == code
@@ -191,7 +142,7 @@ def test_a_bomb(server, sanitized):
     packer = zlib.compressobj(9, zlib.DEFLATED, -15)
     bomb = b"".join(packer.compress(bytes(MIB)) for _ in range(256)) + packer.flush(zlib.Z_SYNC_FLUSH)
     before = max(memory(front) for front in server.named("front"))
-    with Raw(server, more="Sec-WebSocket-Extensions: permessage-deflate\r\n") as socket:
+    with RawSocket(server, more="Sec-WebSocket-Extensions: permessage-deflate\r\n") as socket:
         assert b"Sec-WebSocket-Extensions: permessage-deflate" in socket.head
         socket.socket.sendall(frame(0xc2, bomb[:-4]))
         assert socket.close_code() == 1009
@@ -200,7 +151,7 @@ def test_a_bomb(server, sanitized):
 
 def test_floods_are_answered_or_bounded(server):
     """faults.md 147"""
-    with Raw(server) as socket:
+    with RawSocket(server) as socket:
         socket.socket.sendall(frame(0x02) + frame(0x00) * 200_000 + frame(0x80, b"end"))
         assert socket.frame() == (0x82, b"end")
         socket.socket.sendall(frame(0x89, b"p") * 50_000 + frame(0x89, b"newest") + frame(0x81, b"done"))
@@ -208,6 +159,63 @@ def test_floods_are_answered_or_bounded(server):
         while not frames or frames[-1] != (0x81, b"done"):
             frames.append(socket.frame())
         assert (0x8a, b"newest") in frames
+
+
+def test_the_limit_of_a_message_is_a_setting(serve):
+    server = serve("websocket_asgi", config='[limits]\nwebsocket_message = "1KB"\n')
+    with connect(address(server)) as socket:
+        socket.send("x" * 1024)
+        assert socket.recv(20) == "x" * 1024
+        socket.send("x" * 1025)
+        with pytest.raises(ConnectionClosed) as closed:
+            socket.recv(20)
+    assert closed.value.rcvd.code == 1009
+
+
+def test_who_says_nothing_is_asked_and_given_up(serve):
+    """faults.md 147"""
+    server = serve("websocket_asgi", config='[limits]\nwebsocket_ping = "400ms"\n')
+    with connect(address(server)) as answers, RawSocket(server) as silent:
+        began = time.monotonic()
+        assert silent.frame() == (PING, b"")
+        assert silent.close_code() == 1011
+        assert 0.7 < time.monotonic() - began < 8
+        answers.send("still here")
+        assert answers.recv(20) == "still here"
+    wait_until(lambda: sorted(codes_seen(server)) == ["1000", "1006"], 10, "both in the app")
+
+
+def test_nobody_is_asked_where_pings_are_off(serve):
+    server = serve("websocket_asgi", config='[limits]\nwebsocket_ping = "0"\n')
+    with RawSocket(server) as silent, pytest.raises(TimeoutError):
+        silent.socket.settimeout(1)
+        silent.frame()
+
+
+def test_pages_of_which_sites_may_open_one(serve, server):
+    """faults.md 148"""
+    def status(where, origin):
+        with Client(where.address) as client:
+            client.send(handshake(more=f"Origin: {origin}\r\n" if origin else ""))
+            return client.read_head().status
+
+    assert status(server, "https://evil.example") == 101
+    careful = serve("websocket_asgi", websocket_origins=["https://example.com", "https://*.example.com", "same"])
+    for origin in (None, "https://example.com", "https://a.b.example.com", "http://a", "https://A"):
+        assert status(careful, origin) == 101, origin
+    for origin in ("https://evil.example", "http://example.com", "https://evilexample.com", "null", "https://a:444"):
+        assert status(careful, origin) == 403, origin
+    with connect(address(server, "/origin"), origin="https://some.example") as socket:
+        assert socket.recv(20) == "https://some.example"
+
+
+def test_a_closing_handshake_half_done_ends(server):
+    with RawSocket(server, "/close") as socket:
+        began = time.monotonic()
+        assert socket.close_code() == 4001
+        with pytest.raises((Closed, ConnectionResetError)):
+            socket.fill()
+        assert 4 < time.monotonic() - began < 9
 
 
 def test_a_slow_reader_takes_no_memory(server):

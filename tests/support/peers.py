@@ -53,9 +53,9 @@ def uvicorn(folder, target="app:application", *options):
     return ProcessPeer(command, folder, re.compile(r"running on (http://127\.0\.0\.1:\d+)"))
 
 
-def program(folder, script):
+def program(folder, script, *arguments):
     """A Python program that says where it listens."""
-    return ProcessPeer([sys.executable, script], folder, re.compile(r"listening on (http://127\.0\.0\.1:\d+)"))
+    return ProcessPeer([sys.executable, script, *arguments], folder, re.compile(r"listening on (http://127\.0\.0\.1:\d+)"))
 
 
 class RawPeer:

@@ -31,6 +31,7 @@ Inflater::~Inflater() {
 void Inflater::reset() {
   inflateReset(stream_.get());
   damaged_ = false;
+  at_boundary_ = true;
 }
 
 // A final block may stand in the middle of a message (RFC 7692 section 7.2.3.4): what follows begins anew.
@@ -41,7 +42,11 @@ size_t Inflater::inflate(std::string_view& input, std::span<char> room) {
   while (true) {
     stream.next_in = bytes_of(input);
     stream.avail_in = static_cast<uInt>(input.size());
+    const uInt room_before = stream.avail_out;
     const int status = ::inflate(&stream, Z_SYNC_FLUSH);
+    // data_type has 128 between two blocks, but not any more after a call that found nothing to do there.
+    const bool moved = stream.avail_in < input.size() || stream.avail_out < room_before;
+    if (moved) at_boundary_ = (stream.data_type & 128) != 0 || status == Z_STREAM_END;
     input.remove_prefix(input.size() - stream.avail_in);
     damaged_ = status != Z_OK && status != Z_STREAM_END && status != Z_BUF_ERROR;
     if (damaged_) return stream.avail_out < room.size() ? room.size() - stream.avail_out : npos;
@@ -50,11 +55,6 @@ size_t Inflater::inflate(std::string_view& input, std::span<char> room) {
     if (input.empty() || stream.avail_out == 0) break;
   }
   return room.size() - stream.avail_out;
-}
-
-// What zlib.h says of data_type: 128 between two blocks, 64 after the last one.
-bool Inflater::at_boundary() const {
-  return (stream_->data_type & 128) != 0 || stream_->total_in == 0;
 }
 
 Deflater::Deflater(int window_bits) : window_bits_(window_bits), stream_(std::make_unique<z_stream>()) {

@@ -36,7 +36,7 @@ class Inflater {
   // given, and the next call says so.
   size_t inflate(std::string_view& input, std::span<char> room);
   // All that came makes whole blocks.
-  bool at_boundary() const;
+  bool at_boundary() const { return at_boundary_; }
   bool damaged() const { return damaged_; }
   void reset();
   static constexpr size_t npos = static_cast<size_t>(-1);
@@ -44,6 +44,7 @@ class Inflater {
  private:
   std::unique_ptr<z_stream_s> stream_;
   bool damaged_ = false;
+  bool at_boundary_ = true;
 };
 
 class Deflater {

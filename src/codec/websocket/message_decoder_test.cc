@@ -159,6 +159,22 @@ TEST(MessageDecoder, CompressedMessages) {
          true);
 }
 
+// What is exactly as long as the scratch fills it before zlib says that it has come to an end.
+TEST(MessageDecoder, CompressedMessagesThatFillTheScratch) {
+  std::string json;
+  for (int i = 0; json.size() < 5 * DecoderScratch::kSize; ++i)
+    json += "{\"number\": " + std::to_string(i % 77) + "}, ";
+  for (size_t pieces = 1; pieces <= 4; ++pieces) {
+    for (size_t length = pieces * DecoderScratch::kSize - 2; length <= pieces * DecoderScratch::kSize + 2; ++length) {
+      for (const std::string& content : {json.substr(0, length), std::string(length, 'a')}) {
+        const std::string frame = client_frame(kFin | kRsv1 | 1, compressed(content));
+        ASSERT_EQ(replay(frame + frame, 0, 1 << 20, true), "text " + content + "\ntext " + content + "\n") << length;
+        ASSERT_EQ(replay_bytewise(frame, 1 << 20, true), "text " + content + "\n") << length;
+      }
+    }
+  }
+}
+
 TEST(MessageDecoder, DamagedCompression) {
   const std::string fault = "fault 1007 damaged compressed data\n";
   expect({client_frame(kFin | kRsv1 | 2, "\xff\xff\xff\xff"), fault}, true);

@@ -98,7 +98,42 @@ class Token(tornado.web.RequestHandler):
 
 class Status(tornado.web.RequestHandler):
     def get(self, status):
-        self.set_status(int(status))
+        self.set_status(int(status), self.get_argument("reason", None))
+
+
+@tornado.web.stream_request_body
+class Small(tornado.web.RequestHandler):
+    """Takes a thousand bytes."""
+
+    def prepare(self):
+        self.request.connection.set_max_body_size(1000)
+        self.size = 0
+
+    def data_received(self, chunk):
+        self.size += len(chunk)
+
+    def post(self):
+        self.write(str(self.size))
+
+
+class Misleading(tornado.web.RequestHandler):
+    """Announces ten bytes and writes as many as are asked for."""
+
+    def get(self, size):
+        self.set_header("Content-Length", "10")
+        self.write("x" * int(size))
+
+
+class Detached(tornado.web.RequestHandler):
+    def get(self):
+        self.detach()
+
+
+class Hasty(tornado.web.RequestHandler):
+    """Wants to write to the stream below."""
+
+    def get(self):
+        self.request.connection.stream.write(b"HTTP/1.1 200 OK")
 
 
 class Echo(tornado.websocket.WebSocketHandler):
@@ -116,11 +151,25 @@ class Echo(tornado.websocket.WebSocketHandler):
             self.close(4001, "as asked")
         elif message == "raise":
             raise ValueError("broken on purpose")
+        elif message == "cancel":
+            raise asyncio.CancelledError
+        elif message == "write":
+            try:
+                self.write("no")
+            except RuntimeError:
+                await self.write_message("RuntimeError")
         else:
             await self.write_message(message, binary=isinstance(message, bytes))
 
     def on_close(self):
         LEFT.append(f"socket {self.close_code}")
+
+
+class Bare(tornado.websocket.WebSocketHandler):
+    """Gives messages back, and sends no word of its own."""
+
+    async def on_message(self, message):
+        await self.write_message(message, binary=isinstance(message, bytes))
 
 
 def plain(environ, start_response):
@@ -138,10 +187,12 @@ def make_app(xsrf=False):
     return tornado.web.Application([
         (r"/", Hello), (r"/about", About), (r"/form", Form), (r"/slow", Slow), (r"/stream/(\d+)/(\d+)", Streamed),
         (r"/endless", Endless), (r"/left", Left), (r"/digest", Digest), (r"/broken", Broken), (r"/cookie", Cookie),
-        (r"/token", Token), (r"/status/(\d+)", Status), (r"/echo", Echo), (r"/plain/.*", Wrapped),
+        (r"/token", Token), (r"/status/(\d+)", Status), (r"/small", Small),
+        (r"/misleading/(\d+)", Misleading), (r"/detached", Detached), (r"/hasty", Hasty), (r"/echo", Echo), (r"/bare", Bare), (r"/plain/.*", Wrapped),
         (r"/files/(.*)", tornado.web.StaticFileHandler, {"path": here}),
     ], cookie_secret="a secret of the test", xsrf_cookies=xsrf)
 
 
 application = make_app()
+small_messages = tornado.web.Application([(r"/bare", Bare)], websocket_max_message_size=1000)
 container = tornado.wsgi.WSGIContainer(plain)

@@ -61,6 +61,10 @@ async def application(scope, receive, send):
         assert (await receive())["type"] == "websocket.connect"
         if scope["path"] == "/echo":
             await echo(receive, send, "kit" if "kit" in scope["subprotocols"] else None)
+        elif scope["path"] == "/origin":
+            await send({"type": "websocket.accept"})
+            await send({"type": "websocket.send", "text": dict(scope["headers"])[b"origin"].decode()})
+            await receive()
         else:
             await ENDPOINTS[scope["path"]](receive, send)
     elif scope["type"] == "http":
