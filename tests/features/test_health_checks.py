@@ -66,7 +66,7 @@ def test_a_server_that_hangs_is_found_by_its_check(serve, peer):  # noqa: F811
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_in_each_protocol(serve, peer, folder, protocol):  # noqa: F811
     behind = peer(gateway_peers.uwsgi, copied(folder), protocol)
-    sick = route(protocol, "api", before=checked(behind, path="/status?s=500%20Sick"))
+    sick = route(protocol, "api", before=checked(behind, path="/status?s=500%20Sick", every="1s"))
     server = gateway(serve, sick, allow=[r"CW0620", r"CW0607"])
     server.log.wait_for(r"CW0620.*GET /status\?s=500%20Sick: answered 500")
     assert server.get("/version").status == 503
