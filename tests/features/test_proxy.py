@@ -156,6 +156,33 @@ def test_the_path_that_was_routed_goes_on(serve, peer, raw, seen):
     assert api.requests[0].split(b" ")[1] == seen.encode()
 
 
+def test_weights_and_turns(serve, peer):
+    two = [peer(peers.RawPeer, peers.answering(peers.response(name))) for name in (b"heavy", b"light")]
+    servers = f'[upstream.api]\nservers = [{{ url = "{two[0].url}", weight = 3 }}, "{two[1].url}"]\nbalance = "round_robin"'
+    server = gateway(serve, proxy("api", upstream=servers))
+    answers = [server.get("/").text for _ in range(12)]
+    assert answers.count("heavy") == 9 and answers.count("light") == 3
+    assert all("light" in answers[at : at + 4] for at in range(9))  # spread evenly
+
+
+def test_a_client_has_its_server(serve, peer):
+    """ip_hash: by the address that is believed. Where one server is gone, only its clients move."""
+    leaves = peers.RawPeer(peers.answering(peers.response(b"0")))
+    stay = [peer(peers.RawPeer, peers.answering(peers.response(name))) for name in (b"1", b"2")]
+    server = gateway(serve, proxy("api", upstream=pool(leaves, *stay, balance="ip_hash")), allow=[r"CW060[234]"])
+
+    def ask():
+        addresses = [f"192.0.2.{number}" for number in range(24)]
+        return {address: server.get("/", [("X-Forwarded-For", address)]).text for address in addresses}
+
+    first = ask()
+    assert set(first.values()) == {"0", "1", "2"} and ask() == first
+    leaves.stop()
+    second = ask()
+    assert set(second.values()) == {"1", "2"}
+    assert all(second[address] == name for address, name in first.items() if name != "0")
+
+
 def test_a_loop_ends(serve, folder):
     path = str(folder / "loop.sock")
     server = gateway(serve, proxy(f"unix:{path}"), listen=f"unix:{path}", allow=[r"CW0606"])
