@@ -211,9 +211,9 @@ int check_upstream(const config::Upstream& upstream, const config::Config& confi
     if (server.address.starts_with("unix:")) {
       check_server_socket(upstream.name, server.address.substr(5), config, log);
     }
-    auto address = upstream::resolve_peer(server.address);
-    if (address) continue;
-    log.error("CW0601", fmt::format("upstream {}: {}\nfix: correct the name", upstream.name, address.error().message));
+    auto addresses = upstream::resolve_peers(server.address);
+    if (addresses) continue;
+    log.error("CW0601", fmt::format("upstream {}: {}\nfix: correct the name", upstream.name, addresses.error().message));
     outcome = kUsage;
   }
   return outcome;

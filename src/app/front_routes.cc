@@ -10,7 +10,6 @@
 #include "config/route_pattern.h"
 #include "handler/error_pages.h"
 #include "handler/file_folder.h"
-#include "upstream/peer_address.h"
 
 namespace cutwater::app {
 
@@ -250,20 +249,14 @@ upstream::PeerGroup& FrontRoutes::group_of(const config::ProxyRoute& route, cons
   auto& group = groups_[{protocol, upstream.name}];
   if (group) return *group;
   group = std::make_unique<upstream::PeerGroup>(upstream.name, balance_of(upstream.balance));
+  names_.push_back(std::make_unique<handler::ServerNames>(*group, services_.loop, services_.log, upstream.look_up));
   for (const config::Server& server : upstream.servers) {
-    auto address = upstream::resolve_peer(server.address);
-    if (!address) {
-      services_.log.error("CW0601", fmt::format("upstream {}: {}\nfix: correct the name, and restart", upstream.name,
-                                                address.error().message));
-      continue;
-    }
     upstream::PeerOptions options;
     options.weight = server.weight;
     options.max_fails = upstream.max_fails;
-    options.keepalive = std::min<size_t>(upstream.keepalive, most_kept_each_);
     // A process of php-fpm that holds an idle connection serves nobody else.
-    if (protocol == "fastcgi" && !upstream.keepalive_written) options.keepalive = 0;
-    group->add(std::make_shared<upstream::Peer>(services_.loop, std::move(*address), options));
+    options.keepalive = protocol == "fastcgi" && !upstream.keepalive_written ? 0 : upstream.keepalive;
+    names_.back()->add(server.address, options, most_kept_each_);
   }
   if (!upstream.check.path.empty()) check(*group, route, upstream.check);
   return *group;

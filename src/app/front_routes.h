@@ -17,6 +17,7 @@
 #include "handler/health_checks.h"
 #include "handler/named_files.h"
 #include "handler/router.h"
+#include "handler/server_names.h"
 #include "handler/static_files.h"
 #include "upstream/peer_group.h"
 
@@ -76,6 +77,7 @@ class FrontRoutes {
   size_t most_kept_each_ = 0;  // connections to one server
   std::vector<std::unique_ptr<handler::StaticFiles>> folders_;
   std::map<std::pair<std::string, std::string>, std::unique_ptr<upstream::PeerGroup>> groups_;  // protocol, name
+  std::vector<std::unique_ptr<handler::ServerNames>> names_;                                    // before the groups go
   std::vector<std::unique_ptr<handler::HealthChecks>> checks_;                                  // before the groups go
   std::vector<std::unique_ptr<handler::Guard>> guards_;
   std::vector<std::unique_ptr<message::Handler>> stand_ins_;  // for handlers that cannot be had

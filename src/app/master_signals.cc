@@ -29,7 +29,8 @@ auto key_of(const config::Route& route) {
 
 auto key_of(const config::Upstream& upstream) {
   return std::tie(upstream.name, upstream.servers, upstream.balance, upstream.max_fails, upstream.keepalive,
-                  upstream.keepalive_written, upstream.check.path, upstream.check.every, upstream.check.fails);
+                  upstream.keepalive_written, upstream.look_up, upstream.check.path, upstream.check.every,
+                  upstream.check.fails);
 }
 
 auto key_of(const config::Pool& pool) {

@@ -531,6 +531,7 @@ TEST(Settings, DefaultsAreThoseOfTheModel) {
   Upstream upstream;
   upstream.balance = "";
   upstream.max_fails = upstream.keepalive = 0;
+  upstream.look_up = {};
   Scope scope{.config = &from_table, .listen = &listen, .app = &app, .proxy = &proxy, .upstream = &upstream};
   for (Section section : {Section::kTop, Section::kListen, Section::kApp, Section::kLimits, Section::kLog,
                           Section::kShutdown, Section::kProxy, Section::kUpstream}) {
@@ -554,6 +555,7 @@ TEST(Settings, DefaultsAreThoseOfTheModel) {
   EXPECT_EQ(upstream.balance, Upstream().balance);
   EXPECT_EQ(upstream.max_fails, Upstream().max_fails);
   EXPECT_EQ(upstream.keepalive, Upstream().keepalive);
+  EXPECT_EQ(upstream.look_up, Upstream().look_up);
   EXPECT_EQ(listen.address, Listen().address);
   EXPECT_EQ(listen.backlog, Listen().backlog);
   EXPECT_EQ(listen.mode, Listen().mode);

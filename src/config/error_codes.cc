@@ -259,9 +259,10 @@ constexpr ErrorCode kCodes[] = {
     {"CW0544", "no such event loop", "What `loop` names cannot be imported, or makes no event loop.",
      "Install it in the app's environment, or set loop = \"auto\"."},
     {"CW0601", "server not found",
-     "The name of a server behind Cutwater could not be looked up at start. That server gets no requests; others of "
-     "the same upstream do.",
-     "Correct the name, or the resolver, and restart."},
+     "The name of a server behind Cutwater could not be looked up. A name that was found before keeps its addresses; "
+     "one that never was gets no requests, others of the same upstream do. It is looked up again, as `look_up` of the "
+     "upstream says.",
+     "Correct the name, or the resolver."},
     {"CW0602", "server cannot be reached",
      "A server behind Cutwater refused the connection or did not take it in time. Another one was asked, else the "
      "client got 502, or 504 when it took too long.",

@@ -70,10 +70,11 @@ struct StaticRoute {
 struct Upstream {
   std::string name;  // of [upstream.NAME], or the address that `to` names
   ServerList servers;
-  std::string balance = "least_busy";  // "least_busy" | "round_robin" | "ip_hash"
-  unsigned max_fails = 3;              // 0 = never left alone
-  unsigned keepalive = 64;             // idle connections to each server
-  bool keepalive_written = false;      // in the file
+  std::string balance = "least_busy";                 // "least_busy" | "round_robin" | "ip_hash"
+  unsigned max_fails = 3;                             // 0 = never left alone
+  unsigned keepalive = 64;                            // idle connections to each server
+  bool keepalive_written = false;                     // in the file
+  base::Duration look_up = std::chrono::seconds(10);  // names of servers, each time; 0 = at start alone
   struct Check {
     std::string path;  // "" = servers are not checked
     base::Duration every = std::chrono::seconds(5);

@@ -303,7 +303,7 @@ constexpr Setting kSettings[] = {
 
     {Section::kUpstream, "servers", Kind::kServers, "",
      "The servers: \"http://10.0.0.5:8000\", \"unix:/run/api.sock\", or { url = \"...\", weight = 2 } for one that "
-     "gets twice as much. Names are looked up at start. Required.",
+     "gets twice as much. Names may have several addresses: look_up. Required.",
      "", to<&Upstream::servers>},
     {Section::kUpstream, "balance", Kind::kChoice, "least_busy",
      "Which server gets a request: the one that runs fewest for its weight, each in turn, or for a client's address "
@@ -319,6 +319,11 @@ constexpr Setting kSettings[] = {
      "fewer, over all fronts, than it has processes. With it written, a FastCGI server is asked once whether it takes "
      "several requests at once on a connection; where it does, up to 16 share one.",
      "", to<&Upstream::keepalive>, 0, 100'000},
+    {Section::kUpstream, "look_up", Kind::kDuration, "10s",
+     "How often names of servers are looked up again. Each address that a name has is a server: new ones get requests, "
+     "one that is gone finishes those it has. A name that cannot be looked up keeps its addresses. 0 is at start "
+     "alone.",
+     "", to<&Upstream::look_up>, 0, kDay},
 
     {Section::kCheck, "path", Kind::kText, "",
      "What a server is asked for with GET, in the protocol of the route, query included; a status from 200 to 399 says "

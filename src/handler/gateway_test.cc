@@ -235,7 +235,7 @@ TEST_F(GatewayTest, OnlyWhatDoesNoHarmTwiceIsAskedAgain) {
     upstream::PeerGroup two("two", upstream::Balance::kRoundRobin);
     FakeServer one(loop, log, crash_once), other(loop, log, crash_once);
     for (FakeServer* each : {&one, &other}) {
-      two.add(std::make_unique<upstream::Peer>(loop, *upstream::resolve_peer(each->address()), peer_options));
+      two.add(std::make_unique<upstream::Peer>(loop, upstream::resolve_peers(each->address())->front(), peer_options));
     }
     Gateway asking(options, two, loop, spool, log);
     TestExchange exchange(method, "/");
@@ -357,7 +357,8 @@ TEST_F(GatewayTest, AnAnswerCutWithinItsHeadIsAskedForElsewhere) {
       upstream::PeerGroup two("two", upstream::Balance::kRoundRobin);
       FakeServer one(loop, log, cut_once), other(loop, log, cut_once);
       for (FakeServer* each : {&one, &other})
-        two.add(std::make_unique<upstream::Peer>(loop, *upstream::resolve_peer(each->address()), peer_options));
+        two.add(
+            std::make_unique<upstream::Peer>(loop, upstream::resolve_peers(each->address())->front(), peer_options));
       Gateway asking(options, two, loop, spool, log);
       TestExchange exchange(method, "/");
       exchange.start(asking);

@@ -192,9 +192,9 @@ struct GatewayTest : testing::Test {
     return *servers.back();
   }
   void add_peer(const std::string& text) {
-    auto address = upstream::resolve_peer(text);
-    ASSERT_TRUE(address.ok());
-    group.add(std::make_unique<upstream::Peer>(loop, std::move(*address), peer_options));
+    auto addresses = upstream::resolve_peers(text);
+    ASSERT_TRUE(addresses.ok());
+    group.add(std::make_unique<upstream::Peer>(loop, addresses->front(), peer_options));
   }
   Gateway& gateway() {
     if (!made) made = std::make_unique<Gateway>(options, group, loop, spool, log);

@@ -18,7 +18,8 @@ class DroppedErrors final : public upstream::StderrSink {
 
 // What of a peer's address is its host, for a Host field. A socket has none.
 std::string_view host_of(const upstream::Peer& peer) {
-  return peer.name().starts_with("unix:") ? "localhost" : std::string_view(peer.name());
+  const std::string& text = peer.address().text;
+  return text.starts_with("unix:") ? "localhost" : std::string_view(text);
 }
 
 }  // namespace

@@ -14,12 +14,12 @@ namespace {
 
 struct ConnectTest : testing::Test {
   Connected connect(const std::string& text, base::Duration patience = std::chrono::seconds(5)) {
-    auto address = resolve_peer(text);
-    EXPECT_TRUE(address.ok());
-    if (!address) return {};
+    auto addresses = resolve_peers(text);
+    EXPECT_TRUE(addresses.ok());
+    if (!addresses) return {};
     Connected result;
     bool done = false;
-    tasks.start(keep(*address, patience, result, done));
+    tasks.start(keep(addresses->front(), patience, result, done));
     runner.until([&] { return done; });
     return result;
   }
@@ -81,16 +81,25 @@ TEST_F(ConnectTest, NoAnswerByTheDeadline) {
   EXPECT_EQ(last.error, ETIMEDOUT);
 }
 
-TEST(ResolvePeer, WhatIsAnAddress) {
-  EXPECT_TRUE(resolve_peer("127.0.0.1:80").ok());
-  EXPECT_TRUE(resolve_peer("[::1]:80").ok());
-  EXPECT_TRUE(resolve_peer("unix:/run/x.sock").ok());
-  EXPECT_EQ(resolve_peer("localhost:8000")->raw.ss_family, AF_INET);
+TEST(ResolvePeers, WhatIsAnAddress) {
+  EXPECT_TRUE(resolve_peers("127.0.0.1:80").ok());
+  EXPECT_TRUE(resolve_peers("[::1]:80").ok());
+  EXPECT_TRUE(resolve_peers("unix:/run/x.sock").ok());
+  EXPECT_EQ(resolve_peers("127.0.0.1:80")->front().label(), "127.0.0.1:80");
+  const PeerAddresses local = *resolve_peers("localhost:8000");  // also where it has ::1 beside
+  ASSERT_EQ(local.size(), 1u);
+  EXPECT_EQ(local.front().raw.ss_family, AF_INET);
+  EXPECT_EQ(local.front().label(), "localhost:8000 (127.0.0.1)");
   for (const char* text : {"", "127.0.0.1", ":80", "127.0.0.1:0", "127.0.0.1:65536", "127.0.0.1:x", "unix:"}) {
-    EXPECT_FALSE(resolve_peer(text).ok()) << text;
+    EXPECT_FALSE(resolve_peers(text).ok()) << text;
   }
-  EXPECT_FALSE(resolve_peer("unix:/" + std::string(200, 'x')).ok());
-  EXPECT_FALSE(resolve_peer("no-such-host.invalid:80").ok());
+  EXPECT_FALSE(resolve_peers("unix:/" + std::string(200, 'x')).ok());
+  EXPECT_FALSE(resolve_peers("no-such-host.invalid:80").ok());
+}
+
+TEST(ResolvePeers, WhatIsAName) {
+  for (const char* text : {"localhost:80", "api:80", "10.0.0.5.example:80"}) EXPECT_TRUE(has_name(text)) << text;
+  for (const char* text : {"127.0.0.1:80", "[::1]:80", "unix:/run/api.sock"}) EXPECT_FALSE(has_name(text)) << text;
 }
 
 }  // namespace

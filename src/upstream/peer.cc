@@ -15,6 +15,7 @@ constexpr base::Duration kMayBeWaiting = std::chrono::milliseconds(10);
 Peer::Peer(io::Loop& loop, PeerAddress address, const PeerOptions& options)
     : loop_(loop),
       address_(std::move(address)),
+      name_(address_.label()),
       options_(options),
       pool_(loop, options.keepalive, options.longest_idle),
       sharing_(loop.timers(), [this] { share(); }),

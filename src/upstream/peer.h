@@ -39,7 +39,8 @@ class Peer : public std::enable_shared_from_this<Peer> {
   // `loop` outlives the peer.
   Peer(io::Loop& loop, PeerAddress address, const PeerOptions& options);
 
-  const std::string& name() const { return address_.text; }
+  const std::string& name() const { return name_; }  // for messages
+  const PeerAddress& address() const { return address_; }
   unsigned weight() const { return options_.weight; }
   const PeerOptions& options() const { return options_; }
   unsigned active() const { return active_; }
@@ -81,7 +82,8 @@ class Peer : public std::enable_shared_from_this<Peer> {
   void share();
 
   io::Loop& loop_;
-  PeerAddress address_;
+  const PeerAddress address_;
+  const std::string name_;
   PeerOptions options_;
   Pool pool_;
   unsigned active_ = 0;

@@ -31,6 +31,14 @@ void PeerGroup::add(std::shared_ptr<Peer> peer) {
   turns_.push_back(0);
 }
 
+void PeerGroup::remove(const Peer& peer) {
+  const auto place =
+      std::find_if(members_.begin(), members_.end(), [&](const auto& one) { return one.get() == &peer; });
+  if (place == members_.end()) return;
+  turns_.erase(turns_.begin() + (place - members_.begin()));
+  members_.erase(place);
+}
+
 std::shared_ptr<Peer> PeerGroup::pick(std::string_view client, std::span<const Peer* const> tried, base::Instant now) {
   candidates_.clear();
   const auto consider = [&](auto may_be_asked) {

@@ -23,6 +23,8 @@ class PeerGroup {
   PeerGroup(std::string name, Balance balance) : name_(std::move(name)), balance_(balance) {}
 
   void add(std::shared_ptr<Peer> peer);
+  // It gets no more requests; those that run at it have it until they end.
+  void remove(const Peer& peer);
   const std::string& name() const { return name_; }
   std::span<const std::shared_ptr<Peer>> peers() const { return members_; }
 

@@ -65,6 +65,19 @@ TEST(PeerGroup, WhoRunsAtOneThatLeftStillHasIt) {
   EXPECT_EQ(use.peer().active(), 1u);
 }
 
+TEST(PeerGroup, WhoLeftGetsNothingMoreAndTheOthersTheirTurns) {
+  Fixture fixture(Balance::kRoundRobin, {3, 1, 1});
+  EXPECT_EQ(fixture.pick(), "peer0");
+  fixture.group.remove(fixture.peer(0));
+  std::map<std::string, int> picked;
+  for (int i = 0; i < 10; ++i) ++picked[fixture.pick()];
+  EXPECT_EQ(picked.size(), 2u);
+  EXPECT_EQ(picked["peer1"], 5);
+  fixture.group.remove(fixture.peer(1));
+  fixture.group.remove(fixture.peer(0));
+  EXPECT_EQ(fixture.pick(), "");
+}
+
 TEST(PeerGroup, IdleOnesInTurns) {
   Fixture fixture(Balance::kLeastBusy, {1, 1, 1});
   std::map<std::string, int> picked;

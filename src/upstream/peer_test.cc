@@ -10,7 +10,7 @@ namespace {
 struct PeerTest : testing::Test {
   io::Loop loop;
   LoopRunner runner{loop};
-  std::shared_ptr<Peer> peer = std::make_shared<Peer>(loop, PeerAddress{"peer", {}, 0}, PeerOptions{});
+  std::shared_ptr<Peer> peer = std::make_shared<Peer>(loop, PeerAddress{"peer"}, PeerOptions{});
 };
 
 TEST_F(PeerTest, ConnectionsStayWhileNobodyWaitsForLongOnANewOne) {

@@ -62,10 +62,10 @@ class RawPeer:
     """Reads whole requests and gives each to `script(connection, request)`, which sends what it likes; the connection is
     closed when it returns False."""
 
-    def __init__(self, script):
+    def __init__(self, script, listener=None):
         self.script, self.requests, self.open, self.accepted = script, [], set(), 0
         self.lock = threading.Lock()
-        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.listener = listener or socket.create_server(("127.0.0.1", 0))
         self.url = "http://127.0.0.1:%d" % self.listener.getsockname()[1]
         self.thread = threading.Thread(target=self._accept, daemon=True)
         self.thread.start()
