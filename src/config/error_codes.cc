@@ -212,6 +212,12 @@ constexpr ErrorCode kCodes[] = {
      "The answer of an app or of a server behind Cutwater named a file with X-Accel-Redirect or X-Sendfile that is not "
      "there, or lies below none of the folders of `sendfile`; the client got 404.",
      "Let it name a file that is there, or add the folder to `sendfile`."},
+    {"CW0516", "file named where none may be",
+     "An app, or a server behind Cutwater, answered with X-Sendfile or X-Accel-Redirect, by which the web server in "
+     "front "
+     "is to send a file, but the app or the route has no `sendfile`. The client got the answer without the file, and "
+     "without its name: mostly an empty page. Said once for each app and route.",
+     "Name the folder of such files: sendfile = { \"/protected/\" = \"/srv/media\" }."},
     {"CW0521", "worker ended",
      "A worker crashed or exited by itself; what it was running got 502, queued requests are "
      "untouched, another one is started.",

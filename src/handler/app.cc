@@ -25,6 +25,7 @@ AppHandler::AppHandler(std::string name, const AppServices& services)
     : name_(std::move(name)),
       services_(services),
       spool_budget_(services.spool.shares.per_app),
+      file_name_hint_(services.log, "app " + name_, "[app." + name_ + "]"),
       log_(services.log),
       tick_(services.loop.timers(), [this] { tick(); }) {
   services_.loop.add_hook(*this);
@@ -97,7 +98,7 @@ base::Task<void> AppHandler::ask(message::Exchange& exchange, ResponseHeadPool::
     }
     switch (event.kind) {
       case AppEvent::Kind::kHead: {
-        hide_web_server_fields(exchange, request.head().headers);
+        hide_web_server_fields(exchange, request.head().headers, &file_name_hint_);
         const FileRange file = event.bytes.empty() ? request.take_file_behind_head() : FileRange{-1, 0, 0};
         if (file.descriptor < 0) {
           status = co_await response.head(request.head(), event.bytes, event.complete);

@@ -19,6 +19,7 @@
 #include "handler/rate_limited_log.h"
 #include "handler/response_head.h"
 #include "handler/spool.h"
+#include "handler/web_server_fields.h"
 #include "handler/websocket_handshake.h"
 #include "io/loop.h"
 #include "io/offload.h"
@@ -138,6 +139,7 @@ class AppHandler final : public message::Handler, public io::TurnHook {
   std::unique_ptr<WebSocketMemory> sockets_;  // once there was one
   SpoolBudget spool_budget_;
   std::unique_ptr<NamedFiles> named_files_;
+  FileNameHint file_name_hint_;
   RateLimitedLog log_;
   io::Timer tick_;
 };

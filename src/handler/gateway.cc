@@ -22,6 +22,7 @@ Gateway::Gateway(GatewayOptions options, upstream::PeerGroup& group, io::Loop& l
       spool_budget_(spool.shares.per_app),
       log_(log),
       scripts_(std::move(scripts)),
+      file_name_hint_(log, who_, "its route"),
       problems_(log),
       stderr_pace_(loop) {
   call_options_.silence = options_.timeout;

@@ -16,6 +16,7 @@
 #include "handler/script_folder.h"
 #include "handler/spool.h"
 #include "handler/stderr_log.h"
+#include "handler/web_server_fields.h"
 #include "io/loop.h"
 #include "message/exchange.h"
 #include "upstream/call.h"
@@ -92,6 +93,7 @@ class Gateway final : public message::Handler {
   base::LogSink& log_;
   std::unique_ptr<ScriptFolder> scripts_;
   std::unique_ptr<NamedFiles> named_files_;
+  FileNameHint file_name_hint_;
   message::Handler* site_ = nullptr;
   message::Handler* files_ = nullptr;
   RateLimitedLog problems_;

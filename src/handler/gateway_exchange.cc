@@ -187,8 +187,9 @@ base::Task<void> GatewayExchange::relay(upstream::Peer& peer, upstream::Call& ca
   // On a shared connection one whose client is slow would hold up the others.
   const bool is_spooled = !piece.complete && (connection.shared || may_be_spooled(call.response()));
   if (is_spooled) spooled.emplace(response, gateway_.spool_, gateway_.loop_);
-  remove_web_server_fields(call.response().headers);  // to be done here, or by nobody
-  if (peer.is_down()) gateway_.note_success(peer);    // others need not wait for the end of a long answer
+  FileNameHint* const hint = gateway_.named_files_ ? nullptr : &gateway_.file_name_hint_;
+  remove_web_server_fields(exchange_.request, call.response().headers, hint);  // to be done here, or by nobody
+  if (peer.is_down()) gateway_.note_success(peer);  // others need not wait for the end of a long answer
   for (bool is_first = true;; is_first = false) {
     if (piece.status != CallStatus::kFine) {
       auto cutting = cut(peer, call, piece.status, connection, spooled ? &*spooled : nullptr);

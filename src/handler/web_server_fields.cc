@@ -1,5 +1,7 @@
 #include "handler/web_server_fields.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <string_view>
 #include <vector>
@@ -31,9 +33,32 @@ void remove_web_server_fields(message::Headers& headers) {
   for (std::string_view name : removed) headers.remove_all(name);
 }
 
-void hide_web_server_fields(const message::Exchange& exchange, message::Headers& headers) {
+void remove_web_server_fields(const message::Request& request, message::Headers& headers, FileNameHint* hint) {
   if (std::none_of(headers.begin(), headers.end(), is_for_web_servers)) return;
-  if (exchange.sender == nullptr || !exchange.sender->is_trusted_web_server()) remove_web_server_fields(headers);
+  if (hint) hint->look_at(request, headers);
+  remove_web_server_fields(headers);
+}
+
+void hide_web_server_fields(const message::Exchange& exchange, message::Headers& headers, FileNameHint* hint) {
+  if (std::none_of(headers.begin(), headers.end(), is_for_web_servers)) return;
+  if (exchange.sender && exchange.sender->is_trusted_web_server()) return;
+  remove_web_server_fields(exchange.request, headers, hint);
+}
+
+void FileNameHint::look_at(const message::Request& request, const message::Headers& headers) {
+  if (said_) return;
+  for (std::string_view name : {"X-Accel-Redirect", "X-Sendfile", "X-Lighttpd-Send-File"}) {
+    const auto file = headers.get(name);
+    if (!file) continue;
+    said_ = true;
+    log_.warning(
+        "CW0516",
+        fmt::format("{}: the answer to {} {} names a file, {}: {}, but {} has no `sendfile`; the client got the "
+                    "answer without it (said once)\n"
+                    "fix: sendfile = {{ \"/protected/\" = \"/srv/media\" }}, with the folder of such files",
+                    who_, request.method, request.path, name, *file, where_));
+    return;
+  }
 }
 
 }  // namespace cutwater::handler

@@ -36,5 +36,29 @@ TEST(WebServerFields, AreATrustedWebServersAlone) {
   EXPECT_EQ(headers.size(), 3u);
 }
 
+TEST(WebServerFields, AreMissedOnce) {
+  NotingLog log;
+  FileNameHint hint(log, "app shop", "[app.shop]");
+  TestExchange exchange("GET", "/report");
+  const TestSender web_server(true);
+  exchange.exchange.sender = &web_server;
+  message::Headers headers = answer();
+  hide_web_server_fields(exchange.exchange, headers, &hint);
+  EXPECT_TRUE(log.lines.empty());
+  exchange.exchange.sender = nullptr;
+  message::Headers other;
+  other.add("X-Accel-Buffering", "no");
+  hide_web_server_fields(exchange.exchange, other, &hint);
+  EXPECT_TRUE(log.lines.empty());
+  for (int i = 0; i < 3; ++i) {
+    headers = answer();
+    hide_web_server_fields(exchange.exchange, headers, &hint);
+    EXPECT_EQ(headers.size(), 3u);
+  }
+  ASSERT_EQ(log.lines.size(), 1u);
+  EXPECT_TRUE(log.lines[0].starts_with(
+      "CW0516 app shop: the answer to GET /report names a file, X-Accel-Redirect: /srv, but [app.shop] has no"));
+}
+
 }  // namespace
 }  // namespace cutwater::handler

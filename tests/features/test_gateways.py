@@ -337,9 +337,12 @@ def test_fields_for_web_servers_reach_them_alone(way):
 
 def test_fields_for_web_servers_reach_no_client(serve):
     for trusted, seen in ((["127.0.0.1"], ("/secret", "/srv/secret")), ([], (None, None))):
-        server = serve("kit", listen={"addr": "127.0.0.1:0", "trusted_proxies": trusted})
+        server = serve("kit", listen={"addr": "127.0.0.1:0", "trusted_proxies": trusted}, allow=[r"\[CW0516\]"])
         answer = server.get("/internal")
         assert (answer.get("X-Accel-Redirect"), answer.get("X-Sendfile")) == seen
+        if not trusted:
+            server.log.wait_for(r"\[CW0516\] app web: the answer to GET /internal names a file, .*, but \[app\.web\] has no `sendfile`")
+        assert server.log.count("CW0516") == (0 if trusted else 1)
 
 
 def test_fastcgi_tells_the_app_its_role(serve):

@@ -124,11 +124,12 @@ def test_php(php, media):  # noqa: F811
 
 
 def test_php_without_leave(php, media):  # noqa: F811
-    server = php()
+    server = php(allow=[r"\[CW0516\]"])
     with server.connect() as client:
         for by in NAMES:
             answer = ask(client, "/sendfile.php", by, target(by, media))
             assert (answer.text, answer.get(by)) == ("dropped", None)
+    server.log.wait_for(r"\[CW0516\] upstream .*: the answer to GET /sendfile\.php names a file, X-Accel-Redirect: /protected")
 
 
 @pytest.mark.parametrize("protocol", ["uwsgi", "scgi", "fastcgi"])
