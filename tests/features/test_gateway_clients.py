@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from support import apps, peers
+from support import apps, peers, processes
 from support import gateway_peers as gateways
 from support.client import Closed, chunked
 from support.processes import wait_until
@@ -518,8 +518,8 @@ def test_the_error_stream_is_logged(serve, peer):
     assert f": request {json.loads(server.out.lines[0])['id']} GET /a.php: PHP" in lines[0]
 
 
-def test_a_flood_on_the_error_stream(serve, peer):
-    """faults.md 113: drained while the answer waits, and no more in the log than it can bear."""
+def test_a_flood_on_the_error_stream(serve, peer, sanitized):
+    """faults.md 113: 96 MB, drained while the answer waits; no more in memory and in the log than they can bear."""
     def script(connection, _request):
         flood = gateways.record(gateways.STDERR, b"x" * 60_000) * 16
         for _ in range(100):
@@ -529,7 +529,11 @@ def test_a_flood_on_the_error_stream(serve, peer):
 
     behind = peer(gateways.RawGatewayPeer, "fastcgi", script)
     server = gateway(serve, route("fastcgi", behind), allow=[r"\[CW0608\]"])
+    front = server.named("front")[0]
+    before = processes.memory(front)
     assert server.get("/").text == "after all"
+    grown = processes.peak_memory(front) - before
+    assert sanitized or grown < 8 << 20, f"{grown >> 20} MB"
     wait_until(lambda: "bytes more" in server.log.text)
     assert len(server.log.text) < 40_000
 

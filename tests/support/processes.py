@@ -102,6 +102,11 @@ def memory(pid, what="Rss"):
     raise LookupError(what)
 
 
+def peak_memory(pid):
+    """The most Rss that `pid` ever had, in bytes."""
+    return int(re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())[1]) * 1024
+
+
 LIMIT = """
 import resource, sys
 pid, which, soft = map(int, sys.argv[1:])
