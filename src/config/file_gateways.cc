@@ -176,7 +176,10 @@ void FileReader::read_upstreams(const Entry& entry) {
     upstream.keepalive_written = named.node.find("keepalive") != nullptr;
     const Entry* servers = named.node.find("servers");
     if (servers != nullptr) check_servers(upstream, servers->node);
-    if (servers == nullptr) {
+    const bool is_misspelt = std::any_of(named.node.entries.begin(), named.node.entries.end(), [](const Entry& other) {
+      return closest(other.key, {"servers"}) == "servers";
+    });
+    if (servers == nullptr && !is_misspelt) {
       error("CW0109", named.position, "[upstream." + named.key + "] has no servers",
             "servers = [\"http://10.0.0.5:8000\"]");
     }

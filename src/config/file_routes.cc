@@ -119,8 +119,9 @@ const Entry* FileReader::one_answer(const Node& route) {
         other_kind = other_kind || entry.key != "path";
         continue;
       }
-      refuse(entry, Section::kStatic, "route", kRouteTitle,
-             {"match", "auth", "filter", "app", "static", "proxy", "cgi", "fastcgi", "scgi", "uwsgi"});
+      const Keys known = {"match", "auth", "filter", "app", "static", "proxy", "cgi", "fastcgi", "scgi", "uwsgi"};
+      other_kind = other_kind || is_answer(closest(entry.key, known));
+      refuse(entry, Section::kStatic, "route", kRouteTitle, known);
     } else if (answer != nullptr) {
       error("CW0108", entry.position, "this route has both " + answer->key + " and " + entry.key,
             "say who answers once, in a route each");

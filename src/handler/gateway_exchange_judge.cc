@@ -13,6 +13,9 @@ using upstream::Failure;
 
 namespace {
 
+constexpr std::string_view kMayHaveCrashed = "its own log says why; it may have crashed";
+constexpr std::string_view kMayBeKept = "raise `timeout` of the route, or look at what keeps that server";
+
 // What connecting fails for here, and not there.
 bool is_shortage(int error) {
   return error == EMFILE || error == ENFILE || error == ENOMEM || error == ENOBUFS || error == EADDRNOTAVAIL;
@@ -29,6 +32,12 @@ std::string advice(const upstream::Peer& peer, int error) {
     return "it runs, but takes connections too slowly: let it run more processes, or name more servers";
   if (is_shortage(error)) return "raise the limits of open files (ulimit -n) and local ports";
   return "start that server, or correct its address";
+}
+
+// Who has never answered may wait for something else than we say.
+std::string or_another_protocol(std::string_view advice, const upstream::Peer& peer, GatewayProtocol protocol) {
+  if (peer.has_answered()) return std::string(advice);
+  return fmt::format("{}, or speak another protocol than {}", advice, name_of(protocol));
 }
 
 }  // namespace
@@ -96,13 +105,13 @@ GatewayExchange::Outcome GatewayExchange::judge(upstream::Peer& peer, const upst
                                                  : "closed the connection instead of answering",
                                        exchange_.request.method, exchange_.request.path),
                            was_stale ? "let it keep idle connections for longer, or set keepalive = 0"
-                                     : "its own log says why; it may have crashed");
+                                     : or_another_protocol(kMayHaveCrashed, peer, gateway_.options_.protocol));
       return unless_answered;
     case CallStatus::kCutHead:
       gateway_.log_problem("CW0604", peer,
                            fmt::format("broke off within the head of its answer to {} {}", exchange_.request.method,
                                        exchange_.request.path),
-                           "its own log says why; it may have crashed");
+                           kMayHaveCrashed);
       return is_unanswered ? unless_answered : Outcome::kFinal;
     case CallStatus::kOverloaded:
     case CallStatus::kCannotMultiplex:
@@ -114,7 +123,9 @@ GatewayExchange::Outcome GatewayExchange::judge(upstream::Peer& peer, const upst
       gateway_.log_problem(
           "CW0605", peer,
           fmt::format("did not answer {} {} within timeout", exchange_.request.method, exchange_.request.path),
-          "raise `timeout` of the route, or look at what keeps that server");
+          peer.has_answered() ? std::string(kMayBeKept)
+                              : fmt::format("{}; it has answered nothing yet: see whether it speaks {}", kMayBeKept,
+                                            name_of(gateway_.options_.protocol)));
       return Outcome::kFinal;
     case CallStatus::kDataFailed:
       note_lost_file();
@@ -141,7 +152,7 @@ void GatewayExchange::note_cut(upstream::Peer& peer, const upstream::Call& call,
   if (status == CallStatus::kTimedOut) {
     const bool too_slow = *call.reason() != '\0';
     gateway_.log_problem("CW0605", peer, (too_slow ? call.reason() : "fell silent in its answer to ") + request,
-                         "raise `timeout` of the route, or look at what keeps that server");
+                         kMayBeKept);
     return;
   }
   const std::string_view reason = call.reason();

@@ -9,6 +9,8 @@ namespace cutwater::handler {
 namespace {
 
 constexpr size_t kMostOfRequest = 200;  // bytes of method and path
+// What php-fpm says for a script that it was not told of, or finds nothing at: its client sees no more than 404.
+constexpr std::string_view kNoScript = "Primary script unknown";
 
 }  // namespace
 
@@ -62,6 +64,9 @@ void StderrLog::write_line(std::string_view line) {
   if (!pace_.take(dropped)) return;
   std::string text = fmt::format("{}: request {:08x}{}: {}", who_, request_id_, request_, line);
   if (dropped > 0) text += fmt::format(" ({} lines of that second were left out)", dropped);
+  if (line.find(kNoScript) != std::string_view::npos) {
+    text += "\nfix: `root` of the route must be the folder of the scripts, as php-fpm sees it too";
+  }
   log_.warning(code_, text);
 }
 

@@ -67,6 +67,7 @@ void Peer::share() {
 
 // The trial is over with its head: what it opened may last for hours.
 bool Peer::note_success() {
+  has_answered_ = true;
   failures_ = 0;
   trial_ = nullptr;
   return std::exchange(down_until_, base::Instant{}) != base::Instant{};

@@ -61,6 +61,8 @@ class Peer : public std::enable_shared_from_this<Peer> {
   // requests met.
   bool note_check(bool passed, unsigned fails);
   bool is_well() const { return well_; }
+  // Whether any request ever had an answer: else it may speak another protocol.
+  bool has_answered() const { return has_answered_; }
 
   // Whether a connection may stay when its request has ended. Where each holds a process, as with php-fpm, it must not
   // while a request on a new connection may be waiting for one: it has had no answer for some time.
@@ -94,6 +96,7 @@ class Peer : public std::enable_shared_from_this<Peer> {
   Failure last_failure_ = Failure::kAtOnce;
   unsigned checks_failed_ = 0;  // in a row
   bool well_ = true;
+  bool has_answered_ = false;
   const PeerUse* trial_ = nullptr;  // the request that is finding out whether it works again
   base::Instant down_until_{};
 };
