@@ -147,7 +147,9 @@ constexpr ErrorCode kCodes[] = {
      "Look at the disks of static files and spooled bodies; if both "
      "are well, report it."},
     {"CW0406", "another protocol came",
-     "What arrives at a listener with another protocol than \"http\" is not that protocol; no app was called.",
+     "What arrives at a listener with another protocol than \"http\" is not that protocol; or a trusted web server "
+     "speaks "
+     "FastCGI, SCGI or uwsgi to one of HTTP. No app was called.",
      "Let the web server speak it (nginx: uwsgi_pass, scgi_pass, fastcgi_pass), or change `protocol` of that "
      "[[listen]]."},
     {"CW0407", "web server not trusted",

@@ -33,7 +33,7 @@ base::Task<Ending> ActiveExchange::run() {
     auto waiting = wait_for_head(head);
     taken = co_await waiting;
   }
-  if (head.foreign()) warn_of_foreigner(server_, local_, head.reason());
+  if (head.foreign() && core_.is_trusted_web_server()) warn_of_foreigner(server_, local_, head.foreign());
   core_.refused_because(head.reason());
   if (taken == RequestHead::Outcome::kUnspoken) {
     core_.report();

@@ -35,9 +35,9 @@ class ExchangeCore final : private message::Sender {
   message::Exchange& exchange() { return exchange_; }
   const message::Exchange& exchange() const { return exchange_; }
   bool has_request() const { return head_taken_; }
+  bool is_trusted_web_server() const override;
 
  private:
-  bool is_trusted_web_server() const override;
   void fill_in_connection();
   uint16_t filter(message::Request& request);
   uint16_t apply_filter();

@@ -37,6 +37,7 @@ Names names_of(Protocol protocol) {
 void warn_of_foreigner(ServerState& server, const io::Address& local, std::string_view reason) {
   if (!may_warn(server)) return;
   const Names names = names_of(server.options.protocol);
+  const bool is_http = server.options.protocol == Protocol::kHttp;
   server.log.warning("CW0406", std::string("listen ")
                                    .append(io::to_text(local))
                                    .append(": no ")
@@ -45,7 +46,8 @@ void warn_of_foreigner(ServerState& server, const io::Address& local, std::strin
                                    .append(reason)
                                    .append("\nfix: nginx reaches it by ")
                                    .append(names.directive)
-                                   .append("; another server or client may need another protocol there"));
+                                   .append(is_http ? "; or set `protocol` of this listener"
+                                                   : "; another server or client may need another protocol there"));
 }
 
 void warn_of_limit(ServerState& server, const io::Address& local, std::string_view reason) {

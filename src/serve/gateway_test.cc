@@ -8,6 +8,7 @@
 #include "codec/scgi/request_head.h"
 #include "codec/uwsgi/packet.h"
 #include "serve/fault_play.h"
+#include "serve/request_head.h"
 #include "serve/test_server.h"
 
 namespace cutwater::serve {
@@ -214,6 +215,17 @@ TEST(Gateway, OtherModifiersAreRefusedAndExplained) {
   ASSERT_EQ(server.log.lines.size(), 1u) << "not for each of them";
   EXPECT_NE(server.log.lines[0].find(": no uwsgi request: a modifier1 other than 0"), std::string::npos)
       << server.log.lines[0];
+}
+
+TEST(Gateway, WhatAWebServerSendsIsKnown) {
+  EXPECT_STREQ(web_server_request(get(Protocol::kUwsgi, "/a")), "a uwsgi request");
+  EXPECT_STREQ(web_server_request(get(Protocol::kScgi, "/a")), "an SCGI request");
+  const std::string_view begin("\1\1\0\1\0\x08\0\0\0\1\0\0\0\0\0\0", 16);
+  EXPECT_STREQ(web_server_request(begin), "a FastCGI request");
+  EXPECT_EQ(web_server_request(begin.substr(0, 5)), nullptr);
+  for (const char* other : {"", "GET / HTTP/1.1\r\n", "\x16\x03\x01", "70:CONTENT", ":CONTENT_LENGTH"}) {
+    EXPECT_EQ(web_server_request(other), nullptr) << other;
+  }
 }
 
 TEST(Gateway, TheWebServerSaysWhoAsks) {

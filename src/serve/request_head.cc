@@ -1,5 +1,7 @@
 #include "serve/request_head.h"
 
+#include <algorithm>
+
 #include "codec/cgi_variables/variable_reader.h"
 #include "codec/scgi/request_head.h"
 #include "codec/uwsgi/packet.h"
@@ -23,6 +25,18 @@ bool looks_like_http(std::string_view bytes) {
   return false;
 }
 
+const char* web_server_request(std::string_view bytes) {
+  const auto at = [bytes](size_t index) { return index < bytes.size() ? bytes[index] : '\xff'; };
+  // BEGIN_REQUEST, of eight bytes.
+  if (bytes.starts_with(std::string_view("\1\1", 2)) && at(4) == 0 && at(5) == 8) return "a FastCGI request";
+  // A packet of modifier 0, whose first name is shorter than 256 bytes and begins with a letter.
+  const bool is_uwsgi = at(0) == 0 && at(3) == 0 && at(5) == 0 && at(6) >= 'A' && at(6) <= 'Z';
+  if (is_uwsgi) return "a uwsgi request";
+  const size_t colon = std::min(bytes.find_first_not_of("0123456789"), bytes.size());
+  if (colon > 0 && bytes.substr(colon).starts_with(":CONTENT_LENGTH")) return "an SCGI request";
+  return nullptr;
+}
+
 codec::VariableLimits variable_limits(const codec::http1::HeadLimits& head) {
   return {head.total * kVariableBytesPerHeadByte, head.fields + kVariablesOfTheServer};
 }
@@ -41,6 +55,7 @@ RequestHead::Outcome RequestHead::scan_http(ConnectionInput& input) {
     case HeadScanner::Outcome::kIncomplete:
       return Outcome::kIncomplete;
     case HeadScanner::Outcome::kRefused:
+      foreign_ = web_server_request(input.bytes());
       return refuse(scanner_.status, scanner_.reason);
     case HeadScanner::Outcome::kComplete:
       break;
@@ -149,8 +164,7 @@ RequestHead::Outcome RequestHead::refuse(uint16_t status, const char* reason) {
 }
 
 RequestHead::Outcome RequestHead::unspoken(std::string_view bytes, const char* reason) {
-  foreign_ = true;
-  reason_ = looks_like_http(bytes) ? kHttpCame : reason;
+  foreign_ = reason_ = looks_like_http(bytes) ? kHttpCame : reason;
   return Outcome::kUnspoken;
 }
 

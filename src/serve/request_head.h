@@ -16,6 +16,8 @@ codec::VariableLimits variable_limits(const codec::http1::HeadLimits& head);
 constexpr const char* kHttpCame = "an HTTP request, where a web server's is expected";
 // Whether what came where a web server's protocol is expected is an HTTP request.
 bool looks_like_http(std::string_view bytes);
+// What a web server sends that is told to speak a gateway protocol where HTTP is expected; nullptr for all else.
+const char* web_server_request(std::string_view bytes);
 
 class RequestHead {
  public:
@@ -37,8 +39,9 @@ class RequestHead {
 
   uint16_t status() const { return status_; }
   const char* reason() const { return reason_; }  // of kRefused and kUnspoken, for the log
-  // The peer speaks another protocol than this server: somebody has to mend a configuration.
-  bool foreign() const { return foreign_; }
+  // What came, when the peer speaks another protocol than this server: somebody has to mend a configuration. Else
+  // nullptr.
+  const char* foreign() const { return foreign_; }
 
  private:
   Outcome scan_http(ConnectionInput& input);
@@ -56,7 +59,7 @@ class RequestHead {
   size_t needed_ = 1;  // of a gateway protocol's head: with fewer bytes it cannot be complete
   uint16_t status_ = 0;
   const char* reason_ = nullptr;
-  bool foreign_ = false;
+  const char* foreign_ = nullptr;
 };
 
 }  // namespace cutwater::serve

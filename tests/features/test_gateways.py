@@ -211,6 +211,21 @@ def test_other_modifiers_are_refused_in_words(server):
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_a_web_server_that_should_speak_http_is_told(serve, protocol):
+    """nginx's uwsgi_pass, say, to a listener without `protocol`. Of strangers no more is said than of any bad request."""
+    listens = [{"addr": "127.0.0.1:0", "trusted_proxies": trusted} for trusted in ([], ["127.0.0.1"])]
+    server = serve("kit", listen=listens, allow=[r"CW0406"])
+    for address in server.addresses:
+        with Client(address) as client:
+            client.send(REQUESTS[protocol](variables_of("GET", "/")))
+            client.finish_sending()
+            assert client.read_to_end().startswith(b"HTTP/1.1 400 ")
+    name = {"fastcgi": "a FastCGI", "scgi": "an SCGI", "uwsgi": "a uwsgi"}[protocol]
+    server.log.wait_for(rf"CW0406\] listen 127.0.0.1:{server.addresses[1][1]}: no HTTP request: {name} request")
+    assert server.log.count("CW0406") == 1
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_files_and_nothing_above_them(serve, folder, protocol):
     """Static files are answered whatever protocol asks, and `..` leads no further than by HTTP (faults.md 102)."""
     (folder / "files").mkdir()
