@@ -108,6 +108,16 @@ def test_silence_is_504(serve, peer):  # noqa: F811
     assert server.get("/").status == 504
     assert 0.15 < time.monotonic() - began < 5
     assert len(behind.requests) == 1
+    server.log.wait_for("it has answered nothing yet: see whether it speaks HTTP")
+
+
+def test_who_has_answered_before_speaks_the_protocol(serve, peer):  # noqa: F811
+    behind = peer(peers.RawPeer, peers.answering(peers.response(b"first")))
+    server = gateway(serve, proxy(behind, more=', timeout = "200ms"'), allow=[r"CW0605"])
+    assert server.get("/").text == "first"
+    behind.script = lambda connection, request: None
+    assert server.get("/").status == 504
+    server.log.wait_for("fix: raise `timeout` of the route, or look at what keeps that server$")
 
 
 @pytest.mark.parametrize("before", ["HTTP/1.1 200 OK\r\nX-Long: ", "HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n"])

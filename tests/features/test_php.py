@@ -150,6 +150,15 @@ def test_the_error_log_of_php(php):
     server.log.wait_for("undefined_function")
 
 
+def test_a_route_without_root(serve, peer, folder, site):  # noqa: F811
+    """php-fpm says no more than that it finds nothing."""
+    behind = peer(php_fpm, folder)
+    server = gateway(serve, route("fastcgi", behind), allow=[r"\[CW0608\]"])
+    assert server.get("/index.php").status == 404
+    server.log.wait_for("CW0608.*Primary script unknown")
+    server.log.wait_for("fix: `root` of the route must be the folder of the scripts, as php-fpm sees it too")
+
+
 def test_a_page_that_hangs_and_one_that_dies(php):
     server = php(', timeout = "500ms"', children=2, allow=[r"\[CW060[345]\]"])
     assert server.get("/hang.php").status == 504
