@@ -213,7 +213,8 @@ int check_upstream(const config::Upstream& upstream, const config::Config& confi
     }
     auto addresses = upstream::resolve_peers(server.address);
     if (addresses) continue;
-    log.error("CW0601", fmt::format("upstream {}: {}\nfix: correct the name", upstream.name, addresses.error().message));
+    log.error("CW0601",
+              fmt::format("upstream {}: {}\nfix: correct the name", upstream.name, addresses.error().message));
     outcome = kUsage;
   }
   return outcome;
