@@ -63,6 +63,16 @@ TEST_F(RouteMessages, RoutesThatAreReached) {
       << twice;
 }
 
+TEST_F(RouteMessages, OneSlipIsOneMessage) {
+  for (const std::string& text : {route("/*", "fastgci = { to = \"127.0.0.1:9000\" }"),
+                                  std::string("[upstream.api]\nserver = [\"127.0.0.1:8000\"]\n")}) {
+    const std::string found = messages(text);
+    EXPECT_TRUE(found.starts_with("[CW0101]")) << found;
+    EXPECT_EQ(found.find("[CW", 1), std::string::npos) << found;
+    EXPECT_TRUE(failed_);
+  }
+}
+
 TEST_F(RouteMessages, ServersOfAnotherProtocol) {
   const std::string upstream = "[upstream.api]\nservers = [\"10.0.0.5:8000\", \"http://10.0.0.6:8000\"]\n";
   const std::string message = ".to: \"api\": is a server of another protocol\n";
