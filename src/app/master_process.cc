@@ -169,7 +169,7 @@ void Master::announce_when_serving() {
   if (!all_static) {
     for (const std::string& line : route_lines(config_)) log_.info(line);
   }
-  if (apps_.empty()) log_.info(all_static ? "serving static files only" : "serving the configured routes only");
+  if (apps_.empty()) log_.info(all_static ? "serving static files only" : "serving these routes only");
 }
 
 void Master::on_front_message(unsigned front, control::Message& message) {

@@ -14,6 +14,7 @@
 #include "io/timer.h"
 #include "io/watch.h"
 #include "supervise/program_groups.h"
+#include "supervise/program_start.h"
 #include "supervise/warm_pythons.h"
 
 namespace cutwater::app {
@@ -99,7 +100,10 @@ void Spawner::on_master() {
 
 void Spawner::on_master_message(control::Message message) {
   if (message.type() == control::Quit::kType) return stop(0);
-  if (message.type() == control::RenewWarm::kType) return warm_.renew();
+  if (message.type() == control::RenewWarm::kType) {
+    supervise::forget_slow_users();
+    return warm_.renew();
+  }
   if (message.type() != control::ServeFront::kType || message.descriptors.size() != 1) return;
   const auto front = control::decode<control::ServeFront>(message.body);
   if (front) serve_front(front->front, std::move(message.descriptors.front()));
@@ -113,10 +117,10 @@ void Spawner::serve_front(unsigned number, base::FileDescriptor channel) {
 }
 
 void Spawner::on_program_end(pid_t pid, const supervise::ExitStatus& status) {
-  starter_.note_end(pid);
+  const auto never_ran = starter_.note_end(pid);
   if (warm_.on_program_end(pid, status)) return;
   for (auto& [number, front] : fronts_) {
-    if (front->on_program_end(pid, status)) return;
+    if (front->on_program_end(pid, status, never_ran)) return;
   }
 }
 

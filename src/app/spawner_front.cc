@@ -129,11 +129,7 @@ void SpawnerFront::start(uint64_t script, Asked asked, bool may_be_warm) {
   if (started.is_warm) {
     waiting_.emplace(*run, Warm{script, std::move(asked)});
   } else if (started.pid == 0) {
-    control::ScriptRefused refused;
-    refused.script = script;
-    refused.reason = started.reason;
-    refused.text = control::bytes_to_text(started.text);
-    send(control::encode(refused));
+    send_refused(script, started);
   } else {
     groups_.add(started.pid);
     running_.emplace(script, started.pid);
@@ -168,14 +164,27 @@ void SpawnerFront::on_warm_end(uint64_t run, const supervise::ExitStatus& status
   send_ended(ended.mapped().script, status);
 }
 
-bool SpawnerFront::on_program_end(pid_t pid, const supervise::ExitStatus& status) {
+bool SpawnerFront::on_program_end(pid_t pid, const supervise::ExitStatus& status,
+                                  const std::optional<supervise::ScriptStarted>& never_ran) {
   const auto found = numbers_.find(pid);
   if (found == numbers_.end()) return processes_.on_program_end(pid, status);
   const uint64_t script = found->second;
   running_.erase(script);
   numbers_.erase(found);
-  send_ended(script, status);
+  if (never_ran) {
+    send_refused(script, *never_ran);
+  } else {
+    send_ended(script, status);
+  }
   return true;
+}
+
+void SpawnerFront::send_refused(uint64_t script, const supervise::ScriptStarted& refusal) {
+  control::ScriptRefused refused;
+  refused.script = script;
+  refused.reason = refusal.reason;
+  refused.text = control::bytes_to_text(refusal.text);
+  send(control::encode(refused));
 }
 
 void SpawnerFront::send_ended(uint64_t script, const supervise::ExitStatus& status) {

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 
 #include "app/spawner_processes.h"
 #include "control/channel.h"
@@ -28,8 +29,9 @@ class SpawnerFront final : private supervise::WarmRunWatcher {
   SpawnerFront(const SpawnerFront&) = delete;
   SpawnerFront& operator=(const SpawnerFront&) = delete;
 
-  // Whether it was this front's.
-  bool on_program_end(pid_t pid, const supervise::ExitStatus& status);
+  // Whether it was this front's. `never_ran`: a script that was not executed after all, and why.
+  bool on_program_end(pid_t pid, const supervise::ExitStatus& status,
+                      const std::optional<supervise::ScriptStarted>& never_ran);
   // For its log.
   void tell(const std::string& notice);
 
@@ -52,6 +54,7 @@ class SpawnerFront final : private supervise::WarmRunWatcher {
   void on_warm_begin(uint64_t run, pid_t pid) override;
   void on_warm_refusal(uint64_t run) override;
   void on_warm_end(uint64_t run, const supervise::ExitStatus& status) override;
+  void send_refused(uint64_t script, const supervise::ScriptStarted& refusal);
   void send_ended(uint64_t script, const supervise::ExitStatus& status);
   bool is_known(uint64_t script) const;
   void send(const nlohmann::json& body);

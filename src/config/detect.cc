@@ -80,7 +80,9 @@ std::string nothing_found(const std::string& folder) {
   }
   text +=
       "\n  looked for: Procfile, gunicorn.conf.py, uwsgi.ini, manage.py, passenger_wsgi.py, FLASK_APP, and an app "
-      "in wsgi.py, main.py, app.py ... here and in subfolders";
+      "in wsgi.py, main.py, app.py ... here and in subfolders; for CGI scripts: a folder cgi-bin, *.cgi, and "
+      "executable "
+      "*.py, *.pl, *.rb, *.sh that write a Content-Type; for PHP: *.php, public/index.php";
   return text + "\n  fix: name it: cutwater serve module:attr (for example shop.wsgi:application)";
 }
 

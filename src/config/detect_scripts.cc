@@ -16,6 +16,7 @@ namespace {
 
 constexpr size_t kMostLookedAt = 500;
 constexpr size_t kMostShown = 3;
+constexpr size_t kMostBroken = 8;
 
 // Whose text is a program, data or a secret: not sent, wherever in the folder it lies.
 constexpr const char* kNeverSent[] = {".py",      ".pyc",  ".pl",    ".pm",   ".cgi",  ".fcgi",   ".rb",  ".sh",
@@ -38,10 +39,10 @@ struct ScriptFile {
   bool starts_itself = false;  // executable, with a first line or a format that says how
 };
 
-std::string list(const std::vector<std::string>& names) {
+std::string list(const std::vector<std::string>& names, size_t most = kMostShown) {
   std::string text;
-  for (size_t i = 0; i < names.size() && i < kMostShown; ++i) text += (i == 0 ? "" : ", ") + names[i];
-  if (names.size() > kMostShown) text += " and " + std::to_string(names.size() - kMostShown) + " more";
+  for (size_t i = 0; i < names.size() && i < most; ++i) text += (i == 0 ? "" : ", ") + names[i];
+  if (names.size() > most) text += " and " + std::to_string(names.size() - most) + " more";
   return text;
 }
 
@@ -82,18 +83,57 @@ bool starts_itself(const std::string& path) {
 }
 
 // The user that scripts run as when the folder is root's: nobody who has anything to lose.
-std::string user_for(const std::string& folder, std::vector<std::string>& choices) {
+std::string user_for(const std::string& folder) {
   struct stat status;
   if (geteuid() != 0 || stat(folder.c_str(), &status) != 0 || status.st_uid != 0) return "";
   const char* const user = "www-data";
-  if (getpwnam(user) == nullptr) return "";
-  choices.push_back(std::string("scripts: run as ") + user + ", because root owns " + shown_path(folder));
-  return user;
+  return getpwnam(user) == nullptr ? "" : user;
+}
+
+bool may_run(const struct stat& status, bool is_text, const std::string& user) {
+  const passwd* const entry = user.empty() ? nullptr : getpwnam(user.c_str());
+  const mode_t needed = is_text ? S_IROTH | S_IXOTH : S_IXOTH;
+  if (entry == nullptr) return true;
+  const unsigned shift = status.st_uid == entry->pw_uid ? 6 : status.st_gid == entry->pw_gid ? 3 : 0;
+  return ((status.st_mode >> shift) & needed) == needed;
+}
+
+// The program that a first line such as "#!/usr/bin/env python3" names.
+std::string program_of(std::string_view line) {
+  line.remove_prefix(2);
+  const auto next = [&line] {
+    line.remove_prefix(std::min(line.find_first_not_of(" \t"), line.size()));
+    const std::string_view word = line.substr(0, line.find_first_of(" \t"));
+    line.remove_prefix(word.size());
+    return std::string(word);
+  };
+  return next();
+}
+
+// Why the system would not start it, "" if it would.
+std::string what_is_wrong(const std::string& folder, const std::string& name, const std::string& user) {
+  const std::string path = folder + "/" + name;
+  std::error_code error;
+  const std::string real = std::filesystem::canonical(path, error);
+  if (error || !real.starts_with(std::filesystem::canonical(folder, error).string() + "/")) {
+    return "a link that leads out of the folder";
+  }
+  struct stat status;
+  if (stat(path.c_str(), &status) != 0 || (status.st_mode & 0111) == 0) return "not executable: chmod +x";
+  const auto text = read_text_file(path);
+  const bool is_text = text && text->starts_with("#!");
+  if (!may_run(status, is_text, user)) return "not for " + user + ": chmod o+rx";
+  if (text && !is_text && !text->starts_with("\177ELF")) return "has no first line such as #!/bin/sh";
+  if (!is_text) return "";
+  const std::string line = text->substr(0, text->find('\n'));
+  if (line.ends_with('\r')) return "its first line ends as on Windows: sed -i 's/\\r$//'";
+  const std::string program = program_of(line);
+  return is_file(program) ? "" : "its first line names " + program + ", which is not there";
 }
 
 class Finder {
  public:
-  Finder(const std::string& folder, const std::string& path) : folder_(folder), path_(path) {}
+  Finder(const std::string& folder, const std::string& path) : folder_(folder), path_(path), user_(user_for(folder)) {}
 
   std::optional<ScriptSite> run() {
     add_cgi_bin();
@@ -104,11 +144,14 @@ class Finder {
     if (site_.routes.empty() && site_.choices.empty()) return std::nullopt;
     if (!has_php && (!scripts_.empty() || (!site_.routes.empty() && is_file(folder_ + "/index.html")))) add_files();
     for (const char* ending : kNeverSent) site_.never_sent.push_back(ending);
-    const std::string user = user_for(folder_, site_.choices);
-    for (Route& route : site_.routes) {
-      if (route.kind == Route::Kind::kCgi) route.cgi.user = user;
+    if (!user_.empty()) {
+      site_.choices.push_back("scripts: run as " + user_ + ", because root owns " + shown_path(folder_));
     }
-    for (Pool& pool : site_.pools) pool.user = user;
+    if (!broken_.empty()) site_.choices.push_back("scripts: cannot run as they are: " + list(broken_, kMostBroken));
+    for (Route& route : site_.routes) {
+      if (route.kind == Route::Kind::kCgi) route.cgi.user = user_;
+    }
+    for (Pool& pool : site_.pools) pool.user = user_;
     return std::move(site_);
   }
 
@@ -127,6 +170,7 @@ class Finder {
     for (const std::string& name : names) {
       const std::string ending = ending_of(name);
       const char* interpreter = interpreter_of(ending);
+      if (starts_itself(place + "/" + name) || ending == ".cgi") note_what_is_wrong(place, name);
       if (interpreter == nullptr || *interpreter == '\0') continue;
       if (starts_itself(place + "/" + name) || !is_script(place, name, ending)) continue;
       route.path = "/cgi-bin/" + name + "/";
@@ -145,6 +189,11 @@ class Finder {
     route.cgi.suffixes.clear();
     route.cgi.interpreters.clear();
     site_.routes.push_back(std::move(route));
+  }
+
+  void note_what_is_wrong(const std::string& place, const std::string& name) {
+    const std::string why = what_is_wrong(place, name, user_);
+    if (!why.empty()) broken_.push_back(name + " (" + why + ")");
   }
 
   // In the folder itself.
@@ -167,6 +216,7 @@ class Finder {
     route.kind = Route::Kind::kCgi;
     route.cgi.root = folder_;
     for (const std::string& name : scripts_) {
+      note_what_is_wrong(folder_, name);
       route.path = "/" + name + "/";
       route.cgi.suffixes = {ending_of(name)};
       site_.routes.push_back(route);
@@ -311,7 +361,9 @@ class Finder {
 
   const std::string folder_;
   const std::string path_;
+  const std::string user_;            // "": the owner of each folder
   std::vector<std::string> scripts_;  // of the folder itself
+  std::vector<std::string> broken_;   // those that cannot run, and why
   ScriptSite site_;
 };
 

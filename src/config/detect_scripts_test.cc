@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "config/test_folder.h"
 
@@ -70,6 +71,30 @@ TEST_F(DetectScripts, InCgiBinTheEndingSaysWhatRunsAScriptThatCannotStartItself)
   EXPECT_TRUE(site_.routes[2].cgi.interpreters.empty()) << "not of the whole folder";
   EXPECT_TRUE(site_.routes[2].cgi.suffixes.empty());
   EXPECT_TRUE(says("five.py, two.py by python3, not executable or without a first line #!"));
+}
+
+TEST_F(DetectScripts, SaysAtOnceWhatCannotRunAndWhy) {
+  executable("cgi-bin/fine.sh", "#!/bin/sh\n");
+  executable("cgi-bin/windows.sh", "#!/bin/sh\r\necho\r\n");
+  executable("cgi-bin/lost.pl", "#! /no/such/perl -w\n");
+  executable("cgi-bin/text.cgi", "just text\n");
+  folder_.file("cgi-bin/plain.cgi", "#!/bin/sh\n");
+  ASSERT_EQ(symlink("/bin/sh", (folder_.path() + "/cgi-bin/shell").c_str()), 0);
+  executable("own.py", "#!/no/such/python3\nprint('Content-Type: text/plain')\n");
+  ASSERT_TRUE(detect());
+  EXPECT_TRUE(says(
+      "scripts: cannot run as they are: lost.pl (its first line names /no/such/perl, which is not there), plain.cgi "
+      "(not executable: chmod +x), shell (a link that leads out of the folder), text.cgi (has no first line such as "
+      "#!/bin/sh), windows.sh (its first line ends as on Windows: sed -i 's/\\r$//'), own.py (its first line names "
+      "/no/such/python3, which is not there)"));
+}
+
+TEST_F(DetectScripts, SaysWhatTheUserMayNotRun) {
+  if (geteuid() != 0) GTEST_SKIP() << "only as root";
+  executable("cgi-bin/mine.sh", "#!/bin/sh\n");
+  chmod((folder_.path() + "/cgi-bin/mine.sh").c_str(), 0711);
+  ASSERT_TRUE(detect());
+  EXPECT_TRUE(says("mine.sh (not for www-data: chmod o+rx)"));
 }
 
 TEST_F(DetectScripts, ScriptsInTheFolderItself) {

@@ -361,6 +361,19 @@ TEST_F(Load, AppsThatRoutesTellApartMayShareAPrefix) {
   EXPECT_EQ(loaded.config.apps.size(), 2u);
 }
 
+TEST_F(Load, AScriptIsServedByItsFolder) {
+  const std::string cgi = "#!/usr/bin/env python3\nprint('Content-Type: text/plain\\n')\n";
+  folder_.file("site/cgi-bin/a.py", cgi).file("site/index.php", "<?php").file("b.py", cgi);
+  const auto error_of = [this](const std::string& target) { return first_error(load_target(target)); };
+  EXPECT_TRUE(
+      error_of("site/cgi-bin/a.py")
+          .starts_with("error[CW0112] \"site/cgi-bin/a.py\" is a CGI script and no app\n  fix: serve its folder, "
+                       "with all CGI scripts and PHP files there: cutwater serve site\n"));
+  EXPECT_NE(error_of("site/index.php").find("is a file and no Python app"), std::string::npos);
+  EXPECT_NE(error_of("b.py").find("cutwater serve .\n"), std::string::npos);
+  EXPECT_EQ(load_target("b.py:application").exit_code, 0);
+}
+
 TEST_F(Load, NothingFound) {
   folder_.file("empty/readme.txt");
   Loaded loaded = load_target("empty");

@@ -1,6 +1,9 @@
 #include "config/target.h"
 
+#include <algorithm>
+
 #include "config/closest.h"
+#include "config/detect_scripts.h"
 #include "config/detect_steps.h"
 #include "config/project_files.h"
 #include "config/value.h"
@@ -33,6 +36,27 @@ bool module_exists(const std::string& folder, const std::string& module) {
 std::optional<Target> no_such_path(const std::string& what, Reporter& reporter) {
   reporter.error("CW0112", "there is no " + what + "\n  fix: correct the path; it counts from " + current_folder());
   return std::nullopt;
+}
+
+// The folder to serve for a script in it: scripts of cgi-bin are found from the one above.
+std::string site_of(const std::string& script) {
+  const size_t slash = script.rfind('/');
+  std::string folder = slash == std::string::npos ? "." : script.substr(0, std::max<size_t>(slash, 1));
+  if (folder == "cgi-bin") return ".";
+  if (folder.ends_with("/cgi-bin")) folder.resize(folder.size() - std::string_view("/cgi-bin").size());
+  return folder;
+}
+
+std::optional<Target> only_a_script(const std::string& text, const std::string& what, Reporter& reporter) {
+  reporter.error("CW0112", "\"" + text + "\" is " + what + "\n  fix: serve its folder, with all CGI scripts and PHP " +
+                               "files there: cutwater serve " + site_of(text));
+  return std::nullopt;
+}
+
+// One that begins no app, and prints an answer when it is run.
+bool is_cgi_script(const std::string& path) {
+  auto text = read_text_file(path);
+  return text && read_module_file(path).names.empty() && is_cgi_source(*text);
 }
 
 std::optional<Target> no_such_target(const std::string& text, Reporter& reporter) {
@@ -86,10 +110,12 @@ std::optional<Target> read_target(const std::string& text, Reporter& reporter) {
     if (!is_file(path)) {
       return no_such_path("file " + parts->first, reporter);
     }
+    if (parts->second.empty() && is_cgi_script(path)) return only_a_script(text, "a CGI script and no app", reporter);
     target.app = app_of_file(path, parts->second);
     target.folder = target.app->root;
     return target;
   }
+  if (is_file(path)) return only_a_script(text, "a file and no Python app", reporter);
   std::string module = text.substr(0, text.find(':'));
   if (!is_module_name(module) || text.ends_with(':')) return no_such_target(text, reporter);
   bool named_attribute = module.size() != text.size();

@@ -11,6 +11,13 @@ namespace cutwater::control {
 
 // ---- spawner -> warm Python
 
+struct WarmAnswersTag {
+  static constexpr const char* kType = "answers";
+};
+// The first message. Descriptor: the pipe for whatever is said to the spawner, each message with a newline behind it
+// and not longer than PIPE_BUF. On the channel itself nothing can be sent in that direction.
+using WarmAnswersTo = Bare<WarmAnswersTag>;
+
 // Descriptors: the script and its folder (O_PATH), and what become its standard input, output and error stream. Texts
 // are as bytes_to_text() makes them.
 struct RunScript {

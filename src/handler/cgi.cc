@@ -79,8 +79,9 @@ void Cgi::end_run(CgiRun& run) {
   runs_.erase(&run);
 }
 
-void Cgi::log_problem(std::string_view code, std::string_view what, std::string_view fix) {
-  problems_.write(base::Severity::kError, code, fmt::format("{}: {}\nfix: {}", options_.who, what, fix), loop_.now());
+void Cgi::log_problem(std::string_view code, std::string_view what, std::string_view fix, std::string_view script) {
+  problems_.write(base::Severity::kError, code, fmt::format("{}: {}\nfix: {}", options_.who, what, fix), loop_.now(),
+                  script);
 }
 
 }  // namespace cutwater::handler

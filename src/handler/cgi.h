@@ -54,7 +54,8 @@ class Cgi final : public message::Handler {
   base::Task<void> answer_instead(message::Exchange& exchange, std::string path);
   std::shared_ptr<CgiRun> make_run(const message::Exchange& exchange);
   void end_run(CgiRun& run);
-  void log_problem(std::string_view code, std::string_view what, std::string_view fix);
+  // `script`: whose it is, "" for the route's.
+  void log_problem(std::string_view code, std::string_view what, std::string_view fix, std::string_view script = "");
   Refuser refuser() { return {options_.who, problems_, loop_.now()}; }
 
   const CgiOptions options_;

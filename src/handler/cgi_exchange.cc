@@ -272,11 +272,11 @@ void CgiExchange::explain_time() {
     return cgi_.log_problem("CW0705",
                             fmt::format("{} {}, but others held its output open; {} answered 504, or cut",
                                         script_file(), describe(*run_->ended()), request),
-                            "let what it starts close standard output, or redirect it");
+                            "let what it starts close standard output, or redirect it", found_.script.file);
   }
   cgi_.log_problem("CW0705",
                    fmt::format("{} did not end within timeout; it was ended, {} answered 504", script_file(), request),
-                   "raise `timeout` of the route, or look at what keeps the script");
+                   "raise `timeout` of the route, or look at what keeps the script", found_.script.file);
 }
 
 void CgiExchange::explain_answer(const upstream::Call& call, CallStatus status) {
@@ -294,7 +294,7 @@ void CgiExchange::explain_answer(const upstream::Call& call, CallStatus status) 
     if (end && (end->kind == ScriptEnd::Kind::kKilled || end->code != 0)) what += "; it " + how;
   }
   cgi_.log_problem("CW0704", fmt::format("{} {}; the client saw 502, or a cut", script_file(), what),
-                   "look at what it writes to its error stream; run it by hand");
+                   "look at what it writes to its error stream; run it by hand", found_.script.file);
 }
 
 uint16_t CgiExchange::explain_end(const ScriptEnd& end) {
@@ -319,7 +319,8 @@ uint16_t CgiExchange::explain_refusal(const ScriptEnd& end) {
   const size_t fix = end.text.find("\nfix: ");
   const std::string_view text = end.text;
   cgi_.log_problem(code, fmt::format("{}; answered {}", text.substr(0, fix), status),
-                   fix == std::string_view::npos ? "the message says what the system said" : text.substr(fix + 6));
+                   fix == std::string_view::npos ? "the message says what the system said" : text.substr(fix + 6),
+                   found_.script.file);
   return status;
 }
 

@@ -31,6 +31,16 @@ base::Task<void> refuse_script(message::Exchange& exchange, uint16_t status, Ref
                                   refuser.who, request.path, root),
                       refuser.now);
   }
+  if (status == 503) {
+    refuser.log.write(base::Severity::kError, "CW0703",
+                      fmt::format("{}: no descriptor to look for {}; answered 503\n"
+                                  "fix: raise the limit of open files (ulimit -n), or lower limits.connections",
+                                  refuser.who, request.path),
+                      refuser.now);
+    auto answering = answer_error(exchange, status, "Retry-After", "10");
+    co_await answering;
+    co_return;
+  }
   if (status != 301) {
     auto answering = answer_error(exchange, status);
     co_await answering;

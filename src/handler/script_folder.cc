@@ -128,30 +128,33 @@ base::Task<ScriptFolder::Found> ScriptFolder::find_other(std::string_view path) 
                            std::none_of(options_.endings.begin(), options_.endings.end(),
                                         [path](const std::string& ending) { return looks_like_script(path, ending); });
   if (may_be_file) {
-    auto looking = is_other_file(path);
-    other.is_file = co_await looking;
+    auto looking = look_at_other(path);
+    const Kind kind = co_await looking;
+    other.is_file = kind == Kind::kFile;
     if (other.is_file) co_return other;
+    other.status = refusal_of(kind);
+    if (other.status == 503) co_return other;
   }
   other.status = 404;
   if (options_.fallback.empty()) co_return other;
   auto looking = look_at(options_.fallback.substr(1));
   Looked looked = co_await looking;
   if (looked.kind == Kind::kFile) co_return found(options_.fallback, {}, std::move(looked));
-  if (looked.kind == Kind::kForbidden) other.status = 403;
+  other.status = refusal_of(looked.kind);
   co_return other;
 }
 
-base::Task<bool> ScriptFolder::is_other_file(std::string_view path) {
+base::Task<ScriptFolder::Kind> ScriptFolder::look_at_other(std::string_view path) {
   std::string file(path.substr(1));
   if (!file.empty() && !file.ends_with('/')) {
     auto looking = look_at(file);
     const Looked looked = co_await looking;
-    if (looked.kind != Kind::kFolder) co_return looked.kind == Kind::kFile;
+    if (looked.kind != Kind::kFolder) co_return looked.kind;
     file += '/';
   }
   auto looking = look_at(file + std::string(kFolderFile));
   const Looked looked = co_await looking;
-  co_return looked.kind == Kind::kFile;
+  co_return looked.kind;
 }
 
 base::Task<ScriptFolder::Found> ScriptFolder::find_script(const message::Request& request, std::string_view path) {
@@ -167,7 +170,7 @@ base::Task<ScriptFolder::Found> ScriptFolder::find_script(const message::Request
     auto looking = look_at(std::string(file.substr(1)));
     Looked looked = co_await looking;
     if (looked.kind == Kind::kFile) co_return found(file, path.substr(end), std::move(looked));
-    nothing.status = looked.kind == Kind::kForbidden ? 403 : 404;
+    nothing.status = refusal_of(looked.kind);
     if (looked.kind != Kind::kFolder) co_return nothing;
   }
   if (has_hidden_segment(path)) co_return nothing;
@@ -185,11 +188,15 @@ base::Task<ScriptFolder::Found> ScriptFolder::find_index(std::string_view path) 
   file += options_.index;
   auto looking = look_at(file.substr(1));
   Looked looked = co_await looking;
-  if (looked.kind == Kind::kForbidden) nothing.status = 403;
+  nothing.status = refusal_of(looked.kind);
   if (looked.kind != Kind::kFile) co_return nothing;
   if (has_slash) co_return found(file, {}, std::move(looked));
   nothing.status = 301;
   co_return nothing;
+}
+
+uint16_t ScriptFolder::refusal_of(Kind kind) {
+  return kind == Kind::kForbidden ? 403 : kind == Kind::kNoRoom ? 503 : 404;
 }
 
 base::Task<ScriptFolder::Looked> ScriptFolder::look_at(std::string path) {
@@ -206,6 +213,7 @@ base::Task<ScriptFolder::Looked> ScriptFolder::look_at(std::string path) {
   Looked looked;
   if (!outcome.file.valid() || fstat(outcome.file.get(), &status) != 0) {
     if (outcome.error == EACCES || outcome.error == EPERM) looked.kind = Kind::kForbidden;
+    if (outcome.error == EMFILE || outcome.error == ENFILE || outcome.error == ENOMEM) looked.kind = Kind::kNoRoom;
     co_return looked;
   }
   if (S_ISDIR(status.st_mode)) looked.kind = Kind::kFolder;

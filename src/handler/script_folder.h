@@ -48,7 +48,7 @@ class ScriptFolder {
   const std::string& root() const { return options_.root; }
 
  private:
-  enum class Kind { kFile, kFolder, kNothing, kForbidden };
+  enum class Kind { kFile, kFolder, kNothing, kForbidden, kNoRoom };  // for another descriptor
   struct Looked {
     Kind kind = Kind::kNothing;
     base::FileDescriptor file = {};  // with kFile
@@ -60,7 +60,8 @@ class ScriptFolder {
   base::Task<Found> find_script(const message::Request& request, std::string_view path);
   base::Task<Found> find_index(std::string_view path);
   base::Task<Found> find_other(std::string_view path);
-  base::Task<bool> is_other_file(std::string_view path);
+  base::Task<Kind> look_at_other(std::string_view path);
+  static uint16_t refusal_of(Kind kind);
   Found found(std::string_view file, std::string_view path_info, Looked looked) const;
 
   std::shared_ptr<const base::FileDescriptor> folder_;  // shared with look-ups that outlive a cancelled request

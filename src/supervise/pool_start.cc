@@ -113,7 +113,7 @@ ProgramStarted PoolStarter::start_within_limit(ProgramStart& program, uid_t user
   constexpr unsigned kMostTries = 8;
   for (unsigned tries = 0;; ++tries) {
     program.most_processes = task_limit_.of(user) + in_all_;
-    const ProgramStarted outcome = start_apart(program);
+    ProgramStarted outcome = start_apart(program);
     const bool is_over_limit = outcome.pid == 0 && outcome.failed == StartStep::kExec && outcome.error == EAGAIN;
     if (!is_over_limit || tries == kMostTries) return outcome;
     task_limit_.note_shortage(user, tries > 0);

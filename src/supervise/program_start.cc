@@ -15,6 +15,8 @@
 #include <algorithm>
 #include <cerrno>
 #include <climits>
+#include <set>
+#include <utility>
 
 #include "base/clock.h"
 #include "base/file_descriptor.h"
@@ -25,6 +27,7 @@ namespace {
 
 constexpr mode_t kUmask = 022;
 constexpr base::Duration kPatience = std::chrono::seconds(1);
+constexpr base::Duration kShortPatience = std::chrono::milliseconds(20);  // with memory of its own: most are through
 constexpr int kLookMilliseconds = 5;
 constexpr size_t kStackSize = 64 * 1024;
 constexpr size_t kGuardSize = 64 * 1024;  // whole pages, however large they are
@@ -89,17 +92,26 @@ bool drop_capabilities() {
   return syscall(SYS_capset, &header, none) == 0;
 }
 
-// By bare system calls: the C library would tell the parent's threads. Until exec the memory is the spawner's: that
-// user must not look into it. So the child keeps capabilities until it is undumpable again, whatever fs.suid_dumpable
-// has made of it at the change of user; either of the two keeps ptrace and /proc away from it.
-bool take_identity(const Identity* identity) {
+// The change of user has two halves, since until exec the memory is the spawner's and that user must not look into it,
+// nor end with the child whatever shares its memory. By what credentials(7) says this holds whenever he acts:
+// - who may send a process signals or trace it goes by its real and saved user: in the first half these are root still;
+// - the change of the effective user sets `dumpable` to what fs.suid_dumpable says; so it is taken back behind it;
+// - the second half changes no effective user or group and adds no capability: it leaves `dumpable` as it is.
+// So there is no moment at which the child is both his and dumpable, wherever he or the kernel holds it up.
+// By bare system calls: the C library would tell the parent's threads.
+bool take_effective_identity(const Identity* identity) {
   if (!identity) return geteuid() == 0 || drop_capabilities();
-  prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0);
+  constexpr auto kSame = static_cast<uid_t>(-1);
   if (syscall(SYS_setgroups, identity->groups.size(), identity->groups.data()) != 0) return false;
   if (syscall(SYS_setresgid, identity->group, identity->group, identity->group) != 0) return false;
+  if (syscall(SYS_setresuid, kSame, identity->user, kSame) != 0) return false;
+  return identity->user == 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0;
+}
+
+bool take_whole_identity(const Identity* identity) {
+  if (!identity) return true;
   if (syscall(SYS_setresuid, identity->user, identity->user, identity->user) != 0) return false;
   if (identity->user == 0) return true;
-  if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) return false;
   if (!drop_capabilities()) return false;
   uid_t real, effective, saved;
   if (getresuid(&real, &effective, &saved) != 0) return false;
@@ -130,11 +142,13 @@ void take_default_signals() {
   if (!take_standard(program.standard)) child.fail(StartStep::kDescriptors, errno);
   if (!close_others(program.folder, child.status)) child.fail(StartStep::kDescriptors, errno);
   if (!take_limits(program) || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) child.fail(StartStep::kLimits, errno);
-  if (!take_identity(program.identity)) child.fail(StartStep::kIdentity, errno);
+  if (!take_effective_identity(program.identity)) child.fail(StartStep::kIdentity, errno);
+  if (fchdir(program.folder) != 0) child.fail(StartStep::kFolder, errno);
+  if (!take_whole_identity(program.identity)) child.fail(StartStep::kIdentity, errno);
   prctl(PR_SET_PDEATHSIG, SIGKILL);  // behind the change of user, which clears it
   if (getppid() != child.parent) _exit(127);
-  if (fchdir(program.folder) != 0) child.fail(StartStep::kFolder, errno);
-  // Not sooner: kernels before 5.17 end with a process that dumps core all that share its memory.
+  // Blocked until here, where nothing is dumpable: kernels before 5.17 end with a process that dumps core all that
+  // share its memory.
   sigset_t none;
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, nullptr);
@@ -160,8 +174,8 @@ enum class Progress { kDone, kStopped, kHangs };
 
 // Until the child got as far as exec, or its end. Between its change of user and exec that user may send it signals,
 // and stop it: that must hold nobody else up.
-Progress watch_start(pid_t pid, int status) {
-  const base::Instant until = base::monotonic_now() + kPatience;
+Progress watch_start(pid_t pid, int status, base::Duration patience) {
+  const base::Instant until = base::monotonic_now() + patience;
   pollfd ready{status, POLLIN, 0};
   while (poll(&ready, 1, kLookMilliseconds) <= 0) {
     if (is_stopped(pid)) return Progress::kStopped;
@@ -171,7 +185,7 @@ Progress watch_start(pid_t pid, int status) {
 }
 
 ProgramStarted failed(StartStep step, int error) {
-  return {0, step, error};
+  return {0, step, error, {}};
 }
 
 // Where children run until exec, one at a time. One that was given up keeps its own for good: nobody knows when it
@@ -199,11 +213,12 @@ class ChildStack {
   char* base_ = nullptr;
 };
 
-}  // namespace
+// Of whom a start has hung.
+std::set<uid_t>& slow_users() {
+  static std::set<uid_t> users;
+  return users;
+}
 
-// The child shares this process's memory, as one of vfork does, since copying the tables of that (and then page after
-// page) is most of what a fork costs. But it does not hold this process up, as vfork would: whoever may send it signals
-// could stop it.
 // Ends a child that did not become its program. It runs as a user who may stop it at any moment, and hang it in the
 // kernel, in a file system of his own: so it is killed, and waited for no longer than that takes.
 void end_child(pid_t pid, int reading, ChildStack& stack) {
@@ -219,40 +234,65 @@ void end_child(pid_t pid, int reading, ChildStack& stack) {
   waitpid(pid, nullptr, WNOHANG);  // else by whoever waits for all
 }
 
+}  // namespace
+
+void forget_slow_users() {
+  slow_users().clear();
+}
+
+bool read_late_failure(ProgramStarted& started) {
+  Failure failure{};
+  if (read(started.report.get(), &failure, sizeof failure) != sizeof failure) return false;
+  started.failed = failure.step;
+  started.error = failure.error;
+  return true;
+}
+
+// The child shares this process's memory, as one of vfork does, since copying the tables of that (and then page after
+// page) is most of what a fork costs. But it does not hold this process up, as vfork would: whoever may send it signals
+// could stop it. That sharing is why it cannot be left alone when it hangs: it reads what it is to start from here, and
+// writes errno here. One that has memory of its own can.
 ProgramStarted start_apart(const ProgramStart& program) {
   static ChildStack stack;
   const std::vector<char*> arguments = to_pointers(program.arguments);
   const std::vector<char*> environment = to_pointers(program.environment);
   int ends[2];
-  if (pipe2(ends, O_CLOEXEC) != 0) return failed(StartStep::kProcess, errno);
-  const base::FileDescriptor reading(ends[0]);
+  if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) return failed(StartStep::kProcess, errno);
+  base::FileDescriptor reading(ends[0]);
   base::FileDescriptor writing(ends[1]);
   char* const top = stack.top();
   if (!top) return failed(StartStep::kProcess, ENOMEM);
   Child child{program, arguments.data(), environment.data(), getpid(), writing.get()};
+  const uid_t user = program.identity ? program.identity->user : geteuid();
+  const bool shares = !slow_users().contains(user);
   // No signal runs a handler in the child, or interrupts what waits for it here.
   sigset_t all, before;
   sigfillset(&all);
   sigprocmask(SIG_SETMASK, &all, &before);
-  const pid_t pid = clone(run, top, CLONE_VM | SIGCHLD, &child);
+  const pid_t pid = clone(run, top, shares ? CLONE_VM | SIGCHLD : SIGCHLD, &child);
   const int error = errno;
   Progress progress = Progress::kDone;
   if (pid > 0) {
     writing.reset();
-    progress = watch_start(pid, reading.get());
+    progress = watch_start(pid, reading.get(), shares ? kPatience : kShortPatience);
   }
   sigprocmask(SIG_SETMASK, &before, nullptr);
   if (pid < 0) return failed(StartStep::kProcess, error);
-  if (progress != Progress::kDone) {
-    end_child(pid, reading.get(), stack);
-    return failed(StartStep::kExec, ETIMEDOUT);
-  }
-  Failure failure{};
-  if (read(reading.get(), &failure, sizeof failure) != sizeof failure) {
-    ProgramStarted started;
-    started.pid = pid;
+  ProgramStarted started;
+  started.pid = pid;
+  if (progress != Progress::kDone && !shares) {
+    started.report = std::move(reading);
     return started;
   }
+  if (progress != Progress::kDone) {
+    slow_users().insert(user);
+    end_child(pid, reading.get(), stack);
+  }
+  // A child that ended early may have left the memory as dumpable as fs.suid_dumpable says.
+  if (shares && program.identity) prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+  if (progress != Progress::kDone) return failed(StartStep::kExec, ETIMEDOUT);
+  Failure failure{};
+  if (read(reading.get(), &failure, sizeof failure) != sizeof failure) return started;
   end_child(pid, reading.get(), stack);
   return failed(failure.step, failure.error);
 }

@@ -13,6 +13,7 @@ namespace {
 
 class ProgramStartTest : public testing::Test {
  protected:
+  void SetUp() override { forget_slow_users(); }
   ProgramStarted start(const std::string& text) {
     ProgramStart program;
     program.executable = "/bin/sh";

@@ -81,77 +81,6 @@ void give_pipes(const std::array<int, 3>& standard, const Identity& identity) {
   }
 }
 
-// Of the file that was looked at, whatever has its name by now.
-std::string first_line_of(const ScriptPlace& place) {
-  const std::string file = fmt::format("/proc/self/fd/{}", place.file.get());
-  const base::FileDescriptor opened(open(file.c_str(), O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
-  char buffer[256];
-  const ssize_t size = opened.valid() ? read(opened.get(), buffer, sizeof buffer) : 0;
-  const std::string_view bytes(buffer, size < 0 ? 0 : static_cast<size_t>(size));
-  return std::string(bytes.substr(0, bytes.find('\n')));
-}
-
-// The kernel says "not found" of an interpreter as it does of the script.
-ScriptStarted missing_interpreter(const std::string& file, const ScriptPlace& place) {
-  const std::string line = first_line_of(place);
-  ScriptStarted refused;
-  refused.reason = "no_interpreter";
-  if (line.starts_with("#!") && line.ends_with('\r')) {
-    refused.text = file +
-                   ": its first line ends as on Windows, so the system looks for an interpreter whose name ends so" +
-                   "\nfix: save it with Unix line ends: sed -i 's/\\r$//' " + file;
-  } else if (line.starts_with("#!")) {
-    refused.text = fmt::format(
-        "{}: its first line names an interpreter that is not there: {}\nfix: install it, or correct "
-        "the line",
-        file, line);
-  } else {
-    refused.text = file + ": what it needs to run (its loader) is not there\nfix: build it for this system";
-  }
-  return refused;
-}
-
-ScriptStarted explain(const std::string& file, const ScriptPlace& place, const std::string& interpreter,
-                      const Identity& who, const ProgramStarted& outcome) {
-  const std::string why = std::strerror(outcome.error);
-  const std::string& program = interpreter.empty() ? file : interpreter;
-  switch (outcome.failed) {
-    case StartStep::kProcess:
-      return {0, "no_room",
-              fmt::format("{}: no process for it: {}\nfix: raise the limits of processes and memory", file, why)};
-    case StartStep::kIdentity:
-      return {0, "identity", fmt::format("{}: cannot become user {}: {}", file, who.name, why)};
-    case StartStep::kFolder:
-      return {
-          0, "not_executable",
-          fmt::format("{}: user {} may not enter its folder: {}\nfix: let that user enter it", file, who.name, why)};
-    case StartStep::kDescriptors:
-    case StartStep::kLimits:
-      return {0, "failed", fmt::format("{}: cannot be started: {}", file, why)};
-    case StartStep::kExec:
-      break;
-  }
-  if (outcome.error == ENOENT && interpreter.empty()) return missing_interpreter(file, place);
-  if (outcome.error == ENOEXEC) {
-    return {0, "no_interpreter",
-            file +
-                ": is no program, and has no first line such as #!/bin/sh that names one\nfix: write that line, or "
-                "`interpreters`"};
-  }
-  if (outcome.error == EACCES) {
-    return {0, "not_executable",
-            fmt::format("{}: user {} may not execute {}\nfix: chmod +x, and no file system mounted noexec", file,
-                        who.name, interpreter.empty() ? "it" : interpreter)};
-  }
-  if (outcome.error == EAGAIN || outcome.error == ENOMEM) {
-    return {0, "no_room", fmt::format("{}: no process for user {}: {}", file, who.name, why)};
-  }
-  if (outcome.error == ETIMEDOUT) {
-    return {0, "failed", fmt::format("{}: was stopped before it ran, or did not get to run within a second", file)};
-  }
-  return {0, "failed", fmt::format("{}: {} cannot be executed: {}", file, program, why)};
-}
-
 }  // namespace
 
 bool is_request_variable(std::string_view name) {
@@ -188,11 +117,32 @@ void ScriptStarter::note_refusal(size_t entry) {
   --counts_.at(entry);
 }
 
-void ScriptStarter::note_end(pid_t pid) {
+std::optional<ScriptStarted> ScriptStarter::note_end(pid_t pid) {
   const auto found = running_.find(pid);
-  if (found == running_.end()) return;
+  if (found == running_.end()) return std::nullopt;
   --counts_[found->second];
   running_.erase(found);
+  auto slow = slow_.extract(pid);
+  if (slow.empty() || !read_late_failure(slow.mapped().started)) return std::nullopt;
+  return refused(slow.mapped().attempt, slow.mapped().started);
+}
+
+// What was counted just now was too little: that user has tasks that cannot be seen here. (What was counted some
+// seconds ago says nothing: then his scripts may fork without end.)
+ProgramStarted ScriptStarter::start_within_limit(ProgramStart& program, uid_t user, bool counted_now) {
+  constexpr unsigned kMostTries = 8;
+  for (unsigned tries = 0;; ++tries) {
+    ProgramStarted outcome = start_apart(program);
+    const bool is_over_limit = outcome.pid == 0 && outcome.failed == StartStep::kExec && outcome.error == EAGAIN;
+    if (!is_over_limit || !counted_now || tries == kMostTries) return outcome;
+    task_limit_.note_shortage(user, true);
+    program.most_processes = task_limit_.of(user);
+  }
+}
+
+ScriptStarted ScriptStarter::refused(const ScriptAttempt& attempt, const ProgramStarted& outcome) {
+  ScriptRefusal refusal = explain_refusal(attempt, outcome.failed, outcome.error);
+  return {0, std::move(refusal.reason), refusal.text + "\nfix: " + refusal.fix};
 }
 
 // The asker may have been taken over by somebody: it is looked at here whether the file is a script of that folder.
@@ -284,7 +234,9 @@ ScriptStarted ScriptStarter::start(size_t number, const ScriptRequest& request, 
   program.folder = place.folder.get();
   program.standard = request.standard;
   program.identity = identity;
-  program.most_processes = task_limit_.of(identity ? identity->user : geteuid());
+  const uid_t user = identity ? identity->user : geteuid();
+  const bool counted_now = !task_limit_.knows(user);
+  program.most_processes = task_limit_.of(user);
   if (identity) give_pipes(request.standard, *identity);
   if (ask_warm && entry.warm) {
     auto plan = plan_warm({program, !name.empty(), place.file.get(), file, entry.environment, path_of(entry)});
@@ -293,14 +245,15 @@ ScriptStarted ScriptStarter::start(size_t number, const ScriptRequest& request, 
       return {0, "", "", true};
     }
   }
-  const ProgramStarted outcome = start_apart(program);
-  if (outcome.pid != 0) {
-    running_.emplace(outcome.pid, number);
-    ++counts_[number];
-    return {outcome.pid, "", ""};
-  }
-  return explain(file, place, name.empty() ? "" : program.executable, identity ? *identity : current_identity(),
-                 outcome);
+  ProgramStarted outcome = start_within_limit(program, user, counted_now);
+  ScriptAttempt attempt{file, std::move(place.file), name.empty() ? "" : program.executable,
+                        identity ? identity->name : current_identity().name, program.most_processes};
+  if (outcome.pid == 0) return refused(attempt, outcome);
+  running_.emplace(outcome.pid, number);
+  ++counts_[number];
+  const pid_t pid = outcome.pid;
+  if (outcome.report.valid()) slow_.insert_or_assign(pid, Slow{std::move(attempt), std::move(outcome)});
+  return {pid, "", ""};
 }
 
 }  // namespace cutwater::supervise

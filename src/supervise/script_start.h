@@ -17,6 +17,7 @@
 #include "supervise/identity.h"
 #include "supervise/program_start.h"
 #include "supervise/script_place.h"
+#include "supervise/script_refusal.h"
 #include "supervise/task_limit.h"
 #include "supervise/warm_plan.h"
 
@@ -61,8 +62,9 @@ class ScriptStarter {
   // Of its pipes the script's user becomes the owner, so that it can open /dev/stderr.
   // `ask_warm`: null, or asked first where that is possible.
   ScriptStarted start(size_t entry, const ScriptRequest& request, const AskWarm& ask_warm = nullptr);
-  // To be called when a program that was started here has ended; others are ignored.
-  void note_end(pid_t pid);
+  // To be called when a program that was started here has ended; others are ignored. Where its start took long, it may
+  // show only now that it was never executed: then why, as start() would have said.
+  std::optional<ScriptStarted> note_end(pid_t pid);
   // Of one that a warm Python took: it runs, or will not and counts no more.
   void note_begin(size_t entry, pid_t pid);
   void note_refusal(size_t entry);
@@ -73,13 +75,20 @@ class ScriptStarter {
   // nullptr: nobody to become, or `refusal` says why not.
   const Identity* identity_for(const ScriptEntry& entry, uid_t owner, std::string& refusal);
   const Identity& owner_of_number(uid_t user);
+  ProgramStarted start_within_limit(ProgramStart& program, uid_t user, bool counted_now);
+  static ScriptStarted refused(const ScriptAttempt& attempt, const ProgramStarted& outcome);
 
+  struct Slow {
+    ScriptAttempt attempt;
+    ProgramStarted started;
+  };
   const std::vector<ScriptEntry> entries_;
   const std::optional<uid_t> forbidden_;
   const bool is_root_;
   std::map<std::string, Identity> by_name_;
   std::map<uid_t, Identity> by_number_;
   std::map<pid_t, size_t> running_;  // the entry of each
+  std::map<pid_t, Slow> slow_;       // of these: whose start was not waited for to its end
   std::vector<size_t> counts_;       // by entry
   TaskLimit task_limit_;
 };

@@ -19,6 +19,7 @@ using testing::StartsWith;
 
 class ScriptStartTest : public testing::Test {
  protected:
+  void SetUp() override { forget_slow_users(); }
   ScriptStarter& starter() {
     if (!starter_) {
       entry_.root = scripts_.path();
@@ -152,7 +153,7 @@ TEST_F(ScriptStartTest, SaysWhatCannotBeExecuted) {
   scripts_.write("text.cgi", "hello\n");
   scripts_.write("a.py", "print()\n");
   EXPECT_EQ(refusal_of("plain.cgi"), "not_executable");
-  EXPECT_THAT(text_, HasSubstr("chmod +x"));
+  EXPECT_THAT(text_, HasSubstr("chmod a+rx"));
   EXPECT_EQ(refusal_of("lost.cgi"), "no_interpreter");
   EXPECT_THAT(text_, HasSubstr("#!/no/such/shell"));
   EXPECT_EQ(refusal_of("windows.cgi"), "no_interpreter");
@@ -210,6 +211,59 @@ TEST_F(ScriptStartTest, MayHaveOnlySoManyProcesses) {
   const size_t limit = std::stoul(line.substr(line.find_first_of("0123456789")));
   EXPECT_GE(limit, TaskLimit::more());
   EXPECT_LE(limit, TaskLimit::more() + count_tasks(script_user()) + 500);
+}
+
+TEST_F(ScriptStartTest, SaysOfASlowStartAtItsEndWhyItFailed) {
+  if (!running_as_root()) GTEST_SKIP() << "needs root";
+  entry_.user = "games";
+  scripts_.write("text.cgi", "just text\n");
+  ScriptStarted slow;
+  {
+    const Lease lease(scripts_.path() + "/text.cgi");
+    EXPECT_EQ(refusal_of("text.cgi"), "failed");
+    EXPECT_THAT(text_, HasSubstr("could not be opened within a second"));
+    slow = start("text.cgi");
+    ASSERT_NE(slow.pid, 0);
+  }
+  waitpid(slow.pid, nullptr, 0);
+  const auto refusal = starter().note_end(slow.pid);
+  ASSERT_TRUE(refusal);
+  EXPECT_EQ(refusal->reason, "no_interpreter");
+  EXPECT_THAT(refusal->text, HasSubstr("no first line such as #!/bin/sh"));
+  EXPECT_FALSE(starter().note_end(slow.pid));
+}
+
+// The processes may be those of another container: then this text is all that somebody has who looks for them.
+TEST_F(ScriptStartTest, SaysWhenItsUserMayHaveNoMoreProcesses) {
+  if (!running_as_root()) GTEST_SKIP() << "needs root";
+  entry_.user = "games";
+  scripts_.shell("x.sh", "exit 0");
+  const uid_t user = find_identity("games")->user;
+  const pid_t limited = fork();
+  if (limited == 0) {
+    const pid_t others = fork();
+    if (others == 0) {
+      setsid();
+      prctl(PR_SET_PDEATHSIG, SIGKILL);
+      if (setuid(user) == 0 && fork() >= 0) pause();
+      _exit(1);
+    }
+    while (count_tasks(user) < 2) sched_yield();
+    const rlimit one{1, 1};
+    setrlimit(RLIMIT_NPROC, &one);
+    const ScriptStarted started = start("x.sh");
+    const bool fine = started.reason == "no_room" && started.text.find("user games") != std::string::npos &&
+                      started.text.find("other services and containers") != std::string::npos &&
+                      started.text.find("LimitNPROC") != std::string::npos;
+    if (!fine) printf("%s\n", started.text.c_str());
+    fflush(stdout);
+    kill(-others, SIGKILL);
+    waitpid(others, nullptr, 0);
+    _exit(fine ? 0 : 1);
+  }
+  int status = -1;
+  waitpid(limited, &status, 0);
+  EXPECT_EQ(status, 0);
 }
 
 TEST_F(ScriptStartTest, RunsAsTheConfiguredUser) {

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <signal.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -53,6 +54,18 @@ class ScriptFolderOnDisk {
 
  private:
   std::string path_;
+};
+
+// Whoever opens the file waits meanwhile, as for one that lies in a file system that does not answer.
+class Lease {
+ public:
+  explicit Lease(const std::string& file) : file_(open(file.c_str(), O_RDWR | O_CLOEXEC)) {
+    signal(SIGIO, SIG_IGN);  // that somebody waits
+    EXPECT_EQ(fcntl(file_.get(), F_SETLEASE, F_WRLCK), 0) << file;
+  }
+
+ private:
+  base::FileDescriptor file_;
 };
 
 struct Pipe {

@@ -14,6 +14,7 @@ namespace cutwater::supervise {
 namespace {
 
 constexpr base::Duration kBelieved = std::chrono::seconds(5);
+constexpr rlim_t kMostUnseen = 1 << 20;
 constexpr rlim_t kMore = 256;
 constexpr rlim_t kMoreOfEachProcessor = 32;
 
@@ -49,10 +50,15 @@ rlim_t TaskLimit::of(uid_t user) {
   return counted.limit;
 }
 
+bool TaskLimit::knows(uid_t user) const {
+  const auto found = users_.find(user);
+  return found != users_.end() && base::monotonic_now() < found->second.until;
+}
+
 void TaskLimit::note_shortage(uid_t user, bool counted_anew) {
   Counted& counted = users_[user];
   counted.until = base::Instant{0};
-  if (counted_anew) counted.unseen = std::max(more(), 2 * counted.unseen);
+  if (counted_anew) counted.unseen = std::min(kMostUnseen, std::max(more(), 2 * counted.unseen));
 }
 
 }  // namespace cutwater::supervise

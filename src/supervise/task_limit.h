@@ -17,6 +17,8 @@ class TaskLimit {
  public:
   // Counted anew after five seconds: to look at all processes takes about a millisecond for a few hundred.
   rlim_t of(uid_t user);
+  // Whether of() would say what it has said before.
+  bool knows(uid_t user) const;
   // A program was refused by the kernel although of() left room (EAGAIN at exec): first what is believed is counted
   // anew, then the user has tasks that cannot be seen here, as those of other containers are which share his number.
   void note_shortage(uid_t user, bool counted_anew);

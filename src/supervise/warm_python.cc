@@ -21,12 +21,12 @@ namespace cutwater::supervise {
 
 namespace {
 
-// For Pythons of any age, since which it is shows only here. Its channel is descriptor 0.
+// For Pythons of any age, since which it is shows only here; their last words are quoted. Its channel is descriptor 0.
 constexpr const char* kBootstrap =
     "import sys\n"
     "if sys.version_info < (3, 9) or sys.implementation.name != 'cpython':\n"
     "    import os, platform\n"
-    "    os.write(0, ('{\"type\": \"unfit\", \"text\": \"it is %s %s; warm is CPython from 3.9 on\"}'\n"
+    "    os.write(2, ('it is %s %s; warm is CPython from 3.9 on'\n"
     "                 % (platform.python_implementation(), platform.python_version())).encode())\n"
     "    os._exit(0)\n"
     "sys.path.insert(0, sys.argv[1])\n"
@@ -35,9 +35,7 @@ constexpr const char* kBootstrap =
 constexpr off_t kMostErrors = 4096;
 constexpr size_t kMostWords = 300;
 constexpr base::Duration kDying = std::chrono::seconds(1);
-#ifndef SO_PASSRIGHTS
-#define SO_PASSRIGHTS 83
-#endif
+constexpr base::Duration kLastWords = std::chrono::seconds(3);  // longer than what is to end has for that
 
 // A file in memory that takes as much and no more, whoever has it open.
 base::FileDescriptor make_error_file() {
@@ -102,12 +100,14 @@ std::string WarmPython::start(const WarmCommand& command) {
   auto channels = control::Channel::make_pair();
   const base::FileDescriptor null(open("/dev/null", O_RDWR | O_CLOEXEC));
   const base::FileDescriptor top(open("/", O_PATH | O_DIRECTORY | O_CLOEXEC));
+  auto answers = WarmAnswers::make();
   errors_ = make_error_file();
-  // What it might send along would be closed here, and a close can take as long as a socket's SO_LINGER says. (Since
-  // Linux 6.16.)
-  const int no = 0;
-  if (channels) setsockopt(channels->first.descriptor(), SOL_SOCKET, SO_PASSRIGHTS, &no, sizeof no);
-  if (!channels || !null.valid() || !top.valid() || !errors_.valid()) return "no descriptors for it";
+  const bool has_all = channels && answers && null.valid() && top.valid() && errors_.valid();
+  if (!has_all) return "no descriptors for it";
+  // What it sent here would be closed with the channel, descriptors too (see WarmAnswers).
+  shutdown(channels->first.descriptor(), SHUT_RD);
+  if (!channels->first.send(control::encode(control::WarmAnswersTo{}), {answers->second.get()}))
+    return "it has no channel";
   ProgramStart program;
   program.executable = command.words.front();
   program.arguments = command.words;
@@ -125,8 +125,9 @@ std::string WarmPython::start(const WarmCommand& command) {
   most_processes_ = command.most_processes;
   groups_.add(pid_);
   channel_.emplace(std::move(channels->first));
+  answers_.emplace(std::move(answers->first));
   watcher_ =
-      std::make_unique<io::CallbackWatcher>(loop_, channel_->descriptor(), EPOLLIN, [this](uint32_t) { on_events(); });
+      std::make_unique<io::CallbackWatcher>(loop_, answers_->descriptor(), EPOLLIN, [this](uint32_t) { on_events(); });
   patience_.set(base::monotonic_now() + wait_);
   return "";
 }
@@ -137,11 +138,22 @@ bool WarmPython::run(uint64_t run, control::RunScript message, const std::array<
   if (most_processes_ != most_processes) limit_processes(most_processes);
   message.script = run;
   if (!channel_->send(control::encode(std::move(message)), {descriptors.begin(), descriptors.end()})) return false;
-  if (channel_->wants_write()) watcher_->change(EPOLLIN | EPOLLOUT);
+  watch_writing();
   const base::Instant until = base::monotonic_now() + wait_;
   waiting_.emplace(run, Waiting{until});
   if (!patience_.armed()) patience_.set(until);
   return true;
+}
+
+void WarmPython::watch_writing() {
+  if (!channel_ || !channel_->wants_write()) {
+    writable_.reset();
+  } else if (!writable_) {
+    writable_ = std::make_unique<io::CallbackWatcher>(loop_, channel_->descriptor(), EPOLLOUT, [this](uint32_t) {
+      channel_->flush();
+      watch_writing();
+    });
+  }
 }
 
 // Its scripts inherit it.
@@ -171,34 +183,29 @@ void WarmPython::retire() {
 
 // A message that is none ends it.
 void WarmPython::on_events(size_t most) {
-  if (channel_->wants_write() && channel_->flush()) watcher_->change(EPOLLIN);
-  for (size_t taken = 0; channel_ && taken < most; ++taken) {
-    control::Message message;
-    switch (channel_->receive(message)) {
-      case control::Channel::Outcome::kMessage:
-        if (on_message(message)) break;
-        why_unfit_ = "it sent what it should not";
-        return lose();
-      case control::Channel::Outcome::kNothing:
-        return;
-      case control::Channel::Outcome::kNoRoom:
-      case control::Channel::Outcome::kClosed:
-        return lose();
-    }
+  for (size_t taken = 0; answers_ && taken < most; ++taken) {
+    nlohmann::json message;
+    const WarmAnswers::Outcome outcome = answers_->receive(message);
+    if (outcome == WarmAnswers::Outcome::kNothing) return;
+    if (outcome == WarmAnswers::Outcome::kEnd) return lose();
+    if (outcome == WarmAnswers::Outcome::kMessage && on_message(message)) continue;
+    why_unfit_ = "it sent what it should not";
+    return lose();
   }
 }
 
-bool WarmPython::on_message(const control::Message& message) {
-  if (message.type() == control::WarmRunning::kType) {
-    auto running = control::decode<control::WarmRunning>(message.body);
+bool WarmPython::on_message(const nlohmann::json& message) {
+  const std::string type = message.value("type", "");
+  if (type == control::WarmRunning::kType) {
+    auto running = control::decode<control::WarmRunning>(message);
     return running && on_running(*running);
   }
-  if (message.type() == control::WarmEnded::kType) {
-    auto ended = control::decode<control::WarmEnded>(message.body);
+  if (type == control::WarmEnded::kType) {
+    auto ended = control::decode<control::WarmEnded>(message);
     return ended && on_ended(*ended);
   }
-  if (message.type() == control::WarmCold::kType) {
-    const auto cold = control::decode<control::WarmCold>(message.body);
+  if (type == control::WarmCold::kType) {
+    const auto cold = control::decode<control::WarmCold>(message);
     const auto found = cold ? waiting_.find(cold->script) : waiting_.end();
     if (found == waiting_.end()) return false;
     const bool to_end = found->second.to_end;
@@ -208,12 +215,12 @@ bool WarmPython::on_message(const control::Message& message) {
     } else {
       owner_.on_run_refused(cold->script, cold->text.substr(0, kMostWords));
     }
-  } else if (message.type() == control::WarmReady::kType) {
-    const auto ready = control::decode<control::WarmReady>(message.body);
+  } else if (type == control::WarmReady::kType) {
+    const auto ready = control::decode<control::WarmReady>(message);
     if (!ready || ready->python.empty() || is_ready()) return false;
     version_ = ready->python.substr(0, 20);
-  } else if (message.type() == control::WarmUnfit::kType) {
-    const auto unfit = control::decode<control::WarmUnfit>(message.body);
+  } else if (type == control::WarmUnfit::kType) {
+    const auto unfit = control::decode<control::WarmUnfit>(message);
     if (!unfit || unfit->text.empty() || !why_unfit_.empty()) return false;
     why_unfit_ = unfit->text.substr(0, kMostWords);
   } else {
@@ -267,15 +274,13 @@ bool WarmPython::on_ended(const control::WarmEnded& ended) {
   return true;
 }
 
-void WarmPython::close_channel() {
-  watcher_.reset();
-  channel_.reset();
-}
-
 // Whoever has not said by now that a script runs in it cannot say so any more, and runs none.
 void WarmPython::lose() {
   if (why_unfit_.empty() && !retired_) why_unfit_ = last_words();
-  close_channel();
+  writable_.reset();
+  channel_.reset();
+  watcher_.reset();
+  answers_.reset();
   patience_.cancel();
   if (pid_ != 0) groups_.end(pid_, base::Duration::zero());
   const auto waiting = std::exchange(waiting_, {});
@@ -292,9 +297,9 @@ void WarmPython::lose() {
 bool WarmPython::on_program_end(pid_t pid, const ExitStatus&) {
   if (pid == pid_) {
     pid_ = 0;
-    if (channel_) on_events();
-    // A child of it may be between its fork and its word; then the channel ends with that.
-    if (channel_) patience_.set(std::min(patience_.deadline(), base::monotonic_now() + kDying));
+    if (answers_) on_events();
+    // A child of it may be between its fork and its word; then the pipe ends with that.
+    if (answers_) patience_.set(std::min(patience_.deadline(), base::monotonic_now() + kDying));
     look_after_begun();
     return true;
   }
@@ -320,8 +325,11 @@ void WarmPython::look_after_begun() {
   }
 }
 
+// Whether a script runs that was not told of yet shows only when nobody can tell any more: so everybody is ended who
+// could, and what they had said by then counts. No script runs that is started once more.
 void WarmPython::on_patience() {
-  if (!channel_) return;
+  if (!answers_) return;
+  if (!channel_) return lose();
   const base::Instant now = base::monotonic_now();
   base::Instant next = base::kNever;
   for (const auto& [run, each] : waiting_) next = std::min(next, each.until);
@@ -331,10 +339,10 @@ void WarmPython::on_patience() {
     return;
   }
   why_unfit_ = is_ready() ? "it did not answer" : "it was not ready in time";
-  // What was said before now counts, and nobody can say anything after: no script runs that is started once more.
-  shutdown(channel_->descriptor(), SHUT_RDWR);
-  on_events(SIZE_MAX);
-  if (channel_) lose();
+  writable_.reset();
+  channel_.reset();
+  if (pid_ != 0) groups_.end(pid_, base::Duration::zero());
+  patience_.set(now + kLastWords);
 }
 
 std::string WarmPython::last_words() const {

@@ -16,6 +16,7 @@
 #include "io/watch.h"
 #include "supervise/program_groups.h"
 #include "supervise/program_start.h"
+#include "supervise/warm_answers.h"
 
 namespace cutwater::supervise {
 
@@ -65,7 +66,7 @@ class WarmPython {
   bool accepts() const { return channel_ && !retired_ && why_unfit_.empty(); }
   bool is_ready() const { return !version_.empty(); }
   bool has_waiting() const { return !waiting_.empty(); }
-  bool is_over() const { return pid_ == 0 && !channel_ && waiting_.empty() && begun_.empty(); }
+  bool is_over() const { return pid_ == 0 && !answers_ && waiting_.empty() && begun_.empty(); }
   const std::string& version() const { return version_; }
   // What it said of itself, or was heard to say before it ended; "" while all is well.
   const std::string& why_unfit() const { return why_unfit_; }
@@ -77,12 +78,12 @@ class WarmPython {
   };
   // Takes so many messages at most: whoever sends without end holds up nobody.
   void on_events(size_t most = 64);
-  bool on_message(const control::Message& message);
+  bool on_message(const nlohmann::json& message);
   bool on_running(const control::WarmRunning& running);
   bool on_ended(const control::WarmEnded& ended);
   void limit_processes(std::optional<rlim_t> most);
   void lose();
-  void close_channel();
+  void watch_writing();
   void look_after_begun();
   void on_patience();
   std::string last_words() const;
@@ -90,10 +91,12 @@ class WarmPython {
   io::Loop& loop_;
   ProgramGroups& groups_;
   WarmPythonOwner& owner_;
-  const base::Duration wait_;  // for each answer
-  uid_t user_ = 0;             // whom it runs as
-  pid_t pid_ = 0;              // 0: it has ended
-  std::optional<control::Channel> channel_;
+  const base::Duration wait_;                // for each answer
+  uid_t user_ = 0;                           // whom it runs as
+  pid_t pid_ = 0;                            // 0: it has ended
+  std::optional<control::Channel> channel_;  // for what is said to it alone
+  std::unique_ptr<io::CallbackWatcher> writable_;
+  std::optional<WarmAnswers> answers_;
   std::unique_ptr<io::CallbackWatcher> watcher_;
   base::FileDescriptor errors_;
   std::map<uint64_t, Waiting> waiting_;  // runs that have not begun

@@ -21,8 +21,9 @@ constexpr const char* kInterpreter = R"(
 import json, os, signal, socket, sys, time
 channel = socket.socket(fileno=os.dup(0))
 channel.setblocking(True)
+_, [answers], _, _ = socket.recv_fds(channel, 65536, 1)
 def say(kind, **fields):
-    channel.send(json.dumps({"type": kind, **fields}).encode())
+    os.write(answers, json.dumps({"type": kind, **fields}).encode() + b"\n")
 def hear():
     data, _, _, _ = socket.recv_fds(channel, 65536, 5)
     return json.loads(data)["script"] if data else None
@@ -33,6 +34,7 @@ def begin(script, then):
         say("running", script=script, pid=os.getpid())
         channel.close()
         os.close(0)
+        os.close(answers)
         then()
         os._exit(0)
     return pid
@@ -237,6 +239,66 @@ TEST_F(WarmPythonsTest, ARetiredOneThatHangsIsKilledAndItsScriptsEndsAreTold) {
   pythons_->renew();
   until([&] { return end_of(*number).has_value() && ended_.size() == 2; });
   EXPECT_EQ(end_of(*number)->code, 4);
+}
+
+// A descriptor that came along would be closed here, which can take as long as its user likes.
+TEST_F(WarmPythonsTest, ItCanSendNoDescriptor) {
+  behave(R"(
+    try:
+        socket.send_fds(channel, [b"x"], [0])
+        say("unfit", text="it was sent")
+    except BrokenPipeError:
+        say("ready", python="3.11.2")
+    say("ended", script=hear(), code=5, signal=0)
+    hear()
+)");
+  const auto number = run();
+  ASSERT_TRUE(number);
+  until([&] { return !refused_.empty() || over_.contains(*number); });
+  EXPECT_EQ(over_[*number].code, 5);
+  EXPECT_THAT(notices_, IsEmpty());
+}
+
+// One forked for a script, and stopped before it said so: it must not become the script when that is started anew.
+TEST_F(WarmPythonsTest, WhatWasNotToldOfNeverRuns) {
+  const std::string mark = folder_.path() + "/mark";
+  behave(R"(
+    say("ready", python="3.11.2")
+    script = hear()
+    pid = os.fork()
+    if pid == 0:
+        os.setsid()
+        os.kill(os.getpid(), signal.SIGSTOP)
+        say("running", script=script, pid=os.getpid())
+        open(")" +
+         mark + R"(", "w")
+        time.sleep(100)
+    hear()
+)");
+  const auto number = run();
+  ASSERT_TRUE(number);
+  until([&] { return !refused_.empty(); });
+  EXPECT_THAT(refused_, ElementsAre(*number));
+  EXPECT_NE(access(mark.c_str(), F_OK), 0);
+  EXPECT_TRUE(begun_.empty());
+}
+
+// What was said in time counts, though it is read late.
+TEST_F(WarmPythonsTest, WhatWasToldOfBeforeItsEndRuns) {
+  behave(R"(
+    say("ready", python="3.11.2")
+    reading, writing = os.pipe()
+    begin(hear(), lambda: (os.write(writing, b"x"), time.sleep(1000)))
+    os.read(reading, 1)
+    os.kill(os.getpid(), signal.SIGKILL)
+)");
+  const auto number = run();
+  ASSERT_TRUE(number);
+  until([&] { return begun_.contains(*number) || !refused_.empty(); });
+  until([&] { return !ended_.empty(); });
+  ASSERT_TRUE(begun_.contains(*number));
+  EXPECT_EQ(kill(begun_[*number], 0), 0);
+  pythons_->end(*number);
 }
 
 TEST_F(WarmPythonsTest, OneThatIsInUseMakesNoRoom) {

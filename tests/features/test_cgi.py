@@ -1,11 +1,16 @@
 """CGI scripts in C, sh, Perl and Python: what they get, what becomes of what they say, and of those that misbehave."""
 
+import contextlib
+import fcntl
 import os
 import pwd
+import re
+import resource
 import shutil
 import signal
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 
@@ -77,6 +82,18 @@ def pids(mark):
 
 def variables(response):
     return dict(line.split("=", 1) for line in response.text.splitlines() if "=" in line)
+
+
+@contextlib.contextmanager
+def leased(path):
+    """Whoever opens it waits meanwhile."""
+    signal.signal(signal.SIGIO, signal.SIG_IGN)
+    descriptor = os.open(path, os.O_RDWR)
+    fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+    try:
+        yield
+    finally:
+        os.close(descriptor)
 
 
 class TestTheRequest:
@@ -163,7 +180,7 @@ class TestWhichScript:
         assert server.get("/cgi-bin/sub/hello.sh").text == "hello from sub: \n"
         assert server.get("/cgi-bin/sub/hello.sh/a//b").text == "hello from sub: /a/b\n"
 
-    @pytest.mark.parametrize("target", ["/cgi-bin/", "/cgi-bin/sub", "/cgi-bin/sub/", "/cgi-bin/none.sh", "/cgi-bin/sub/none/x",
+    @pytest.mark.parametrize("target", ["/cgi-bin/../../bin/sh", "/cgi-bin/..;/bin/sh", "/cgi-bin/", "/cgi-bin/sub", "/cgi-bin/sub/", "/cgi-bin/none.sh", "/cgi-bin/sub/none/x",
                                         "/cgi-bin/..%2f..%2fbin/sh", "/cgi-bin/.hidden", "/cgi-bin/out.sh", "/cgi-bin/env.sh~",
                                         "/cgi-bin/%2e%2e/cgi-bin-not/x", "/cgi-bin/" + "a" * 300])
     def test_what_is_none(self, site, scripts, target):
@@ -215,6 +232,17 @@ class TestWhichScript:
         server.log.wait_for(r"error\[CW0701\].*no-such-python")
 
 
+    def test_php_by_its_interpreter(self, site, scripts, tool):
+        """php-cgi runs what SCRIPT_FILENAME names, and takes no query for its arguments."""
+        tool("php-cgi")
+        (scripts / "page.php").write_text("<?php header('X-Page: yes'); echo $_GET['x'] ?? '', $_POST['y'] ?? '', $_SERVER['PATH_INFO'] ?? '';")
+        server = site(', interpreters = { ".php" = "php-cgi" }')
+        answer = server.request("POST", "/cgi-bin/page.php/a?x=1", [("Content-Type", "application/x-www-form-urlencoded")], b"y=2")
+        assert (answer.status, answer.get("X-Page"), answer.text) == (200, "yes", "12/a")
+        for query in ("-s", "-d+allow_url_include%3d1+-d+auto_prepend_file%3dphp://input", "%ADd+allow_url_include%3d1"):
+            assert server.request("POST", f"/cgi-bin/page.php?{query}", [], b"<?php echo 'evil';").text == ""
+
+
 class TestTheAnswer:
     def test_status(self, site):
         server = site()
@@ -237,6 +265,18 @@ class TestTheAnswer:
         again = play(server, "location", to="/cgi-bin/play.py%3Fdo%3Dlocation%26to%3D/cgi-bin/env.sh%3Fz%3D1").text
         assert "REDIRECT_URL=/cgi-bin/play.py\n" in again
 
+    @pytest.mark.parametrize("to, status", [
+        ("/cgi-bin/env.sh/%250d%250aX-Evil:y", 502), ("/cgi-bin/env.sh/%2500", 502), ("/cgi-bin/env.sh/%0dX-Evil:y", 502),
+        ("//evil.example/x", 302), ("/cgi-bin/env.sh/" + "x" * 3_000, 200), ("/cgi-bin/..%252f..%252fbin/sh", 404),
+        ("/cgi-bin/play.py%3Fdo%3Dlocation%26to%3D/cgi-bin/play.py", 200),
+    ])
+    def test_what_a_local_redirect_may_name(self, site, to, status):
+        """faults.md 65, 116b: it is looked at as if a client had sent it."""
+        server = site(allow=[SCRIPT, "CW0610"])
+        answer = play(server, "location", to=to)
+        assert answer.status == status and answer.get("X-Evil") is None
+        assert server.get("/cgi-bin/hello.cgi").status == 200
+
     def test_nph(self, site):
         server = site(", nph = true")
         response = server.get("/cgi-bin/nph-raw.sh")
@@ -253,6 +293,36 @@ class TestTheAnswer:
         response = play(site(), "big", bytes=50_000_000)
         assert response.body == b"x" * 50_000_000
 
+    def test_a_gigabyte(self, site):
+        """faults.md 114: nothing of it stays in memory."""
+        server = site()
+        [front] = server.named("front")
+        before = processes.memory(front)
+        with server.connect(timeout=60) as client:
+            client.send(f"GET /cgi-bin/play.py?do=big&bytes={2**30} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+            assert client.count_to_end() > 2**30
+        assert processes.memory(front) - before < 20 * 2**20
+
+    def test_a_gigabyte_that_nobody_reads(self, site, mark):
+        """It is held back, and ended with its client."""
+        server = site()
+        [front] = server.named("front")
+        before = processes.memory(front)
+        with server.connect() as client:
+            client.send(f"GET /cgi-bin/play.py?do=big&bytes={2**30}&mark={mark} HTTP/1.1\r\nHost: a\r\n\r\n")
+            [pid] = wait_until(lambda: pids(mark), 10, "the script")
+            assert server.get("/cgi-bin/hello.cgi").status == 200
+            assert processes.memory(front) - before < 20 * 2**20
+            client.reset()
+        wait_until(lambda: not alive(pid), 5, "the script's end")
+
+    def test_a_head_without_end(self, site, mark):
+        server = site(allow=[SCRIPT])
+        assert play(server, "endless_head", mark).status == 502
+        server.log.wait_for(r"error\[CW0704\].*play\.py")
+        [pid] = pids(mark)
+        wait_until(lambda: not alive(pid), 5, "the script's end")
+
     @pytest.mark.parametrize("query, why", [
         ("do=nothing", "without an answer"),
         ("do=exit&code=127", "exited with status 127 without an answer"),
@@ -265,12 +335,35 @@ class TestTheAnswer:
         ("do=raw&bytes=%00%01%02%ff%0a%0a", "control"),
         ("do=raw&bytes=Status:%20200%0aTransfer-Encoding:%20chunked%0a%0a", "transfer coding"),
         ("do=closes", "closed its output without an answer"),
+        ("do=status&status=2000", "Status"),
+        ("do=status&status=99", "Status"),
+        ("do=status&status=103%20Early", "Status|interim"),
+        ("do=status&status=200%20OK%0dX-Evil:%20y", "control"),
+        ("do=raw&bytes=X-A:%20b%0a%20folded%0a%0a", ""),
+        ("do=raw&bytes=X%20A:%20b%0a%0a", ""),
+        ("do=raw&bytes=Content-Length:%203%0aContent-Length:%204%0a%0aabc", "Content-Length"),
+        ("do=raw&bytes=Content-Length:%20-1%0a%0aabc", "Content-Length"),
+        ("do=raw&bytes=Content-Length:%203,%203%0a%0aabc", "Content-Length"),
+        ("do=raw&bytes=HTTP/1.1%20200%20OK%0d%0a%0d%0a", "HTTP status line"),
+        ("do=many_fields", ""),
     ])
     def test_no_answer(self, site, query, why):
         server = site(allow=[SCRIPT])
         assert server.get(f"/cgi-bin/play.py?{query}").status == 502
         server.log.wait_for(rf"error\[CW0704\].*play\.py.*{why}")
         assert server.get("/cgi-bin/hello.cgi").status == 200
+
+    def test_a_body_without_a_head(self, site):
+        """faults.md 116b: from CGI programs alone."""
+        assert site().get("/cgi-bin/play.py?do=raw&bytes=%0abody").text == "body"
+
+    @pytest.mark.parametrize("status", [204, 304])
+    def test_a_body_where_none_may_be(self, site, status):
+        with site().connect() as client:
+            client.send(f"GET /cgi-bin/play.py?do=status&status={status} HTTP/1.1\r\nHost: a\r\n\r\n"
+                        "GET /cgi-bin/hello.cgi HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+            received = client.read_to_end()
+        assert received.startswith(b"HTTP/1.1 %d " % status) and b"body" not in received and received.count(b"HTTP/1.1 ") == 2
 
     def test_less_than_announced_is_a_cut(self, site):
         server = site(allow=[SCRIPT])
@@ -293,8 +386,9 @@ class TestTheAnswer:
         server = site(allow=[SCRIPT])
         [front] = server.named("front")
         before = processes.memory(front)
-        assert play(server, "errors", megabytes=100).text == "done"
-        server.log.wait_for(r"CW0707.*and \d{8,} bytes more")
+        with server.connect(timeout=60) as client:
+            assert client.request("GET", "/cgi-bin/play.py?do=errors&megabytes=1024").text == "done"
+        server.log.wait_for(r"CW0707.*and 10\d{8} bytes more")
         assert processes.memory(front) - before < 20 * 2**20
         assert len(server.log.text) < 100_000
 
@@ -333,13 +427,45 @@ class TestDeadlines:
         [pid] = pids(mark)
         wait_until(lambda: not alive(pid), 5, "the daemon's end")
 
-    def test_the_client_leaves(self, site, mark):
+    @pytest.mark.parametrize("what, count", [("hang", 1), ("deaf", 1), ("stopped", 1), ("family", 3)])
+    def test_the_client_leaves(self, site, mark, what, count):
         server = site()
         client = server.connect()
-        client.send(f"GET /cgi-bin/play.py?do=hang&mark={mark} HTTP/1.1\r\nHost: a\r\n\r\n")
-        [pid] = wait_until(lambda: pids(mark), 10, "the script")
+        client.send(f"GET /cgi-bin/play.py?do={what}&mark={mark} HTTP/1.1\r\nHost: a\r\n\r\n")
+        wait_until(lambda: len(pids(mark)) == count, 10, "the script")
         client.reset()
-        wait_until(lambda: not alive(pid), 5, "the script's end")
+        wait_until(lambda: not any(alive(pid) for pid in pids(mark)), 5, "the end of all of them")
+
+    @pytest.mark.skipif(not IS_ROOT, reason="needs root: one user's scripts hold up that user's")
+    def test_a_start_that_hangs_holds_nobody_else_up(self, site, folder):
+        """Its file cannot be opened, as one of a file system of its user's own. That is waited for once."""
+        slow = folder / "slow"
+        slow.mkdir(mode=0o755)
+        (slow / "x.sh").write_text("#!/bin/sh\necho; echo runs\n")
+        (slow / "text.sh").write_text("just text\n")
+        for path in slow.iterdir():
+            path.chmod(0o755)
+        shutil.chown(slow, "games")
+        server = site(before=f'[[site.route]]\nmatch = {{ path = "/slow/*" }}\ncgi = {{ dir = "{slow}" }}', allow=[SCRIPT])
+        waiting = []
+        with leased(slow / "x.sh"), leased(slow / "text.sh"):
+            assert server.get("/slow/x.sh").status == 500
+            server.log.wait_for(r"CW0701.*slow/x\.sh: .* could not be opened within a second")
+            for name in ["x.sh"] * 4 + ["text.sh"]:
+                waiting.append(server.connect(timeout=30))
+                waiting[-1].send(f"GET /slow/{name} HTTP/1.1\r\nHost: a\r\n\r\n")
+            took = []
+            for _ in range(20):
+                began = time.monotonic()
+                assert server.get("/cgi-bin/hello.cgi").status == 200
+                took.append(time.monotonic() - began)
+            assert max(took) < 0.8
+        answers = [client.read_response() for client in waiting]
+        assert [(answer.status, answer.text.strip()) for answer in answers[:4]] == [(200, "runs")] * 4
+        assert answers[4].status == 500
+        server.log.wait_for(r"CW0701.*slow/text\.sh: is no program")
+        for client in waiting:
+            client.close()
 
     @pytest.mark.skipif(not IS_ROOT, reason="needs root: the limit of processes is the user's")
     def test_a_fork_bomb(self, site, mark):
@@ -451,6 +577,54 @@ class TestDeaths:
         server.wait_exit(10)
         assert not alive(pid)
         client.close()
+
+
+@pytest.mark.skipif(not IS_ROOT, reason="lowers a limit of another process")
+class TestShortages:
+    """faults.md 152."""
+
+    @staticmethod
+    @contextlib.contextmanager
+    def without_descriptors(pid):
+        """While what is inside runs that process can open none. It is told by its own user: root may lack the right to."""
+        user, group = [int(re.search(rf"^{name}:\t(\d+)", Path(f"/proc/{pid}/status").read_text(), re.M)[1]) for name in ("Uid", "Gid")]
+        before, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+
+        def limit(most):
+            program = f"import resource; resource.prlimit({pid}, resource.RLIMIT_NOFILE, ({most}, {hard}))"
+            subprocess.run(["/usr/bin/python3", "-c", program], user=user, group=group, extra_groups=[], check=True)
+
+        limit(len(os.listdir(f"/proc/{pid}/fd")))
+        try:
+            yield
+        finally:
+            limit(before)
+
+    def test_no_descriptors_in_the_spawner(self, site):
+        """A request waits until there are some."""
+        server = site(allow=[SCRIPT, "CW0710"])
+        assert server.get("/cgi-bin/hello.cgi").status == 200
+        [spawner] = server.named("spawn")
+        with server.connect() as client:
+            with self.without_descriptors(spawner):
+                client.send("GET /cgi-bin/hello.cgi HTTP/1.1\r\nHost: a\r\n\r\n")
+                client.socket.settimeout(0.3)
+                with pytest.raises(TimeoutError):
+                    client.fill()
+            client.socket.settimeout(10)
+            assert client.read_response().status == 200
+        assert server.named("spawn") == [spawner]
+
+    def test_no_descriptors_in_the_front(self, site):
+        server = site(allow=[SCRIPT, r"CW\d+"])
+        [front] = server.named("front")
+        with server.connect() as client:
+            assert client.request("GET", "/cgi-bin/hello.cgi").status == 200
+            with self.without_descriptors(front):
+                answer = client.request("GET", "/cgi-bin/env.sh")
+                assert answer.status == 503 and answer.get("Retry-After")
+            assert client.request("GET", "/cgi-bin/env.sh").status == 200
+        server.log.wait_for(r"CW0703.*no descriptor")
 
 
 def own_folders(scripts, *owners):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -26,11 +27,15 @@ class Warm:
         self.python, self.flags = str(python), list(flags)
         self.environment = {"PATH": "/usr/bin:/bin", **(environment or {})}
         self.channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self.channel.settimeout(30)
+        reading, writing = os.pipe()
+        self.answers = open(reading, "rb")
+        socket.send_fds(self.channel, [b'{"type": "answers"}'], [writing])
+        os.close(writing)
         self.process = subprocess.Popen([self.python, *flags, "-c", BOOTSTRAP, str(LIBRARY)], stdin=theirs, cwd="/",
                                         stdout=subprocess.DEVNULL, env={**self.environment, "GATEWAY_INTERFACE": "CGI/1.1"})
         theirs.close()
         self.numbers = 0
+        self.lines = []  # that were read already
         self.early = []  # what came while something else was waited for
         self.greeting = self.expect(first)
 
@@ -40,13 +45,18 @@ class Warm:
                 self.early.remove(message)
                 return message
         while True:
-            data = self.channel.recv(65536)
-            assert data, "the warm interpreter is gone"
-            message = json.loads(data)
+            line = self.lines.pop(0) if self.lines else self.next_line()
+            assert line, "the warm interpreter is gone"
+            message = json.loads(line)
             if message["type"] == kind and (number is None or message["script"] == number):
                 return message
             assert message["type"] != "cold" or kind == "cold", message
             self.early.append(message)
+
+    def next_line(self):
+        assert select.select([self.answers], [], [], 30)[0], "the warm interpreter says nothing"
+        first, *self.lines = os.read(self.answers.fileno(), 65536).splitlines() or [b""]
+        return first
 
     def begin(self, path, streams, variables=None, must_be_executable=False):
         self.numbers += 1
@@ -82,6 +92,7 @@ class Warm:
 
     def stop(self):
         self.channel.close()
+        self.answers.close()
         try:
             assert self.process.wait(10) in (0, -signal.SIGKILL)
         finally:

@@ -112,6 +112,13 @@ class Client:
                 return b"".join(pieces)
             pieces.append(data)
 
+    def count_to_end(self):
+        """How many bytes come until the server closes; none of them is kept."""
+        count, self.buffer = len(self.buffer), b""
+        while data := self.socket.recv(1 << 20):
+            count += len(data)
+        return count
+
     def read_fields(self):
         fields = []
         while line := self.read_line():
@@ -129,13 +136,13 @@ class Client:
         return Response(version, int(status), reason, self.read_fields(), b"")
 
     def read_chunks(self):
-        body = b""
+        pieces = []
         while True:
             line = self.read_line()
             size = int(line.split(";")[0], 16)
             if size == 0:
-                return body, self.read_fields()
-            body += self.read_exactly(size)
+                return b"".join(pieces), self.read_fields()
+            pieces.append(self.read_exactly(size))
             assert self.read_exactly(2) == b"\r\n"
 
     def read_response(self, method="GET"):

@@ -1,6 +1,8 @@
 """Entry of a warm interpreter: forks a child for each script it is told to run, and tells how each has ended.
 
-    <python> [its flag] -c "..." <library>       descriptor 0: the channel to the spawner, a SOCK_SEQPACKET socket
+    <python> [its flag] -c "..." <library>       descriptor 0: the channel from the spawner, a SOCK_SEQPACKET socket
+
+What is said to the spawner goes into a pipe that the first message brings, a line for each.
 
 What is done here for a request is little, and with few objects: each page of memory that is written to after a fork is
 copied, here and in the child, and that is most of what a request costs. For the same reason the modules are few.
@@ -23,7 +25,7 @@ from cutwater.warm_cgi.folders import Folders
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, List, NoReturn
+    from typing import Any, Dict, List, NoReturn, Tuple
 
 MAXIMUM_MESSAGE = 64 * 1024
 DESCRIPTORS = 5  # the script, its folder, and what become its standard streams
@@ -51,6 +53,7 @@ class Zygote:
         sys.path[:] = [entry for entry in sys.path if entry not in ("", library)]
         self.socket = _socket.socket(fileno=fcntl.fcntl(0, fcntl.F_DUPFD_CLOEXEC, 3))
         self.socket.setblocking(True)  # not so for whoever made it
+        _, (self.answers,) = self.hear()
         streams.take_places()
         streams.renew()
         self.children: Dict[int, int] = {}  # pid -> the spawner's number for the script
@@ -62,9 +65,9 @@ class Zygote:
         _signal.signal(_signal.SIGCHLD, _wake)
         _signal.set_wakeup_fd(wakes, warn_on_full_buffer=False)
         self.has_variables = False
-        self.own = [self.socket.fileno(), self.child_ended, wakes, errors]
+        self.own = [self.answers, self.socket.fileno(), self.child_ended, wakes, errors]
         self.poll = select.poll()
-        for descriptor in self.own[:2]:
+        for descriptor in self.own[1:3]:
             self.poll.register(descriptor, select.POLLIN)
 
     def run(self) -> None:
@@ -75,7 +78,7 @@ class Zygote:
         gc.disable()  # what lives here is shared with the children: no collection writes to it
         self.settle()
         self.send('{"type": "ready", "python": "%s"}' % sys.version.split()[0])
-        poll, channel = self.poll.poll, self.own[0]
+        poll, channel = self.poll.poll, self.own[1]
         while True:
             for descriptor, _ in poll():
                 if descriptor == channel:
@@ -91,9 +94,9 @@ class Zygote:
         gc.freeze()
 
     def send(self, text: str) -> None:
-        self.socket.send(text.encode())
+        os.write(self.answers, text.encode() + b"\n")
 
-    def receive(self) -> None:
+    def hear(self) -> Tuple[bytes, List[int]]:
         data, ancillary, _, _ = self.socket.recvmsg(MAXIMUM_MESSAGE, ROOM, FLAGS)
         if not data:
             raise ConnectionResetError
@@ -101,6 +104,10 @@ class Zygote:
         for _, _, numbers in ancillary:
             for at in range(0, len(numbers) - NUMBER + 1, NUMBER):
                 descriptors.append(int.from_bytes(numbers[at:at + NUMBER], sys.byteorder))
+        return data, descriptors
+
+    def receive(self) -> None:
+        data, descriptors = self.hear()
         try:
             self.start(self.scan(data.decode(), 0)[0], descriptors)
         finally:

@@ -76,7 +76,7 @@ class Job:
     def _become(self) -> None:
         """Tells the spawner first, who ends what it does not know of: nothing of the script runs before."""
         os.setsid()
-        os.write(self.own[0], b'{"type": "running", "script": %d, "pid": %d}' % (self.message["script"], os.getpid()))
+        os.write(self.own[0], b'{"type": "running", "script": %d, "pid": %d}\n' % (self.message["script"], os.getpid()))
         for place, descriptor in enumerate(self.streams):  # from here on its error stream is in the log
             os.dup2(descriptor, place)
         gc.enable()

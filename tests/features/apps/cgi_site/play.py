@@ -60,6 +60,13 @@ def play(what):
         os.kill(os.getpid(), signal.SIGSEGV)
     elif what == "no_end":
         say("Content-Type: text/plain\n")
+    elif what == "endless_head":
+        note(os.getpid())
+        while True:
+            say("X-Field: value\n" * 100)
+    elif what == "many_fields":
+        head("".join(f"X-{number}: y\n" for number in range(10_000)))
+        say("body")
     elif what == "raw":
         say(query["bytes"])
     elif what == "short":
@@ -68,7 +75,11 @@ def play(what):
         say("Content-Length: 3\n\nabcdef")
     elif what == "big":
         head()
-        sys.stdout.buffer.write(b"x" * int(query["bytes"]))
+        left = int(query["bytes"])
+        if mark:
+            note(os.getpid())
+        while left > 0:
+            left -= os.write(1, b"x" * min(left, 2**20))
     elif what == "errors":
         for _ in range(int(query["megabytes"])):
             os.write(2, b"E" * 1023 + b"\n" + b"e" * (2**20 - 1024))
