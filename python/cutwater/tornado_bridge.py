@@ -153,6 +153,8 @@ class Connection(httputil.HTTPConnection):
     def _body(self, chunk: bytes, last: bool) -> "asyncio.Future[None]":
         if self._complete:
             return _done()
+        if self.broken_off:
+            return _failed(iostream.StreamClosedError())
         self._complete = last
         return self._send({"type": f"{self._kind}.body", "body": chunk, "more_body": not last})
 

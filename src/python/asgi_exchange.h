@@ -163,7 +163,7 @@ class AsgiExchange {
   bool broken_ = false;  // what was to be sent cannot be: the answer must be aborted
   bool body_complete_ = false;
   bool trailers_follow_ = false;
-  PyRef trailer_fields_;  // of the trailers that came so far
+  PyRef trailer_fields_;   // of the trailers that came so far
   bool answered_ = false;  // the last frame of the answer is in the ring or the line
   bool released_ = false;
   bool finished_ = false;

@@ -10,6 +10,7 @@ const PATIENCE = 60_000; // milliseconds
 
 async function open(options = {}, protocols = []) {
   const socket = new WebSocket(url, protocols, options);
+  socket.setMaxListeners(0);
   socket.inbox = [];
   socket.readers = [];
   socket.on('message', (data, binary) => {
@@ -24,7 +25,10 @@ async function open(options = {}, protocols = []) {
 
 function receive(socket) {
   if (socket.inbox.length) return socket.inbox.shift();
-  return new Promise((resolve) => socket.readers.push(resolve));
+  return new Promise((resolve, reject) => {
+    socket.readers.push(resolve);
+    socket.once('close', (code) => reject(new Error(`closed with ${code}`)));
+  });
 }
 
 async function echoed(socket, ...messages) {
@@ -104,8 +108,11 @@ const scenarios = {
   },
 };
 
-setTimeout(() => assert.fail(`${scenario} is not over after ${PATIENCE} ms`), PATIENCE).unref();
-scenarios[scenario]().then(() => console.log('passed'), (error) => {
+setTimeout(() => assert.fail(`${scenario} is not over after ${PATIENCE} ms`), PATIENCE);
+scenarios[scenario]().then(() => {
+  console.log('passed');
+  process.exit(0);
+}, (error) => {
   console.error(error);
   process.exit(1);
 });

@@ -190,7 +190,7 @@ def make_app(xsrf=False):
         (r"/token", Token), (r"/status/(\d+)", Status), (r"/small", Small),
         (r"/misleading/(\d+)", Misleading), (r"/detached", Detached), (r"/hasty", Hasty), (r"/echo", Echo), (r"/bare", Bare), (r"/plain/.*", Wrapped),
         (r"/files/(.*)", tornado.web.StaticFileHandler, {"path": here}),
-    ], cookie_secret="a secret of the test", xsrf_cookies=xsrf)
+    ], cookie_secret="a secret of the test", xsrf_cookies=xsrf, websocket_max_message_size=16 << 20)
 
 
 application = make_app()
