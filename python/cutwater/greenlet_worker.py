@@ -29,6 +29,7 @@ class GreenletService:
             new_greenlet=library.new_greenlet, call_soon=library.call_soon, call_later=library.call_later,
             drained=self._end, detached=self._watch_nothing, drop_hop_by_hop=service.drop_hop_by_hop,
             concurrency=service.concurrency, workers=service.workers, lane=lane, **link._asdict())
+        os.register_at_fork(after_in_child=self._team.forked)
 
     def serve(self) -> str:
         """The reason to end."""
@@ -40,7 +41,12 @@ class GreenletService:
         self._channel.send("ready", pid=os.getpid())
         self._library.call_soon(self._team.turn)
         while self._reason is None:
-            self._library.to_hub()
+            try:
+                self._library.to_hub()
+            except (SystemExit, KeyboardInterrupt):  # of a signal handler, or of a greenlet that the app has begun
+                if os.getpid() != self._pid:
+                    raise
+                self._team.stop("system_exit")
         self._watch_nothing()
         return self._reason
 
@@ -83,8 +89,6 @@ def serve(service: worker.Service, channel: Channel, lane: int, link: worker.Lin
     try:
         reason = GreenletService(service, host, channel, lane, link).serve()
         status = int(reason == "descriptors_closed")
-    except (SystemExit, KeyboardInterrupt) as error:  # a signal handler of the app, or a callback of the hub
-        raised, reason = error, "system_exit"
     except BaseException as error:
         raised, status = error, 1
     if os.getpid() != own:

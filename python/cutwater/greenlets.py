@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import os
 import sys
 from typing import Any, Callable, Optional, Type
 
@@ -101,6 +102,8 @@ class Eventlet(Library):
         self.current = eventlet.getcurrent
         self.call_soon = functools.partial(self._hub.schedule_call_global, 0)
         self._greenlet = greenthread.GreenThread
+        # A child that the app forks must not change what its parent's epoll descriptor watches.
+        os.register_at_fork(after_in_child=hubs.use_hub)
 
     @staticmethod
     def patch() -> None:

@@ -128,7 +128,8 @@ bool GreenletTeam::park() {
 GreenletTeam::Member* GreenletTeam::take_parked() {
   if (parked_.empty() && !make_member()) {
     PyRef raised = take_exception();
-    service_.host.exception("", "", "could not be begun, for a new greenlet", raised.get());
+    PyRef text = raised ? PyRef::steal(PyObject_Str(raised.get())) : PyRef();
+    service_.host.problem("CW0506", "", "", "gets no new greenlet: " + (text ? utf8_text(text.get()) : std::string()));
     most_ = members_.size();
     if (members_.empty()) stop("broken");
     return nullptr;
@@ -194,6 +195,22 @@ void GreenletTeam::forget_context(Member& me) {
 void GreenletTeam::forget_finished() {
   if (!std::exchange(someone_over_, false)) return;
   std::erase_if(members_, [](const auto& member) { return member->over; });
+}
+
+// ---- a child that the application has forked: it has a copy of all greenlets
+
+void GreenletTeam::forked() {
+  forker_ = PyRef::steal(PyObject_CallObject(setup_.current.get(), nullptr));
+  if (!forker_) PyErr_Clear();
+}
+
+void GreenletTeam::keep_out_of_child() {
+  if (!forker_ || !on_its_thread()) return;
+  PyRef current = PyRef::steal(PyObject_CallObject(setup_.current.get(), nullptr));
+  if (!current) return PyErr_Clear();
+  while (current.get() != forker_.get()) {
+    if (!park()) PyErr_Clear();
+  }
 }
 
 // ---- the end

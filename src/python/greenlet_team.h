@@ -62,6 +62,9 @@ class GreenletTeam final : public FrameWait {
   Woken for_frame(RequestChannel& channel, uint32_t front, For what, int milliseconds) override;
   void of_another(const link::DownFrame& frame) override;
   bool let_out(RequestChannel& channel) override;
+  void keep_out_of_child() override;
+  // In the child, at once, in the greenlet that has forked.
+  void forked();
 
  private:
   struct Member {
@@ -133,6 +136,7 @@ class GreenletTeam final : public FrameWait {
   std::deque<Waiting*> woken_;  // to be switched to in the next turn; of waiting_
   std::vector<bool> gone_;      // fronts
   base::Instant armed_ = base::kNever;
+  PyRef forker_;  // in a child: whoever forked it
   bool in_turn_ = false;
   bool scheduled_ = false;
   bool someone_over_ = false;

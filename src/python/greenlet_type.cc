@@ -42,6 +42,11 @@ PyObject* stop(PyObject* self, PyObject* arguments) {
   Py_RETURN_NONE;
 }
 
+PyObject* forked(PyObject* self, PyObject*) {
+  team_of(self).forked();
+  Py_RETURN_NONE;
+}
+
 PyObject* lane_sockets(PyObject* self, void*) {
   const GreenletTeam& team = team_of(self);
   PyRef list = PyRef::steal(PyList_New(0));
@@ -70,6 +75,7 @@ PyMethodDef methods[] = {
     {"tick", tick, METH_NOARGS, "For the hub: the time of somebody who waits is up."},
     {"look_at_sockets", look_at_sockets, METH_NOARGS,
      "For the hub, when one of lane_sockets is readable: those to be watched no more."},
+    {"forked", forked, METH_NOARGS, "In a child that the application has just forked, where it did."},
     {"stop", stop, METH_VARARGS, "stop(reason): claims nothing more."},
     {nullptr, nullptr, 0, nullptr}};
 

@@ -202,7 +202,7 @@ class TestBodies:
             while client.buffer.count(block_of("slow", 0)) == 0:
                 client.fill()
             assert time.monotonic() - began < 0.3
-            client.read_to_end if client.read_response().body else None
+            read_stream(client, "slow", 3)
 
     def test_writing_from_a_thread_of_the_app(self, shared):
         clients = [begin(shared, f"/writes?name={name}", receive_buffer=16384) for name in "abc"]
@@ -275,10 +275,10 @@ class TestFaults:
 
     def test_one_request_takes_too_long(self, greenlets):
         """Its client gets 504, another worker comes, and the other requests of the old one are finished."""
-        server = greenlets(timeout="5s", allow=[*DEATHS, r"CW0501"])
+        server = greenlets(timeout="6s", allow=[*DEATHS, r"CW0501"])
         old = server.get("/pid").text
         with waiting(server, "never") as hanging:
-            assert server.get("/naps?seconds=2.5").status == 200
+            assert server.get("/naps?seconds=4.5").status == 200
             with waiting(server, "soon") as sibling:
                 assert hanging.read_response().status == 504
                 wait_until(lambda: server.get("/pid").text != old, 20, "another worker")
@@ -308,6 +308,25 @@ class TestFaults:
             assert other.read_response().status == 200
         wait_until(lambda: server.named("worker") and server.named("worker") != old, 20, "its successor")
         assert server.is_healthy()
+
+    def test_exit_beside_a_request(self, serve):
+        """Of a greenlet that is no request: the worker finishes what it runs."""
+        server = serve("greenlets", loop="gevent", allow=[*DEATHS, "SystemExit"])
+        old = server.get("/pid").text
+        with waiting(server) as other:
+            assert server.get("/exits_beside").text == "still here"
+            (server.folder / "go").touch()
+            assert other.read_response().status == 200
+        wait_until(lambda: server.get("/pid").text != old, 20, "its successor")
+
+    def test_children_that_use_the_hub(self, greenlets):
+        server = greenlets()
+        with waiting(server) as other:
+            answers = together(server, ["/fork_sleeps", "/naps"] * 4)
+            assert [answer.text for answer in answers] == ["5", "napped"] * 4
+            assert all(answer.text == "napped" for answer in together(server, ["/naps"] * 20))
+            (server.folder / "go").touch()
+            assert other.read_response().status == 200
 
     def test_forks(self, greenlets):
         server = greenlets(allow=[r"CW0507", r"a child forked"])
@@ -406,7 +425,7 @@ class TestFrameworks:
 class TestSameAsGunicorn:
     """The same answers as gunicorn's gevent worker gives to the same requests."""
 
-    @pytest.fixture(scope="class")
+    @pytest.fixture(scope="module")
     def both(self, serve_module):
         server = serve_module("greenlets", workers=1, loop="gevent", allow=APP_ERRORS)
         peer = peers.gunicorn(server.folder, "app:application", "-k", "gevent", "--log-level", "info")

@@ -200,6 +200,15 @@ def exits(environ, start_response):
     sys.exit(3)
 
 
+def exits_beside(environ, start_response):
+    """In a greenlet that the app has begun: gevent ends the program then."""
+    import gevent
+
+    gevent.spawn(sys.exit, 3)
+    time.sleep(0.05)
+    return text(start_response, "still here")
+
+
 def is_killed(environ, start_response):
     """As gevent's kill() and Timeout do: thrown into the greenlet while it waits."""
     import gevent
@@ -233,6 +242,16 @@ def forks(environ, start_response):
     child = os.fork()
     if child == 0:
         os._exit(7)
+    return text(start_response, str(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])))
+
+
+def fork_sleeps(environ, start_response):
+    """A child that uses the hub, too, and ends after its parent has gone on."""
+    child = os.fork()
+    if child == 0:
+        time.sleep(0.2)
+        os._exit(5)
+    time.sleep(0.1)
     return text(start_response, str(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])))
 
 
@@ -277,8 +296,8 @@ def text(start_response, answer):
 
 ROUTES = {function.__name__: function for function in (
     patched, flags, naps, meet, waits, takes, puts, locks, fetches, fetches_with_requests, greenlet, remembers, threads,
-    runs_program, streams, writes, writes_on, hashes, lines, file, raises, raises_in_the_middle, exits, is_killed, times_out, dies,
-    computes, forks, fork_returns, memory, environment, no_content, echoes, pid)}
+    runs_program, streams, writes, writes_on, hashes, lines, file, raises, raises_in_the_middle, exits, exits_beside, is_killed, times_out, dies,
+    computes, forks, fork_sleeps, fork_returns, memory, environment, no_content, echoes, pid)}
 
 
 def application(environ, start_response):
