@@ -54,6 +54,43 @@ def serve_wsgi(
     Takes over `segment`, `wake`, `front_wakes`, `front_alarms` and `lane_sockets`; `control` and `signals` are only watched.
     """
 
+class GreenletTeam:
+    """A WSGI worker beside the hub of a library of greenlets; all of it is for the hub's thread."""
+
+    wake_descriptor: int
+    lane_sockets: Sequence[int]
+    active: int
+    def turn(self) -> None: ...
+    def tick(self) -> None: ...
+    def look_at_sockets(self) -> Sequence[int]: ...
+    def forked(self) -> None: ...
+    def stop(self, reason: str, /) -> None: ...
+
+def greenlet_team(
+    application: WSGIApplication,
+    host: Host,
+    errors: TextIO,
+    *,
+    hub: Any,
+    to_hub: Callable[[], Any],
+    current: Callable[[], Any],
+    new_greenlet: Callable[[Callable[[], None]], Any],
+    call_soon: Callable[[Callable[[], None]], Any],
+    call_later: Callable[[float, Callable[[], None]], Any],
+    drained: Callable[[str], None],
+    detached: Callable[[], None],
+    drop_hop_by_hop: bool,
+    concurrency: int,
+    workers: int,
+    segment: int,
+    lane: int,
+    wake: int,
+    front_wakes: Sequence[int],
+    front_alarms: Sequence[int],
+    lane_sockets: Sequence[int],
+) -> GreenletTeam:
+    """src/python/greenlet_team.h says what each of these is for. Descriptors are taken over as by serve_wsgi()."""
+
 def set_process_name(name: str, /) -> None: ...
 def end_with_parent(channel: int, milliseconds: int, /) -> None: ...
 def exit_within(milliseconds: int, status: int, /) -> None: ...

@@ -8,6 +8,7 @@ from . import cpu
 from .asynchronous import SCENARIOS as ASYNCHRONOUS
 from .cgi import Cgi, CutwaterCgi, CutwaterCold, LighttpdCgi, scripts
 from .gateways import HTTP_GATEWAYS, behind_nginx
+from .greenlets import SCENARIOS as GREENLETS
 from .interfaces import scenario as interfaces
 from .php import KEPT_PHP_GATEWAYS, PHP_GATEWAYS, PHP_SERVERS, SCRIPT
 from .servers import BENCH, BODIES, ROOT, STATIC, WSGI, Job, Uvicorn
@@ -97,6 +98,7 @@ ALL = [
            slow="/sleep", slow_connections=4, body=13),
     *ASYNCHRONOUS,
     *WEBSOCKETS,
+    *GREENLETS,
     interfaces(),
     Memory(shop),
     Idle(plain),

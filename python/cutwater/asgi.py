@@ -173,7 +173,7 @@ def serve(service: worker.Service, channel: Channel, lane: int, link: worker.Lin
     except lifespan.StartupFailed as failed:
         messages.emit("error", "CW0543", [f"{service.app}: lifespan startup failed: {failed}", *failed.details])
         reason, status = "startup_failed", 1
-    except loops.NoLoop as missing:
+    except failure.NoLoop as missing:
         messages.emit("error", "CW0544", [f"{service.app}: {missing}", missing.fix])
         reason, status = "no_loop", 1
     except BaseException as error:

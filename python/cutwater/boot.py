@@ -53,6 +53,7 @@ def _import(start: Dict[str, Any], channel: Channel) -> Tuple[loader.Loaded, boo
     if start["mode"] == "zygote":
         gc.disable()  # holes left by a collection would be filled, and so copied, in every worker
     try:
+        fitting.patch_for(start)
         loaded = loader.load(start["target"], root, start.get("protocol", "auto"))
         fitting.check(loaded.target, loaded.protocol, start)
         probe = framework.probe(loaded, root)
@@ -69,7 +70,7 @@ def _import(start: Dict[str, Any], channel: Channel) -> Tuple[loader.Loaded, boo
         "imported", python=platform.python_version(), target=loaded.target, framework=probe.framework,
         protocol=loaded.protocol, static=probe.static,
         watch=project.watched_folders(root, probe.templates, probe.not_watched), fork_safe=verdict.safe,
-        fork_reason=verdict.reason, notes=loaded.notes + probe.notes)
+        fork_reason=verdict.reason, notes=loaded.notes + probe.notes + fitting.hints(loaded.protocol, start))
     return loaded, verdict.safe
 
 

@@ -8,6 +8,8 @@ import os
 import socket
 from typing import Any, Dict, List, Optional, Tuple
 
+from cutwater import unpatched
+
 MAXIMUM_MESSAGE = 64 * 1024
 MAXIMUM_DESCRIPTORS = 253  # the kernel's SCM_MAX_FD; a worker gets three for each of at most 64 fronts, and three more
 
@@ -21,7 +23,7 @@ class ChannelClosed(Exception):
 class Channel:
     def __init__(self, descriptor: int) -> None:
         os.set_inheritable(descriptor, False)
-        self._socket = socket.socket(fileno=descriptor)
+        self._socket = unpatched.socket(fileno=descriptor)
         self._socket.setblocking(True)
 
     def fileno(self) -> int:

@@ -14,6 +14,14 @@ _MAXIMUM_TEXT = 16 * 1024
 _OWN_FOLDER = os.path.dirname(os.path.abspath(__file__)) + os.sep
 
 
+class NoLoop(Exception):
+    """The loop cannot be had; `fix` says what to do."""
+
+    def __init__(self, text: str, fix: str) -> None:
+        super().__init__(text)
+        self.fix = fix
+
+
 class BootFailure(Exception):
     """Ends the start of an app; the master prints ``error[<code>] <app>: <text>``."""
 

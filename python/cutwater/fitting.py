@@ -2,22 +2,55 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict
+from typing import Any, Dict, List
 
-from cutwater import classify
-from cutwater.failure import BootFailure
+from cutwater import classify, greenlets
+from cutwater.failure import BootFailure, NoLoop
 
 _ONE_LOOP = {classify.ASGI: "an ASGI app", classify.TORNADO: "a Tornado app"}
 
 
+def patch_for(start: Dict[str, Any]) -> None:
+    """Before the app is imported: `loop` may ask for a patched standard library. Raises BootFailure."""
+    app, loop = start["app"], start.get("loop", "auto")
+    if loop not in greenlets.NAMES or start.get("protocol", "auto") in _ONE_LOOP:
+        return
+    if int(start.get("threads", 1)) != 1:
+        raise BootFailure("CW0320", (
+            f'loop = "{loop}" runs all requests of a worker in one thread; threads is for workers without it\n'
+            f"fix: remove threads or loop from [app.{app}]; concurrency bounds the requests of a worker with loop"))
+    try:
+        greenlets.find(loop).patch()
+    except NoLoop as missing:
+        raise BootFailure("CW0544", f"{missing}\n{missing.fix}") from missing
+
+
 def check(target: str, protocol: str, start: Dict[str, Any]) -> None:
-    """Raises BootFailure."""
+    """After the import. Raises BootFailure."""
     app, threads, loop = start["app"], int(start.get("threads", 1)), start.get("loop", "auto")
     if protocol in _ONE_LOOP and threads != 1:
         raise BootFailure("CW0318", (
             f"{target} is {_ONE_LOOP[protocol]}, which runs all of its requests on one event loop; threads is for WSGI apps\n"
             f"fix: remove threads from [app.{app}]; concurrency bounds its requests, workers are for more processors"))
-    if protocol == classify.WSGI and loop != "auto":
+    if protocol in _ONE_LOOP and loop in greenlets.NAMES:
+        raise BootFailure("CW0320", (
+            f'{target} is {_ONE_LOOP[protocol]}, which has an event loop of its own kind; loop = "{loop}" is for WSGI apps\n'
+            f'fix: remove loop from [app.{app}], or set it to "asyncio" or "uvloop"'))
+    if protocol == classify.WSGI and loop != "auto" and loop not in greenlets.NAMES:
         raise BootFailure("CW0319", (
             f'{target} is a WSGI app, which knows no event loop; loop = "{loop}" is for ASGI and Tornado apps\n'
-            f"fix: remove loop from [app.{app}]; threads let a worker run several of its requests at once"))
+            f'fix: remove loop from [app.{app}]; threads, or loop = "gevent", let a worker run several of its requests at once'))
+    patched = greenlets.patched_by()
+    if protocol == classify.WSGI and threads != 1 and patched is not None:
+        raise BootFailure("CW0320", (
+            f"{target} has replaced Python's threads by {patched}'s greenlets when it was imported; threads needs real ones\n"
+            f'fix: remove threads from [app.{app}], and set loop = "{patched}" to run its requests in greenlets'))
+
+
+def hints(protocol: str, start: Dict[str, Any]) -> List[str]:
+    """What would be better, for the log."""
+    patched = greenlets.patched_by()
+    if protocol != classify.WSGI or patched is None or start.get("loop", "auto") != "auto":
+        return []
+    return [f"the app was patched by {patched} when it was imported, and each worker runs one request at once; "
+            f'with loop = "{patched}" in [app.{start["app"]}] it runs many, in greenlets']

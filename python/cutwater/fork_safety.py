@@ -15,6 +15,8 @@ import sys
 import threading
 from typing import Iterable, NamedTuple, Optional, Set
 
+from cutwater import greenlets, unpatched
+
 # Peers that give a database away when no Python object owns the connection.
 _SERVICES = {5432: "PostgreSQL", 3306: "MySQL", 6379: "Redis", 27017: "MongoDB", 11211: "memcached", 5672: "RabbitMQ",
              9092: "Kafka", 9200: "Elasticsearch", 1433: "SQL Server", 1521: "Oracle"}
@@ -27,8 +29,13 @@ class Verdict(NamedTuple):
 
 
 def check(own_descriptors: Iterable[int]) -> Verdict:
-    reason = _python_thread() or _connection(set(own_descriptors)) or _native_thread()
+    reason = _eventlet() or _python_thread() or _connection(set(own_descriptors)) or _native_thread()
     return Verdict(reason is None, reason or "")
+
+
+def _eventlet() -> Optional[str]:
+    """Its hub is made as soon as it is imported, and what waits there would be lost."""
+    return "eventlet is not made for it" if greenlets.patched_by() == "eventlet" else None
 
 
 # ---- threads
@@ -110,7 +117,7 @@ def _connection(own: Set[int]) -> Optional[str]:
 
 
 def _stream_peer(descriptor: int) -> Optional[str]:
-    probe = socket.socket(fileno=os.dup(descriptor))
+    probe = unpatched.socket(fileno=os.dup(descriptor))
     try:
         if probe.type != socket.SOCK_STREAM or probe.family not in (socket.AF_INET, socket.AF_INET6, socket.AF_UNIX):
             return None

@@ -6,14 +6,7 @@ import asyncio
 import importlib
 
 from cutwater import failure
-
-
-class NoLoop(Exception):
-    """The loop cannot be had; `fix` says what to do."""
-
-    def __init__(self, text: str, fix: str) -> None:
-        super().__init__(text)
-        self.fix = fix
+from cutwater.failure import NoLoop
 
 
 def new_loop(name: str) -> asyncio.AbstractEventLoop:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from typing import List
 
-from cutwater import failure
+from cutwater import failure, unpatched
 
 _STANDARD_ERROR = 2
 
@@ -14,7 +13,7 @@ def _write(text: str) -> None:
     data = text.encode("utf-8", "backslashreplace")
     try:
         while data:
-            data = data[os.write(_STANDARD_ERROR, data) :]
+            data = data[unpatched.write(_STANDARD_ERROR, data) :]
     except OSError:
         pass  # nobody is left to read it
 

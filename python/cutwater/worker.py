@@ -10,7 +10,7 @@ import threading
 from typing import Any, Callable, List, NamedTuple, NoReturn, Optional, Tuple
 
 import _cutwater
-from cutwater import failure, messages
+from cutwater import failure, messages, unpatched
 from cutwater.channel import Channel, ChannelClosed
 
 # A worker that hangs in the app when the master dies, or at its exit in the app's own handlers, ends after this.
@@ -44,14 +44,14 @@ class Host:
         """The handler beside a loop that has Python's own wake-up descriptor for itself."""
         self._terminated = True
         try:
-            os.write(self.signals_sender, b"T")
+            unpatched.write(self.signals_sender, b"T")
         except OSError:
             pass  # full: it is readable already; or closed by the app, which control() reports
 
     def control(self) -> Optional[str]:
         """The reason to end, or None: called when the channel or a signal has something to say."""
         try:
-            while os.read(self.signals, 4096):
+            while unpatched.read(self.signals, 4096):
                 pass
         except BlockingIOError:
             pass
@@ -238,6 +238,10 @@ def serve(service: Service, channel: Channel, lane: int, link: LinkDescriptors) 
         from cutwater import asgi  # asyncio is not for every app
 
         asgi.serve(service, channel, lane, link)
+    if service.loop in ("gevent", "eventlet"):
+        from cutwater import greenlet_worker
+
+        greenlet_worker.serve(service, channel, lane, link)
     host = Host(service.app, service.root, channel)
     watch_parent(channel)
     status = 0

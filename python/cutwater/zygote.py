@@ -11,7 +11,7 @@ import warnings
 from typing import Any, Dict, List, NoReturn
 
 import _cutwater
-from cutwater import failure, messages, worker
+from cutwater import failure, greenlets, messages, unpatched, worker
 from cutwater.channel import Channel, ChannelClosed
 
 
@@ -46,7 +46,7 @@ def _fork() -> int:
     with warnings.catch_warnings():
         # From 3.12 on for every process with threads; which of them are safe was checked after the import.
         warnings.simplefilter("ignore", DeprecationWarning)
-        return os.fork()
+        return unpatched.fork()
 
 
 def _fork_worker(service: worker.Service, channel: Channel, message: Dict[str, Any], descriptors: List[int],
@@ -67,10 +67,10 @@ def _fork_worker(service: worker.Service, channel: Channel, message: Dict[str, A
         _fork_again(service, channel, message, descriptors, master, writer)
     os.close(writer)
     try:
-        answer = int(os.read(reader, 32) or 0)
+        answer = int(unpatched.read(reader, 32) or 0)
     finally:
         os.close(reader)
-        os.waitpid(middle, 0)
+        unpatched.waitpid(middle, 0)
     if answer < 0:
         raise OSError(-answer, os.strerror(-answer))
     if answer == 0:
@@ -89,7 +89,7 @@ def _fork_again(service: worker.Service, channel: Channel, message: Dict[str, An
         pid = -errno.ENOMEM
     if pid != 0:
         try:
-            os.write(writer, str(pid).encode())
+            unpatched.write(writer, str(pid).encode())
         finally:
             os._exit(0)
     os.close(writer)
@@ -109,6 +109,9 @@ def _become_worker(service: worker.Service, lane: int, descriptors: List[int], m
     gc.enable()
     worker.reset_signals()
     _reseed()
+    library = greenlets.patched_by()
+    if library is not None:
+        greenlets.find(library).after_fork()
     wait_for_master(master)
     control, link = worker.split_descriptors(descriptors, with_channel=True)
     worker.serve(service, Channel(control), lane, link)
@@ -125,4 +128,4 @@ def wait_for_master(master: int) -> None:
     """Until this process is the master's child, which it becomes when the process in between has ended."""
     deadline = time.monotonic() + 1
     while os.getppid() != master and time.monotonic() < deadline:
-        time.sleep(0.0005)
+        unpatched.sleep(0.0005)

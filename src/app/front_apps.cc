@@ -77,6 +77,7 @@ base::Result<void> FrontApps::add_generation(control::GenerationCreated message,
   options.queue_timeout = message.queue_timeout;
   options.requests_per_worker = message.requests_per_worker;
   options.asynchronous = message.asynchronous;
+  options.in_turns = message.in_turns;
   options.websocket = websocket_;
   options.websocket_origins = std::move(message.websocket_origins);
   // WebSockets are closed in time for their worker to end by itself.

@@ -124,8 +124,13 @@ constexpr ErrorCode kCodes[] = {
     {"CW0318", "threads for an app with an event loop",
      "`threads` is set, and the app is an ASGI or Tornado app, which runs all of its requests on one event loop.",
      "Remove `threads`; `concurrency` bounds the requests of a worker, `workers` are for more processors."},
-    {"CW0319", "event loop for a WSGI app", "`loop` is set, and the app is a WSGI app, which knows no event loop.",
-     "Remove `loop`; `threads` lets a worker run several requests at once."},
+    {"CW0319", "event loop for a WSGI app",
+     "`loop` names an event loop of asyncio's kind, and the app is a WSGI app, which knows none.",
+     "Remove `loop`; `threads`, or loop = \"gevent\", lets a worker run several requests at once."},
+    {"CW0320", "greenlets do not fit",
+     "`loop` is \"gevent\" or \"eventlet\", which is for WSGI apps that run in one thread, and the app is an ASGI or "
+     "Tornado app, or `threads` is set, too. Or `threads` is set for an app that has replaced Python's threads itself.",
+     "Remove one of the two settings, as the message says."},
     {"CW0401", "static file not readable",
      "The front's user may not read a file under a static folder; the client got "
      "403. The front never runs as root and never as an app's user.",

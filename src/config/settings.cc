@@ -178,11 +178,13 @@ constexpr Setting kSettings[] = {
      "hop-by-hop", to<&App::hop_by_hop>, 0, UINT64_MAX, "refuse|drop"},
     {Section::kApp, "loop", Kind::kText, "auto",
      "The event loop of an ASGI or Tornado app: \"asyncio\", \"uvloop\", or \"module:factory\", a function that makes "
-     "one; "
-     "\"auto\" is uvloop where the app's environment has it.",
+     "one; \"auto\" is uvloop where the app's environment has it. With \"gevent\" or \"eventlet\" each request of a "
+     "WSGI "
+     "app runs in a greenlet; Python's standard library is patched before the app is imported.",
      "loop", to<&App::loop>},
     {Section::kApp, "concurrency", Kind::kInteger, "1000",
-     "Most requests and WebSockets that one worker of an ASGI or Tornado app runs at once; more wait in the queue.",
+     "Most requests and WebSockets that one worker runs at once, of an ASGI or Tornado app, or one with loop = "
+     "\"gevent\" or \"eventlet\"; more wait in the queue.",
      "concurrency", to<&App::concurrency>, 1, 100'000},
     {Section::kApp, "lifespan", Kind::kChoice, "auto",
      "Whether an ASGI app is told of its start and end: with \"auto\" one that raises then does without, with \"on\" "

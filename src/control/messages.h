@@ -29,6 +29,7 @@ struct GenerationCreated {
   base::Duration queue_timeout{};
   bool asynchronous = false;         // workers take requests with the head
   unsigned requests_per_worker = 1;  // that one runs at once
+  bool in_turns = false;             // requests go to all workers in turns, not to few of them
   base::Duration grace{};            // how long a worker that is replaced may finish what it runs
   std::vector<std::string> websocket_origins;
   std::vector<StaticPrefix> static_folders;
@@ -42,6 +43,7 @@ struct GenerationCreated {
     field("queue_timeout", queue_timeout);
     field("asynchronous", asynchronous);
     field("requests_per_worker", requests_per_worker);
+    field("in_turns", in_turns);
     field("grace", grace);
     field("websocket_origins", websocket_origins);
     field("static", static_folders);

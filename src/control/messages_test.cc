@@ -21,7 +21,7 @@ TEST(Messages, GenerationReadsAsDocumented) {
   message.static_folders = {{"/static/", seconds(1)}, {"/media/", std::nullopt}};
   EXPECT_EQ(encode(message), nlohmann::json::parse(R"({"type": "generation", "app": "shop", "generation": 3,
       "prefix": "/shop", "timeout": 60000, "queue": 100, "queue_timeout": 10500, "asynchronous": false,
-      "requests_per_worker": 1, "grace": 30000, "websocket_origins": ["same"],
+      "requests_per_worker": 1, "in_turns": false, "grace": 30000, "websocket_origins": ["same"],
       "static": [{"prefix": "/static/", "cache": 1000}, {"prefix": "/media/"}]})"));
 }
 

@@ -55,7 +55,7 @@ AppGeneration::AppGeneration(AppHandler& app, GenerationOptions options, link::S
       wake_(std::make_unique<Wake>(app, std::move(wake))),
       alarm_(std::make_unique<Wake>(app, std::move(alarm))) {
   slots_.reserve(most_slots_);
-  if (options_.asynchronous) link_.wake_in_turns();
+  if (options_.asynchronous || options_.in_turns) link_.wake_in_turns();
   retired_at_.resize(workers_.size(), base::kNever);
   silences_.resize(workers_.size());
 }

@@ -26,6 +26,7 @@ struct GenerationOptions {
   base::Duration queue_timeout = std::chrono::seconds(10);
   bool asynchronous = false;  // a worker runs many requests at once, and gets them before their bodies are complete
   unsigned requests_per_worker = 1;  // that one runs at once
+  bool in_turns = false;             // a worker runs them in one thread: all workers get their share
   WebSocketOptions websocket;
   std::vector<std::string> websocket_origins;       // whose pages may open one; empty: all; see may_open_websocket()
   base::Duration grace = std::chrono::seconds(30);  // open WebSockets of a worker that is to end go on for so long

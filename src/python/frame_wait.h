@@ -26,6 +26,12 @@ class FrameWait {
   virtual Woken for_frame(RequestChannel& channel, uint32_t front, For what, int milliseconds) = 0;
   // `frame` is not of the request that received it: its payload lives until the next receive().
   virtual void of_another(const link::DownFrame& frame) { static_cast<void>(frame); }
+  // In a child that the application has forked. Comes back only to whoever forked it: other requests that were running
+  // are the parent's, and must not go on here.
+  virtual void keep_out_of_child() {}
+  // Somebody else is inside a wait or a read of `channel`, whose request ends: lets him get out of it. False: it takes
+  // no more than the GIL.
+  virtual bool let_out(RequestChannel& channel) { return static_cast<void>(channel), false; }
 };
 
 }  // namespace cutwater::python

@@ -1,6 +1,7 @@
 // The module `_cutwater`: what python/cutwater/_cutwater.pyi describes. Multi-phase, with its state in the
 // module, so that several interpreters of a process could each have one.
 #include <chrono>
+#include <iterator>
 #include <memory>
 #include <string>
 #include <vector>
@@ -11,6 +12,7 @@
 #include "python/asgi_types.h"
 #include "python/awaitable.h"
 #include "python/file_wrapper.h"
+#include "python/greenlet_type.h"
 #include "python/input.h"
 #include "python/process.h"
 #include "python/py_api.h"
@@ -24,6 +26,7 @@ namespace {
 struct ModuleState {
   WsgiTypes wsgi;
   AsgiTypes asgi;
+  PyObject* greenlet_team = nullptr;
 };
 
 ModuleState& state_of(PyObject* module) {
@@ -147,6 +150,34 @@ PyObject* asgi_worker(PyObject* module, PyObject* arguments, PyObject* keywords)
   return new_asgi_worker(state_of(module).asgi, std::move(setup), std::move(worker_link), std::move(later));
 }
 
+PyObject* greenlet_team(PyObject* module, PyObject* arguments, PyObject* keywords) {
+  static const char* names[] = {"application",  "host",         "errors",     "hub",     "to_hub",   "current",
+                                "new_greenlet", "call_soon",    "call_later", "drained", "detached", "drop_hop_by_hop",
+                                "concurrency",  "workers",      "segment",    "lane",    "wake",     "front_wakes",
+                                "front_alarms", "lane_sockets", nullptr};
+  WsgiSetup wsgi{};
+  PyObject* objects[8] = {};
+  GreenletTeam::Setup setup{};
+  LinkArguments link;
+  int drop_hop_by_hop = 0;
+  if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "OOO|$OOOOOOOOpIIiIiOOO:greenlet_team",
+                                   const_cast<char**>(names), &wsgi.application, &wsgi.host, &wsgi.errors, &objects[0],
+                                   &objects[1], &objects[2], &objects[3], &objects[4], &objects[5], &objects[6],
+                                   &objects[7], &drop_hop_by_hop, &setup.concurrency, &setup.workers, &link.segment,
+                                   &link.lane, &link.wake, &link.front_wakes, &link.front_alarms, &link.lane_sockets)) {
+    return nullptr;
+  }
+  std::unique_ptr<link::WorkerLink> worker_link = open_link(link, wsgi.fronts);
+  if (!worker_link) return nullptr;
+  wsgi.hop_by_hop = drop_hop_by_hop != 0 ? HopByHop::kDrop : HopByHop::kRefuse;
+  wsgi.multithread = true;  // another request may come in between wherever the application waits
+  PyRef* const wanted[] = {&setup.hub,       &setup.to_hub,     &setup.current, &setup.new_greenlet,
+                           &setup.call_soon, &setup.call_later, &setup.drained, &setup.detached};
+  for (size_t index = 0; index < std::size(wanted); ++index) *wanted[index] = PyRef::share(objects[index]);
+  ModuleState& state = state_of(module);
+  return new_greenlet_team(state.greenlet_team, state.wsgi, wsgi, std::move(setup), std::move(worker_link));
+}
+
 PyObject* none_or_errno(bool succeeded) {
   if (!succeeded) return PyErr_SetFromErrno(PyExc_OSError);
   Py_RETURN_NONE;
@@ -180,6 +211,8 @@ int execute(PyObject* module) {
   wsgi.file_wrapper = make_file_wrapper_type();
   if (wsgi.input == nullptr || wsgi.responder == nullptr || wsgi.file_wrapper == nullptr) return -1;
   AsgiTypes& asgi = state_of(module).asgi;
+  state_of(module).greenlet_team = make_greenlet_team_type();
+  if (state_of(module).greenlet_team == nullptr) return -1;
   asgi.worker = make_asgi_worker_type();
   asgi.exchange = make_exchange_type();
   asgi.awaitable = make_awaitable_type();
@@ -198,6 +231,7 @@ int traverse(PyObject* module, visitproc visit, void* arg) {
   Py_VISIT(state.wsgi.input);
   Py_VISIT(state.wsgi.responder);
   Py_VISIT(state.wsgi.file_wrapper);
+  Py_VISIT(state.greenlet_team);
   Py_VISIT(state.asgi.worker);
   Py_VISIT(state.asgi.exchange);
   Py_VISIT(state.asgi.awaitable);
@@ -209,6 +243,7 @@ int clear(PyObject* module) {
   Py_CLEAR(state.wsgi.input);
   Py_CLEAR(state.wsgi.responder);
   Py_CLEAR(state.wsgi.file_wrapper);
+  Py_CLEAR(state.greenlet_team);
   Py_CLEAR(state.asgi.worker);
   Py_CLEAR(state.asgi.exchange);
   Py_CLEAR(state.asgi.awaitable);
@@ -224,6 +259,8 @@ PyMethodDef functions[] = {
      METH_VARARGS | METH_KEYWORDS, "Serves requests from the fronts' queues until told to end; returns the reason."},
     {"asgi_worker", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(asgi_worker)),
      METH_VARARGS | METH_KEYWORDS, "The AsgiWorker for an event loop: python/cutwater/asgi.py."},
+    {"greenlet_team", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(greenlet_team)),
+     METH_VARARGS | METH_KEYWORDS, "The GreenletTeam for a hub: python/cutwater/greenlets.py."},
     {"set_process_name", py_set_process_name, METH_VARARGS,
      "set_process_name(name): what ps shows of this process; at most 15 bytes."},
     {"end_with_parent", py_end_with_parent, METH_VARARGS,

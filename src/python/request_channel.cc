@@ -85,6 +85,7 @@ SendOutcome RequestChannel::gone() {
 void RequestChannel::settle() {
   while (inside_ > 0) {
     wanted_ = false;
+    if (waiter_.let_out(*this)) continue;
     GilRelease released;
     timespec pause{0, 1'000'000};
     nanosleep(&pause, nullptr);

@@ -40,6 +40,8 @@ class RequestChannel {
   bool take_in(const link::DownFrame& frame);
   // False in a child the application forked: nothing of the request may be touched there.
   bool attached() const { return link_.attached(); }
+  // There: FrameWait has it.
+  void keep_out_of_child() { waiter_.keep_out_of_child(); }
   // Another thread of the application may be inside a wait or a read of this request: marked by Inside,
   // waited out before the request ends.
   void settle();

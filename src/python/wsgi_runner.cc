@@ -252,6 +252,7 @@ void WsgiRunner::log_reply() {
 
 void WsgiRunner::leave_if_child() {
   if (service_.link.attached()) return;
+  channel_.keep_out_of_child();
   PyRef exception = take_exception();
   service_.host.leave_child(exception.get());
 }

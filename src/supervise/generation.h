@@ -83,6 +83,7 @@ class Generation {
   void on_interpreter_silent(const std::string& why);
   void on_imported(control::Imported imported);
   bool is_asynchronous() const;
+  bool runs_greenlets() const;
   unsigned requests_per_worker() const;
   void open_static_folders();
   void announce(unsigned front);

@@ -137,8 +137,12 @@ bool Generation::is_asynchronous() const {
   return imported_.protocol == "asgi" || imported_.protocol == "tornado";
 }
 
+bool Generation::runs_greenlets() const {
+  return imported_.protocol == "wsgi" && (spec_.loop == "gevent" || spec_.loop == "eventlet");
+}
+
 unsigned Generation::requests_per_worker() const {
-  return is_asynchronous() ? spec_.concurrency : spec_.threads;
+  return is_asynchronous() || runs_greenlets() ? spec_.concurrency : spec_.threads;
 }
 
 // Opened with the app's own rights: it may not name a folder that it could not read itself.
@@ -151,6 +155,7 @@ void Generation::open_static_folders() {
                   spec_.queue_timeout,
                   is_asynchronous(),
                   requests_per_worker(),
+                  runs_greenlets(),
                   spec_.grace,
                   spec_.websocket_origins,
                   {}};
