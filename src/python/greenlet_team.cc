@@ -58,6 +58,7 @@ void GreenletTeam::turn() {
   resume_woken();
   if (link_->retired()) stop("retired");
   const bool more = claim_some();
+  if (!service_.end_reason.empty()) stop(service_.end_reason);  // a request has raised SystemExit
   forget_finished();
   in_turn_ = false;
   if (!link_->attached()) return;
@@ -217,6 +218,7 @@ void GreenletTeam::keep_out_of_child() {
 
 void GreenletTeam::stop(const std::string& reason) {
   if (service_.end_reason.empty()) service_.end_reason = reason;
+  if (!std::exchange(said_, true)) service_.host.ending(service_.end_reason);
   schedule();
 }
 

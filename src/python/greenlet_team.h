@@ -140,7 +140,8 @@ class GreenletTeam final : public FrameWait {
   bool in_turn_ = false;
   bool scheduled_ = false;
   bool someone_over_ = false;
-  bool told_ = false;
+  bool said_ = false;  // Host::ending()
+  bool told_ = false;  // drained()
 };
 
 }  // namespace cutwater::python

@@ -304,10 +304,10 @@ class TestFaults:
         old = server.named("worker")
         with waiting(server) as other:
             assert server.get("/exits").status == 500
+            assert server.get("/pid").text not in map(str, old)
             (server.folder / "go").touch()
             assert other.read_response().status == 200
-        wait_until(lambda: server.named("worker") and server.named("worker") != old, 20, "its successor")
-        assert server.is_healthy()
+        wait_until(lambda: not set(old) & set(server.named("worker")), 10, "the old worker to go")
 
     def test_exit_beside_a_request(self, serve):
         """Of a greenlet that is no request: the worker finishes what it runs."""
@@ -315,9 +315,10 @@ class TestFaults:
         old = server.get("/pid").text
         with waiting(server) as other:
             assert server.get("/exits_beside").text == "still here"
+            wait_until(lambda: server.get("/pid").text != old, 10, "its successor")
             (server.folder / "go").touch()
             assert other.read_response().status == 200
-        wait_until(lambda: server.get("/pid").text != old, 20, "its successor")
+        wait_until(lambda: int(old) not in server.named("worker"), 10, "the old worker to go")
 
     def test_children_that_use_the_hub(self, greenlets):
         server = greenlets()
