@@ -161,6 +161,7 @@ def test_retire_finishes_what_runs(threaded):
     left = threaded.submit(target="/")
     flag.touch()
     assert all(answer.status == 200 for answer in collect_all(threaded, tickets).values())
+    assert threaded.worker.channel.expect("ending")["reason"] == "retired"
     assert threaded.worker.channel.expect("exiting")["reason"] == "retired" and threaded.worker.wait() == 0
     assert threaded.links[0].lane_died(0) == []
     successor = threaded.start_worker(lane=1)
@@ -186,6 +187,7 @@ def test_sigterm_waits_for_the_requests(threaded):
     os.kill(threaded.worker.pid, signal.SIGTERM)
     flag.touch()
     assert all(answer.status == 200 for answer in collect_all(threaded, tickets).values())
+    assert threaded.worker.channel.expect("ending")["reason"] == "terminated"
     assert threaded.worker.channel.expect("exiting")["reason"] == "terminated" and threaded.worker.wait() == 0
 
 
