@@ -274,9 +274,10 @@ void CgiExchange::explain_time() {
                                         script_file(), describe(*run_->ended()), request),
                             "let what it starts close standard output, or redirect it", found_.script.file);
   }
-  cgi_.log_problem("CW0705",
-                   fmt::format("{} did not end within timeout; it was ended, {} answered 504, or cut", script_file(), request),
-                   "raise `timeout` of the route, or look at what keeps the script", found_.script.file);
+  cgi_.log_problem(
+      "CW0705",
+      fmt::format("{} did not end within timeout; it was ended, {} answered 504, or cut", script_file(), request),
+      "raise `timeout` of the route, or look at what keeps the script", found_.script.file);
 }
 
 void CgiExchange::explain_answer(const upstream::Call& call, CallStatus status) {
