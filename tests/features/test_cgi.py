@@ -15,8 +15,10 @@ from pathlib import Path
 import pytest
 
 from support import apps, processes
+from support import gateway_peers as gateways
 from support.client import chunked
 from support.processes import alive, wait_until
+from test_gateway_clients import peer  # noqa: F401 (a fixture)
 
 pytestmark = pytest.mark.timeout(90)
 IS_ROOT = os.getuid() == 0
@@ -58,13 +60,13 @@ def mark(folder):
 
 @pytest.fixture
 def site(serve, scripts):
-    def start(more="", *, before="", path="/cgi-bin/*", allow=(), fronts=1):
+    def start(more="", *, before="", beside="", path="/cgi-bin/*", allow=(), fronts=1):
         place = serve.folder / f"site{len(serve.started)}"
         place.mkdir()
         interpreters = "" if "interpreters" in more else ', interpreters = { ".py" = "python3" }'
         (place / "cutwater.toml").write_text(
             f'fronts = {fronts}\n[[listen]]\naddr = "127.0.0.1:0"\n[[site]]\n{before}\n[[site.route]]\n'
-            f'match = {{ path = "{path}" }}\ncgi = {{ dir = "{scripts}"{interpreters}{more} }}\n'
+            f'match = {{ path = "{path}" }}\ncgi = {{ dir = "{scripts}"{interpreters}{more} }}\n{beside}\n'
         )
         return serve.run(["serve", "-c", "cutwater.toml"], place, allow=allow)
 
@@ -116,6 +118,14 @@ class TestTheRequest:
         assert {name: found.get(name) for name in expected} == expected
         assert found["SERVER_PORT"].isdigit() and found["REMOTE_PORT"].isdigit()
         assert "HTTP_PROXY" not in found and "HTTP_CONTENT_TYPE" not in found and "HTTP_CDN_LOOP" not in found
+
+    def test_who_an_authorizer_says_it_is(self, site, peer):
+        granting = gateways.answer("fastcgi", head=b"Variable-REMOTE_USER: ann\r\nVariable-AUTH_TYPE: Basic\r\n")
+        authorizer = peer(gateways.RawGatewayPeer, "fastcgi", gateways.answering(granting))
+        server = site(beside=f'auth = {{ fastcgi = {{ to = "{authorizer.url}" }} }}')
+        found = variables(server.get("/cgi-bin/env.sh", [("Remote-User", "evil"), ("Auth-Type", "evil")]))
+        assert (found["REMOTE_USER"], found["AUTH_TYPE"]) == ("ann", "Basic")
+        assert "evil" not in found.values()
 
     def test_nothing_else(self, site, scripts, monkeypatch):
         """No secret of the server, no descriptor, no right, and never an argument (faults.md 60, 115)."""
@@ -231,6 +241,12 @@ class TestWhichScript:
         assert server.get("/cgi-bin/play.py").status == 500
         server.log.wait_for(r"error\[CW0701\].*no-such-python")
 
+    def test_perl_by_its_interpreter(self, site, scripts):
+        """It needs no right to be run, and no first line."""
+        (scripts / "page.pl").write_text('print "X-Page: yes\\n\\n$ENV{QUERY_STRING} ", <STDIN>;')
+        (scripts / "page.pl").chmod(0o644)
+        answer = site(', interpreters = { ".pl" = "perl" }').request("POST", "/cgi-bin/page.pl?a", [], b"b")
+        assert (answer.status, answer.get("X-Page"), answer.text) == (200, "yes", "a b")
 
     def test_php_by_its_interpreter(self, site, scripts, tool):
         """php-cgi runs what SCRIPT_FILENAME names, and takes no query for its arguments."""
