@@ -32,7 +32,7 @@ def run() -> None:
                                    "fix: make the environment with a newer Python, or set python")
     try:
         from cutwater import boot
-    except ImportError as error:
+    except (ImportError, SystemError) as error:  # the latter of a free-threaded Python that tries the abi3 build
         _refuse(channel, "CW0316", f"{python} cannot load Cutwater's extension: {error}\n{_extension_fix()}")
     sys.path[:] = [entry for entry in sys.path if entry != library]
     boot.run(channel)
