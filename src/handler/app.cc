@@ -188,12 +188,21 @@ bool AppHandler::end_of_turn() {
   worked |= resume_all();
   fill_slots();
   publish_load();
+  if (wakes_can_wait()) return worked;
   for (auto& generation : generations_) generation->link().wake_workers();
   if (!draining_.empty()) report_drained();
   if (worked) return true;
   if (!announce_sleep()) return true;
   be_patient_if_saturated();
   return false;
+}
+
+bool AppHandler::wakes_can_wait() {
+  const bool owed = std::any_of(generations_.begin(), generations_.end(),
+                                [](const auto& generation) { return generation->link().owes_wakes(); });
+  if (!owed || !delayed_wakes_.can_wait(services_.loop.now(), services_.loop.events_of_turn())) return false;
+  services_.loop.poll_next();
+  return true;
 }
 
 // While the workers answer fast and much waits in the queue, what comes for this front can wait for its turn: a new

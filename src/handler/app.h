@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "handler/app_generation.h"
 #include "handler/app_request.h"
+#include "handler/delayed_wakes.h"
 #include "handler/named_files.h"
 #include "handler/rate_limited_log.h"
 #include "handler/response_head.h"
@@ -105,6 +106,7 @@ class AppHandler final : public message::Handler, public io::TurnHook {
   void resume_at_end_of_turn(AppRequest& request);
   void forget_resumption(AppRequest& request);
   bool resume_all();
+  bool wakes_can_wait();
   void be_patient_if_saturated();
   void wake_up();
   bool announce_sleep();
@@ -132,6 +134,7 @@ class AppHandler final : public message::Handler, public io::TurnHook {
   uint64_t arrivals_ = 0;
   uint64_t arrivals_at_sleep_ = 0;
   base::Instant last_answer_{0};
+  DelayedWakes delayed_wakes_;
   uint64_t turn_ = 0;  // counts end_of_turn()
   std::deque<AppRequest*> line_;
   std::vector<AppRequest*> to_resume_;

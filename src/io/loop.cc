@@ -62,12 +62,13 @@ void Loop::stop() {
 
 void Loop::turn() {
   if (!deferred_.empty()) call_deferred();
-  const int timeout = std::exchange(hooks_again_, false) ? 0 : milliseconds_to_wait();
+  const bool poll = std::exchange(hooks_again_, false) | std::exchange(polls_next_, false);
+  const int timeout = poll ? 0 : milliseconds_to_wait();
   patience_.before_wait(now_);
   const int count = epoll_wait(epoll_.get(), events_.data(), static_cast<int>(events_.size()), timeout);
   now_ = base::monotonic_now();
   if (turn_watch_) turn_watch_->begin(now_);
-  ready_events_ = count > 0 ? static_cast<size_t>(count) : 0;
+  ready_events_ = events_of_turn_ = count > 0 ? static_cast<size_t>(count) : 0;
   dispatch();
   timers_.fire_due(now_);
   run_hooks();

@@ -69,6 +69,11 @@ class Loop {
   // The hooks run once more before the loop blocks: for who gives a hook work while hooks are running.
   void run_hooks_again() { hooks_again_ = true; }
 
+  // The loop looks for events once more before it blocks.
+  void poll_next() { polls_next_ = true; }
+  // How many this turn began with.
+  size_t events_of_turn() const { return events_of_turn_; }
+
   // `later` must outlive its call, or be taken back.
   void defer(BeforeWait& later) { deferred_.push_back(&later); }
   void take_back(BeforeWait& later);
@@ -103,8 +108,10 @@ class Loop {
   std::vector<epoll_event> events_;
   size_t next_event_ = 0;
   size_t ready_events_ = 0;
+  size_t events_of_turn_ = 0;
   bool stopped_ = false;
   bool hooks_again_ = false;
+  bool polls_next_ = false;
   std::optional<TurnWatch> turn_watch_;
   std::unique_ptr<Posted> posted_;
 };

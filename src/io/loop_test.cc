@@ -123,6 +123,27 @@ TEST(Loop, WhoStartedUsUnderAnotherPolicyIsObeyed) {
   started_so.join();
 }
 
+TEST(Loop, PollsOnceWhenAsked) {
+  Loop loop;
+  std::vector<size_t> events;
+  FunctionHook hook([&] {
+    events.push_back(loop.events_of_turn());
+    if (events.size() == 1) loop.poll_next();
+    return false;
+  });
+  FileDescriptor first = ready_descriptor();
+  FileDescriptor second = ready_descriptor();
+  const CallbackWatcher one(loop, first.get(), EPOLLIN | EPOLLET, [](uint32_t) {});
+  const CallbackWatcher two(loop, second.get(), EPOLLIN | EPOLLET, [](uint32_t) {});
+  Timer end(loop.timers(), [&] { loop.stop(); });
+  end.set(base::monotonic_now() + std::chrono::milliseconds(20));
+  loop.add_hook(hook);
+  loop.run();
+  loop.remove_hook(hook);
+  // The turn of the events, the poll that finds none, and the one that blocked until the timer.
+  EXPECT_EQ(events, (std::vector<size_t>{2, 0, 0}));
+}
+
 TEST(Loop, StopBeforeRunReturnsAtOnce) {
   Loop loop;
   loop.stop();

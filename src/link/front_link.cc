@@ -411,8 +411,12 @@ void FrontLink::wake_workers() {
   impl_->pending_wakes = 0;
 }
 
+bool FrontLink::owes_wakes() const {
+  return (impl_->dirty | impl_->roomy) != 0 || impl_->pending_wakes != 0;
+}
+
 bool FrontLink::prepare_to_sleep() {
-  if ((impl_->dirty | impl_->roomy) != 0 || impl_->pending_wakes != 0) wake_workers();
+  if (owes_wakes()) wake_workers();
   impl_->queue.front_sleeps.value.store(1, std::memory_order_seq_cst);
   for (uint64_t rest = impl_->attached; rest != 0; rest &= rest - 1) {
     FrontLane& lane = impl_->lanes[static_cast<size_t>(std::countr_zero(rest))];

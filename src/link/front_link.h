@@ -112,6 +112,8 @@ class FrontLink {
   // End of the turn: wakes workers for the queued requests while some sleep and the queue is not empty, and
   // those that wait for frames or room and got some.
   void wake_workers();
+  // Whether it would look for somebody to wake.
+  bool owes_wakes() const;
   // Announces that this front is about to sleep and looks again (Dekker pair, seq_cst). False: frames are
   // waiting, do not sleep. awake() takes the announcement back.
   bool prepare_to_sleep();

@@ -1,13 +1,14 @@
 #include "link/ring.h"
 
+#include <algorithm>
+#include <utility>
+
 #include "link/crash_point.h"
 
 namespace cutwater::link {
 namespace {
 
-// An empty ring starts again at its beginning once this much was used, so that small traffic keeps to few
-// pages.
-constexpr uint32_t kEarlyWrap = 16 * 1024;
+constexpr uint32_t kCalmStarts = 256;  // without a refusal: a narrower part of the ring may do again
 
 // Two whole words, so that the compiler cannot fetch a field a second time after it was checked.
 FrameHeader copy_header(const char* from) {
@@ -41,7 +42,7 @@ bool RingWriter::fits(uint32_t frame, uint32_t& pad) {
   uint32_t offset = offset_of(written_, place_);
   uint64_t used = written_ - known_read_;
   bool must_wrap = frame > place_.bytes - offset;
-  bool may_wrap = used == 0 && offset >= kEarlyWrap && frame <= offset;
+  bool may_wrap = used == 0 && offset >= starts_over_from_ && frame <= offset;
   pad = must_wrap || may_wrap ? place_.bytes - offset : 0;
   return used + pad + frame <= place_.bytes;
 }
@@ -63,11 +64,14 @@ bool RingWriter::has_room(uint32_t length) {
 char* RingWriter::reserve(uint32_t length) {
   if (length > kMaximumPayload || frame_bytes(length) > place_.bytes / 2) return nullptr;
   // Look at the reader's position before a long stride through the ring is wasted: an empty one starts over.
-  if (offset_of(written_, place_) >= kEarlyWrap && known_read_ != written_) {
+  if (offset_of(written_, place_) >= starts_over_from_ && known_read_ != written_) {
     uint64_t read = place_.read_position->load(std::memory_order_acquire);
     if (read == written_) known_read_ = read;
   }
-  if (!has_room(length)) return nullptr;
+  if (!has_room(length)) {
+    was_refused();
+    return nullptr;
+  }
   uint32_t pad;
   fits(frame_bytes(length), pad);
   reserved_ = written_;
@@ -75,8 +79,22 @@ char* RingWriter::reserve(uint32_t length) {
     FrameHeader header{.kind = 0, .slot = kNoSlot, .length = 0};
     std::memcpy(place_.data + offset_of(written_, place_), &header, sizeof header);
     reserved_ += pad;
+    starts_over(frame_bytes(length) <= pad);
   }
   return place_.data + offset_of(reserved_, place_) + sizeof(FrameHeader);
+}
+
+void RingWriter::starts_over(bool early) {
+  started_early_ |= early;
+  if (++calm_ < kCalmStarts) return;
+  calm_ = 0;
+  starts_over_from_ = std::max(starts_over_from_ / 2, kStartsOverFrom);
+}
+
+void RingWriter::was_refused() {
+  if (!std::exchange(started_early_, false)) return;
+  calm_ = 0;
+  starts_over_from_ = std::min(starts_over_from_ * 2, place_.bytes);
 }
 
 void RingWriter::commit(const FrameHeader& frame) {

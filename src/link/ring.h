@@ -22,6 +22,9 @@ struct RingPlace {
 
 class RingWriter {
  public:
+  // Small traffic keeps to as many bytes, and so to few pages.
+  static constexpr uint32_t kStartsOverFrom = 16 * 1024;
+
   RingWriter() = default;
   // Goes on where the positions in memory are.
   explicit RingWriter(const RingPlace& place);
@@ -42,11 +45,18 @@ class RingWriter {
 
  private:
   bool fits(uint32_t frame, uint32_t& pad);
+  void starts_over(bool early);
+  void was_refused();
 
   RingPlace place_;
   uint64_t written_ = 0;
   uint64_t known_read_ = 0;
   uint64_t reserved_ = 0;  // position of the reserved frame
+  // Where an empty ring starts again at its beginning. The skipped end is room that the frames behind it lack until the
+  // reader has passed it: who fills the rest goes on from further behind next time.
+  uint32_t starts_over_from_ = kStartsOverFrom;
+  uint32_t calm_ = 0;           // starts over since the last refusal that one was to blame for
+  bool started_early_ = false;  // since the last refusal
   bool broken_ = false;
 };
 
