@@ -62,8 +62,9 @@ void Loop::stop() {
 
 void Loop::turn() {
   if (!deferred_.empty()) call_deferred();
-  const bool poll = std::exchange(hooks_again_, false) | std::exchange(polls_next_, false);
-  const int timeout = poll ? 0 : milliseconds_to_wait();
+  const bool polls = hooks_again_ || polls_next_;
+  hooks_again_ = polls_next_ = false;
+  const int timeout = polls ? 0 : milliseconds_to_wait();
   patience_.before_wait(now_);
   const int count = epoll_wait(epoll_.get(), events_.data(), static_cast<int>(events_.size()), timeout);
   now_ = base::monotonic_now();
