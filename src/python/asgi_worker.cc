@@ -76,6 +76,7 @@ void AsgiWorker::schedule() {
 }
 
 void AsgiWorker::pump_blocked() {
+  pumping_ = true;
   pumped_ = std::exchange(blocked_, {});
   for (size_t index = 0; index < pumped_.size(); ++index) {
     AsgiExchange* exchange = std::exchange(pumped_.at(index), nullptr);
@@ -89,11 +90,15 @@ void AsgiWorker::pump_blocked() {
       add_blocked(*exchange);
     }
   }
+  pumping_ = false;
 }
 
+// The last turn has told the fronts what this worker waits for: room may be new, and only a turn tells it. Without one
+// nobody would wake us when there is some.
 void AsgiWorker::add_blocked(AsgiExchange& exchange) {
   if (std::exchange(exchange.in_blocked, true)) return;
   blocked_.push_back(&exchange);
+  if (!pumping_) schedule();
 }
 
 std::vector<int> AsgiWorker::look_at_sockets() {

@@ -102,6 +102,7 @@ class AsgiWorker {
   link::RequestExtras extras_;
   std::string reason_;
   bool scheduled_ = false;
+  bool pumping_ = false;
   bool told_ = false;
 };
 

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from websockets.exceptions import ConnectionClosed
@@ -56,6 +57,18 @@ def test_many_at_once_in_one_worker(site):
 def test_streaming(site, count, size):
     body = site.get(f"/stream/{count}/{size}").body
     assert body == b"".join(bytes([65 + number % 26]) * size for number in range(count))
+
+
+def test_streams_beside_each_other(site):
+    """One that finds the other's pieces in all of the ring is woken when there is room."""
+    def ask(_):
+        with site.connect(timeout=20) as client:
+            for _ in range(60):
+                client.send(b"GET /stream/40/60000 HTTP/1.1\r\nHost: x\r\n\r\n")
+                assert len(client.read_response().body) == 40 * 60_000
+
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(ask, range(3)))
 
 
 def test_a_slow_reader_is_waited_for(site):
