@@ -24,7 +24,6 @@ class AsgiService:
                  link: worker.LinkDescriptors, loop: asyncio.AbstractEventLoop) -> None:
         self._service = service
         self._application = service.application
-        self._call = self._call_asgi if service.protocol == "asgi" else _tornado_bridge(service.application)
         self._host = host
         self._channel = channel
         self._lane = lane
@@ -32,6 +31,10 @@ class AsgiService:
         self._loop = loop
         self._ended: "asyncio.Future[str]" = loop.create_future()
         self._engine: Any = None
+        self._begin: Callable[..., Any] = self._run
+        if service.protocol != "asgi":
+            self._bridge = _tornado_bridge(service.application, loop, self._finish)
+            self._begin = self._begin_tornado
 
     async def serve(self) -> str:
         """The reason to end."""
@@ -47,7 +50,7 @@ class AsgiService:
         # Else a turn that a request asks for would run, and begin others, in that request's context.
         call_soon = functools.partial(self._loop.call_soon, context=contextvars.copy_context())
         self._engine = _cutwater.asgi_worker(
-            run=self._run, create_task=self._loop.create_task, call_soon=call_soon,
+            begin=self._begin, create_task=self._loop.create_task, call_soon=call_soon,
             client_left=self._cancel if self._service.cancel else None, drained=self._end, problem=self._damaged,
             receive_later=self._receive_later, send_later=self._send_later, state=life.state,
             concurrency=self._service.concurrency, workers=self._service.workers, lane=self._lane,
@@ -96,30 +99,47 @@ class AsgiService:
 
     # ---- requests
 
-    def _call_asgi(self, scope: Dict[str, Any], exchange: Any) -> Any:
-        return self._application(scope, exchange.receive, exchange.send)
-
     async def _run(self, scope: Dict[str, Any], exchange: Any) -> None:
         raised = True
         try:
-            await self._call(scope, exchange)
+            await self._application(scope, exchange.receive, exchange.send)
             raised = False
-        except asyncio.CancelledError:
-            if not exchange.cancelled and not exchange.client_left and not self._ended.done():
-                self._host.problem("CW0541", exchange.method, exchange.path, "was cancelled by the app itself")
-        except OSError as error:
-            if not exchange.client_left:
-                self._failed(exchange, error)
         except BaseException as error:
-            self._failed(exchange, error)
-            if isinstance(error, (SystemExit, KeyboardInterrupt)):
-                self._stop("system_exit")
+            self._look_at_exception(exchange, error)
+        self._finish(exchange, raised)
+
+    def _begin_tornado(self, scope: Dict[str, Any], exchange: Any) -> Any:
+        """None: the request needs no task of ours."""
+        try:
+            rest = contextvars.copy_context().run(self._bridge.begin, scope, exchange)
+        except BaseException as error:
+            self._look_at_exception(exchange, error)
+            self._finish(exchange, raised=True)
+            return None
+        return None if rest is None else self._run_rest(rest, exchange)
+
+    async def _run_rest(self, rest: Awaitable[None], exchange: Any) -> None:
+        raised = True
+        try:
+            await rest
+            raised = False
+        except BaseException as error:
+            self._look_at_exception(exchange, error)
+        self._finish(exchange, raised)
+
+    def _finish(self, exchange: Any, raised: bool = False) -> None:
         problem = self._engine.finish(exchange, raised)
         if problem is not None:
             self._host.problem("CW0542", exchange.method, exchange.path, problem)
 
-    def _failed(self, exchange: Any, error: BaseException) -> None:
-        self._host.exception(exchange.method, exchange.path, "raised", error)
+    def _look_at_exception(self, exchange: Any, error: BaseException) -> None:
+        if isinstance(error, asyncio.CancelledError):
+            if not exchange.cancelled and not exchange.client_left and not self._ended.done():
+                self._host.problem("CW0541", exchange.method, exchange.path, "was cancelled by the app itself")
+        elif not isinstance(error, OSError) or not exchange.client_left:
+            self._host.exception(exchange.method, exchange.path, "raised", error)
+            if isinstance(error, (SystemExit, KeyboardInterrupt)):
+                self._stop("system_exit")
 
     def _cancel(self, task: "asyncio.Task[None]") -> None:
         task.cancel()
@@ -143,10 +163,10 @@ class AsgiService:
             await future
 
 
-def _tornado_bridge(application: Any) -> Any:
+def _tornado_bridge(application: Any, loop: asyncio.AbstractEventLoop, ended: Callable[[Any], None]) -> Any:
     from cutwater import tornado_bridge  # of the app's environment: only a Tornado app is sure to have it
 
-    return tornado_bridge.Bridge(application)
+    return tornado_bridge.Bridge(application, loop, ended)
 
 
 def shim(application: Any) -> Callable[..., Awaitable[None]]:

@@ -7,178 +7,12 @@ and its applications.
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Callable, Dict, List, Optional, Tuple
+from typing import Any, Callable, Coroutine, Dict, List, Optional, Set, Tuple
 
-from tornado import httputil, ioloop, iostream, websocket
+from tornado import httputil, ioloop, websocket
 
 from cutwater import tornado_websocket
-
-_SWITCHING_PROTOCOLS = 101
-_NOT_MODIFIED = 304
-_CONTENT_TOO_LARGE = 413
-_NO_SOCKET = (
-    "{what}: this request has no socket of its own, the connection belongs to Cutwater's front. For WebSockets use "
-    "WebSocketHandler, for streams write() and flush(); a program that speaks a protocol of its own can listen() on a "
-    "port itself and be reached through a proxy route (docs/asynchronous_apps.md)"
-)
-
-
-class Context:
-    """What HTTPServerRequest reads of the connection's context."""
-
-    def __init__(self, scope: Dict[str, Any]) -> None:
-        client = scope["client"]
-        self.remote_ip = client[0] if client else ""
-        self.protocol = {"ws": "http", "wss": "https"}.get(scope["scheme"], scope["scheme"])
-        self.address = client
-        self.address_family = None
-
-
-class Connection(httputil.HTTPConnection):
-    """One request's connection: writes become messages of the exchange."""
-
-    def __init__(self, scope: Dict[str, Any], exchange: Any) -> None:
-        self.context = Context(scope)
-        self.exchange = exchange
-        self.no_keep_alive = False
-        self._for_websocket = scope["type"] == "websocket"
-        self._kind = "websocket.http.response" if self._for_websocket else "http.response"
-        self._without_body = scope.get("method") == "HEAD"
-        self._started = False
-        self._accepted = False
-        self._complete = False
-        self._left: Optional[int] = None  # of the Content-Length that was announced
-        self.broken_off = False
-        self._waiter: Optional["asyncio.Future[None]"] = None
-        self._close_callback: Optional[Callable[[], None]] = None
-        self.max_body_size: Optional[int] = None
-
-    # ---- tornado.httputil.HTTPConnection
-
-    def write_headers(self, start_line: Any, headers: httputil.HTTPHeaders,
-                      chunk: Optional[bytes] = None) -> "asyncio.Future[None]":
-        fields = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.get_all()]
-        if self._for_websocket and start_line.code == _SWITCHING_PROTOCOLS:
-            self._accepted = True
-            return self._send({"type": "websocket.accept", "headers": [
-                field for field in fields if field[0].lower() != b"sec-websocket-accept"]})
-        self._left = self._announced(start_line.code, headers)
-        chunk = self._counted(chunk or b"")
-        self._started = True
-        started = self._send({"type": f"{self._kind}.start", "status": start_line.code, "headers": fields,
-                              "reason": start_line.reason})
-        if started.done() and started.exception() is not None:
-            return started
-        # One frame instead of two when this is all.
-        return self._body(chunk, self._left == 0)
-
-    def write(self, chunk: bytes) -> "asyncio.Future[None]":
-        return self._body(self._counted(bytes(chunk)), False)
-
-    def finish(self) -> None:
-        if self._left and not self._gone():
-            self._break_off()
-            raise httputil.HTTPOutputError(f"Tried to write {self._left} bytes less than Content-Length")
-        if not self._complete and not self._accepted:
-            self._body(b"", True)
-
-    # ---- what applications use beyond it
-
-    def set_close_callback(self, callback: Optional[Callable[[], None]]) -> None:
-        self._close_callback = callback
-
-    def set_max_body_size(self, max_body_size: int) -> None:
-        """Of this request; no more than `limits.body` in any case."""
-        self.max_body_size = max_body_size
-
-    def set_body_timeout(self, body_timeout: float) -> None:
-        """A slow body is the front's business: `limits.body_min_rate`."""
-
-    def detach(self) -> Any:
-        self._break_off()  # Tornado counts the request as finished by now
-        raise RuntimeError(_NO_SOCKET.format(what="detach()"))
-
-    @property
-    def stream(self) -> Any:
-        raise AttributeError(_NO_SOCKET.format(what="connection.stream"))
-
-    # ---- of the bridge
-
-    async def ended(self) -> None:
-        """Until the answer is complete or nobody waits for it any more: the handler runs in a task of its own."""
-        while not self._gone():
-            self._waiter = asyncio.get_running_loop().create_future()
-            self.exchange.await_end(self._waiter)
-            await self._waiter
-
-    def refuse_body(self) -> None:
-        """Its length is over what the handler allows."""
-        if not self._started:
-            start_line = httputil.ResponseStartLine("HTTP/1.1", _CONTENT_TOO_LARGE, "Content Too Large")
-            self.write_headers(start_line, httputil.HTTPHeaders({"Content-Length": "0"}))
-            self.finish()
-
-    def _gone(self) -> bool:
-        return self.broken_off or bool(self.exchange.over)
-
-    def _break_off(self) -> None:
-        """As closing the stream: the front cuts an answer that its worker did not complete."""
-        self.broken_off = True
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
-
-    def _announced(self, status: int, headers: httputil.HTTPHeaders) -> Optional[int]:
-        if self._without_body or status == _NOT_MODIFIED:
-            return 0
-        length = headers.get("Content-Length")
-        if length is None:
-            return None
-        if not (length.isascii() and length.isdigit()):
-            raise ValueError(f"Content-Length is no number: {length!r}")
-        return int(length)
-
-    def _counted(self, chunk: bytes) -> bytes:
-        if self._left is not None:
-            if len(chunk) > self._left:
-                self._break_off()
-                raise httputil.HTTPOutputError("Tried to write more data than Content-Length")
-            self._left -= len(chunk)
-        return chunk
-
-    def connection_closed(self) -> None:
-        callback, self._close_callback = self._close_callback, None
-        if callback is not None:
-            callback()
-
-    def _body(self, chunk: bytes, last: bool) -> "asyncio.Future[None]":
-        if self._complete:
-            return _done()
-        if self.broken_off:
-            return _failed(iostream.StreamClosedError())
-        self._complete = last
-        return self._send({"type": f"{self._kind}.body", "body": chunk, "more_body": not last})
-
-    def _send(self, message: Dict[str, Any]) -> "asyncio.Future[None]":
-        try:
-            waiting = self.exchange.send(message)
-        except (OSError, RuntimeError) as error:
-            if not isinstance(error, OSError) and not self.exchange.finished:
-                raise
-            return _failed(iostream.StreamClosedError(real_error=error))
-        return asyncio.ensure_future(waiting) if self.exchange.blocked() else _done()
-
-
-def _done() -> "asyncio.Future[None]":
-    future = asyncio.get_running_loop().create_future()
-    future.set_result(None)
-    return future
-
-
-def _failed(error: Exception) -> "asyncio.Future[None]":
-    future = asyncio.get_running_loop().create_future()
-    future.set_exception(error)
-    future.exception()  # a handler need not look
-    return future
+from cutwater.tornado_connection import Connection
 
 
 class _Callable(httputil.HTTPMessageDelegate):
@@ -202,26 +36,48 @@ class _Callable(httputil.HTTPMessageDelegate):
 
 
 class Bridge:
-    """Called with each request's scope and exchange."""
+    """`ended`: called with the exchange of a request that begin() answered without a task."""
 
-    def __init__(self, application: Any) -> None:
+    def __init__(self, application: Any, loop: asyncio.AbstractEventLoop, ended: Callable[[Any], None]) -> None:
         self._application = application
+        self._ended = ended
+        self._sent: "asyncio.Future[None]" = loop.create_future()
+        self._sent.set_result(None)
         ioloop.IOLoop.current()  # the one of this worker's event loop
         tornado_websocket.install(websocket.WebSocketHandler, Connection)
 
-    async def __call__(self, scope: Dict[str, Any], exchange: Any) -> None:
-        connection = Connection(scope, exchange)
+    def begin(self, scope: Dict[str, Any], exchange: Any) -> Optional[Coroutine[Any, Any, None]]:
+        """None: the handler has the whole request, and its answer ends it. Else what is left to be done in a task."""
+        connection = Connection(scope, exchange, self._sent, self._ended)
         delegate = self._delegate(connection)
         start_line, headers = _request_of(scope)
+        pending = delegate.headers_received(start_line, headers)
+        if pending is not None or scope["type"] == "websocket" or connection.max_body_size is not None:
+            return self._go_on(delegate, connection, headers, pending)
+        message = exchange.try_receive()
+        if message is not None and message["type"] == "http.request" and not message["more_body"]:
+            body = message["body"]
+            pending = delegate.data_received(body) if body else None
+            if pending is None:
+                delegate.finish()
+                connection.end_by_itself(delegate)
+                return None
+            message["body"] = b""
+        return self._go_on(delegate, connection, headers, pending, message)
+
+    async def _go_on(self, delegate: Any, connection: Connection, headers: httputil.HTTPHeaders, pending: Any,
+                     message: Optional[Dict[str, Any]] = None) -> None:
+        """`message`: of the body, has been received already."""
         try:
-            await _if_awaitable(delegate.headers_received(start_line, headers))
-            if scope["type"] != "websocket":
-                if not await self._read_body(delegate, connection, int(headers.get("Content-Length", 0))):
+            await _if_awaitable(pending)
+            if not connection.for_websocket:
+                announced = int(headers.get("Content-Length", 0))
+                if not await self._read_body(delegate, connection, announced, message):
                     return
             delegate.finish()
             await connection.ended()
         finally:
-            if exchange.client_left or exchange.cancelled:
+            if connection.exchange.client_left or connection.exchange.cancelled:
                 connection.connection_closed()
 
     def _delegate(self, connection: Connection) -> Any:
@@ -229,7 +85,8 @@ class Bridge:
             return self._application.start_request(connection, connection)
         return _Callable(self._application, connection)
 
-    async def _read_body(self, delegate: Any, connection: Connection, announced: int) -> bool:
+    async def _read_body(self, delegate: Any, connection: Connection, announced: int,
+                         message: Optional[Dict[str, Any]]) -> bool:
         """False: the client left in the middle of it, or it is too large."""
         exchange, received = connection.exchange, 0
         while True:
@@ -238,7 +95,7 @@ class Bridge:
                 connection.refuse_body()
                 delegate.on_connection_close()
                 return False
-            message = await exchange.receive()
+            message = message or await exchange.receive()
             if message["type"] != "http.request":
                 if exchange.client_left:
                     delegate.on_connection_close()
@@ -248,6 +105,7 @@ class Bridge:
                 await _if_awaitable(delegate.data_received(message["body"]))
             if not message["more_body"] and (limit is None or received <= limit):
                 return True
+            message = None
 
 
 async def _if_awaitable(result: Any) -> None:
@@ -257,8 +115,13 @@ async def _if_awaitable(result: Any) -> None:
 
 def _request_of(scope: Dict[str, Any]) -> Tuple[httputil.RequestStartLine, httputil.HTTPHeaders]:
     headers = httputil.HTTPHeaders()
+    seen: Set[bytes] = set()
     for name, value in scope["headers"]:
-        headers.add(name.decode("latin-1"), value.decode("latin-1"))
+        if name in seen:
+            headers.add(name.decode("latin-1"), value.decode("latin-1"))
+        else:  # quicker, for it checks nothing: the front has
+            seen.add(name)
+            headers[name.decode("latin-1")] = value.decode("latin-1")
     if scope["type"] == "websocket":  # the front's business; handlers look for it
         headers["Upgrade"] = "websocket"
         headers["Connection"] = "Upgrade"

@@ -5,7 +5,7 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
+#include <list>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -35,6 +35,8 @@ class AsgiExchange {
   PyObject* try_receive();
   // False with a Python exception. What could not go at once is in the line: see blocked().
   bool send(PyObject* message);
+  // As http.response.start and a first http.response.body, of an HTTP request: `body` is bytes.
+  bool respond(long status, PyObject* reason, PyObject* headers, PyObject* body, bool more);
   bool blocked() const { return !line_.empty() && !gone(); }
   // `future` is resolved when there may be something to receive, when the line is empty, or when it is over().
   void await_message(PyObject* future);
@@ -90,6 +92,8 @@ class AsgiExchange {
   bool is_set(PyObject* message, const PyRef& key, bool& value) const;
 
   // send(), by type of message. False with a Python exception.
+  bool may_send() const;
+  bool start_response(long status, long least, PyObject* headers, PyObject* reason);
   bool send_http(PyObject* type, PyObject* message);
   bool send_websocket(PyObject* type, PyObject* message);
   bool start(PyObject* message, long least);
@@ -142,16 +146,16 @@ class AsgiExchange {
   link::BodyPlace body_place_;
   base::FileDescriptor body_file_;
   uint64_t body_length_ = 0, body_position_ = 0;
-  std::deque<PyRef> pieces_;           // of a streamed body, or the messages of a WebSocket
-  std::deque<uint32_t> piece_credit_;  // of a message: what its last frame costs the front
-  bool body_ended_ = false;            // no piece comes any more
-  bool body_given_ = false;            // the application has had all
+  std::list<PyRef> pieces_;           // of a streamed body, or the messages of a WebSocket
+  std::list<uint32_t> piece_credit_;  // of a message: what its last frame costs the front
+  bool body_ended_ = false;           // no piece comes any more
+  bool body_given_ = false;           // the application has had all
   bool body_wanted_ = false;
   uint32_t credit_owed_ = 0;
 
   // The answer.
   ResponseHead head_{HopByHop::kDrop};
-  std::deque<Outgoing> line_;
+  std::list<Outgoing> line_;
   int64_t credit_ = link::kInitialCredit;
   std::optional<uint64_t> declared_;
   uint64_t sent_ = 0;  // body bytes put into frames or the line

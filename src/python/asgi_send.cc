@@ -44,21 +44,36 @@ bool AsgiExchange::send(PyObject* message) {
     PyErr_Format(PyExc_TypeError, "send() needs a dict, not %s", type_name(message).c_str());
     return false;
   }
-  if (worker_ == nullptr || finished_) {
-    PyErr_SetString(PyExc_RuntimeError, "send() was called after the application had returned");
-    return false;
-  }
-  if (!worker_->on_its_thread()) return false;
+  if (!may_send()) return false;
   PyObject* type = get(message, worker_->names().type);
   if (type == nullptr || !PyUnicode_Check(type)) {
     if (PyErr_Occurred() == nullptr) PyErr_SetString(PyExc_ValueError, "the message of send() has no \"type\"");
     return false;
   }
+  return websocket_ == WebSocketState::kNone ? send_http(type, message) : send_websocket(type, message);
+}
+
+// Else false with a Python exception.
+bool AsgiExchange::may_send() const {
+  if (worker_ == nullptr || finished_) {
+    PyErr_SetString(PyExc_RuntimeError, "send() was called after the application had returned");
+    return false;
+  }
+  if (!worker_->on_its_thread()) return false;
   if ((client_left_ || cancelled_) && !answered_) {
     PyErr_SetString(PyExc_ConnectionResetError, client_left_ ? "the client has left" : "the request was cancelled");
     return false;
   }
-  return websocket_ == WebSocketState::kNone ? send_http(type, message) : send_websocket(type, message);
+  return true;
+}
+
+bool AsgiExchange::respond(long status, PyObject* reason, PyObject* headers, PyObject* body, bool more) {
+  if (!may_send()) return false;
+  if (websocket_ != WebSocketState::kNone || started_) {
+    PyErr_SetString(PyExc_RuntimeError, "the response has been started, or is not one of HTTP");
+    return false;
+  }
+  return start_response(status, 200, headers, reason) && add_body(body, bytes_view(body), !more);
 }
 
 bool AsgiExchange::unexpected(PyObject* type) const {
@@ -96,7 +111,11 @@ bool AsgiExchange::start(PyObject* message, long least) {
   PyObject* reason = get(message, names.reason);  // no part of ASGI, but of Tornado
   if (reason == nullptr && PyErr_Occurred() != nullptr) return false;
   if (!is_set(message, names.trailers, trailers_follow_)) return false;
-  if (!head_.set_asgi(code, least, headers, reason)) return false;
+  return start_response(code, least, headers, reason);
+}
+
+bool AsgiExchange::start_response(long status, long least, PyObject* headers, PyObject* reason) {
+  if (!head_.set_asgi(status, least, headers, reason)) return false;
   declared_ = head_.content_length();
   started_ = true;
   return true;

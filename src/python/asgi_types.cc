@@ -29,12 +29,26 @@ PyObject* receive(PyObject* self, PyObject*) {
   return PyErr_Occurred() != nullptr ? nullptr : call_with_one(object.later->receive.get(), self);
 }
 
-PyObject* send(PyObject* self, PyObject* message) {
+// What send() gives, once the exchange has taken what it was given.
+PyObject* sent(PyObject* self) {
   ExchangeObject& object = exchange_of(self);
-  if (!object.exchange->send(message)) return nullptr;
   if (object.exchange->blocked()) return call_with_one(object.later->send.get(), self);
   Py_INCREF(object.none_awaitable);
   return object.none_awaitable;
+}
+
+PyObject* send(PyObject* self, PyObject* message) {
+  return exchange_of(self).exchange->send(message) ? sent(self) : nullptr;
+}
+
+PyObject* respond(PyObject* self, PyObject* arguments) {
+  long status = 0;
+  PyObject* reason = nullptr;
+  PyObject* headers = nullptr;
+  PyObject* body = nullptr;
+  int more = 0;
+  if (!PyArg_ParseTuple(arguments, "lOOSp:respond", &status, &reason, &headers, &body, &more)) return nullptr;
+  return exchange_of(self).exchange->respond(status, reason, headers, body, more != 0) ? sent(self) : nullptr;
 }
 
 PyObject* try_receive(PyObject* self, PyObject*) {
@@ -96,6 +110,8 @@ void destroy_exchange(PyObject* self) {
 PyMethodDef exchange_methods[] = {
     {"receive", receive, METH_NOARGS, "ASGI's receive."},
     {"send", send, METH_O, "ASGI's send."},
+    {"respond", respond, METH_VARARGS,
+     "respond(status, reason, headers, body, more_body): http.response.start and http.response.body in one call."},
     {"try_receive", try_receive, METH_NOARGS, "The next message, or None: nothing came yet."},
     {"blocked", blocked, METH_NOARGS, "What was sent waits for room or for the client."},
     {"await_message", await_message, METH_O,

@@ -165,8 +165,9 @@ bool AsgiWorker::begin(const link::Claim& claim, AsgiExchange*& entered) {
   made.object = PyRef::share(object.get()).release();
   enter(made);
   entered = &made;
-  PyRef coroutine = PyRef::steal(call_with_two(setup_.run.get(), scope.get(), object.get()));
+  PyRef coroutine = PyRef::steal(call_with_two(setup_.begin.get(), scope.get(), object.get()));
   if (!coroutine) return false;
+  if (coroutine.get() == Py_None) return true;
   // The loop itself keeps no task alive.
   made.task() = PyRef::steal(call_with_one(setup_.create_task.get(), coroutine.get()));
   return static_cast<bool>(made.task());
@@ -239,7 +240,16 @@ void AsgiWorker::stop(std::string reason) {
 }
 
 void AsgiWorker::cancel_all() {
-  for (AsgiExchange* exchange = first_; exchange != nullptr; exchange = exchange->next) cancel(*exchange);
+  AsgiExchange* next = nullptr;
+  for (AsgiExchange* exchange = first_; exchange != nullptr; exchange = next) {
+    next = exchange->next;
+    std::string problem;  // of a request that is given up
+    if (exchange->task()) {
+      cancel(*exchange);
+    } else {
+      finish(*exchange, true, problem);
+    }
+  }
 }
 
 }  // namespace cutwater::python

@@ -24,7 +24,8 @@ using ExchangeMaker = std::function<PyObject*(std::unique_ptr<AsgiExchange>)>;
 class AsgiWorker {
  public:
   struct Setup {
-    PyRef run;          // run(scope, exchange) -> coroutine: the application, and what follows it
+    PyRef begin;        // begin(scope, exchange) -> coroutine: the application, and what follows it; or None: it is
+                        // under way, and finish() will be called
     PyRef create_task;  // of the loop
     PyRef call_soon;    // of the loop
     PyRef client_left;  // client_left(task), or None: what becomes of a request that nobody waits for

@@ -123,7 +123,7 @@ PyObject* serve_wsgi(PyObject* module, PyObject* arguments, PyObject* keywords) 
 }
 
 PyObject* asgi_worker(PyObject* module, PyObject* arguments, PyObject* keywords) {
-  static const char* names[] = {"run",          "create_task",   "call_soon",  "client_left", "drained",
+  static const char* names[] = {"begin",        "create_task",   "call_soon",  "client_left", "drained",
                                 "problem",      "receive_later", "send_later", "state",       "concurrency",
                                 "workers",      "segment",       "lane",       "wake",        "front_wakes",
                                 "front_alarms", "lane_sockets",  nullptr};
@@ -139,7 +139,7 @@ PyObject* asgi_worker(PyObject* module, PyObject* arguments, PyObject* keywords)
   }
   std::unique_ptr<link::WorkerLink> worker_link = open_link(link, setup.fronts);
   if (!worker_link) return nullptr;
-  setup.run = PyRef::share(objects[0]);
+  setup.begin = PyRef::share(objects[0]);
   setup.create_task = PyRef::share(objects[1]);
   setup.call_soon = PyRef::share(objects[2]);
   setup.client_left = PyRef::share(objects[3]);

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -85,6 +86,29 @@ def test_the_client_that_leaves(site):
             client.fill()
         client.reset()
     wait_until(lambda: {"left", "closed"} <= set(json.loads(site.get("/left").body)["left"]))
+
+
+def test_a_handler_that_only_its_request_holds(site):
+    with site.connect() as client:
+        client.send(b"GET /parked HTTP/1.1\r\nHost: x\r\n\r\n")
+        wait_until(lambda: site.get("/unpark").body == b"1")
+        assert client.read_response().body == b"found"
+
+
+def test_each_request_begins_in_a_context_of_its_own(site):
+    with site.connect() as client:
+        for _ in range(3):
+            client.send(b"GET /marked HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert client.read_response().body == b"none /marked"
+
+
+def test_a_request_that_is_given_up_at_the_end(serve):
+    server = serve("tornado_app", config='[shutdown]\ngrace = "1s"\n', allow=TORNADO_SAYS + [r"CW0\d+"])
+    with server.connect() as client:
+        client.send(b"GET /parked HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert server.get().body == b"hello"
+        server.signal(signal.SIGTERM)
+        assert server.wait_exit() == 0
 
 
 @pytest.mark.parametrize("framing", ["length", "chunked"])

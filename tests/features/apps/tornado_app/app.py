@@ -1,8 +1,11 @@
 """A Tornado application with what Tornado sites use."""
 
 import asyncio
+import contextvars
+import gc
 import hashlib
 import os
+import weakref
 
 import tornado.web
 import tornado.websocket
@@ -56,6 +59,36 @@ class Endless(tornado.web.RequestHandler):
 
     def on_connection_close(self):
         LEFT.append("left")
+
+
+class Parked(tornado.web.RequestHandler):
+    """Waits for a future that nothing else holds."""
+    there = weakref.WeakSet()
+
+    async def get(self):
+        self.future = asyncio.get_running_loop().create_future()
+        Parked.there.add(self)
+        self.write(await self.future)
+
+
+class Unpark(tornado.web.RequestHandler):
+    def get(self):
+        gc.collect()
+        for handler in list(Parked.there):
+            handler.future.set_result("found")
+        self.write(str(len(Parked.there)))
+
+
+class Marked(tornado.web.RequestHandler):
+    """What a request's beginning leaves in its context."""
+    mark = contextvars.ContextVar("mark", default="none")
+
+    def initialize(self):
+        self.before = Marked.mark.get()
+        Marked.mark.set(self.request.path)
+
+    def get(self):
+        self.write(f"{self.before} {Marked.mark.get()}")
 
 
 class Left(tornado.web.RequestHandler):
@@ -187,7 +220,7 @@ def make_app(xsrf=False):
     return tornado.web.Application([
         (r"/", Hello), (r"/about", About), (r"/form", Form), (r"/slow", Slow), (r"/stream/(\d+)/(\d+)", Streamed),
         (r"/endless", Endless), (r"/left", Left), (r"/digest", Digest), (r"/broken", Broken), (r"/cookie", Cookie),
-        (r"/token", Token), (r"/status/(\d+)", Status), (r"/small", Small),
+        (r"/token", Token), (r"/status/(\d+)", Status), (r"/small", Small), (r"/parked", Parked), (r"/unpark", Unpark), (r"/marked", Marked),
         (r"/misleading/(\d+)", Misleading), (r"/detached", Detached), (r"/hasty", Hasty), (r"/echo", Echo), (r"/bare", Bare), (r"/plain/.*", Wrapped),
         (r"/files/(.*)", tornado.web.StaticFileHandler, {"path": here}),
     ], cookie_secret="a secret of the test", xsrf_cookies=xsrf, websocket_max_message_size=16 << 20)
