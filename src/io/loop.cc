@@ -61,8 +61,8 @@ void Loop::stop() {
 }
 
 void Loop::turn() {
-  if (!deferred_.empty()) call_deferred();
-  const bool polls = hooks_again_ || polls_next_;
+  if (deferred_.any()) deferred_.call(now_, !(hooks_again_ || polls_next_));
+  const bool polls = hooks_again_ || polls_next_;  // what was deferred may have work for a hook
   hooks_again_ = polls_next_ = false;
   const int timeout = polls ? 0 : milliseconds_to_wait();
   patience_.before_wait(now_);
@@ -74,20 +74,6 @@ void Loop::turn() {
   timers_.fire_due(now_);
   run_hooks();
   if (turn_watch_) turn_watch_->end(now_, base::monotonic_now());
-}
-
-// May grow while it runs.
-void Loop::call_deferred() {
-  for (size_t index = 0; index < deferred_.size(); ++index) {
-    if (BeforeWait* later = std::exchange(deferred_[index], nullptr)) later->before_wait();
-  }
-  deferred_.clear();
-}
-
-// Most are taken back soon: the search begins with the youngest.
-void Loop::take_back(BeforeWait& later) {
-  const auto found = std::find(deferred_.rbegin(), deferred_.rend(), &later);
-  if (found != deferred_.rend()) *found = nullptr;
 }
 
 void Loop::dispatch() {
@@ -112,9 +98,11 @@ void Loop::run_hooks() {
 }
 
 int Loop::milliseconds_to_wait() const {
-  const base::Instant next = timers_.next();
-  if (next == base::kNever) return -1;
-  const int64_t left = (next - base::monotonic_now()).count();
+  base::Instant next = timers_.next();
+  if (next == base::kNever && !deferred_.any()) return -1;
+  const base::Instant now = base::monotonic_now();
+  if (deferred_.any()) next = std::min(next, now + DeferredCalls::kLongest);
+  const int64_t left = (next - now).count();
   if (left <= 0) return 0;
   return static_cast<int>(std::min<int64_t>((left + 999'999) / 1'000'000, 3'600'000));
 }

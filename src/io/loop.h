@@ -15,6 +15,7 @@
 #include "base/file_descriptor.h"
 #include "base/log.h"
 #include "base/result.h"
+#include "io/deferred_calls.h"
 #include "io/patience.h"
 #include "io/timer.h"
 #include "io/turn_watch.h"
@@ -35,13 +36,6 @@ class TurnHook {
  public:
   virtual ~TurnHook() = default;
   virtual bool end_of_turn() = 0;
-};
-
-// Called once, right before the loop waits the next time: for what is often needed no more by then.
-class BeforeWait {
- public:
-  virtual ~BeforeWait() = default;
-  virtual void before_wait() = 0;
 };
 
 class Loop {
@@ -75,8 +69,8 @@ class Loop {
   size_t events_of_turn() const { return events_of_turn_; }
 
   // `later` must outlive its call, or be taken back.
-  void defer(BeforeWait& later) { deferred_.push_back(&later); }
-  void take_back(BeforeWait& later);
+  void defer(BeforeWait& later) { deferred_.add(later, now_); }
+  void take_back(BeforeWait& later) { deferred_.take_back(later); }
 
   // Until `end` whoever runs on this thread's processor may go on when an event comes here.
   void be_patient_until(base::Instant end) { patience_.last_until(end); }
@@ -97,13 +91,12 @@ class Loop {
   void dispatch();
   void run_hooks();
   int milliseconds_to_wait() const;
-  void call_deferred();
 
   base::FileDescriptor epoll_;
   base::Instant now_ = base::monotonic_now();
   TimerQueue timers_;
   std::vector<TurnHook*> hooks_;
-  std::vector<BeforeWait*> deferred_;  // nullptr: taken back
+  DeferredCalls deferred_;
   Patience patience_;
   std::vector<epoll_event> events_;
   size_t next_event_ = 0;

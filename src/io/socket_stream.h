@@ -29,7 +29,7 @@ class SocketStream final : public Stream, private Watcher, private BeforeWait {
   // What epoll knows of this socket.
   enum class Registration : uint8_t {
     kNone,      // not yet
-    kDeferred,  // before the loop waits; a connection of one request is often over by then
+    kDeferred,  // when the loop waits, or a little later; a connection of one request is often over by then
     kActive,
     kGone,  // taken out: the connection is dead, or epoll refused; every wait is over at once
   };
@@ -38,6 +38,7 @@ class SocketStream final : public Stream, private Watcher, private BeforeWait {
   void forget_wait(ReadinessAwaiter& wait, bool for_reading) override;
   void on_events(uint32_t events) override;
   void before_wait() override;
+  bool urgent() const override { return reader_ != nullptr || writer_ != nullptr; }
   void on_deadline();
   void nobody_reads(uint32_t events);
   void set_interest(uint32_t events);
