@@ -11,7 +11,7 @@ from .gateways import HTTP_GATEWAYS, behind_nginx
 from .greenlets import SCENARIOS as GREENLETS
 from .interfaces import scenario as interfaces
 from .php import KEPT_PHP_GATEWAYS, PHP_GATEWAYS, PHP_SERVERS, SCRIPT
-from .servers import BENCH, BODIES, ROOT, STATIC, WSGI, Job, Uvicorn
+from .servers import BENCH, BODIES, CLOSING, ROOT, STATIC, WSGI, Job, Uvicorn
 from .speed import Speed
 from .strength import Idle, Kills, Memory, Reloads
 from .threads import THREADED, Beside
@@ -68,7 +68,7 @@ ALL = [
     *both("hello-64", "WSGI hello, 64 connections", plain, [*WSGI, Uvicorn], body=13),
     *both("hello-8", "WSGI hello, 8 connections", plain, WSGI, connections=8, body=13),
     *both("hello-1", "WSGI hello, 1 connection", plain, WSGI, connections=1, body=13),
-    *both("close", "WSGI hello, a connection for each request, 64 at a time", plain, WSGI, close=True, body=13),
+    *both("close", "WSGI hello, a connection for each request, 64 at a time", plain, CLOSING, close=True, body=13),
     *both("json-10k", "10 KB JSON, 64 connections", plain, WITHOUT_FLOOR, path="/10k"),
     *both("post-64k", "64 KB POST, 64 connections", plain, BODIES, path="/post", post=True, body=13),
     *both("stream", "16 pieces of 1 KB, 64 connections", plain, BODIES, path="/stream", body=16384),

@@ -198,10 +198,18 @@ class UwsgiThreads(Uwsgi):
 
 
 class UwsgiClosing(Uwsgi):
-    """For what its kept connections cannot do: bodies of more than a buffer, answers without a length."""
+    """For what its kept connections cannot do: bodies of more than a buffer, answers without a length, an end when the
+    client asks for it."""
 
     socket = "--http-socket"
     ends_connections = True
+
+
+class UwsgiClosingThreads(UwsgiClosing):
+    name = "uwsgi 64 threads"
+
+    def command(self):
+        return [*super().command(), "--threads", "64"]
 
 
 class Bjoern(Server):
@@ -258,5 +266,6 @@ class H2o(Server):
 
 
 WSGI = [Floor, Cutwater, Bjoern, Granian, Uwsgi, UwsgiThreads, Gunicorn, GunicornThreads]
+CLOSING = [Floor, Cutwater, Bjoern, Granian, UwsgiClosing, UwsgiClosingThreads, Gunicorn, GunicornThreads]
 BODIES = [Cutwater, Bjoern, Granian, UwsgiClosing, Gunicorn, GunicornThreads]
 STATIC = [Floor, Cutwater, Lighttpd, H2o, Nginx]

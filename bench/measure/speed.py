@@ -41,6 +41,7 @@ class Speed:
             server = kind(self.job(options), options.folder, self.log and kind.has_log)
             seen = probe(server.port, self.path, self.close or kind.ends_connections, self.post)
             assert seen.status == 200, f"answers {seen.status}"
+            assert not (self.close and seen.kept_alive), "keeps the connection though the client asks for its end"
             assert self.body in (None, len(seen.body)) or kind.name == "floor", f"answers {len(seen.body)} bytes, not {self.body}"
             if not (self.close or seen.kept_alive):
                 print(f"   {kind.name}: ends its connection after each answer")
