@@ -85,7 +85,10 @@ TEST(DeferredCalls, MayGrowAndShrinkWhileTheyRun) {
 TEST(DeferredCalls, TheLoopWakesForThem) {
   Loop loop;
   Call call;
-  call.then = [&] { loop.stop(); };
+  call.then = [&] {
+    loop.stop();
+    loop.run_hooks_again();  // it is about to block
+  };
   loop.defer(call);
   loop.run();  // nothing else would end it
   EXPECT_EQ(call.calls, 1);
