@@ -247,6 +247,32 @@ def test_two_hundred_at_once(server):
     assert all(answer == messages for answer in asyncio.run(crowd()))
 
 
+def test_sizes_of_every_kind_at_once_both_ways(server):
+    """Nobody waits for the other: each client sends all it has while it reads what comes back."""
+    sizes = [0, 1, 100, 16 * 1024, 32 * 1024, 100 * 1024, MIB]
+
+    async def one(number, everybody):
+        rng = random.Random(number)
+        messages = [bytes([number % 256]) * size for size in rng.choices(sizes, [9, 9, 9, 5, 5, 3, 1], k=40)] + [b"end"]
+        async with connect_asynchronously(address(server), open_timeout=60, compression=None) as socket:
+            await everybody.wait()
+
+            async def say():
+                for message in messages:
+                    await socket.send(message)
+
+            saying = asyncio.create_task(say())
+            answers = [await asyncio.wait_for(socket.recv(), 60) for _ in messages]
+            await saying
+        return answers == messages
+
+    async def crowd():
+        everybody = asyncio.Barrier(60)
+        return await asyncio.gather(*(one(number, everybody) for number in range(60)))
+
+    assert all(asyncio.run(crowd()))
+
+
 def test_a_loop_that_hangs_with_nothing_but_websockets_is_replaced(serve):
     """Also when nothing is sent to it any more."""
     server = serve("websocket_asgi", timeout="1s", grace="1s", allow=["CW0501", "CW0523"])
