@@ -225,6 +225,11 @@ constexpr ErrorCode kCodes[] = {
      "is to send a file, but the app or the route has no `sendfile`. The client got the answer without the file, and "
      "without its name: mostly an empty page. Said once for each app and route.",
      "Name the folder of such files: sendfile = { \"/protected/\" = \"/srv/media\" }."},
+    {"CW0517", "too much of WebSocket messages is unfinished",
+     "The messages that clients of WebSockets had begun and not ended held `limits.websocket_unfinished` together, "
+     "and the one that would have gone beyond was closed with 1013 (try again later); the others go on.",
+     "Raise `limits.websocket_unfinished` if so many long messages at once are meant to work. If they are not, lower "
+     "`limits.websocket_message`: then each client can hold less."},
     {"CW0521", "worker ended",
      "A worker crashed or exited by itself; what it was running got 502, queued requests are "
      "untouched, another one is started.",
