@@ -131,6 +131,11 @@ constexpr ErrorCode kCodes[] = {
      "`loop` is \"gevent\" or \"eventlet\", which is for WSGI apps that run in one thread, and the app is an ASGI or "
      "Tornado app, or `threads` is set, too. Or `threads` is set for an app that has replaced Python's threads itself.",
      "Remove one of the two settings, as the message says."},
+    {"CW0321", "Python runs without its GIL",
+     "The app's Python is a free-threaded build, and PYTHON_GIL=0 or -X gil=0 keeps its GIL off. What workers "
+     "share with the fronts is guarded by the GIL: without it answers could be mixed up, so nothing is started.",
+     "Remove PYTHON_GIL=0 from the server's environment, or -X gil=0 from the command that `python` names. Then "
+     "such a Python turns its GIL on when it imports Cutwater's extension."},
     {"CW0401", "static file not readable",
      "The front's user may not read a file under a static folder; the client got "
      "403. The front never runs as root and never as an app's user.",
