@@ -235,6 +235,12 @@ constexpr ErrorCode kCodes[] = {
      "and the one that would have gone beyond was closed with 1013 (try again later); the others go on.",
      "Raise `limits.websocket_unfinished` if so many long messages at once are meant to work. If they are not, lower "
      "`limits.websocket_message`: then each client can hold less."},
+    {"CW0518", "WebSocket of a WSGI app",
+     "The app looked in the environ for the client's socket, as `wsgi.websocket` (gevent-websocket), "
+     "`werkzeug.socket`, `gunicorn.socket` (flask-sock, simple-websocket) or `eventlet.input` (eventlet.websocket). "
+     "There is none: the front has all sockets, so that a slow client holds no worker. It is said once.",
+     "Serve WebSockets by an ASGI or Tornado app beside it, with a `prefix` of its own, or run the program by itself "
+     "behind a `proxy` route, through which WebSockets go."},
     {"CW0521", "worker ended",
      "A worker crashed or exited by itself; what it was running got 502, queued requests are "
      "untouched, another one is started.",

@@ -256,6 +256,16 @@ def test_a_protocol_that_does_not_look_right_is_told(start):
 # ---- modes and forks
 
 
+@pytest.mark.parametrize("name, told", [("geventwebsocket", "gevent-websocket"), ("flask_sock", "flask-sock")])
+def test_libraries_that_need_the_clients_socket_are_told_of(start, name, told):
+    files = {f"{name}.py": "", "app.py": f"import {name}\n" + HELLO, "plain.py": HELLO,
+             "asynchronous.py": f"import {name}\nasync def application(scope, receive, send): pass\n"}
+    notes = imported(start("app", files=files))["notes"]
+    assert len(notes) == 1 and f"has imported {told}, whose WebSockets do not work here" in notes[0] and "; fix: " in notes[0]
+    assert imported(start("plain", files=files))["notes"] == []
+    assert imported(start("asynchronous", files=files))["notes"] == []
+
+
 def test_check_reports_and_waits(start):
     bridge = start("app", files={"app.py": HELLO}, mode="check")
     assert imported(bridge)["protocol"] == "wsgi"
