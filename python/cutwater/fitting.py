@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Dict, List
 
-from cutwater import classify, greenlets
+from cutwater import classify, greenlets, no_socket
 from cutwater.failure import BootFailure, NoLoop
 
 _ONE_LOOP = {classify.ASGI: "an ASGI app", classify.TORNADO: "a Tornado app"}
@@ -49,8 +49,11 @@ def check(target: str, protocol: str, start: Dict[str, Any]) -> None:
 
 def hints(protocol: str, start: Dict[str, Any]) -> List[str]:
     """What would be better, for the log."""
-    patched = greenlets.patched_by()
-    if protocol != classify.WSGI or patched is None or start.get("loop", "auto") != "auto":
+    if protocol != classify.WSGI:
         return []
-    return [f"the app was patched by {patched} when it was imported, and each worker runs one request at once; "
+    patched = greenlets.patched_by()
+    if patched is None or start.get("loop", "auto") != "auto":
+        return no_socket.notes()
+    return [*no_socket.notes(),
+            f"the app was patched by {patched} when it was imported, and each worker runs one request at once; "
             f'with loop = "{patched}" in [app.{start["app"]}] it runs many, in greenlets']

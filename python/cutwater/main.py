@@ -34,8 +34,17 @@ def run() -> None:
         from cutwater import boot
     except (ImportError, SystemError) as error:  # the latter of a free-threaded Python that tries the abi3 build
         _refuse(channel, "CW0316", f"{python} cannot load Cutwater's extension: {error}\n{_extension_fix()}")
+    if not getattr(sys, "_is_gil_enabled", lambda: True)():
+        _refuse(channel, "CW0321", f"{python} runs without its GIL, as {_who_took_the_gil()} asks for; Cutwater's extension needs "
+                                   "it: what workers share with the fronts is guarded by it\n"
+                                   "fix: take that away, then the GIL is turned on when the extension is imported; for more "
+                                   "processors set workers")
     sys.path[:] = [entry for entry in sys.path if entry != library]
     boot.run(channel)
+
+
+def _who_took_the_gil() -> str:
+    return "PYTHON_GIL=0 in the server's environment" if os.environ.get("PYTHON_GIL") == "0" else "-X gil=0 of its command"
 
 
 def _extension_fix() -> str:

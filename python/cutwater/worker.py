@@ -10,7 +10,7 @@ import threading
 from typing import Any, Callable, List, NamedTuple, NoReturn, Optional, Tuple
 
 import _cutwater
-from cutwater import failure, messages, unpatched
+from cutwater import failure, messages, no_socket, unpatched
 from cutwater.channel import Channel, ChannelClosed
 
 # A worker that hangs in the app when the master dies, or at its exit in the app's own handlers, ends after this.
@@ -89,6 +89,7 @@ class Host:
             lines.append(f"at {place}")
         lines.append(failure.format_traceback(error))
         messages.emit("error", "CW0502", lines)
+        no_socket.tell(self._app, error)
         if isinstance(error, (SystemExit, KeyboardInterrupt)):
             messages.emit("warning", "CW0505", [f"{self._app}: worker {os.getpid()} ends, since the app asked for it"])
 

@@ -55,6 +55,9 @@ FrontApps::App& FrontApps::app(const std::string& name) {
 
 void FrontApps::limit_websockets(const config::Limits& limits) {
   websocket_.message_limit = limits.websocket_message;
+  // One alone must not be refused for want of room.
+  unfinished_messages_.set_limit(std::max(limits.websocket_unfinished, limits.websocket_message));
+  websocket_.unfinished = &unfinished_messages_;
   websocket_.ping_interval = websocket_.ping_timeout = limits.websocket_ping;
 }
 

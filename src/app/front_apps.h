@@ -75,6 +75,7 @@ class FrontApps : public io::TurnHook {
   handler::AppServices services_;
   std::function<void()> some_decided_;
   handler::ScriptGuard scripts_;
+  handler::UnfinishedMessages unfinished_messages_;
   handler::WebSocketOptions websocket_;
   std::map<std::string, App> apps_;
   Folders retired_;  // still answering somebody

@@ -182,6 +182,7 @@ TEST_F(ConfigFile, WrongValues) {
                            "[app.web]\nwebsocket_origins = [\"*\"]",
                            "[limits]\nwebsocket_message = \"2GB\"",
                            "[limits]\nwebsocket_message = \"100B\"",
+                           "[limits]\nwebsocket_unfinished = \"100B\"",
                            "[limits]\nwebsocket_ping = \"2d\"",
                            "[limits]\nwebsocket_ping = \"often\"",
                            "[app.web]\nuser = \"a\\u0000b\"",
@@ -571,6 +572,7 @@ TEST(Settings, DefaultsAreThoseOfTheModel) {
   EXPECT_EQ(from_table.limits.keepalive, Limits().keepalive);
   EXPECT_EQ(from_table.limits.connections, Limits().connections);
   EXPECT_EQ(from_table.limits.websocket_message, Limits().websocket_message);
+  EXPECT_EQ(from_table.limits.websocket_unfinished, Limits().websocket_unfinished);
   EXPECT_EQ(from_table.limits.websocket_ping, Limits().websocket_ping);
   EXPECT_EQ(from_table.log.access, Log().access);
   EXPECT_EQ(from_table.shutdown_grace, Config().shutdown_grace);

@@ -131,6 +131,11 @@ constexpr ErrorCode kCodes[] = {
      "`loop` is \"gevent\" or \"eventlet\", which is for WSGI apps that run in one thread, and the app is an ASGI or "
      "Tornado app, or `threads` is set, too. Or `threads` is set for an app that has replaced Python's threads itself.",
      "Remove one of the two settings, as the message says."},
+    {"CW0321", "Python runs without its GIL",
+     "The app's Python is a free-threaded build, and PYTHON_GIL=0 or -X gil=0 keeps its GIL off. What workers "
+     "share with the fronts is guarded by the GIL: without it answers could be mixed up, so nothing is started.",
+     "Remove PYTHON_GIL=0 from the server's environment, or -X gil=0 from the command that `python` names. Then "
+     "such a Python turns its GIL on when it imports Cutwater's extension."},
     {"CW0401", "static file not readable",
      "The front's user may not read a file under a static folder; the client got "
      "403. The front never runs as root and never as an app's user.",
@@ -225,6 +230,17 @@ constexpr ErrorCode kCodes[] = {
      "is to send a file, but the app or the route has no `sendfile`. The client got the answer without the file, and "
      "without its name: mostly an empty page. Said once for each app and route.",
      "Name the folder of such files: sendfile = { \"/protected/\" = \"/srv/media\" }."},
+    {"CW0517", "too much of WebSocket messages is unfinished",
+     "The messages that clients of WebSockets had begun and not ended held `limits.websocket_unfinished` together, "
+     "and the one that would have gone beyond was closed with 1013 (try again later); the others go on.",
+     "Raise `limits.websocket_unfinished` if so many long messages at once are meant to work. If they are not, lower "
+     "`limits.websocket_message`: then each client can hold less."},
+    {"CW0518", "WebSocket of a WSGI app",
+     "The app looked in the environ for the client's socket, as `wsgi.websocket` (gevent-websocket), "
+     "`werkzeug.socket`, `gunicorn.socket` (flask-sock, simple-websocket) or `eventlet.input` (eventlet.websocket). "
+     "There is none: the front has all sockets, so that a slow client holds no worker. It is said once.",
+     "Serve WebSockets by an ASGI or Tornado app beside it, with a `prefix` of its own, or run the program by itself "
+     "behind a `proxy` route, through which WebSockets go."},
     {"CW0521", "worker ended",
      "A worker crashed or exited by itself; what it was running got 502, queued requests are "
      "untouched, another one is started.",

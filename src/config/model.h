@@ -183,6 +183,7 @@ struct Limits {
   base::Duration keepalive = std::chrono::seconds(75);
   uint64_t connections = 20000;
   uint64_t websocket_message = 16 * 1024 * 1024;
+  uint64_t websocket_unfinished = 256 * 1024 * 1024;
   base::Duration websocket_ping = std::chrono::seconds(20);  // 0 = none is sent
 };
 

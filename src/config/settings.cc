@@ -240,6 +240,13 @@ constexpr Setting kSettings[] = {
     {Section::kLimits, "websocket_message", Kind::kSize, "16MB",
      "Longest message a client of an app's WebSocket may send, decompressed; beyond: closed with 1009.",
      "limit-websocket-message", to<&Limits::websocket_message>, kKilobyte, 1024 * 1024 * kKilobyte},
+    {Section::kLimits, "websocket_unfinished", Kind::kSize, "256MB",
+     "How much the messages that clients of apps' WebSockets have begun and not ended may hold together, for each "
+     "front, "
+     "decompressed; at least `websocket_message`. Who would go beyond is closed with 1013. Up to 32 KiB of a message "
+     "do "
+     "not count.",
+     "limit-websocket-unfinished", to<&Limits::websocket_unfinished>, kKilobyte, kTerabyte},
     {Section::kLimits, "websocket_ping", Kind::kDuration, "20s",
      "After so much silence the client of an app's WebSocket is asked whether it is still there, and given up after as "
      "much again. 0: it is not asked.",

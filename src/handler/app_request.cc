@@ -163,6 +163,20 @@ void AppRequest::shut_down(uint16_t code) {
   if (!std::exchange(shut_down_, true)) post(AppEvent::Kind::kShutDown, code);
 }
 
+void AppRequest::report_unfinished(uint64_t limit) {
+  constexpr uint64_t kKilobyte = 1024;
+  const bool even = limit % (kKilobyte * kKilobyte) == 0;
+  const std::string size =
+      even ? std::to_string(limit / kKilobyte / kKilobyte) + "MB" : std::to_string(limit / kKilobyte) + "KB";
+  app_.log_.write(
+      base::Severity::kWarning, "CW0517",
+      app_.name_ + ": messages that clients of WebSockets have begun and not ended hold all that " +
+          "limits.websocket_unfinished allows, " + size + "; the one that would go beyond is closed with 1013\n" +
+          "fix: raise limits.websocket_unfinished if so many long messages at once are meant to work; if not, "
+          "lower limits.websocket_message, which is what each client may hold",
+      app_.services_.loop.now());
+}
+
 void AppRequest::post(AppEvent::Kind kind, uint16_t status) {
   AppEvent event;
   event.kind = kind;

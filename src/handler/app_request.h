@@ -103,6 +103,8 @@ class AppRequest final : public message::ClientGoneListener {
   void shut_down(uint16_t code);
   // Its client's side has ended.
   void socket_over() { post(AppEvent::Kind::kSocketOver, 0); }
+  // It was closed, for all unfinished messages together were over `limit`.
+  void report_unfinished(uint64_t limit);
   // For a coroutine that has an event: what came behind it already.
   bool next_is(AppEvent::Kind kind) { return !client_gone_ && has_kept() && first_kept().event.kind == kind; }
   AppEvent take_next() { return take_event(); }

@@ -34,6 +34,7 @@ AppSocket::AppSocket(io::Loop& loop, AppRequest& request, message::Exchange& exc
       feed_(request),
       decoder_(options.message_limit, compression.accepted() ? &memory.compression : nullptr, memory.scratch),
       encoder_(compression.accepted() ? &memory.compression : nullptr, compression.window_bits),
+      unfinished_(options.unfinished),
       last_heard_(loop.now()),
       timer_(loop.timers(), [this] { look(); }) {
   request_.use_feed(&feed_);
@@ -137,7 +138,7 @@ base::Task<void> AppSocket::read_client() {
         on_control(event);
         continue;
       }
-      if (drops_messages_ || pass_on(event)) continue;
+      if (drops_messages_ || !count(event) || pass_on(event)) continue;
       kept = std::string(bytes);
       bytes = kept;
       send_pongs();
@@ -146,6 +147,22 @@ base::Task<void> AppSocket::read_client() {
     kept = std::string();
     send_pongs();
   }
+}
+
+// False: it was one too many, and is over.
+bool AppSocket::count(const Event& event) {
+  if (event.last) {
+    unfinished_.end();
+    return true;
+  }
+  if (unfinished_.grow(event.bytes.size())) return true;
+  request_.report_unfinished(options_.unfinished->limit());
+  Event fault;
+  fault.kind = Event::kFault;
+  fault.code = websocket::kTryAgainLater;
+  fault.bytes = "too many long messages at once";
+  on_fault(fault);
+  return false;
 }
 
 // False: not all of it went, which is kept.

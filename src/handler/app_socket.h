@@ -10,6 +10,7 @@
 #include "base/task.h"
 #include "codec/websocket/message_decoder.h"
 #include "codec/websocket/message_encoder.h"
+#include "handler/unfinished_messages.h"
 #include "handler/worker_feed.h"
 #include "io/loop.h"
 #include "io/timer.h"
@@ -26,6 +27,7 @@ struct WebSocketOptions {
   base::Duration close_timeout = std::chrono::seconds(5);   // for the client's half of the closing handshake
   uint64_t message_limit = 16 * 1024 * 1024;                // of a client's message, after decompression
   bool compression = true;                                  // permessage-deflate, where the client offers it
+  UnfinishedMessages* unfinished = nullptr;                 // of all sockets of the front; nullptr: no bound
 };
 
 // What all WebSockets of a thread share.
@@ -60,6 +62,7 @@ class AppSocket {
 
   // The client's side.
   base::Task<void> read_client();
+  bool count(const Event& event);
   bool pass_on(const Event& event);
   bool flush_to_worker();
   void on_control(const Event& event);
@@ -85,6 +88,7 @@ class AppSocket {
   codec::websocket::MessageDecoder decoder_;
   codec::websocket::MessageEncoder encoder_;
 
+  UnfinishedMessages::Message unfinished_;
   std::string to_worker_;  // of a message that has begun: what was not sent yet
   bool to_worker_text_ = false;
   bool to_worker_last_ = false;

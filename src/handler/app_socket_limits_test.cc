@@ -188,6 +188,53 @@ TEST_P(AppSocketLimits, SilentClientsArePinged) {
   EXPECT_EQ(next(worker), "close 1006 ");
 }
 
+// A front's sockets share what they may leave unfinished.
+TEST_P(AppSocketLimits, TheOneThatWouldHoldTooMuchWithTheOthersIsClosed) {
+  static UnfinishedMessages all;  // outlives the sockets, whatever fails
+  all.set_limit(10'000);
+  options_.websocket.unfinished = &all;
+  auto& worker = start_one_worker();
+  auto& holder = open(worker);
+  const link::Claim holders = claimed_;
+  constexpr size_t kBegun = UnfinishedMessages::kFree + 7'000;
+  holder.body.give(client_frame(0x02, std::string(kBegun, 'h')));
+  EXPECT_EQ(all.held(), 7'000u);
+  std::string received;
+  bool ended = false;
+  const auto take_all = [&] {  // of the holder's, so that the ring has room
+    while (auto got = worker.receive()) {
+      if (got->header.slot != holders.slot || got->header.generation != holders.generation) continue;
+      received += got->payload;
+      ended = (got->header.value & link::kMoreFollows) == 0;
+    }
+    return ended;
+  };
+  take_all();
+
+  auto& other = open(worker);
+  other.body.give(client_frame(0x02, std::string(kBegun, 'o')));
+  EXPECT_TRUE(other.writer.content.ends_with(closed_with(1013, "too many long messages at once")));
+  ASSERT_EQ(log_.lines.size(), 1u);
+  EXPECT_TRUE(log_.lines[0].starts_with("CW0517 shop: ")) << log_.lines[0];
+  EXPECT_NE(log_.lines[0].find("limits.websocket_unfinished allows, 9KB;"), std::string::npos) << log_.lines[0];
+  EXPECT_NE(log_.lines[0].find("\nfix: raise limits.websocket_unfinished"), std::string::npos) << log_.lines[0];
+  until_done(other);
+  EXPECT_EQ(all.held(), 7'000u);
+  EXPECT_FALSE(holder.done);
+
+  claimed_ = holders;
+  holder.body.give(client_frame(0x80, "end"));
+  EXPECT_EQ(all.held(), 0u);
+  send(worker, UpKind::kCredit, link::kInitialBodyCredit, "");
+  runner_.until(take_all);
+  EXPECT_EQ(received, std::string(kBegun, 'h') + "end");
+  holder.body.give(client_frame(0x02, std::string(kBegun, 'h')));
+  EXPECT_EQ(all.held(), 7'000u);
+  holder.body.release();
+  until_done(holder);
+  EXPECT_EQ(all.held(), 0u);
+}
+
 INSTANTIATE_TEST_SUITE_P(Fronts, AppSocketLimits, testing::Values(1, 2));
 
 }  // namespace

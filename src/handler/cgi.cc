@@ -63,7 +63,7 @@ base::Task<void> Cgi::answer_instead(message::Exchange& exchange, std::string pa
               fmt::format("the answer to {} {} is {}: {}; answered 502", exchange.request.method, exchange.request.path,
                           problem, path),
               "let the script say Status: 302 where the client is to go there");
-  auto refusing = answer_error(exchange, 502);
+  auto refusing = answer_error(exchange, 502, Cause::kNotUnderstood);
   co_await refusing;
 }
 

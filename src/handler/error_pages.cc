@@ -37,23 +37,27 @@ std::string_view explanation(uint16_t status) {
   }
 }
 
-}  // namespace
-
-std::string error_page(uint16_t status, uint64_t request_id) {
-  std::string_view reason = message::standard_reason(status);
-  return fmt::format(
-      "<!doctype html>\n<html lang=\"en\">\n<head><meta charset=\"utf-8\"><title>{0} {1}</title></head>\n"
-      "<body>\n<h1>{0} {1}</h1>\n<p>{2}</p>\n<p><small>request {3:08x}</small></p>\n</body>\n</html>\n",
-      status, reason, explanation(status), request_id);
+std::string_view explanation(uint16_t status, Cause cause) {
+  switch (cause) {
+    case Cause::kUnreachable:
+      return status == 504 ? "The application could not be reached in time. Please try again in a moment."
+                           : "The application cannot be reached. Please try again in a moment.";
+    case Cause::kNotUnderstood:
+      return "The application gave an answer that cannot be passed on.";
+    case Cause::kFileChanged:
+      return "What was asked for changed while it was read. Please try again.";
+    default:
+      return explanation(status);
+  }
 }
 
-base::Task<void> answer_error(message::Exchange& exchange, uint16_t status, std::string_view field,
-                              std::string_view value) {
+base::Task<void> answer_page(message::Exchange& exchange, uint16_t status, Cause cause, std::string_view field,
+                             std::string_view value) {
   if (exchange.response.head_sent()) {
     exchange.response.abort();
     co_return;
   }
-  std::string page = error_page(status, exchange.id);
+  std::string page = error_page(status, exchange.id, cause);
   message::Response response;
   response.status = status;
   response.content_length = page.size();
@@ -61,6 +65,25 @@ base::Task<void> answer_error(message::Exchange& exchange, uint16_t status, std:
   response.headers.add("Cache-Control", "no-store");
   if (!field.empty()) response.headers.add(field, value);
   co_await exchange.response.head(response, page, true);
+}
+
+}  // namespace
+
+std::string error_page(uint16_t status, uint64_t request_id, Cause cause) {
+  std::string_view reason = message::standard_reason(status);
+  return fmt::format(
+      "<!doctype html>\n<html lang=\"en\">\n<head><meta charset=\"utf-8\"><title>{0} {1}</title></head>\n"
+      "<body>\n<h1>{0} {1}</h1>\n<p>{2}</p>\n<p><small>request {3:08x}</small></p>\n</body>\n</html>\n",
+      status, reason, explanation(status, cause), request_id);
+}
+
+base::Task<void> answer_error(message::Exchange& exchange, uint16_t status, std::string_view field,
+                              std::string_view value) {
+  return answer_page(exchange, status, Cause::kOfStatus, field, value);
+}
+
+base::Task<void> answer_error(message::Exchange& exchange, uint16_t status, Cause cause) {
+  return answer_page(exchange, status, cause, {}, {});
 }
 
 }  // namespace cutwater::handler

@@ -128,7 +128,7 @@ base::Task<void> Gateway::answer_instead(message::Exchange& exchange, const Inst
                               "fix: let the program say Status: 302 where the client is to go there",
                               who_, exchange.request.method, exchange.request.path, problem, instead.path),
                   loop_.now());
-  auto refusing = answer_error(exchange, 502);
+  auto refusing = answer_error(exchange, 502, Cause::kNotUnderstood);
   co_await refusing;
 }
 

@@ -107,7 +107,7 @@ base::Task<void> GatewayExchange::run() {
     co_await answering;
     co_return;
   }
-  auto answering = answer_error(exchange_, failure_);
+  auto answering = answer_error(exchange_, failure_, cause_);
   co_await answering;
 }
 
@@ -238,7 +238,10 @@ base::Task<void> GatewayExchange::cut(upstream::Peer& peer, upstream::Call& call
     co_await draining;
   }
   // A client that has the head must see that something is missing (faults.md 107).
-  auto answering = answer_error(exchange_, status == CallStatus::kTimedOut ? 504 : 502);
+  const Cause cause = status == CallStatus::kBroken       ? Cause::kNotUnderstood
+                      : status == CallStatus::kDataFailed ? Cause::kFileChanged
+                                                          : Cause::kOfStatus;
+  auto answering = answer_error(exchange_, status == CallStatus::kTimedOut ? 504 : 502, cause);
   co_await answering;
 }
 

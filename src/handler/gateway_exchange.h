@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "handler/error_pages.h"
 #include "handler/gateway.h"
 #include "handler/gateway_connection.h"
 #include "handler/stderr_log.h"
@@ -103,6 +104,7 @@ class GatewayExchange final : public message::ClientGoneListener, private Pooled
   upstream::Tunnel* tunnel_ = nullptr;  // then this
   base::Instant end_{};                 // no other server is asked from then on
   uint16_t failure_ = 502;              // what to answer when no other server is tried
+  Cause cause_ = Cause::kOfStatus;      // and why
   bool only_fresh_ = false;             // a kept connection had ended: no other kept one
   bool asked_ = false;                  // some server that was believed to work, or took the connection
   bool hinted_ = false;                 // the client has had something of an answer

@@ -45,6 +45,7 @@ std::string or_another_protocol(std::string_view advice, const upstream::Peer& p
 GatewayExchange::Outcome GatewayExchange::cannot_connect(upstream::Peer& peer, int error) {
   const bool timed_out = error == ETIMEDOUT;
   failure_ = timed_out ? 504 : 502;
+  cause_ = Cause::kUnreachable;
   // What connecting to a unix socket says whose backlog is full.
   const char* reason = error == EAGAIN ? "its backlog is full" : std::strerror(error);
   gateway_.log_problem(
@@ -84,6 +85,7 @@ bool GatewayExchange::note_nonsense(upstream::Peer& peer, const GatewayConnectio
 GatewayExchange::Outcome GatewayExchange::judge(upstream::Peer& peer, const upstream::Call& call, CallStatus status,
                                                 const GatewayConnection& connection) {
   failure_ = status == CallStatus::kTimedOut ? 504 : 502;
+  cause_ = Cause::kOfStatus;
   if (has_no_room(peer, status, connection) && may_repeat(Outcome::kNoRoom)) return Outcome::kNoRoom;
   const Outcome unless_answered = call.delivered_nothing() ? Outcome::kUndelivered : Outcome::kDelivered;
   const bool was_stale = status == CallStatus::kNoAnswer && connection.is_kept;
@@ -91,6 +93,7 @@ GatewayExchange::Outcome GatewayExchange::judge(upstream::Peer& peer, const upst
   if (was_stale) peer.pool().doubt();
   if (was_stale && may_repeat(unless_answered)) return Outcome::kStale;
   const bool is_unanswered = status == CallStatus::kNoAnswer || (status == CallStatus::kCutHead && !hinted_);
+  if (spoke_nonsense) cause_ = Cause::kNotUnderstood;
   if (spoke_nonsense) return is_unanswered ? unless_answered : Outcome::kFinal;
   const bool refused = status == CallStatus::kOverloaded || status == CallStatus::kCannotMultiplex;
   if (!was_stale && !refused && status != CallStatus::kDataFailed) {
@@ -128,9 +131,11 @@ GatewayExchange::Outcome GatewayExchange::judge(upstream::Peer& peer, const upst
                                             name_of(gateway_.options_.protocol)));
       return Outcome::kFinal;
     case CallStatus::kDataFailed:
+      cause_ = Cause::kFileChanged;
       note_lost_file();
       return Outcome::kFinal;
     default:
+      cause_ = Cause::kNotUnderstood;
       log_foreign_answer(peer, call.reason());
       return Outcome::kFinal;
   }

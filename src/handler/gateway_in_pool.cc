@@ -87,7 +87,7 @@ base::Task<void> GatewayExchange::run_in_pool() {
     only_fresh_ = outcome == Outcome::kStale;
   }
   if (client_gone_) co_return;
-  auto answering = answer_error(exchange_, failure_);
+  auto answering = answer_error(exchange_, failure_, cause_);
   co_await answering;
 }
 
@@ -95,6 +95,7 @@ base::Task<GatewayExchange::Outcome> GatewayExchange::judge_in_pool(const upstre
                                                                     const GatewayConnection& connection) {
   PooledProcess& process = *process_;
   failure_ = 504;
+  cause_ = Cause::kOfStatus;
   if (process.timed_out()) co_return Outcome::kFinal;
   const bool broke_off = status == CallStatus::kNoAnswer || status == CallStatus::kCutHead;
   if (broke_off) {

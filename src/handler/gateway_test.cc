@@ -102,7 +102,10 @@ TEST_F(GatewayTest, RefusedGoesToTheNext) {
 
 TEST_F(GatewayTest, NobodyElse) {
   server([](const std::string&) { return ok(""); }).die();
-  EXPECT_EQ(status_of("GET"), 502);
+  TestExchange exchange("GET", "/");
+  ask(exchange);
+  EXPECT_EQ(exchange.writer.status(), 502);
+  EXPECT_NE(exchange.writer.content.find("<p>The application cannot be reached. Please try again"), std::string::npos);
   EXPECT_TRUE(logged("CW0602 upstream api: 127.0.0.1:"));
   EXPECT_NE(log.lines[0].find(" cannot be reached: Connection refused (GET /)\nfix: start that server"),
             std::string::npos)
@@ -427,6 +430,28 @@ TEST_F(GatewayTest, WhatIsNoAnswerIs502) {
     group.peers()[0]->note_success();
   }
   EXPECT_TRUE(logged("CW0604"));
+}
+
+// The client is told what is true of its own request: of the last server that was asked for it.
+TEST_F(GatewayTest, APageSaysWhy) {
+  std::string bytes;
+  FakeServer& api = server([&](const std::string&) -> FakeAnswer { return {bytes, Then::kClose}; });
+  const auto page = [&] {
+    TestExchange exchange("POST", "/");
+    ask(exchange);
+    EXPECT_EQ(exchange.writer.status(), 502);
+    const std::string& content = exchange.writer.content;
+    const size_t begin = content.find("<p>") + 3;
+    return content.substr(begin, content.find("</p>") - begin);
+  };
+  EXPECT_EQ(page(), "The application stopped while answering. Please try again.");
+  bytes = "HTTP/1.1 200 OK\r\nX-Half: of a";
+  EXPECT_EQ(page(), "The application stopped while answering. Please try again.");
+  bytes = "garbage\r\n\r\n";
+  EXPECT_EQ(page(), "The application gave an answer that cannot be passed on.");
+  group.peers()[0]->note_success();
+  api.die();
+  EXPECT_EQ(page(), "The application cannot be reached. Please try again in a moment.");
 }
 
 // faults.md 107.

@@ -292,6 +292,7 @@ void AsgiExchange::take_in(const link::DownFrame& frame) {
     case link::DownKind::kWebSocketClose:
       close_code_ = frame.header.value;
       close_reason_ = frame.payload;
+      partial_ = std::string();
       client_left_ = true;
       return tell_all();
     case link::DownKind::kCancel:

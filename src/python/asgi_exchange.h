@@ -56,7 +56,7 @@ class AsgiExchange {
   void lose_client();
   void pump();  // room or credit may have come
   void look_for_body();
-  bool needs_pump() const { return blocked() || credit_owed_ > 0 || wants_body(); }
+  bool needs_pump() const { return blocked() || owes_credit() || wants_body(); }
   // The worker ends: nothing is read or sent any more.
   void detach();
 
@@ -127,8 +127,10 @@ class AsgiExchange {
   PyRef take_stored_body();
   PyRef read_file_piece_of_body();
   void take_in_message(const link::DownFrame& frame);
+  void settle_partial();
   void give_credit(uint32_t bytes);
   void flush_credit();
+  bool owes_credit() const;
   void want_body();
   bool wants_body() const;
   void resolve(std::vector<PyRef>& futures);
@@ -147,11 +149,11 @@ class AsgiExchange {
   base::FileDescriptor body_file_;
   uint64_t body_length_ = 0, body_position_ = 0;
   std::list<PyRef> pieces_;           // of a streamed body, or the messages of a WebSocket
-  std::list<uint32_t> piece_credit_;  // of a message: what its last frame costs the front
+  std::list<uint32_t> piece_credit_;  // of a message: what it costs the front still
   bool body_ended_ = false;           // no piece comes any more
   bool body_given_ = false;           // the application has had all
   bool body_wanted_ = false;
-  uint32_t credit_owed_ = 0;
+  uint32_t credit_owed_ = 0;  // for what was taken in, or given to the application
 
   // The answer.
   ResponseHead head_{HopByHop::kDrop};
@@ -176,7 +178,8 @@ class AsgiExchange {
 
   // The WebSocket.
   WebSocketState websocket_ = WebSocketState::kNone;
-  std::string partial_;  // message that is still coming
+  std::string partial_;          // message that is still coming
+  uint32_t partial_credit_ = 0;  // what it has cost the front, and is not owed yet
   uint32_t close_code_ = 1006;
   std::string close_reason_;
   bool connect_given_ = false;

@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "python/asgi_exchange.h"
 #include "python/asgi_worker.h"
@@ -13,6 +14,7 @@ namespace cutwater::python {
 namespace {
 
 constexpr uint64_t kFilePiece = 64 * 1024;
+constexpr uint32_t kCreditStep = link::kInitialBodyCredit / 2;  // less is not worth a frame of its own
 
 bool set(PyObject* dict, const PyRef& key, PyObject* value) {
   return value != nullptr && PyDict_SetItem(dict, key.get(), value) == 0;
@@ -132,8 +134,17 @@ void AsgiExchange::give_credit(uint32_t bytes) {
   flush_credit();
 }
 
+// What the front may send, what is on its way, what waits in `pieces_` and what is owed are kInitialBodyCredit
+// together. So nobody can wait for a message while the front has no credit for any of it: with `pieces_` empty and
+// nothing on the way all of it is owed, which is more than a step. The front sends as much of a message as it has
+// credit for.
+bool AsgiExchange::owes_credit() const {
+  const bool more_comes = websocket_ != WebSocketState::kNone || !body_ended_;
+  return credit_owed_ >= kCreditStep && more_comes && !gone();
+}
+
 void AsgiExchange::flush_credit() {
-  if (credit_owed_ == 0 || gone()) return;
+  if (!owes_credit()) return;
   if (!worker_->link().send_up(claim_, link::UpKind::kCredit, credit_owed_, std::string_view())) {
     return worker_->add_blocked(*this);
   }
@@ -143,11 +154,14 @@ void AsgiExchange::flush_credit() {
 
 // ---- WebSocket
 
+// How long a message may be is the front's to say. Its pieces have their credit back at once if the application has
+// nothing else to receive, for the rest comes only then; else when it has, so that no second long message gathers here.
 void AsgiExchange::take_in_message(const link::DownFrame& frame) {
   const auto size = static_cast<uint32_t>(frame.payload.size());
   if ((frame.header.value & link::kMoreFollows) != 0) {
     partial_.append(frame.payload);
-    return give_credit(size);  // the rest comes only then; how long a message may be is the front's to say
+    partial_credit_ += size;
+    return settle_partial();
   }
   std::string_view whole = frame.payload;
   if (!partial_.empty()) whole = partial_.append(frame.payload);
@@ -156,10 +170,18 @@ void AsgiExchange::take_in_message(const link::DownFrame& frame) {
   PyRef message = PyRef::steal(text ? PyUnicode_DecodeUTF8(whole.data(), length, "replace")
                                     : PyBytes_FromStringAndSize(whole.data(), length));
   partial_ = std::string();  // as long as the longest message else, for good
-  if (!message) return PyErr_Clear();
+  const uint32_t cost = std::exchange(partial_credit_, 0) + std::max(size, 1u);
+  if (!message) {
+    PyErr_Clear();  // short of memory
+    return give_credit(cost);
+  }
   pieces_.push_back(std::move(message));
-  piece_credit_.push_back(std::max(size, 1u));
+  piece_credit_.push_back(cost);
   wake_receivers();
+}
+
+void AsgiExchange::settle_partial() {
+  if (pieces_.empty()) give_credit(std::exchange(partial_credit_, 0));
 }
 
 PyObject* AsgiExchange::next_websocket_message() {
@@ -175,6 +197,7 @@ PyObject* AsgiExchange::next_websocket_message() {
     pieces_.pop_front();
     give_credit(piece_credit_.front());
     piece_credit_.pop_front();
+    settle_partial();
     const bool made = set(message.get(), names.type, names.websocket_receive.get()) &&
                       set(message.get(), PyUnicode_Check(piece.get()) ? names.text : names.bytes, piece.get());
     return made ? message.release() : nullptr;

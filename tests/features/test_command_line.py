@@ -209,6 +209,16 @@ class TestCheck:
         result = run_binary(command)
         assert result.returncode == 3 and re.search(r"error\[CW0316\] web: the interpreter " + told, result.stderr), result.stderr
 
+    def test_a_python_without_its_gil(self, run_binary, project, app_python):
+        (project / "app.py").write_text("application = lambda environ, start_response: None\n")
+        stub = project / "no-gil"
+        stub.write_text(f'#!/bin/sh\nexec {app_python} -c "import sys; sys._is_gil_enabled = lambda: False; $2"\n')
+        stub.chmod(0o755)
+        config(project, f'[app.web]\ntarget = "app:application"\npython = "{stub}"\n[[listen]]\naddr = "127.0.0.1:0"\n')
+        result = run_binary("serve")
+        assert result.returncode == 3, result.stderr
+        assert re.search(r"error\[CW0321\] web: CPython .* runs without its GIL, as -X gil=0 .*\n +fix: take that away", result.stderr)
+
     def test_more_workers_than_there_can_be(self, run_binary, project, app_python):
         config(project, f'[app.web]\ntarget = "app:application"\npython = "{app_python}"\nworkers = 61\n[[listen]]\naddr = "127.0.0.1:0"\n')
         result = run_binary("check")

@@ -261,7 +261,8 @@ def test_a_slow_page_takes_no_other_along(serve, peer):  # noqa: F811
 
 def test_a_socket_we_may_not_open_is_named(serve, folder):
     server = gateway(serve, proxy(f"unix:{folder}/none.sock"), allow=[r"CW0602"])
-    assert server.get("/").status == 502
+    answer = server.get("/")
+    assert answer.status == 502 and "<p>The application cannot be reached." in answer.text
     server.log.wait_for(r"error\[CW0602\] upstream unix:.*/none\.sock: cannot be reached: No such file or directory")
 
 

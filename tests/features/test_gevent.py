@@ -488,6 +488,19 @@ class TestSettings:
         text = self.refused(serve, "CW0544", loop="gevent", environment={"PYTHONPATH": str(folder / "nothing")})
         assert 'loop = "gevent" cannot be used' in text and "pip install gevent" in text
 
+    def test_an_app_that_wants_the_clients_socket(self, greenlets, library):
+        """As with gevent-websocket, or eventlet's: once, whichever worker it was where they are forked from one import."""
+        key = {"gevent": "wsgi.websocket", "eventlet": "eventlet.input"}[library]
+        server = greenlets(workers=2 if library == "gevent" else 1, allow=[*APP_ERRORS, "CW0518"])
+        handshake = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13",
+                     "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ=="}
+        for _ in range(20):
+            with server.connect() as client:
+                assert client.request("GET", f"/wants_socket?key={key}", handshake.items()).status == 500
+        server.log.wait_for(rf'warning\[CW0518\] web: it looks for "{key}" in the environ, ')
+        server.log.wait_for("^  fix: serve WebSockets by an ASGI or Tornado app")
+        assert server.log.count("CW0518") == 1
+
     def test_an_app_that_patches_itself(self, serve):
         """It runs as before, one request at a time, and the log says what would be better."""
         server = serve("self_patched", workers=1)

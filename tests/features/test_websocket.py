@@ -1,6 +1,7 @@
 """WebSockets of an ASGI application of our own workers: a real client, and raw bytes for what no client sends."""
 
 import asyncio
+import contextlib
 import os
 import random
 import signal
@@ -16,11 +17,12 @@ from websockets.sync.client import connect
 
 from support.client import Client, Closed
 from support.processes import memory, wait_until
-from support.websocket import KEY, PING, RawSocket, frame, handshake
+from support.websocket import CLOSE, COMPRESSED, KEY, PING, PONG, RawSocket, deflated, frame, handshake
 
 pytestmark = pytest.mark.timeout(120)
 ACCEPT = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="  # of the specification's KEY
 MIB = 1 << 20
+DEFLATE = "Sec-WebSocket-Extensions: permessage-deflate\r\n"
 
 
 @pytest.fixture
@@ -142,7 +144,7 @@ def test_a_bomb(server, sanitized):
     packer = zlib.compressobj(9, zlib.DEFLATED, -15)
     bomb = b"".join(packer.compress(bytes(MIB)) for _ in range(256)) + packer.flush(zlib.Z_SYNC_FLUSH)
     before = max(memory(front) for front in server.named("front"))
-    with RawSocket(server, more="Sec-WebSocket-Extensions: permessage-deflate\r\n") as socket:
+    with RawSocket(server, more=DEFLATE) as socket:
         assert b"Sec-WebSocket-Extensions: permessage-deflate" in socket.head
         socket.socket.sendall(frame(0xc2, bomb[:-4]))
         assert socket.close_code() == 1009
@@ -170,6 +172,33 @@ def test_the_limit_of_a_message_is_a_setting(serve):
         with pytest.raises(ConnectionClosed) as closed:
             socket.recv(20)
     assert closed.value.rcvd.code == 1009
+
+
+def test_unfinished_messages_are_bounded_together(serve):
+    """Each of the clients alone is within limits.websocket_message; bombs, so that they send little."""
+    server = serve("websocket_asgi", config='[limits]\nwebsocket_message = "1MB"\nwebsocket_unfinished = "3MB"\n',
+                   allow=["CW0517"])
+    bomb = frame(0x02 | COMPRESSED, deflated(bytes(900_000)))
+    before = sum(memory(pid) for pid in server.named("worker"))
+    with contextlib.ExitStack() as stack:
+        holders = [stack.enter_context(RawSocket(server, more=DEFLATE)) for _ in range(3)]
+        for holder in holders:
+            holder.send(bomb + frame(PING, b"all of it was read"))
+            assert holder.frame() == (PONG, b"all of it was read")
+        bystander = stack.enter_context(connect(address(server)))
+        for _ in range(12):
+            one_more = stack.enter_context(RawSocket(server, more=DEFLATE))
+            one_more.send(bomb)
+            assert one_more.frames()[-1] == (CLOSE, (1013).to_bytes(2, "big") + b"too many long messages at once")
+        server.log.wait_for(r"CW0517\] web: .*websocket_unfinished allows, 3MB; the one that would go beyond is closed with 1013")
+        assert server.log.text.count("CW0517") < 12
+        bystander.send("x" * 30_000)
+        assert bystander.recv(20) == "x" * 30_000
+        holders[0].send(frame(0x80, b""))
+        assert len(holders[0].frame()[1]) > 0  # its echo, compressed
+        bystander.send(bytes(500_000))
+        assert bystander.recv(20) == bytes(500_000)
+        assert sum(memory(pid) for pid in server.named("worker")) - before < 12 * MIB
 
 
 def test_who_says_nothing_is_asked_and_given_up(serve):
@@ -245,6 +274,32 @@ def test_two_hundred_at_once(server):
         return await asyncio.gather(*(one(everybody) for _ in range(200)))
 
     assert all(answer == messages for answer in asyncio.run(crowd()))
+
+
+def test_sizes_of_every_kind_at_once_both_ways(server):
+    """Nobody waits for the other: each client sends all it has while it reads what comes back."""
+    sizes = [0, 1, 100, 16 * 1024, 32 * 1024, 100 * 1024, MIB]
+
+    async def one(number, everybody):
+        rng = random.Random(number)
+        messages = [bytes([number % 256]) * size for size in rng.choices(sizes, [9, 9, 9, 5, 5, 3, 1], k=40)] + [b"end"]
+        async with connect_asynchronously(address(server), open_timeout=60, compression=None) as socket:
+            await everybody.wait()
+
+            async def say():
+                for message in messages:
+                    await socket.send(message)
+
+            saying = asyncio.create_task(say())
+            answers = [await asyncio.wait_for(socket.recv(), 60) for _ in messages]
+            await saying
+        return answers == messages
+
+    async def crowd():
+        everybody = asyncio.Barrier(60)
+        return await asyncio.gather(*(one(number, everybody) for number in range(60)))
+
+    assert all(asyncio.run(crowd()))
 
 
 def test_a_loop_that_hangs_with_nothing_but_websockets_is_replaced(serve):

@@ -20,7 +20,7 @@ HEAD, BODY, END, ABORT, FILE, BODY_WANTED = 1, 2, 3, 9, 10, 11
 DISCONNECT, CANCEL, CREDIT = 3, 4, 5
 COMPLETE, RELEASES, BEFORE_HEAD = 1, 2, 4
 INITIAL_CREDIT = 128 * 1024
-NONE, INLINE, CHUNKS, DESCRIPTOR = 0, 1, 2, 3
+NONE, INLINE, CHUNKS, DESCRIPTOR, STREAMED = range(5)
 
 
 def load_test_front(build):
@@ -105,7 +105,7 @@ class Bridge:
         return worker
 
     def submit(self, method="GET", target="/", headers=(), body=b"", *, front=0, scheme="http", minor=1, place=INLINE,
-               length=0, script_name="", path=None, framing=None, remote="127.0.0.1"):
+               length=0, script_name="", path=None, framing=None, remote="127.0.0.1", websocket=False):
         raw_path, _, query = target.partition("?")
         if path is None:
             from urllib.parse import unquote_to_bytes
@@ -115,7 +115,8 @@ class Bridge:
             framing = 1 if body or length else 0
         ticket = self.links[front].submit(
             method.encode(), target.encode(), path, query.encode(), scheme.encode(), minor, fields, body, framing,
-            place, length, script_name.encode(), remote.encode(), 4321, b"example.org", 8080)
+            place, length, script_name.encode(), remote.encode(), 4321, b"example.org", 8080,
+            websocket)
         assert ticket is not None
         self.links[front].wake_workers()
         return ticket

@@ -256,6 +256,16 @@ def test_a_protocol_that_does_not_look_right_is_told(start):
 # ---- modes and forks
 
 
+@pytest.mark.parametrize("name, told", [("geventwebsocket", "gevent-websocket"), ("flask_sock", "flask-sock")])
+def test_libraries_that_need_the_clients_socket_are_told_of(start, name, told):
+    files = {f"{name}.py": "", "app.py": f"import {name}\n" + HELLO, "plain.py": HELLO,
+             "asynchronous.py": f"import {name}\nasync def application(scope, receive, send): pass\n"}
+    notes = imported(start("app", files=files))["notes"]
+    assert len(notes) == 1 and f"has imported {told}, whose WebSockets do not work here" in notes[0] and "; fix: " in notes[0]
+    assert imported(start("plain", files=files))["notes"] == []
+    assert imported(start("asynchronous", files=files))["notes"] == []
+
+
 def test_check_reports_and_waits(start):
     bridge = start("app", files={"app.py": HELLO}, mode="check")
     assert imported(bridge)["protocol"] == "wsgi"
@@ -398,3 +408,24 @@ def test_an_interpreter_that_cannot_load_the_extension(start, build, tmp_path):
     message = failed(bridge)
     assert (message["code"], message["exit_code"]) == ("CW0316", 3)
     assert "cannot load Cutwater's extension" in message["text"]
+
+
+@pytest.mark.parametrize("setting, told", [("0", "PYTHON_GIL=0 in the server's environment"), (None, "-X gil=0 of its command")])
+def test_a_free_threaded_python_that_is_forced_to_have_no_gil(start, python, tmp_path, monkeypatch, setting, told):
+    """Played by an ordinary one that says so; the name with the underscore is Python's own (3.13)."""
+    stub = tmp_path / "python"
+    stub.write_text(f'#!/bin/sh\nexec {python} -c "import sys; sys._is_gil_enabled = lambda: False; $2"\n')
+    stub.chmod(0o755)
+    if setting:
+        monkeypatch.setenv("PYTHON_GIL", setting)
+    message = failed(start("app", files={"app.py": HELLO}, python=stub))
+    assert (message["code"], message["exit_code"]) == ("CW0321", 3)
+    assert f"runs without its GIL, as {told} asks for; Cutwater's extension needs it" in message["text"]
+    assert "\nfix: take that away" in message["text"]
+
+
+def test_a_free_threaded_python_with_its_gil_serves(start, python, tmp_path):
+    stub = tmp_path / "python"
+    stub.write_text(f'#!/bin/sh\nexec {python} -c "import sys; sys._is_gil_enabled = lambda: True; $2"\n')
+    stub.chmod(0o755)
+    assert served(start("app", files={"app.py": HELLO}, python=stub)) == "hello"

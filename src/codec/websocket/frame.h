@@ -27,6 +27,7 @@ enum CloseCode : uint16_t {
   kMessageTooBig = 1009,
   kInternalError = 1011,
   kServiceRestart = 1012,
+  kTryAgainLater = 1013,
 };
 // May stand in a close frame.
 constexpr bool may_be_sent(uint16_t code) {

@@ -107,7 +107,7 @@ std::string_view text_of(const char* data, Py_ssize_t size) {
 }
 
 // submit(method, target, path, query, scheme, minor, fields, body, framing, place, body_length, script_name,
-// remote, remote_port, server, server_port) -> (slot, generation) or None. All texts are bytes.
+// remote, remote_port, server, server_port, websocket) -> (slot, generation) or None. All texts are bytes.
 PyObject* submit(PyObject* self, PyObject* arguments) {
   const char* texts[9];
   Py_ssize_t sizes[9];
@@ -118,10 +118,11 @@ PyObject* submit(PyObject* self, PyObject* arguments) {
   PyObject* fields = nullptr;
   unsigned short remote_port = 0;
   unsigned short server_port = 0;
-  if (!PyArg_ParseTuple(arguments, "y#y#y#y#y#iO!y#iiKy#y#Hy#H", &texts[0], &sizes[0], &texts[1], &sizes[1], &texts[2],
-                        &sizes[2], &texts[3], &sizes[3], &texts[4], &sizes[4], &minor, &PyList_Type, &fields, &texts[5],
-                        &sizes[5], &framing, &place, &body_length, &texts[6], &sizes[6], &texts[7], &sizes[7],
-                        &remote_port, &texts[8], &sizes[8], &server_port)) {
+  int websocket = 0;
+  if (!PyArg_ParseTuple(arguments, "y#y#y#y#y#iO!y#iiKy#y#Hy#H|p", &texts[0], &sizes[0], &texts[1], &sizes[1],
+                        &texts[2], &sizes[2], &texts[3], &sizes[3], &texts[4], &sizes[4], &minor, &PyList_Type, &fields,
+                        &texts[5], &sizes[5], &framing, &place, &body_length, &texts[6], &sizes[6], &texts[7],
+                        &sizes[7], &remote_port, &texts[8], &sizes[8], &server_port, &websocket)) {
     return nullptr;
   }
   message::Request request;
@@ -146,6 +147,7 @@ PyObject* submit(PyObject* self, PyObject* arguments) {
   extras.script_name = text_of(texts[6], sizes[6]);
   extras.body_place = static_cast<link::BodyPlace>(place);
   extras.body_length = body_length;
+  extras.websocket = websocket != 0;
   auto ticket = state_of(self).link.submit(request, extras, body);
   if (!ticket) Py_RETURN_NONE;
   return Py_BuildValue("(II)", ticket->slot, ticket->generation);
@@ -178,8 +180,13 @@ PyObject* send_down(PyObject* self, PyObject* arguments) {
   unsigned int slot = 0;
   unsigned int generation = 0;
   unsigned int value = 0;
-  if (!PyArg_ParseTuple(arguments, "IiIII", &lane, &kind, &slot, &generation, &value)) return nullptr;
-  bool sent = state_of(self).link.send_down(lane, static_cast<link::DownKind>(kind), {slot, generation}, value, {});
+  const char* payload = nullptr;
+  Py_ssize_t size = 0;
+  if (!PyArg_ParseTuple(arguments, "IiIII|y#", &lane, &kind, &slot, &generation, &value, &payload, &size)) {
+    return nullptr;
+  }
+  bool sent = state_of(self).link.send_down(lane, static_cast<link::DownKind>(kind), {slot, generation}, value,
+                                            text_of(payload, size));
   return PyBool_FromLong(sent);
 }
 

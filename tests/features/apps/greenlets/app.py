@@ -56,6 +56,10 @@ def waits(environ, start_response, name="go"):
     return text(start_response, f"waited for {name}")
 
 
+def wants_socket(environ, start_response, key="wsgi.websocket"):
+    return text(start_response, f"has {environ[key]}")
+
+
 def takes(environ, start_response, name="a"):
     """What another request puts there."""
     return text(start_response, queues.setdefault(name, queue.Queue()).get(timeout=20))
@@ -295,7 +299,7 @@ def text(start_response, answer):
 
 
 ROUTES = {function.__name__: function for function in (
-    patched, flags, naps, meet, waits, takes, puts, locks, fetches, fetches_with_requests, greenlet, remembers, threads,
+    patched, flags, naps, meet, waits, wants_socket, takes, puts, locks, fetches, fetches_with_requests, greenlet, remembers, threads,
     runs_program, streams, writes, writes_on, hashes, lines, file, raises, raises_in_the_middle, exits, exits_beside, is_killed, times_out, dies,
     computes, forks, fork_sleeps, fork_returns, memory, environment, no_content, echoes, pid)}
 
