@@ -242,10 +242,8 @@ constexpr Setting kSettings[] = {
      "limit-websocket-message", to<&Limits::websocket_message>, kKilobyte, 1024 * 1024 * kKilobyte},
     {Section::kLimits, "websocket_unfinished", Kind::kSize, "256MB",
      "How much the messages that clients of apps' WebSockets have begun and not ended may hold together, for each "
-     "front, "
-     "decompressed; at least `websocket_message`. Who would go beyond is closed with 1013. Up to 32 KiB of a message "
-     "do "
-     "not count.",
+     "front, decompressed; at least `websocket_message`. Who would go beyond is closed with 1013. Up to 32 KiB of a "
+     "message do not count.",
      "limit-websocket-unfinished", to<&Limits::websocket_unfinished>, kKilobyte, kTerabyte},
     {Section::kLimits, "websocket_ping", Kind::kDuration, "20s",
      "After so much silence the client of an app's WebSocket is asked whether it is still there, and given up after as "

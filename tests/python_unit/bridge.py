@@ -16,8 +16,8 @@ from pathlib import Path
 
 BOOTSTRAP = ("import os, sys; sys.path.insert(0, os.environ['CUTWATER_LIBRARY']); "
              "from cutwater import main; main.run()")
-HEAD, BODY, END, ABORT, FILE, BODY_WANTED = 1, 2, 3, 9, 10, 11
-DISCONNECT, CANCEL, CREDIT = 3, 4, 5
+HEAD, BODY, END, WORKER_CREDIT, ABORT, FILE, BODY_WANTED = 1, 2, 3, 8, 9, 10, 11
+BODY_PIECE, BODY_END, DISCONNECT, CANCEL, CREDIT = 1, 2, 3, 4, 5
 COMPLETE, RELEASES, BEFORE_HEAD = 1, 2, 4
 INITIAL_CREDIT = 128 * 1024
 NONE, INLINE, CHUNKS, DESCRIPTOR, STREAMED = range(5)
@@ -67,42 +67,15 @@ class Channel:
         return message
 
 
-class Bridge:
-    def __init__(self, build, python, root, target, *, mode="zygote", fronts=1, lanes=2, library=None,
-                 **start):
+class Fronts:
+    """A segment and the fronts' ends of it."""
+
+    def __init__(self, build, fronts, lanes):
         self.front_module = load_test_front(build)
-        self.mode, self.root, self.fronts, self.lanes = mode, Path(root), fronts, lanes
+        self.fronts, self.lanes = fronts, lanes
         self.segment = self.front_module.create_segment(fronts, lanes)
         self.links = [self.front_module.Front(self.segment, index) for index in range(fronts)]
         self.front_wakes = [os.eventfd(0, os.EFD_NONBLOCK) for _ in range(fronts)]
-        self.channel = Channel()
-        self.errors = self.root / "stderr.log"
-        self.workers = {}
-        environment = {**os.environ, "CUTWATER_LIBRARY": str(library or Path(build) / "library"),
-                       "CUTWATER_CONTROL_FD": str(self.channel.theirs.fileno()), "PYTHONDONTWRITEBYTECODE": "1"}
-        environment.pop("PYTHONPATH", None)
-        with open(self.errors, "wb") as errors:
-            self.process = subprocess.Popen([str(python), "-c", BOOTSTRAP], cwd=self.root, env=environment,
-                                            pass_fds=[self.channel.theirs.fileno()], stderr=errors, stdout=errors)
-        self.channel.theirs.close()
-        settings = {"app": "web", "root": str(self.root), "target": target, "protocol": "auto", "preload": "auto",
-                    "prefix": "", "environment": {}, "threads": int(os.environ.get("T", "1")), **start}
-        self.channel.send("start", mode=mode, **settings)
-
-    @property
-    def log(self):
-        return self.errors.read_text(errors="replace")
-
-    def wait_log(self, text, seconds=5.0):
-        deadline = time.monotonic() + seconds
-        while text not in self.log:
-            assert time.monotonic() < deadline, f"{text!r} is not in the log:\n{self.log}"
-            time.sleep(0.005)
-
-    def start_worker(self, lane=0):
-        worker = Worker(self, lane)
-        self.workers[lane] = worker
-        return worker
 
     def submit(self, method="GET", target="/", headers=(), body=b"", *, front=0, scheme="http", minor=1, place=INLINE,
                length=0, script_name="", path=None, framing=None, remote="127.0.0.1", websocket=False):
@@ -120,34 +93,6 @@ class Bridge:
         assert ticket is not None
         self.links[front].wake_workers()
         return ticket
-
-    def collect(self, ticket, *, front=0, seconds=10.0, on_frame=None, until=None, credit=True, body_file=None):
-        """The response of a submitted request. `on_frame(response, frame)` sees each frame first."""
-        response = Response()
-        deadline = time.monotonic() + seconds
-        link = self.links[front]
-        while not response.complete and not (until and until(response)):
-            frames = link.drain()
-            for kind, lane, slot, generation, value, payload in frames:
-                assert kind != -1, payload
-                if (slot, generation) != ticket:
-                    continue
-                response.frames.append((kind, value))
-                self._take(link, response, (kind, lane, slot, generation, value, payload), credit, body_file)
-                if on_frame:
-                    on_frame(response, (kind, lane, slot, generation, value, payload))
-            link.wake_workers()
-            if response.complete:
-                break
-            left = deadline - time.monotonic()
-            if left <= 0:
-                raise TimeoutError(f"no complete response: {response}\n{self.log}")
-            if not frames and link.prepare_to_sleep():
-                select.select([self.front_wakes[front]], [], [], min(left, 0.2))
-            link.awake()
-            with contextlib.suppress(BlockingIOError):
-                os.eventfd_read(self.front_wakes[front])
-        return response
 
     @staticmethod
     def _take(link, response, frame, credit, body_file):
@@ -179,6 +124,76 @@ class Bridge:
         if kind == END:
             response.complete = True
 
+    def in_use(self):
+        return sum(link.in_use() for link in self.links)
+
+    def close(self):
+        for descriptor in [self.segment, *self.front_wakes]:
+            os.close(descriptor)
+
+
+class Bridge(Fronts):
+    def __init__(self, build, python, root, target, *, mode="zygote", fronts=1, lanes=2, library=None,
+                 **start):
+        super().__init__(build, fronts, lanes)
+        self.mode, self.root = mode, Path(root)
+        self.channel = Channel()
+        self.errors = self.root / "stderr.log"
+        self.workers = {}
+        environment = {**os.environ, "CUTWATER_LIBRARY": str(library or Path(build) / "library"),
+                       "CUTWATER_CONTROL_FD": str(self.channel.theirs.fileno()), "PYTHONDONTWRITEBYTECODE": "1"}
+        environment.pop("PYTHONPATH", None)
+        with open(self.errors, "wb") as errors:
+            self.process = subprocess.Popen([str(python), "-c", BOOTSTRAP], cwd=self.root, env=environment,
+                                            pass_fds=[self.channel.theirs.fileno()], stderr=errors, stdout=errors)
+        self.channel.theirs.close()
+        settings = {"app": "web", "root": str(self.root), "target": target, "protocol": "auto", "preload": "auto",
+                    "prefix": "", "environment": {}, "threads": int(os.environ.get("T", "1")), **start}
+        self.channel.send("start", mode=mode, **settings)
+
+    @property
+    def log(self):
+        return self.errors.read_text(errors="replace")
+
+    def wait_log(self, text, seconds=5.0):
+        deadline = time.monotonic() + seconds
+        while text not in self.log:
+            assert time.monotonic() < deadline, f"{text!r} is not in the log:\n{self.log}"
+            time.sleep(0.005)
+
+    def start_worker(self, lane=0):
+        worker = Worker(self, lane)
+        self.workers[lane] = worker
+        return worker
+
+    def collect(self, ticket, *, front=0, seconds=10.0, on_frame=None, until=None, credit=True, body_file=None):
+        """The response of a submitted request. `on_frame(response, frame)` sees each frame first."""
+        response = Response()
+        deadline = time.monotonic() + seconds
+        link = self.links[front]
+        while not response.complete and not (until and until(response)):
+            frames = link.drain()
+            for kind, lane, slot, generation, value, payload in frames:
+                assert kind != -1, payload
+                if (slot, generation) != ticket:
+                    continue
+                response.frames.append((kind, value))
+                self._take(link, response, (kind, lane, slot, generation, value, payload), credit, body_file)
+                if on_frame:
+                    on_frame(response, (kind, lane, slot, generation, value, payload))
+            link.wake_workers()
+            if response.complete:
+                break
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise TimeoutError(f"no complete response: {response}\n{self.log}")
+            if not frames and link.prepare_to_sleep():
+                select.select([self.front_wakes[front]], [], [], min(left, 0.2))
+            link.awake()
+            with contextlib.suppress(BlockingIOError):
+                os.eventfd_read(self.front_wakes[front])
+        return response
+
     def request(self, method="GET", target="/", headers=(), body=b"", **options):
         collected = {key: options.pop(key) for key in ("seconds", "on_frame", "credit", "body_file", "until")
                      if key in options}
@@ -187,9 +202,6 @@ class Bridge:
 
     def get(self, target="/", **options):
         return self.request("GET", target, **options)
-
-    def in_use(self):
-        return sum(link.in_use() for link in self.links)
 
     def settle(self, seconds=5.0):
         """Waits until no slot is in use any more."""
@@ -213,8 +225,7 @@ class Bridge:
             raise
         for worker in self.workers.values():
             worker.close()
-        for descriptor in [self.segment, *self.front_wakes]:
-            os.close(descriptor)
+        self.close()
 
 
 class Worker:

@@ -174,13 +174,14 @@ PyObject* awake(PyObject* self, PyObject*) {
   Py_RETURN_NONE;
 }
 
+// send_down(lane, kind, slot, generation, value, payload=b"") -> False: the ring is full.
 PyObject* send_down(PyObject* self, PyObject* arguments) {
   unsigned int lane = 0;
   int kind = 0;
   unsigned int slot = 0;
   unsigned int generation = 0;
   unsigned int value = 0;
-  const char* payload = nullptr;
+  const char* payload = "";
   Py_ssize_t size = 0;
   if (!PyArg_ParseTuple(arguments, "IiIII|y#", &lane, &kind, &slot, &generation, &value, &payload, &size)) {
     return nullptr;
