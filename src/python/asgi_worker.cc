@@ -12,7 +12,7 @@ namespace cutwater::python {
 namespace {
 
 // As many first steps are taken before the loop looks at anything else.
-constexpr uint32_t kMostAtOnce = 32;
+constexpr uint32_t kMostAtOnce = 8;
 
 }  // namespace
 
