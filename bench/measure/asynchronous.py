@@ -23,6 +23,18 @@ class GranianAsgi(Granian):
         return [*words[:-1], self.job.asgi]
 
 
+class FastPySGI(Server):
+    """A loop of its own in C."""
+
+    name = "fastpysgi"
+    has_log = False
+
+    def command(self):
+        module, _, attribute = self.job.asgi.partition(":")
+        code = f"import fastpysgi, importlib; fastpysgi.run(importlib.import_module({module!r}).{attribute}, '127.0.0.1', {self.port})"
+        return [sys.executable, "-c", code]
+
+
 class GunicornUvicorn(Server):
     name = "gunicorn, uvicorn's worker"
     has_log = False
@@ -67,7 +79,7 @@ def tornado(options):
     return Job(BENCH / "apps", "tornado_app:application")
 
 
-ASGI = [CutwaterAsgi, Uvicorn, GranianAsgi, GunicornUvicorn]
+ASGI = [CutwaterAsgi, Uvicorn, GranianAsgi, FastPySGI, GunicornUvicorn]
 TORNADO = [Cutwater, TornadoAlone, TornadoUvloop]
 SCENARIOS = [
     Speed("asgi-64", "ASGI hello, 64 connections", asgi, ASGI, body=13),

@@ -1,5 +1,6 @@
 """Scenarios that compare CPU time per request: every server gets the same load in interleaved rounds."""
 
+import http.client
 import statistics
 
 from . import cpu, load
@@ -47,8 +48,8 @@ class Speed:
                 print(f"   {kind.name}: ends its connection after each answer")
             sizes[server] = seen.wire_bytes
             running.append(server)
-        except (RuntimeError, AssertionError, OSError) as error:
-            print(f"   {kind.name}: left out, {error}")
+        except (RuntimeError, AssertionError, OSError, http.client.HTTPException) as error:
+            print(f"   {kind.name}: left out, {error!r}")
             if server:
                 server.stop()
 
