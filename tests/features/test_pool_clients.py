@@ -132,6 +132,8 @@ def test_what_waits_leaves(php, folder):
     begun = folder / "flags" / "begun"
     with waiting:
         with server.connect() as client:
+            client.send("GET /other/a.txt HTTP/1.1\r\nHost: a\r\n\r\n")  # the front watches the connection from here on
+            assert client.read_response().status == 200
             client.send(f"GET /quiet.php?until={flag}&begun={begun} HTTP/1.1\r\nHost: a\r\n\r\n")
             assert server.get("/other/a.txt").status == 200
             client.reset()
