@@ -27,6 +27,7 @@ struct Worker {
   base::Instant ready_at = base::kNever;
   base::Instant stopped_since = base::kNever;  // by SIGSTOP, as far as we have looked
   std::string reason;                          // why it left, in its own words
+  bool ends_by_itself = false;                 // so it said, maybe before its zygote has said its pid
   bool holds_strangers = false;
   std::unique_ptr<io::Timer> deadline;  // to be ready; or, when stuck, to be ended whatever its replacement does
 };

@@ -70,7 +70,7 @@ class WorkerPool {
   void on_message(Worker& worker, control::Message& message);
   void on_ready(Worker& worker, pid_t pid);
   void become_ready(Worker& worker);
-  void on_ending(Worker& worker, const std::string& reason);
+  void on_ending(Worker& worker, std::string reason);
   void on_channel_ended(Worker& worker, const std::string& why);
   void on_exited(Worker& worker, const ExitStatus& status);
   void on_deadline(Worker& worker);

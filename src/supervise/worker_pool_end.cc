@@ -33,9 +33,10 @@ void WorkerPool::on_channel_ended(Worker& worker, const std::string& why) {
 }
 
 // A worker of several requests at once, which ends by itself: its successor need not wait for the slowest of them.
-void WorkerPool::on_ending(Worker& worker, const std::string& reason) {
+void WorkerPool::on_ending(Worker& worker, std::string reason) {
+  worker.reason = std::move(reason);
+  worker.ends_by_itself = true;
   if (worker.state != Worker::State::kReady || !filling_) return;
-  worker.reason = reason;
   log_end(worker, {.code = 0});
   Position* position = let_leave(worker, spec_.grace);
   if (!position) return;

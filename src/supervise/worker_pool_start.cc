@@ -119,6 +119,7 @@ void WorkerPool::become_ready(Worker& worker) {
   ever_ready_ = true;
   if (worker.position && worker.position->replaced) end_worker(*worker.position->replaced, {}, spec_.grace);
   events_.worker_ready();
+  if (worker.ends_by_itself) on_ending(worker, worker.reason);
 }
 
 }  // namespace cutwater::supervise
