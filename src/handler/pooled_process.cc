@@ -127,7 +127,10 @@ void PooledProcess::hold_time(bool hold) {
 }
 
 void PooledProcess::on_clock() {
-  if (ended_) return end_use(ended_cleanly_ ? ProcessUse::kDone : ProcessUse::kLost);
+  if (ended_) {
+    const bool answered = held_since_ != base::kNever;  // as far as we know: its client is slow to take what came
+    return end_use(ended_cleanly_ && answered ? ProcessUse::kDone : ProcessUse::kLost);
+  }
   const base::Instant now = place_.loop.now();
   if (place_.slow != base::Duration::zero() && !is_slow_ && now >= began_ + place_.slow) {
     is_slow_ = true;

@@ -25,7 +25,7 @@ struct CountingLog : base::LogSink {
   std::vector<std::string> lines;
 };
 
-FileDescriptor connect_to(const Address& address) {
+FileDescriptor connect_silently(const Address& address) {
   if (address.is_unix) {
     sockaddr_un raw{};
     raw.sun_family = AF_UNIX;
@@ -40,6 +40,16 @@ FileDescriptor connect_to(const Address& address) {
   inet_pton(AF_INET, address.host.c_str(), &raw.sin_addr);
   FileDescriptor client(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
   EXPECT_EQ(connect(client.get(), reinterpret_cast<sockaddr*>(&raw), sizeof raw), 0);
+  return client;
+}
+
+void speak(const FileDescriptor& client) {
+  EXPECT_EQ(send(client.get(), "G", 1, MSG_NOSIGNAL), 1);
+}
+
+FileDescriptor connect_to(const Address& address) {
+  FileDescriptor client = connect_silently(address);
+  speak(client);
   return client;
 }
 
@@ -84,6 +94,27 @@ TEST(Listener, AcceptsWithPeerAddressAndOptions) {
   for (int count = 0; count < 100; ++count) clients.push_back(connect_to(listener.local_address()));
   loop.run();
   EXPECT_EQ(accepted.size(), 100u);
+}
+
+TEST(Listener, OneThatSaysNothingIsLeftToTheKernelForASecond) {
+  Loop loop;
+  CountingLog log;
+  auto socket = open_listening_socket("127.0.0.1:0", {});
+  ASSERT_TRUE(socket.ok());
+  int accepted = 0;
+  Listener listener(loop, std::move(*socket), log, [&](FileDescriptor, const Address&) {
+    ++accepted;
+    loop.stop();
+  });
+  const FileDescriptor client = connect_silently(listener.local_address());
+  run_for(loop, 50);
+  EXPECT_EQ(accepted, 0);
+  speak(client);
+  run_for(loop, 5000);
+  EXPECT_EQ(accepted, 1);
+  const FileDescriptor silent = connect_silently(listener.local_address());
+  run_for(loop, 10000);
+  EXPECT_EQ(accepted, 2);
 }
 
 TEST(Listener, PausedLeavesNewcomersInTheBacklog) {

@@ -40,6 +40,7 @@ SocketStream::SocketStream(Loop& loop, base::FileDescriptor socket, Opened opene
     : loop_(loop), socket_(std::move(socket)), opened_(opened), deadline_(loop.timers(), [this] { on_deadline(); }) {}
 
 SocketStream::~SocketStream() {
+  let_last_go();
   if (registration_ == Registration::kActive) loop_.forget(*this);  // the socket is ours alone and closes now
   if (registration_ == Registration::kDeferred) loop_.take_back(*this);
   if (destroyed_) *destroyed_ = true;
@@ -54,12 +55,12 @@ IoResult SocketStream::read(std::span<char> into) {
 IoResult SocketStream::write(std::span<const iovec> pieces) {
   if (pieces.size() == 1) {
     const iovec& piece = pieces.front();
-    return without_interruption([&] { return ::send(socket_.get(), piece.iov_base, piece.iov_len, MSG_NOSIGNAL); });
+    return without_interruption([&] { return ::send(socket_.get(), piece.iov_base, piece.iov_len, send_flags_); });
   }
   msghdr message{};
   message.msg_iov = const_cast<iovec*>(pieces.data());  // sendmsg does not write to it
   message.msg_iovlen = pieces.size();
-  return without_interruption([&] { return ::sendmsg(socket_.get(), &message, MSG_NOSIGNAL); });
+  return without_interruption([&] { return ::sendmsg(socket_.get(), &message, send_flags_); });
 }
 
 IoResult SocketStream::send_file(int file, uint64_t offset, size_t length) {
@@ -67,7 +68,18 @@ IoResult SocketStream::send_file(int file, uint64_t offset, size_t length) {
   return without_interruption([&] { return ::sendfile(socket_.get(), file, &position, length); });
 }
 
+void SocketStream::end_follows() {
+  send_flags_ |= MSG_MORE;
+  holds_last_ = true;
+}
+
+// Where input is left that nobody read, close() alone would drop what waits to be sent.
+void SocketStream::let_last_go() {
+  if (holds_last_) shutdown_write();
+}
+
 void SocketStream::shutdown_write() {
+  holds_last_ = false;
   ::shutdown(socket_.get(), SHUT_WR);
 }
 
@@ -76,6 +88,7 @@ void SocketStream::close() {
   if (registration_ == Registration::kActive) loop_.forget(*this);
   if (registration_ == Registration::kDeferred) loop_.take_back(*this);
   registration_ = Registration::kGone;
+  let_last_go();
   socket_ = base::FileDescriptor();
 }
 
@@ -97,6 +110,7 @@ size_t SocketStream::unacknowledged() const {
 void SocketStream::reset_on_close() {
   const linger at_once{1, 0};
   setsockopt(socket_.get(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+  holds_last_ = false;
 }
 
 void SocketStream::listen_for_hangup(HangupListener* listener) {

@@ -1,6 +1,8 @@
 // SocketStream: the Stream of a plain socket, one epoll registration for its whole life.
 #pragma once
 
+#include <sys/socket.h>
+
 #include "io/stream.h"
 #include "io/timer.h"
 
@@ -16,6 +18,7 @@ class SocketStream final : public Stream, private Watcher, private BeforeWait {
   IoResult read(std::span<char> into) override;
   IoResult write(std::span<const iovec> pieces) override;
   IoResult send_file(int file, uint64_t offset, size_t length) override;
+  void end_follows() override;
   void shutdown_write() override;
   void close() override;
   void shut_down() override;
@@ -43,10 +46,13 @@ class SocketStream final : public Stream, private Watcher, private BeforeWait {
   void nobody_reads(uint32_t events);
   void set_interest(uint32_t events);
   void leave_epoll();
+  void let_last_go();
 
   Loop& loop_;
   base::FileDescriptor socket_;
   const Opened opened_;
+  int send_flags_ = MSG_NOSIGNAL;
+  bool holds_last_ = false;  // the kernel waits for the end before it sends the last bytes
   uint32_t interest_ = 0;
   Registration registration_ = Registration::kNone;
   bool read_ended_ = false;  // FIN or reset was seen: reading never blocks again

@@ -2,6 +2,8 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -341,6 +343,48 @@ TEST(SocketStream, WritingToAClosedPeerFailsWithoutASignal) {
   pair.loop.post([&] { pair.peer.reset(); });
   pair.loop.run();
   EXPECT_TRUE(failed);
+}
+
+// How many TCP segments a client got from a server that answered and closed at once.
+uint32_t segments_of_an_answer(bool hint, bool unread = false) {
+  const FileDescriptor listening(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t length = sizeof address;
+  auto* const raw = reinterpret_cast<sockaddr*>(&address);
+  EXPECT_EQ(bind(listening.get(), raw, length) | listen(listening.get(), 1), 0);
+  EXPECT_EQ(getsockname(listening.get(), raw, &length), 0);
+  const FileDescriptor client(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  EXPECT_EQ(connect(client.get(), raw, length), 0);
+  FileDescriptor accepted(accept4(listening.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+  const int on = 1;
+  setsockopt(accepted.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  EXPECT_EQ(send(client.get(), "more", unread ? 4 : 0, MSG_NOSIGNAL), unread ? 4 : 0);
+  Loop loop;
+  {
+    SocketStream stream(loop, std::move(accepted), Opened::kByPeer);
+    if (hint) stream.end_follows();
+    const iovec piece{const_cast<char*>("answer"), 6};
+    EXPECT_EQ(stream.write({&piece, 1}).count, 6u);
+  }
+  std::string got;
+  char buffer[16];
+  for (ssize_t count; (count = ::read(client.get(), buffer, sizeof buffer)) > 0;)
+    got.append(buffer, static_cast<size_t>(count));
+  EXPECT_EQ(got, "answer");
+  tcp_info info{};
+  length = sizeof info;
+  EXPECT_EQ(getsockopt(client.get(), IPPROTO_TCP, TCP_INFO, &info, &length), 0);
+  return info.tcpi_segs_in;
+}
+
+TEST(SocketStream, TheEndGoesWithTheLastBytes) {
+  EXPECT_EQ(segments_of_an_answer(true) + 1, segments_of_an_answer(false));
+}
+
+TEST(SocketStream, TheLastBytesAreSentWhateverCameThatNobodyRead) {
+  segments_of_an_answer(true, true);
 }
 
 TEST(SocketStream, SendsAFileAndTellsItsEnd) {

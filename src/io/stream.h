@@ -77,6 +77,8 @@ class Stream {
   // Up to `length` bytes of `file` from `offset`. kDone with count 0 means the file ended early. The process
   // must ignore SIGPIPE: sendfile(2) has no flag against it.
   virtual IoResult send_file(int file, uint64_t offset, size_t length) = 0;
+  // A hint before the last write: the end of the stream comes right behind it, and both may go in one packet.
+  virtual void end_follows() {}
   // FIN towards the peer; reading goes on (lingering close, RFC 9112 section 9.6).
   virtual void shutdown_write() = 0;
   // Both ways, at once, whoever else still has the stream: waits are over, reads and writes fail.

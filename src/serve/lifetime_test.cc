@@ -110,6 +110,7 @@ bool reads_in_small_steps(TestServer& server, Client& client, size_t step, int m
   std::string room(step, '\0');
   const base::Instant end = base::monotonic_now() + milliseconds(milliseconds_at_most);
   size_t taken = 0;
+  EXPECT_TRUE(server.run_until([&] { return server.server->connections() > 0; }));
   while (base::monotonic_now() < end && server.server->connections() > 0) {
     const ssize_t count = ::recv(client.descriptor(), room.data(), room.size(), MSG_DONTWAIT);
     if (count > 0) taken += static_cast<size_t>(count);

@@ -61,6 +61,8 @@ class Output {
   };
   base::Task<FileResult> send_file(int descriptor, uint64_t offset, uint64_t length);
 
+  // Before the last send(): the end of the connection will not wait for anything but what is pending.
+  void end_follows() { stream_.end_follows(); }
   // FIN, when nothing is pending; reading goes on.
   void shutdown() { stream_.shutdown_write(); }
 

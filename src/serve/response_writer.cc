@@ -93,6 +93,7 @@ void HttpResponseWriter::send_piece(std::string_view piece, bool last) {
   if (last) {
     finished_ = true;
     if (framing_ == ResponseFraming::kLength && announced_left_ > 0) aborted_ = true;
+    if (!keep_alive_ && !aborted_) output_.end_follows();
   }
   if (chunked && !piece.empty()) {
     codec::http1::append_chunk_start(output_.staged(), piece.size());

@@ -167,13 +167,14 @@ def test_one_that_does_not_read_the_body(rude):
     assert pid
 
 
-def test_a_daemon_that_holds_the_connection(rude):
+@pytest.mark.parametrize("deed", ["daemon", "stubborn_daemon"])
+def test_a_daemon_that_holds_the_connection(rude, deed):
     server = rude(processes="1", allow=["CW0712"])
     wait_until(lambda: pool_processes(server), 5, "the process")
     pid, = pool_processes(server)
-    assert server.get("/?daemon").status == 502
+    assert server.get(f"/?{deed}").status == 502
     assert server.get("/?fine").status == 200
-    server.log.wait_for(rf"CW0712\] pool rude: process {pid} ended by itself while it ran GET /\?daemon")
+    server.log.wait_for(rf"CW0712\] pool rude: process {pid} ended by itself while it ran GET /\?{deed}")
     wait_until(lambda: len(pool_processes(server)) == 1, 5, "the end of the daemon")
 
 

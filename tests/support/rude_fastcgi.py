@@ -66,14 +66,22 @@ def flood(connection, write, count):
     connection.sendall(answer(b"done"))
 
 
-def leave_daemon(connection):
-    """Nothing is answered; a grandchild holds the connection, and says who it is in the file that was named."""
-    if os.fork() == 0:
-        os.setsid()
-        for number in (signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, signal.SIG_IGN)
-        time.sleep(1000)
-    os._exit(0)
+def leave_daemon(obeys):
+    """Nothing is answered; a child of its own session holds the connection, be it against SIGTERM."""
+
+    def act(connection):
+        settled, settling = os.pipe()
+        if os.fork() == 0:
+            os.setsid()
+            for number in () if obeys else (signal.SIGTERM, signal.SIGHUP):
+                signal.signal(number, signal.SIG_IGN)
+            os.close(settling)
+            time.sleep(1000)
+        os.close(settling)
+        os.read(settled, 1)
+        os._exit(0)
+
+    return act
 
 
 def ignore_terminate(connection):
@@ -121,7 +129,8 @@ DEEDS = {
     "errors": lambda connection: flood(connection, lambda line: connection.sendall(record(STDERR, line)), 100 << 20),
     "descriptor_2": lambda connection: flood(connection, lambda line: os.write(2, line), 100 << 20),
     "gigabyte": lambda connection: flood(connection, lambda line: connection.sendall(record(STDOUT, HEAD + line)), 1 << 30),
-    "daemon": leave_daemon,
+    "daemon": leave_daemon(obeys=True),
+    "stubborn_daemon": leave_daemon(obeys=False),
     "ignore_term": ignore_terminate,
     "exit_0": lambda connection: os._exit(0),
     "exit_1": lambda connection: os._exit(1),
