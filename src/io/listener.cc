@@ -12,6 +12,7 @@ namespace cutwater::io {
 namespace {
 
 constexpr int kAcceptsPerEvent = 64;  // then other connections have their turn
+constexpr int kAcceptFlags = SOCK_NONBLOCK | SOCK_CLOEXEC;
 constexpr base::Duration kRetryAfter = std::chrono::milliseconds(100);
 constexpr base::Duration kLogAtMostEvery = std::chrono::seconds(1);
 
@@ -82,8 +83,10 @@ void Listener::on_events(uint32_t) {
   for (int count = 0; count < kAcceptsPerEvent && !paused_; ++count) {
     sockaddr_storage raw;
     socklen_t length = sizeof raw;
+    // Clients of a unix socket have no name that would say anything.
     base::FileDescriptor accepted(
-        accept4(socket_.get(), reinterpret_cast<sockaddr*>(&raw), &length, SOCK_NONBLOCK | SOCK_CLOEXEC));
+        local_.is_unix ? accept4(socket_.get(), nullptr, nullptr, kAcceptFlags)
+                       : accept4(socket_.get(), reinterpret_cast<sockaddr*>(&raw), &length, kAcceptFlags));
     if (!accepted.valid()) {
       const int error = errno;
       if (error == EAGAIN || error == EWOULDBLOCK) break;
@@ -93,7 +96,8 @@ void Listener::on_events(uint32_t) {
       }
       continue;  // ECONNABORTED and the errors of a connection that died in the queue: on to the next
     }
-    accept_(std::move(accepted), to_address(raw, length));
+    accept_(std::move(accepted),
+            local_.is_unix ? Address{.host = {}, .port = 0, .is_unix = true} : to_address(raw, length));
     if (destroyed) return;
   }
   destroyed_ = nullptr;

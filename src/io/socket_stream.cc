@@ -32,12 +32,14 @@ IoResult without_interruption(Call call) {
 
 }  // namespace
 
-std::unique_ptr<Stream> make_socket_stream(Loop& loop, base::FileDescriptor socket, Opened opened) {
-  return std::make_unique<SocketStream>(loop, std::move(socket), opened);
+std::unique_ptr<Stream> make_socket_stream(Loop& loop, base::FileDescriptor socket, Opened opened, Carrier carrier) {
+  return std::make_unique<SocketStream>(loop, std::move(socket), opened, carrier);
 }
 
-SocketStream::SocketStream(Loop& loop, base::FileDescriptor socket, Opened opened)
-    : loop_(loop), socket_(std::move(socket)), opened_(opened), deadline_(loop.timers(), [this] { on_deadline(); }) {}
+SocketStream::SocketStream(Loop& loop, base::FileDescriptor socket, Opened opened, Carrier carrier)
+    : loop_(loop), socket_(std::move(socket)), opened_(opened), carrier_(carrier), deadline_(loop.timers(), [this] {
+        on_deadline();
+      }) {}
 
 SocketStream::~SocketStream() {
   let_last_go();
@@ -69,6 +71,7 @@ IoResult SocketStream::send_file(int file, uint64_t offset, size_t length) {
 }
 
 void SocketStream::end_follows() {
+  if (carrier_ == Carrier::kLocal) return;  // no packets there
   send_flags_ |= MSG_MORE;
   holds_last_ = true;
 }

@@ -10,7 +10,7 @@ namespace cutwater::io {
 
 class SocketStream final : public Stream, private Watcher, private BeforeWait {
  public:
-  SocketStream(Loop& loop, base::FileDescriptor socket, Opened opened);
+  SocketStream(Loop& loop, base::FileDescriptor socket, Opened opened, Carrier carrier = Carrier::kTcp);
   ~SocketStream() override;
   SocketStream(const SocketStream&) = delete;
   SocketStream& operator=(const SocketStream&) = delete;
@@ -51,6 +51,7 @@ class SocketStream final : public Stream, private Watcher, private BeforeWait {
   Loop& loop_;
   base::FileDescriptor socket_;
   const Opened opened_;
+  const Carrier carrier_;
   int send_flags_ = MSG_NOSIGNAL;
   bool holds_last_ = false;  // the kernel waits for the end before it sends the last bytes
   uint32_t interest_ = 0;

@@ -115,10 +115,13 @@ enum class Opened {
   kByUs,    // who answers needs its time
 };
 
+enum class Carrier : uint8_t { kTcp, kLocal };
+
 // Takes a connected non-blocking socket, the only descriptor of it. Registers with epoll once, when the loop waits
 // next, for EPOLLIN | EPOLLRDHUP; EPOLLOUT only while a write waits; drops EPOLLIN while data lies unread and nobody
 // waits.
-std::unique_ptr<Stream> make_socket_stream(Loop& loop, base::FileDescriptor socket, Opened opened = Opened::kByPeer);
+std::unique_ptr<Stream> make_socket_stream(Loop& loop, base::FileDescriptor socket, Opened opened = Opened::kByPeer,
+                                           Carrier carrier = Carrier::kTcp);
 
 // The thread's receive buffer (64 KiB). What lies in it dies at the next co_await: copy what must live.
 std::span<char> shared_read_buffer();

@@ -161,7 +161,9 @@ HttpServer::HttpServer(io::Loop& loop, const ServeOptions& options, message::Han
 HttpServer::~HttpServer() = default;
 
 void HttpServer::accept(base::FileDescriptor socket, const io::Address& peer, const io::Address& local) {
-  impl_->accept(io::make_socket_stream(impl_->state.loop, std::move(socket)), peer, local);
+  const io::Carrier carrier = local.is_unix ? io::Carrier::kLocal : io::Carrier::kTcp;
+  impl_->accept(io::make_socket_stream(impl_->state.loop, std::move(socket), io::Opened::kByPeer, carrier), peer,
+                local);
 }
 
 void HttpServer::accept(std::unique_ptr<io::Stream> stream, const io::Address& peer, const io::Address& local) {
