@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <array>
+#include <initializer_list>
+#include <utility>
 #include <vector>
 
 #include "base/text.h"
@@ -56,24 +58,25 @@ std::string joined(const message::Headers& headers, std::string_view name) {
   return values;
 }
 
-std::string grown(std::string list, std::string_view element) {
-  if (!list.empty() && !element.empty()) list += ", ";
-  return list.append(element);
+std::string concatenated(std::initializer_list<std::string_view> pieces) {
+  size_t length = 0;
+  for (std::string_view piece : pieces) length += piece.size();
+  std::string text;
+  text.reserve(length);
+  for (std::string_view piece : pieces) text += piece;
+  return text;
+}
+
+std::string grown(std::string list, std::string element) {
+  if (list.empty()) return element;
+  return element.empty() ? list : concatenated({list, ", ", element});
 }
 
 // RFC 7239: an IPv6 address stands in brackets and quotes.
 std::string forwarded_element(std::string_view address, const message::Request& request) {
   const bool is_ipv6 = address.find(':') != std::string_view::npos;
-  std::string element = "for=";
-  if (address.empty()) {
-    element += "unknown";
-  } else if (is_ipv6) {
-    element.append("\"[").append(address).append("]\"");
-  } else {
-    element += address;
-  }
-  element.append(";proto=").append(request.scheme);
-  return element.append(";host=\"").append(request.authority).append("\"");
+  return concatenated({"for=", is_ipv6 ? "\"[" : "", address.empty() ? "unknown" : address, is_ipv6 ? "]\"" : "",
+                       ";proto=", request.scheme, ";host=\"", request.authority, "\""});
 }
 
 // What is set here, and Proxy, of which a gateway behind us would make HTTP_PROXY (faults.md 38).
@@ -167,7 +170,7 @@ bool came_back(const message::Headers& headers, std::string_view instance) {
 }
 
 std::string grown_list(const message::Headers& headers, std::string_view name, std::string_view element) {
-  return grown(joined(headers, name), element);
+  return grown(joined(headers, name), std::string(element));
 }
 
 std::string forwarded_head(const message::Exchange& exchange, const upstream::RequestBody& body,
@@ -175,13 +178,14 @@ std::string forwarded_head(const message::Exchange& exchange, const upstream::Re
   const message::Request& request = exchange.request;
   const std::string_view asker = address_or_nothing(exchange.connection_address);
   const std::string_view client = address_or_nothing(request.remote_address);
-  const std::string forwarded_for = grown(joined(request.headers, "X-Forwarded-For"), asker);
+  const std::string forwarded_for = grown(joined(request.headers, "X-Forwarded-For"), std::string(asker));
   const std::string forwarded = grown(joined(request.headers, "Forwarded"), forwarded_element(asker, request));
-  const std::string via = grown(joined(request.headers, "Via"),
-                                std::string(request.version_minor == 0 ? "1.0 " : "1.1 ").append(options.instance));
-  const std::string loop = grown(joined(request.headers, "CDN-Loop"), options.instance);
+  const std::string_view version = request.version_minor == 0 ? "1.0 " : "1.1 ";
+  const std::string via = grown(joined(request.headers, "Via"), concatenated({version, options.instance}));
+  const std::string loop = grown_list(request.headers, "CDN-Loop", options.instance);
 
   message::Headers headers;
+  headers.reserve(request.headers.size() + request.granted.size() + kNotCopied.size());
   for (const message::HeaderField& field : request.headers) {
     if (is_copied(field.name)) headers.add(field.name, field.value);
   }

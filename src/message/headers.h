@@ -16,7 +16,11 @@ struct HeaderField {
 
 class Headers {
  public:
-  void add(std::string_view name, std::string_view value) { fields_.push_back({name, value}); }
+  void add(std::string_view name, std::string_view value) {
+    if (fields_.capacity() == 0) fields_.reserve(kUsualNumber);
+    fields_.push_back({name, value});
+  }
+  void reserve(size_t number) { fields_.reserve(number); }
   // The first field of that name (case ignored).
   std::optional<std::string_view> get(std::string_view name) const;
   size_t count(std::string_view name) const;
@@ -31,6 +35,8 @@ class Headers {
   auto end() { return fields_.end(); }
 
  private:
+  static constexpr size_t kUsualNumber = 8;
+
   std::vector<HeaderField> fields_;
 };
 

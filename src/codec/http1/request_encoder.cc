@@ -40,6 +40,13 @@ bool expects_body(std::string_view method) {
 }  // namespace
 
 void append_request_head(std::string& to, const RequestHead& head) {
+  constexpr size_t kFieldOverhead = 4;  // ": " and the line's end
+  constexpr size_t kOurOwn = 128;       // framing, Connection and what stands between
+  size_t length = head.method.size() + head.target.size() + head.authority.size() + head.upgrade.size() + kOurOwn;
+  for (const message::HeaderField& field : head.headers) {
+    length += field.name.size() + field.value.size() + kFieldOverhead;
+  }
+  to.reserve(to.size() + length);
   to += head.method;
   to += ' ';
   to += head.target;
