@@ -16,6 +16,9 @@ from cutwater.channel import Channel
 # What still runs when the worker must end has this long after it was cancelled.
 _CANCEL_SECONDS = 1.0
 
+# Of lifespan, when nobody is left to set a limit; else it has `grace`, and then the master kills the worker.
+_ORPHANS_SHUTDOWN_SECONDS = 2.0
+
 
 class AsgiService:
     """One app on one loop, from lifespan's startup to its shutdown."""
@@ -39,7 +42,7 @@ class AsgiService:
     async def serve(self) -> str:
         """The reason to end."""
         wanted = self._service.lifespan if self._service.protocol == "asgi" else "off"
-        life = lifespan.Lifespan(self._application, wanted)
+        life = lifespan.Lifespan(self._application, wanted, self._service.app, self._service.root)
         self._watch_control()
         startup = self._loop.create_task(life.startup())
         await asyncio.wait({startup, self._ended}, return_when=asyncio.FIRST_COMPLETED)
@@ -62,7 +65,8 @@ class AsgiService:
         call_soon(self._engine.turn)
         reason = await self._ended
         await self._cancel_the_rest()
-        await life.shutdown()
+        await life.shutdown(_ORPHANS_SHUTDOWN_SECONDS if reason == "master_gone" else None)
+        await self._cancel_what_the_app_began()
         return reason
 
     # ---- ending
@@ -96,6 +100,15 @@ class AsgiService:
         deadline = self._loop.time() + _CANCEL_SECONDS
         while self._engine.active and self._loop.time() < deadline:
             await asyncio.sleep(0.01)
+
+    async def _cancel_what_the_app_began(self) -> None:
+        """Tasks beside its requests, as asyncio.run() does at its end: so they can put away what they hold."""
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        if others:
+            await asyncio.wait(others, timeout=_CANCEL_SECONDS)
+        await self._loop.shutdown_asyncgens()
 
     # ---- requests
 

@@ -25,6 +25,11 @@ def emit(severity: str, code: str, lines: List[str]) -> None:
     _write(f"{severity}[{code}] {first}\n{rest}")
 
 
+def note(text: str) -> None:
+    """A line that is no message: nothing is wrong."""
+    _write(failure.printable(text) + "\n")
+
+
 def request_name(method: str, path: str) -> str:
     """``GET /caf\u00e9``; both come as latin-1 strings of what the client sent."""
     if not path:

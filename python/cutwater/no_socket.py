@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import mmap
 import sys
 from typing import List, Optional
 
 from cutwater import messages
+from cutwater.once import Once
 
 # What servers that give the socket away call it. The environ must be a dict (PEP 3333), which cannot tell who looks.
 _KEYS = ("wsgi.websocket", "werkzeug.socket", "gunicorn.socket", "eventlet.input")
@@ -16,15 +16,14 @@ _LIBRARIES = {"geventwebsocket": "gevent-websocket", "eventlet.websocket": "even
 _FIX = ("fix: serve WebSockets by an ASGI or Tornado app beside it, [app.NAME] with a prefix of its own; or run this program by "
         "itself behind a proxy route, through which WebSockets go")
 
-_told = mmap.mmap(-1, 1)  # of all workers that are forked from one import
+_first = Once()
 
 
 def tell(app: str, error: BaseException) -> None:
     """The app has raised; if that was for want of a socket the log says so, once."""
     key = _missing(error)
-    if key is None or _told[0]:
+    if key is None or not _first():
         return
-    _told[0] = 1
     messages.emit("warning", "CW0518", [
         f"{app}: it looks for {key} in the environ, where some servers put the client's socket, for WebSockets; there is none, "
         "as the front has all sockets", _FIX])

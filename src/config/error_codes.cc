@@ -120,7 +120,7 @@ constexpr ErrorCode kCodes[] = {
     {"CW0317", "app not ready in time",
      "Importing the app and starting a worker took longer than `start_timeout`; the "
      "message says where it was.",
-     "Raise `start_timeout`, or do slow work after the import."},
+     "Raise `start_timeout`, or do slow work after the import, and after lifespan.startup where the app has it."},
     {"CW0318", "threads for an app with an event loop",
      "`threads` is set, and the app is an ASGI or Tornado app, which runs all of its requests on one event loop.",
      "Remove `threads`; `concurrency` bounds the requests of a worker, `workers` are for more processors."},
@@ -136,6 +136,9 @@ constexpr ErrorCode kCodes[] = {
      "share with the fronts is guarded by the GIL: without it answers could be mixed up, so nothing is started.",
      "Remove PYTHON_GIL=0 from the server's environment, or -X gil=0 from the command that `python` names. Then "
      "such a Python turns its GIL on when it imports Cutwater's extension."},
+    {"CW0322", "app does not speak that protocol",
+     "`protocol` says how the app is called, and the app cannot be called so: each request would fail.",
+     "Remove `protocol`, as it is found out; or name an app of that protocol in `target`."},
     {"CW0401", "static file not readable",
      "The front's user may not read a file under a static folder; the client got "
      "403. The front never runs as root and never as an app's user.",
@@ -287,6 +290,10 @@ constexpr ErrorCode kCodes[] = {
      "The message says what the app said."},
     {"CW0544", "no such event loop", "What `loop` names cannot be imported, or makes no event loop.",
      "Install it in the app's environment, or set loop = \"auto\"."},
+    {"CW0545", "lifespan ended badly",
+     "An ASGI app raised, or said lifespan.shutdown.failed, when its worker ended; or the task of its lifespan raised "
+     "while it served. Requests are answered all the same, and the worker ends when it should.",
+     "Correct what the app does at its shutdown, or beside its requests; the message says what it said."},
     {"CW0601", "server not found",
      "The name of a server behind Cutwater could not be looked up. A name that was found before keeps its addresses; "
      "one that never was gets no requests, others of the same upstream do. It is looked up again, as `look_up` of the "

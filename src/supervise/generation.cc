@@ -80,7 +80,7 @@ void Generation::on_start_deadline() {
     fail({3,
           "CW0317",
           fmt::format("not ready within start_timeout = {} s: gave up {}\n"
-                      "fix: raise app.{}.start_timeout, or do slow work after the import",
+                      "fix: raise app.{}.start_timeout, or do slow work after the import, and after lifespan.startup",
                       seconds, journey_.where(base::monotonic_now()), spec_.name),
           {}});
   } else if (state_ == State::kDraining) {
