@@ -52,6 +52,46 @@ def classify(application: Any, depth: int = 8) -> Optional[str]:
     return _by_arguments(inner) or _by_closure(inner, depth)
 
 
+def takes(application: Any, count: int) -> bool:
+    """Whether it can be called with so many plain arguments, as far as can be told. What it hides by __wrapped__ does not count."""
+    if hasattr(application, "__signature__"):
+        return True
+    try:
+        signature = inspect.signature(application, follow_wrapped=False)
+    except (ValueError, TypeError):  # none that Python knows
+        return True
+    try:
+        signature.bind(*[None] * count)
+    except TypeError:
+        return False
+    return True
+
+
+def is_old_asgi(application: Any) -> bool:
+    """ASGI 2, for who knows already that it is one of the two: a plain callable of the scope alone."""
+    return not _is_coroutine(application) and takes(application, 1) and not takes(application, 3)
+
+
+def misfit(application: Any, protocol: str) -> Optional[str]:
+    """What is sure to fail at each request, in words that go on "the app ...", or None."""
+    seems = classify(application)
+    if protocol == WSGI:
+        if _is_coroutine(application):
+            return "is an async function, as ASGI apps are"
+        if seems in (ASGI2, TORNADO) and not takes(application, 2):
+            return f"is one of {'ASGI 2' if seems == ASGI2 else 'Tornado'}"
+        return None if takes(application, 2) else "cannot be called with (environ, start_response)"
+    if protocol == ASGI:
+        if seems == TORNADO:
+            return "is one of Tornado"
+        return None if takes(application, 3) or is_old_asgi(application) else "cannot be called with (scope, receive, send)"
+    if seems == TORNADO:
+        return None
+    if seems in (WSGI, ASGI):
+        return f"is one of {seems.upper()}"
+    return None if takes(application, 1) else "is no tornado.web.Application, and cannot be called with (request)"
+
+
 def _unwrap(application: Any) -> Any:
     """What decorators and partial() hide, as far as a coroutine function is looked for."""
     for _ in range(32):

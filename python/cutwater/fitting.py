@@ -8,6 +8,7 @@ from cutwater import classify, greenlets, no_socket
 from cutwater.failure import BootFailure, NoLoop
 
 _ONE_LOOP = {classify.ASGI: "an ASGI app", classify.TORNADO: "a Tornado app"}
+_KNOWN_LOOPS = ("auto", "asyncio", "uvloop", *greenlets.NAMES)
 
 
 def patch_for(start: Dict[str, Any]) -> None:
@@ -36,6 +37,13 @@ def check(target: str, protocol: str, start: Dict[str, Any]) -> None:
         raise BootFailure("CW0320", (
             f'{target} is {_ONE_LOOP[protocol]}, which has an event loop of its own kind; loop = "{loop}" is for WSGI apps\n'
             f'fix: remove loop from [app.{app}], or set it to "asyncio" or "uvloop"'))
+    if protocol in _ONE_LOOP or not (":" in loop or loop in _KNOWN_LOOPS):
+        from cutwater import loops  # asyncio is not for every app
+
+        try:
+            loops.check(loop)
+        except NoLoop as missing:
+            raise BootFailure("CW0544", f"{missing}\n{missing.fix}") from missing
     if protocol == classify.WSGI and loop != "auto" and loop not in greenlets.NAMES:
         raise BootFailure("CW0319", (
             f'{target} is a WSGI app, which knows no event loop; loop = "{loop}" is for ASGI and Tornado apps\n'

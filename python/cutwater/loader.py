@@ -243,19 +243,22 @@ def _call_factory(module: ModuleType, factory: Any, shown: str, root: str, *argu
 
 def _settle(module: ModuleType, application: Any, expression: str, protocol: str,
             root: str) -> Tuple[Any, str, str]:
-    shown = f"{module.__name__}:{expression}"
-    kind = classify.classify(application) if protocol in ("", "auto") else protocol
-    if kind == classify.FACTORY and not expression.endswith(")"):
+    asked = "" if protocol == "auto" else protocol
+    kind = classify.classify(application)
+    if kind == classify.FACTORY and not expression.endswith(")") and not (asked and classify.misfit(application, asked) is None):
         expression += "()"
         application = _call_factory(module, application, expression, root)
         kind = classify.classify(application)
+    shown = f"{module.__name__}:{expression}"
+    kind = asked or kind or ""
     if application is None or not callable(application):
         if kind not in (classify.AIOHTTP, classify.TORNADO):
             unfit.fail_no_application(module, expression, application, root)
-    if kind == classify.ASGI2:
+    if kind == classify.ASGI2 or asked == classify.ASGI and classify.is_old_asgi(application):
         from cutwater import asgi
 
         return asgi.shim(application), expression, classify.ASGI
+    unfit.check(module, expression, application, kind, asked)
     if kind in (classify.WSGI, classify.ASGI, classify.TORNADO):
         return application, expression, kind
     unfit.fail_protocol(shown, kind, application)

@@ -66,8 +66,12 @@ def fail_no_application(module: ModuleType, expression: str, application: Any, r
     """An object that is there, and that nobody could call for a request."""
     if expression.endswith(")"):
         is_what = "nothing (None)" if application is None else f"an object of {type(application).__name__}, which is no app"
-        text = (f"{module.__name__}:{expression} returned {is_what}\n"
-                f"fix: end the factory with `return app`")
+        fix = "end the factory with `return app`"
+        if inspect.iscoroutine(application):
+            application.close()
+            is_what = "a coroutine, as async functions do"
+            fix = "write the factory without async; what it waits for belongs into lifespan.startup"
+        text = f"{module.__name__}:{expression} returned {is_what}\nfix: {fix}"
         raise BootFailure("CW0310", text, NO_SUCH_OBJECT)
     what = "None" if application is None else f"{type(application).__name__}"
     defined, served = _definitions(module)
@@ -109,6 +113,27 @@ def doubts(shown: str, application: Any, kind: str, protocol: str) -> List[str]:
     if seems == protocol or seems not in (classify.WSGI, classify.ASGI, classify.TORNADO):
         return []
     return [f'{shown} looks like {_PROTOCOL_NAMES[seems]}, but protocol = "{protocol}" is what counts']
+
+
+def check(module: ModuleType, expression: str, application: Any, kind: str, asked: str) -> None:
+    """Raises BootFailure for an app that no request could be answered by. `asked`: the setting, if there is one."""
+    if kind not in (classify.WSGI, classify.ASGI, classify.TORNADO):
+        return
+    shown = f"{module.__name__}:{expression}"
+    problem = classify.misfit(application, kind)
+    if problem is None:
+        return
+    if not asked and kind == classify.ASGI:
+        if inspect.iscoroutinefunction(application) and classify.takes(application, 0):
+            raise BootFailure("CW0315", f"{shown} is an async function without parameters: neither an app nor a factory\n"
+                                        "fix: write the factory without async; what it waits for belongs into lifespan.startup")
+        fail_protocol(shown, None, application)
+    if not asked:
+        return
+    seems = {classify.ASGI2: classify.ASGI}.get(classify.classify(application) or "", classify.classify(application))
+    other = seems in (classify.WSGI, classify.ASGI, classify.TORNADO) and seems != kind
+    fix = f'protocol = "{seems}", or remove it: it is found out' if other else "name the app itself in target"
+    raise BootFailure("CW0322", f'{shown} {problem}; protocol = "{kind}" is for apps that speak {_PROTOCOL_NAMES[kind]}\nfix: {fix}')
 
 
 def fail_protocol(shown: str, kind: Optional[str], application: Any) -> NoReturn:

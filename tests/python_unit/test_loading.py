@@ -216,6 +216,7 @@ def test_what_is_asynchronous(start, code, protocol):
     ("class Application:\n    pass\nApplication.__module__ = 'aiohttp.web_app'\napp = Application()\n", "CW0314"),
     ("def app(*anything):\n    pass\n", "CW0315"),
     ("def app(one, two, three):\n    pass\n", "CW0315"),
+    ("async def app(request):\n    pass\n", "CW0315"),
 ])
 def test_what_is_not_served(start, code, error):
     message = text_of(start, "app:app", {"app.py": code})
@@ -248,9 +249,64 @@ def test_protocol_decides(start):
     assert served(start("app:app", files={"app.py": code}, protocol="wsgi")) == "forced"
 
 
+@pytest.mark.parametrize("target, protocol, said, fix", [
+    ("app:app", "wsgi", "app:app is an async function, as ASGI apps are", 'protocol = "asgi", or remove it: it is found out'),
+    ("app:application", "asgi", "app:application cannot be called with (scope, receive, send)", 'protocol = "wsgi", or remove it'),
+    ("app:application", "tornado", "app:application is one of WSGI", 'protocol = "wsgi", or remove it: it is found out'),
+    ("app:app", "tornado", "app:app is one of ASGI", 'protocol = "asgi", or remove it: it is found out'),
+    ("app:make", "wsgi", "app:make() is an async function, as ASGI apps are", 'protocol = "asgi", or remove it: it is found out'),
+    ("app:three", "wsgi", "app:three cannot be called with (environ, start_response)", "name the app itself in target"),
+])
+def test_an_app_that_cannot_speak_the_protocol(start, target, protocol, said, fix):
+    code = HELLO + ASGI + "def make():\n    return app\ndef three(a, b, c):\n    pass\n"
+    message = text_of(start, target, {"app.py": code}, protocol=protocol)
+    assert (message["code"], message["exit_code"]) == ("CW0322", 3)
+    assert message["text"].startswith(said + f'; protocol = "{protocol}" is for apps that speak ') and f"\nfix: {fix}" in message["text"]
+
+
+@pytest.mark.parametrize("code, target", [
+    (ASGI + "class Old:\n    def __init__(self, scope): pass\n    async def __call__(self, receive, send): pass\n", "app:Old"),
+    (ASGI + "def old(s):\n    pass\n", "app:old"),
+    (ASGI + "def make():\n    return app\n", "app:make"),
+    (ASGI + "def plain(a=None, b=None, c=None):\n    return app(a, b, c)\n", "app:plain"),
+])
+def test_what_is_asynchronous_where_the_protocol_says_so(start, code, target):
+    bridge = start(target, files={"app.py": code}, protocol="asgi", mode="check")
+    assert imported(bridge)["protocol"] == "asgi"
+
+
 def test_a_protocol_that_does_not_look_right_is_told(start):
-    notes = imported(start("app:app", files={"app.py": ASGI}, protocol="wsgi", mode="check"))["notes"]
+    """Where it may be right all the same."""
+    code = ASGI + "def wrap(f):\n    def call(*a, **k):\n        return f(*a, **k)\n    return call\napp = wrap(app)\n"
+    notes = imported(start("app:app", files={"app.py": code}, protocol="wsgi", mode="check"))["notes"]
     assert 'app:app looks like ASGI, but protocol = "wsgi" is what counts' in notes
+
+
+@pytest.mark.parametrize("target, code, said", [
+    ("app:make", "CW0315", "app:make is an async function without parameters: neither an app nor a factory"),
+    ("app:make()", "CW0310", "app:make() returned a coroutine, as async functions do"),
+])
+def test_a_factory_that_is_asynchronous(start, target, code, said):
+    message = text_of(start, target, {"app.py": ASGI + "async def make():\n    return app\n"})
+    assert message["code"] == code
+    assert message["text"] == said + "\nfix: write the factory without async; what it waits for belongs into lifespan.startup"
+
+
+@pytest.mark.parametrize("loop, said", [
+    ("uvlop", 'loop = "uvlop" is no loop that Cutwater knows\nfix: did you mean "uvloop"?'),
+    ("curio", 'loop = "curio" is no loop that Cutwater knows\nfix: loop = "auto", "asyncio", "uvloop" or "module:factory"'),
+    ("missing:loop", "loop = \"missing:loop\" cannot be used: ModuleNotFoundError: No module named 'missing'\nfix: "),
+    ("os:nothing", "loop = \"os:nothing\" cannot be used: AttributeError: "),
+    ("os:environ", 'loop = "os:environ" is a _Environ, and no function that makes a loop\nfix: '),
+])
+def test_a_loop_that_is_none_is_told_before_there_are_workers(start, loop, said):
+    message = text_of(start, "app:app", {"app.py": ASGI}, loop=loop)
+    assert (message["code"], message["exit_code"]) == ("CW0544", 3) and message["text"].startswith(said)
+
+
+def test_a_misspelled_loop_of_a_wsgi_app(start):
+    message = text_of(start, "app", {"app.py": HELLO}, loop="gevnt")
+    assert message["text"] == 'loop = "gevnt" is no loop that Cutwater knows\nfix: did you mean "gevent"?'
 
 
 # ---- modes and forks
