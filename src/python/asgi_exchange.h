@@ -90,6 +90,7 @@ class AsgiExchange {
   bool has_type(PyObject* type, const PyRef& name) const;
   PyObject* get(PyObject* message, const PyRef& key) const;  // borrowed, or nullptr
   bool is_set(PyObject* message, const PyRef& key, bool& value) const;
+  static bool as_bytes(PyRef& value, const char* key);
 
   // send(), by type of message. False with a Python exception.
   bool may_send() const;

@@ -39,6 +39,17 @@ bool AsgiExchange::is_set(PyObject* message, const PyRef& key, bool& value) cons
   return truth >= 0;
 }
 
+// Copied if they could change while they wait, as bytearray and memoryview. Else false with a Python exception.
+bool AsgiExchange::as_bytes(PyRef& value, const char* key) {
+  if (PyBytes_Check(value.get())) return true;
+  PyRef view = PyRef::steal(PyMemoryView_FromObject(value.get()));  // bytes() takes lists of numbers, too
+  if (!view && PyErr_ExceptionMatches(PyExc_TypeError) != 0) {
+    PyErr_Format(PyExc_TypeError, "\"%s\" must be bytes, not %s", key, type_name(value.get()).c_str());
+  }
+  value = view ? PyRef::steal(PyBytes_FromObject(view.get())) : PyRef();
+  return static_cast<bool>(value);
+}
+
 bool AsgiExchange::send(PyObject* message) {
   if (!PyDict_Check(message)) {
     PyErr_Format(PyExc_TypeError, "send() needs a dict, not %s", type_name(message).c_str());
@@ -47,7 +58,8 @@ bool AsgiExchange::send(PyObject* message) {
   if (!may_send()) return false;
   PyObject* type = get(message, worker_->names().type);
   if (type == nullptr || !PyUnicode_Check(type)) {
-    if (PyErr_Occurred() == nullptr) PyErr_SetString(PyExc_ValueError, "the message of send() has no \"type\"");
+    if (PyErr_Occurred() == nullptr)
+      PyErr_SetString(PyExc_ValueError, "the message of send() has no \"type\" that is a str");
     return false;
   }
   return websocket_ == WebSocketState::kNone ? send_http(type, message) : send_websocket(type, message);
@@ -104,8 +116,8 @@ bool AsgiExchange::start(PyObject* message, long least) {
     if (PyErr_Occurred() == nullptr) PyErr_SetString(PyExc_ValueError, "the response has no \"status\" that is an int");
     return false;
   }
-  const long code = PyLong_AsLong(status);
-  if (code == -1 && PyErr_Occurred() != nullptr) return false;
+  int too_large = 0;
+  const long code = PyLong_AsLongAndOverflow(status, &too_large);  // -1 then, which is refused as any other
   PyObject* headers = get(message, names.headers);
   if (headers == nullptr && PyErr_Occurred() != nullptr) return false;
   PyObject* reason = get(message, names.reason);  // no part of ASGI, but of Tornado
@@ -127,14 +139,7 @@ bool AsgiExchange::body(PyObject* message) {
   if (!is_set(message, names.more_body, more)) return false;
   PyRef bytes = PyRef::share(get(message, names.body));
   if (!bytes && PyErr_Occurred() != nullptr) return false;
-  if (bytes && !PyBytes_Check(bytes.get())) {
-    if (PyUnicode_Check(bytes.get())) {
-      PyErr_SetString(PyExc_TypeError, "\"body\" must be bytes, not str");
-      return false;
-    }
-    bytes = PyRef::steal(PyBytes_FromObject(bytes.get()));  // bytearray and memoryview could change while they wait
-    if (!bytes) return false;
-  }
+  if (bytes && !as_bytes(bytes, "body")) return false;
   const std::string_view view = bytes ? bytes_view(bytes.get()) : std::string_view();
   return add_body(bytes.get(), view, !more);
 }
@@ -217,6 +222,10 @@ bool AsgiExchange::early_hint(PyObject* message) {
   PyObject* links = get(message, worker_->names().links);
   if (links == nullptr) {
     if (PyErr_Occurred() == nullptr) PyErr_SetString(PyExc_ValueError, "an early hint has no \"links\"");
+    return false;
+  }
+  if (PyUnicode_Check(links) || PyBytes_Check(links)) {
+    PyErr_Format(PyExc_TypeError, "\"links\" must be a list of bytes, not %s", type_name(links).c_str());
     return false;
   }
   PyRef pairs = PyRef::steal(PyList_New(0));

@@ -83,8 +83,8 @@ bool AsgiExchange::websocket_message(PyObject* message) {
     }
     kind = kText;
     bytes = PyRef::steal(PyUnicode_AsUTF8String(text));
-  } else if (!PyBytes_Check(bytes.get())) {
-    bytes = PyRef::steal(PyBytes_FromObject(bytes.get()));
+  } else if (!as_bytes(bytes, "bytes")) {
+    return false;
   }
   if (!bytes) return false;
   const std::string_view view = bytes_view(bytes.get());
@@ -98,8 +98,12 @@ bool AsgiExchange::websocket_close(PyObject* message) {
   PyObject* reason = get(message, names.reason);
   if (PyErr_Occurred() != nullptr) return false;
   constexpr long kNormalClosure = 1000;
-  const long number = code == nullptr || code == Py_None ? kNormalClosure : PyLong_AsLong(code);
-  if (number == -1 && PyErr_Occurred() != nullptr) return false;
+  if (code != nullptr && code != Py_None && !PyLong_Check(code)) {
+    PyErr_Format(PyExc_TypeError, "the \"code\" of websocket.close must be an int, not %s", type_name(code).c_str());
+    return false;
+  }
+  int too_large = 0;
+  const long number = code == nullptr || code == Py_None ? kNormalClosure : PyLong_AsLongAndOverflow(code, &too_large);
   PyRef text;
   if (reason != nullptr && reason != Py_None) {
     if (!PyUnicode_Check(reason)) {
