@@ -91,6 +91,21 @@ def test_a_piece_arrives_before_the_next_is_made(kit):
         assert b"second" not in client.buffer
 
 
+@pytest.mark.parametrize("framing", ["length", "chunked"])
+def test_both_ways_at_once(kit, framing):
+    """Each piece of the body comes back before the next one is sent. (Up to 64 KiB of known length are taken in first.)"""
+    pieces = [b"first", b"second" * 100, b"third " * 20_000, b"last one"]
+    field = "Transfer-Encoding: chunked" if framing == "chunked" else f"Content-Length: {sum(map(len, pieces))}"
+    with kit.connect() as client:
+        client.send(f"POST /duplex HTTP/1.1\r\nHost: x\r\n{field}\r\n\r\n")
+        for piece in pieces:
+            client.send(chunked(piece)[:-5] if framing == "chunked" else piece)
+            while piece[-5:].upper() + b"\r\n" not in client.buffer:
+                client.fill()
+        client.send(b"0\r\n\r\n" if framing == "chunked" else b"")
+        assert client.read_response().body == b"".join(pieces).upper()
+
+
 def test_one_worker_runs_many_requests_at_once(kit):
     begun = time.monotonic()
     clients = [kit.connect() for _ in range(50)]

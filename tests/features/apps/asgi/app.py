@@ -86,6 +86,18 @@ async def serve_digest(scope, receive, send):
     await answer(send, f"{size} {digest.hexdigest()}".encode())
 
 
+async def serve_duplex(scope, receive, send):
+    """Gives back each piece of the body before it asks for the next."""
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    while True:
+        message = await receive()
+        more = message["more_body"]
+        if message["body"] or not more:
+            await send({"type": "http.response.body", "body": message["body"].upper(), "more_body": more})
+        if not more:
+            return
+
+
 async def serve_stream(scope, receive, send):
     count, size = (int(part) for part in scope["path"].split("/")[2:4])
     await send({"type": "http.response.start", "status": 200, "headers": []})
