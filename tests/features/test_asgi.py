@@ -436,6 +436,16 @@ def test_term_finishes_what_runs(serve):
     server.out.wait_for("lifespan shutdown seen")
 
 
+def test_who_blocks_its_loop_is_given_no_more(serve):
+    server = serve("asgi", workers=2)
+    with server.connect() as client:
+        client.send(b"GET /block?3 HTTP/1.1\r\nHost: x\r\n\r\n")
+        begun = time.monotonic()
+        assert len({server.get("/pid").text for _ in range(100)}) == 1
+        assert time.monotonic() - begun < 2.5
+        assert client.read_response().body == b"blocked"
+
+
 def test_load_is_shared_by_the_workers(serve):
     server = serve("asgi", workers=2)
     pids = set()

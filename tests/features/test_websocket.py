@@ -15,9 +15,10 @@ from websockets.asyncio.client import connect as connect_asynchronously
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
+from support import apps
 from support.client import Client, Closed
 from support.processes import memory, wait_until
-from support.websocket import CLOSE, COMPRESSED, KEY, PING, PONG, RawSocket, deflated, frame, handshake
+from support.websocket import BINARY, CLOSE, COMPRESSED, KEY, PING, PONG, RawSocket, deflated, frame, handshake
 
 pytestmark = pytest.mark.timeout(120)
 ACCEPT = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="  # of the specification's KEY
@@ -259,6 +260,26 @@ def test_a_slow_reader_takes_no_memory(server):
         assert sum(memory(pid) for pid in server.named("front")) - before < 16 * MIB
 
 
+def test_an_app_that_does_not_listen_holds_its_client_up(server):
+    """And nobody else, and no more than a bounded part of what the client would say."""
+    def held():
+        return sum(memory(pid) for role in ("front", "worker") for pid in server.named(role))
+
+    before = held()
+    with RawSocket(server, "/deaf") as client:
+        client.socket.settimeout(1)
+        message, sent = frame(BINARY, bytes(100_000)), 0
+        with pytest.raises(TimeoutError):
+            while sent < 256 * MIB:
+                sent += client.socket.send(message[sent % len(message):])
+        assert held() - before < 24 * MIB
+        with connect(address(server)) as other:
+            for _ in range(50):
+                other.send("hello")
+                assert other.recv(20) == "hello"
+        client.reset()
+
+
 def test_two_hundred_at_once(server):
     messages = [os.urandom(size) for size in (1, 100, 5_000, 80_000)]
 
@@ -342,6 +363,27 @@ def test_a_reload_gives_them_its_grace(serve):
             assert closed.value.rcvd.code == 1012
             new.send("not I")
             assert new.recv(20) == "not I"
+
+
+def test_new_code_of_one_app_is_nothing_to_the_sockets_of_another(serve, folder, app_python):
+    apps.copy("websocket_asgi", folder / "other")
+    other = (f'[app.other]\nroot = "{folder}/other"\ntarget = "app:application"\nprefix = "/other"\nworkers = 1\n'
+             f'python = "{app_python}"\nwatch = "off"\ngrace = "1s"\n')
+    server = serve("websocket_asgi", watch="code", grace="1s", config=other, allow=["CW0523"])
+    with connect(address(server)) as changed, connect(address(server, "/other/echo")) as kept:
+        workers = set(server.named("worker"))
+        code = server.folder / "app.py"
+        code.write_text(code.read_text() + "\nCHANGED = True\n")
+        with pytest.raises(ConnectionClosed) as closed:
+            changed.recv(30)
+        assert closed.value.rcvd.code == 1012
+        wait_until(lambda: len(server.named("worker")) == 2, 10, "the old worker to go")
+        assert len(workers & set(server.named("worker"))) == 1
+        kept.send("still here")
+        assert kept.recv(20) == "still here"
+        with pytest.raises(TimeoutError):
+            kept.recv(1.5)  # longer than its grace
+    server.baseline = {server.pid: server.baseline[server.pid], **{pid: server.baseline[pid] for pid in server.named("front")}}
 
 
 def test_a_stop_says_1001(server):

@@ -59,14 +59,15 @@ ENDPOINTS = {"/close": close, "/refuse": refuse, "/deny": deny, "/flood": flood,
 async def application(scope, receive, send):
     if scope["type"] == "websocket":
         assert (await receive())["type"] == "websocket.connect"
-        if scope["path"] == "/echo":
+        path = scope["path"][len(scope["root_path"]):]
+        if path == "/echo":
             await echo(receive, send, "kit" if "kit" in scope["subprotocols"] else None)
-        elif scope["path"] == "/origin":
+        elif path == "/origin":
             await send({"type": "websocket.accept"})
             await send({"type": "websocket.send", "text": dict(scope["headers"])[b"origin"].decode()})
             await receive()
         else:
-            await ENDPOINTS[scope["path"]](receive, send)
+            await ENDPOINTS[path](receive, send)
     elif scope["type"] == "http":
         body = " ".join(map(str, codes)).encode()
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(body))]})
