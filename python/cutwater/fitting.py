@@ -8,6 +8,7 @@ from cutwater import classify, greenlets, no_socket
 from cutwater.failure import BootFailure, NoLoop
 
 _ONE_LOOP = {classify.ASGI: "an ASGI app", classify.TORNADO: "a Tornado app"}
+_DEFAULTS = {"concurrency": 1000, "lifespan": "auto", "on_disconnect": "finish"}
 _KNOWN_LOOPS = ("auto", "asyncio", "uvloop", *greenlets.NAMES)
 
 
@@ -56,12 +57,28 @@ def check(target: str, protocol: str, start: Dict[str, Any]) -> None:
 
 
 def hints(protocol: str, start: Dict[str, Any]) -> List[str]:
-    """What would be better, for the log."""
+    """What is set and does nothing, and what would be better, for the log."""
+    notes = _without_effect(protocol, start)
     if protocol != classify.WSGI:
-        return []
+        return notes
+    notes += no_socket.notes()
     patched = greenlets.patched_by()
-    if patched is None or start.get("loop", "auto") != "auto":
-        return no_socket.notes()
-    return [*no_socket.notes(),
+    if patched is not None and start.get("loop", "auto") == "auto":
+        notes.append(
             f"the app was patched by {patched} when it was imported, and each worker runs one request at once; "
-            f'with loop = "{patched}" in [app.{start["app"]}] it runs many, in greenlets']
+            f'with loop = "{patched}" in [app.{start["app"]}] it runs many, in greenlets')
+    return notes
+
+
+def _without_effect(protocol: str, start: Dict[str, Any]) -> List[str]:
+    def is_set(name: str) -> bool:
+        return name in start and start[name] != _DEFAULTS[name]
+
+    notes = []
+    if protocol == classify.WSGI and start.get("loop", "auto") not in greenlets.NAMES and is_set("concurrency"):
+        notes.append(f'concurrency = {start["concurrency"]} does nothing for a WSGI app: threads, or loop = "gevent", '
+                     "let a worker run several of its requests at once")
+    if protocol != classify.ASGI:
+        notes += [f'{name} = "{start[name]}" does nothing: it is for ASGI apps'
+                  for name in ("lifespan", "on_disconnect") if is_set(name)]
+    return notes

@@ -484,3 +484,7 @@ class TestSettings:
         assert serve("self_patched", workers=1, loop="gevent").log.count("it runs many") == 0
         text = self.refused(serve, "CW0320", "self_patched", threads=4)
         assert "replaced Python's threads by gevent's greenlets" in text
+
+    def test_what_is_set_and_does_nothing_is_told(self, serve):
+        assert serve("hello", concurrency=5).log.count("concurrency = 5 does nothing for a WSGI app: threads, or loop") == 1
+        assert serve("hello").log.count("does nothing") == 0

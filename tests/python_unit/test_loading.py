@@ -309,6 +309,18 @@ def test_a_misspelled_loop_of_a_wsgi_app(start):
     assert message["text"] == 'loop = "gevnt" is no loop that Cutwater knows\nfix: did you mean "gevent"?'
 
 
+@pytest.mark.parametrize("code, options, said", [
+    (HELLO, {"concurrency": 5}, ['concurrency = 5 does nothing for a WSGI app: threads, or loop = "gevent", let a worker run several '
+                                 "of its requests at once"]),
+    (HELLO, {"lifespan": "on", "on_disconnect": "cancel"}, ['lifespan = "on" does nothing: it is for ASGI apps',
+                                                            'on_disconnect = "cancel" does nothing: it is for ASGI apps']),
+    (HELLO, {"concurrency": 1000, "lifespan": "auto", "on_disconnect": "finish"}, []),
+    (ASGI.replace("app", "application"), {"concurrency": 5, "lifespan": "on", "on_disconnect": "cancel"}, []),
+])
+def test_settings_that_do_nothing_are_told(start, code, options, said):
+    assert imported(start("app:application", files={"app.py": code}, mode="check", **options))["notes"] == said
+
+
 # ---- modes and forks
 
 
