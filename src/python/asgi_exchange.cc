@@ -175,8 +175,9 @@ void AsgiExchange::abort() {
   if (gone()) return;
   if (websocket_ == WebSocketState::kOpen && head_sent_) {
     websocket_ = WebSocketState::kClosed;
-    constexpr uint32_t kInternalError = 1011;
-    put({.kind = link::UpKind::kWebSocketClose, .value = kInternalError});
+    // One that is open when its worker must end was not failed by the app.
+    constexpr uint32_t kInternalError = 1011, kServiceRestart = 1012;
+    put({.kind = link::UpKind::kWebSocketClose, .value = worker_->cancels_all() ? kServiceRestart : kInternalError});
     put({.kind = link::UpKind::kEnd, .value = link::kReleases, .last = true});
     return;
   }

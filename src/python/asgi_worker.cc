@@ -240,6 +240,7 @@ void AsgiWorker::stop(std::string reason) {
 }
 
 void AsgiWorker::cancel_all() {
+  cancels_all_ = true;
   AsgiExchange* next = nullptr;
   for (AsgiExchange* exchange = first_; exchange != nullptr; exchange = next) {
     next = exchange->next;

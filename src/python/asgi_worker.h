@@ -72,6 +72,7 @@ class AsgiWorker {
   void add_blocked(AsgiExchange& exchange);
   void forget_slot(AsgiExchange& exchange);
   void cancel(AsgiExchange& exchange);
+  bool cancels_all() const { return cancels_all_; }
   void client_left(AsgiExchange& exchange);
 
  private:
@@ -105,6 +106,7 @@ class AsgiWorker {
   bool scheduled_ = false;
   bool pumping_ = false;
   bool told_ = false;
+  bool cancels_all_ = false;
 };
 
 }  // namespace cutwater::python

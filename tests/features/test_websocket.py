@@ -365,6 +365,15 @@ def test_a_reload_gives_them_its_grace(serve):
             assert new.recv(20) == "not I"
 
 
+def test_a_reload_without_any_grace(serve):
+    server = serve("websocket_asgi", grace="0", allow=["CW0523", "CW0521"])
+    with connect(address(server)) as old:
+        server.signal(signal.SIGHUP)
+        with pytest.raises(ConnectionClosed) as closed:
+            old.recv(20)
+    assert closed.value.rcvd.code == 1012
+
+
 def test_new_code_of_one_app_is_nothing_to_the_sockets_of_another(serve, folder, app_python):
     apps.copy("websocket_asgi", folder / "other")
     other = (f'[app.other]\nroot = "{folder}/other"\ntarget = "app:application"\nprefix = "/other"\nworkers = 1\n'
