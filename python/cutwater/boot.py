@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 import os
 import platform
 import signal
 import sys
-from typing import Any, Dict, NoReturn, Tuple
+from types import FrameType
+from typing import Any, Dict, NoReturn, Optional, Tuple
 
 import _cutwater
-from cutwater import fitting, fork_safety, framework, loader, project, worker, zygote
+from cutwater import failure, fitting, fork_safety, framework, loader, messages, project, worker, zygote
 from cutwater.channel import Channel, ChannelClosed
 from cutwater.failure import BootFailure
 
@@ -26,13 +28,26 @@ def run(channel: Channel) -> NoReturn:
         os._exit(1)
     _cutwater.set_process_name("cutwater-" + start["mode"])
     _enter_app(start)
+    told = functools.partial(_tell_where, start)
+    signal.signal(signal.SIGTERM, told)
     loaded, fork_safe = _import(start, channel)
+    if signal.getsignal(signal.SIGTERM) is told:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
     if start["mode"] == "zygote" and fork_safe:
         zygote.freeze()
         zygote.run(_service(loaded, start), channel)
     elif start["mode"] == "worker":
         _run_alone(_service(loaded, start), channel)
     os._exit(_wait_for_quit(channel))
+
+
+def _tell_where(start: Dict[str, Any], number: int, frame: Optional[FrameType]) -> None:
+    """Ended while the app was imported, which took too long: a server may have been started, or a database waited for."""
+    line = failure.line_reached(frame, start["root"])
+    if line is not None:
+        messages.note(f'{start["app"]}: the import had come to {line}')
+    signal.signal(number, signal.SIG_DFL)
+    os.kill(os.getpid(), number)
 
 
 def _enter_app(start: Dict[str, Any]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import traceback
+from types import FrameType
 from typing import List, Optional
 
 BOOT_FAILED = 3
@@ -68,7 +69,16 @@ def describe(error: BaseException) -> str:
 
 def last_user_line(error: BaseException, root: str) -> Optional[str]:
     """``shop/views.py:14 in view(): rows = list(qs)``: the deepest line of the app's own code, else of any code."""
-    frames = [f for f in traceback.extract_tb(error.__traceback__) if not _is_ours(f.filename)]
+    return _last_line(traceback.extract_tb(error.__traceback__), root)
+
+
+def line_reached(frame: Optional[FrameType], root: str) -> Optional[str]:
+    """The same of what runs now."""
+    return _last_line(traceback.extract_stack(frame), root)
+
+
+def _last_line(stack: traceback.StackSummary, root: str) -> Optional[str]:
+    frames = [f for f in stack if not _is_ours(f.filename)]
     if not frames:
         return None
     users = [f for f in frames if _is_users(f.filename, root)]

@@ -84,6 +84,7 @@ class TestHup:
         start = len(server.log.lines)
         server.signal(signal.SIGHUP)
         server.log.wait_for(r"keeps serving|not ready|start_timeout", 15, start)
+        server.log.wait_for(r"web: the import had come to app.py:\d+ in <module>: time.sleep\(60\)$", 15, start)
         assert version(server) == "one"
         wait_until(lambda: len(server.tree()) <= before, 15, "the slow generation to go")
         server.baseline = {server.pid: server.baseline[server.pid]}
