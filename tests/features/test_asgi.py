@@ -338,6 +338,7 @@ class TestLifespan:
         assert json.loads(server.get("/state").body) == [[1, 2], ["lifespan.startup"]]
         server.signal(signal.SIGTERM)
         server.out.wait_for("lifespan shutdown seen")
+        assert server.wait_exit() == 0
 
     def test_state_is_copied_for_each_request(self, serve):
         server = serve("asgi")
@@ -434,6 +435,7 @@ def test_term_finishes_what_runs(serve):
         server.signal(signal.SIGTERM)
         assert client.read_response().status == 200
     server.out.wait_for("lifespan shutdown seen")
+    assert server.wait_exit() == 0
 
 
 def test_who_blocks_its_loop_is_given_no_more(serve):
