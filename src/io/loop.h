@@ -74,6 +74,7 @@ class Loop {
 
   // Until `end` whoever runs on this thread's processor may go on when an event comes here.
   void be_patient_until(base::Instant end) { patience_.last_until(end); }
+  void neighbour_spoke() { patience_.neighbour_spoke(now_); }
   bool patient() const { return patience_.patient(); }
   void end_patience() { patience_.end(); }  // before a thread is started from this one
 

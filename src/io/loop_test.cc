@@ -108,21 +108,6 @@ TEST(Loop, PatienceLastsUntilItsEnd) {
   EXPECT_FALSE(loop.patient());
 }
 
-TEST(Loop, WhoStartedUsUnderAnotherPolicyIsObeyed) {
-  std::thread started_so([] {
-    const sched_param unused{};
-    ASSERT_EQ(sched_setscheduler(0, SCHED_BATCH, &unused), 0);
-    Patience patience;
-    const base::Instant now = base::monotonic_now();
-    patience.last_until(now + std::chrono::seconds(1));
-    patience.before_wait(now);
-    EXPECT_FALSE(patience.patient());
-    patience.before_wait(now + std::chrono::seconds(2));
-    EXPECT_EQ(sched_getscheduler(0), SCHED_BATCH);
-  });
-  started_so.join();
-}
-
 TEST(Loop, PollsOnceWhenAsked) {
   Loop loop;
   std::vector<size_t> events;

@@ -10,6 +10,14 @@ void Patience::last_until(base::Instant end) {
   end_ = std::max(end_, end);
 }
 
+void Patience::neighbour_spoke(base::Instant now) {
+  if (now - window_began_ > kWindow) {
+    window_began_ = now;
+    words_ = 0;
+  }
+  if (++words_ >= kManyWords) last_until(now + kWindow);
+}
+
 void Patience::before_wait(base::Instant now) {
   become(now < end_);
 }

@@ -50,7 +50,9 @@ SocketStream::~SocketStream() {
 
 IoResult SocketStream::read(std::span<char> into) {
   IoResult result = without_interruption([&] { return ::recv(socket_.get(), into.data(), into.size(), 0); });
-  if (result.status == IoStatus::kDone && result.count == 0) result.status = IoStatus::kEndOfStream;
+  if (result.status != IoStatus::kDone) return result;
+  if (result.count == 0) result.status = IoStatus::kEndOfStream;
+  if (carrier_ == Carrier::kLocal) loop_.neighbour_spoke();
   return result;
 }
 

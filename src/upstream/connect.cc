@@ -35,7 +35,8 @@ base::Task<Connected> connect_to(io::Loop& loop, const PeerAddress& address, bas
     result.error = error;
     co_return result;
   }
-  auto stream = io::make_socket_stream(loop, std::move(socket), io::Opened::kByUs);
+  const io::Carrier carrier = family == AF_UNIX ? io::Carrier::kLocal : io::Carrier::kTcp;
+  auto stream = io::make_socket_stream(loop, std::move(socket), io::Opened::kByUs, carrier);
   if (error != 0) {
     const io::WaitResult waited = co_await stream->writable(deadline);
     result.error = waited == io::WaitResult::kTimedOut ? ETIMEDOUT : pending_error(stream->descriptor());
