@@ -19,16 +19,15 @@ class Authority:
         self.make("root", ROOT, authority=True)
         self.make("below", BELOW, signer="root", authority=True)
 
-    def make(self, name, subject, signer=None, authority=False):
-        """A certificate and its key, signed by itself unless there is a signer. -> its PEM"""
+    def make(self, name, subject, signer=None, authority=False, hosts=("localhost",)):
+        """A certificate and its key, signed by itself unless there is a signer."""
         folder = self.folder
         signed_by = ("-CA", folder / f"{signer}.pem", "-CAkey", folder / f"{signer}.key") if signer else ()
-        extensions = "basicConstraints=critical,CA:true" if authority else "subjectAltName=DNS:localhost,IP:127.0.0.1"
+        hosts = ",".join(f"DNS:{host}" for host in hosts)
+        extensions = "basicConstraints=critical,CA:true" if authority else f"subjectAltName={hosts},IP:127.0.0.1"
         openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "30", "-utf8",
                 "-subj", subject, "-addext", extensions, "-keyout", folder / f"{name}.key", "-out", folder / f"{name}.pem", *signed_by)
-        text = openssl("x509", "-in", folder / f"{name}.pem")
         (folder / f"{name}.key").chmod(0o644)  # a web server's worker or another user may want it
-        return text
 
     def text(self, name):
         return (self.folder / f"{name}.pem").read_text()
