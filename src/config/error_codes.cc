@@ -172,7 +172,7 @@ constexpr ErrorCode kCodes[] = {
      "If it is your web server: add its user to trusted_users, or its address to trusted_proxies, of that [[listen]]."},
     {"CW0408", "too many variables",
      "A web server's request by FastCGI has more variables, or longer ones, than `limits.header` and "
-     "`limits.header_count` leave room for (twice the bytes, 64 more of them); the connection was closed.",
+     "`limits.header_count` leave room for (twice the bytes, 256 more of them); the connection was closed.",
      "Raise `limits.header` or `limits.header_count` if such requests are meant to work."},
     {"CW0501", "request took too long",
      "A request ran longer than `timeout`: the client got 504, if no answer was begun. An asynchronous worker cancels "

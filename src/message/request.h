@@ -23,7 +23,8 @@ struct Request {
   Headers headers;  // hop-by-hop fields and, from strangers, forwarding fields already removed
 
   // What a trusted web server in front said beyond the request, by CGI names (REMOTE_USER, SSL_CLIENT_S_DN): for the
-  // app's environ alone, nothing here reads it. Names are letters, digits and '_', never those of what stands above.
+  // app alone, its environ or the extension `tls` of its scope; nothing here reads it. Names are letters, digits and
+  // '_', never those of what stands above.
   Headers variables;
   // Of these, what an authorizer granted: a server behind us that speaks HTTP gets it as fields.
   Headers granted;

@@ -95,6 +95,10 @@ PyObject* AsgiScope::build(const message::Request& request, const link::RequestE
                      set(dict, names.query_string, bytes_of(request.query)) &&
                      set(dict, names.headers, fields(request));
   if (!built) return nullptr;
+  if (secure && !request.variables.empty()) {
+    PyObject* extensions = PyDict_GetItemWithError(dict, names.extensions.get());
+    if (extensions != nullptr) tls_.add(extensions, request.variables);
+  }
   // By a unix socket there is no address of a client.
   PyRef client = request.remote_address.empty()
                      ? PyRef::share(Py_None)

@@ -10,6 +10,7 @@
 #include "link/request_record.h"
 #include "message/request.h"
 #include "python/asgi_names.h"
+#include "python/asgi_tls.h"
 #include "python/environ.h"
 #include "python/py_api.h"
 
@@ -42,6 +43,7 @@ class AsgiScope {
   PyRef asgi_, http_extensions_, websocket_extensions_;
   CachedText scheme_, method_, root_path_, remote_address_, server_name_;
   std::vector<Pair> pairs_;  // by place
+  AsgiTls tls_;
 };
 
 }  // namespace cutwater::python

@@ -12,9 +12,10 @@ namespace {
 
 using codec::http1::HeadScanner;
 
-// The target stands in up to three variables, names grow by "HTTP_", and the web server adds some of its own.
+// The target stands in up to three variables, names grow by "HTTP_", and the web server adds some of its own. Apache
+// tells of TLS by some forty, and each host name of both certificates in one more: up to a hundred names are usual.
 constexpr size_t kVariableBytesPerHeadByte = 2;
-constexpr size_t kVariablesOfTheServer = 64;
+constexpr size_t kVariablesOfTheServer = 256;
 
 }  // namespace
 

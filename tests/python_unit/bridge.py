@@ -78,7 +78,7 @@ class Fronts:
         self.front_wakes = [os.eventfd(0, os.EFD_NONBLOCK) for _ in range(fronts)]
 
     def submit(self, method="GET", target="/", headers=(), body=b"", *, front=0, scheme="http", minor=1, place=INLINE,
-               length=0, script_name="", path=None, framing=None, remote="127.0.0.1", websocket=False):
+               length=0, script_name="", path=None, framing=None, remote="127.0.0.1", websocket=False, variables=()):
         raw_path, _, query = target.partition("?")
         if path is None:
             from urllib.parse import unquote_to_bytes
@@ -89,7 +89,7 @@ class Fronts:
         ticket = self.links[front].submit(
             method.encode(), target.encode(), path, query.encode(), scheme.encode(), minor, fields, body, framing,
             place, length, script_name.encode(), remote.encode(), 4321, b"example.org", 8080,
-            websocket)
+            websocket, [(name.encode(), value.encode("latin-1")) for name, value in variables])
         assert ticket is not None
         self.links[front].wake_workers()
         return ticket

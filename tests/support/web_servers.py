@@ -4,6 +4,7 @@ requests on."""
 import os
 import socket
 import subprocess
+from itertools import zip_longest
 
 from . import processes
 from .processes import wait_until
@@ -42,17 +43,17 @@ def text_of(address):
     return address if isinstance(address, str) else f"{address[0]}:{address[1]}"
 
 
-def apache(program, place, backs):
-    """`backs`: (protocol, address) each."""
-    modules = "mpm_event unixd authz_core proxy proxy_fcgi proxy_scgi proxy_uwsgi".split()
+def apache(program, place, backs, secure=()):
+    """`backs`: (protocol, address) each. `secure`: lines by which the first of them are asked by TLS."""
+    modules = "mpm_event unixd authz_core proxy proxy_fcgi proxy_scgi proxy_uwsgi".split() + (["ssl"] if secure else [])
     scheme = {"fastcgi": "fcgi", "scgi": "scgi", "uwsgi": "uwsgi"}
 
-    def host(port, protocol, address):
+    def host(port, protocol, address, lines):
         to = f"{scheme[protocol]}://{text_of(address)}/"
         if isinstance(address, str):
             to = f"unix:{address}|{scheme[protocol]}://localhost/"
         return (f"Listen 127.0.0.1:{port}\n<VirtualHost 127.0.0.1:{port}>\nServerName shop.example\n"
-                f'ProxyPass "/" "{to}"\n</VirtualHost>\n')
+                f'{lines}\nProxyPass "/" "{to}"\n</VirtualHost>\n')
 
     def configure(ports):
         lines = [f"<IfModule !{name}_module>\nLoadModule {name}_module /usr/lib/apache2/modules/mod_{name}.so\n</IfModule>"
@@ -61,30 +62,33 @@ def apache(program, place, backs):
                   "ServerName shop.example", "UseCanonicalName Off", "ServerLimit 1", "StartServers 1", "ThreadLimit 25",
                   "ThreadsPerChild 25", "MaxRequestWorkers 25", "ProxyTimeout 60"]
         lines += [f"User {USER}", f"Group {USER}"] if os.getuid() == 0 else []
-        return "\n".join(lines) + "\n" + "".join(host(port, *back) for port, back in zip(ports, backs, strict=True))
+        hosts = zip_longest(ports, backs, secure, fillvalue="")
+        return "\n".join(lines) + "\n" + "".join(host(port, *back, more) for port, back, more in hosts)
 
     return start([program, "-DFOREGROUND", "-f"], place / "apache.conf", configure, backs)
 
 
-def lighttpd(program, place, backs, starts=None):
-    """`backs`: (protocol, address) each. With `starts`, a command, lighttpd runs that behind a socket of its own making at
+def lighttpd(program, place, backs, starts=None, secure=()):
+    """`backs` and `secure` as above. With `starts`, a command, lighttpd runs that behind a socket of its own making at
     the address, which is the command's descriptor 0; it names no host, then."""
 
-    def condition(port, protocol, address):
+    def condition(port, protocol, address, lines):
         to = f'"socket" => "{address}"' if isinstance(address, str) else f'"port" => {address[1]}'
         if starts:
             to += f', "bin-path" => "{starts}", "max-procs" => 1'
         elif not isinstance(address, str):
             to += f', "host" => "{address[0]}"'
         server = f'{protocol}.server = ( "/" => (( {to}, "check-local" => "disable" )) )'
-        return f'$SERVER["socket"] == "127.0.0.1:{port}" {{ {server} }}\n'
+        return f'$SERVER["socket"] == "127.0.0.1:{port}" {{ {server}\n{lines} }}\n'
 
     def configure(ports):
-        lines = ['server.modules = ( "mod_fastcgi", "mod_scgi" )', f'server.document-root = "{place}"', 'server.bind = "127.0.0.1"',
+        modules = '"mod_fastcgi", "mod_scgi"' + (', "mod_openssl"' if secure else "")
+        lines = [f"server.modules = ( {modules} )", f'server.document-root = "{place}"', 'server.bind = "127.0.0.1"',
                  f"server.port = {ports[0]}", f'server.errorlog = "{place}/error.log"', f'server.upload-dirs = ( "{place}" )',
                  "server.max-request-size = 50000", 'server.stream-response-body = 1']
         if os.getuid() == 0 and not starts:  # what it starts would be that user's too, who may not be let into this checkout
             lines += [f'server.username = "{USER}"', f'server.groupname = "{USER}"']
-        return "\n".join(lines) + "\n" + "".join(condition(port, *back) for port, back in zip(ports, backs, strict=True))
+        hosts = zip_longest(ports, backs, secure, fillvalue="")
+        return "\n".join(lines) + "\n" + "".join(condition(port, *back, more) for port, back, more in hosts)
 
     return start([program, "-D", "-f"], place / "lighttpd.conf", configure, backs)

@@ -106,8 +106,16 @@ std::string_view text_of(const char* data, Py_ssize_t size) {
   return {data, static_cast<size_t>(size)};
 }
 
+// Of a list of (name, value), both bytes.
+void add_pairs(PyObject* pairs, message::Headers& to) {
+  for (Py_ssize_t index = 0; index < list_size(pairs); ++index) {
+    PyObject* pair = list_item(pairs, index);
+    to.add(bytes_view(tuple_item(pair, 0)), bytes_view(tuple_item(pair, 1)));
+  }
+}
+
 // submit(method, target, path, query, scheme, minor, fields, body, framing, place, body_length, script_name,
-// remote, remote_port, server, server_port, websocket) -> (slot, generation) or None. All texts are bytes.
+// remote, remote_port, server, server_port, websocket, variables) -> (slot, generation) or None. All texts are bytes.
 PyObject* submit(PyObject* self, PyObject* arguments) {
   const char* texts[9];
   Py_ssize_t sizes[9];
@@ -119,10 +127,12 @@ PyObject* submit(PyObject* self, PyObject* arguments) {
   unsigned short remote_port = 0;
   unsigned short server_port = 0;
   int websocket = 0;
-  if (!PyArg_ParseTuple(arguments, "y#y#y#y#y#iO!y#iiKy#y#Hy#H|p", &texts[0], &sizes[0], &texts[1], &sizes[1],
+  PyObject* variables = nullptr;
+  if (!PyArg_ParseTuple(arguments, "y#y#y#y#y#iO!y#iiKy#y#Hy#H|pO!", &texts[0], &sizes[0], &texts[1], &sizes[1],
                         &texts[2], &sizes[2], &texts[3], &sizes[3], &texts[4], &sizes[4], &minor, &PyList_Type, &fields,
                         &texts[5], &sizes[5], &framing, &place, &body_length, &texts[6], &sizes[6], &texts[7],
-                        &sizes[7], &remote_port, &texts[8], &sizes[8], &server_port, &websocket)) {
+                        &sizes[7], &remote_port, &texts[8], &sizes[8], &server_port, &websocket, &PyList_Type,
+                        &variables)) {
     return nullptr;
   }
   message::Request request;
@@ -139,10 +149,8 @@ PyObject* submit(PyObject* self, PyObject* arguments) {
   request.remote_port = remote_port;
   request.server_name = request.authority = text_of(texts[8], sizes[8]);
   request.server_port = server_port;
-  for (Py_ssize_t index = 0; index < list_size(fields); ++index) {
-    PyObject* pair = list_item(fields, index);
-    request.headers.add(bytes_view(tuple_item(pair, 0)), bytes_view(tuple_item(pair, 1)));
-  }
+  add_pairs(fields, request.headers);
+  if (variables != nullptr) add_pairs(variables, request.variables);
   link::RequestExtras extras;
   extras.script_name = text_of(texts[6], sizes[6]);
   extras.body_place = static_cast<link::BodyPlace>(place);
