@@ -2,8 +2,8 @@
 // waits for its turn (SCHED_BATCH). Who is told often of things that can wait saves two context switches for each.
 // A thread that was started under another policy (chrt) keeps it and is never patient.
 //
-// A neighbour is a process at the other end of a unix socket, a web server in front or a pool behind: often on this
-// very processor, where it loses its turn to us with every word it says, and has more to say.
+// A neighbour is a process of this machine that we serve or that serves us, a web server in front or a pool behind:
+// often on this very processor, where it loses its turn to us with every word it says, and has more to say.
 #pragma once
 
 #include <cstdint>

@@ -52,7 +52,7 @@ IoResult SocketStream::read(std::span<char> into) {
   IoResult result = without_interruption([&] { return ::recv(socket_.get(), into.data(), into.size(), 0); });
   if (result.status != IoStatus::kDone) return result;
   if (result.count == 0) result.status = IoStatus::kEndOfStream;
-  if (carrier_ == Carrier::kLocal) loop_.neighbour_spoke();
+  if (carrier_ != Carrier::kTcp) loop_.neighbour_spoke();
   return result;
 }
 
@@ -73,7 +73,7 @@ IoResult SocketStream::send_file(int file, uint64_t offset, size_t length) {
 }
 
 void SocketStream::end_follows() {
-  if (carrier_ == Carrier::kLocal) return;  // no packets there
+  if (carrier_ == Carrier::kUnix) return;  // no packets there
   send_flags_ |= MSG_MORE;
   holds_last_ = true;
 }

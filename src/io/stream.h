@@ -115,7 +115,11 @@ enum class Opened {
   kByUs,    // who answers needs its time
 };
 
-enum class Carrier : uint8_t { kTcp, kLocal };
+enum class Carrier : uint8_t {
+  kTcp,
+  kTcpOfNeighbour,  // a process on this machine (patience.h)
+  kUnix             // always one
+};
 
 // Takes a connected non-blocking socket, the only descriptor of it. Registers with epoll once, when the loop waits
 // next, for EPOLLIN | EPOLLRDHUP; EPOLLOUT only while a write waits; drops EPOLLIN while data lies unread and nobody

@@ -2,6 +2,7 @@
 // they arrive, and what nobody is asked.
 #include <gtest/gtest.h>
 
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -88,6 +89,27 @@ TEST(Gateway, CutsChangeNothing) {
         ASSERT_EQ(play.handled(), whole.handled()) << cut;
       }
     }
+  }
+}
+
+// More than one turn takes in: what a turn has read counts at once, however slow the machine is.
+TEST(Gateway, TheWebServerOfThisMachineIsANeighbour) {
+  for (Protocol protocol : {Protocol::kHttp, Protocol::kUwsgi, Protocol::kScgi}) {
+    ServeOptions options;
+    options.protocol = protocol;
+    test::TestServer server(options);
+    std::vector<std::unique_ptr<test::Client>> clients;
+    while (clients.size() < 100) {
+      clients.push_back(std::make_unique<test::Client>(server));
+      clients.back()->send(protocol == Protocol::kHttp ? "GET /a HTTP/1.1\r\nHost: a\r\n\r\n" : get(protocol, "/a"));
+    }
+    bool patient = false;
+    ASSERT_TRUE(server.run_until([&] {
+      patient |= server.loop.patient();
+      return server.handler.requests == 100;
+    }));
+    EXPECT_EQ(patient, protocol != Protocol::kHttp);
+    server.loop.end_patience();
   }
 }
 

@@ -18,6 +18,13 @@ constexpr base::Duration kIdleBeforeEviction = std::chrono::seconds(1);  // when
 constexpr base::Duration kLookForRoomEvery = std::chrono::milliseconds(100);
 constexpr size_t kMostEvictedAtOnce = 64;
 
+// Who speaks HTTP over the loopback is as often a client that waits for each answer.
+io::Carrier carrier_of(Protocol protocol, const io::Address& peer, const io::Address& local) {
+  if (local.is_unix) return io::Carrier::kUnix;
+  const bool of_this_machine = peer.host.starts_with("127.") || peer.host == "::1";
+  return of_this_machine && protocol != Protocol::kHttp ? io::Carrier::kTcpOfNeighbour : io::Carrier::kTcp;
+}
+
 }  // namespace
 
 struct HttpServer::Impl final : io::TurnHook {
@@ -161,7 +168,7 @@ HttpServer::HttpServer(io::Loop& loop, const ServeOptions& options, message::Han
 HttpServer::~HttpServer() = default;
 
 void HttpServer::accept(base::FileDescriptor socket, const io::Address& peer, const io::Address& local) {
-  const io::Carrier carrier = local.is_unix ? io::Carrier::kLocal : io::Carrier::kTcp;
+  const io::Carrier carrier = carrier_of(impl_->state.options.protocol, peer, local);
   impl_->accept(io::make_socket_stream(impl_->state.loop, std::move(socket), io::Opened::kByPeer, carrier), peer,
                 local);
 }

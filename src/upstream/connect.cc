@@ -35,7 +35,7 @@ base::Task<Connected> connect_to(io::Loop& loop, const PeerAddress& address, bas
     result.error = error;
     co_return result;
   }
-  const io::Carrier carrier = family == AF_UNIX ? io::Carrier::kLocal : io::Carrier::kTcp;
+  const io::Carrier carrier = family == AF_UNIX ? io::Carrier::kUnix : io::Carrier::kTcp;
   auto stream = io::make_socket_stream(loop, std::move(socket), io::Opened::kByUs, carrier);
   if (error != 0) {
     const io::WaitResult waited = co_await stream->writable(deadline);
