@@ -50,7 +50,10 @@ struct Loop::Posted {
 
 Loop::Loop() : epoll_(open_epoll()), events_(kEventsPerTurn), posted_(std::make_unique<Posted>(*this)) {}
 
-Loop::~Loop() = default;
+// The thread may go on without it.
+Loop::~Loop() {
+  patience_.end();
+}
 
 void Loop::run() {
   while (!std::exchange(stopped_, false)) turn();

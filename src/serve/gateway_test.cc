@@ -109,7 +109,6 @@ TEST(Gateway, TheWebServerOfThisMachineIsANeighbour) {
       return server.handler.requests == 100;
     }));
     EXPECT_EQ(patient, protocol != Protocol::kHttp);
-    server.loop.end_patience();
   }
 }
 
