@@ -3,9 +3,11 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <sstream>
+#include <thread>
 
 #include "handler/handler_test_support.h"
 
@@ -176,6 +178,30 @@ TEST(LogWriter, DropsWholeLinesWhenNobodyReads) {
   EXPECT_LE(rest.size() - read_lines * line.size(), line.size());
   EXPECT_LE(read_lines + lost, kLines);
   EXPECT_GE(read_lines + lost + 1, kLines);  // at most the line that was begun
+}
+
+size_t threads_of_this_process() {
+  const std::filesystem::directory_iterator tasks("/proc/self/task");
+  return static_cast<size_t>(std::distance(begin(tasks), end(tasks)));
+}
+
+TEST(LogWriter, ItsThreadComesWithALineAndGoesWhenNoneFollows) {
+  int ends[2];
+  ASSERT_EQ(pipe2(ends, O_CLOEXEC), 0);
+  base::FileDescriptor reader(ends[0]);
+  LogWriterOptions options;
+  options.pause_milliseconds = 1;
+  options.rest_milliseconds = 20;
+  const size_t before = threads_of_this_process();
+  LogWriter writer(base::FileDescriptor(ends[1]), no_loss(), options);
+  EXPECT_EQ(threads_of_this_process(), before);
+  for (const std::string line : {"one\n", "two\n"}) {
+    writer.write(line);
+    std::string read(line.size(), ' ');
+    ASSERT_EQ(::read(reader.get(), read.data(), read.size()), static_cast<ssize_t>(line.size()));
+    EXPECT_EQ(read, line);
+    while (threads_of_this_process() > before) std::this_thread::yield();
+  }
 }
 
 TEST(LogWriter, FullDiskIsCountedNotFatal) {

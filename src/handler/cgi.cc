@@ -70,8 +70,8 @@ base::Task<void> Cgi::answer_instead(message::Exchange& exchange, std::string pa
 std::shared_ptr<CgiRun> Cgi::make_run(const message::Exchange& exchange) {
   const message::Request& request = exchange.request;
   return std::make_shared<CgiRun>(CgiRun::Place{loop_, runner_, log_, stderr_pace_, options_.who, exchange.id,
-                                                fmt::format("{} {}", request.method, request.path), options_.timeout,
-                                                [this](CgiRun& run) { end_run(run); }});
+                                                std::string(request.method), std::string(request.path),
+                                                options_.timeout, [this](CgiRun& run) { end_run(run); }});
 }
 
 void Cgi::end_run(CgiRun& run) {

@@ -22,7 +22,7 @@ constexpr unsigned kLastReads = 16;    // more than a pipe holds
 
 CgiRun::CgiRun(Place place)
     : place_(std::move(place)),
-      errors_log_(place_.log, place_.pace, place_.who, place_.request_id, "CW0707", place_.request),
+      errors_log_(place_.log, place_.pace, place_.who, place_.request_id, "CW0707", place_.method, place_.path),
       wake_(place_.loop.timers(),
             [this] {
               if (waiter_) std::exchange(waiter_, nullptr).resume();

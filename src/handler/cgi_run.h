@@ -36,7 +36,8 @@ class CgiRun final : public ScriptWatcher {
     StderrPace& pace;
     std::string who;      // "cgi /cgi-bin/*", for the log
     uint64_t request_id;  // likewise
-    std::string request;  // "GET /cgi-bin/a"
+    std::string method;   // likewise
+    std::string path;
     base::Duration timeout;
     std::function<void(CgiRun&)> over;  // it has ended, and nobody listens: destroys it, maybe
   };

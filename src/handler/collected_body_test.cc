@@ -94,7 +94,7 @@ TEST(StderrLog, WritesWholeLinesWithTheRequest) {
   io::Loop loop;
   StderrPace pace(loop);
   {
-    StderrLog errors(log, pace, "upstream php", 0x2a, "CW0608", "GET /a.php");
+    StderrLog errors(log, pace, "upstream php", 0x2a, "CW0608", "GET", "/a.php");
     errors.on_stderr("one\ntw");
     errors.on_stderr("o\r\n\nthree");
     EXPECT_EQ(log.lines.size(), 2u);
@@ -110,7 +110,7 @@ TEST(StderrLog, KeepsNoMoreThanALogCanBear) {
   io::Loop loop;
   StderrPace pace(loop);
   {
-    StderrLog errors(log, pace, "upstream php", 1, "CW0608", {});
+    StderrLog errors(log, pace, "upstream php", 1, "CW0608", "GET", "/");
     for (int i = 0; i < 1000; ++i) errors.on_stderr(std::string(1024, 'x'));
   }
   ASSERT_EQ(log.lines.size(), 1u);
@@ -124,13 +124,14 @@ TEST(StderrLog, WritesNoMoreInASecondThanALogCanBear) {
   io::Loop loop;
   StderrPace pace(loop);
   for (size_t i = 0; i < StderrPace::kLinesPerSecond + 50; ++i)
-    StderrLog(log, pace, "upstream php", i, "CW0608", {}).on_stderr("x");
+    StderrLog(log, pace, "upstream php", i, "CW0608", "GET", "/").on_stderr("x");
   EXPECT_EQ(log.lines.size(), StderrPace::kLinesPerSecond);
   io::Timer later(loop.timers(), [&] { loop.stop(); });
   later.set(loop.now() + std::chrono::milliseconds(1050));
   loop.run();
-  StderrLog(log, pace, "upstream php", 1, "CW0608", {}).on_stderr("again");
-  EXPECT_EQ(log.lines.back(), "CW0608 upstream php: request 00000001: again (50 lines of that second were left out)");
+  StderrLog(log, pace, "upstream php", 1, "CW0608", "GET", "/").on_stderr("again");
+  EXPECT_EQ(log.lines.back(),
+            "CW0608 upstream php: request 00000001 GET /: again (50 lines of that second were left out)");
 }
 
 }  // namespace

@@ -22,6 +22,11 @@ base::Duration freshness_for(const ConnectionWish& wish) {
   return wish.harmless_twice ? base::Duration::max() : kFreshEnough;
 }
 
+// What ends in the moment in which it is used costs such a request a second try.
+upstream::Pool::Silence silence_for(const ConnectionWish& wish) {
+  return wish.harmless_twice ? upstream::Pool::Silence::kSinceLastTurn : upstream::Pool::Silence::kSure;
+}
+
 GatewayConnection take_kept(upstream::Peer& peer, const ConnectionWish& wish) {
   GatewayConnection connection;
   const base::Duration freshness = freshness_for(wish);
@@ -29,7 +34,9 @@ GatewayConnection take_kept(upstream::Peer& peer, const ConnectionWish& wish) {
   if (is_fastcgi) {
     if (auto request = peer.multiplexing().take(freshness, wish.has_upload)) return share_of(std::move(request));
   }
-  if (wish.harmless_twice || !is_fastcgi || peer.pool().proven()) connection.stream = peer.pool().take(freshness);
+  if (wish.harmless_twice || !is_fastcgi || peer.pool().proven()) {
+    connection.stream = peer.pool().take(freshness, silence_for(wish));
+  }
   connection.is_kept = connection.stream != nullptr;
   return connection;
 }

@@ -35,8 +35,8 @@ GatewayExchange::GatewayExchange(Gateway& gateway, message::Exchange& exchange, 
       body_(body),
       script_(script),
       file_(file),
-      errors_(gateway.log_, gateway.stderr_pace_, gateway.who(), exchange.id, "CW0608",
-              fmt::format("{} {}", exchange.request.method, exchange.request.path)) {}
+      errors_(gateway.log_, gateway.stderr_pace_, gateway.who(), exchange.id, "CW0608", exchange.request.method,
+              exchange.request.path) {}
 
 GatewayExchange::~GatewayExchange() {
   exchange_.gone_listener = nullptr;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <initializer_list>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -36,6 +37,10 @@ std::string percent_decoded(std::string_view text) {
   return decoded;
 }
 
+bool decodes_to(std::string_view text, std::string_view plain) {
+  return text.find('%') == std::string_view::npos ? text == plain : percent_decoded(text) == plain;
+}
+
 // pchar of RFC 3986 and '/'.
 bool stands_for_itself(char c) {
   const bool is_letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
@@ -48,36 +53,57 @@ std::string_view raw_path_of(const message::Request& request) {
   return target ? target->path : std::string_view();
 }
 
-std::string joined(const message::Headers& headers, std::string_view name) {
-  std::string values;
+// All values of that field as one list, and the element that `pieces` make, where there is one, behind them.
+void append_grown_list(std::string& to, const message::Headers& headers, std::string_view name,
+                       std::initializer_list<std::string_view> pieces) {
+  const size_t begin = to.size();
   for (const message::HeaderField& field : headers) {
     if (!equals_ignoring_case(field.name, name) || field.value.empty()) continue;
-    if (!values.empty()) values += ", ";
-    values += field.value;
+    if (to.size() > begin) to += ", ";
+    to += field.value;
   }
-  return values;
+  bool begins = to.size() > begin;
+  for (std::string_view piece : pieces) {
+    if (begins && !piece.empty()) to += ", ";
+    begins = begins && piece.empty();
+    to += piece;
+  }
 }
 
-std::string concatenated(std::initializer_list<std::string_view> pieces) {
-  size_t length = 0;
-  for (std::string_view piece : pieces) length += piece.size();
-  std::string text;
-  text.reserve(length);
-  for (std::string_view piece : pieces) text += piece;
-  return text;
-}
+// Lists that this server adds an element to, all in one piece of memory.
+class GrownLists {
+ public:
+  explicit GrownLists(const message::Headers& received) : received_(received) { text_.reserve(kUsualLength); }
 
-std::string grown(std::string list, std::string element) {
-  if (list.empty()) return element;
-  return element.empty() ? list : concatenated({list, ", ", element});
-}
+  // At most kMost times.
+  void grow(std::string_view name, std::initializer_list<std::string_view> pieces) {
+    const size_t begin = text_.size();
+    append_grown_list(text_, received_, name, pieces);
+    lists_.at(count_++) = {name, begin, text_.size() - begin};
+  }
+  // Those that are not empty. Until the next grow().
+  void add_to(message::Headers& headers) const {
+    for (const List& list : std::span(lists_).first(count_)) {
+      if (list.length > 0) headers.add(list.name, std::string_view(text_).substr(list.begin, list.length));
+    }
+  }
 
-// RFC 7239: an IPv6 address stands in brackets and quotes.
-std::string forwarded_element(std::string_view address, const message::Request& request) {
-  const bool is_ipv6 = address.find(':') != std::string_view::npos;
-  return concatenated({"for=", is_ipv6 ? "\"[" : "", address.empty() ? "unknown" : address, is_ipv6 ? "]\"" : "",
-                       ";proto=", request.scheme, ";host=\"", request.authority, "\""});
-}
+  static constexpr size_t kMost = 4;
+
+ private:
+  static constexpr size_t kUsualLength = 200;
+
+  struct List {
+    std::string_view name;
+    size_t begin;
+    size_t length;
+  };
+
+  const message::Headers& received_;
+  std::string text_;
+  std::array<List, kMost> lists_;
+  size_t count_ = 0;
+};
 
 // What is set here, and Proxy, of which a gateway behind us would make HTTP_PROXY (faults.md 38).
 constexpr std::array<std::string_view, 8> kNotCopied = {
@@ -147,7 +173,7 @@ std::string forwarded_target(const message::Request& request, std::string_view s
   // An encoded slash behind what is taken off would make "//x" of "/x".
   const bool ends_whole = !strips || (raw.starts_with(strip) && (rest.empty() || rest.starts_with('/')));
   std::string target;
-  if (ends_whole && percent_decoded(raw) == request.path) {
+  if (ends_whole && decodes_to(raw, request.path)) {
     target = rest;
   } else {
     target = percent_encoded(strips ? request.path.substr(strip.size()) : request.path);
@@ -170,19 +196,25 @@ bool came_back(const message::Headers& headers, std::string_view instance) {
 }
 
 std::string grown_list(const message::Headers& headers, std::string_view name, std::string_view element) {
-  return grown(joined(headers, name), std::string(element));
+  std::string list;
+  append_grown_list(list, headers, name, {element});
+  return list;
 }
 
 std::string forwarded_head(const message::Exchange& exchange, const upstream::RequestBody& body,
                            const ForwardedRequest& options) {
   const message::Request& request = exchange.request;
   const std::string_view asker = address_or_nothing(exchange.connection_address);
-  const std::string_view client = address_or_nothing(request.remote_address);
-  const std::string forwarded_for = grown(joined(request.headers, "X-Forwarded-For"), std::string(asker));
-  const std::string forwarded = grown(joined(request.headers, "Forwarded"), forwarded_element(asker, request));
-  const std::string_view version = request.version_minor == 0 ? "1.0 " : "1.1 ";
-  const std::string via = grown(joined(request.headers, "Via"), concatenated({version, options.instance}));
-  const std::string loop = grown_list(request.headers, "CDN-Loop", options.instance);
+  const bool is_client = request.remote_address == exchange.connection_address;
+  const std::string_view client = is_client ? asker : address_or_nothing(request.remote_address);
+  // RFC 7239: an IPv6 address stands in brackets and quotes.
+  const bool is_ipv6 = asker.find(':') != std::string_view::npos;
+  GrownLists grown(request.headers);
+  grown.grow("X-Forwarded-For", {asker});
+  grown.grow("Forwarded", {"for=", is_ipv6 ? "\"[" : "", asker.empty() ? "unknown" : asker, is_ipv6 ? "]\"" : "",
+                           ";proto=", request.scheme, ";host=\"", request.authority, "\""});
+  grown.grow("Via", {request.version_minor == 0 ? "1.0 " : "1.1 ", options.instance});
+  grown.grow("CDN-Loop", {options.instance});
 
   message::Headers headers;
   headers.reserve(request.headers.size() + request.granted.size() + kNotCopied.size());
@@ -195,13 +227,10 @@ std::string forwarded_head(const message::Exchange& exchange, const upstream::Re
     granted.push_back(field_of_variable(variable.name));
     if (!granted.back().empty()) headers.add(granted.back(), variable.value);
   }
-  if (!forwarded_for.empty()) headers.add("X-Forwarded-For", forwarded_for);
   if (!client.empty()) headers.add("X-Real-IP", client);
   headers.add("X-Forwarded-Proto", request.scheme);
   headers.add("X-Forwarded-Host", request.headers.get("X-Forwarded-Host").value_or(request.authority));
-  headers.add("Forwarded", forwarded);
-  headers.add("Via", via);
-  headers.add("CDN-Loop", loop);
+  grown.add_to(headers);
 
   std::string bytes;
   const std::string target = forwarded_target(request, options.strip);

@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <chrono>
 #include <cstring>
+#include <system_error>
 #include <utility>
 
 namespace cutwater::handler {
@@ -35,38 +36,53 @@ void block_all_signals() {
 LogWriter::LogWriter(base::FileDescriptor file, Lost lost, LogWriterOptions options)
     : options_(options), lost_(std::move(lost)) {
   use(std::move(file));
-  thread_ = std::thread([this] { run(); });
 }
 
 LogWriter::~LogWriter() {
-  {
-    std::lock_guard lock(mutex_);
-    stopping_ = true;
+  std::unique_lock lock(mutex_);
+  stopping_ = true;
+  go_on();
+  const bool running = running_;
+  lock.unlock();
+  if (thread_.joinable()) thread_.join();
+  if (!running) write_out();
+}
+
+bool LogWriter::has_work() const {
+  return next_file_.valid() || !queued_.empty() || dropped_ > 0;
+}
+
+// With the lock held. A thread that does not run any more has nothing left to do but to return.
+void LogWriter::go_on() {
+  if (running_) return wake_.notify_one();
+  if (!has_work()) return;
+  if (thread_.joinable()) thread_.join();
+  try {
+    thread_ = std::thread([this] {
+      block_all_signals();
+      write_out();
+    });
+    running_ = true;
+  } catch (const std::system_error&) {
   }
-  wake_.notify_one();
-  thread_.join();
 }
 
 void LogWriter::write(std::string_view lines) {
-  bool was_empty;
-  {
-    std::lock_guard lock(mutex_);
-    if (queued_.size() + lines.size() > options_.queue_bytes) {
-      dropped_ += count_lines(lines);
-      return;
-    }
-    was_empty = queued_.empty();
+  std::lock_guard lock(mutex_);
+  const bool fits = queued_.size() + lines.size() <= options_.queue_bytes;
+  const bool was_empty = queued_.empty();
+  if (fits) {
     queued_.append(lines);
+  } else {
+    dropped_ += count_lines(lines);
   }
-  if (was_empty) wake_.notify_one();
+  if (was_empty || !running_) go_on();
 }
 
 void LogWriter::reopen(base::FileDescriptor file) {
-  {
-    std::lock_guard lock(mutex_);
-    next_file_ = std::move(file);
-  }
-  wake_.notify_one();
+  std::lock_guard lock(mutex_);
+  next_file_ = std::move(file);
+  go_on();
 }
 
 void LogWriter::use(base::FileDescriptor file) {
@@ -76,23 +92,24 @@ void LogWriter::use(base::FileDescriptor file) {
   mid_line_ = false;
 }
 
-void LogWriter::run() {
-  block_all_signals();
-  std::string batch;  // lines on their way out; the rest of a line that was begun stays in it
+void LogWriter::write_out() {
   std::unique_lock lock(mutex_);
   for (;;) {
-    wake_.wait(lock, [this] { return stopping_ || next_file_.valid() || !queued_.empty() || dropped_ > 0; });
+    const std::chrono::milliseconds rest(options_.rest_milliseconds);
+    wake_.wait_for(lock, rest, [this] { return stopping_ || has_work(); });
     const bool last = stopping_;
+    running_ = last || has_work();
+    if (!running_) return;
     base::FileDescriptor next = std::move(next_file_);
     const uint64_t dropped = std::exchange(dropped_, 0);
-    batch.append(queued_);
+    batch_.append(queued_);
     queued_.clear();
     lock.unlock();
 
     if (dropped > 0) lost_(dropped, "the queue was full");
-    const bool written = write_batch(batch);
+    const bool written = write_batch();
     if (next.valid()) {
-      batch.clear();
+      batch_.clear();
       use(std::move(next));
     }
     if (last) return;
@@ -102,29 +119,29 @@ void LogWriter::run() {
   }
 }
 
-// False when some of it could not be written. Leaves nothing in `batch`, or the rest of a line that was begun.
-bool LogWriter::write_batch(std::string& batch) {
+// False when some of it could not be written. Leaves nothing of the batch, or the rest of a line that was begun.
+bool LogWriter::write_batch() {
   size_t done = 0;
-  while (done < batch.size()) {
-    const ssize_t count = write_some(std::string_view(batch).substr(done));
+  while (done < batch_.size()) {
+    const ssize_t count = write_some(std::string_view(batch_).substr(done));
     if (count > 0) {
       done += static_cast<size_t>(count);
-      mid_line_ = batch[done - 1] != '\n';
+      mid_line_ = batch_[done - 1] != '\n';
     } else if (count < 0 || time_is_up()) {
       const std::string why = count < 0 ? strerror(errno) : "nobody reads it";
-      batch.erase(0, done);
-      drop_lines(batch, why);
+      batch_.erase(0, done);
+      drop_lines(why);
       return false;
     }
   }
-  batch.clear();
+  batch_.clear();
   return true;
 }
 
-void LogWriter::drop_lines(std::string& batch, std::string_view why) {
-  const size_t end = mid_line_ ? batch.find('\n') + 1 : 0;
-  const uint64_t lines = count_lines(std::string_view(batch).substr(end));
-  batch.resize(end);
+void LogWriter::drop_lines(std::string_view why) {
+  const size_t end = mid_line_ ? batch_.find('\n') + 1 : 0;
+  const uint64_t lines = count_lines(std::string_view(batch_).substr(end));
+  batch_.resize(end);
   if (lines > 0) lost_(lines, why);
 }
 

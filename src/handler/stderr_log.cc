@@ -8,7 +8,7 @@ namespace cutwater::handler {
 
 namespace {
 
-constexpr size_t kMostOfRequest = 200;  // bytes of method and path
+constexpr size_t kMostOfPath = 200;  // bytes
 // What php-fpm says for a script that it was not told of, or finds nothing at: its client sees no more than 404.
 constexpr std::string_view kNoScript = "Primary script unknown";
 
@@ -28,15 +28,6 @@ bool StderrPace::take(uint64_t& dropped) {
   dropped = std::exchange(dropped_, 0);
   return true;
 }
-
-StderrLog::StderrLog(base::LogSink& log, StderrPace& pace, std::string who, uint64_t request_id, std::string_view code,
-                     std::string request)
-    : log_(log),
-      pace_(pace),
-      who_(std::move(who)),
-      request_id_(request_id),
-      code_(code),
-      request_(request.empty() ? "" : " " + request.substr(0, kMostOfRequest)) {}
 
 void StderrLog::on_stderr(std::string_view piece) {
   const std::string_view kept = piece.substr(0, kMostKept - taken_);
@@ -62,7 +53,8 @@ void StderrLog::write_line(std::string_view line) {
   if (line.empty()) return;
   uint64_t dropped = 0;
   if (!pace_.take(dropped)) return;
-  std::string text = fmt::format("{}: request {:08x}{}: {}", who_, request_id_, request_, line);
+  std::string text =
+      fmt::format("{}: request {:08x} {} {}: {}", who_, request_id_, method_, path_.substr(0, kMostOfPath), line);
   if (dropped > 0) text += fmt::format(" ({} lines of that second were left out)", dropped);
   if (line.find(kNoScript) != std::string_view::npos) {
     text += "\nfix: `root` of the route must be the folder of the scripts, as php-fpm sees it too";

@@ -35,9 +35,10 @@ class StderrLog final : public upstream::StderrSink {
  public:
   static constexpr size_t kMostKept = 8 * 1024;  // bytes of one request
 
-  // `log` and `pace` outlive this. `who` says it: "upstream api"; `code` is a literal; `request` is like "GET /path".
-  StderrLog(base::LogSink& log, StderrPace& pace, std::string who, uint64_t request_id, std::string_view code,
-            std::string request);
+  // All outlive this. `who` says it: "upstream api"; `code` is a literal.
+  StderrLog(base::LogSink& log, StderrPace& pace, std::string_view who, uint64_t request_id, std::string_view code,
+            std::string_view method, std::string_view path)
+      : log_(log), pace_(pace), who_(who), request_id_(request_id), code_(code), method_(method), path_(path) {}
   // Writes what is left.
   ~StderrLog();
   StderrLog(const StderrLog&) = delete;
@@ -50,11 +51,12 @@ class StderrLog final : public upstream::StderrSink {
 
   base::LogSink& log_;
   StderrPace& pace_;
-  const std::string who_;
+  const std::string_view who_;
   const uint64_t request_id_;
   const std::string_view code_;
-  const std::string request_;  // with a space before, or empty
-  std::string line_;           // begun, not complete
+  const std::string_view method_;
+  const std::string_view path_;
+  std::string line_;  // begun, not complete
   size_t taken_ = 0;
   uint64_t dropped_ = 0;
 };

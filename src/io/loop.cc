@@ -137,6 +137,15 @@ void Loop::forget(Watcher& watcher) {
   }
 }
 
+// What did not fit into one look waits for the next.
+bool Loop::may_have_events_for(const Watcher& watcher) const {
+  if (events_of_turn_ == events_.size()) return true;
+  for (size_t index = next_event_; index < ready_events_; ++index) {
+    if (events_[index].data.ptr == &watcher) return true;
+  }
+  return false;
+}
+
 void Loop::add_hook(TurnHook& hook) {
   hooks_.push_back(&hook);
 }

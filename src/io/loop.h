@@ -65,6 +65,9 @@ class Loop {
 
   // The loop looks for events once more before it blocks.
   void poll_next() { polls_next_ = true; }
+  // False: when this turn began nothing had come for `watcher`, which has been registered since an earlier one; or it was
+  // told of that.
+  bool may_have_events_for(const Watcher& watcher) const;
   // How many this turn began with.
   size_t events_of_turn() const { return events_of_turn_; }
 

@@ -101,6 +101,10 @@ void SocketStream::shut_down() {
   ::shutdown(socket_.get(), SHUT_RDWR);
 }
 
+bool SocketStream::was_silent() const {
+  return registration_ == Registration::kActive && reader_ != nullptr && !loop_.may_have_events_for(*this);
+}
+
 bool SocketStream::has_unread() const {
   char byte;
   return ::recv(socket_.get(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;

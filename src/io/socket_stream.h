@@ -22,6 +22,7 @@ class SocketStream final : public Stream, private Watcher, private BeforeWait {
   void shutdown_write() override;
   void close() override;
   void shut_down() override;
+  bool was_silent() const override;
   bool has_unread() const override;
   size_t unacknowledged() const override;
   void reset_on_close() override;

@@ -85,6 +85,9 @@ class Stream {
   virtual void close() { shut_down(); }
   // Ends both directions: whoever waits is woken, what was received can still be read.
   virtual void shut_down() {}
+  // For who has waited since an earlier turn for it to be readable: whether nothing had come when this turn began, as
+  // far as is known without asking the kernel.
+  virtual bool was_silent() const { return false; }
   // Whether something came that was not read.
   virtual bool has_unread() const { return false; }
 

@@ -1,5 +1,6 @@
 #include "upstream/pool.h"
 
+#include <iterator>
 #include <utility>
 
 namespace cutwater::upstream {
@@ -14,15 +15,29 @@ bool is_silent(io::Stream& stream) {
 
 }  // namespace
 
-std::unique_ptr<io::Stream> Pool::take(base::Duration freshness) {
+// Of what was kept in this turn nothing is known without a system call: others come first where that matters.
+std::vector<std::unique_ptr<Pool::Idle>>::iterator Pool::best(Silence silence) {
+  if (silence == Silence::kSinceLastTurn) {
+    for (auto place = idle_.end(); place != idle_.begin();) {
+      --place;
+      if ((*place)->since < loop_.now()) return place;
+    }
+  }
+  return std::prev(idle_.end());
+}
+
+std::unique_ptr<io::Stream> Pool::take(base::Duration freshness, Silence silence) {
   while (!idle_.empty()) {
-    Idle& last = *idle_.back();
-    if (last.stream && loop_.now() - last.since > freshness) return nullptr;
-    std::unique_ptr<Idle> taken = std::move(idle_.back());
-    idle_.pop_back();
+    const auto place = best(silence);
+    const base::Instant since = (*place)->since;
+    if ((*place)->stream && loop_.now() - since > freshness) return nullptr;
+    std::unique_ptr<Idle> taken = std::move(*place);
+    idle_.erase(place);
+    if (!taken->stream) continue;
+    const bool known = silence == Silence::kSinceLastTurn && since < loop_.now() && taken->stream->was_silent();
     taken->watch.cancel_all();
     // What came in this turn has not been told to the watch yet.
-    if (taken->stream && is_silent(*taken->stream)) return std::move(taken->stream);
+    if (known || is_silent(*taken->stream)) return std::move(taken->stream);
   }
   return nullptr;
 }
@@ -47,9 +62,11 @@ base::Task<void> Pool::watch(Idle& idle) {
   }
   // The entry itself goes later: this task is part of it.
   idle.stream.reset();
+  any_closed_ = true;
 }
 
 void Pool::forget_closed() {
+  if (!std::exchange(any_closed_, false)) return;
   std::erase_if(idle_, [](const std::unique_ptr<Idle>& idle) { return !idle->stream; });
 }
 

@@ -20,8 +20,13 @@ class Pool {
   Pool(io::Loop& loop, size_t most, base::Duration longest_idle)
       : loop_(loop), most_(most), longest_idle_(longest_idle) {}
 
+  // How sure it is that nothing has come on what is given out, not even its end.
+  enum class Silence {
+    kSure,
+    kSinceLastTurn,  // what comes while this turn runs may be missed, as what comes a moment later always is
+  };
   // The one used last, or nullptr. One that has been idle for longer than `freshness` is left where it is.
-  std::unique_ptr<io::Stream> take(base::Duration freshness);
+  std::unique_ptr<io::Stream> take(base::Duration freshness, Silence silence = Silence::kSure);
   // Its last answer was read to the end. The oldest goes when there are too many. `again`: it was a kept one before.
   void keep(std::unique_ptr<io::Stream> stream, bool again = false);
   // Whether the peer is known to take another request on a connection: some that speak FastCGI end it after each
@@ -38,6 +43,7 @@ class Pool {
     base::Instant since;
     base::TaskSet watch;  // ends before the stream
   };
+  std::vector<std::unique_ptr<Idle>>::iterator best(Silence silence);
   base::Task<void> watch(Idle& idle);
   void forget_closed();
 
@@ -45,6 +51,7 @@ class Pool {
   size_t most_;
   base::Duration longest_idle_;
   bool proven_ = false;
+  bool any_closed_ = false;  // of idle_
   std::vector<std::unique_ptr<Idle>> idle_;  // used last: at the end
 };
 
