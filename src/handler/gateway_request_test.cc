@@ -62,8 +62,8 @@ TEST_F(HeadTest, SaysWhoAsked) {
   exchange.request.remote_address = exchange.exchange.connection_address = "192.0.2.7";
   exchange.request.headers.add("Accept", "*/*");
   EXPECT_EQ(head(),
-            "GET /a HTTP/1.1\r\nHost: localhost\r\nAccept: */*\r\nX-Forwarded-For: 192.0.2.7\r\nX-Real-IP: "
-            "192.0.2.7\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Host: localhost\r\nForwarded: "
+            "GET /a HTTP/1.1\r\nHost: localhost\r\nAccept: */*\r\nX-Real-IP: 192.0.2.7\r\n"
+            "X-Forwarded-Proto: http\r\nX-Forwarded-Host: localhost\r\nX-Forwarded-For: 192.0.2.7\r\nForwarded: "
             "for=192.0.2.7;proto=http;host=\"localhost\"\r\nVia: 1.1 me\r\nCDN-Loop: me\r\n\r\n");
 }
 

@@ -1,6 +1,6 @@
-// Loop: one thread's epoll, level-triggered (eventfds edge-triggered and never read), its timers, and what
-// runs at the end of each turn. A turn: epoll_wait -> watchers of ready descriptors -> due timers -> turn
-// hooks, until no hook has more to do. Time is read once per turn. Not thread-safe but for post().
+// Loop: one thread's epoll, its timers, and what runs at the end of each turn. A turn: epoll_wait -> watchers of ready
+// descriptors -> due timers -> turn hooks, until no hook has more to do. Time is read once per turn. Not thread-safe
+// but for post().
 #pragma once
 
 #include <sys/epoll.h>
@@ -65,8 +65,8 @@ class Loop {
 
   // The loop looks for events once more before it blocks.
   void poll_next() { polls_next_ = true; }
-  // False: when this turn began nothing had come for `watcher`, which has been registered since an earlier one; or it was
-  // told of that.
+  // False: when this turn began nothing had come for `watcher`, which has been registered since an earlier one; or it
+  // was told of that.
   bool may_have_events_for(const Watcher& watcher) const;
   // How many this turn began with.
   size_t events_of_turn() const { return events_of_turn_; }

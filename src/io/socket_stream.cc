@@ -50,6 +50,8 @@ SocketStream::~SocketStream() {
 
 IoResult SocketStream::read(std::span<char> into) {
   IoResult result = without_interruption([&] { return ::recv(socket_.get(), into.data(), into.size(), 0); });
+  const bool took_all = result.status == IoStatus::kDone && result.count < into.size();
+  if (took_all || result.status == IoStatus::kWouldBlock) may_have_more_ = false;
   if (result.status != IoStatus::kDone) return result;
   if (result.count == 0) result.status = IoStatus::kEndOfStream;
   if (carrier_ != Carrier::kTcp) loop_.neighbour_spoke();
@@ -124,14 +126,20 @@ void SocketStream::reset_on_close() {
 
 void SocketStream::listen_for_hangup(HangupListener* listener) {
   hangup_listener_ = listener;
+  ask_for_end();
+}
+
+// The end may have come together with the last bytes that somebody read, or when nobody was to be told of it.
+void SocketStream::ask_for_end() {
+  if (hangup_listener_ && read_ended_ && registration_ == Registration::kActive) set_interest(interest_);
 }
 
 bool SocketStream::start_wait(ReadinessAwaiter& wait, bool for_reading, base::Instant deadline) {
   if (registration_ == Registration::kGone || (for_reading && read_ended_)) return false;
   const bool first = registration_ == Registration::kNone;
-  uint32_t wanted = interest_ | (for_reading ? EPOLLIN | EPOLLRDHUP : EPOLLOUT);
-  if (first) wanted |= EPOLLIN | EPOLLRDHUP;
-  if (wanted != interest_) set_interest(wanted);
+  const uint32_t wanted = interest_ | EPOLLIN | EPOLLRDHUP | (for_reading ? uint32_t{0} : uint32_t{EPOLLOUT});
+  // Of what was told already epoll tells again when it is asked anew.
+  if (wanted != interest_ || !for_reading || may_have_more_) set_interest(wanted);
   if (first && for_reading && opened_ == Opened::kByPeer) return false;
   (for_reading ? reader_ : writer_) = &wait;
   if (deadline < deadline_.deadline()) {
@@ -149,6 +157,7 @@ void SocketStream::forget_wait(ReadinessAwaiter& wait, bool for_reading) {
 
 void SocketStream::on_events(uint32_t events) {
   if (events & (EPOLLRDHUP | kDead)) read_ended_ = true;
+  if (events & EPOLLIN) may_have_more_ = true;
   bool destroyed = false;
   destroyed_ = &destroyed;
   if (events & (EPOLLOUT | kDead)) {
@@ -159,26 +168,21 @@ void SocketStream::on_events(uint32_t events) {
     if (!writer_ && (interest_ & EPOLLOUT)) set_interest(interest_ & ~uint32_t{EPOLLOUT});
   }
   if (events & (EPOLLIN | EPOLLRDHUP | kDead)) {
-    if (reader_) {
+    const bool was_read = reader_ != nullptr;
+    if (was_read) {
       resume(reader_, WaitResult::kReady);
     } else {
       nobody_reads(events);
     }
     if (destroyed) return;
+    if (was_read) ask_for_end();
   }
   destroyed_ = nullptr;
 }
 
-// Level-triggered events of data that nobody wants now would come in every turn: ask no more for them. A dead
-// connection cannot be silenced, it is taken out, unless somebody still waits to be told so by a write.
+// A dead connection is of no more interest, unless somebody still waits to be told so by a write.
 void SocketStream::nobody_reads(uint32_t events) {
-  if (events & kDead) {
-    if (!writer_ && registration_ == Registration::kActive) leave_epoll();
-  } else if (events & EPOLLRDHUP) {
-    set_interest(interest_ & ~uint32_t{EPOLLIN | EPOLLRDHUP});
-  } else {
-    set_interest(interest_ & ~uint32_t{EPOLLIN});
-  }
+  if ((events & kDead) && !writer_ && registration_ == Registration::kActive) leave_epoll();
   if (!read_ended_ || !hangup_listener_) return;
   if (events & kDead) {
     std::exchange(hangup_listener_, nullptr)->on_hangup(Hangup::kGone);
@@ -206,7 +210,7 @@ void SocketStream::on_deadline() {
 void SocketStream::set_interest(uint32_t events) {
   interest_ = events;
   if (registration_ == Registration::kActive) {
-    loop_.modify(socket_.get(), events, *this);
+    loop_.modify(socket_.get(), events | EPOLLET, *this);
   } else if (registration_ == Registration::kNone) {
     registration_ = Registration::kDeferred;
     loop_.defer(*this);
@@ -216,7 +220,7 @@ void SocketStream::set_interest(uint32_t events) {
 // When the kernel refuses, nothing could ever be heard of this connection: it ends, for both sides to see.
 void SocketStream::before_wait() {
   registration_ = Registration::kActive;
-  if (loop_.add(socket_.get(), interest_, *this)) return;
+  if (loop_.add(socket_.get(), interest_ | EPOLLET, *this)) return;
   registration_ = Registration::kGone;
   interest_ = 0;
   ::shutdown(socket_.get(), SHUT_RDWR);

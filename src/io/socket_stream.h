@@ -1,4 +1,6 @@
-// SocketStream: the Stream of a plain socket, one epoll registration for its whole life.
+// SocketStream: the Stream of a plain socket, one epoll registration for its whole life: edge-triggered, since the
+// kernel looks at a level-triggered descriptor once more after each event. To whoever waits it is as if it were
+// level-triggered: a read that fills its buffer leaves more to be read, maybe, and the next wait asks epoll anew.
 #pragma once
 
 #include <sys/socket.h>
@@ -45,6 +47,7 @@ class SocketStream final : public Stream, private Watcher, private BeforeWait {
   bool urgent() const override { return reader_ != nullptr || writer_ != nullptr; }
   void on_deadline();
   void nobody_reads(uint32_t events);
+  void ask_for_end();
   void set_interest(uint32_t events);
   void leave_epoll();
   void let_last_go();
@@ -57,7 +60,8 @@ class SocketStream final : public Stream, private Watcher, private BeforeWait {
   bool holds_last_ = false;  // the kernel waits for the end before it sends the last bytes
   uint32_t interest_ = 0;
   Registration registration_ = Registration::kNone;
-  bool read_ended_ = false;  // FIN or reset was seen: reading never blocks again
+  bool read_ended_ = false;     // FIN or reset was seen: reading never blocks again
+  bool may_have_more_ = false;  // epoll told of input, and no read has come to its end since
   ReadinessAwaiter* reader_ = nullptr;
   ReadinessAwaiter* writer_ = nullptr;
   HangupListener* hangup_listener_ = nullptr;

@@ -181,6 +181,62 @@ TEST(SocketStream, WaitEndsAtItsDeadlineNotBefore) {
   EXPECT_LT(when, far);
 }
 
+Task<void> read_in_bits(Pair& pair, std::string& into, size_t wanted) {
+  char bit[4];
+  while (into.size() < wanted) {
+    const base::Instant deadline = pair.in(1000);
+    if (co_await pair.stream->readable(deadline) == WaitResult::kTimedOut) break;
+    const IoResult result = pair.stream->read(bit);
+    if (result.status == IoStatus::kDone) into.append(bit, result.count);
+  }
+  pair.loop.stop();
+}
+
+TEST(SocketStream, WhatAReadLeavesEndsTheNextWait) {
+  Pair pair(Opened::kByUs);
+  std::string read;
+  pair.tasks.start(read_in_bits(pair, read, 10));
+  pair.peer_writes("0123456789");
+  pair.loop.run();
+  EXPECT_EQ(read, "0123456789");
+}
+
+Task<void> wait_for_room(Pair& pair, int& waits) {
+  while (waits < 5) {
+    const base::Instant deadline = pair.in(1000);
+    if (co_await pair.stream->writable(deadline) == WaitResult::kTimedOut) break;
+    ++waits;
+  }
+  pair.loop.stop();
+}
+
+TEST(SocketStream, EachWaitForRoomIsOverWhereThereAlwaysWasSome) {
+  Pair pair;
+  int waits = 0;
+  pair.tasks.start(wait_for_room(pair, waits));
+  pair.loop.run();
+  EXPECT_EQ(waits, 5);
+}
+
+TEST(SocketStream, TheEndThatCameWithTheLastBytesIsTold) {
+  for (const bool listens_before : {true, false}) {
+    Pair pair(Opened::kByUs);
+    HangupNotes notes;
+    std::string read;
+    if (listens_before) pair.stream->listen_for_hangup(&notes);
+    pair.tasks.start(read_in_bits(pair, read, 3));
+    pair.peer_writes("abc");
+    shutdown(pair.peer.get(), SHUT_WR);
+    pair.loop.run();
+    EXPECT_EQ(read, "abc");
+    if (!listens_before) pair.stream->listen_for_hangup(&notes);
+    pair.run_for(5);
+    EXPECT_EQ(notes.calls, 1);
+    EXPECT_EQ(notes.last, Hangup::kSendingEnded);
+    pair.stream->listen_for_hangup(nullptr);
+  }
+}
+
 TEST(SocketStream, UnreadDataDoesNotSpinTheLoopAndIsFoundLater) {
   Pair pair;
   std::string text;

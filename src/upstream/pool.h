@@ -51,7 +51,7 @@ class Pool {
   size_t most_;
   base::Duration longest_idle_;
   bool proven_ = false;
-  bool any_closed_ = false;  // of idle_
+  bool any_closed_ = false;                  // of idle_
   std::vector<std::unique_ptr<Idle>> idle_;  // used last: at the end
 };
 

@@ -1,5 +1,6 @@
 #include "upstream/pool.h"
 
+#include "io/watch.h"
 #include "upstream/upstream_test_support.h"
 
 namespace cutwater::upstream {
@@ -56,6 +57,50 @@ TEST_F(PoolTest, AnAnswerNobodyAskedForIsNeverGivenOut) {
   speaks.say("x");
   EXPECT_EQ(pool.take(kEver).get(), kept);
   EXPECT_EQ(pool.take(kEver), nullptr);
+}
+
+// Of one that waited through a turn the loop has told already what came.
+TEST_F(PoolTest, OneThatRestedForATurnComesFirstWhereThatIsKnowledgeEnough) {
+  FarEnd rested(loop), just_now(loop);
+  io::Stream* first = rested.stream.get();
+  pool.keep(std::move(rested.stream));
+  runner.turns(std::chrono::milliseconds(2));
+  io::Stream* second = just_now.stream.get();
+  pool.keep(std::move(just_now.stream));
+  EXPECT_EQ(pool.take(kEver, Pool::Silence::kSinceLastTurn).get(), first);
+  EXPECT_EQ(pool.take(kEver, Pool::Silence::kSinceLastTurn).get(), second);
+}
+
+TEST_F(PoolTest, WhatCameInAnEarlierTurnIsSeenWithoutALook) {
+  FarEnd speaks(loop);
+  pool.keep(std::move(speaks.stream));
+  runner.turns(std::chrono::milliseconds(2));
+  speaks.say("x");
+  runner.turns(std::chrono::milliseconds(2));
+  EXPECT_EQ(pool.take(kEver, Pool::Silence::kSinceLastTurn), nullptr);
+}
+
+TEST_F(PoolTest, WhatTheWatchIsAboutToBeToldIsSeenToo) {
+  FarEnd speaks(loop), other(loop);
+  pool.keep(std::move(speaks.stream));
+  std::unique_ptr<io::Stream> taken;
+  bool asked = false;
+  const io::CallbackWatcher before(loop, other.stream->descriptor(), EPOLLIN, [&](uint32_t) {
+    if (!asked) taken = pool.take(kEver, Pool::Silence::kSinceLastTurn);
+    asked = true;
+  });
+  runner.turns(std::chrono::milliseconds(2));
+  other.say("now");
+  speaks.say("x");
+  runner.until([&] { return asked; });
+  EXPECT_EQ(taken, nullptr);
+}
+
+TEST_F(PoolTest, ALookIsTakenAtOneOfThisTurn) {
+  FarEnd speaks(loop);
+  pool.keep(std::move(speaks.stream));
+  speaks.say("x");
+  EXPECT_EQ(pool.take(kEver, Pool::Silence::kSinceLastTurn), nullptr);
 }
 
 TEST_F(PoolTest, EndsAfterItsTime) {
