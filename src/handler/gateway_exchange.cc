@@ -139,7 +139,7 @@ base::Task<GatewayExchange::Outcome> GatewayExchange::try_peer(upstream::Peer& p
                     errors_, upstream::upgrade_offer(exchange_.request), file_ ? &data : nullptr});
   upstream::Call& call = *made;
   call_ = &call;
-  call.begin(head_);
+  call.begin(std::move(head_));
   std::optional<upstream::PeerWait> waiting;
   if (!connection.is_kept) waiting.emplace(peer);
   auto reading = read_head(call);

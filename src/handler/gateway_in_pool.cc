@@ -51,15 +51,14 @@ base::Task<void> GatewayExchange::run_in_pool() {
   GatewayPool& pool = *gateway_.pool_;
   const GatewayOptions& options = gateway_.options_;
   constexpr bool kKeeps = true;
-  auto head = request_head(options.protocol,
-                           {exchange_, body_, options.strip, options.instance, script_, file_, options.role, kKeeps});
+  const auto head = request_head(
+      options.protocol, {exchange_, body_, options.strip, options.instance, script_, file_, options.role, kKeeps});
   if (!head) {
     note_too_long();
     auto refusing = answer_error(exchange_, 431);
     co_await refusing;
     co_return;
   }
-  head_ = std::move(*head);
   end_ = base::kNever;
   for (unsigned tries = 0; tries < kMostTries && !client_gone_; ++tries) {
     GatewayPool::Wait wait(pool, tries > 0);
@@ -77,6 +76,7 @@ base::Task<void> GatewayExchange::run_in_pool() {
     process_ = process;
     process->begin(fmt::format("{} {}", exchange_.request.method, exchange_.request.raw_target), *this);
     use_.emplace(process->peer());
+    head_ = *head;
     auto trying = try_peer(process->peer());
     const Outcome outcome = co_await trying;
     use_.reset();

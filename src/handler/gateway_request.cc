@@ -128,7 +128,8 @@ std::string_view address_or_nothing(std::string_view text) {
 }  // namespace
 
 bool says_how_files_are_sent(std::string_view name) {
-  return is_one_of(kFileSending, name);
+  return std::any_of(kFileSending.begin(), kFileSending.end(),
+                     [name](std::string_view own) { return same_as_variables(own, name); });
 }
 
 std::string field_of_variable(std::string_view variable) {

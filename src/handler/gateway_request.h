@@ -25,7 +25,8 @@ std::string forwarded_head(const message::Exchange& exchange, const upstream::Re
 // was let through.
 std::string forwarded_target(const message::Request& request, std::string_view strip);
 
-// X-Sendfile-Type and its like: only a server in front of an application may say that (faults.md 46).
+// X-Sendfile-Type and its like, also as the variable X_SENDFILE_TYPE: only a server in front of an application may say
+// that (faults.md 46).
 bool says_how_files_are_sent(std::string_view name);
 
 // The field that says a variable to a server which speaks HTTP: "Remote-User" for REMOTE_USER. "": one that routing or

@@ -11,12 +11,12 @@ namespace cutwater::handler {
 
 namespace {
 
-constexpr std::string_view kLoop = "CDN-Loop";
-
-// Between the client and us, or set here.
+// Not so is what stands between the client and us, or is set here.
 bool is_passed_on(std::string_view name) {
-  return !base::equals_ignoring_case(name, "Expect") && !base::equals_ignoring_case(name, kLoop) &&
-         !says_how_files_are_sent(name);
+  constexpr std::string_view kOfField = "HTTP_";
+  if (!name.starts_with(kOfField)) return true;
+  const std::string_view field = name.substr(kOfField.size());
+  return field != "EXPECT" && field != "CDN_LOOP" && !says_how_files_are_sent(field);
 }
 
 // What a web server in front or an authorizer says of the client; not what is set here, or tells such a server what to
@@ -36,41 +36,34 @@ bool is_for_others(std::string_view name) {
 GatewayVariables::GatewayVariables(const message::Request& request, std::optional<uint64_t> content_length,
                                    const VariableOptions& options) {
   make_room(request);
-  const std::string loop = grown_list(request.headers, kLoop, options.instance);
-  message::Request seen = request;
-  seen.headers.clear();
-  for (const message::HeaderField& field : request.headers) {
-    if (is_passed_on(field.name)) seen.headers.add(field.name, field.value);
-  }
-  if (!options.instance.empty()) seen.headers.add(kLoop, loop);
   // Clients of proxies ask with "http://host/path": these servers expect the path alone.
-  std::string target;
+  std::string path_of_target;
+  std::string_view target = request.raw_target;
   if (const auto parts = message::split_target(request.method, request.raw_target);
       parts && parts->form == message::TargetForm::kAbsolute) {
-    target = parts->path;
-    if (request.raw_target.find('?') != std::string_view::npos) target.append("?").append(parts->query);
-    seen.raw_target = target;
+    path_of_target = parts->path;
+    if (request.raw_target.find('?') != std::string_view::npos) path_of_target.append("?").append(parts->query);
+    target = path_of_target;
   }
-  std::string path;
-  std::string_view script_name = options.strip;
-  if (options.script) {
-    path = options.script->name + options.script->path_info;
-    seen.path = path;
-    script_name = options.script->name;
-  }
-  variable("GATEWAY_INTERFACE", "CGI/1.1");
-  variable("SERVER_SOFTWARE", "cutwater");
-  variable("REQUEST_SCHEME", request.scheme);
+  const codec::SplitPath path = options.script ? codec::SplitPath{options.script->name, options.script->path_info}
+                                               : codec::split_path(request.path, options.strip);
+  add("GATEWAY_INTERFACE", "CGI/1.1");
+  add("SERVER_SOFTWARE", "cutwater");
+  add("REQUEST_SCHEME", request.scheme);
   without_paths_ = options.authorizer;
-  codec::cgi_variables(seen, script_name, content_length, *this);
-  variable("DOCUMENT_URI", seen.path);
-  if (options.script) add_script(*options.script);
+  codec::cgi_variables(request, path, target, content_length, *this);
+  if (!options.instance.empty()) add("HTTP_CDN_LOOP", grown_list(request.headers, "CDN-Loop", options.instance));
+  if (options.script) {
+    add_script(*options.script);
+  } else {
+    add("DOCUMENT_URI", request.path);
+  }
   if (options.file) {
-    variable("FCGI_DATA_LAST_MOD", std::to_string(options.file->modified_at));
-    variable("FCGI_DATA_LENGTH", std::to_string(options.file->size));
+    add("FCGI_DATA_LAST_MOD", std::to_string(options.file->modified_at));
+    add("FCGI_DATA_LENGTH", std::to_string(options.file->size));
   }
   for (const message::HeaderField& field : request.variables) {
-    if (is_for_others(field.name)) variable(field.name, field.value);
+    if (is_for_others(field.name)) add(field.name, field.value);
   }
   make_list();
 }
@@ -87,17 +80,23 @@ void GatewayVariables::make_room(const message::Request& request) {
 }
 
 void GatewayVariables::add_script(const Script& script) {
-  variable("DOCUMENT_ROOT", script.root);
-  variable("SCRIPT_FILENAME", script.root + script.file);
-  if (!script.path_info.empty()) variable("PATH_TRANSLATED", script.root + script.path_info);
-  variable("REDIRECT_STATUS", "200");  // php-cgi takes nothing without it
+  add("DOCUMENT_URI", script.name, script.path_info);
+  add("DOCUMENT_ROOT", script.root);
+  add("SCRIPT_FILENAME", script.root, script.file);
+  if (!script.path_info.empty()) add("PATH_TRANSLATED", script.root, script.path_info);
+  add("REDIRECT_STATUS", "200");  // php-cgi takes nothing without it
 }
 
 void GatewayVariables::variable(std::string_view name, std::string_view value) {
   if (without_paths_ && (name == "SCRIPT_NAME" || name == "PATH_INFO")) return;
+  if (is_passed_on(name)) add(name, value);
+}
+
+void GatewayVariables::add(std::string_view name, std::string_view value, std::string_view more) {
   bytes_ += name;
   bytes_ += value;
-  sizes_.emplace_back(name.size(), value.size());
+  bytes_ += more;
+  sizes_.emplace_back(name.size(), value.size() + more.size());
 }
 
 void GatewayVariables::make_list() {

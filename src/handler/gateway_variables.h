@@ -47,6 +47,7 @@ class GatewayVariables final : public codec::VariableSink {
 
  private:
   void variable(std::string_view name, std::string_view value) override;
+  void add(std::string_view name, std::string_view value, std::string_view more = {});
   void make_room(const message::Request& request);
   void add_script(const Script& script);
   void make_list();

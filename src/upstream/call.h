@@ -3,6 +3,7 @@
 //   begin -> read_head, until it is no interim one -> take_body -> read_body, until it ends
 #pragma once
 
+#include <string>
 #include <string_view>
 
 #include "base/clock.h"
@@ -46,8 +47,8 @@ class Call {
  public:
   virtual ~Call() = default;
 
-  // Sends the request; its body follows in the background. `head` is copied where it must be.
-  virtual void begin(std::string_view head) = 0;
+  // Sends the request; its body follows in the background.
+  virtual void begin(std::string head) = 0;
   // The next head: one of status 103 counts, other interim ones do not.
   virtual base::Task<CallStatus> read_head() = 0;
   // The last head: until the next read_head(), or the end of the call.

@@ -24,7 +24,7 @@ class CgiCall : public Call {
   CgiCall(io::Loop& loop, io::Stream& stream, std::string_view method, RequestBody& body, const CallOptions& options)
       : CgiCall(loop, stream, method, body, plain_framing(), options) {}
 
-  void begin(std::string_view head) override { upload_.begin(head); }
+  void begin(std::string head) override { upload_.begin(head); }
   base::Task<CallStatus> read_head() override;
   message::Response& response() override { return parsed_.response; }
   std::string_view local_redirect() const override { return parsed_.local_redirect; }

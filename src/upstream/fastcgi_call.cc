@@ -27,15 +27,11 @@ const StreamFraming& data_framing() {
 }
 
 // What is known of the body goes out together with the head.
-void FastcgiCall::begin(std::string_view head) {
-  const std::string_view kept = body_.take_kept();
-  std::string bytes;
-  bytes.reserve(head.size() + kept.size() + 4 * input_framing().last().size());
-  bytes += head;
-  codec::fastcgi::append_stream(bytes, RecordType::kStdin, kFastcgiRequestId, kept);
+void FastcgiCall::begin(std::string head) {
+  codec::fastcgi::append_stream(head, RecordType::kStdin, kFastcgiRequestId, body_.take_kept());
   const bool whole = body_.complete();
-  if (whole) bytes += input_framing().last();
-  upload_.begin(bytes, whole);
+  if (whole) head += input_framing().last();
+  upload_.begin(head, whole);
 }
 
 CgiCall::Output FastcgiCall::failed(CallStatus status, const char* reason) {

@@ -44,7 +44,7 @@ class FastcgiCall final : public CgiCall {
   }
 
   // `head`: BEGIN_REQUEST and PARAMS.
-  void begin(std::string_view head) override;
+  void begin(std::string head) override;
   bool connection_reusable() const override;
 
  private:

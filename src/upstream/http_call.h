@@ -26,7 +26,7 @@ class HttpCall final : public Call {
   HttpCall(io::Loop& loop, io::Stream& stream, std::string_view method, RequestBody& body, const CallOptions& options,
            const UpgradeOffer& offer = {});
 
-  void begin(std::string_view head) override { upload_.begin(head); }
+  void begin(std::string head) override { upload_.begin(head); }
 
   // 101 is a final one if it switches to what was offered, else kBroken.
   base::Task<CallStatus> read_head() override;

@@ -149,12 +149,11 @@ std::string_view repeated_field_separator(std::string_view header_name) {
   return base::equals_ignoring_case(header_name, "Cookie") ? "; " : ", ";
 }
 
-void cgi_variables(const message::Request& request, std::string_view script_name,
+void cgi_variables(const message::Request& request, const SplitPath& path, std::string_view target,
                    std::optional<uint64_t> content_length, VariableSink& sink) {
-  SplitPath split = split_path(request.path, script_name);
   sink.variable("REQUEST_METHOD", request.method);
-  sink.variable("SCRIPT_NAME", split.script_name);
-  sink.variable("PATH_INFO", split.path_info);
+  sink.variable("SCRIPT_NAME", path.script_name);
+  sink.variable("PATH_INFO", path.path_info);
   sink.variable("QUERY_STRING", request.query);
   if (auto type = request.headers.get("Content-Type")) sink.variable("CONTENT_TYPE", *type);
   if (content_length) decimal_variable("CONTENT_LENGTH", *content_length, sink);
@@ -163,7 +162,7 @@ void cgi_variables(const message::Request& request, std::string_view script_name
   sink.variable("SERVER_PROTOCOL", request.version_minor == 0 ? "HTTP/1.0" : "HTTP/1.1");
   sink.variable("REMOTE_ADDR", request.remote_address);
   decimal_variable("REMOTE_PORT", request.remote_port, sink);
-  sink.variable("REQUEST_URI", request.raw_target);
+  sink.variable("REQUEST_URI", target);
   if (request.scheme == "https") sink.variable("HTTPS", "on");
   header_variables(request.headers, sink);
 }

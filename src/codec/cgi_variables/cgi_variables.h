@@ -22,17 +22,17 @@ bool append_header_variable(std::string_view header_name, std::string& to);
 // How a repeated field is joined: "; " for Cookie, ", " for the others (faults.md 40).
 std::string_view repeated_field_separator(std::string_view header_name);
 
-// REQUEST_METHOD, SCRIPT_NAME, PATH_INFO, QUERY_STRING, CONTENT_TYPE, CONTENT_LENGTH, SERVER_NAME, SERVER_PORT,
-// SERVER_PROTOCOL, REMOTE_ADDR, REMOTE_PORT, REQUEST_URI, HTTPS with https, and all HTTP_*. `content_length` is what
-// the application can read (a de-chunked body has one too); nullopt leaves CONTENT_LENGTH out.
-void cgi_variables(const message::Request& request, std::string_view script_name,
-                   std::optional<uint64_t> content_length, VariableSink& sink);
-
-// Splits the decoded path at the app's prefix: SCRIPT_NAME and PATH_INFO.
 struct SplitPath {
   std::string_view script_name;
   std::string_view path_info;
 };
+// Splits the decoded path at the app's prefix: SCRIPT_NAME and PATH_INFO.
 SplitPath split_path(std::string_view path, std::string_view prefix);
+
+// REQUEST_METHOD, SCRIPT_NAME, PATH_INFO, QUERY_STRING, CONTENT_TYPE, CONTENT_LENGTH, SERVER_NAME, SERVER_PORT,
+// SERVER_PROTOCOL, REMOTE_ADDR, REMOTE_PORT, REQUEST_URI, HTTPS with https, and all HTTP_*. `target` is REQUEST_URI.
+// `content_length` is what the application can read (a de-chunked body has one too); nullopt leaves CONTENT_LENGTH out.
+void cgi_variables(const message::Request& request, const SplitPath& path, std::string_view target,
+                   std::optional<uint64_t> content_length, VariableSink& sink);
 
 }  // namespace cutwater::codec

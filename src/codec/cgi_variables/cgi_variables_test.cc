@@ -36,7 +36,7 @@ message::Request sample() {
 std::map<std::string, std::string, std::less<>> build(const message::Request& request, std::string_view script = "",
                                                       std::optional<uint64_t> length = std::nullopt) {
   MapSink sink;
-  cgi_variables(request, script, length, sink);
+  cgi_variables(request, split_path(request.path, script), request.raw_target, length, sink);
   return sink.variables;
 }
 

@@ -41,7 +41,7 @@ TEST(LinearTime, FieldsToVariables) {
     auto make = [kind](size_t count) { return ManyFields(count, kind); };
     auto write = [](const ManyFields& fields) {
       Counter counter;
-      cgi_variables(fields.request, "", std::nullopt, counter);
+      cgi_variables(fields.request, {}, {}, std::nullopt, counter);
       if (counter.bytes < fields.names.size() * 5) ADD_FAILURE();
     };
     EXPECT_LT(base::growth_when_doubled(2'500, make, write), base::kLinear) << static_cast<int>(kind);

@@ -63,7 +63,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (request.authority.empty()) return 0;
   Collector written;
   const bool has_length = request.framing == message::BodyFraming::kLength;
-  codec::cgi_variables(request, "", has_length ? std::optional(request.content_length) : std::nullopt, written);
+  codec::cgi_variables(request, codec::split_path(request.path, ""), request.raw_target,
+                       has_length ? std::optional(request.content_length) : std::nullopt, written);
   message::Request again;
   std::string storage_again;
   if (codec::read_variables(written.list, again, storage_again).status != 0) std::abort();

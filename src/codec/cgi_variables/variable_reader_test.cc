@@ -83,7 +83,7 @@ TEST(VariableReaderTest, ThereAndBackAgain) {
   };
   const Read read(sample());
   Collector collector;
-  cgi_variables(read.request, "", std::nullopt, collector);
+  cgi_variables(read.request, split_path(read.request.path, ""), read.request.raw_target, std::nullopt, collector);
   for (const Variable& variable : sample()) {
     const std::string name(variable.name);
     if (name == "DOCUMENT_ROOT" || name == "REQUEST_SCHEME" || variable.value.empty()) continue;

@@ -40,6 +40,13 @@ bool read_pairs(std::string_view bytes, size_t most, Variables& variables) {
   return true;
 }
 
+size_t pair_length(std::string_view name, std::string_view value) {
+  constexpr size_t kShort = 1;
+  constexpr size_t kLong = 4;
+  const auto with_length = [](size_t size) { return (size < kLongLength ? kShort : kLong) + size; };
+  return with_length(name.size()) + with_length(value.size());
+}
+
 void append_pair(std::string& to, std::string_view name, std::string_view value) {
   append_length(to, name.size());
   append_length(to, value.size());

@@ -13,6 +13,8 @@ namespace cutwater::codec::fastcgi {
 // past the end, or there are more than `most` pairs.
 bool read_pairs(std::string_view bytes, size_t most, Variables& variables);
 
+// How many bytes append_pair() adds.
+size_t pair_length(std::string_view name, std::string_view value);
 // Both shorter than 2^31 bytes.
 void append_pair(std::string& to, std::string_view name, std::string_view value);
 

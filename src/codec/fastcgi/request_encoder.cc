@@ -5,16 +5,17 @@
 namespace cutwater::codec::fastcgi {
 
 void append_request(std::string& to, uint16_t request_id, Role role, bool keep_connection, const Variables& variables) {
-  constexpr size_t kMostLengths = 8;    // of a pair
-  constexpr size_t kOtherRecords = 64;  // what stands before, between and behind the pairs, mostly
+  constexpr size_t kOtherRecords = 64;  // before and behind the pairs, and the end of an input that is empty
   size_t length = 0;
-  for (const Variable& variable : variables) length += kMostLengths + variable.name.size() + variable.value.size();
+  for (const Variable& variable : variables) length += pair_length(variable.name, variable.value);
   to.reserve(to.size() + length + kOtherRecords);
   append_begin_request(to, request_id, role, keep_connection);
-  std::string pairs;
-  pairs.reserve(length);
+  const bool fits_in_one = length > 0 && length <= kMostContent;
+  std::string apart;
+  std::string& pairs = fits_in_one ? to : apart;
+  if (fits_in_one) append_header(to, RecordType::kParams, request_id, length);
   for (const Variable& variable : variables) append_pair(pairs, variable.name, variable.value);
-  append_stream(to, RecordType::kParams, request_id, pairs);
+  append_stream(to, RecordType::kParams, request_id, apart);
   append_record(to, RecordType::kParams, request_id, {});
 }
 
