@@ -13,6 +13,7 @@ namespace cutwater::io {
 
 namespace {
 
+constexpr uint32_t kInput = EPOLLIN | EPOLLPRI | EPOLLRDHUP;
 constexpr uint32_t kDead = EPOLLHUP | EPOLLERR;  // reported whether asked for or not
 
 IoResult result_of(ssize_t count) {
@@ -48,9 +49,19 @@ SocketStream::~SocketStream() {
   if (destroyed_) *destroyed_ = true;
 }
 
+// A read ends early before an urgent byte, which epoll tells of, and behind descriptors that came along: the kernel
+// closes those, as nobody asked for them, and says so.
 IoResult SocketStream::read(std::span<char> into) {
-  IoResult result = without_interruption([&] { return ::recv(socket_.get(), into.data(), into.size(), 0); });
-  const bool took_all = result.status == IoStatus::kDone && result.count < into.size();
+  iovec room{into.data(), into.size()};
+  msghdr message{};
+  message.msg_iov = &room;
+  message.msg_iovlen = 1;
+  IoResult result = without_interruption([&] {
+    if (carrier_ == Carrier::kUnix) return ::recvmsg(socket_.get(), &message, 0);
+    return ::recv(socket_.get(), into.data(), into.size(), 0);
+  });
+  const bool ended_early = urgent_came_ || (message.msg_flags & MSG_CTRUNC) != 0;
+  const bool took_all = result.status == IoStatus::kDone && result.count < into.size() && !ended_early;
   if (took_all || result.status == IoStatus::kWouldBlock) may_have_more_ = false;
   if (result.status != IoStatus::kDone) return result;
   if (result.count == 0) result.status = IoStatus::kEndOfStream;
@@ -137,7 +148,7 @@ void SocketStream::ask_for_end() {
 bool SocketStream::start_wait(ReadinessAwaiter& wait, bool for_reading, base::Instant deadline) {
   if (registration_ == Registration::kGone || (for_reading && read_ended_)) return false;
   const bool first = registration_ == Registration::kNone;
-  const uint32_t wanted = interest_ | EPOLLIN | EPOLLRDHUP | (for_reading ? uint32_t{0} : uint32_t{EPOLLOUT});
+  const uint32_t wanted = interest_ | kInput | (for_reading ? uint32_t{0} : uint32_t{EPOLLOUT});
   // Of what was told already epoll tells again when it is asked anew.
   if (wanted != interest_ || !for_reading || may_have_more_) set_interest(wanted);
   if (first && for_reading && opened_ == Opened::kByPeer) return false;
@@ -158,6 +169,7 @@ void SocketStream::forget_wait(ReadinessAwaiter& wait, bool for_reading) {
 void SocketStream::on_events(uint32_t events) {
   if (events & (EPOLLRDHUP | kDead)) read_ended_ = true;
   if (events & EPOLLIN) may_have_more_ = true;
+  if (events & EPOLLPRI) urgent_came_ = true;
   bool destroyed = false;
   destroyed_ = &destroyed;
   if (events & (EPOLLOUT | kDead)) {

@@ -62,6 +62,7 @@ class SocketStream final : public Stream, private Watcher, private BeforeWait {
   Registration registration_ = Registration::kNone;
   bool read_ended_ = false;     // FIN or reset was seen: reading never blocks again
   bool may_have_more_ = false;  // epoll told of input, and no read has come to its end since
+  bool urgent_came_ = false;    // reads end before such bytes, whatever lies behind them
   ReadinessAwaiter* reader_ = nullptr;
   ReadinessAwaiter* writer_ = nullptr;
   HangupListener* hangup_listener_ = nullptr;

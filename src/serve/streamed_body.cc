@@ -41,6 +41,11 @@ bool StreamedBody::has_piece() const {
   return ended_ || left_ != uint64_t{0};
 }
 
+bool StreamedBody::full() const {
+  if (left_ == uint64_t{0} && !ended_) return false;
+  return overflow_ ? overflow_->full() : arrived_.size() > kFull;
+}
+
 base::Task<BodyPiece> StreamedBody::read() {
   Arrival arrival(*this);
   co_await arrival;

@@ -44,7 +44,8 @@ class StreamedBody final : public message::BodySource {
   void feed(std::string_view piece);
   void end();        // no more comes
   void break_off();  // the peer left, or wants no answer
-  bool full() const { return overflow_ ? overflow_->full() : arrived_.size() > kFull; }
+  // Never while only the end is still to come: nobody can take the last piece before it.
+  bool full() const;
   // From now on what would make it full goes there. `spool` outlives the body. False: it does already.
   bool spill_to(BodySpool& spool);
   // Nothing is read from the connection, for another request's sake: the peer is not slow.
