@@ -11,35 +11,10 @@
 
 #include <string>
 
-#include "base/task.h"
+#include "io/socket_stream_test_support.h"
 
 namespace cutwater::io {
 namespace {
-
-using base::FileDescriptor;
-using base::Task;
-
-struct Pair {
-  explicit Pair(Opened opened = Opened::kByPeer) {
-    int ends[2];
-    EXPECT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends), 0);
-    stream = std::make_unique<SocketStream>(loop, FileDescriptor(ends[0]), opened);
-    peer = FileDescriptor(ends[1]);
-  }
-  void peer_writes(std::string_view bytes) {
-    ASSERT_EQ(::write(peer.get(), bytes.data(), bytes.size()), static_cast<ssize_t>(bytes.size()));
-  }
-  base::Instant in(int milliseconds) { return base::monotonic_now() + std::chrono::milliseconds(milliseconds); }
-  void run_for(int milliseconds) {
-    Timer timer(loop.timers(), [this] { loop.stop(); });
-    timer.set(in(milliseconds));
-    loop.run();
-  }
-  Loop loop;
-  std::unique_ptr<SocketStream> stream;
-  FileDescriptor peer;
-  base::TaskSet tasks;
-};
 
 struct TurnCounter : TurnHook {
   bool end_of_turn() override {
@@ -47,15 +22,6 @@ struct TurnCounter : TurnHook {
     return false;
   }
   int turns = 0;
-};
-
-struct HangupNotes : HangupListener {
-  void on_hangup(Hangup kind) override {
-    ++calls;
-    last = kind;
-  }
-  int calls = 0;
-  Hangup last = Hangup::kSendingEnded;
 };
 
 Task<void> read_all(Pair& pair, std::string& into, int& waits) {
@@ -179,62 +145,6 @@ TEST(SocketStream, WaitEndsAtItsDeadlineNotBefore) {
   EXPECT_EQ(result, WaitResult::kTimedOut);
   EXPECT_GE(when, near);
   EXPECT_LT(when, far);
-}
-
-Task<void> read_in_bits(Pair& pair, std::string& into, size_t wanted) {
-  char bit[4];
-  while (into.size() < wanted) {
-    const base::Instant deadline = pair.in(1000);
-    if (co_await pair.stream->readable(deadline) == WaitResult::kTimedOut) break;
-    const IoResult result = pair.stream->read(bit);
-    if (result.status == IoStatus::kDone) into.append(bit, result.count);
-  }
-  pair.loop.stop();
-}
-
-TEST(SocketStream, WhatAReadLeavesEndsTheNextWait) {
-  Pair pair(Opened::kByUs);
-  std::string read;
-  pair.tasks.start(read_in_bits(pair, read, 10));
-  pair.peer_writes("0123456789");
-  pair.loop.run();
-  EXPECT_EQ(read, "0123456789");
-}
-
-Task<void> wait_for_room(Pair& pair, int& waits) {
-  while (waits < 5) {
-    const base::Instant deadline = pair.in(1000);
-    if (co_await pair.stream->writable(deadline) == WaitResult::kTimedOut) break;
-    ++waits;
-  }
-  pair.loop.stop();
-}
-
-TEST(SocketStream, EachWaitForRoomIsOverWhereThereAlwaysWasSome) {
-  Pair pair;
-  int waits = 0;
-  pair.tasks.start(wait_for_room(pair, waits));
-  pair.loop.run();
-  EXPECT_EQ(waits, 5);
-}
-
-TEST(SocketStream, TheEndThatCameWithTheLastBytesIsTold) {
-  for (const bool listens_before : {true, false}) {
-    Pair pair(Opened::kByUs);
-    HangupNotes notes;
-    std::string read;
-    if (listens_before) pair.stream->listen_for_hangup(&notes);
-    pair.tasks.start(read_in_bits(pair, read, 3));
-    pair.peer_writes("abc");
-    shutdown(pair.peer.get(), SHUT_WR);
-    pair.loop.run();
-    EXPECT_EQ(read, "abc");
-    if (!listens_before) pair.stream->listen_for_hangup(&notes);
-    pair.run_for(5);
-    EXPECT_EQ(notes.calls, 1);
-    EXPECT_EQ(notes.last, Hangup::kSendingEnded);
-    pair.stream->listen_for_hangup(nullptr);
-  }
 }
 
 TEST(SocketStream, UnreadDataDoesNotSpinTheLoopAndIsFoundLater) {
@@ -403,17 +313,7 @@ TEST(SocketStream, WritingToAClosedPeerFailsWithoutASignal) {
 
 // How many TCP segments a client got from a server that answered and closed at once.
 uint32_t segments_of_an_answer(bool hint, bool unread = false) {
-  const FileDescriptor listening(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t length = sizeof address;
-  auto* const raw = reinterpret_cast<sockaddr*>(&address);
-  EXPECT_EQ(bind(listening.get(), raw, length) | listen(listening.get(), 1), 0);
-  EXPECT_EQ(getsockname(listening.get(), raw, &length), 0);
-  const FileDescriptor client(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  EXPECT_EQ(connect(client.get(), raw, length), 0);
-  FileDescriptor accepted(accept4(listening.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+  auto [client, accepted] = tcp_connection();
   const int on = 1;
   setsockopt(accepted.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   EXPECT_EQ(send(client.get(), "more", unread ? 4 : 0, MSG_NOSIGNAL), unread ? 4 : 0);
@@ -430,7 +330,7 @@ uint32_t segments_of_an_answer(bool hint, bool unread = false) {
     got.append(buffer, static_cast<size_t>(count));
   EXPECT_EQ(got, "answer");
   tcp_info info{};
-  length = sizeof info;
+  socklen_t length = sizeof info;
   EXPECT_EQ(getsockopt(client.get(), IPPROTO_TCP, TCP_INFO, &info, &length), 0);
   return info.tcpi_segs_in;
 }

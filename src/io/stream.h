@@ -125,7 +125,7 @@ enum class Carrier : uint8_t {
 };
 
 // Takes a connected non-blocking socket, the only descriptor of it. Registers with epoll once, when the loop waits
-// next, for EPOLLIN | EPOLLRDHUP; EPOLLOUT only while a write waits.
+// next, for input; for output only while a write waits.
 std::unique_ptr<Stream> make_socket_stream(Loop& loop, base::FileDescriptor socket, Opened opened = Opened::kByPeer,
                                            Carrier carrier = Carrier::kTcp);
 

@@ -1,5 +1,7 @@
 // A body that nobody takes, on a FastCGI connection with others: those go on, and lose nothing by having waited.
 #include <gtest/gtest.h>
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
 
 #include <string>
 #include <vector>
@@ -137,6 +139,22 @@ TEST_F(HeldUp, NothingIsSpooledOfTheOnlyRequest) {
       500);
   EXPECT_LT(sent, bytes.size());
   EXPECT_EQ(spool.appended, 0u);
+}
+
+// The last piece is nobody's before the end has come: that is read, however much waits.
+TEST_F(HeldUp, OneWhoseEndAloneIsMissingIsReadOn) {
+  const std::string body = pattern(StreamedBody::kFull + 10'000);
+  test::TestServer server(options(false));
+  test::Client client(server);
+  ASSERT_TRUE(client.send(begin(1, "/late-echo", body.size(), false) + input(1, body) + end(1)));
+  const auto all_has_come = [&client] {
+    int unsent = -1;
+    return ioctl(client.descriptor(), SIOCOUTQ, &unsent) == 0 && unsent == 0;
+  };
+  ASSERT_TRUE(server.run_until(all_has_come));
+  server.handler.gate.let_go();
+  EXPECT_TRUE(client.receive_until([&] { return client.received.size() > body.size(); }));
+  EXPECT_TRUE(server.handler.read_body == body);
 }
 
 TEST_F(HeldUp, WhoLeavesTakesWhatWasSpooledAway) {
