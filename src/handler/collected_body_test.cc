@@ -105,6 +105,17 @@ TEST(StderrLog, WritesWholeLinesWithTheRequest) {
   EXPECT_EQ(log.lines[2], "CW0608 upstream php: request 0000002a GET /a.php: three");
 }
 
+TEST(StderrLog, SaysNoMoreOfTheRequestThanTellsItApart) {
+  NotingLog log;
+  io::Loop loop;
+  StderrPace pace(loop);
+  const std::string method(30'000, 'M');
+  const std::string path(30'000, '/');
+  StderrLog(log, pace, "upstream php", 1, "CW0608", method, path).on_stderr("x");
+  ASSERT_EQ(log.lines.size(), 1u);
+  EXPECT_LT(log.lines[0].size(), 300u);
+}
+
 TEST(StderrLog, KeepsNoMoreThanALogCanBear) {
   NotingLog log;
   io::Loop loop;

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 
-#include "base/text.h"
 #include "handler/gateway_request.h"
 #include "message/target.h"
 

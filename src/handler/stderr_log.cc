@@ -8,7 +8,8 @@ namespace cutwater::handler {
 
 namespace {
 
-constexpr size_t kMostOfPath = 200;  // bytes
+constexpr size_t kMostOfMethod = 32;  // bytes: both are the client's to choose
+constexpr size_t kMostOfPath = 200;
 // What php-fpm says for a script that it was not told of, or finds nothing at: its client sees no more than 404.
 constexpr std::string_view kNoScript = "Primary script unknown";
 
@@ -53,8 +54,8 @@ void StderrLog::write_line(std::string_view line) {
   if (line.empty()) return;
   uint64_t dropped = 0;
   if (!pace_.take(dropped)) return;
-  std::string text =
-      fmt::format("{}: request {:08x} {} {}: {}", who_, request_id_, method_, path_.substr(0, kMostOfPath), line);
+  std::string text = fmt::format("{}: request {:08x} {} {}: {}", who_, request_id_, method_.substr(0, kMostOfMethod),
+                                 path_.substr(0, kMostOfPath), line);
   if (dropped > 0) text += fmt::format(" ({} lines of that second were left out)", dropped);
   if (line.find(kNoScript) != std::string_view::npos) {
     text += "\nfix: `root` of the route must be the folder of the scripts, as php-fpm sees it too";
