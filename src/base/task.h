@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <exception>
 #include <optional>
+#include <type_traits>
 #include <utility>
 
 #include "base/frame_pool.h"
@@ -64,6 +65,16 @@ struct TaskPromise<void> : TaskPromiseBase {
   }
 };
 
+template <class T>
+inline constexpr bool kMayBeKnown =
+    std::is_trivially_copyable_v<T> && std::is_default_constructible_v<T> && sizeof(T) <= sizeof(void*);
+template <>
+inline constexpr bool kMayBeKnown<void> = false;
+
+struct Unknown {};
+template <class T>
+using Known = std::conditional_t<kMayBeKnown<T>, T, Unknown>;
+
 }  // namespace detail
 
 template <class T = void>
@@ -74,11 +85,12 @@ class [[nodiscard]] Task {
 
   Task() = default;
   explicit Task(Handle handle) : handle_(handle) {}
-  Task(Task&& other) noexcept : handle_(std::exchange(other.handle_, nullptr)) {}
+  Task(Task&& other) noexcept : handle_(std::exchange(other.handle_, nullptr)), known_(other.known_) {}
   Task& operator=(Task&& other) noexcept {
     if (this != &other) {
       reset();
       handle_ = std::exchange(other.handle_, nullptr);
+      known_ = other.known_;
     }
     return *this;
   }
@@ -89,8 +101,15 @@ class [[nodiscard]] Task {
     if (handle_) std::exchange(handle_, nullptr).destroy();
   }
 
+  // One whose result is known already costs no coroutine.
+  static Task of(detail::Known<T> result) {
+    Task task;
+    task.known_ = result;
+    return task;
+  }
+
   // Awaiting runs the task to its end; its exception, if any, is thrown here.
-  bool await_ready() const noexcept { return false; }
+  bool await_ready() const noexcept { return detail::kMayBeKnown<T> && !handle_; }
   bool await_suspend(std::coroutine_handle<> awaiter) {
     promise_type& promise = handle_.promise();
     promise.continuation = awaiter;
@@ -98,10 +117,33 @@ class [[nodiscard]] Task {
     promise.awaiter_waits = !promise.finished;
     return promise.awaiter_waits;
   }
-  T await_resume() { return handle_.promise().take(); }
+  T await_resume() {
+    if constexpr (detail::kMayBeKnown<T>) {
+      if (!handle_) return known_;
+    }
+    return handle_.promise().take();
+  }
+
+  // As awaiting the task itself, but its exception is given, not thrown.
+  class Caught {
+   public:
+    explicit Caught(Task& task) : task_(task) {}
+    bool await_ready() const noexcept { return task_.await_ready(); }
+    bool await_suspend(std::coroutine_handle<> awaiter) { return task_.await_suspend(awaiter); }
+    std::exception_ptr await_resume() { return std::move(task_.handle_.promise().exception); }
+
+   private:
+    Task& task_;
+  };
+  Caught caught()
+    requires std::is_void_v<T>
+  {
+    return Caught(*this);
+  }
 
  private:
   Handle handle_;
+  [[no_unique_address]] detail::Known<T> known_{};
 };
 
 template <class T>

@@ -103,7 +103,7 @@ base::Task<bool> CgiExchange::take_slot() {
 }
 
 bool CgiExchange::is_nph() const {
-  const std::string& file = found_.script.file;
+  const std::string& file = found_.script->file;
   return cgi_.options_.nph && std::string_view(file).substr(file.rfind('/') + 1).starts_with("nph-");
 }
 
@@ -111,11 +111,11 @@ control::StartScript CgiExchange::start_message() const {
   std::optional<uint64_t> length;
   if (body_) length = body_->size();
   VariableOptions options{};
-  options.script = &found_.script;
+  options.script = found_.script.get();
   const GatewayVariables variables(exchange_.request, length, options);
   control::StartScript message;
   message.entry = cgi_.options_.entry;
-  message.path = control::bytes_to_text(std::string_view(found_.script.file).substr(1));
+  message.path = control::bytes_to_text(std::string_view(found_.script->file).substr(1));
   for (const codec::Variable& variable : variables.list()) {
     std::string text = control::bytes_to_text(variable.name);
     text.append("=").append(control::bytes_to_text(variable.value));
@@ -272,12 +272,12 @@ void CgiExchange::explain_time() {
     return cgi_.log_problem("CW0705",
                             fmt::format("{} {}, but others held its output open; {} answered 504, or cut",
                                         script_file(), describe(*run_->ended()), request),
-                            "let what it starts close standard output, or redirect it", found_.script.file);
+                            "let what it starts close standard output, or redirect it", found_.script->file);
   }
   cgi_.log_problem(
       "CW0705",
       fmt::format("{} did not end within timeout; it was ended, {} answered 504, or cut", script_file(), request),
-      "raise `timeout` of the route, or look at what keeps the script", found_.script.file);
+      "raise `timeout` of the route, or look at what keeps the script", found_.script->file);
 }
 
 void CgiExchange::explain_answer(const upstream::Call& call, CallStatus status) {
@@ -295,7 +295,7 @@ void CgiExchange::explain_answer(const upstream::Call& call, CallStatus status) 
     if (end && (end->kind == ScriptEnd::Kind::kKilled || end->code != 0)) what += "; it " + how;
   }
   cgi_.log_problem("CW0704", fmt::format("{} {}; the client saw 502, or a cut", script_file(), what),
-                   "look at what it writes to its error stream; run it by hand", found_.script.file);
+                   "look at what it writes to its error stream; run it by hand", found_.script->file);
 }
 
 uint16_t CgiExchange::explain_end(const ScriptEnd& end) {
@@ -321,7 +321,7 @@ uint16_t CgiExchange::explain_refusal(const ScriptEnd& end) {
   const std::string_view text = end.text;
   cgi_.log_problem(code, fmt::format("{}; answered {}", text.substr(0, fix), status),
                    fix == std::string_view::npos ? "the message says what the system said" : text.substr(fix + 6),
-                   found_.script.file);
+                   found_.script->file);
   return status;
 }
 

@@ -37,7 +37,7 @@ class CgiExchange final : public message::ClientGoneListener, private CgiRunList
   base::Task<void> refuse(uint16_t status, bool retry = false);
   void leave_run();
   bool is_nph() const;
-  std::string script_file() const { return found_.script.root + found_.script.file; }
+  std::string script_file() const { return found_.script->root + found_.script->file; }
   control::StartScript start_message() const;
   base::Result<base::FileDescriptor> input() const;
   std::optional<uint16_t> begin();

@@ -55,59 +55,76 @@ base::Task<void> Gateway::filter(message::Exchange& exchange, const FilteredFile
 }
 
 base::Task<void> Gateway::answer(message::Exchange& exchange, const FilteredFile* file) {
-  if (came_back(exchange.request.headers, options_.instance)) {
-    problems_.write(base::Severity::kError, "CW0606",
-                    fmt::format("{}: a request for {} came back here; answered 508\n"
-                                "fix: let `to` name another server than this one",
-                                who_, exchange.request.path),
-                    loop_.now());
-    auto answering = answer_error(exchange, 508);
-    co_await answering;
+  const message::Request& request = exchange.request;
+  if (came_back(request.headers, options_.instance)) {
+    auto refusing = refuse_circle(exchange);
+    co_await refusing;
     co_return;
   }
-  const message::Request& request = exchange.request;
-  const std::string& who = who_;
-  ScriptFolder::Found found;
-  if (scripts_) {
-    auto finding = scripts_->find(request);
-    found = co_await finding;
-    if (found.is_file && files_) {
-      auto sending = files_->handle(exchange);
-      co_await sending;
-      co_return;
-    }
-    if (found.status != 0) {
-      auto refusing = refuse_script(exchange, found.status, {who, problems_, loop_.now()}, scripts_->root());
-      co_await refusing;
-      co_return;
-    }
+  std::shared_ptr<const Script> script = scripts_ ? scripts_->recall(request) : nullptr;
+  if (scripts_ && !script) {
+    auto finding = find_script(exchange);
+    script = co_await finding;
+    if (!script) co_return;
   }
-  std::optional<CollectedBody> collected;
-  std::optional<upstream::RequestBody> body;
+  std::unique_ptr<CollectedBody> collected;
   if (must_collect(request)) {
-    collected.emplace(exchange.body, spool_, spool_budget_);
-    auto collecting = collected->collect();
-    const CollectedBody::Outcome outcome = co_await collecting;
-    if (!outcome.ok()) {
-      auto refusing = refuse_body(exchange, outcome, {who, problems_, loop_.now()});
-      co_await refusing;
-      co_return;
-    }
-    body.emplace(*collected, collected->size());
-  } else {
-    body.emplace(exchange.body, request);
+    auto collecting = collect_body(exchange);
+    collected = co_await collecting;
+    if (!collected) co_return;
   }
+  upstream::RequestBody body = collected ? upstream::RequestBody(*collected, collected->size())
+                                         : upstream::RequestBody(exchange.body, request);
   Instead instead;
   {
-    GatewayExchange asking(*this, exchange, *body, scripts_ ? &found.script : nullptr, file);
+    GatewayExchange asking(*this, exchange, body, script.get(), file);
     auto running = asking.run();
     co_await running;
+    if (!asking.has_instead()) co_return;
     instead = asking.take_instead();
   }
-  if (!instead.file && instead.path.empty()) co_return;
   collected.reset();
   auto answering = answer_instead(exchange, instead);
   co_await answering;
+}
+
+base::Task<void> Gateway::refuse_circle(message::Exchange& exchange) {
+  problems_.write(base::Severity::kError, "CW0606",
+                  fmt::format("{}: a request for {} came back here; answered 508\n"
+                              "fix: let `to` name another server than this one",
+                              who_, exchange.request.path),
+                  loop_.now());
+  auto answering = answer_error(exchange, 508);
+  co_await answering;
+}
+
+// nullptr: the request is answered.
+base::Task<std::shared_ptr<const Script>> Gateway::find_script(message::Exchange& exchange) {
+  auto finding = scripts_->find(exchange.request);
+  ScriptFolder::Found found = co_await finding;
+  if (found.is_file && files_) {
+    auto sending = files_->handle(exchange);
+    co_await sending;
+  } else if (found.status != 0) {
+    const std::string& who = who_;
+    auto refusing = refuse_script(exchange, found.status, {who, problems_, loop_.now()}, scripts_->root());
+    co_await refusing;
+  }
+  co_return std::move(found.script);
+}
+
+// Likewise.
+base::Task<std::unique_ptr<CollectedBody>> Gateway::collect_body(message::Exchange& exchange) {
+  auto collected = std::make_unique<CollectedBody>(exchange.body, spool_, spool_budget_);
+  auto collecting = collected->collect();
+  const CollectedBody::Outcome outcome = co_await collecting;
+  if (!outcome.ok()) {
+    const std::string& who = who_;
+    auto refusing = refuse_body(exchange, outcome, {who, problems_, loop_.now()});
+    co_await refusing;
+    co_return nullptr;
+  }
+  co_return collected;
 }
 
 // Once the server is free again.

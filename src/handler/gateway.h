@@ -73,6 +73,9 @@ class Gateway final : public message::Handler {
   friend class GatewayExchange;
 
   base::Task<void> answer(message::Exchange& exchange, const FilteredFile* file);
+  base::Task<void> refuse_circle(message::Exchange& exchange);
+  base::Task<std::shared_ptr<const Script>> find_script(message::Exchange& exchange);
+  base::Task<std::unique_ptr<CollectedBody>> collect_body(message::Exchange& exchange);
   base::Task<void> answer_instead(message::Exchange& exchange, const Instead& instead);
   bool must_collect(const message::Request& request) const;
   // A problem of one server: "upstream api: 10.0.0.5:8000 <what>".

@@ -41,28 +41,41 @@ GatewayConnection take_kept(upstream::Peer& peer, const ConnectionWish& wish) {
   return connection;
 }
 
-}  // namespace
-
-base::Task<GatewayConnection> connect_for(upstream::Peer& peer, const ConnectionWish& wish) {
-  GatewayConnection connection;
-  if (!wish.only_fresh) connection = take_kept(peer, wish);
-  if (connection.stream) co_return connection;
-  const bool is_fastcgi = wish.protocol == GatewayProtocol::kFastcgi;
-  // Where one may hold all the processes there are, those that cannot be used must not.
-  if (is_fastcgi) peer.pool().close_all();
-  auto connecting = peer.connect(wish.deadline);
-  upstream::Connected connected = co_await connecting;
-  connection.stream = std::move(connected.stream);
-  connection.error = connected.error;
-  if (!is_fastcgi || !connection.stream) co_return connection;
-  // Of many that begin at once each connects; those that are not the first share what that one has opened.
+// Of many that begin at once each connects; those that are not the first share what that one has opened.
+GatewayConnection share_new(upstream::Peer& peer, GatewayConnection connection, const ConnectionWish& wish) {
+  if (wish.protocol != GatewayProtocol::kFastcgi || !connection.stream) return connection;
   if (!wish.only_fresh) {
     auto place = peer.multiplexing().take(freshness_for(wish), wish.has_upload);
-    if (place) co_return share_of(std::move(place));
+    if (place) return share_of(std::move(place));
   }
   auto request = peer.multiplexing().share(connection.stream, wish.has_upload);
-  if (request) connection = share_of(std::move(request));
-  co_return connection;
+  return request ? share_of(std::move(request)) : std::move(connection);
+}
+
+GatewayConnection connection_of(upstream::Connected connected) {
+  GatewayConnection connection;
+  connection.stream = std::move(connected.stream);
+  connection.error = connected.error;
+  return connection;
+}
+
+}  // namespace
+
+GatewayConnection start_connecting(upstream::Peer& peer, const ConnectionWish& wish) {
+  if (!wish.only_fresh) {
+    GatewayConnection kept = take_kept(peer, wish);
+    if (kept.stream) return kept;
+  }
+  // Where one may hold all the processes there are, those that cannot be used must not.
+  if (wish.protocol == GatewayProtocol::kFastcgi) peer.pool().close_all();
+  GatewayConnection begun = connection_of(peer.start_connecting());
+  return begun.in_progress() ? std::move(begun) : share_new(peer, std::move(begun), wish);
+}
+
+base::Task<GatewayConnection> finish_connecting(upstream::Peer& peer, GatewayConnection begun, ConnectionWish wish) {
+  auto finishing = upstream::finish_connecting({std::move(begun.stream), begun.error}, wish.deadline);
+  upstream::Connected connected = co_await finishing;
+  co_return share_new(peer, connection_of(std::move(connected)), wish);
 }
 
 void keep_connection(upstream::Peer& peer, GatewayProtocol protocol, GatewayConnection& connection) {

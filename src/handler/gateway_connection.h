@@ -18,6 +18,7 @@ struct GatewayConnection {
   bool is_kept = false;                       // the server has answered another request on it
   int error = 0;
 
+  bool in_progress() const { return stream && error != 0; }
   // The connection broke, and with it every request on it.
   bool broke_for_all() const { return shared && shared->broke(); }
 };
@@ -29,8 +30,10 @@ struct ConnectionWish {
   bool has_upload;      // a body that is not here as a whole
   base::Instant deadline;
 };
+// A kept connection, or what is known of a new one at once; with in_progress() finish_connecting() waits for it.
+GatewayConnection start_connecting(upstream::Peer& peer, const ConnectionWish& wish);
 // `peer` outlives the task.
-base::Task<GatewayConnection> connect_for(upstream::Peer& peer, const ConnectionWish& wish);
+base::Task<GatewayConnection> finish_connecting(upstream::Peer& peer, GatewayConnection begun, ConnectionWish wish);
 
 // The answer is complete on a connection that takes another request; or it has all that matters, on a shared one.
 void keep_connection(upstream::Peer& peer, GatewayProtocol protocol, GatewayConnection& connection);

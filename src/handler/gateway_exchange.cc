@@ -26,6 +26,10 @@ namespace {
 // Of the body of an answer that names another one, which nobody reads.
 constexpr size_t kMostSwallowed = 64 * 1024;
 
+bool is_interim(const message::Response& response) {
+  return response.status < 200 && response.status != 101;
+}
+
 }  // namespace
 
 GatewayExchange::GatewayExchange(Gateway& gateway, message::Exchange& exchange, upstream::RequestBody& body,
@@ -55,7 +59,7 @@ bool GatewayExchange::on_client_gone(bool for_good) {
 }
 
 base::Task<void> GatewayExchange::run() {
-  if (body_.is_small()) {
+  if (body_.is_small() && !body_.complete()) {
     auto collecting = body_.collect();
     const BodyStatus collected = co_await collecting;
     if (collected != BodyStatus::kEnd) {
@@ -124,8 +128,11 @@ base::Task<GatewayExchange::Outcome> GatewayExchange::try_peer(upstream::Peer& p
   const bool only_fresh = only_fresh_ || (process_ && !harmless_twice);
   const ConnectionWish wish = {gateway_.options_.protocol, harmless_twice, only_fresh, !body_.is_small(),
                                tried_.empty() ? patience : std::min(patience, end_)};
-  auto connecting = connect_for(peer, wish);
-  GatewayConnection connection = co_await connecting;
+  GatewayConnection connection = start_connecting(peer, wish);
+  if (connection.in_progress()) {
+    auto finishing = finish_connecting(peer, std::move(connection), wish);
+    connection = co_await finishing;
+  }
   std::unique_ptr<upstream::Call> made;
   const ProcessKeeper keeper{*this, connection, made};
   if (client_gone_) co_return Outcome::kAnswered;
@@ -142,8 +149,12 @@ base::Task<GatewayExchange::Outcome> GatewayExchange::try_peer(upstream::Peer& p
   call.begin(std::move(head_));
   std::optional<upstream::PeerWait> waiting;
   if (!connection.is_kept) waiting.emplace(peer);
-  auto reading = read_head(call);
-  const CallStatus status = co_await reading;
+  auto reading = call.read_head();
+  CallStatus status = co_await reading;
+  if (status == CallStatus::kFine && is_interim(call.response())) {
+    auto passing = pass_hints(call);
+    status = co_await passing;
+  }
   waiting.reset();
   if (status == CallStatus::kFine && call.response().status == 101) {
     call_ = nullptr;
@@ -167,16 +178,15 @@ base::Task<GatewayExchange::Outcome> GatewayExchange::try_peer(upstream::Peer& p
 }
 
 // Up to the final head. Early hints are passed on.
-base::Task<CallStatus> GatewayExchange::read_head(upstream::Call& call) {
+base::Task<CallStatus> GatewayExchange::pass_hints(upstream::Call& call) {
   while (true) {
-    auto reading = call.read_head();
-    const CallStatus status = co_await reading;
-    const uint16_t code = call.response().status;
-    if (status != CallStatus::kFine || code >= 200 || code == 101) co_return status;
     remove_web_server_fields(call.response().headers);
     hinted_ = true;
     auto hinting = exchange_.response.informational(call.response());
     co_await hinting;
+    auto reading = call.read_head();
+    const CallStatus status = co_await reading;
+    if (status != CallStatus::kFine || !is_interim(call.response())) co_return status;
   }
 }
 

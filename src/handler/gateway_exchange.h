@@ -32,6 +32,7 @@ class GatewayExchange final : public message::ClientGoneListener, private Pooled
 
   base::Task<void> run();
   // What is to answer, when run() has not.
+  bool has_instead() const { return instead_.file || !instead_.path.empty(); }
   Instead take_instead() { return std::move(instead_); }
 
   // Who only closed its sending half may still read: that is for whoever answers instead.
@@ -64,7 +65,7 @@ class GatewayExchange final : public message::ClientGoneListener, private Pooled
   void free_server();
   void leave_process(const upstream::Call& call, GatewayConnection& connection);
   base::Task<Outcome> try_peer(upstream::Peer& peer);
-  base::Task<upstream::CallStatus> read_head(upstream::Call& call);
+  base::Task<upstream::CallStatus> pass_hints(upstream::Call& call);
   bool names_another(upstream::Call& call) const;
   base::Task<void> note_instead(upstream::Peer& peer, upstream::Call& call, GatewayConnection& connection);
   base::Task<void> cut(upstream::Peer& peer, upstream::Call& call, upstream::CallStatus status,

@@ -36,26 +36,31 @@ struct VariableOptions {
   const FilteredFile* file = nullptr;  // with what is a filter's alone (section 6.4)
 };
 
-class GatewayVariables final : public codec::VariableSink {
+class GatewayVariables {
  public:
-  // `content_length`: of a body that there is.
+  // `content_length`: of a body that there is. The request and what the options name outlive this.
   GatewayVariables(const message::Request& request, std::optional<uint64_t> content_length,
                    const VariableOptions& options);
+  GatewayVariables(const GatewayVariables&) = delete;
+  GatewayVariables& operator=(const GatewayVariables&) = delete;
 
   // They live as long as this.
   const codec::Variables& list() const { return list_; }
 
  private:
-  void variable(std::string_view name, std::string_view value) override;
-  void add(std::string_view name, std::string_view value, std::string_view more = {});
-  void make_room(const message::Request& request);
+  void add(std::string_view name, std::string_view value) { list_.push_back({name, value}); }
+  void add_request(const message::Request& request, std::optional<uint64_t> content_length,
+                   const VariableOptions& options);
   void add_script(const Script& script);
-  void make_list();
+  void add_file(const FilteredFile& file);
 
-  std::string bytes_;  // names and values, one behind the other
-  std::vector<std::pair<size_t, size_t>> sizes_;
+  // What stands nowhere else; none of them changes any more once a variable is a view into it.
+  std::string target_;
+  std::string of_request_;
+  std::string cdn_loop_;
+  std::string of_script_;
+  std::string of_file_;
   codec::Variables list_;
-  bool without_paths_ = false;
 };
 
 }  // namespace cutwater::handler

@@ -16,6 +16,7 @@ namespace {
 // A script that was a file a moment ago is not looked for again: who runs it opens it by its name anyway.
 constexpr base::Duration kBelieved = std::chrono::seconds(1);
 constexpr size_t kMostFiles = 1024;
+constexpr size_t kLongestKnown = 256;  // of the path of a request
 constexpr std::string_view kFolderFile = "index.html";
 
 bool is_hidden_segment(std::string_view segment) {
@@ -95,11 +96,13 @@ bool ScriptFolder::may_run_in(std::string_view folder) const {
 }
 
 ScriptFolder::Found ScriptFolder::found(std::string_view file, std::string_view path_info, Looked looked) const {
+  Script script;
+  script.root = options_.root;
+  script.file = file;
+  script.name = options_.strip + script.file;
+  script.path_info = path_info;
   Found result;
-  result.script.root = options_.root;
-  result.script.file = file;
-  result.script.name = options_.strip + result.script.file;
-  result.script.path_info = path_info;
+  result.script = std::make_shared<const Script>(std::move(script));
   result.file = std::move(looked.file);
   return result;
 }
@@ -169,7 +172,12 @@ base::Task<ScriptFolder::Found> ScriptFolder::find_script(const message::Request
     if (has_hidden_segment(file) || !may_run_in(file.substr(0, file.rfind('/')))) co_return nothing;
     auto looking = look_at(std::string(file.substr(1)));
     Looked looked = co_await looking;
-    if (looked.kind == Kind::kFile) co_return found(file, path.substr(end), std::move(looked));
+    if (looked.kind == Kind::kFile) {
+      const base::Instant believed_until = looked.believed_until;
+      Found script = found(file, path.substr(end), std::move(looked));
+      remember(request.path, {believed_until, script.script});
+      co_return script;
+    }
     nothing.status = refusal_of(looked.kind);
     if (looked.kind != Kind::kFolder) co_return nothing;
   }
@@ -201,7 +209,7 @@ uint16_t ScriptFolder::refusal_of(Kind kind) {
 
 base::Task<ScriptFolder::Looked> ScriptFolder::look_at(std::string path) {
   const auto known = files_.find(path);
-  if (known != files_.end() && loop_.now() < known->second) co_return Looked{Kind::kFile, {}};
+  if (known != files_.end() && loop_.now() < known->second) co_return Looked{Kind::kFile, {}, known->second};
   io::OpenOutcome outcome = io::find_beneath_cached(folder_->get(), path);
   if (outcome.error == EAGAIN) {
     auto slow = std::make_shared<io::OpenOutcome>();
@@ -222,14 +230,27 @@ base::Task<ScriptFolder::Looked> ScriptFolder::look_at(std::string path) {
   if (options_.with_file) {
     looked.file = std::move(outcome.file);
   } else {
-    remember(std::move(path));
+    looked.believed_until = remember(std::move(path));
   }
   co_return looked;
 }
 
-void ScriptFolder::remember(std::string path) {
+base::Instant ScriptFolder::remember(std::string path) {
   if (files_.size() >= kMostFiles) files_.clear();
-  files_.insert_or_assign(std::move(path), loop_.now() + kBelieved);
+  return files_.insert_or_assign(std::move(path), loop_.now() + kBelieved).first->second;
+}
+
+void ScriptFolder::remember(std::string_view path, Known known) {
+  if (options_.with_file || path.size() > kLongestKnown) return;
+  if (known_.size() >= kMostFiles) known_.clear();
+  known_.insert_or_assign(std::string(path), std::move(known));
+}
+
+std::shared_ptr<const Script> ScriptFolder::recall(const message::Request& request) const {
+  if (request.path_had_encoded_slash) return nullptr;
+  const auto known = known_.find(request.path);
+  if (known == known_.end() || loop_.now() >= known->second.believed_until) return nullptr;
+  return known->second.script;
 }
 
 }  // namespace cutwater::handler

@@ -40,11 +40,13 @@ class ScriptFolder {
   struct Found {
     uint16_t status = 0;   // 0: `script`; 301: a folder without its final slash; else refuse with it
     bool is_file = false;  // with 0: no script, to be sent as it is
-    Script script;
+    std::shared_ptr<const Script> script;
     base::FileDescriptor file = {};  // O_PATH: the script, `with_file`
   };
   // `request` outlives the task.
   base::Task<Found> find(const message::Request& request);
+  // The script that find() has found for such a request a moment ago; nullptr: ask it.
+  std::shared_ptr<const Script> recall(const message::Request& request) const;
   const std::string& root() const { return options_.root; }
 
  private:
@@ -52,11 +54,17 @@ class ScriptFolder {
   struct Looked {
     Kind kind = Kind::kNothing;
     base::FileDescriptor file = {};  // with kFile
+    base::Instant believed_until{};  // likewise
+  };
+  struct Known {
+    base::Instant believed_until;
+    std::shared_ptr<const Script> script;
   };
   base::Task<Looked> look_at(std::string path);
   bool has_ending(std::string_view name) const;
   bool may_run_in(std::string_view folder) const;
-  void remember(std::string path);
+  base::Instant remember(std::string path);
+  void remember(std::string_view path, Known known);
   base::Task<Found> find_script(const message::Request& request, std::string_view path);
   base::Task<Found> find_index(std::string_view path);
   base::Task<Found> find_other(std::string_view path);
@@ -69,6 +77,7 @@ class ScriptFolder {
   io::Offload& offload_;
   const io::Loop& loop_;
   std::map<std::string, base::Instant, std::less<>> files_;  // below the folder, and until when that is believed
+  std::map<std::string, Known, std::less<>> known_;          // by the paths of requests
 };
 
 // What of the files there are is some program's source: never sent as it is (faults.md 64).

@@ -13,44 +13,50 @@ constexpr base::Duration kDrainTime = std::chrono::seconds(5);
 }  // namespace
 
 ActiveExchange::ActiveExchange(ServerState& server, io::Stream& stream, ConnectionInput& input, const io::Address& peer,
-                               const io::Address& local)
+                               const io::Address& local, ActiveExchange*& place)
     : server_(server),
       stream_(stream),
       input_(input),
-      local_(local),
+      place_(place),
       memory_(server.exchanges.take()),
       output_(server.loop, stream, server.options, memory_->output),
       writer_(output_, memory_->request, server.dates, server.options, server.draining),
       body_(server.loop, stream, input, server.options, writer_),
       core_(server, *memory_, writer_, body_, peer, local) {
   writer_.set_body(body_);
+  place_ = this;
 }
 
-base::Task<Ending> ActiveExchange::run() {
-  RequestHead head(server_.options, *memory_);
-  auto taken = head.take_from(input_);
+base::Task<Ending> ActiveExchange::run(ServerState& server, io::Stream& stream, ConnectionInput& input,
+                                       const io::Address& peer, const io::Address& local, ActiveExchange*& place) {
+  ActiveExchange exchange(server, stream, input, peer, local, place);
+  ExchangeCore& core = exchange.core_;
+  RequestHead head(server.options, *exchange.memory_);
+  auto taken = head.take_from(input);
   if (taken == RequestHead::Outcome::kIncomplete) {
-    auto waiting = wait_for_head(head);
+    auto waiting = exchange.wait_for_head(head);
     taken = co_await waiting;
   }
-  if (head.foreign() && core_.is_trusted_web_server()) warn_of_foreigner(server_, local_, head.foreign());
-  core_.refused_because(head.reason());
+  if (head.foreign() && core.is_trusted_web_server()) warn_of_foreigner(server, local, head.foreign());
+  core.refused_because(head.reason());
   if (taken == RequestHead::Outcome::kUnspoken) {
-    core_.report();
+    core.report();
     co_return Ending::kClose;
   }
-  const uint16_t refusal = taken == RequestHead::Outcome::kComplete ? parse(head) : head.status();
-  if (!core_.answer_itself(refusal)) {
-    auto handling = core_.run_handler();
-    co_await handling;
+  const uint16_t refusal = taken == RequestHead::Outcome::kComplete ? exchange.parse(head) : head.status();
+  if (!core.answer_itself(refusal)) {
+    auto handling = core.start_handler();
+    auto caught = handling.caught();
+    const std::exception_ptr failure = co_await caught;
+    core.end_handler(failure);
   }
-  bool keep = writer_.complete() && writer_.keeps_alive();
-  if (output_.pending() > 0 || (keep && !body_.complete())) {
-    auto settling = settle(keep);
+  bool keep = exchange.writer_.complete() && exchange.writer_.keeps_alive();
+  if (exchange.output_.pending() > 0 || (keep && !exchange.body_.complete())) {
+    auto settling = exchange.settle(keep);
     keep = co_await settling;
   }
-  core_.report();
-  co_return keep ? Ending::kKeepAlive : how_to_close();
+  core.report();
+  co_return keep ? Ending::kKeepAlive : exchange.how_to_close();
 }
 
 uint16_t ActiveExchange::parse(RequestHead& head) {

@@ -1,5 +1,5 @@
 // One request and its answer on a connection: from the first byte of the head to the last byte handed to the
-// kernel. Lives in the frame of Connection::serve_one.
+// kernel.
 #pragma once
 
 #include <cstdint>
@@ -29,20 +29,23 @@ enum class Ending {
 
 class ActiveExchange {
  public:
-  // Everything outlives the exchange.
-  ActiveExchange(ServerState& server, io::Stream& stream, ConnectionInput& input, const io::Address& peer,
-                 const io::Address& local);
   ActiveExchange(const ActiveExchange&) = delete;
   ActiveExchange& operator=(const ActiveExchange&) = delete;
+  ~ActiveExchange() { place_ = nullptr; }
 
-  // Takes the head out of the input and answers; waits for the rest of the head where it is incomplete.
-  base::Task<Ending> run();
+  // Takes the head out of the input and answers; waits for the rest of the head where it is incomplete. The exchange
+  // lives in the task's frame, and `place` names it meanwhile. Everything outlives the task.
+  static base::Task<Ending> run(ServerState& server, io::Stream& stream, ConnectionInput& input,
+                                const io::Address& peer, const io::Address& local, ActiveExchange*& place);
 
   // The peer's side ended while a handler was running.
   void peer_hung_up() { writer_.peer_hung_up(); }
   message::ClientGoneListener* gone_listener() const { return core_.exchange().gone_listener; }
 
  private:
+  ActiveExchange(ServerState& server, io::Stream& stream, ConnectionInput& input, const io::Address& peer,
+                 const io::Address& local, ActiveExchange*& place);
+
   base::Task<RequestHead::Outcome> wait_for_head(RequestHead& head);
   uint16_t parse(RequestHead& head);  // 0, or the status to refuse with
   base::Task<bool> settle(bool keep);
@@ -51,7 +54,7 @@ class ActiveExchange {
   ServerState& server_;
   io::Stream& stream_;
   ConnectionInput& input_;
-  const io::Address& local_;
+  ActiveExchange*& place_;
   ExchangePool::Pointer memory_;
   Output output_;
   HttpResponseWriter writer_;

@@ -45,8 +45,11 @@ base::Task<void> Connection::run() {
       const base::Instant soon = server_.loop.now() + std::chrono::seconds(1);
       co_await stream_->writable(soon);
     }
-    auto serving = serve_one();
-    ending = co_await serving;
+    {
+      auto serving = ActiveExchange::run(server_, *stream_, input_, peer_, local_, exchange_);
+      ending = co_await serving;
+    }
+    if (std::exchange(hangup_waits_, false)) std::erase(server_.hung_up, this);
     ++requests_;
   }
   if (ending == Ending::kLinger) {
@@ -54,16 +57,6 @@ base::Task<void> Connection::run() {
     co_await lingering;
   }
   end(ending);
-}
-
-base::Task<Ending> Connection::serve_one() {
-  ActiveExchange exchange(server_, *stream_, input_, peer_, local_);
-  exchange_ = &exchange;
-  auto running = exchange.run();
-  const Ending ending = co_await running;
-  exchange_ = nullptr;
-  if (std::exchange(hangup_waits_, false)) std::erase(server_.hung_up, this);
-  co_return ending;
 }
 
 // Lingering close (RFC 9112 section 9.6): FIN first, and what still comes is dropped, so that no reset

@@ -33,7 +33,6 @@ class Connection final : public ServedConnection, private io::HangupListener {
 
  private:
   base::Task<void> run();
-  base::Task<Ending> serve_one();
   base::Task<void> linger();
   void end(Ending ending);
   bool readable_now() const;

@@ -7,6 +7,26 @@
 
 namespace cutwater::serve {
 
+namespace {
+
+base::Task<void> fail_with(std::exception_ptr failure) {
+  std::rethrow_exception(failure);
+  co_return;
+}
+
+std::string text_of(const std::exception_ptr& failure) {
+  try {
+    std::rethrow_exception(failure);
+  } catch (const std::exception& error) {
+    const std::string text = error.what();
+    return text.empty() ? "an exception without a text" : text;
+  } catch (...) {
+    return "an exception of an unknown kind";
+  }
+}
+
+}  // namespace
+
 ExchangeCore::ExchangeCore(ServerState& server, ExchangeMemory& memory, ServedResponse& writer,
                            message::BodySource& body, const io::Address& peer, const io::Address& local)
     : server_(server), memory_(memory), writer_(writer), peer_(peer), local_(local), exchange_{memory.request,
@@ -101,28 +121,24 @@ uint16_t ExchangeCore::apply_filter() {
   return 0;
 }
 
-base::Task<void> ExchangeCore::run_handler() {
-  std::string problem;
+base::Task<void> ExchangeCore::start_handler() {
   try {
-    auto handling = server_.root.handle(exchange_);
-    co_await handling;
-  } catch (const std::exception& error) {
-    problem = error.what();
-    if (problem.empty()) problem = "an exception without a text";
+    return server_.root.handle(exchange_);
   } catch (...) {
-    problem = "an exception of an unknown kind";
+    return fail_with(std::current_exception());
   }
-  exchange_.gone_listener = nullptr;
-  if (problem.empty() && writer_.head_sent()) co_return;
-  if (problem.empty() && (writer_.client_gone() || writer_.aborted())) co_return;
-  if (problem.empty()) problem = "it gave no answer";
+}
+
+// The handler has ended without an answer, or with a part of one.
+void ExchangeCore::make_up_for(const std::exception_ptr& failure) {
+  if (!failure && (writer_.client_gone() || writer_.aborted())) return;
   const message::Request& request = memory_.request;
   server_.log.error("", std::string("a handler failed on ")
                             .append(request.method)
                             .append(" ")
                             .append(request.path)
                             .append(": ")
-                            .append(problem));
+                            .append(failure ? text_of(failure) : "it gave no answer"));
   if (writer_.head_sent()) {
     writer_.abort();
   } else {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <exception>
 
 #include "base/task.h"
 #include "io/listener.h"
@@ -28,7 +29,12 @@ class ExchangeCore final : private message::Sender {
   uint16_t check();  // of what was parsed, after its body has begun
   // False: nothing is refused, and it is for the handler to answer.
   bool answer_itself(uint16_t refusal);
-  base::Task<void> run_handler();
+  // Then: `auto handling = start_handler();` and end_handler() with what `co_await handling.caught()` gives.
+  base::Task<void> start_handler();
+  void end_handler(const std::exception_ptr& failure) {
+    exchange_.gone_listener = nullptr;
+    if (failure || !writer_.head_sent()) make_up_for(failure);
+  }
   void refused_because(const char* reason) { refused_ = reason; }
   void report();
 
@@ -41,6 +47,7 @@ class ExchangeCore final : private message::Sender {
   void fill_in_connection();
   uint16_t filter(message::Request& request);
   uint16_t apply_filter();
+  void make_up_for(const std::exception_ptr& failure);
   void refuse(uint16_t status);
   void write_small(uint16_t status);
 

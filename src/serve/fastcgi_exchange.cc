@@ -50,8 +50,10 @@ base::Task<void> FastcgiExchange::run() {
     refusal = co_await waiting;
   }
   if (!gone_ && !core_.answer_itself(refusal)) {
-    auto handling = core_.run_handler();
-    co_await handling;
+    auto handling = core_.start_handler();
+    auto caught = handling.caught();
+    const std::exception_ptr failure = co_await caught;
+    core_.end_handler(failure);
   }
   if (!gone_) {
     auto waiting = owner_.wait_for_room();

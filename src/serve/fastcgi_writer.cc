@@ -24,10 +24,9 @@ base::Task<WriteStatus> FastcgiWriter::head(const message::Response& response, s
   if (head_sent() || !writable()) return settle();
   has_body_ = request_.method != "HEAD" && message::status_allows_body(response.status);
   announced_left_ = response.content_length;
-  message::Response sent = response;
-  if (complete && !sent.content_length && has_body_) sent.content_length = announced_left_ = first_piece.size();
+  if (complete && !announced_left_ && has_body_) announced_left_ = first_piece.size();
   std::string bytes;
-  codec::http1::append_gateway_head(bytes, sent, codec::http1::StatusForm::kStatusField);
+  codec::http1::append_gateway_head(bytes, response, codec::http1::StatusForm::kStatusField, announced_left_);
   bytes += admit(first_piece);
   status_ = response.status;
   codec::fastcgi::append_stream(output_.staged(), RecordType::kStdout, request_id_, bytes);

@@ -36,44 +36,38 @@ base::Task<WriteStatus> HttpResponseWriter::head(const message::Response& respon
                                                  bool complete) {
   if (head_sent() || !writable()) return settle();
   if (response.status == 101) return open_tunnel(response, first_piece);
-  const bool length_missing = complete && !response.content_length && message::status_allows_body(response.status) &&
-                              (request_.method != "HEAD" || !first_piece.empty());
-  if (length_missing) {
-    message::Response with_length = response;
-    with_length.content_length = first_piece.size();
-    stage_head(with_length, first_piece, complete);
-  } else {
-    stage_head(response, first_piece, complete);
-  }
+  std::optional<uint64_t> length = response.content_length;
+  const bool is_whole = complete && message::status_allows_body(response.status) &&
+                        (request_.method != "HEAD" || !first_piece.empty());
+  if (!length && is_whole) length = first_piece.size();
+  const auto encoded = append_head(response, length);
+  status_ = response.status;
+  framing_ = encoded.framing;
+  keep_alive_ = encoded.keep_alive;
+  announced_left_ = length.value_or(0);
+  if (request_body_) request_body_->head_was_sent();
+  send_piece(admit(first_piece), complete);
   return settle();
 }
 
-codec::http1::EncodedHead HttpResponseWriter::append_head(const message::Response& response) {
+codec::http1::EncodedHead HttpResponseWriter::append_head(const message::Response& response,
+                                                          std::optional<uint64_t> whole_body) {
   const bool head_request = request_.method == "HEAD";
   if (for_gateway()) {
     using codec::http1::StatusForm;
     const bool uwsgi = options_.protocol == Protocol::kUwsgi;
     codec::http1::append_gateway_head(output_.staged(), response,
-                                      uwsgi ? StatusForm::kStatusLine : StatusForm::kStatusField);
+                                      uwsgi ? StatusForm::kStatusLine : StatusForm::kStatusField, whole_body);
     if (head_request || !message::status_allows_body(response.status)) return {ResponseFraming::kNone, false};
-    return {response.content_length ? ResponseFraming::kLength : ResponseFraming::kUntilClose, false};
+    return {whole_body ? ResponseFraming::kLength : ResponseFraming::kUntilClose, false};
   }
   codec::http1::EncodeContext context;
   context.head_request = head_request;
   context.version_minor = request_.version_minor;
   context.keep_alive = may_keep_alive();
   context.date = dates_.now();
+  context.whole_body = whole_body;
   return codec::http1::append_response_head(output_.staged(), response, context);
-}
-
-void HttpResponseWriter::stage_head(const message::Response& response, std::string_view first_piece, bool complete) {
-  const auto encoded = append_head(response);
-  status_ = response.status;
-  framing_ = encoded.framing;
-  keep_alive_ = encoded.keep_alive;
-  announced_left_ = response.content_length.value_or(0);
-  if (request_body_) request_body_->head_was_sent();
-  send_piece(admit(first_piece), complete);
 }
 
 std::string_view HttpResponseWriter::admit(std::string_view piece) {
@@ -150,11 +144,13 @@ void HttpResponseWriter::trailers(const message::Headers& fields) {
 
 // The handler may go on as soon as no more than output_buffer is unsent.
 base::Task<WriteStatus> HttpResponseWriter::settle() {
-  if (aborted_) co_return WriteStatus::kClientGone;
-  if (output_.pending() > options_.output_buffer) {
-    auto waiting = output_.wait_until_below(options_.output_buffer);
-    if (!co_await waiting) co_return WriteStatus::kClientGone;
-  }
+  if (!aborted_ && output_.pending() > options_.output_buffer) return wait_for_room();
+  return base::Task<WriteStatus>::of(writable() ? WriteStatus::kWritten : WriteStatus::kClientGone);
+}
+
+base::Task<WriteStatus> HttpResponseWriter::wait_for_room() {
+  auto waiting = output_.wait_until_below(options_.output_buffer);
+  if (!co_await waiting) co_return WriteStatus::kClientGone;
   co_return output_.failed() ? WriteStatus::kClientGone : WriteStatus::kWritten;
 }
 

@@ -67,14 +67,14 @@ class HttpResponseWriter final : public ServedResponse, public ContinueSender {
   bool takes_body() const { return head_sent() && !finished_ && writable(); }
   bool may_keep_alive() const;
   bool for_gateway() const { return options_.protocol != Protocol::kHttp; }
-  codec::http1::EncodedHead append_head(const message::Response& response);
+  codec::http1::EncodedHead append_head(const message::Response& response, std::optional<uint64_t> whole_body);
   base::Task<message::WriteStatus> open_tunnel(const message::Response& response, std::string_view first_piece);
   base::Task<message::WriteStatus> end_tunnel();
-  void stage_head(const message::Response& response, std::string_view first_piece, bool complete);
   // Returns what of `piece` the framing lets through.
   std::string_view admit(std::string_view piece);
   void send_piece(std::string_view piece, bool last);
   base::Task<message::WriteStatus> settle();
+  base::Task<message::WriteStatus> wait_for_room();
 
   Output& output_;
   const message::Request& request_;

@@ -17,33 +17,39 @@ int pending_error(int socket) {
 
 }  // namespace
 
-base::Task<Connected> connect_to(io::Loop& loop, const PeerAddress& address, base::Instant deadline) {
+Connected start_connecting(io::Loop& loop, const PeerAddress& address) {
   const int family = address.raw.ss_family;
   base::FileDescriptor socket(::socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   Connected result;
   if (!socket.valid()) {
     result.error = errno;
-    co_return result;
+    return result;
   }
   if (family != AF_UNIX) {
     const int on = 1;
     setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   }
   const int outcome = ::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address.raw), address.length);
-  const int error = outcome == 0 ? 0 : errno;
-  if (error != 0 && error != EINPROGRESS && error != EINTR) {  // EAGAIN: a unix socket whose backlog is full
-    result.error = error;
-    co_return result;
-  }
+  result.error = outcome == 0 ? 0 : errno;
+  if (result.error == EINTR) result.error = EINPROGRESS;
+  if (result.error != 0 && result.error != EINPROGRESS) return result;  // EAGAIN: a unix socket whose backlog is full
   const io::Carrier carrier = family == AF_UNIX ? io::Carrier::kUnix : io::Carrier::kTcp;
-  auto stream = io::make_socket_stream(loop, std::move(socket), io::Opened::kByUs, carrier);
-  if (error != 0) {
-    const io::WaitResult waited = co_await stream->writable(deadline);
-    result.error = waited == io::WaitResult::kTimedOut ? ETIMEDOUT : pending_error(stream->descriptor());
-    if (result.error != 0) co_return result;
-  }
-  result.stream = std::move(stream);
-  co_return result;
+  result.stream = io::make_socket_stream(loop, std::move(socket), io::Opened::kByUs, carrier);
+  return result;
+}
+
+base::Task<Connected> finish_connecting(Connected begun, base::Instant deadline) {
+  const io::WaitResult waited = co_await begun.stream->writable(deadline);
+  begun.error = waited == io::WaitResult::kTimedOut ? ETIMEDOUT : pending_error(begun.stream->descriptor());
+  if (begun.error != 0) begun.stream.reset();
+  co_return begun;
+}
+
+base::Task<Connected> connect_to(io::Loop& loop, const PeerAddress& address, base::Instant deadline) {
+  Connected result = start_connecting(loop, address);
+  if (!result.in_progress()) co_return result;
+  auto finishing = finish_connecting(std::move(result), deadline);
+  co_return co_await finishing;
 }
 
 }  // namespace cutwater::upstream

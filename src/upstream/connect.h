@@ -14,9 +14,14 @@ namespace cutwater::upstream {
 struct Connected {
   std::unique_ptr<io::Stream> stream;  // nullptr: `error` says why not
   int error = 0;                       // errno; ETIMEDOUT: not by the deadline
+  bool in_progress() const { return stream && error != 0; }
 };
 
-// `loop` and `address` outlive the task. TCP_NODELAY is set.
+// What is known at once: a unix socket is connected, or not; others may be in progress.
+// `loop` outlives the stream. TCP_NODELAY is set.
+Connected start_connecting(io::Loop& loop, const PeerAddress& address);
+base::Task<Connected> finish_connecting(Connected begun, base::Instant deadline);
+// Both. `loop` and `address` outlive the task.
 base::Task<Connected> connect_to(io::Loop& loop, const PeerAddress& address, base::Instant deadline);
 
 }  // namespace cutwater::upstream

@@ -73,6 +73,7 @@ class Peer : public std::enable_shared_from_this<Peer> {
   Pool& pool() { return pool_; }
   // Of one that speaks FastCGI. What may be kept goes through here, not to the pool.
   Multiplexing& multiplexing() { return multiplexing_; }
+  Connected start_connecting() { return upstream::start_connecting(loop_, address_); }
   base::Task<Connected> connect(base::Instant deadline) { return connect_to(loop_, address_, deadline); }
 
  private:

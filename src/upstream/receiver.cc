@@ -18,8 +18,13 @@ base::Task<Receiver::Outcome> Receiver::receive() {
   while (true) {
     if (!more_likely_ || ++reads_this_turn_ == kReadsPerTurn) {
       reads_this_turn_ = 0;
-      auto waiting = wait_for_bytes();
-      if (!co_await waiting) co_return Outcome::kTimedOut;
+      const base::Instant began = loop_.now();
+      while (true) {
+        const base::Instant deadline = quiet_since(began) + silence_;
+        if (co_await stream_.readable(deadline) == io::WaitResult::kReady) break;
+        if (loop_.now() >= quiet_since(began) + silence_) co_return Outcome::kTimedOut;
+      }
+      waited_ += loop_.now() - began;
     }
     const std::span<char> buffer = io::shared_read_buffer();
     const io::IoResult result = stream_.read(buffer);
@@ -53,17 +58,6 @@ void Receiver::begin_body(const message::Response& response) {
 base::Instant Receiver::quiet_since(base::Instant began) const {
   if (upload_.state() == Upload::State::kRunning && upload_.waits_for_client()) return loop_.now();
   return in_body_ ? std::max(began, upload_.last_progress()) : upload_.last_progress();
-}
-
-base::Task<bool> Receiver::wait_for_bytes() {
-  const base::Instant began = loop_.now();
-  while (true) {
-    const base::Instant deadline = quiet_since(began) + silence_;
-    if (co_await stream_.readable(deadline) == io::WaitResult::kReady) break;
-    if (loop_.now() >= quiet_since(began) + silence_) co_return false;
-  }
-  waited_ += loop_.now() - began;
-  co_return true;
 }
 
 // Time in which the client held the answer back is none of these.

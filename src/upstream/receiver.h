@@ -38,7 +38,6 @@ class Receiver {
   CallStatus cause_of(Outcome outcome) const;
 
  private:
-  base::Task<bool> wait_for_bytes();
   base::Instant quiet_since(base::Instant began) const;
   bool keeps_rate(base::Duration waited);
 

@@ -10,6 +10,7 @@ namespace cutwater::codec {
 namespace {
 
 constexpr char kNoVariable = 0;
+constexpr std::string_view kPrefix = "HTTP_";
 
 // '-' becomes '_', letters upper-case, digits stay. Any other byte would let two names become one variable.
 constexpr char variable_byte(char c) {
@@ -95,37 +96,65 @@ void Repeats::sort() {
   }
 }
 
-// The value of the field at `index` and of all later fields of its name, in `joined` when there are several.
-std::string_view join_repeats(const message::Headers& headers, const Repeats& repeats, size_t index,
-                              std::string& joined) {
-  const auto field = [&headers](size_t at) { return *(headers.begin() + offset(at)); };
+// Adds variables. What stands nowhere else is written behind each other into one piece of memory, which never moves.
+class Writer {
+ public:
+  Writer(const message::Headers& headers, Variables& variables, std::string& storage)
+      : headers_(headers), variables_(variables), storage_(storage) {
+    size_t most = kMostNumbers * kMostDigits;
+    for (const message::HeaderField& field : headers) {
+      most += kPrefix.size() + field.name.size() + kMostSeparator + field.value.size();
+    }
+    storage_.reserve(most);
+  }
+
+  void add(std::string_view name, std::string_view value) { variables_.push_back({name, value}); }
+  // At most kMostNumbers times.
+  void add_number(std::string_view name, uint64_t number) {
+    const size_t begin = storage_.size();
+    base::append_decimal(storage_, number);
+    add(name, written_since(begin));
+  }
+  void add_fields();
+
+ private:
+  static constexpr size_t kMostNumbers = 3;
+  static constexpr size_t kMostDigits = 20;
+  static constexpr size_t kMostSeparator = 2;
+
+  std::string_view written_since(size_t begin) const { return std::string_view(storage_).substr(begin); }
+  std::string_view join(const Repeats& repeats, size_t index);
+
+  const message::Headers& headers_;
+  Variables& variables_;
+  std::string& storage_;
+};
+
+// The value of the field at `index` and of all later fields of its name.
+std::string_view Writer::join(const Repeats& repeats, size_t index) {
+  const auto field = [this](size_t at) { return *(headers_.begin() + offset(at)); };
   size_t next = repeats.next(index);
-  if (next == headers.size()) return field(index).value;
-  joined = field(index).value;
-  for (; next != headers.size(); next = repeats.next(next)) {
-    joined += repeated_field_separator(field(next).name);
-    joined += field(next).value;
+  if (next == headers_.size()) return field(index).value;
+  const size_t begin = storage_.size();
+  storage_ += field(index).value;
+  for (; next != headers_.size(); next = repeats.next(next)) {
+    storage_ += repeated_field_separator(field(next).name);
+    storage_ += field(next).value;
   }
-  return joined;
+  return written_since(begin);
 }
 
-void header_variables(const message::Headers& headers, VariableSink& sink) {
-  const Repeats repeats(headers);
-  std::string name;
-  std::string joined;
+void Writer::add_fields() {
+  const Repeats repeats(headers_);
   size_t index = 0;
-  for (const message::HeaderField& field : headers) {
+  for (const message::HeaderField& field : headers_) {
     const size_t at = index++;
-    name.clear();
-    if (!append_header_variable(field.name, name) || !repeats.is_first(at)) continue;
-    sink.variable(name, join_repeats(headers, repeats, at, joined));
+    if (!repeats.is_first(at)) continue;
+    const size_t begin = storage_.size();
+    if (!append_header_variable(field.name, storage_)) continue;
+    const std::string_view name = written_since(begin);
+    add(name, join(repeats, at));
   }
-}
-
-void decimal_variable(std::string_view name, uint64_t number, VariableSink& sink) {
-  std::string digits;
-  base::append_decimal(digits, number);
-  sink.variable(name, digits);
 }
 
 }  // namespace
@@ -133,7 +162,7 @@ void decimal_variable(std::string_view name, uint64_t number, VariableSink& sink
 bool append_header_variable(std::string_view header_name, std::string& to) {
   if (header_name.empty() || has_own_variable_or_none(header_name)) return false;
   size_t before = to.size();
-  to += "HTTP_";
+  to += kPrefix;
   for (char c : header_name) {
     char upper = variable_byte(c);
     if (upper == kNoVariable) {
@@ -150,21 +179,22 @@ std::string_view repeated_field_separator(std::string_view header_name) {
 }
 
 void cgi_variables(const message::Request& request, const SplitPath& path, std::string_view target,
-                   std::optional<uint64_t> content_length, VariableSink& sink) {
-  sink.variable("REQUEST_METHOD", request.method);
-  sink.variable("SCRIPT_NAME", path.script_name);
-  sink.variable("PATH_INFO", path.path_info);
-  sink.variable("QUERY_STRING", request.query);
-  if (auto type = request.headers.get("Content-Type")) sink.variable("CONTENT_TYPE", *type);
-  if (content_length) decimal_variable("CONTENT_LENGTH", *content_length, sink);
-  sink.variable("SERVER_NAME", request.server_name);
-  decimal_variable("SERVER_PORT", request.server_port, sink);
-  sink.variable("SERVER_PROTOCOL", request.version_minor == 0 ? "HTTP/1.0" : "HTTP/1.1");
-  sink.variable("REMOTE_ADDR", request.remote_address);
-  decimal_variable("REMOTE_PORT", request.remote_port, sink);
-  sink.variable("REQUEST_URI", target);
-  if (request.scheme == "https") sink.variable("HTTPS", "on");
-  header_variables(request.headers, sink);
+                   std::optional<uint64_t> content_length, Variables& variables, std::string& storage) {
+  Writer writer(request.headers, variables, storage);
+  writer.add("REQUEST_METHOD", request.method);
+  writer.add("SCRIPT_NAME", path.script_name);
+  writer.add("PATH_INFO", path.path_info);
+  writer.add("QUERY_STRING", request.query);
+  if (auto type = request.headers.get("Content-Type")) writer.add("CONTENT_TYPE", *type);
+  if (content_length) writer.add_number("CONTENT_LENGTH", *content_length);
+  writer.add("SERVER_NAME", request.server_name);
+  writer.add_number("SERVER_PORT", request.server_port);
+  writer.add("SERVER_PROTOCOL", request.version_minor == 0 ? "HTTP/1.0" : "HTTP/1.1");
+  writer.add("REMOTE_ADDR", request.remote_address);
+  writer.add_number("REMOTE_PORT", request.remote_port);
+  writer.add("REQUEST_URI", target);
+  if (request.scheme == "https") writer.add("HTTPS", "on");
+  writer.add_fields();
 }
 
 SplitPath split_path(std::string_view path, std::string_view prefix) {

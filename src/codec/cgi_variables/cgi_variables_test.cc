@@ -9,14 +9,6 @@
 namespace cutwater::codec {
 namespace {
 
-class MapSink : public VariableSink {
- public:
-  void variable(std::string_view name, std::string_view value) override {
-    EXPECT_TRUE(variables.emplace(name, value).second) << "twice: " << name;
-  }
-  std::map<std::string, std::string, std::less<>> variables;
-};
-
 message::Request sample() {
   message::Request request;
   request.method = "POST";
@@ -35,9 +27,14 @@ message::Request sample() {
 
 std::map<std::string, std::string, std::less<>> build(const message::Request& request, std::string_view script = "",
                                                       std::optional<uint64_t> length = std::nullopt) {
-  MapSink sink;
-  cgi_variables(request, split_path(request.path, script), request.raw_target, length, sink);
-  return sink.variables;
+  Variables variables;
+  std::string storage;
+  cgi_variables(request, split_path(request.path, script), request.raw_target, length, variables, storage);
+  std::map<std::string, std::string, std::less<>> by_name;
+  for (const auto& [name, value] : variables) {
+    EXPECT_TRUE(by_name.emplace(name, value).second) << "twice: " << name;
+  }
+  return by_name;
 }
 
 std::string header_variable(std::string_view name) {

@@ -2,7 +2,6 @@
 // again when it goes through the variables that we write.
 #include <cstdint>
 #include <cstdlib>
-#include <deque>
 #include <string>
 
 #include "codec/cgi_variables/cgi_variables.h"
@@ -33,18 +32,6 @@ Variables variables_of(std::string_view bytes) {
   return variables;
 }
 
-class Collector final : public codec::VariableSink {
- public:
-  void variable(std::string_view name, std::string_view value) override {
-    const std::string_view kept_name = kept_.emplace_back(name);
-    list.push_back({kept_name, kept_.emplace_back(value)});
-  }
-  Variables list;
-
- private:
-  std::deque<std::string> kept_;
-};
-
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
@@ -61,13 +48,14 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     if (!codec::is_extra_variable(field.name)) std::abort();
   }
   if (request.authority.empty()) return 0;
-  Collector written;
+  Variables written;
+  std::string storage_of_written;
   const bool has_length = request.framing == message::BodyFraming::kLength;
   codec::cgi_variables(request, codec::split_path(request.path, ""), request.raw_target,
-                       has_length ? std::optional(request.content_length) : std::nullopt, written);
+                       has_length ? std::optional(request.content_length) : std::nullopt, written, storage_of_written);
   message::Request again;
   std::string storage_again;
-  if (codec::read_variables(written.list, again, storage_again).status != 0) std::abort();
+  if (codec::read_variables(written, again, storage_again).status != 0) std::abort();
   // A port within SERVER_NAME, where none belongs, comes back as SERVER_PORT. An empty Host is as none.
   const bool has_host = !request.headers.get("Host").value_or("").empty();
   const bool same_server = has_host ? again.authority == request.authority : again.server_name == request.server_name;

@@ -76,20 +76,18 @@ TEST(VariableReaderTest, WhatNginxSends) {
 }
 
 TEST(VariableReaderTest, ThereAndBackAgain) {
-  class Collector : public VariableSink {
-   public:
-    void variable(std::string_view name, std::string_view value) override { variables.emplace(name, value); }
-    std::map<std::string, std::string, std::less<>> variables;
-  };
   const Read read(sample());
-  Collector collector;
-  cgi_variables(read.request, split_path(read.request.path, ""), read.request.raw_target, std::nullopt, collector);
+  Variables again;
+  std::string storage;
+  cgi_variables(read.request, split_path(read.request.path, ""), read.request.raw_target, std::nullopt, again, storage);
+  std::map<std::string_view, std::string_view> by_name;
+  for (const auto& [name, value] : again) by_name.emplace(name, value);
   for (const Variable& variable : sample()) {
     const std::string name(variable.name);
     if (name == "DOCUMENT_ROOT" || name == "REQUEST_SCHEME" || variable.value.empty()) continue;
     const std::string expected =
         name == "SERVER_NAME" ? "example.com" : std::string(base::trim_whitespace(variable.value));
-    EXPECT_EQ(collector.variables[name], expected) << name;
+    EXPECT_EQ(by_name[name], expected) << name;
   }
 }
 

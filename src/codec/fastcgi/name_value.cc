@@ -1,5 +1,8 @@
 #include "codec/fastcgi/name_value.h"
 
+#include <algorithm>
+#include <span>
+
 #include "base/byte_reader.h"
 
 namespace cutwater::codec::fastcgi {
@@ -16,14 +19,33 @@ uint32_t read_length(base::ByteReader& reader) {
   return length;
 }
 
-void append_length(std::string& to, size_t length) {
-  if (length < kLongLength) {
-    to += static_cast<char>(length);
-    return;
-  }
-  to += static_cast<char>((length >> 24 & 0x7f) | kLongLength);
-  for (int shift = 16; shift >= 0; shift -= 8) to += static_cast<char>(length >> shift & 0xff);
+constexpr size_t length_of(size_t size) {
+  return size < kLongLength ? 1 : 4;
 }
+
+// Writes into room that is there.
+class Writer {
+ public:
+  explicit Writer(std::span<char> room) : room_(room) {}
+
+  void length(size_t size) {
+    if (size < kLongLength) return byte(size);
+    byte((size >> 24 & 0x7f) | kLongLength);
+    for (int shift = 16; shift >= 0; shift -= 8) byte(size >> shift);
+  }
+  void bytes(std::string_view text) {
+    std::copy(text.begin(), text.end(), room_.first(text.size()).begin());
+    room_ = room_.subspan(text.size());
+  }
+
+ private:
+  void byte(size_t value) {
+    room_.front() = static_cast<char>(value & 0xff);
+    room_ = room_.subspan(1);
+  }
+
+  std::span<char> room_;
+};
 
 }  // namespace
 
@@ -40,18 +62,24 @@ bool read_pairs(std::string_view bytes, size_t most, Variables& variables) {
   return true;
 }
 
-size_t pair_length(std::string_view name, std::string_view value) {
-  constexpr size_t kShort = 1;
-  constexpr size_t kLong = 4;
-  const auto with_length = [](size_t size) { return (size < kLongLength ? kShort : kLong) + size; };
-  return with_length(name.size()) + with_length(value.size());
+size_t length_of_pairs(std::span<const Variable> variables) {
+  size_t length = 0;
+  for (const auto& [name, value] : variables) {
+    length += length_of(name.size()) + length_of(value.size()) + name.size() + value.size();
+  }
+  return length;
 }
 
-void append_pair(std::string& to, std::string_view name, std::string_view value) {
-  append_length(to, name.size());
-  append_length(to, value.size());
-  to += name;
-  to += value;
+void append_pairs(std::string& to, std::span<const Variable> variables) {
+  const size_t begin = to.size();
+  to.resize(begin + length_of_pairs(variables));
+  Writer writer(std::span<char>(to).subspan(begin));
+  for (const auto& [name, value] : variables) {
+    writer.length(name.size());
+    writer.length(value.size());
+    writer.bytes(name);
+    writer.bytes(value);
+  }
 }
 
 }  // namespace cutwater::codec::fastcgi

@@ -2,6 +2,7 @@
 // byte; a longer one is four, big-endian, with the highest bit set.
 #pragma once
 
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -13,9 +14,13 @@ namespace cutwater::codec::fastcgi {
 // past the end, or there are more than `most` pairs.
 bool read_pairs(std::string_view bytes, size_t most, Variables& variables);
 
-// How many bytes append_pair() adds.
-size_t pair_length(std::string_view name, std::string_view value);
-// Both shorter than 2^31 bytes.
-void append_pair(std::string& to, std::string_view name, std::string_view value);
+// How many bytes append_pairs() adds.
+size_t length_of_pairs(std::span<const Variable> variables);
+// All names and values are shorter than 2^31 bytes.
+void append_pairs(std::string& to, std::span<const Variable> variables);
+inline void append_pair(std::string& to, std::string_view name, std::string_view value) {
+  const Variable pair{name, value};
+  append_pairs(to, {&pair, 1});
+}
 
 }  // namespace cutwater::codec::fastcgi

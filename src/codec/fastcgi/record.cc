@@ -1,6 +1,6 @@
 #include "codec/fastcgi/record.h"
 
-#include <algorithm>
+#include <array>
 
 #include "base/byte_reader.h"
 
@@ -8,8 +8,6 @@ namespace cutwater::codec::fastcgi {
 namespace {
 
 constexpr size_t kAlignment = 8;
-// The longest content that is a multiple of 8: a long stream then needs no padding.
-constexpr size_t kLongPiece = kMostContent - kMostContent % kAlignment;
 
 uint16_t read_u16(base::ByteReader& reader) {
   const auto high = reader.integer<uint8_t>();
@@ -22,12 +20,26 @@ uint32_t read_u32(base::ByteReader& reader) {
   return high << 16 | read_u16(reader);
 }
 
-void append_u8(std::string& to, unsigned value) {
-  to += static_cast<char>(value & 0xff);
+constexpr char byte_of(size_t value) {
+  return static_cast<char>(value & 0xff);
 }
-void append_u16(std::string& to, unsigned value) {
-  append_u8(to, value >> 8);
-  append_u8(to, value);
+
+void append_header(std::string& to, RecordType type, uint16_t request_id, size_t content_length, size_t padding) {
+  const std::array<char, kHeaderBytes> header = {byte_of(kVersion),
+                                                 byte_of(static_cast<size_t>(type)),
+                                                 byte_of(size_t{request_id} >> 8),
+                                                 byte_of(request_id),
+                                                 byte_of(content_length >> 8),
+                                                 byte_of(content_length),
+                                                 byte_of(padding),
+                                                 0};
+  to.append(header.data(), header.size());
+}
+
+// One whose content is 8 bytes.
+void append_short_record(std::string& to, RecordType type, uint16_t request_id, const std::array<char, 8>& content) {
+  append_header(to, type, request_id, content.size(), 0);
+  to.append(content.data(), content.size());
 }
 
 }  // namespace
@@ -71,46 +83,38 @@ std::optional<EndRequest> read_end_request(std::string_view content) {
 void append_record(std::string& to, RecordType type, uint16_t request_id, std::string_view content) {
   content = content.substr(0, kMostContent);
   const size_t padding = (kAlignment - content.size() % kAlignment) % kAlignment;
-  append_u8(to, kVersion);
-  append_u8(to, static_cast<uint8_t>(type));
-  append_u16(to, request_id);
-  append_u16(to, static_cast<unsigned>(content.size()));
-  append_u8(to, static_cast<unsigned>(padding));
-  append_u8(to, 0);
+  append_header(to, type, request_id, content.size(), padding);
   to += content;
   to.append(padding, '\0');
 }
 
+void append_header(std::string& to, RecordType type, uint16_t request_id, size_t content_length) {
+  append_header(to, type, request_id, content_length, 0);
+}
+
 void append_stream(std::string& to, RecordType type, uint16_t request_id, std::string_view bytes) {
   while (!bytes.empty()) {
-    const std::string_view piece = bytes.substr(0, kLongPiece);
+    const std::string_view piece = bytes.substr(0, kLongestPiece);
     append_record(to, type, request_id, piece);
     bytes.remove_prefix(piece.size());
   }
 }
 
 void append_begin_request(std::string& to, uint16_t request_id, Role role, bool keep_connection) {
-  std::string content;
-  append_u16(content, static_cast<uint16_t>(role));
-  append_u8(content, keep_connection ? 1 : 0);
-  content.append(5, '\0');
-  append_record(to, RecordType::kBeginRequest, request_id, content);
+  const auto number = static_cast<size_t>(role);
+  append_short_record(to, RecordType::kBeginRequest, request_id,
+                      {byte_of(number >> 8), byte_of(number), byte_of(keep_connection ? 1 : 0)});
 }
 
 void append_end_request(std::string& to, uint16_t request_id, EndRequest end) {
-  std::string content;
-  append_u16(content, end.application_status >> 16);
-  append_u16(content, end.application_status & 0xffff);
-  append_u8(content, static_cast<uint8_t>(end.protocol_status));
-  content.append(3, '\0');
-  append_record(to, RecordType::kEndRequest, request_id, content);
+  const size_t status = end.application_status;
+  append_short_record(to, RecordType::kEndRequest, request_id,
+                      {byte_of(status >> 24), byte_of(status >> 16), byte_of(status >> 8), byte_of(status),
+                       byte_of(static_cast<size_t>(end.protocol_status))});
 }
 
 void append_unknown_type(std::string& to, uint8_t type) {
-  std::string content;
-  append_u8(content, type);
-  content.append(7, '\0');
-  append_record(to, RecordType::kUnknownType, kManagementId, content);
+  append_short_record(to, RecordType::kUnknownType, kManagementId, {byte_of(type)});
 }
 
 }  // namespace cutwater::codec::fastcgi

@@ -13,6 +13,8 @@ namespace cutwater::codec::fastcgi {
 
 inline constexpr size_t kHeaderBytes = 8;
 inline constexpr size_t kMostContent = 65535;
+// The longest content that is a multiple of 8, and so needs no padding.
+inline constexpr size_t kLongestPiece = kMostContent - kMostContent % 8;
 inline constexpr uint8_t kVersion = 1;
 inline constexpr uint16_t kManagementId = 0;  // records of the connection itself
 
@@ -66,6 +68,8 @@ std::optional<EndRequest> read_end_request(std::string_view content);
 
 // Whole records, padded to a multiple of 8. `content` is at most kMostContent bytes.
 void append_record(std::string& to, RecordType type, uint16_t request_id, std::string_view content);
+// The header of an unpadded record; `content_length` bytes follow, at most kMostContent.
+void append_header(std::string& to, RecordType type, uint16_t request_id, size_t content_length);
 // A stream of any length as one record after the other; nothing for an empty one. The record without content
 // that ends a stream is append_record(to, type, id, {}).
 void append_stream(std::string& to, RecordType type, uint16_t request_id, std::string_view bytes);

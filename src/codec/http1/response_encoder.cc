@@ -80,27 +80,32 @@ bool append_fields(std::string& to, const message::Headers& headers) {
 }
 
 // A 304 may repeat the length of the 200 it stands for, but applications give it the length of nothing: left out.
-void append_length(std::string& to, const message::Response& response) {
-  if (!response.content_length || !message::status_allows_body(response.status)) return;
+void append_length(std::string& to, uint16_t status, std::optional<uint64_t> length) {
+  if (!length || !message::status_allows_body(status)) return;
   to += "Content-Length: ";
-  base::append_decimal(to, *response.content_length);
+  base::append_decimal(to, *length);
   to += "\r\n";
 }
 
-ResponseFraming choose_framing(const message::Response& response, const EncodeContext& context) {
-  if (!message::status_allows_body(response.status) || context.head_request) return ResponseFraming::kNone;
-  if (response.content_length) return ResponseFraming::kLength;
+std::optional<uint64_t> length_of(const message::Response& response, std::optional<uint64_t> whole_body) {
+  return response.content_length ? response.content_length : whole_body;
+}
+
+ResponseFraming choose_framing(uint16_t status, std::optional<uint64_t> length, const EncodeContext& context) {
+  if (!message::status_allows_body(status) || context.head_request) return ResponseFraming::kNone;
+  if (length) return ResponseFraming::kLength;
   return context.version_minor > 0 ? ResponseFraming::kChunked : ResponseFraming::kUntilClose;
 }
 
 }  // namespace
 
 EncodedHead append_response_head(std::string& to, const message::Response& response, const EncodeContext& context) {
-  ResponseFraming framing = choose_framing(response, context);
+  const std::optional<uint64_t> length = length_of(response, context.whole_body);
+  const ResponseFraming framing = choose_framing(response.status, length, context);
   bool keep_alive = context.keep_alive && framing != ResponseFraming::kUntilClose;
   append_status(to, kStatusLine, response);
   if (!append_fields(to, response.headers) && !context.date.empty()) append_field(to, "Date", context.date);
-  append_length(to, response);
+  append_length(to, response.status, length);
   if (framing == ResponseFraming::kChunked) to += "Transfer-Encoding: chunked\r\n";
   // 426 must say which protocols would do (RFC 9110 section 15.5.22).
   const bool wants_another = response.status == 426 && context.version_minor > 0 && !response.upgrade.empty() &&
@@ -117,13 +122,14 @@ EncodedHead append_response_head(std::string& to, const message::Response& respo
   return {framing, keep_alive};
 }
 
-void append_gateway_head(std::string& to, const message::Response& response, StatusForm form) {
+void append_gateway_head(std::string& to, const message::Response& response, StatusForm form,
+                         std::optional<uint64_t> whole_body) {
   append_status(to, form == StatusForm::kStatusLine ? kStatusLine : kStatusField, response);
   for (const message::HeaderField& field : response.headers) {
     if (is_ours(field.name) || equals_ignoring_case(field.name, "status")) continue;  // a second Status would win
     if (message::valid_field(field.name, field.value)) append_field(to, field.name, field.value);
   }
-  append_length(to, response);
+  append_length(to, response.status, length_of(response, whole_body));
   to += "\r\n";
 }
 

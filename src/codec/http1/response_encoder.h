@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -17,6 +18,7 @@ struct EncodeContext {
   uint8_t version_minor = 1;  // of the request: 1.0 never gets chunks or 1xx
   bool keep_alive = true;
   std::string_view date;  // the IMF-fixdate of this second, cached by the caller
+  std::optional<uint64_t> whole_body = {};  // its length, for a response that does not say one
 };
 
 // Appends status line, Date, the response's fields, framing and Connection. Says how the body must be framed
@@ -29,7 +31,8 @@ EncodedHead append_response_head(std::string& to, const message::Response& respo
 // For a web server in front, whose the framing, Date and Connection are: uwsgi has a status line, SCGI and FastCGI
 // begin with "Status: 200 OK" (RFC 3875 section 6.3.3). The end of the body is the protocol's matter.
 enum class StatusForm { kStatusLine, kStatusField };
-void append_gateway_head(std::string& to, const message::Response& response, StatusForm form);
+void append_gateway_head(std::string& to, const message::Response& response, StatusForm form,
+                         std::optional<uint64_t> whole_body = {});
 void append_informational(std::string& to, const message::Response& response);
 void append_switching_head(std::string& to, const message::Response& response);  // 101; HTTP ends behind it
 void append_chunk_start(std::string& to, size_t length);  // "1a\r\n"; after the data comes "\r\n"
