@@ -66,8 +66,10 @@ struct TaskPromise<void> : TaskPromiseBase {
 };
 
 template <class T>
-inline constexpr bool kMayBeKnown =
-    std::is_trivially_copyable_v<T> && std::is_default_constructible_v<T> && sizeof(T) <= sizeof(void*);
+inline constexpr bool kIsSmall = sizeof(T) <= sizeof(void*);
+template <class T>
+inline constexpr bool kMayBeKnown = std::conjunction_v<std::is_trivially_copyable<T>, std::is_default_constructible<T>,
+                                                       std::bool_constant<kIsSmall<T>>>;
 template <>
 inline constexpr bool kMayBeKnown<void> = false;
 
@@ -135,11 +137,7 @@ class [[nodiscard]] Task {
    private:
     Task& task_;
   };
-  Caught caught()
-    requires std::is_void_v<T>
-  {
-    return Caught(*this);
-  }
+  Caught caught() requires std::is_void_v<T> { return Caught(*this); }
 
  private:
   Handle handle_;

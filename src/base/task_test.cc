@@ -53,6 +53,31 @@ Task<void> wait_for(Gate& gate, std::vector<std::string>& log) {
   log.emplace_back("after");
 }
 
+Task<void> store_known(int& number) {
+  auto known = Task<int>::of(7);
+  Task<int> moved = std::move(known);
+  number = co_await moved;
+}
+
+Task<void> fail_behind(Gate& gate) {
+  co_await gate;
+  throw std::runtime_error("it failed");
+}
+
+Task<void> store_caught(Task<void> task, std::string& text) {
+  auto caught = task.caught();
+  const std::exception_ptr failure = co_await caught;
+  if (!failure) {
+    text = "none";
+    co_return;
+  }
+  try {
+    std::rethrow_exception(failure);
+  } catch (const std::runtime_error& error) {
+    text = error.what();
+  }
+}
+
 Task<void> hold(Witness witness, Gate& gate) {
   co_await gate;
   (void)witness;
@@ -191,6 +216,28 @@ TEST(Task, MoveAssignmentFreesTheOldFrame) {
   task.reset();
   EXPECT_EQ(destroyed, 2);
   EXPECT_TRUE(task.done());
+}
+
+TEST(Task, AResultThatIsKnownIsOne) {
+  TaskSet set;
+  int number = 0;
+  set.start(store_known(number));
+  EXPECT_EQ(number, 7);
+  EXPECT_TRUE(Task<int>::of(7).done());
+}
+
+TEST(Task, AnExceptionCanBeHadInsteadOfThrown) {
+  TaskSet set;
+  Gate gate;
+  std::string text;
+  set.start(store_caught(fail_behind(gate), text));
+  EXPECT_EQ(text, "");
+  gate.open();
+  EXPECT_EQ(text, "it failed");
+  std::vector<std::string> log;
+  set.start(store_caught(wait_for(gate, log), text));
+  gate.open();
+  EXPECT_EQ(text, "none");
 }
 
 TEST(Task, NestsDeeplyAndLoopsLongWithoutStack) {

@@ -73,8 +73,8 @@ base::Task<void> Gateway::answer(message::Exchange& exchange, const FilteredFile
     collected = co_await collecting;
     if (!collected) co_return;
   }
-  upstream::RequestBody body = collected ? upstream::RequestBody(*collected, collected->size())
-                                         : upstream::RequestBody(exchange.body, request);
+  upstream::RequestBody body =
+      collected ? upstream::RequestBody(*collected, collected->size()) : upstream::RequestBody(exchange.body, request);
   Instead instead;
   {
     GatewayExchange asking(*this, exchange, body, script.get(), file);

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <optional>
 
 #include "base/text.h"
 #include "codec/http1/request_encoder.h"
@@ -139,11 +140,15 @@ base::Task<GatewayExchange::Outcome> GatewayExchange::try_peer(upstream::Peer& p
   if (!connection.stream) co_return cannot_connect(peer, connection.error);
   peer.note_connected();
   asked_ = true;
-  FileBody file(file_ ? file_->descriptor : -1, file_ ? file_->size : 0, gateway_.spool_.offload);
-  const upstream::UploadData data{file, file_ ? file_->size : 0};
+  std::optional<FileBody> file;
+  std::optional<upstream::UploadData> data;
+  if (file_) {
+    file.emplace(file_->descriptor, file_->size, gateway_.spool_.offload);
+    data.emplace(upstream::UploadData{*file, file_->size});
+  }
   made = make_call(gateway_.options_.protocol,
                    {gateway_.loop_, *connection.stream, exchange_.request.method, body_, gateway_.call_options_,
-                    errors_, upstream::upgrade_offer(exchange_.request), file_ ? &data : nullptr});
+                    errors_, upstream::upgrade_offer(exchange_.request), data ? &*data : nullptr});
   upstream::Call& call = *made;
   call_ = &call;
   call.begin(std::move(head_));

@@ -75,11 +75,13 @@ void GatewayVariables::add_request(const message::Request& request, std::optiona
                                    const VariableOptions& options) {
   // Clients of proxies ask with "http://host/path": these servers expect the path alone.
   std::string_view target = request.raw_target;
-  if (const auto parts = message::split_target(request.method, request.raw_target);
-      parts && parts->form == message::TargetForm::kAbsolute) {
-    target_ = parts->path;
-    if (request.raw_target.find('?') != std::string_view::npos) target_.append("?").append(parts->query);
-    target = target_;
+  if (!target.starts_with('/')) {
+    const auto parts = message::split_target(request.method, target);
+    if (parts && parts->form == message::TargetForm::kAbsolute) {
+      target_ = parts->path;
+      if (target.find('?') != std::string_view::npos) target_.append("?").append(parts->query);
+      target = target_;
+    }
   }
   const codec::SplitPath path = options.script ? codec::SplitPath{options.script->name, options.script->path_info}
                                                : codec::split_path(request.path, options.strip);

@@ -13,8 +13,6 @@ namespace cutwater::handler {
 
 namespace {
 
-// A script that was a file a moment ago is not looked for again: who runs it opens it by its name anyway.
-constexpr base::Duration kBelieved = std::chrono::seconds(1);
 constexpr size_t kMostFiles = 1024;
 constexpr size_t kLongestKnown = 256;  // of the path of a request
 constexpr std::string_view kFolderFile = "index.html";
@@ -237,7 +235,7 @@ base::Task<ScriptFolder::Looked> ScriptFolder::look_at(std::string path) {
 
 base::Instant ScriptFolder::remember(std::string path) {
   if (files_.size() >= kMostFiles) files_.clear();
-  return files_.insert_or_assign(std::move(path), loop_.now() + kBelieved).first->second;
+  return files_.insert_or_assign(std::move(path), loop_.now() + options_.believed).first->second;
 }
 
 void ScriptFolder::remember(std::string_view path, Known known) {

@@ -30,6 +30,8 @@ struct ScriptOptions {
   bool with_file = false;                       // Found has it open
   std::vector<std::string> closed = {};         // "data/private": nothing below these is found
   std::vector<std::string> never_run = {};      // "uploads": no script is found in or below a folder of such a name
+  // A script that was a file so lately is not looked for again: who runs it opens it by its name anyway.
+  base::Duration believed = std::chrono::seconds(1);
 };
 
 class ScriptFolder {

@@ -44,7 +44,7 @@ void StderrLog::on_stderr(std::string_view piece) {
   line_.erase(0, begin);
 }
 
-StderrLog::~StderrLog() {
+void StderrLog::write_rest() {
   if (dropped_ > 0) line_ += fmt::format(" [and {} bytes more]", dropped_);
   write_line(line_);
 }

@@ -39,7 +39,9 @@ class StderrLog final : public upstream::StderrSink {
             std::string_view method, std::string_view path)
       : log_(log), pace_(pace), who_(who), request_id_(request_id), code_(code), method_(method), path_(path) {}
   // Writes what is left.
-  ~StderrLog();
+  ~StderrLog() {
+    if (taken_ > 0) write_rest();
+  }
   StderrLog(const StderrLog&) = delete;
   StderrLog& operator=(const StderrLog&) = delete;
 
@@ -47,6 +49,7 @@ class StderrLog final : public upstream::StderrSink {
 
  private:
   void write_line(std::string_view line);
+  void write_rest();
 
   base::LogSink& log_;
   StderrPace& pace_;

@@ -61,16 +61,33 @@ Output::Output(io::Loop& loop, io::Stream& stream, const ServeOptions& options, 
 
 void Output::send(std::string_view first, std::string_view second, std::string_view third) {
   if (failed_) return;
-  const size_t added = first.size() + second.size() + third.size();
-  if (blocked_ || added <= kCheaperToCopy) {
-    pending_.append(first).append(second).append(third);
-    first = second = third = {};
+  const bool copies = blocked_ || first.size() + second.size() + third.size() <= kCheaperToCopy;
+  if (copies) {
+    pending_ += first;
+    if (!second.empty() || !third.empty()) pending_.append(second).append(third);
   }
-  if (!blocked_) write_pending(first, second, third);
-  flush_in_background();
+  if (blocked_) return flush_in_background();
+  if (copies) {
+    write_pending();
+  } else {
+    write_with(first, second, third);
+  }
+  if (blocked_) flush_in_background();
 }
 
-void Output::write_pending(std::string_view first, std::string_view second, std::string_view third) {
+void Output::write_pending() {
+  const std::string_view kept = std::string_view(pending_).substr(sent_);
+  if (kept.empty()) return;
+  const iovec piece = piece_of(kept);
+  const io::IoResult result = stream_.write({&piece, 1});
+  if (result.status == io::IoStatus::kFailed) return fail();
+  pace_.sent(result.count);
+  blocked_ = result.count < kept.size();
+  take_off(result.count);
+  if (!blocked_) pace_.rest();
+}
+
+void Output::write_with(std::string_view first, std::string_view second, std::string_view third) {
   const std::string_view kept = std::string_view(pending_).substr(sent_);
   std::array<iovec, 4> pieces;
   size_t filled = 0;
@@ -80,15 +97,25 @@ void Output::write_pending(std::string_view first, std::string_view second, std:
     pieces[filled++] = piece_of(bytes);
     total += bytes.size();
   }
-  if (total == 0) return;
   const io::IoResult result = stream_.write(std::span<const iovec>(pieces).first(filled));
   if (result.status == io::IoStatus::kFailed) return fail();
   pace_.sent(result.count);
   blocked_ = result.count < total;
   size_t written = result.count;
   const size_t of_kept = std::min(written, kept.size());
-  sent_ += of_kept;
+  take_off(of_kept);
   written -= of_kept;
+  for (std::string_view bytes : {first, second, third}) {
+    const size_t done = std::min(written, bytes.size());
+    pending_.append(bytes.substr(done));
+    written -= done;
+  }
+  if (!blocked_) pace_.rest();
+}
+
+// The kernel has these of what is kept.
+void Output::take_off(size_t count) {
+  sent_ += count;
   if (sent_ == pending_.size()) {
     pending_.clear();
     sent_ = 0;
@@ -96,12 +123,6 @@ void Output::write_pending(std::string_view first, std::string_view second, std:
     pending_.erase(0, sent_);
     sent_ = 0;
   }
-  for (std::string_view bytes : {first, second, third}) {
-    const size_t done = std::min(written, bytes.size());
-    pending_.append(bytes.substr(done));
-    written -= done;
-  }
-  if (!blocked_) pace_.rest();
 }
 
 void Output::fail() {
@@ -121,7 +142,7 @@ base::Task<void> Output::flush() {
   while (blocked_) {
     auto waiting = wait_writable();
     if (!co_await waiting) break;
-    write_pending({}, {}, {});
+    write_pending();
   }
 }
 
@@ -146,7 +167,7 @@ base::Task<bool> Output::wait_until_below(size_t limit) {
         auto waiting = wait_writable();
         if (!co_await waiting) co_return false;
       }
-      write_pending({}, {}, {});
+      write_pending();
       if (failed_) co_return false;
     }
   }

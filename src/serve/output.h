@@ -70,7 +70,9 @@ class Output {
   bool failed() const { return failed_; }
 
  private:
-  void write_pending(std::string_view first, std::string_view second, std::string_view third);
+  void write_pending();
+  void write_with(std::string_view first, std::string_view second, std::string_view third);
+  void take_off(size_t count);
   void fail();
   void flush_in_background();
   void stop_background() {

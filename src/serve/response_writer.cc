@@ -37,8 +37,8 @@ base::Task<WriteStatus> HttpResponseWriter::head(const message::Response& respon
   if (head_sent() || !writable()) return settle();
   if (response.status == 101) return open_tunnel(response, first_piece);
   std::optional<uint64_t> length = response.content_length;
-  const bool is_whole = complete && message::status_allows_body(response.status) &&
-                        (request_.method != "HEAD" || !first_piece.empty());
+  const bool is_whole =
+      complete && message::status_allows_body(response.status) && (request_.method != "HEAD" || !first_piece.empty());
   if (!length && is_whole) length = first_piece.size();
   const auto encoded = append_head(response, length);
   status_ = response.status;

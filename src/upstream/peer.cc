@@ -53,11 +53,11 @@ void Peer::note_connected() {
 }
 
 bool Peer::may_keep_one() const {
-  return waits_.empty() || loop_.now() - waits_.front() < kMayBeWaiting;
+  return !first_wait_ || loop_.now() - first_wait_->since_ < kMayBeWaiting;
 }
 
 void Peer::share_processes() {
-  if (!waits_.empty() && !sharing_.armed()) sharing_.set(waits_.front() + kMayBeWaiting);
+  if (first_wait_ && !sharing_.armed()) sharing_.set(first_wait_->since_ + kMayBeWaiting);
 }
 
 void Peer::share() {
@@ -82,7 +82,14 @@ bool Peer::note_check(bool passed, unsigned fails) {
   return true;
 }
 
-PeerWait::PeerWait(Peer& peer)
-    : peer_(peer.shared_from_this()), place_(peer.waits_.insert(peer.waits_.end(), peer.loop_.now())) {}
+PeerWait::PeerWait(Peer& peer) : peer_(peer), since_(peer.loop_.now()), previous_(peer.last_wait_) {
+  (previous_ ? previous_->next_ : peer.first_wait_) = this;
+  peer.last_wait_ = this;
+}
+
+PeerWait::~PeerWait() {
+  (previous_ ? previous_->next_ : peer_.first_wait_) = next_;
+  (next_ ? next_->previous_ : peer_.last_wait_) = previous_;
+}
 
 }  // namespace cutwater::upstream

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <list>
 #include <memory>
 #include <string>
 
@@ -18,6 +17,7 @@
 namespace cutwater::upstream {
 
 class PeerUse;
+class PeerWait;
 
 struct PeerOptions {
   unsigned weight = 1;
@@ -90,7 +90,8 @@ class Peer : public std::enable_shared_from_this<Peer> {
   PeerOptions options_;
   Pool pool_;
   unsigned active_ = 0;
-  std::list<base::Instant> waits_;  // for the head of an answer, on new connections: since when
+  PeerWait* first_wait_ = nullptr;  // the longest
+  PeerWait* last_wait_ = nullptr;
   io::Timer sharing_;
   Multiplexing multiplexing_;
   unsigned failures_ = 0;  // in a row
@@ -121,17 +122,21 @@ class PeerUse {
   std::shared_ptr<Peer> peer_;
 };
 
-// A request on a new connection that waits for the head of its answer, likewise.
+// A request on a new connection that waits for the head of its answer, likewise. The peer outlives it.
 class PeerWait {
  public:
   explicit PeerWait(Peer& peer);
-  ~PeerWait() { peer_->waits_.erase(place_); }
+  ~PeerWait();
   PeerWait(const PeerWait&) = delete;
   PeerWait& operator=(const PeerWait&) = delete;
 
  private:
-  std::shared_ptr<Peer> peer_;
-  std::list<base::Instant>::iterator place_;
+  friend class Peer;
+
+  Peer& peer_;
+  const base::Instant since_;
+  PeerWait* previous_;
+  PeerWait* next_ = nullptr;
 };
 
 }  // namespace cutwater::upstream

@@ -45,10 +45,11 @@ base::Task<Receiver::Outcome> Receiver::receive() {
 // now and then that they live.
 void Receiver::begin_body(const message::Response& response) {
   in_body_ = true;
+  may_be_slow_ = true;
+  if (!response.content_length) return;
   const std::string_view type = response.headers.get("Content-Type").value_or("");
   const std::string_view buffering = response.headers.get("X-Accel-Buffering").value_or("");
   may_be_slow_ =
-      !response.content_length ||
       base::equals_ignoring_case(base::trim_whitespace(type.substr(0, type.find(';'))), "text/event-stream") ||
       base::equals_ignoring_case(buffering, "no");
 }

@@ -17,7 +17,7 @@ struct EncodeContext {
   bool head_request = false;
   uint8_t version_minor = 1;  // of the request: 1.0 never gets chunks or 1xx
   bool keep_alive = true;
-  std::string_view date;  // the IMF-fixdate of this second, cached by the caller
+  std::string_view date;                    // the IMF-fixdate of this second, cached by the caller
   std::optional<uint64_t> whole_body = {};  // its length, for a response that does not say one
 };
 
