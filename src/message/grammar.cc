@@ -34,14 +34,27 @@ constexpr uint64_t mark_controls(uint64_t word) {
 
 #else
 
-// Of 16 bytes at `at`, a bit for each control byte.
-unsigned control_bits(const char* at) {
-  __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(at));
+// A bit for each control byte.
+unsigned control_bits(__m128i bytes) {
   __m128i below_space = _mm_cmpeq_epi8(_mm_min_epu8(bytes, _mm_set1_epi8(0x1f)), bytes);
   __m128i is_delete = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(0x7f));
   __m128i is_tab = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\t'));
   __m128i control = _mm_andnot_si128(is_tab, _mm_or_si128(below_space, is_delete));
   return static_cast<unsigned>(_mm_movemask_epi8(control));
+}
+
+unsigned control_bits(const char* at) {
+  return control_bits(_mm_loadu_si128(reinterpret_cast<const __m128i*>(at)));
+}
+
+// Of 8 to 16 bytes: the first 8 and the last 8, which may overlap. Most values are so short.
+const char* find_control_in_few(const char* begin, const char* end) {
+  const char* last = end - 8;
+  const unsigned bits = control_bits(_mm_unpacklo_epi64(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(begin)),
+                                                        _mm_loadl_epi64(reinterpret_cast<const __m128i*>(last))));
+  if (bits == 0) return end;
+  const int first = std::countr_zero(bits);
+  return first < 8 ? begin + first : last + (first - 8);
 }
 
 #endif
@@ -50,7 +63,8 @@ unsigned control_bits(const char* at) {
 #ifdef __SSE2__
 
 const char* find_control(const char* begin, const char* end) {
-  if (end - begin < 16) return find_control_bytewise(begin, end);
+  if (end - begin < 8) return find_control_bytewise(begin, end);
+  if (end - begin < 16) return find_control_in_few(begin, end);
   for (; end - begin >= 16; begin += 16) {
     if (unsigned bits = control_bits(begin)) return begin + std::countr_zero(bits);
   }

@@ -39,7 +39,7 @@ constexpr int hex_value(char c) {
   return -1;
 }
 
-// The first control byte (HTAB is none) in [begin, end), or end. Looks at eight bytes at a time.
+// The first control byte (HTAB is none) in [begin, end), or end. Looks at many bytes at a time.
 const char* find_control(const char* begin, const char* end);
 
 bool is_token(std::string_view text);

@@ -12,6 +12,7 @@ namespace cutwater::python {
 namespace {
 
 // PEP 3333: an application must not use hop-by-hop fields; this also covers names that only proxies use.
+// Content-Length, which frames too, apart.
 bool is_hop_by_hop(std::string_view name) {
   // The first letters sort out nearly every field an application sends.
   switch (base::ascii_lower(name.front())) {
@@ -24,7 +25,6 @@ bool is_hop_by_hop(std::string_view name) {
     default:
       return false;
   }
-  if (base::equals_ignoring_case(name, "content-length")) return false;
   return link::is_framing_field(name) || base::equals_ignoring_case(name, "trailers") ||
          base::equals_ignoring_case(name, "proxy-authenticate") ||
          base::equals_ignoring_case(name, "proxy-authorization");
@@ -160,6 +160,7 @@ bool ResponseHead::add_field(PyObject* name, std::string_view name_text, PyObjec
     return false;
   }
   std::string_view trimmed = base::trim_whitespace(value_text);
+  if (base::equals_ignoring_case(name_text, "content-length")) return read_content_length(trimmed, into);
   if (is_hop_by_hop(name_text)) {
     if (hop_by_hop == HopByHop::kDrop) {
       into.left_out = name_text;
@@ -168,7 +169,6 @@ bool ResponseHead::add_field(PyObject* name, std::string_view name_text, PyObjec
     PyErr_Format(PyExc_AssertionError, "response header %R is hop-by-hop: it belongs to the server (PEP 3333)", name);
     return false;
   }
-  if (base::equals_ignoring_case(name_text, "content-length")) return read_content_length(trimmed, into);
   into.fields.push_back({into.text.size(), name_text.size(), trimmed.size()});
   into.text.append(name_text).append(trimmed);
   return true;

@@ -300,12 +300,10 @@ ParseResult HeadParser::settle_authority() {
 
 void HeadParser::adopt_authority(const message::Authority& authority) {
   std::string_view text = authority.text;
-  for (char c : text) {
-    if (c == base::ascii_lower(c)) continue;
-    size_t start = decoded_.size();
-    for (char upper : text) decoded_ += base::ascii_lower(upper);
+  if (std::any_of(text.begin(), text.end(), [](char c) { return c >= 'A' && c <= 'Z'; })) {
+    const size_t start = decoded_.size();
+    for (char c : text) decoded_ += base::ascii_lower(c);
     text = std::string_view(decoded_).substr(start);
-    break;
   }
   request_.authority = text;
   request_.server_name = text.substr(0, authority.host.size());
