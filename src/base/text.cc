@@ -1,5 +1,7 @@
 #include "base/text.h"
 
+#include <algorithm>
+#include <array>
 #include <charconv>
 
 namespace cutwater::base {
@@ -24,6 +26,25 @@ void append_decimal(std::string& to, uint64_t number) {
   to.append(digits, end);
 }
 
+namespace {
+
+constexpr char kMayBeginControl = '\xc2';
+
+constexpr std::array<bool, 256> make_plain_table() {
+  std::array<bool, 256> table{};
+  for (size_t byte = 0; byte < table.size(); ++byte) table[byte] = byte >= 0x20 && byte != 0x7f;
+  for (char c : {'"', '\\', kMayBeginControl}) table[static_cast<unsigned char>(c)] = false;
+  return table;
+}
+constexpr std::array<bool, 256> kPlain = make_plain_table();
+
+// Stands for itself in a log, whatever follows.
+constexpr bool is_plain(char c) {
+  return kPlain[static_cast<unsigned char>(c)];
+}
+
+}  // namespace
+
 void append_hex_escape(std::string& to, char c) {
   static constexpr char kHex[] = "0123456789abcdef";
   const auto byte = static_cast<unsigned char>(c);
@@ -31,15 +52,20 @@ void append_hex_escape(std::string& to, char c) {
 }
 
 void append_log_escaped(std::string& to, std::string_view text) {
-  for (size_t at = 0; at < text.size(); ++at) {
-    const char c = text[at];
-    const size_t control = control_length(text.substr(at));
-    if (control == 0 && c != '"' && c != '\\') {
-      to += c;
-      continue;
+  while (true) {
+    const auto special = std::find_if_not(text.begin(), text.end(), is_plain);
+    const auto plain = static_cast<size_t>(special - text.begin());
+    to += text.substr(0, plain);
+    text.remove_prefix(plain);
+    if (text.empty()) return;
+    const size_t control = control_length(text);
+    const size_t length = std::max<size_t>(control, 1);
+    if (control == 0 && text.front() == kMayBeginControl) {
+      to += text.front();
+    } else {
+      for (char c : text.substr(0, length)) append_hex_escape(to, c);
     }
-    append_hex_escape(to, c);
-    if (control == 2) append_hex_escape(to, text[++at]);
+    text.remove_prefix(length);
   }
 }
 

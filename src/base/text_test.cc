@@ -52,6 +52,15 @@ TEST(Text, EscapesWhatBreaksALogLine) {
   to.clear();
   append_log_escaped(to, "\xc2\x9b[2J \xc2\xa0 \xc2");  // C1, a blank that is none, and a byte cut off
   EXPECT_EQ(to, "\\xc2\\x9b[2J \xc2\xa0 \xc2");
+  for (int byte = 0; byte < 256; ++byte) {
+    const char c = static_cast<char>(byte);
+    const bool breaks = byte < 0x20 || byte == 0x7f || c == '"' || c == '\\';
+    std::string escaped;
+    append_hex_escape(escaped, c);
+    to.clear();
+    append_log_escaped(to, std::string("ab") + c + "cd");
+    EXPECT_EQ(to, "ab" + (breaks ? escaped : std::string(1, c)) + "cd") << byte;
+  }
 }
 
 }  // namespace
