@@ -48,6 +48,22 @@ TEST(Grammar, FindsControlBytesAtEveryOffset) {
   }
 }
 
+TEST(Grammar, TokensOfEveryLengthWithEveryByteAtEveryOffset) {
+  EXPECT_FALSE(is_token(""));
+  for (size_t length = 1; length < 40; ++length) {
+    for (const std::string& text : {std::string(length, 'a'), std::string(length, 'Z'), std::string(length, '-')}) {
+      EXPECT_TRUE(is_token(text));
+      for (size_t at = 0; at < length; ++at) {
+        for (int byte = 0; byte < 256; ++byte) {
+          std::string other = text;
+          other[at] = static_cast<char>(byte);
+          if (is_token(other) != is_token_byte(other[at])) ADD_FAILURE() << length << " " << at << " " << byte;
+        }
+      }
+    }
+  }
+}
+
 TEST(Grammar, TakesListElements) {
   std::string_view rest = " a ,,\tb,c ";
   std::vector<std::string_view> elements;

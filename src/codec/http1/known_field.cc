@@ -18,7 +18,7 @@ constexpr std::array<std::string_view, 8> kProtectedPrefixes = {"Content-",  "If
 // For `name` a token and `lower` of letters and '-' alone: there, one bit is all that case can differ in.
 template <size_t Size>
 KnownField is(std::string_view name, const char (&lower)[Size], KnownField field) {
-  if (name.size() != Size - 1) return KnownField::kOther;
+  if (name.size() != Size - 1 || (name.front() | 0x20) != lower[0]) return KnownField::kOther;
   unsigned difference = 0;
   const char* expected = lower;
   for (char c : name) difference |= static_cast<unsigned>((c | 0x20) ^ *expected++);

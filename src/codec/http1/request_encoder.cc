@@ -4,6 +4,7 @@
 #include <array>
 
 #include "base/text.h"
+#include "codec/http1/field_line.h"
 #include "codec/http1/known_field.h"
 #include "message/grammar.h"
 
@@ -25,13 +26,6 @@ bool is_ours(KnownField field) {
   }
 }
 
-void append_field(std::string& to, std::string_view name, std::string_view value) {
-  to += name;
-  to += ": ";
-  to += value;
-  to += "\r\n";
-}
-
 // A method for which servers expect a body: without one its length is stated all the same (RFC 9110 section 8.6).
 bool expects_body(std::string_view method) {
   return method == "POST" || method == "PUT" || method == "PATCH";
@@ -40,8 +34,7 @@ bool expects_body(std::string_view method) {
 }  // namespace
 
 void append_request_head(std::string& to, const RequestHead& head) {
-  constexpr size_t kFieldOverhead = 4;  // ": " and the line's end
-  constexpr size_t kOurOwn = 128;       // framing, Connection and what stands between
+  constexpr size_t kOurOwn = 128;  // framing, Connection and what stands between
   size_t length = head.method.size() + head.target.size() + head.authority.size() + head.upgrade.size() + kOurOwn;
   for (const message::HeaderField& field : head.headers) {
     length += field.name.size() + field.value.size() + kFieldOverhead;

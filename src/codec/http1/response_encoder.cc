@@ -5,6 +5,7 @@
 #include <iterator>
 
 #include "base/text.h"
+#include "codec/http1/field_line.h"
 #include "message/grammar.h"
 
 namespace cutwater::codec::http1 {
@@ -48,13 +49,6 @@ void append_status(std::string& to, std::string_view begin, const message::Respo
   to += ' ';
   bool own_reason = !response.reason.empty() && message::is_field_value(response.reason);
   to += own_reason ? response.reason : message::standard_reason(status);
-  to += "\r\n";
-}
-
-void append_field(std::string& to, std::string_view name, std::string_view value) {
-  to += name;
-  to += ": ";
-  to += value;
   to += "\r\n";
 }
 
