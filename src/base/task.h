@@ -75,7 +75,14 @@ inline constexpr bool kMayBeKnown<void> = false;
 
 struct Unknown {};
 template <class T>
-using Known = std::conditional_t<kMayBeKnown<T>, T, Unknown>;
+struct KnownResult {
+  using Type = Unknown;
+};
+template <class T>
+requires kMayBeKnown<T>
+struct KnownResult<T> {
+  using Type = std::optional<T>;
+};
 
 }  // namespace detail
 
@@ -87,12 +94,13 @@ class [[nodiscard]] Task {
 
   Task() = default;
   explicit Task(Handle handle) : handle_(handle) {}
-  Task(Task&& other) noexcept : handle_(std::exchange(other.handle_, nullptr)), known_(other.known_) {}
+  Task(Task&& other) noexcept
+      : handle_(std::exchange(other.handle_, nullptr)), known_(std::exchange(other.known_, {})) {}
   Task& operator=(Task&& other) noexcept {
     if (this != &other) {
       reset();
       handle_ = std::exchange(other.handle_, nullptr);
-      known_ = other.known_;
+      known_ = std::exchange(other.known_, {});
     }
     return *this;
   }
@@ -104,14 +112,19 @@ class [[nodiscard]] Task {
   }
 
   // One whose result is known already costs no coroutine.
-  static Task of(detail::Known<T> result) {
+  template <class Result>
+  requires std::is_same_v<Result, T> && detail::kMayBeKnown<Result>
+  static Task of(Result result) {
     Task task;
     task.known_ = result;
     return task;
   }
 
   // Awaiting runs the task to its end; its exception, if any, is thrown here.
-  bool await_ready() const noexcept { return detail::kMayBeKnown<T> && !handle_; }
+  bool await_ready() const noexcept {
+    if constexpr (detail::kMayBeKnown<T>) return known_.has_value();
+    return false;
+  }
   bool await_suspend(std::coroutine_handle<> awaiter) {
     promise_type& promise = handle_.promise();
     promise.continuation = awaiter;
@@ -121,7 +134,7 @@ class [[nodiscard]] Task {
   }
   T await_resume() {
     if constexpr (detail::kMayBeKnown<T>) {
-      if (!handle_) return known_;
+      if (known_) return *known_;
     }
     return handle_.promise().take();
   }
@@ -141,7 +154,7 @@ class [[nodiscard]] Task {
 
  private:
   Handle handle_;
-  [[no_unique_address]] detail::Known<T> known_{};
+  [[no_unique_address]] typename detail::KnownResult<T>::Type known_{};
 };
 
 template <class T>

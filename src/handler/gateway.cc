@@ -113,7 +113,7 @@ base::Task<std::shared_ptr<const Script>> Gateway::find_script(message::Exchange
   co_return std::move(found.script);
 }
 
-// Likewise.
+// nullptr: there is none that counts, and the request is answered.
 base::Task<std::unique_ptr<CollectedBody>> Gateway::collect_body(message::Exchange& exchange) {
   auto collected = std::make_unique<CollectedBody>(exchange.body, spool_, spool_budget_);
   auto collecting = collected->collect();

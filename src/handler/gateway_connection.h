@@ -18,6 +18,7 @@ struct GatewayConnection {
   bool is_kept = false;                       // the server has answered another request on it
   int error = 0;
 
+  // As of upstream::Connected.
   bool in_progress() const { return stream && error != 0; }
   // The connection broke, and with it every request on it.
   bool broke_for_all() const { return shared && shared->broke(); }

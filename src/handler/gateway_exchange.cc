@@ -182,7 +182,7 @@ base::Task<GatewayExchange::Outcome> GatewayExchange::try_peer(upstream::Peer& p
   co_return Outcome::kAnswered;
 }
 
-// Up to the final head. Early hints are passed on.
+// The head that is there is an interim one: it is passed on, and so is each up to the final one.
 base::Task<CallStatus> GatewayExchange::pass_hints(upstream::Call& call) {
   while (true) {
     remove_web_server_fields(call.response().headers);

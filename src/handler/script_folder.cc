@@ -14,7 +14,7 @@ namespace cutwater::handler {
 namespace {
 
 constexpr size_t kMostFiles = 1024;
-constexpr size_t kLongestKnown = 256;  // of the path of a request
+constexpr size_t kLongestRecalled = 256;  // of the path of a request
 constexpr std::string_view kFolderFile = "index.html";
 
 bool is_hidden_segment(std::string_view segment) {
@@ -228,26 +228,26 @@ base::Task<ScriptFolder::Looked> ScriptFolder::look_at(std::string path) {
   if (options_.with_file) {
     looked.file = std::move(outcome.file);
   } else {
-    looked.believed_until = remember(std::move(path));
+    looked.believed_until = believe(std::move(path));
   }
   co_return looked;
 }
 
-base::Instant ScriptFolder::remember(std::string path) {
+base::Instant ScriptFolder::believe(std::string file) {
   if (files_.size() >= kMostFiles) files_.clear();
-  return files_.insert_or_assign(std::move(path), loop_.now() + options_.believed).first->second;
+  return files_.insert_or_assign(std::move(file), loop_.now() + options_.believed).first->second;
 }
 
-void ScriptFolder::remember(std::string_view path, Known known) {
-  if (options_.with_file || path.size() > kLongestKnown) return;
-  if (known_.size() >= kMostFiles) known_.clear();
-  known_.insert_or_assign(std::string(path), std::move(known));
+void ScriptFolder::remember(std::string_view path, Recalled recalled) {
+  if (options_.with_file || path.size() > kLongestRecalled) return;
+  if (recalled_.size() >= kMostFiles) recalled_.clear();
+  recalled_.insert_or_assign(std::string(path), std::move(recalled));
 }
 
 std::shared_ptr<const Script> ScriptFolder::recall(const message::Request& request) const {
   if (request.path_had_encoded_slash) return nullptr;
-  const auto known = known_.find(request.path);
-  if (known == known_.end() || loop_.now() >= known->second.believed_until) return nullptr;
+  const auto known = recalled_.find(request.path);
+  if (known == recalled_.end() || loop_.now() >= known->second.believed_until) return nullptr;
   return known->second.script;
 }
 

@@ -45,7 +45,7 @@ class ScriptFolder {
     std::shared_ptr<const Script> script;
     base::FileDescriptor file = {};  // O_PATH: the script, `with_file`
   };
-  // `request` outlives the task.
+  // `request` outlives the task. What is found depends on its path, and on nothing else that recall() does not look at.
   base::Task<Found> find(const message::Request& request);
   // The script that find() has found for such a request a moment ago; nullptr: ask it.
   std::shared_ptr<const Script> recall(const message::Request& request) const;
@@ -58,15 +58,15 @@ class ScriptFolder {
     base::FileDescriptor file = {};  // with kFile
     base::Instant believed_until{};  // likewise
   };
-  struct Known {
+  struct Recalled {
     base::Instant believed_until;
     std::shared_ptr<const Script> script;
   };
   base::Task<Looked> look_at(std::string path);
   bool has_ending(std::string_view name) const;
   bool may_run_in(std::string_view folder) const;
-  base::Instant remember(std::string path);
-  void remember(std::string_view path, Known known);
+  base::Instant believe(std::string file);
+  void remember(std::string_view path, Recalled recalled);
   base::Task<Found> find_script(const message::Request& request, std::string_view path);
   base::Task<Found> find_index(std::string_view path);
   base::Task<Found> find_other(std::string_view path);
@@ -79,7 +79,7 @@ class ScriptFolder {
   io::Offload& offload_;
   const io::Loop& loop_;
   std::map<std::string, base::Instant, std::less<>> files_;  // below the folder, and until when that is believed
-  std::map<std::string, Known, std::less<>> known_;          // by the paths of requests
+  std::map<std::string, Recalled, std::less<>> recalled_;    // by the paths of requests
 };
 
 // What of the files there are is some program's source: never sent as it is (faults.md 64).

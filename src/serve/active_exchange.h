@@ -34,7 +34,7 @@ class ActiveExchange {
   ~ActiveExchange() { place_ = nullptr; }
 
   // Takes the head out of the input and answers; waits for the rest of the head where it is incomplete. The exchange
-  // lives in the task's frame, and `place` names it meanwhile. Everything outlives the task.
+  // lives in the task's frame; `place` points to it for so long, and then is nullptr. All of these outlive the task.
   static base::Task<Ending> run(ServerState& server, io::Stream& stream, ConnectionInput& input,
                                 const io::Address& peer, const io::Address& local, ActiveExchange*& place);
 

@@ -29,7 +29,8 @@ class ExchangeCore final : private message::Sender {
   uint16_t check();  // of what was parsed, after its body has begun
   // False: nothing is refused, and it is for the handler to answer.
   bool answer_itself(uint16_t refusal);
-  // Then: `auto handling = start_handler();` and end_handler() with what `co_await handling.caught()` gives.
+  // Then: `auto handling = start_handler();` and, whatever becomes of it, end_handler() with what
+  // `co_await handling.caught()` gives. Whoever calls is a coroutine already, and this needs none of its own.
   base::Task<void> start_handler();
   void end_handler(const std::exception_ptr& failure) {
     exchange_.gone_listener = nullptr;

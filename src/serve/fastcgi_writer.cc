@@ -24,9 +24,10 @@ base::Task<WriteStatus> FastcgiWriter::head(const message::Response& response, s
   if (head_sent() || !writable()) return settle();
   has_body_ = request_.method != "HEAD" && message::status_allows_body(response.status);
   announced_left_ = response.content_length;
-  if (complete && !announced_left_ && has_body_) announced_left_ = first_piece.size();
+  std::optional<uint64_t> whole_body;
+  if (complete && !announced_left_ && has_body_) whole_body = announced_left_ = first_piece.size();
   std::string bytes;
-  codec::http1::append_gateway_head(bytes, response, codec::http1::StatusForm::kStatusField, announced_left_);
+  codec::http1::append_gateway_head(bytes, response, codec::http1::StatusForm::kStatusField, whole_body);
   bytes += admit(first_piece);
   status_ = response.status;
   codec::fastcgi::append_stream(output_.staged(), RecordType::kStdout, request_id_, bytes);

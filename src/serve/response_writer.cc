@@ -36,15 +36,15 @@ base::Task<WriteStatus> HttpResponseWriter::head(const message::Response& respon
                                                  bool complete) {
   if (head_sent() || !writable()) return settle();
   if (response.status == 101) return open_tunnel(response, first_piece);
-  std::optional<uint64_t> length = response.content_length;
-  const bool is_whole =
-      complete && message::status_allows_body(response.status) && (request_.method != "HEAD" || !first_piece.empty());
-  if (!length && is_whole) length = first_piece.size();
-  const auto encoded = append_head(response, length);
+  std::optional<uint64_t> whole_body;
+  const bool length_missing = complete && !response.content_length && message::status_allows_body(response.status) &&
+                              (request_.method != "HEAD" || !first_piece.empty());
+  if (length_missing) whole_body = first_piece.size();
+  const auto encoded = append_head(response, whole_body);
   status_ = response.status;
   framing_ = encoded.framing;
   keep_alive_ = encoded.keep_alive;
-  announced_left_ = length.value_or(0);
+  announced_left_ = response.content_length.value_or(whole_body.value_or(0));
   if (request_body_) request_body_->head_was_sent();
   send_piece(admit(first_piece), complete);
   return settle();
@@ -59,7 +59,8 @@ codec::http1::EncodedHead HttpResponseWriter::append_head(const message::Respons
     codec::http1::append_gateway_head(output_.staged(), response,
                                       uwsgi ? StatusForm::kStatusLine : StatusForm::kStatusField, whole_body);
     if (head_request || !message::status_allows_body(response.status)) return {ResponseFraming::kNone, false};
-    return {whole_body ? ResponseFraming::kLength : ResponseFraming::kUntilClose, false};
+    const bool has_length = response.content_length || whole_body;
+    return {has_length ? ResponseFraming::kLength : ResponseFraming::kUntilClose, false};
   }
   codec::http1::EncodeContext context;
   context.head_request = head_request;

@@ -105,6 +105,7 @@ class Writer {
     for (const message::HeaderField& field : headers) {
       most += kPrefix.size() + field.name.size() + kMostSeparator + field.value.size();
     }
+    storage_.clear();
     storage_.reserve(most);
   }
 

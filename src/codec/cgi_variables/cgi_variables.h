@@ -27,7 +27,7 @@ SplitPath split_path(std::string_view path, std::string_view prefix);
 // SERVER_PROTOCOL, REMOTE_ADDR, REMOTE_PORT, REQUEST_URI, HTTPS with https, and all HTTP_*. `target` is REQUEST_URI.
 // `content_length` is what the application can read (a de-chunked body has one too); nullopt leaves CONTENT_LENGTH out.
 // Added to `variables` as views: into what is given, which must outlive them, and into `storage`, which receives what
-// stands nowhere else and is empty before.
+// stands nowhere else in place of what it had.
 void cgi_variables(const message::Request& request, const SplitPath& path, std::string_view target,
                    std::optional<uint64_t> content_length, Variables& variables, std::string& storage);
 

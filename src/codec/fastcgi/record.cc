@@ -24,7 +24,7 @@ constexpr char byte_of(size_t value) {
   return static_cast<char>(value & 0xff);
 }
 
-void append_header(std::string& to, RecordType type, uint16_t request_id, size_t content_length, size_t padding) {
+void append_padded(std::string& to, RecordType type, uint16_t request_id, size_t content_length, size_t padding) {
   const std::array<char, kHeaderBytes> header = {byte_of(kVersion),
                                                  byte_of(static_cast<size_t>(type)),
                                                  byte_of(size_t{request_id} >> 8),
@@ -38,7 +38,7 @@ void append_header(std::string& to, RecordType type, uint16_t request_id, size_t
 
 // One whose content is 8 bytes.
 void append_short_record(std::string& to, RecordType type, uint16_t request_id, const std::array<char, 8>& content) {
-  append_header(to, type, request_id, content.size(), 0);
+  append_padded(to, type, request_id, content.size(), 0);
   to.append(content.data(), content.size());
 }
 
@@ -83,13 +83,13 @@ std::optional<EndRequest> read_end_request(std::string_view content) {
 void append_record(std::string& to, RecordType type, uint16_t request_id, std::string_view content) {
   content = content.substr(0, kMostContent);
   const size_t padding = (kAlignment - content.size() % kAlignment) % kAlignment;
-  append_header(to, type, request_id, content.size(), padding);
+  append_padded(to, type, request_id, content.size(), padding);
   to += content;
   to.append(padding, '\0');
 }
 
 void append_header(std::string& to, RecordType type, uint16_t request_id, size_t content_length) {
-  append_header(to, type, request_id, content_length, 0);
+  append_padded(to, type, request_id, content_length, 0);
 }
 
 void append_stream(std::string& to, RecordType type, uint16_t request_id, std::string_view bytes) {
