@@ -169,8 +169,10 @@ constexpr Setting kSettings[] = {
      "restart.txt, .deploy or pyproject.toml.",
      "watch", to<&App::watch>, 0, UINT64_MAX, "code|deploy|off"},
     {Section::kApp, "prefix", Kind::kUrlPrefix, "",
-     "The URL path the app lives under, such as \"/shop\". SCRIPT_NAME changes the default.", "prefix",
-     to<&App::prefix>},
+     "The URL path the app lives under, such as \"/shop\". SCRIPT_NAME changes the default. Without it a web server in "
+     "front of a listener for uwsgi, SCGI or FastCGI may say it with each request, before a PATH_INFO; not lighttpd, "
+     "whose word for it may be any beginning of a path.",
+     "prefix", to<&App::prefix>},
     {Section::kApp, "hop_by_hop", Kind::kChoice, "refuse",
      "What becomes of a response field that belongs to the connection, such as Connection or Upgrade, when the app "
      "sets "
@@ -368,8 +370,10 @@ constexpr Setting kSettings[] = {
      "routes by itself.",
      "", to<&ProxyRoute::fallback>},
     {Section::kGateway, "strip", Kind::kUrlPrefix, "",
-     "What of the URL path becomes SCRIPT_NAME; the rest is PATH_INFO. Without it all of the path is.", "",
-     to<&ProxyRoute::strip>},
+     "What of the URL path becomes SCRIPT_NAME; the rest is PATH_INFO. Without it that is what a web server in front "
+     "has "
+     "said, if there is one, or nothing.",
+     "", to<&ProxyRoute::strip>},
     {Section::kGateway, "buffer", Kind::kChoice, "true",
      "true: no server is asked before the request's body is complete, in memory or a spool file, so that none waits "
      "for "

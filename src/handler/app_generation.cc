@@ -92,7 +92,7 @@ void AppGeneration::worker_ended(uint32_t lane) {
 
 bool AppGeneration::submit(AppRequest& request) {
   link::RequestExtras extras;
-  extras.script_name = options_.prefix;
+  extras.script_name = options_.prefix.empty() ? request.exchange().request.script_name : options_.prefix;
   extras.exchange_id = request.exchange().id;
   extras.websocket = options_.asynchronous && request.offers_websocket;
   extras.has_data = request.exchange().data != nullptr;

@@ -124,11 +124,13 @@ bool GatewayExchange::may_repeat(Outcome outcome) const {
 
 base::Task<GatewayExchange::Outcome> GatewayExchange::try_peer(upstream::Peer& peer) {
   const bool harmless_twice = codec::http1::is_idempotent(exchange_.request.method) && body_.stays_replayable();
-  const base::Instant patience = gateway_.loop_.now() + gateway_.options_.connect_timeout;
-  // Whether a process of ours had a request that was not to be sent twice is known on a new connection alone.
-  const bool only_fresh = only_fresh_ || (process_ && !harmless_twice);
-  const ConnectionWish wish = {gateway_.options_.protocol, harmless_twice, only_fresh, !body_.is_small(),
-                               tried_.empty() ? patience : std::min(patience, end_)};
+  // Time must be left to ask another server.
+  const base::Duration patience = std::min(gateway_.options_.connect_timeout, gateway_.options_.timeout / 2);
+  const base::Instant deadline = std::min(gateway_.loop_.now() + patience, end_);
+  // Whether a process of ours had a request that was not to be sent twice is known on a new connection alone. And a
+  // filter may have left data of its last request unread, and end the connection for that.
+  const bool only_fresh = only_fresh_ || ((process_ || file_) && !harmless_twice);
+  const ConnectionWish wish = {gateway_.options_.protocol, harmless_twice, only_fresh, !body_.is_small(), deadline};
   GatewayConnection connection = start_connecting(peer, wish);
   if (connection.in_progress()) {
     auto finishing = finish_connecting(peer, std::move(connection), wish);

@@ -179,6 +179,21 @@ TEST_F(GatewayTest, WhoTakesNoConnectionsIs503AtOnceAndBackLater) {
   EXPECT_TRUE(logged("CW0604"));
 }
 
+TEST_F(GatewayTest, WhoTakesNoConnectionsLeavesTimeToAskAnother) {
+  options.timeout = std::chrono::milliseconds(400);
+  auto socket = io::open_listening_socket("127.0.0.1:0", {.backlog = 0});
+  ASSERT_TRUE(socket.ok());
+  const std::string address = io::to_text(*io::local_address_of(socket->get()));
+  std::vector<upstream::Connected> filling;
+  for (int i = 0; i < 8; ++i) {
+    filling.push_back(upstream::start_connecting(loop, upstream::resolve_peers(address)->front()));
+  }
+  add_peer(address);
+  server([](const std::string&) { return ok("the other one"); });
+  EXPECT_EQ(status_of("GET"), 200);
+  EXPECT_TRUE(logged("CW0602"));
+}
+
 // One slow page must not take the others along, neither while the server is left alone nor while one request tries it.
 TEST_F(GatewayTest, WhoLetsAnswersWaitIsAskedAsLongAsNobodyElseIsLeft) {
   peer_options.max_fails = 1;

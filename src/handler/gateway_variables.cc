@@ -83,8 +83,9 @@ void GatewayVariables::add_request(const message::Request& request, std::optiona
       target = target_;
     }
   }
-  const codec::SplitPath path = options.script ? codec::SplitPath{options.script->name, options.script->path_info}
-                                               : codec::split_path(request.path, options.strip);
+  const codec::SplitPath path =
+      options.script ? codec::SplitPath{options.script->name, options.script->path_info}
+                     : codec::split_path(request.path, options.strip.empty() ? request.script_name : options.strip);
   codec::cgi_variables(request, path, target, content_length, list_, of_request_);
   std::erase_if(list_, [authorizer = options.authorizer](const codec::Variable& variable) {
     return is_left_out(variable.name, authorizer);

@@ -29,7 +29,8 @@ struct FilteredFile {
 };
 
 struct VariableOptions {
-  std::string_view strip;              // SCRIPT_NAME when there is no script: "" or "/api"
+  // SCRIPT_NAME when there is no script: "/api"; "": what a web server in front has said.
+  std::string_view strip;
   std::string_view instance;           // what this server calls itself in CDN-Loop, a token; "": there is none
   const Script* script = nullptr;      // nullptr: the server knows what to run
   bool authorizer = false;             // without what is a responder's alone (FastCGI specification, section 6.3)

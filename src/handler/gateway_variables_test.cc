@@ -57,6 +57,17 @@ TEST(GatewayVariables, WithoutAScript) {
   }
 }
 
+TEST(GatewayVariables, WhereAWebServerInFrontHasSaidThatTheApplicationBegins) {
+  message::Request request = sample("/app/x");
+  request.script_name = request.path.substr(0, 4);
+  const GatewayVariables said(request, 5, {"", "cutwater-1", nullptr});
+  EXPECT_EQ(value_of(said, "SCRIPT_NAME"), "/app");
+  EXPECT_EQ(value_of(said, "PATH_INFO"), "/x");
+  const GatewayVariables stripped(request, 5, {"/app/x", "cutwater-1", nullptr});
+  EXPECT_EQ(value_of(stripped, "SCRIPT_NAME"), "/app/x");
+  EXPECT_EQ(value_of(stripped, "PATH_INFO"), "");
+}
+
 TEST(GatewayVariables, TheTargetOfAProxysClient) {
   message::Request request = sample("/a");
   for (const auto& [raw, seen] : {std::pair("http://b.example/a?q", "/a?q"),

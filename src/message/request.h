@@ -15,9 +15,12 @@ struct Request {
   std::string_view raw_target;  // as received: REQUEST_URI
   std::string_view path;        // decoded ONCE, dot segments removed, starts with '/' (or "*"): routes and handlers
   std::string_view query;       // after the first '?', undecoded, without it
-  std::string_view scheme;      // "http" or "https"
-  std::string_view authority;   // Host or the absolute-form's authority, lower-cased, never empty
-  uint8_t version_minor = 1;    // HTTP/1.x
+  // Where a web server in front says that the application begins: what of the path is its SCRIPT_NAME; "": it says
+  // nothing. Routes do not look at it.
+  std::string_view script_name;
+  std::string_view scheme;              // "http" or "https"
+  std::string_view authority;           // Host or the absolute-form's authority, lower-cased, never empty
+  uint8_t version_minor = 1;            // HTTP/1.x
   bool path_had_encoded_slash = false;  // %2F stood in the target: static files and CGI answer 404 (faults.md 51)
 
   Headers headers;  // hop-by-hop fields and, from strangers, forwarding fields already removed

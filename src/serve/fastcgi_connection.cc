@@ -118,6 +118,10 @@ FastcgiConnection::Taken FastcgiConnection::take_events() {
     input_.consume(event.consumed);
     if (event.kind == Event::kNeedMore) {
       note_heads();
+      if (session_.wants_close() && session_.running() == 0 && !closing_) {
+        unread_ = true;  // what belongs to a request that was refused at its beginning
+        tidy_later();
+      }
       return Taken::kAll;
     }
     take(event);

@@ -158,6 +158,22 @@ TEST(Fastcgi, ARoleNobodyKnows) {
   EXPECT_EQ(all.at(3).output, ok("/z"));
 }
 
+// Who has not asked to keep the connection waits for its end, whatever became of its request.
+TEST(Fastcgi, ARequestThatNeverBeganEndsItsConnection) {
+  std::string aborted = begin(1, !kKeep);
+  codec::fastcgi::append_record(aborted, RecordType::kAbortRequest, 1, {});
+  constexpr uint8_t kDeliverMuch = 31 << 3;
+  for (const auto& [bytes, ends] : {std::pair(begin(1, !kKeep, static_cast<Role>(9)), true),
+                                    {aborted, true},
+                                    {begin(1, kKeep, static_cast<Role>(9)), false},
+                                    {begin(2, kKeep) + begin(1, !kKeep, static_cast<Role>(9)), false}}) {
+    Play play(bytes, Protocol::kFastcgi);
+    for (int count = 0; count < 8; ++count) play.quiet_step(kDeliverMuch);
+    EXPECT_EQ(play.peer.shut_down, ends);
+    ASSERT_TRUE(play.end());
+  }
+}
+
 TEST(Fastcgi, AFilterReadsItsDataBehindItsBody) {
   const std::string large(4000, 'x');
   for (const auto& [body, filtered] :

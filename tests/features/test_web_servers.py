@@ -82,6 +82,28 @@ def test_paths_are_those_that_were_asked_for(front):
         assert (values["PATH_INFO"], values["SCRIPT_NAME"]) == (path, ""), target
 
 
+# lighttpd and two of Apache's modules do not say where the app begins; for those it is written once more.
+MOUNTED = [("apache", "uwsgi", {})] + [
+    (name, protocol, {"prefix": "/app"}) for name, protocols in PROTOCOLS.items() for protocol in protocols]
+
+
+@pytest.mark.parametrize("name, protocol, options", MOUNTED)
+def test_an_app_below_a_path_of_the_web_server(serve, name, protocol, options):
+    server = serve("kit", listen=[{"addr": "127.0.0.1:0", "protocol": protocol}], **options)
+    place = server.folder / name
+    place.mkdir()
+    place.chmod(0o777)
+    program = {"apache": "/usr/sbin/apache2", "lighttpd": "/usr/sbin/lighttpd"}[name]
+    process, ports = getattr(web_servers, name)(program, place, [(protocol, server.addresses[0])], mount="/app")
+    try:
+        with Client(("127.0.0.1", ports[0])) as client:
+            values = json.loads(client.request("GET", "/app/environ/a%20b?x=1", host="shop.example").body)
+        assert (values["SCRIPT_NAME"], values["PATH_INFO"]) == ("/app", "/environ/a b")
+        assert (values["REQUEST_URI"], values["QUERY_STRING"]) == ("/app/environ/a%20b?x=1", "x=1")
+    finally:
+        stop(process)
+
+
 def test_a_client_cannot_forge(front):
     forged = [("Proxy", "http://evil"), ("Remote-User", "root"), ("Https", "on")]
     values = environ(front, "/environ", forged)

@@ -43,8 +43,9 @@ def text_of(address):
     return address if isinstance(address, str) else f"{address[0]}:{address[1]}"
 
 
-def apache(program, place, backs, secure=()):
-    """`backs`: (protocol, address) each. `secure`: lines by which the first of them are asked by TLS."""
+def apache(program, place, backs, secure=(), mount=""):
+    """`backs`: (protocol, address) each. `secure`: lines by which the first of them are asked by TLS. `mount`: "/app", below
+    which alone they are asked."""
     modules = "mpm_event unixd authz_core proxy proxy_fcgi proxy_scgi proxy_uwsgi".split() + (["ssl"] if secure else [])
     scheme = {"fastcgi": "fcgi", "scgi": "scgi", "uwsgi": "uwsgi"}
 
@@ -53,7 +54,7 @@ def apache(program, place, backs, secure=()):
         if isinstance(address, str):
             to = f"unix:{address}|{scheme[protocol]}://localhost/"
         return (f"Listen 127.0.0.1:{port}\n<VirtualHost 127.0.0.1:{port}>\nServerName shop.example\n"
-                f'{lines}\nProxyPass "/" "{to}"\n</VirtualHost>\n')
+                f'{lines}\nProxyPass "{mount}/" "{to}"\n</VirtualHost>\n')
 
     def configure(ports):
         lines = [f"<IfModule !{name}_module>\nLoadModule {name}_module /usr/lib/apache2/modules/mod_{name}.so\n</IfModule>"
@@ -68,8 +69,8 @@ def apache(program, place, backs, secure=()):
     return start([program, "-DFOREGROUND", "-f"], place / "apache.conf", configure, backs)
 
 
-def lighttpd(program, place, backs, starts=None, secure=()):
-    """`backs` and `secure` as above. With `starts`, a command, lighttpd runs that behind a socket of its own making at
+def lighttpd(program, place, backs, starts=None, secure=(), mount="/"):
+    """`backs`, `secure` and `mount` as above. With `starts`, a command, lighttpd runs that behind a socket of its own making at
     the address, which is the command's descriptor 0; it names no host, then."""
 
     def condition(port, protocol, address, lines):
@@ -78,7 +79,7 @@ def lighttpd(program, place, backs, starts=None, secure=()):
             to += f', "bin-path" => "{starts}", "max-procs" => 1'
         elif not isinstance(address, str):
             to += f', "host" => "{address[0]}"'
-        server = f'{protocol}.server = ( "/" => (( {to}, "check-local" => "disable" )) )'
+        server = f'{protocol}.server = ( "{mount}" => (( {to}, "check-local" => "disable" )) )'
         return f'$SERVER["socket"] == "127.0.0.1:{port}" {{ {server}\n{lines} }}\n'
 
     def configure(ports):

@@ -58,6 +58,9 @@ class VariableReader {
   VariablesResult read_addresses();
   VariablesResult read_others();
   void make_target();
+  std::string_view script_name_before(std::string_view path_info, std::string_view asked);
+  static bool is_decoded_from(std::string_view path, std::string_view asked);
+  void read_script_name();
 
   std::string_view get(KnownVariable which) const { return known_.last(which); }
   std::string_view stored_since(size_t start) const { return std::string_view(storage_).substr(start); }
@@ -78,11 +81,35 @@ VariablesResult VariableReader::read_line() {
   return {};
 }
 
+// What of SCRIPT_NAME is not in PATH_INFO as well: with nginx's usual parameters and one line more both begin alike,
+// where the client has asked for the second alone.
+std::string_view VariableReader::script_name_before(std::string_view path_info, std::string_view asked) {
+  const std::string_view script_name = get(KnownVariable::kScriptName);
+  const bool doubled =
+      !script_name.empty() && message::path_has_prefix(path_info, script_name) && is_decoded_from(path_info, asked);
+  return doubled ? std::string_view() : script_name;
+}
+
+bool VariableReader::is_decoded_from(std::string_view path, std::string_view asked) {
+  std::string decoded;
+  return asked.starts_with('/') && message::decode_path(asked, decoded).error == nullptr && decoded == path;
+}
+
+// SCRIPT_NAME alone is how some name the whole path: then the application does not begin behind it. lighttpd splits
+// what it passes on for "/" behind the first segment, whatever that is: its word says nothing.
+void VariableReader::read_script_name() {
+  if (get(KnownVariable::kPathInfo).empty() || get(KnownVariable::kServerSoftware).starts_with("lighttpd")) return;
+  std::string_view script_name = get(KnownVariable::kScriptName);
+  while (script_name.ends_with('/')) script_name.remove_suffix(1);
+  if (script_name.empty() || !message::path_has_prefix(request_.path, script_name)) return;
+  if (script_name.size() < request_.path.size()) request_.script_name = request_.path.substr(0, script_name.size());
+}
+
 // The decoded path goes through the one place that decodes: its own '%' are encoded for that.
 VariablesResult VariableReader::read_path() {
-  const std::string_view script_name = get(KnownVariable::kScriptName);
   const std::string_view path_info = get(KnownVariable::kPathInfo);
   const auto target = message::split_target(request_.method, get(KnownVariable::kRequestUri));
+  const std::string_view script_name = script_name_before(path_info, target ? target->path : std::string_view());
   std::string encoded;
   for (std::string_view part : {script_name, path_info}) {
     for (size_t percent = part.find('%'); percent != std::string_view::npos; percent = part.find('%')) {
@@ -100,6 +127,7 @@ VariablesResult VariableReader::read_path() {
     if (decoded.error != nullptr) return {400, decoded.error};
     request_.path = stored_since(start);
     request_.path_had_encoded_slash = decoded.had_encoded_slash || (target && has_encoded_slash(target->path));
+    read_script_name();
   } else if (request_.method == "OPTIONS") {
     request_.path = "*";
   } else {

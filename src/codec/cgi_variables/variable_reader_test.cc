@@ -91,6 +91,57 @@ TEST(VariableReaderTest, ThereAndBackAgain) {
   }
 }
 
+// SCRIPT_NAME, PATH_INFO, REQUEST_URI -> the path, and what of it is the application's name.
+TEST(VariableReaderTest, WhereTheApplicationBegins) {
+  struct Case {
+    const char* script_name;
+    const char* path_info;
+    const char* asked;
+    const char* path;
+    const char* begins_behind;
+  };
+  constexpr Case kCases[] = {
+      {"/app", "/x", "/app/x", "/app/x", "/app"},    // lighttpd's and Apache's mounts
+      {"/app", "/", "/app/", "/app/", "/app"},       //
+      {"/app/", "x", "/app/x", "/app/x", "/app"},    //
+      {"/app", "/x", "/x", "/app/x", "/app"},        // mounted by the variables alone
+      {"/a%b", "/x", "/a%25b/x", "/a%b/x", "/a%b"},  //
+      {"/x", "", "/x", "/x", ""},                    // nginx's fastcgi_params: the path as SCRIPT_NAME
+      {"/x/", "", "/x/", "/x/", ""},
+      {"/x/y", "/x/y", "/x/y", "/x/y", ""},             // and as PATH_INFO, too
+      {"/x y", "/x y", "/x%20y", "/x y", ""},           //
+      {"/sn", "/sn/x", "/sn/x?q=1", "/sn/x", "/sn"},    // uwsgi_params, and a line with SCRIPT_NAME
+      {"/sn", "/sn/x", "/sn/sn/x", "/sn/sn/x", "/sn"},  // a path that has it twice
+      {"/sn", "/snx", "/snx", "/sn/snx", "/sn"},        // another name
+      {"/sn", "/sn/x", "", "/sn/sn/x", "/sn"},          // nobody says what was asked for
+      {"/a/../b", "/x", "/b/x", "/b/x", ""},            // not as the path has it
+      {"/", "/x", "/x", "/x", ""},                      //
+      {"", "/x", "/x", "/x", ""},                       //
+  };
+  for (const Case& each : kCases) {
+    Variables variables = with("SCRIPT_NAME", each.script_name);
+    for (Variable& variable : variables) {
+      if (variable.name == "PATH_INFO") variable.value = each.path_info;
+      if (variable.name == "REQUEST_URI") variable.value = each.asked;
+    }
+    const Read read(variables);
+    ASSERT_EQ(read.result.status, 0) << read.result.reason;
+    EXPECT_EQ(read.request.path, each.path) << each.script_name << " " << each.path_info;
+    EXPECT_EQ(read.request.script_name, each.begins_behind) << each.script_name << " " << each.path_info;
+  }
+}
+
+TEST(VariableReaderTest, WhereTheApplicationBeginsIsNotLighttpdsToSay) {
+  Variables variables = with("SCRIPT_NAME", "/shop");
+  variables.push_back({"SERVER_SOFTWARE", "lighttpd/1.4.69"});
+  for (Variable& variable : variables) {
+    if (variable.name == "PATH_INFO") variable.value = "/a b";
+  }
+  const Read read(variables);
+  EXPECT_EQ(read.request.path, "/shop/a b");
+  EXPECT_EQ(read.request.script_name, "");
+}
+
 TEST(VariableReaderTest, PathsAreNormalisedAndSplitAnywhere) {
   Variables variables = with("PATH_INFO", "/a/../b//c/./%2e");
   EXPECT_EQ(Read(variables).request.path, "/b/c/%2e");  // decoded once, by the web server
