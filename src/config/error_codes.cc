@@ -252,7 +252,7 @@ constexpr ErrorCode kCodes[] = {
     {"CW0522", "worker broke the link", "A worker wrote nonsense to the shared memory or its channel and is replaced.",
      "Look for native packages that write where they must not."},
     {"CW0523", "not finished in time", "A worker or an old generation did not finish within `grace` and was killed.",
-     "Raise `grace`, or make requests shorter."},
+     "Raise `grace`, of the app or, when Cutwater stops, of `[shutdown]`; or make requests shorter."},
     {"CW0524", "worker cannot be started",
      "The system refused a process or descriptor, or a worker was not ready within "
      "`start_timeout`; it is tried again.",

@@ -82,9 +82,10 @@ void WorkerPool::log_end(const Worker& worker, const ExitStatus& status) {
   const bool killed = status.signal == SIGKILL;
   if (worker.state == Worker::State::kLeaving || ending_) {
     if (!killed) return;
-    world_.log.warning("CW0523", fmt::format("{} did not finish in time and was killed\n"
-                                             "fix: raise app.{}.grace, or make requests shorter",
-                                             who, spec_.name));
+    world_.log.warning("CW0523",
+                       fmt::format("{} did not finish in time and was killed\n"
+                                   "fix: raise app.{}.grace (of a stop: [shutdown] grace), or make requests shorter",
+                                   who, spec_.name));
   } else if (status.clean()) {
     const std::string reason = worker.reason.empty() ? "" : " (" + worker.reason + ")";
     world_.log.warning("CW0521", who + " ended by itself" + reason + "; another one is started");
