@@ -299,8 +299,8 @@ constexpr Setting kSettings[] = {
      "server is asked after so long.",
      "", to<&ProxyRoute::timeout>, 10 * kMillisecond, 30 * kDay},
     {Section::kProxy, "connect_timeout", Kind::kDuration, "5s",
-     "Longest time connecting to a server may take; then the next one is asked.", "", to<&ProxyRoute::connect_timeout>,
-     10 * kMillisecond, kDay},
+     "Longest time connecting to a server may take, within half of `timeout`; then the next one is asked.", "",
+     to<&ProxyRoute::connect_timeout>, 10 * kMillisecond, kDay},
     {Section::kProxy, "tunnel_timeout", Kind::kDuration, "1h",
      "Longest time both sides of a WebSocket, or of another protocol that was switched to, may be silent before it is "
      "closed.",
@@ -394,8 +394,8 @@ constexpr Setting kSettings[] = {
      "server is asked after so long.",
      "", to<&ProxyRoute::timeout>, 10 * kMillisecond, 30 * kDay},
     {Section::kGateway, "connect_timeout", Kind::kDuration, "5s",
-     "Longest time connecting to a server may take; then the next one is asked.", "", to<&ProxyRoute::connect_timeout>,
-     10 * kMillisecond, kDay},
+     "Longest time connecting to a server may take, within half of `timeout`; then the next one is asked.", "",
+     to<&ProxyRoute::connect_timeout>, 10 * kMillisecond, kDay},
     {Section::kGateway, "retries", Kind::kInteger, "1",
      "How many other servers are asked when one cannot be reached or is overloaded, or closes the connection without "
      "an "
