@@ -18,6 +18,7 @@ from cutwater.failure import BootFailure
 
 
 def run(channel: Channel) -> NoReturn:
+    messages.speak_through(channel)
     signal.signal(signal.SIGINT, worker.ignore_signal)
     try:
         start, _ = channel.receive()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import array
+import errno
 import json
 import os
 import socket
@@ -12,6 +13,11 @@ from cutwater import unpatched
 
 MAXIMUM_MESSAGE = 64 * 1024
 MAXIMUM_DESCRIPTORS = 253  # the kernel's SCM_MAX_FD; a worker gets three for each of at most 64 fronts, and three more
+
+# For how long a message that may be lost waits for the master: so much more than it needs that only a stopped one is
+# too late, and so little that a loop may stand still for it.
+_OFFERS = 20
+_OFFER_INTERVAL = 0.001
 
 Message = Tuple[Dict[str, Any], List[int]]
 
@@ -25,6 +31,7 @@ class Channel:
         os.set_inheritable(descriptor, False)
         self._socket = unpatched.socket(fileno=descriptor)
         self._socket.setblocking(True)
+        self._identity = _identity_of(descriptor)
 
     def fileno(self) -> int:
         return self._socket.fileno()
@@ -40,6 +47,20 @@ class Channel:
         except (BrokenPipeError, ConnectionResetError):
             return False
         return True
+
+    def offer(self, kind: str, **fields: Any) -> bool:
+        """Sends a message that may be lost. False when the master does not take it in time; OSError when it cannot be
+        reached, one reason being that the app has closed our descriptor, whose number may be another file's by now."""
+        if _identity_of(self._socket.fileno()) != self._identity:
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+        message = json.dumps({"type": kind, **fields}, ensure_ascii=False).encode("utf-8", "replace")
+        for _ in range(_OFFERS):
+            try:
+                self._socket.send(message, socket.MSG_DONTWAIT)
+                return True
+            except BlockingIOError:
+                unpatched.sleep(_OFFER_INTERVAL)
+        return False
 
     def receive(self) -> Message:
         """Waits for the next message. Its descriptors come all, or, when this process has no room for them, not at all."""
@@ -74,6 +95,11 @@ class Channel:
         if not isinstance(kind, str):
             raise ChannelClosed("a message without a type")
         return message, descriptors
+
+
+def _identity_of(descriptor: int) -> Tuple[int, int]:
+    status = os.fstat(descriptor)
+    return status.st_dev, status.st_ino
 
 
 def _descriptors(ancillary: List[Tuple[int, int, bytes]]) -> List[int]:

@@ -93,6 +93,7 @@ def _fork_again(service: worker.Service, channel: Channel, message: Dict[str, An
         finally:
             os._exit(0)
     os.close(writer)
+    messages.speak_through(None)
     channel.close()
     try:
         _become_worker(service, int(message["lane"]), descriptors, master)
@@ -105,6 +106,9 @@ def _fork_again(service: worker.Service, channel: Channel, message: Dict[str, An
 
 
 def _become_worker(service: worker.Service, lane: int, descriptors: List[int], master: int) -> NoReturn:
+    control, link = worker.split_descriptors(descriptors, with_channel=True)
+    own_channel = Channel(control)
+    messages.speak_through(own_channel)
     _cutwater.set_process_name("cutwater-worker")
     gc.enable()
     worker.reset_signals()
@@ -113,8 +117,7 @@ def _become_worker(service: worker.Service, lane: int, descriptors: List[int], m
     if library is not None:
         greenlets.find(library).after_fork()
     wait_for_master(master)
-    control, link = worker.split_descriptors(descriptors, with_channel=True)
-    worker.serve(service, Channel(control), lane, link)
+    worker.serve(service, own_channel, lane, link)
 
 
 def _reseed() -> None:

@@ -20,6 +20,7 @@
 #include "io/signals.h"
 #include "supervise/identity.h"
 #include "supervise/interpreter.h"
+#include "supervise/told.h"
 #include "upstream/peer_address.h"
 
 namespace cutwater::app {
@@ -55,6 +56,7 @@ class ImportCheck {
 
  private:
   void on_message(const control::Message& message) {
+    if (supervise::log_if_told(message, log_)) return;
     if (message.type() == control::Imported::kType) {
       auto imported = control::decode<control::Imported>(message.body);
       if (imported) on_imported(*imported);

@@ -122,8 +122,8 @@ std::string serve_help(bool bold) {
   text += most_used_flags();
   text += common_flags(true);
   text +=
-      "\nExit code: 0 after TERM or INT; 1 it cannot run; 2 command line or configuration; 3 an app does not boot;\n"
-      "4 no such app.\n";
+      "\nExit code: 0 after TERM or INT; 130, 131, 143 when a second INT, QUIT or a second TERM cut off what ran;\n"
+      "1 it cannot run; 2 command line or configuration; 3 an app does not boot; 4 no such app.\n";
   return text +
          "\nAll flags: cutwater help flags. One of them: cutwater help timeout. The file: cutwater help settings.\n";
 }

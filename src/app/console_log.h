@@ -27,6 +27,8 @@ class ConsoleLog : public base::LogSink {
   base::Result<void> reopen();  // the file, after it was rotated
 
   void write(base::Severity severity, std::string_view code, std::string_view text) override;
+  // Whole lines of somebody else's, as they are.
+  void pass_on(std::string_view lines) { lost_ += !put(lines); }
 
   // {"time": ..., "severity": "error", "code": "CW0312", "text": ...} and a line end; all that a message has, in one
   // line.

@@ -56,6 +56,7 @@ int Master::run() {
   if (start()) {
     loop_.run();
   }
+  if (app_output_) app_output_->finish();
   sockets_.files().remove();
   return exit_code_;
 }
@@ -63,10 +64,7 @@ int Master::run() {
 // Everything that can fail before a process is started.
 bool Master::prepare() {
   exit_code_ = kRuntimeFailure;
-  if (auto opened = ConsoleLog::open(log_, config_.log.error); !opened) {
-    log_.error("CW0809", opened.error().message);
-    return false;
-  }
+  if (!open_logs()) return false;
   auto library = find_library();
   if (!library) {
     log_.error("CW0206", library.error().message);
@@ -93,6 +91,21 @@ bool Master::prepare() {
     return false;
   }
   exit_code_ = 0;
+  return true;
+}
+
+bool Master::open_logs() {
+  if (auto opened = ConsoleLog::open(log_, config_.log.error); !opened) {
+    log_.error("CW0809", opened.error().message);
+    return false;
+  }
+  if (!log_.to_file()) return true;
+  auto output = AppOutput::open(loop_, log_);
+  if (!output) {
+    log_.error("CW0809", output.error().message);
+    return false;
+  }
+  app_output_ = std::move(*output);
   return true;
 }
 
@@ -124,9 +137,15 @@ bool Master::start_fronts() {
   return true;
 }
 
+base::Result<supervise::AppSpec> Master::spec_of(const config::App& app, const supervise::AppSpec* before) {
+  auto spec = make_app_spec(app, library_, log_, before);
+  if (spec && app_output_) spec->error_stream = app_output_->descriptor();
+  return spec;
+}
+
 bool Master::start_apps() {
   for (const config::App& app : config_.apps) {
-    auto spec = make_app_spec(app, library_, log_);
+    auto spec = spec_of(app, nullptr);
     if (!spec) {
       log_.error("CW0805", spec.error().message);
       exit_code_ = kBootFailure;

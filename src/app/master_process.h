@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "app/app_output.h"
 #include "app/console_log.h"
 #include "app/master.h"
 #include "app/master_fronts.h"
@@ -26,12 +27,14 @@ class Master : public io::TurnHook {
 
  private:
   bool prepare();
+  bool open_logs();
   bool start();
   bool start_fronts();
   bool start_apps();
+  base::Result<supervise::AppSpec> spec_of(const config::App& app, const supervise::AppSpec* before);
 
   void on_signal(int signal);
-  void on_interrupt();
+  void on_stop_signal(int number);
   std::string ending_line(std::string_view signal) const;
   void reload();
   void reload_app(const config::App& app);
@@ -54,6 +57,7 @@ class Master : public io::TurnHook {
   config::Config config_;
   ConsoleLog log_;
   io::Loop loop_;
+  std::unique_ptr<AppOutput> app_output_;  // none: apps have our standard error
   supervise::Children children_{loop_};
   std::unique_ptr<io::SignalWatcher> signals_;
   Sockets sockets_;
@@ -66,7 +70,7 @@ class Master : public io::TurnHook {
   base::Instant announce_by_ = base::kNever;
   io::Timer stop_timer_;
   base::Instant stop_deadline_ = base::kNever;
-  bool interrupted_ = false;
+  bool asked_to_stop_ = false;
   bool apps_ending_ = false;
   bool announced_ = false;
   bool reload_waits_ = false;

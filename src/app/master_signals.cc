@@ -12,6 +12,7 @@ namespace cutwater::app {
 namespace {
 
 constexpr base::Duration kNow = base::Duration::zero();
+constexpr int kSignalled = 128;
 
 auto key_of(const config::Listen& listen) {
   return std::tie(listen.address, listen.backlog, listen.mode, listen.owner, listen.group, listen.protocol,
@@ -62,15 +63,9 @@ void Master::on_signal(int signal) {
       children_.reap();
       break;
     case SIGTERM:
-      log_.info(ending_line("SIGTERM"));
-      stop(config_.shutdown_grace);
-      break;
     case SIGINT:
-      on_interrupt();
-      break;
     case SIGQUIT:
-      log_.info("SIGQUIT: ending now");
-      stop(kNow);
+      on_stop_signal(signal);
       break;
     case SIGHUP:
       reload_waits_ = true;
@@ -99,10 +94,19 @@ std::string Master::ending_line(std::string_view signal) const {
   return fmt::format("{}: what runs is finished, for at most {} s", signal, seconds);
 }
 
-void Master::on_interrupt() {
-  const bool again = std::exchange(interrupted_, true);
-  log_.info(again ? "SIGINT again: ending now" : ending_line("SIGINT") + "; Ctrl-C again ends it now");
-  stop(again ? kNow : config_.shutdown_grace);
+// The first TERM or INT lets what runs finish, and the exit code is 0. A second one, as QUIT, ends all now: the exit
+// code then names the signal, as a shell does.
+void Master::on_stop_signal(int number) {
+  const bool again = std::exchange(asked_to_stop_, true);
+  const std::string name = std::string("SIG") + sigabbrev_np(number);
+  if (!again && number != SIGQUIT) {
+    log_.info(ending_line(name) + (number == SIGINT ? "; Ctrl-C again ends it now" : ""));
+    stop(config_.shutdown_grace);
+    return;
+  }
+  log_.info(name + (again ? ", the second signal to stop: ending now" : ": ending now"));
+  if (exit_code_ == 0) exit_code_ = kSignalled + number;
+  stop(kNow);
 }
 
 // At the end of the turn; while an app still starts it waits, so a storm of SIGHUP is one reload now and one
@@ -143,7 +147,7 @@ void Master::reload_app(const config::App& app) {
   auto known = std::find_if(apps_.begin(), apps_.end(), [&](const auto& each) { return each->name() == app.name; });
   if (known == apps_.end()) return;  // told by warn_of_front_settings
   const supervise::Generation* serving = (*known)->serving();
-  auto spec = make_app_spec(app, library_, log_, serving ? &serving->spec() : nullptr);
+  auto spec = spec_of(app, serving ? &serving->spec() : nullptr);
   if (spec) {
     (*known)->reload(std::move(*spec), "asked to reload");
   } else {

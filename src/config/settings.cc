@@ -256,8 +256,9 @@ constexpr Setting kSettings[] = {
      "access-log", to<&Log::access>, 0, UINT64_MAX, "stdout|off", "syslog|journald"},
     {Section::kLog, "format", Kind::kChoice, "combined", "Form of the access log's lines.", "log-format",
      to<&Log::format>, 0, UINT64_MAX, "combined|json", "common|gunicorn:|nginx:"},
-    {Section::kLog, "error", Kind::kPathOrWord, "stderr", "Where everything else goes: \"stderr\" or a file.",
-     "error-log", to<&Log::error>, 0, UINT64_MAX, "stderr", "syslog|journald"},
+    {Section::kLog, "error", Kind::kPathOrWord, "stderr",
+     "Where everything else goes, what apps write to their standard error too: \"stderr\" or a file.", "error-log",
+     to<&Log::error>, 0, UINT64_MAX, "stderr", "syslog|journald"},
     {Section::kLog, "level", Kind::kChoice, "info", "The least serious message that is logged.", "log-level",
      to<&Log::level>, 0, UINT64_MAX, "debug|info|warning|error"},
 

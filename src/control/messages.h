@@ -351,6 +351,20 @@ struct Forked {
   }
 };
 
+// A message for the operator, from an interpreter to the server's log.
+struct Told {
+  static constexpr const char* kType = "told";
+  std::string severity;  // "info" | "warning" | "error"
+  std::string code;      // "CW0502" or ""
+  std::string text;
+  template <class Visitor>
+  void visit(Visitor& field) {
+    field("severity", severity);
+    field("code", code);
+    field("text", text);
+  }
+};
+
 struct WorkerReady {
   static constexpr const char* kType = "ready";
   int pid = 0;

@@ -40,7 +40,8 @@ struct AppSpec {
   unsigned workers = 2;
   unsigned concurrency = 1;  // of an asynchronous app's worker
   std::vector<std::string> websocket_origins;
-  unsigned threads = 1;  // the most that one of them runs requests in
+  unsigned threads = 1;   // the most that one of them runs requests in
+  int error_stream = -1;  // descriptor that becomes its standard error; lent; -1: ours
 };
 
 // All of it outlives every app.

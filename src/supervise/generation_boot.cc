@@ -7,6 +7,7 @@
 
 #include "supervise/generation.h"
 #include "supervise/interpreter.h"
+#include "supervise/told.h"
 
 namespace cutwater::supervise {
 namespace {
@@ -53,6 +54,7 @@ void Generation::start_interpreter(bool as_lone) {
 }
 
 void Generation::on_interpreter_message(control::Message& message) {
+  if (log_if_told(message, world_.log)) return;
   const std::string type = message.type();
   if (type == control::Imported::kType) {
     if (state_ != State::kStarting || journey_.step() != Journey::Step::kImporting) return;
@@ -112,7 +114,8 @@ void Generation::on_imported(control::Imported imported) {
     world_.log.info(
         fmt::format("{}: workers are started one by one instead of forked: {}", spec_.name, imported_.fork_reason));
     lone_ = true;
-    interpreter_->set_events({[](control::Message&) {}, [](const ExitStatus&) {}, [](const std::string&) {}});
+    interpreter_->set_events({[this](control::Message& message) { log_if_told(message, world_.log); },
+                              [](const ExitStatus&) {}, [](const std::string&) {}});
     interpreter_->end(kQuitPatience, kZygoteGrace);
     dismissed_.push_back(std::move(interpreter_));
     start_interpreter(true);

@@ -72,6 +72,7 @@ base::Result<std::unique_ptr<ManagedProcess>> start_interpreter(io::Loop& loop, 
   program.identity = spec.identity;
   program.needs = {spec.library};
   program.descriptors = {theirs.descriptor()};
+  program.error_stream = spec.error_stream;
   auto started = start_program(program);
   if (!started) return started.error();
   auto process =

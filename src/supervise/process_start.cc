@@ -87,6 +87,9 @@ std::vector<char*> to_pointers(const std::vector<std::string>& texts) {
 
 [[noreturn]] void run_child(const Program& program, int error_pipe, pid_t parent) {
   begin_child();
+  if (program.error_stream >= 0 && dup2(program.error_stream, STDERR_FILENO) < 0) {
+    fail(error_pipe, Step::kDescriptors, errno);
+  }
   if (!arrange_descriptors(program.descriptors, error_pipe)) fail(error_pipe, Step::kDescriptors, errno);
   if (program.identity) {
     auto changed = become(*program.identity);

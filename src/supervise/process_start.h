@@ -29,6 +29,7 @@ struct Program {
   std::optional<Identity> identity;      // who to become; nullopt: stay who we are
   std::vector<std::string> needs;        // folders that identity must be able to read
   std::vector<int> descriptors;          // become 3, 4, ... in the child; 0 is /dev/null, 1 and 2 are ours
+  int error_stream = -1;                 // becomes 2 instead
 };
 
 // The error says which step failed and, where rights were missing, for whom.

@@ -4,6 +4,7 @@
 #include <signal.h>
 
 #include "control/messages.h"
+#include "supervise/told.h"
 #include "supervise/worker_pool.h"
 
 namespace cutwater::supervise {
@@ -80,6 +81,7 @@ void WorkerPool::on_zygote_gone() {
 }
 
 void WorkerPool::on_message(Worker& worker, control::Message& message) {
+  if (log_if_told(message, world_.log)) return;
   const std::string type = message.type();
   if (type == control::WorkerReady::kType) {
     auto ready = control::decode<control::WorkerReady>(message.body);

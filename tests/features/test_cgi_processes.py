@@ -214,6 +214,7 @@ class TestDeaths:
         client.send(f"GET /cgi-bin/play.py?do=deaf&mark={mark} HTTP/1.1\r\nHost: a\r\n\r\n")
         [pid] = wait_until(lambda: pids(mark), 10, "the script")
         server.signal(signal.SIGQUIT)
+        server.expected_exit = 128 + signal.SIGQUIT
         server.wait_exit(10)
         assert not alive(pid)
         client.close()

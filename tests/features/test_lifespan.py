@@ -8,8 +8,10 @@ pytestmark = pytest.mark.timeout(60)
 INTERNAL = r"never retrieved|was destroyed|/lifespan\.py"
 
 
-def end(server, code=0):
-    server.signal(signal.SIGTERM)
+def end(server, code=0, asked=False):
+    """`asked`: it has been told to stop already; a second time would be at once."""
+    if not asked:
+        server.signal(signal.SIGTERM)
     server.expected_exit = code
     assert server.wait_exit() == code
     assert server.log.count(INTERNAL) == 0, server.log.text
@@ -87,7 +89,7 @@ def test_a_shutdown_has_its_grace(serve):
     server.signal(signal.SIGTERM)
     server.log.wait_for(r"web: worker \d+ waits for the app to answer lifespan.shutdown")
     server.out.wait_for("flushed")
-    end(server)
+    end(server, asked=True)
 
 
 def test_a_shutdown_that_hangs_does_not_last_longer(serve):

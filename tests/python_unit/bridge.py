@@ -50,16 +50,43 @@ class Response:
 
 
 class Channel:
+    """The master's end. What is told for the log, `told`, is kept apart from the conversation."""
+
     def __init__(self):
         self.ours, self.theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.waiting, self.told = [], []
 
     def send(self, kind, descriptors=(), **fields):
         socket.send_fds(self.ours, [json.dumps({"type": kind, **fields}).encode()], list(descriptors))
 
     def receive(self, seconds=20.0):
+        """The next message that is none for the log; None at the end."""
         self.ours.settimeout(seconds)
+        while not self.waiting:
+            if not self._take():
+                return None
+        return self.waiting.pop(0)
+
+    def hear(self):
+        """What has come already."""
+        if self.ours.fileno() < 0:
+            return
+        self.ours.settimeout(0)
+        with contextlib.suppress(BlockingIOError, ConnectionResetError):
+            while self._take():
+                pass
+
+    def _take(self):
         data = self.ours.recv(65536)
-        return json.loads(data) if data else None
+        if not data:
+            return False
+        message = json.loads(data)
+        if message["type"] == "told":
+            code = f"[{message['code']}]" if message["code"] else ""
+            self.told.append(f"{message['severity']}{code} " + message["text"].replace("\n", "\n  ") + "\n")
+        else:
+            self.waiting.append(message)
+        return True
 
     def expect(self, kind, seconds=20.0):
         message = self.receive(seconds)
@@ -153,7 +180,15 @@ class Bridge(Fronts):
 
     @property
     def log(self):
-        return self.errors.read_text(errors="replace")
+        """What was told to the master, and what came by standard error."""
+        return "".join(text for channel in self.hear() for text in channel.told) + self.errors.read_text(errors="replace")
+
+    def hear(self):
+        """The channels, after what has come by them was taken, as a master does."""
+        channels = [self.channel, *(worker.channel for worker in self.workers.values() if worker.channel is not self.channel)]
+        for channel in channels:
+            channel.hear()
+        return channels
 
     def wait_log(self, text, seconds=5.0):
         deadline = time.monotonic() + seconds
@@ -192,6 +227,7 @@ class Bridge(Fronts):
             link.awake()
             with contextlib.suppress(BlockingIOError):
                 os.eventfd_read(self.front_wakes[front])
+        self.hear()
         return response
 
     def request(self, method="GET", target="/", headers=(), body=b"", **options):
