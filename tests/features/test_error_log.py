@@ -10,7 +10,6 @@ import pytest
 
 from support.client import Client
 from support.processes import wait_until
-from support.server import free_port
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -43,25 +42,25 @@ def place(folder):
     return place
 
 
-def start_quiet(serve, **options):
+def start_quiet(serve, place, **options):
     """A server that does not say on standard error where it listens."""
-    port = free_port()
-    server = serve(listen=f"127.0.0.1:{port}", ready=False, **options)
-    server.addresses = [("127.0.0.1", port)]
-    wait_until(lambda: answers(port), 30, "the server")
+    address = str(place / "s.sock")
+    server = serve(listen=f"unix:{address}", ready=False, **options)
+    server.addresses = [address]
+    wait_until(lambda: answers(address), 30, "the server")
     return server
 
 
-def answers(port):
+def answers(address):
     try:
-        with Client(("127.0.0.1", port)) as client:
+        with Client(address) as client:
             return client.request("GET", "/").status == 200
     except OSError:
         return False
 
 
 def test_a_file_gets_all_that_workers_and_apps_say(serve, place):
-    server = start_quiet(serve, config='[log]\nerror = "errors.log"\n')
+    server = start_quiet(serve, place, config='[log]\nerror = "errors.log"\n')
     log = place / "errors.log"
     assert server.get("/raise").status == 500
     wait_until(lambda: "ValueError: the app's own words" in log.read_text(), 5, "the traceback")
@@ -84,7 +83,7 @@ def test_a_file_gets_all_that_workers_and_apps_say(serve, place):
 def test_apps_need_no_right_to_the_file(serve, place):
     if os.getuid() != 0:
         pytest.skip("only root can run the app as somebody else")
-    server = start_quiet(serve, config='[log]\nerror = "errors.log"\n', user="daemon")
+    server = start_quiet(serve, place, config='[log]\nerror = "errors.log"\n', user="daemon")
     assert (place / "errors.log").stat().st_uid == 0
     assert server.get("/print").status == 200
     wait_until(lambda: "printed by the app\n" in (place / "errors.log").read_text(), 5, "what the app printed")
@@ -100,7 +99,7 @@ def test_as_json(serve, place):
 
 
 def test_the_level_holds_for_workers_too(serve, place):
-    server = start_quiet(serve, config='[log]\nlevel = "error"\n', allow=["CW0502"])
+    server = start_quiet(serve, place, config='[log]\nlevel = "error"\n', allow=["CW0502"])
     assert server.get("/exit").status == 500  # an error of the request, a warning of the worker that ends
     server.log.wait_for("CW0502.*SystemExit")
     wait_until(lambda: server.get("/").status == 200, 10, "another worker")
@@ -119,18 +118,18 @@ def test_a_long_message_keeps_beginning_and_end(serve, place):
 
 def test_a_log_that_nobody_reads_holds_nobody_up(binary, place, app_python):
     """The pipe takes 64 KiB, about a hundred tracebacks; what comes then is lost, and counted when it is read again."""
-    port = free_port()
-    command = [binary, "serve", "app:application", "-b", f"127.0.0.1:{port}", "-w", "1", "--access-log", "off", "--python", app_python]
+    address = str(place / "s.sock")
+    command = [binary, "serve", "app:application", "-b", f"unix:{address}", "-w", "1", "--access-log", "off", "--python", app_python]
     process = subprocess.Popen(command, cwd=place, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     try:
-        wait_until(lambda: answers(port), 30, "the server")
-        with Client(("127.0.0.1", port)) as client:
+        wait_until(lambda: answers(address), 30, "the server")
+        with Client(address) as client:
             assert {client.request("GET", "/raise").status for _ in range(400)} == {500}
             assert client.request("GET", "/").status == 200
         os.set_blocking(process.stderr.fileno(), False)
         while process.stderr.read(65536):
             pass
-        with Client(("127.0.0.1", port)) as client:
+        with Client(address) as client:
             assert client.request("GET", "/raise").status == 500
         os.set_blocking(process.stderr.fileno(), True)
         process.send_signal(signal.SIGTERM)
