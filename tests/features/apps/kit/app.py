@@ -219,9 +219,9 @@ PATHS = {
 def application(environ, start_response):
     query = {key: values[0] for key, values in parse_qs(environ.get("QUERY_STRING", "")).items()}
     handle = PATHS.get(environ["PATH_INFO"])
-    for path in ("/environ", "/filter", "/guarded"):
+    for path in ("/environ", "/filter", "/guarded", "/echo/"):
         if environ["PATH_INFO"].startswith(path):
-            handle = PATHS[path]
+            handle = PATHS[path.rstrip("/")]
     if handle is None:
         return text(start_response, "kit " + environ["PATH_INFO"])
     return handle(environ, start_response, query)
