@@ -1,0 +1,111 @@
+"""Servers behind us that take no connection, nothing of a request, or too long: what the client gets, and when (faults.md 103, 109)."""
+
+import contextlib
+import os
+import select
+import socket
+import time
+
+import pytest
+
+from support import gateway_peers as gateways
+from support import peers
+from test_gateway_clients import gateway, peer, route  # noqa: F401 (a fixture)
+
+pytestmark = pytest.mark.timeout(90)
+TIMES = ', timeout = "1s", connect_timeout = "300ms"'
+
+
+@pytest.fixture(params=["proxy", "uwsgi", "scgi", "fastcgi"])
+def protocol(request):
+    return request.param
+
+
+def url(protocol, server):
+    """The address of a RawPeer, or of a socket that listens."""
+    if isinstance(server, socket.socket):
+        name = server.getsockname()
+        if isinstance(name, str):
+            return f"unix:{name}"
+        return ("http://" if protocol == "proxy" else "") + "%s:%d" % name
+    return server.url
+
+
+def pool(protocol, *servers):
+    urls = ", ".join(f'"{url(protocol, server)}"' for server in servers)
+    return f'[upstream.api]\nservers = [{urls}]\nbalance = "round_robin"'
+
+
+def good(peer, protocol):  # noqa: F811
+    if protocol == "proxy":
+        return peer(peers.RawPeer, peers.answering(peers.response(b"good"), keep=False))
+    return peer(gateways.RawGatewayPeer, protocol, gateways.answering(gateways.answer(protocol, b"good")))
+
+
+def timed(server, *arguments, **options):
+    began = time.monotonic()
+    return server.request(*arguments, **options), time.monotonic() - began
+
+
+@contextlib.contextmanager
+def full_listener(family, place):
+    """One that accepts nothing, with as many connections as the kernel keeps for it."""
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(socket.socket(family))
+        listener.bind(place)
+        if family == socket.AF_UNIX:
+            os.chmod(place, 0o777)  # for the front's user
+        listener.listen(0)
+        while True:
+            client = stack.enter_context(socket.socket(family))
+            client.setblocking(False)
+            with contextlib.suppress(BlockingIOError):
+                client.connect(listener.getsockname())
+            if not select.select([], [client], [], 0.2)[1]:  # in the line for good; a unix socket is refused a place in it
+                break
+            if family == socket.AF_UNIX and not connected(client):
+                break
+        yield listener
+
+
+def connected(client):
+    try:
+        return bool(client.getpeername())
+    except OSError:
+        return False
+
+
+@pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_UNIX], ids=["tcp", "unix"])
+def test_no_room_in_its_line(serve, peer, folder, protocol, family):  # noqa: F811
+    """Nothing was sent: whatever the method, the next one is asked."""
+    place = ("127.0.0.1", 0) if family == socket.AF_INET else f"{folder}/full"
+    with full_listener(family, place) as full:
+        alone = gateway(serve, route(protocol, url(protocol, full), more=TIMES), allow=[r"\[CW060[23]\]"])
+        answer, seconds = timed(alone)
+        if family == socket.AF_INET:
+            assert answer.status == 504 and 0.25 < seconds < 5
+        else:
+            assert answer.status == 502 and seconds < 5  # the kernel says at once that there is no room
+        config = route(protocol, "api", more=TIMES, before=pool(protocol, full, good(peer, protocol)))
+        both = gateway(serve, config, allow=[r"\[CW060[23]\]"])
+        for method in ("GET", "POST"):
+            answers = [timed(both, method, body=b"x" * (method == "POST")) for _ in range(2)]
+            assert [answer.text for answer, _ in answers] == ["good", "good"] and max(seconds for _, seconds in answers) < 5
+        reason = "Connection timed out" if family == socket.AF_INET else "its backlog is full"
+        both.log.wait_for(rf"\[CW0602\] upstream api: .* cannot be reached: {reason}")
+
+
+@pytest.mark.parametrize("takes", ["nothing", "all"])
+def test_no_answer_in_time(serve, peer, protocol, takes):  # noqa: F811
+    """Nobody knows what it has done with the request: no other is asked, even where that did no harm."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        silent = listener
+        if takes == "all":
+            kind = (peers.RawPeer,) if protocol == "proxy" else (gateways.RawGatewayPeer, protocol)
+            silent = peer(*kind, lambda *_: None)
+        other = good(peer, protocol)
+        server = gateway(serve, route(protocol, "api", more=TIMES, before=pool(protocol, silent, other)), allow=[r"\[CW0605\]"])
+        body = b"x" * (16 << 20)  # more than the kernel's buffers hold
+        answer, seconds = timed(server, "PUT", body=body)
+        assert answer.status == 504 and 0.9 < seconds < 5 and other.requests == []
+        assert server.request("PUT", body=body).text == "good"
