@@ -9,7 +9,7 @@ import time
 import pytest
 
 from support import gateway_peers as gateways
-from support import peers
+from support import peers, processes
 from test_gateway_clients import gateway, peer, route  # noqa: F401 (a fixture)
 
 pytestmark = pytest.mark.timeout(90)
@@ -109,3 +109,39 @@ def test_no_answer_in_time(serve, peer, protocol, takes):  # noqa: F811
         answer, seconds = timed(server, "PUT", body=body)
         assert answer.status == 504 and 0.9 < seconds < 5 and other.requests == []
         assert server.request("PUT", body=body).text == "good"
+
+
+BUFFERS = 24 << 20  # more than those of the kernel, two for each of two connections
+
+
+@pytest.mark.parametrize("timeout", ["60s", "500ms"])
+def test_what_it_does_not_take_of_an_upload(serve, protocol, sanitized, timeout):
+    """It stays with the client. Once it is too late, and that was said, what still comes is dropped for a while, so that the
+    client sees the answer: for 64 MiB. It never is in our memory."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        server = gateway(serve, route(protocol, url(protocol, silent), more=f', buffer = false, timeout = "{timeout}"'),
+                         allow=[r"\[CW060[45]\]"])
+        front = server.named("front")[0]
+        before = processes.memory(front)
+        with server.connect() as client:
+            client.send(b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 104857600\r\n\r\n")
+            sent, is_over = send_while_it_goes(client, 100 << 20, 0.5 if timeout == "60s" else 5)
+        if timeout == "60s":
+            assert sent < BUFFERS and not is_over
+        else:
+            assert 64 << 20 <= sent < (64 << 20) + BUFFERS and is_over
+        assert sanitized or processes.peak_memory(front) - before < 4 << 20
+
+
+def send_while_it_goes(client, most, patience):
+    """How much the server takes, and whether it has closed."""
+    sent = 0
+    client.socket.setblocking(False)
+    while sent < most and select.select([], [client.socket], [], patience)[1]:
+        try:
+            sent += client.socket.send(b"x" * 65536)
+        except BlockingIOError:
+            continue
+        except OSError:
+            return sent, True
+    return sent, False
