@@ -83,14 +83,14 @@ def test_no_room_in_its_line(serve, peer, folder, protocol, family):  # noqa: F8
         alone = gateway(serve, route(protocol, url(protocol, full), more=TIMES), allow=[r"\[CW060[23]\]"])
         answer, seconds = timed(alone)
         if family == socket.AF_INET:
-            assert answer.status == 504 and 0.25 < seconds < 5
+            assert answer.status == 504 and 0.25 < seconds < 3
         else:
-            assert answer.status == 502 and seconds < 5  # the kernel says at once that there is no room
+            assert answer.status == 502 and seconds < 3  # the kernel says at once that there is no room
         config = route(protocol, "api", more=TIMES, before=pool(protocol, full, good(peer, protocol)))
         both = gateway(serve, config, allow=[r"\[CW060[23]\]"])
         for method in ("GET", "POST"):
             answers = [timed(both, method, body=b"x" * (method == "POST")) for _ in range(2)]
-            assert [answer.text for answer, _ in answers] == ["good", "good"] and max(seconds for _, seconds in answers) < 5
+            assert [answer.text for answer, _ in answers] == ["good", "good"] and max(seconds for _, seconds in answers) < 3
         reason = "Connection timed out" if family == socket.AF_INET else "its backlog is full"
         both.log.wait_for(rf"\[CW0602\] upstream api: .* cannot be reached: {reason}")
 
