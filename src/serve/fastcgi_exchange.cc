@@ -16,6 +16,12 @@ std::string_view name_of(Role role) {
   return role == Role::kFilter ? "FILTER" : "RESPONDER";
 }
 
+// lighttpd leaves CONTENT_LENGTH out for an authorizer, as it should, and HTTP_CONTENT_LENGTH in.
+bool tells_of_body(const codec::Variable& variable) {
+  return variable.name == "CONTENT_LENGTH" || variable.name == "HTTP_CONTENT_LENGTH" ||
+         variable.name == "HTTP_TRANSFER_ENCODING";
+}
+
 }  // namespace
 
 FastcgiExchange::FastcgiExchange(ServerState& server, FastcgiExchangeOwner& owner, Output& output,
@@ -32,6 +38,7 @@ FastcgiExchange::FastcgiExchange(ServerState& server, FastcgiExchangeOwner& owne
   const Role role = session.role(request_id);
   memory_->variables.push_back({"FCGI_ROLE", name_of(role)});
   if (role != Role::kAuthorizer) streams_left_ = role == Role::kFilter ? 2 : 1;
+  if (role == Role::kAuthorizer) std::erase_if(memory_->variables, tells_of_body);
   if (role != Role::kFilter) return;
   data_.emplace(server.loop, server.options, owner);
   core_.exchange().data = &*data_;
@@ -74,11 +81,8 @@ uint16_t FastcgiExchange::begin() {
 }
 
 void FastcgiExchange::begin_body() {
-  message::Request& request = memory_->request;
-  if (streams_left_ == 0) {  // an authorizer is told of a body and sent none (section 6.3)
-    request.framing = message::BodyFraming::kNone;
-    request.content_length = 0;
-    request.headers.remove_all("Content-Length");
+  const message::Request& request = memory_->request;
+  if (streams_left_ == 0) {  // an authorizer is sent none (section 6.3), whatever it was told
     body_.end();
   } else if (request.framing == message::BodyFraming::kChunked) {
     body_.begin_unannounced();

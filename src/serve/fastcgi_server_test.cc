@@ -137,6 +137,22 @@ TEST_F(FastcgiServer, AnAuthorizersRequestHasNoBody) {
   EXPECT_TRUE(server.run_until([&] { return server.server->connections() == 0; }));
 }
 
+// lighttpd says the length of a body that it sends to whoever answers, in a field's variable alone.
+TEST_F(FastcgiServer, AnAuthorizerIsToldOfABodyThatIsNotItsOwn) {
+  for (const char* name : {"HTTP_CONTENT_LENGTH", "HTTP_TRANSFER_ENCODING"}) {
+    std::string pairs;
+    for (auto [variable, value] : {std::pair("REQUEST_METHOD", "POST"), {"REQUEST_URI", "/echo"}, {name, "5"}})
+      codec::fastcgi::append_pair(pairs, variable, value);
+    std::string bytes = begin(1, kKeep, Role::kAuthorizer);
+    codec::fastcgi::append_stream(bytes, RecordType::kParams, 1, pairs);
+    codec::fastcgi::append_record(bytes, RecordType::kParams, 1, {});
+    ASSERT_TRUE(client.send(bytes));
+    ASSERT_TRUE(receive_end(1));
+    EXPECT_EQ(answers(client.received).at(1).output, "Status: 200 OK\r\nContent-Length: 0\r\n\r\n") << name;
+    client.received.clear();
+  }
+}
+
 // It may be sent again on another connection; begun here it could lose its answer.
 TEST_F(FastcgiServer, WhatBeginsWhileTheConnectionClosesIsRefused) {
   ASSERT_TRUE(client.send(get(1, "/wait") + get(2, "/a", !kKeep)));

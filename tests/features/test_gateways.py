@@ -184,7 +184,8 @@ def test_a_body_that_ends_early_reaches_no_app(server, way):
 @pytest.mark.parametrize("protocol, data", [
     ("uwsgi", b"\0\0\0\0"), ("uwsgi", b"\0\x05\0\0\0\0\1\0x"), ("uwsgi", b"\0\x05\0\0\x09\0A\0\0"),
     ("uwsgi", uwsgi_packet([("CONTENT_LENGTH", "1"), ("CONTENT_LENGTH", "1")])), ("uwsgi", b"\0\xff"),
-    ("scgi", b"0:,"), ("scgi", b"99999999999999999999:"), ("scgi", b"012:"), ("scgi", b"x" * 30), ("scgi", b"7:SCGI\0001\0,"),
+    ("uwsgi", uwsgi_packet([*variables_of("GET", "/"), ("\xc3\xa9", "x")])),
+    ("scgi", b"0:,"), ("scgi", b"99999999999:"), ("scgi", b"99999999999999999999:"), ("scgi", b"012:"), ("scgi", b"x" * 30), ("scgi", b"7:SCGI\0001\0,"),
     ("scgi", b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"),
     ("fastcgi", b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"), ("fastcgi", record(BEGIN, 0, b"\0\1\0\0\0\0\0\0")),
     ("fastcgi", b"\2" + record(BEGIN, 1, b"\0\1\0\0\0\0\0\0")[1:]), ("fastcgi", b"\1\1\0"),

@@ -49,6 +49,14 @@ def configuration(place, servers):
             f"http {{ access_log off; client_max_body_size 50m; {temporary}\n{''.join(servers)}}}\n")
 
 
+def start(tool, place, sockets):
+    """With the nginx.conf there, until it listens."""
+    nginx = subprocess.Popen([tool("nginx", "nginx"), "-p", place, "-c", place / "nginx.conf"])
+    processes.adopt(nginx.pid)
+    wait_until(lambda: nginx.poll() is None and all(map(os.path.exists, sockets)), 20, "nginx")
+    return nginx
+
+
 @pytest.fixture(scope="module")
 def fronts(serve_module, tool):
     """The address of an nginx for each way; all of them pass on to one server."""
@@ -64,10 +72,7 @@ def fronts(serve_module, tool):
             front = addresses[protocol, family] + ending
             servers.append(SERVER.format(protocol=protocol, front=front, back=back, buffering=buffering))
     (place / "nginx.conf").write_text(configuration(place, servers))
-    nginx = subprocess.Popen([tool("nginx", "nginx"), "-p", place, "-c", place / "nginx.conf"])
-    processes.adopt(nginx.pid)
-    sockets = [path + ending for path in addresses.values() for ending in ("", UNBUFFERED)]
-    wait_until(lambda: nginx.poll() is None and all(map(os.path.exists, sockets)), 20, "nginx")
+    nginx = start(tool, place, [path + ending for path in addresses.values() for ending in ("", UNBUFFERED)])
     yield server, addresses
     nginx.terminate()
     nginx.wait(20)
@@ -121,6 +126,35 @@ def test_https_comes_from_nginx_alone(nginx):
     assert values["wsgi.url_scheme"] == "http" and values["REMOTE_ADDR"] == "192.0.2.77"
     values = environ(nginx, "/environ/tls")
     assert values["wsgi.url_scheme"] == "https" and values["HTTPS"] == "on" and values["SERVER_PORT"] == "443"
+
+
+# By uwsgi_params the path is PATH_INFO too. The others' do not name that, and their users add a line, or have nginx split the path.
+MOUNTS = {
+    "uwsgi": ("uwsgi", "uwsgi_param SCRIPT_NAME /app;"),
+    "scgi": ("scgi", "scgi_param SCRIPT_NAME /app; scgi_param PATH_INFO $document_uri;"),
+    "scgi, the rest": ("scgi", "scgi_param SCRIPT_NAME /app; scgi_param PATH_INFO $rest;"),
+    "fastcgi": ("fastcgi", "fastcgi_param PATH_INFO $fastcgi_script_name; fastcgi_param SCRIPT_NAME /app;"),
+    "fastcgi, split": ("fastcgi", "fastcgi_split_path_info ^(/app)(.*)$; fastcgi_param PATH_INFO $fastcgi_path_info;"),
+}
+
+
+@pytest.mark.parametrize("protocol, lines", MOUNTS.values(), ids=MOUNTS.keys())
+def test_an_app_below_a_path_of_nginx(serve, tool, protocol, lines):
+    server = serve("kit", listen=[{"addr": "127.0.0.1:0", "protocol": protocol}])
+    host, port = server.address
+    front = f"{server.folder}/front"
+    place = f"include /etc/nginx/{protocol}_params; {lines} {protocol}_pass {host}:{port};"
+    (server.folder / "nginx.conf").write_text(configuration(
+        server.folder, [f"server {{ listen unix:{front}; location ~ ^/app(?<rest>/.*)$ {{ {place} }} }}"]))
+    nginx = start(tool, server.folder, [front])
+    try:
+        with Client(front) as client:
+            values = json.loads(client.request("GET", "/app/environ/a%20b?x=1").body)
+        assert (values["SCRIPT_NAME"], values["PATH_INFO"]) == ("/app", "/environ/a b")
+        assert (values["REQUEST_URI"], values["QUERY_STRING"]) == ("/app/environ/a%20b?x=1", "x=1")
+    finally:
+        nginx.terminate()
+        nginx.wait(20)
 
 
 def test_repeated_fields_are_one_variable(nginx):

@@ -97,6 +97,30 @@ def test_uvicorn_streams_both_ways(serve, peer, folder):
         assert client.read_response().text == f"PUT /x {len(whole)} {hashlib.sha256(whole).hexdigest()}"
 
 
+def test_a_tornado_program(serve, peer, folder):
+    behind = peer(peers.program, copied(folder, "tornado_app"), "program.py")
+    server = gateway(serve, proxy(behind))
+    with server.connect() as client:
+        fields = [("X-Forwarded-For", "192.0.2.7"), ("X-Two", "a"), ("X-Two", "b")]
+        about = json.loads(client.request("GET", "/about?a=1&a=%20", fields, host="shop.example").body)
+        assert (about["uri"], about["a"], about["fields"]) == ("/about?a=1&a=%20", ["1", ""], ["a", "b"])
+        assert (about["ip"], about["protocol"], about["host"]) == ("192.0.2.7", "http", "shop.example")
+        form = json.loads(client.request("POST", "/form", [("Content-Type", "application/x-www-form-urlencoded")], b"a=x&a=y").body)
+        assert form == {"a": ["x", "y"], "files": {}, "size": 7}
+        body = os.urandom(3 << 20)
+        assert client.request("POST", "/digest", body=body).text == hashlib.sha256(body).hexdigest()
+        client.send("POST /digest HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
+        client.send(chunked(body[:70_000], body[70_000:]))
+        assert client.read_response().text == hashlib.sha256(body).hexdigest()
+        assert client.request("GET", "/stream/30/100000").body == b"".join(bytes([65 + number % 26]) * 100_000 for number in range(30))
+        assert client.request("GET", "/status/404?reason=Gone").status == 404
+        client.send("GET /endless HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert client.read_head().status == 200
+        for _ in range(3):  # each while the next one is not made
+            assert client.read_line() == "9" and client.read_exactly(11) == b"data: x\n\n\r\n"
+    wait_until(lambda: "left" in json.loads(server.get("/left").body)["left"], 5, "the program to hear that the client left")
+
+
 def test_another_one_of_us(serve, peer):
     behind = serve("kit")
     server = gateway(serve, proxy(behind.url, "/shop/*", ', strip = "/shop"'))

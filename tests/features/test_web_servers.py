@@ -169,7 +169,7 @@ def test_a_dead_worker_is_no_complete_answer(front):
                 client.read_chunks()
 
 
-@pytest.mark.parametrize("protocol, family", [("fastcgi", "unix"), ("fastcgi", "tcp"), ("scgi", "unix")])
+@pytest.mark.parametrize("protocol, family", [(protocol, family) for protocol in PROTOCOLS["lighttpd"] for family in ("unix", "tcp")])
 def test_lighttpd_may_start_it(binary, folder, app_python, protocol, family):
     """`bin-path` without `host`: the socket that lighttpd has made is descriptor 0 of what it starts."""
     apps.copy("kit", folder / "kit")

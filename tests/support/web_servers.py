@@ -43,18 +43,21 @@ def text_of(address):
     return address if isinstance(address, str) else f"{address[0]}:{address[1]}"
 
 
-def apache(program, place, backs, secure=(), mount=""):
+def apache(program, place, backs, secure=(), mount="", guard=None):
     """`backs`: (protocol, address) each. `secure`: lines by which the first of them are asked by TLS. `mount`: "/app", below
-    which alone they are asked."""
+    which alone they are asked. `guard`: host and port of a FastCGI authorizer that says who may ask there."""
     modules = "mpm_event unixd authz_core proxy proxy_fcgi proxy_scgi proxy_uwsgi".split() + (["ssl"] if secure else [])
+    modules += "authn_core authz_user auth_basic authnz_fcgi".split() if guard else []
     scheme = {"fastcgi": "fcgi", "scgi": "scgi", "uwsgi": "uwsgi"}
+    guarding = (f'<Location "{mount}/">\nAuthType Basic\nAuthName "apache"\nAuthBasicProvider guard\nRequire valid-user\n</Location>'
+                if guard else "")
 
     def host(port, protocol, address, lines):
         to = f"{scheme[protocol]}://{text_of(address)}/"
         if isinstance(address, str):
             to = f"unix:{address}|{scheme[protocol]}://localhost/"
         return (f"Listen 127.0.0.1:{port}\n<VirtualHost 127.0.0.1:{port}>\nServerName shop.example\n"
-                f'{lines}\nProxyPass "{mount}/" "{to}"\n</VirtualHost>\n')
+                f'{lines}\n{guarding}\nProxyPass "{mount}/" "{to}"\n</VirtualHost>\n')
 
     def configure(ports):
         lines = [f"<IfModule !{name}_module>\nLoadModule {name}_module /usr/lib/apache2/modules/mod_{name}.so\n</IfModule>"
@@ -63,23 +66,28 @@ def apache(program, place, backs, secure=(), mount=""):
                   "ServerName shop.example", "UseCanonicalName Off", "ServerLimit 1", "StartServers 1", "ThreadLimit 25",
                   "ThreadsPerChild 25", "MaxRequestWorkers 25", "ProxyTimeout 60"]
         lines += [f"User {USER}", f"Group {USER}"] if os.getuid() == 0 else []
+        lines += [f"AuthnzFcgiDefineProvider authnz guard fcgi://{text_of(guard)}/"] if guard else []
         hosts = zip_longest(ports, backs, secure, fillvalue="")
         return "\n".join(lines) + "\n" + "".join(host(port, *back, more) for port, back, more in hosts)
 
     return start([program, "-DFOREGROUND", "-f"], place / "apache.conf", configure, backs)
 
 
-def lighttpd(program, place, backs, starts=None, secure=(), mount="/"):
-    """`backs`, `secure` and `mount` as above. With `starts`, a command, lighttpd runs that behind a socket of its own making at
+def lighttpd(program, place, backs, starts=None, secure=(), mount="/", guard=None):
+    """`backs`, `secure`, `mount` and `guard`, which may be a unix socket, as above. With `starts`, a command, lighttpd runs that behind a socket of its own making at
     the address, which is the command's descriptor 0; it names no host, then."""
 
+    def way_to(address):
+        if isinstance(address, str):
+            return f'"socket" => "{address}"'
+        return f'"port" => {address[1]}' + ("" if starts else f', "host" => "{address[0]}"')
+
     def condition(port, protocol, address, lines):
-        to = f'"socket" => "{address}"' if isinstance(address, str) else f'"port" => {address[1]}'
+        to = way_to(address)
         if starts:
             to += f', "bin-path" => "{starts}", "max-procs" => 1'
-        elif not isinstance(address, str):
-            to += f', "host" => "{address[0]}"'
-        server = f'{protocol}.server = ( "{mount}" => (( {to}, "check-local" => "disable" )) )'
+        guarding = f'( {way_to(guard)}, "mode" => "authorizer", "check-local" => "disable" ), ' if guard else ""
+        server = f'{protocol}.server = ( "{mount}" => ( {guarding}( {to}, "check-local" => "disable" )) )'
         return f'$SERVER["socket"] == "127.0.0.1:{port}" {{ {server}\n{lines} }}\n'
 
     def configure(ports):

@@ -8,7 +8,9 @@
 namespace cutwater::codec::scgi {
 namespace {
 
-constexpr size_t kLongestLength = 19;  // digits of the netstring's length, before its ":"
+// Digits of the netstring's length, before its ":". More of them are no head of any web server, which would be told
+// that it is too large, but another protocol or an attack: closed without a word (faults.md 101).
+constexpr size_t kLongestLength = 10;
 constexpr std::string_view kContentLength = "CONTENT_LENGTH";
 constexpr std::string_view kScgi = "SCGI";
 

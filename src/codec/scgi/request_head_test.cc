@@ -53,6 +53,9 @@ TEST(ScgiRequestHeadTest, Refused) {
       "x",
       "-5:,",
       "+5:,",
+      "99999999999:",
+      "99999999999:x",
+      "99999999999",
       "12345678901234567890:",
       "18446744073709551616:",
       "12345678901234567890",
@@ -82,7 +85,7 @@ TEST(ScgiRequestHeadTest, Refused) {
 TEST(ScgiRequestHeadTest, TooLargeIsToldApart) {
   const VariableLimits small{100, 4};
   for (const std::string& bytes :
-       {std::string("99999999999:x"), std::string("101:x"), head("CONTENT_LENGTH|1|SCGI|1|A|1|B|2|C|3|")}) {
+       {std::string("9999999999:x"), std::string("101:x"), head("CONTENT_LENGTH|1|SCGI|1|A|1|B|2|C|3|")}) {
     Variables variables;
     EXPECT_EQ(read_request_head(bytes, small, variables).kind, HeadResult::kTooLarge) << bytes;
   }

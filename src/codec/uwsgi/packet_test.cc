@@ -45,6 +45,7 @@ TEST(UwsgiPacketTest, Refused) {
       std::string("\0\x05\0\0\x09\0A\0\0", 9),             // name past the end
       std::string("\0\x05\0\0\x01\0A\x01\0", 9),           // value past the end
       std::string("\0\x07\0\0\x01\0\xc3\xa9\x01\0v", 11),  // the length of a name in letters, not bytes
+      packet({{"A", "1"}, {"\xc3\xa9", "v"}}),             // which who counts letters would split otherwise
       packet({{"CONTENT_LENGTH", "1"}, {"CONTENT_LENGTH", "1"}}),
   };
   for (const std::string& bytes : cases) {

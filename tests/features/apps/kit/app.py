@@ -55,6 +55,15 @@ def authorize(environ, start_response, query):
     return text(start_response, "", headers=[("Variable-REMOTE_USER", "ann"), ("Variable-Role", "admin")])
 
 
+def guarded(environ, start_response, query):
+    """What a request says that was let through; as an authorizer, who is: by the field, or as a server has read it (Apache)."""
+    if environ.get("FCGI_ROLE") != "AUTHORIZER":
+        return environ_as_json(environ, start_response, query)
+    if environ.get("REMOTE_USER") == "ann" and environ.get("REMOTE_PASSWD") == "x":
+        environ["HTTP_AUTHORIZATION"] = "Basic YW5uOng="
+    return authorize(environ, start_response, query)
+
+
 def size(environ, start_response, query):
     count = 0
     while piece := environ["wsgi.input"].read(1 << 20):
@@ -200,7 +209,7 @@ def no_content(environ, start_response, query):
 
 PATHS = {
     "/close_all": close_all,
-    "/environ": environ_as_json, "/echo": echo, "/filter": filter_data, "/authorize": authorize, "/digest": digest, "/size": size, "/variable": variable, "/ignore": ignore_body, "/sleep": sleep,
+    "/environ": environ_as_json, "/echo": echo, "/filter": filter_data, "/authorize": authorize, "/guarded": guarded, "/digest": digest, "/size": size, "/variable": variable, "/ignore": ignore_body, "/sleep": sleep,
     "/spin": spin, "/big": big, "/stream": stream, "/endless": endless, "/file": file, "/pid": pid,
     "/version": version, "/kill": kill, "/log": log, "/threads": threads, "/headers": headers, "/named": named, "/cookies": cookies,
     "/internal": internal, "/status": status, "/no_content": no_content,
@@ -210,9 +219,9 @@ PATHS = {
 def application(environ, start_response):
     query = {key: values[0] for key, values in parse_qs(environ.get("QUERY_STRING", "")).items()}
     handle = PATHS.get(environ["PATH_INFO"])
-    for path in ("/environ", "/filter"):
+    for path in ("/environ", "/filter", "/guarded", "/echo/"):
         if environ["PATH_INFO"].startswith(path):
-            handle = PATHS[path]
+            handle = PATHS[path.rstrip("/")]
     if handle is None:
         return text(start_response, "kit " + environ["PATH_INFO"])
     return handle(environ, start_response, query)

@@ -1,0 +1,38 @@
+"""Whose a listener's unix socket is, and who may open it."""
+
+import grp
+import os
+import pwd
+import stat
+import subprocess
+
+import pytest
+
+from support.gateways import GatewayClient
+
+pytestmark = [pytest.mark.timeout(60), pytest.mark.skipif(os.getuid() != 0, reason="needs root, to give files away")]
+
+ASK = "import socket, sys; socket.socket(socket.AF_UNIX).connect(sys.argv[1])"
+
+
+def may_open(path, user, group):
+    """Whether a process of that user and of that group alone may connect."""
+    done = subprocess.run(["/usr/bin/python3", "-c", ASK, path], user=user, group=group, extra_groups=[], capture_output=True, text=True,
+                          timeout=20)
+    assert done.returncode == 0 or "PermissionError" in done.stderr, done
+    return done.returncode == 0
+
+
+@pytest.mark.parametrize("owner, group", [("daemon", "games"), ("daemon", None), (None, "games"), (None, None)])
+def test_owner_and_group(serve, folder, owner, group):
+    path = f"{folder}/app.sock"
+    given = {name: value for name, value in (("owner", owner), ("group", group)) if value}
+    server = serve("kit", listen={"addr": f"unix:{path}", "protocol": "scgi", "mode": "660", "trusted_users": ["*"], **given})
+    status = os.stat(path)
+    assert (pwd.getpwuid(status.st_uid).pw_name, grp.getgrgid(status.st_gid).gr_name) == (owner or "root", group or "root")
+    assert stat.S_IMODE(status.st_mode) == 0o660
+    opens = {(user, of): may_open(path, user, of) for user in ("daemon", "mail") for of in ("games", "news")}
+    assert opens == {(user, of): user == owner or of == group for user, of in opens}
+    with GatewayClient(path, "scgi") as client:
+        assert client.ask(target="/x").text == "kit /x"
+    assert server.log.count("CW0407") == 0
