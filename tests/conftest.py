@@ -4,12 +4,12 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 import pytest
 
 from support import apps, processes
+from support.places import reachable
 from support.server import Server
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -64,16 +64,6 @@ def app_python(pytestconfig):
 @pytest.fixture
 def folder(tmp_path):
     return reachable(tmp_path)
-
-
-def reachable(path):
-    """A folder that the application's own user can reach, whoever that is."""
-    top = Path(tempfile.gettempdir())
-    for folder in (path, *path.parents) if top in path.parents else ():
-        if folder == top:
-            break
-        folder.chmod(folder.stat().st_mode | 0o055)
-    return path
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import time
 import pytest
 
 from support.client import Closed
+from support.places import reachable
 
 pytestmark = pytest.mark.timeout(60)
 WAYS = {"kept in memory": 3000, "read": 40_000, "sendfile": 20_000_000}
@@ -39,10 +40,7 @@ CHANGES = [truncate, replace, delete, grow]
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("files")
-    for parent in (folder, folder.parent, folder.parent.parent):
-        parent.chmod(0o755)
-    return folder
+    return reachable(tmp_path_factory.mktemp("files"))
 
 
 @pytest.fixture(scope="module")

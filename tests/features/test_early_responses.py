@@ -3,6 +3,7 @@
 import pytest
 
 from support.client import chunked
+from support.places import reachable
 
 pytestmark = pytest.mark.timeout(60)
 EVIL = b"GET /evil HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -11,9 +12,7 @@ NEXT = b"GET /next HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
 
 @pytest.fixture(scope="module")
 def server(serve_module, tmp_path_factory):
-    files = tmp_path_factory.mktemp("files")
-    for parent in (files, files.parent, files.parent.parent):
-        parent.chmod(0o755)
+    files = reachable(tmp_path_factory.mktemp("files"))
     (files / "small.txt").write_text("small file\n")
     return serve_module("kit", config=f'[[site]]\n[[site.route]]\nmatch = {{ path = "/files/*" }}\nstatic = {{ root = "{files}" }}\n')
 

@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from support.places import reachable
 from support.processes import wait_until
 
 pytestmark = pytest.mark.timeout(60)
@@ -17,9 +18,7 @@ PAGE = b"".join(b"%06d\n" % number for number in range(20000))  # 140 000 bytes
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("files")
-    for parent in (folder, folder.parent, folder.parent.parent):
-        parent.chmod(0o755)
+    folder = reachable(tmp_path_factory.mktemp("files"))
     (folder / "secret.txt").write_text("outside the root: secret")
     files = folder / "files"
     (files / "sub").mkdir(parents=True)
