@@ -24,8 +24,23 @@ def pytest_addoption(parser):
     group.addoption("--long", action="store_true", help="also the long tests")
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_configure(config):
     processes.become_subreaper()
+    if not config.option.basetemp:  # a worker of xdist has one
+        config.option.basetemp = tempfile.mkdtemp(prefix="cutwater-tests-")
+        config.add_cleanup(lambda: tidy(config))
+
+
+def tidy(config):
+    """pytest's own folder, /tmp/pytest-of-USER, is closed to other users whenever anybody starts a pytest: the servers of
+    tests that run already, and applications with users of their own, would lose sight of their files for a moment."""
+    if getattr(config, "all_passed", False):
+        shutil.rmtree(config.option.basetemp, ignore_errors=True)
+
+
+def pytest_sessionfinish(session, exitstatus):
+    session.config.all_passed = exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
 
 
 def pytest_collection_modifyitems(config, items):

@@ -161,6 +161,7 @@ base::Result<void> FrontProcess::open() {
   GateServices services{loop_, router_, *observer_, log_, serve_options(start_.config.limits)};
   services.options.connections = connections_;
   services.options.spool = &listener_spool_;
+  services.options.log_refusals = start_.config.log.level == "debug";
   auto gates = FrontGates::open(start_.config.listens, std::move(start_.listening), services);
   if (!gates) return gates.error();
   gates_ = std::move(*gates);

@@ -58,6 +58,10 @@ std::vector<Tokens> split_outside(Tokens tokens, std::string_view separator) {
 struct Parameters {
   std::vector<std::string> names;
   size_t required = 0;
+  bool needs_keywords = false;  // some of the required ones are behind a "*"
+
+  // As a server would call it: the same rule as python/cutwater/classify.py's.
+  bool take(size_t count) const { return required == count && !needs_keywords; }
 };
 
 // `tokens` begins behind the "(" of a def.
@@ -68,11 +72,14 @@ Parameters read_parameters(Tokens tokens) {
     if (depth == 0) break;
   }
   Parameters parameters;
+  bool behind_star = false;
   for (Tokens part : split_outside(tokens.first(end), ",")) {
+    behind_star = behind_star || is_operator(part, 0, "*");
     if (!is_any_name(part, 0)) continue;
     parameters.names.push_back(part[0].text);
-    bool has_default = split_outside(part, "=").size() > 1;
-    if (!has_default) ++parameters.required;
+    if (split_outside(part, "=").size() > 1) continue;  // it has a default
+    ++parameters.required;
+    parameters.needs_keywords = parameters.needs_keywords || behind_star;
   }
   return parameters;
 }
@@ -154,6 +161,8 @@ class ModuleReader {
       add(name, 95, "a WSGI function");
     } else if (is_async && parameters.names == Names{"scope", "receive", "send"}) {
       add(name, 95, "an ASGI function", true);
+    } else if (is_app_name(name) && parameters.take(is_async ? 3 : 2)) {
+      add(name, 60, is_async ? "a function of three arguments" : "a function of two arguments", is_async);
     } else if (!is_async && is_factory_name(name) && parameters.required == 0) {
       add(name + "()", kFactoryScore, "a factory");
     } else if (!is_async && is_factory_name(name) && names_ == &module_.names) {

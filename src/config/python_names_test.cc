@@ -29,6 +29,13 @@ TEST(PythonNames, Scores) {
   EXPECT_EQ(names("async def x(scope, receive, send):\n  pass\n"), "x:95a");
   EXPECT_EQ(names("def x(environ):\n  pass\n"), "");
   EXPECT_EQ(names("app = anything\n"), "app:60");
+  EXPECT_EQ(names("def make_app(): pass\ndef application(e, s): pass\n"), "application:60 make_app():30");
+  EXPECT_EQ(names("def app(e, s, /, debug=False): pass\n"), "app:60");
+  EXPECT_EQ(names("async def app(a, b, c): pass\n"), "app:60a");
+  for (const char* other : {"def app(x): pass\n", "def app(a, *, b): pass\n", "def app(a, b, *, c): pass\n",
+                            "async def app(a, b): pass\n", "def run(e, s): pass\n"}) {
+    EXPECT_EQ(names(other), "") << other;
+  }
   EXPECT_EQ(names("app: object = build()\n"), "app:60");
   EXPECT_EQ(names("from shop import app\n"), "app:55");
   EXPECT_EQ(names("from shop import (\n  other,\n  site as application,  # yes\n)\n"), "application:55");

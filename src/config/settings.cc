@@ -259,7 +259,8 @@ constexpr Setting kSettings[] = {
     {Section::kLog, "error", Kind::kPathOrWord, "stderr",
      "Where everything else goes, what apps write to their standard error too: \"stderr\" or a file.", "error-log",
      to<&Log::error>, 0, UINT64_MAX, "stderr", "syslog|journald"},
-    {Section::kLog, "level", Kind::kChoice, "info", "The least serious message that is logged.", "log-level",
+    {Section::kLog, "level", Kind::kChoice, "info",
+     "The least serious message that is logged; debug also tells why a request was refused as malformed.", "log-level",
      to<&Log::level>, 0, UINT64_MAX, "debug|info|warning|error"},
 
     {Section::kShutdown, "grace", Kind::kDuration, "30s",

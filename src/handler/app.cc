@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "handler/app_answer.h"
 #include "handler/error_pages.h"
 #include "handler/kept_head.h"
 #include "handler/web_server_fields.h"
@@ -77,6 +78,7 @@ base::Task<void> AppHandler::ask(message::Exchange& exchange, ResponseHeadPool::
   }
   exchange.gone_listener = &request;
   message::ResponseWriter& response = exchange.response;
+  AppAnswer answer(response, services_.spool, services_.loop, asynchronous);
   ResponseHeadPool::Pointer naming;
   for (;;) {
     const AppEvent event = co_await request.next();
@@ -98,10 +100,11 @@ base::Task<void> AppHandler::ask(message::Exchange& exchange, ResponseHeadPool::
     }
     switch (event.kind) {
       case AppEvent::Kind::kHead: {
+        if (!event.complete) answer.look_at(request.head());
         hide_web_server_fields(exchange, request.head().headers, &file_name_hint_);
         const FileRange file = event.bytes.empty() ? request.take_file_behind_head() : FileRange{-1, 0, 0};
         if (file.descriptor < 0) {
-          status = co_await response.head(request.head(), event.bytes, event.complete);
+          status = co_await answer.head(request.head(), event.bytes, event.complete);
           break;
         }
         if (!request.head().content_length) request.head().content_length = file.length;
@@ -113,23 +116,26 @@ base::Task<void> AppHandler::ask(message::Exchange& exchange, ResponseHeadPool::
         status = co_await response.informational(request.head());
         break;
       case AppEvent::Kind::kBody:
-        status = co_await response.body(event.bytes, event.complete);
+        status = co_await answer.body(event.bytes, event.complete);
         break;
       case AppEvent::Kind::kFile:
+        if (answer.keeps_some()) co_await answer.drained();
         status = co_await send_file_body(response, services_.offload, event.file);
         break;
       case AppEvent::Kind::kTrailers:
         response.trailers(request.head().headers);
         break;
       case AppEvent::Kind::kEnd:
-        co_await response.finish();
+        co_await answer.finish();
         break;
       case AppEvent::Kind::kFailed:
+        if (answer.keeps_some()) co_await answer.drained();
         co_await answer_failure(exchange, event.status);
         co_return;
       default:  // kClientGone; WebSockets have their own events
         co_return;
     }
+    if (event.complete && answer.keeps_some()) co_await answer.drained();
     if (status != message::WriteStatus::kWritten || event.complete) co_return;
     request.taken(event.bytes.size());
   }

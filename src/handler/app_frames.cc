@@ -161,7 +161,7 @@ void AppGeneration::on_body_wanted(AppRequest& request, uint32_t lane, link::Tic
   app_.log_.write(base::Severity::kError, "CW0513",
                   options_.app + ": a spooled request body could not be handed to its worker" +
                       (file.ok() ? std::string() : ": " + file.error().message),
-                  app_.services_.loop.now());
+                  app_.services_.loop.now(), "hand-over");
   link_.send_down(lane, link::DownKind::kCancel, ticket, 0, {});
   request.fail(500);
 }

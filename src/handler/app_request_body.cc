@@ -1,7 +1,10 @@
 // AppRequest: the body that is taken in before a worker gets the request.
+#include <fmt/format.h>
+
 #include "handler/app.h"
 #include "handler/app_request.h"
 #include "handler/error_pages.h"
+#include "handler/refusals.h"
 
 namespace cutwater::handler {
 
@@ -76,12 +79,11 @@ base::Task<bool> AppRequest::flush_to_spool() {
   auto writing = spool_->append(std::exchange(body_, std::string()));
   SpoolStatus status = co_await writing;
   if (status == SpoolStatus::kWritten) co_return true;
+  const uint16_t answer = status_of_spool(status);
+  const std::string why = spool_->why();
   app_.log_.write(base::Severity::kError, "CW0513",
-                  app_.name_ + ": no room to spool a request body" +
-                      (status == SpoolStatus::kOverBudget ? ": the uploads running now fill what they may take"
-                                                          : " in " + app_.services_.spool.directory),
-                  app_.services_.loop.now());
-  uint16_t answer = status == SpoolStatus::kNoSpace ? 507 : status == SpoolStatus::kOverBudget ? 503 : 500;
+                  fmt::format("{}: no room to spool a request body: {}; answered {}", app_.name_, why, answer),
+                  app_.services_.loop.now(), why);
   co_await answer_error(exchange_, answer, "Retry-After", "10");
   co_return false;
 }

@@ -210,6 +210,24 @@ TEST_F(AppTest, LargeBodiesGoByDescriptor) {
   EXPECT_EQ(post.writer.status(), 200);
 }
 
+// One reason does not hide another within the second for which a fault is told once.
+TEST_F(AppTest, TellsEachReasonThatABodyCannotBeSpooled) {
+  start_one_worker();
+  for (const char* place : {"/proc/none", "/proc/none", "/dev/null"}) {
+    area_.directory = place;
+    TestExchange post("POST", "/upload");
+    post.with_body(std::vector<std::string>(20, std::string(30'000, 'u')));
+    post.start(app_);
+    until_done(post);
+    EXPECT_EQ(post.writer.status(), 500);
+  }
+  EXPECT_EQ(log_.lines, (std::vector<std::string>{
+                            "CW0513 shop: no room to spool a request body: in /proc/none: No such file or directory; "
+                            "answered 500",
+                            "CW0513 shop: no room to spool a request body: in /dev/null: Not a directory; "
+                            "answered 500"}));
+}
+
 TEST_F(AppTest, BodiesThatNeverArriveWholeReachNoWorker) {
   auto& worker = start_one_worker();
   const std::pair<message::BodyStatus, int> kCases[] = {{message::BodyStatus::kTooLarge, 413},

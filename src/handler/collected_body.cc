@@ -29,12 +29,13 @@ base::Task<CollectedBody::Outcome> CollectedBody::collect() {
     if (memory_.size() < (file_ ? kSpoolWrite : kInMemory + 1)) continue;
     auto flushing = flush();
     outcome.spool = co_await flushing;
-    if (outcome.spool != SpoolStatus::kWritten) co_return outcome;
+    if (outcome.spool != SpoolStatus::kWritten) break;
   }
-  if (outcome.ok() && file_ && !memory_.empty()) {
+  if (outcome.status == BodyStatus::kEnd && file_ && !memory_.empty()) {
     auto flushing = flush();
     outcome.spool = co_await flushing;
   }
+  if (outcome.spool != SpoolStatus::kWritten) outcome.why = file_->why();
   co_return outcome;
 }
 

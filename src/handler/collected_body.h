@@ -25,7 +25,8 @@ class CollectedBody final : public upstream::CollectedSource {
 
   struct Outcome {
     message::BodyStatus status = message::BodyStatus::kEnd;  // kEnd, or what went wrong with the client
-    SpoolStatus spool = SpoolStatus::kWritten;               // or with the spool file
+    SpoolStatus spool = SpoolStatus::kWritten;               // or with the spool file,
+    std::string why{};                                       // as that says
     bool ok() const { return status == message::BodyStatus::kEnd && spool == SpoolStatus::kWritten; }
   };
   base::Task<Outcome> collect();

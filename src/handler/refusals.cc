@@ -22,6 +22,17 @@ uint16_t status_of_body(BodyStatus status) {
   }
 }
 
+uint16_t status_of_spool(SpoolStatus status) {
+  switch (status) {
+    case SpoolStatus::kNoSpace:
+      return 507;
+    case SpoolStatus::kOverBudget:
+      return 503;
+    default:
+      return 500;
+  }
+}
+
 base::Task<void> refuse_script(message::Exchange& exchange, uint16_t status, Refuser refuser, std::string_view root) {
   const message::Request& request = exchange.request;
   if (status == 403) {
@@ -59,12 +70,11 @@ base::Task<void> refuse_body(message::Exchange& exchange, CollectedBody::Outcome
     co_await answering;
     co_return;
   }
-  const bool over_budget = outcome.spool == SpoolStatus::kOverBudget;
-  refuser.log.write(base::Severity::kError, "CW0513",
-                    fmt::format("{}: no room to spool a request body{}", refuser.who,
-                                over_budget ? ": the uploads running now fill what they may take" : ""),
-                    refuser.now);
-  const uint16_t status = outcome.spool == SpoolStatus::kNoSpace ? 507 : over_budget ? 503 : 500;
+  const uint16_t status = status_of_spool(outcome.spool);
+  refuser.log.write(
+      base::Severity::kError, "CW0513",
+      fmt::format("{}: no room to spool a request body: {}; answered {}", refuser.who, outcome.why, status),
+      refuser.now, outcome.why);
   auto answering = answer_error(exchange, status, "Retry-After", "10");
   co_await answering;
 }

@@ -21,6 +21,8 @@ struct Refuser {
 
 // What a client gets whose body did not come as it should.
 uint16_t status_of_body(message::BodyStatus status);
+// And for whose body there is no room.
+uint16_t status_of_spool(SpoolStatus status);
 
 // `status` as ScriptFolder::Found has it, `root` is its folder.
 base::Task<void> refuse_script(message::Exchange& exchange, uint16_t status, Refuser refuser, std::string_view root);

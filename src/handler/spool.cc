@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <cstring>
 
 namespace cutwater::handler {
 
@@ -109,6 +110,7 @@ SpoolFile::~SpoolFile() {
 
 base::Task<SpoolStatus> SpoolFile::append(std::string bytes) {
   const uint64_t count = bytes.size();
+  error_ = 0;
   if (!app_budget_.take(count)) co_return SpoolStatus::kOverBudget;
   if (!area_.total.take(count)) {
     app_budget_.give_back(count);
@@ -123,7 +125,14 @@ base::Task<SpoolStatus> SpoolFile::append(std::string bytes) {
   size_ += count;
   auto writing = area_.offload.run([job] { job->run(); });
   co_await writing;
-  co_return status_of_write(job->error);
+  error_ = job->error;
+  co_return status_of_write(error_);
+}
+
+std::string SpoolFile::why() const {
+  if (error_ == 0) return "the uploads running now fill what they may take";
+  const std::string place = area_.directory.empty() ? std::string("in memory") : "in " + area_.directory;
+  return place + ": " + std::strerror(error_);
 }
 
 base::Result<base::FileDescriptor> SpoolFile::reopen_read_only() const {

@@ -86,6 +86,8 @@ class SpoolFile {
   // Writes on an offload thread. Only one append at a time.
   base::Task<SpoolStatus> append(std::string bytes);
   uint64_t size() const { return size_; }
+  // Of the append that failed, for a line of the log: "in /var/tmp/cutwater-33: No space left on device".
+  std::string why() const;
   // A second descriptor that cannot write, positioned at 0: for the worker.
   base::Result<base::FileDescriptor> reopen_read_only() const;
   // By the file's own descriptor, once something was appended.
@@ -96,6 +98,7 @@ class SpoolFile {
   SpoolBudget& app_budget_;
   std::shared_ptr<base::FileDescriptor> file_;  // shared with a write that outlives a cancelled request
   uint64_t size_ = 0;
+  int error_ = 0;  // the last append's; 0: it went well, or was over a budget
 };
 
 // A memfd with `bytes`, for bodies that fit memory but not the queue. Sealed against writing.

@@ -56,6 +56,7 @@ TEST_P(SpoolTest, BudgetsAreKept) {
     SpoolFile file(area_, budget_);
     EXPECT_EQ(append(file, std::string(400, 'x')), SpoolStatus::kWritten);
     EXPECT_EQ(append(file, std::string(101, 'x')), SpoolStatus::kOverBudget);
+    EXPECT_EQ(file.why(), "the uploads running now fill what they may take");
     SpoolBudget other(1000);
     SpoolFile second(area_, other);
     EXPECT_EQ(append(second, std::string(601, 'x')), SpoolStatus::kOverBudget);
@@ -116,6 +117,7 @@ TEST(Spool, UnwritableFolderFails) {
   }(file, status));
   runner.until([&] { return status.has_value(); });
   EXPECT_EQ(status, SpoolStatus::kFailed);
+  EXPECT_EQ(file.why(), "in /proc/none: No such file or directory");
 }
 
 }  // namespace

@@ -49,6 +49,7 @@ base::Task<Ending> ActiveExchange::run(ServerState& server, io::Stream& stream, 
     auto caught = handling.caught();
     const std::exception_ptr failure = co_await caught;
     core.end_handler(failure);
+    if (const char* reason = exchange.body_.refused()) core.refused_because(reason);
   }
   bool keep = exchange.writer_.complete() && exchange.writer_.keeps_alive();
   if (exchange.output_.pending() > 0 || (keep && !exchange.body_.complete())) {

@@ -71,7 +71,11 @@ base::Task<BodyPiece> RequestBody::read() {
       reads_this_turn_ = 0;
       const base::Instant until = deadline();
       auto waiting = wait(until);
-      if (!co_await waiting) co_return end_with(BodyStatus::kTimedOut);
+      const bool came = co_await waiting;
+      if (!came) {
+        refused_ = "the request body came too slowly";
+        co_return end_with(BodyStatus::kTimedOut);
+      }
     }
     const io::IoResult result = input_.receive(stream_);
     if (result.status == io::IoStatus::kEndOfStream || result.status == io::IoStatus::kFailed) {
@@ -109,7 +113,10 @@ std::optional<BodyPiece> RequestBody::take_piece() {
       if (ended_) break;
       continue;
     }
-    if (step.outcome != BodyDecoder::Outcome::kNeedMore) ended_ = status_of(step.outcome);
+    if (step.outcome != BodyDecoder::Outcome::kNeedMore) {
+      ended_ = status_of(step.outcome);
+      if (failed()) refused_ = step.reason;
+    }
     break;
   }
   if (!gathered.empty()) return BodyPiece{BodyStatus::kPiece, gathered};

@@ -44,6 +44,8 @@ class RequestBody final : public message::BodySource {
   bool complete() const { return ended_ == message::BodyStatus::kEnd; }
   bool failed() const { return ended_ && !complete(); }
   bool client_left() const { return ended_ == message::BodyStatus::kDisconnected; }
+  // Why the bytes are no body, or not one that is taken; nullptr: they are, as far as it was read.
+  const char* refused() const { return refused_; }
   // The client waits for "100 Continue" and was not told: it may send the body or leave it.
   bool client_waits() const { return expects_continue_ && !received_any_; }
   // Bytes that are known to come; 0 with chunked framing.
@@ -73,6 +75,7 @@ class RequestBody final : public message::BodySource {
   bool received_any_ = false;
   int reads_this_turn_ = 0;
   uint64_t received_ = 0;
+  const char* refused_ = nullptr;
   base::Duration waited_{0};  // for the client; the handler's own pauses do not count against it
 };
 

@@ -218,6 +218,31 @@ TEST(Connection, RefusedHeadsGetOneAnswerAndOneReport) {
   }
 }
 
+TEST(Connection, SaysWhyItRefusedOnlyWhenAskedTo) {
+  const std::string chunked = "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
+  const std::pair<std::string, const char*> cases[] = {
+      {"GET /\r HTTP/1.1\r\n", "127.0.0.1: 400, bare carriage return in head"},
+      {"GET / HTTP/1.1\r\n\r\n", "127.0.0.1: 400, no Host"},
+      {"GET / HTTP/2.0\r\nHost: a\r\n\r\n", "127.0.0.1: 505, HTTP version not supported"},
+      {"GET /" + std::string(20'000, 'x'), "127.0.0.1: 414, request line too long"},
+      {"GET / HTTP/1.1\r\nHost: a\r\nX-Refuse: \x1b[1m\r\n\r\n", "127.0.0.1: 400, control byte in head"},
+      {chunked + "5\r\nhello!!\r\n", "127.0.0.1: 400, chunk data longer than its size"},
+      {chunked + "fffffffffffffff\r\n", "127.0.0.1: 413, chunked body over the limit"},
+  };
+  for (const bool asked : {true, false}) {
+    for (const auto& [request, line] : cases) {
+      ServeOptions options;
+      options.log_refusals = asked;
+      TestServer server(options);
+      Client client(server);
+      client.send(request);
+      client.finish_sending();
+      ASSERT_TRUE(client.receive_to_end());
+      EXPECT_EQ(server.log.lines, asked ? std::vector<std::string>{line} : std::vector<std::string>()) << line;
+    }
+  }
+}
+
 TEST(Connection, EarlyHintsAndFailures) {
   TestServer server;
   Client client(server);

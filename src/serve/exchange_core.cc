@@ -170,9 +170,20 @@ void ExchangeCore::write_small(uint16_t status) {
   const auto written = writer_.head(response, text, true);
 }
 
+// For who looks for the fault of a client. Only when asked for: whoever sends nonsense must not fill a log.
+void ExchangeCore::tell_refusal() {
+  const std::string_view client = head_taken_ ? memory_.request.remote_address : exchange_.connection_address;
+  const uint16_t status = writer_.status();
+  server_.log.write(base::Severity::kDebug, "",
+                    std::string(client)
+                        .append(status != 0 ? ": " + std::to_string(status) + ", " : ": closed without an answer, ")
+                        .append(refused_));
+}
+
 void ExchangeCore::report() {
   if (reported_) return;
   reported_ = true;
+  if (refused_ && server_.options.log_refusals) tell_refusal();
   if (!head_taken_) memory_.request.clear();
   ExchangeObserver::Summary summary;
   summary.status = writer_.status();

@@ -51,6 +51,7 @@ class ExchangeCore final : private message::Sender {
   void make_up_for(const std::exception_ptr& failure);
   void refuse(uint16_t status);
   void write_small(uint16_t status);
+  void tell_refusal();
 
   ServerState& server_;
   ExchangeMemory& memory_;

@@ -33,6 +33,7 @@ struct ServeOptions {
   base::Duration send_timeout = std::chrono::seconds(60);    // no progress in writing
   size_t output_buffer = 512 * 1024;                         // unsent bytes of one response before a writer waits
   size_t connections = 20000;                                // limits.connections, of this front
+  bool log_refusals = false;                                 // why a request was not taken: a debug line each
   BodySpool* spool = nullptr;  // for bodies that hold up others; outlives the server. Without: they do
 };
 
@@ -57,7 +58,7 @@ class ExchangeObserver {
     uint64_t body_bytes_sent;
     base::Duration duration;  // from the first byte of the head to the last byte handed to the kernel
     bool aborted;             // the response was cut
-    const char* refused;      // why the head was refused, or nullptr
+    const char* refused;      // why the request was refused by the server itself, or nullptr
     uint64_t id = 0;          // the exchange's: what messages call the request
   };
   virtual void on_exchange_end(const message::Request& request, std::string_view connection_address,

@@ -4,6 +4,7 @@ import contextlib
 import os
 import resource
 import signal
+import time
 
 import pytest
 
@@ -130,6 +131,36 @@ def test_a_hang_ends_at_its_timeout(serve, path):
     assert server.request("GET", "/", timeout=20).status == 200
     wait_until(lambda: not processes.alive(stuck), 15, "the stuck worker to be killed")
     assert server.is_healthy() and len(server.named("worker")) == 1
+
+
+def events(server):
+    """What the application's processes have noted: (event, pid, time), in this order."""
+    lines = (server.folder / "events.txt").read_text().splitlines()
+    return [(event, int(pid), float(moment)) for event, pid, moment in map(str.split, lines)]
+
+
+def test_the_order_of_things_at_a_hang(serve):
+    """`timeout` counts from the claim, not from the arrival; the replacement is imported before the stuck worker hears
+    TERM, and KILL comes `grace` after that."""
+    server = serve("deadly", workers=1, preload=False, timeout="1s", grace="1500ms", allow=DEATHS, environment={"IMPORT_SECONDS": "0.5"})
+    (stuck,) = server.named("worker")
+    with begin(server, "/takes_a_while") as first, server.connect(timeout=40) as second:
+        second.send("GET /notes_its_end HTTP/1.1\r\nHost: a\r\n\r\n")
+        sent = time.monotonic()
+        assert first.read_response().body == b"done"
+        assert second.read_response().status == 504
+        answered = time.monotonic()
+    wait_until(lambda: not processes.alive(stuck), 15, "the stuck worker to be killed")
+    killed = time.monotonic()
+    seen = events(server)
+    assert [event for event, _, _ in seen] == ["begins", "imported", "claimed", "begins", "imported", "asked"]
+    (claimed, begins, imported, asked) = seen[2:]
+    assert claimed[1] == asked[1] == stuck
+    wait_until(lambda: server.named("worker") == [begins[1]] == [imported[1]], 5, "the replacement alone to be there")
+    assert claimed[2] - sent > 0.4 and 1 <= answered - claimed[2] < 6
+    assert killed - asked[2] > 1.4
+    server.log.wait_for(rf"CW0501.*GET /notes_its_end.*pid {stuck}\) is replaced")
+    server.log.wait_for(rf"pid {stuck}\) did not finish in time and was killed")
 
 
 def test_killed_while_answering_two_connections(serve):

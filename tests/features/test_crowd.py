@@ -59,18 +59,24 @@ class Crowd:
             client.close()
 
 
-@pytest.mark.parametrize("idle, slow", [(1000, 100), pytest.param(10_000, 1000, marks=pytest.mark.long)])
-def test_good_traffic_in_a_crowd(serve, folder, idle, slow):
+def as_many_as_may_be():
+    """10,000 idle and 1,000 slow ones of each kind; as many fewer as this process may open."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    needed = idle + 3 * slow + 200
-    if hard < needed:
-        pytest.skip(f"needs {needed} descriptors")
-    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, needed), hard))
+    share = min(1.0, (hard - 700) / 13_000)  # the front keeps some descriptors for itself too
+    if share < 0.1:
+        pytest.skip(f"{hard} descriptors are too few for a crowd")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return int(10_000 * share), int(1000 * share)
+
+
+def test_good_traffic_in_a_crowd(serve, folder):
+    idle, slow = as_many_as_may_be()
     (folder / "files").mkdir()
     (folder / "files" / "large.bin").write_bytes(b"x" * (8 << 20))
     limits = '[limits]\nheader_timeout = "4m"\nbody_min_rate = "0B/s"\nkeepalive = "5m"\n'
     route = f'[[site]]\n[[site.route]]\nmatch = {{ path = "/files/*" }}\nstatic = {{ root = "{folder}/files" }}\n'
-    server = serve("kit", workers=2, fronts=1, config=limits + route, allow=[r"slow"])
+    # The system itself takes a while to find memory for the buffers of so many readers, once: CW0405.
+    server = serve("kit", workers=2, fronts=1, config=limits + route, allow=[r"slow", r"CW0405"])
     (front,) = server.named("front")
     alone = p99(latencies(server))
     before = processes.memory(front)

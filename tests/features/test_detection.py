@@ -134,6 +134,17 @@ def test_a_file_named_like_a_module_of_python(run_binary, place, app_python, tar
     assert result.returncode == 0, output(result)
 
 
+@pytest.mark.parametrize("target", ["thing.py", "thing"])
+@pytest.mark.parametrize("name", ["application", "app"])
+def test_an_application_beside_a_factory(run_binary, folder, app_python, name, target):
+    """Whatever its arguments are called: who writes both means the factory for somebody else."""
+    (folder / "thing.py").write_text(
+        "def make_app():\n    raise SystemExit('not wanted')\n\n\n"
+        f"def {name}(e, s):\n    s('200 OK', [])\n    return [b'hello']\n")
+    result = check(run_binary, folder, app_python, target)
+    assert result.returncode == 0 and f"thing:{name} (WSGI" in output(result), output(result)
+
+
 def test_a_module_alone_is_looked_into(run_binary, place, app_python):
     result = check(run_binary, place("flask_app"), app_python, "app")
     assert result.returncode == 0 and "app:app" in output(result), output(result)

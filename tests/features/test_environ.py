@@ -187,6 +187,16 @@ class TestForwarded:
         server = serve("kit", environment={"FORWARDED_ALLOW_IPS": "10.1.1.1"})
         assert environ(server, headers=[("X-Forwarded-For", "203.0.113.7")])["REMOTE_ADDR"] == "127.0.0.1"
 
+    @pytest.mark.parametrize("named, believed", [("127.0.0.2", True), ("10.1.1.1, 127.0.0.0/30", True), ("127.0.0.3", False), (None, False)])
+    def test_whom_the_environment_variable_names_is_believed(self, serve, named, believed):
+        """A peer that nobody believes by default."""
+        server = serve("kit", environment={"FORWARDED_ALLOW_IPS": named})
+        fields = [("X-Forwarded-For", "203.0.113.7"), ("X-Forwarded-Proto", "https")]
+        with server.connect(source="127.0.0.2") as client:
+            values = json.loads(client.request("GET", "/environ", fields).text)
+        seen = values["REMOTE_ADDR"], values["wsgi.url_scheme"]
+        assert seen == (("203.0.113.7", "https") if believed else ("127.0.0.2", "http"))
+
 
 def test_unix_socket_peer(serve, folder):
     server = serve("kit", listen=f"unix:{folder}/app.sock")

@@ -244,3 +244,25 @@ class TestQueue:
         server.get("/log?text=alive")
         server.log.wait_for("errors alive")
         assert "ghost" not in server.log.text
+
+
+REFUSED_REQUESTS = [
+    (b"GET /\r HTTP/1.1\r\nHost: a\r\n\r\n", "400, bare carriage return in head"),
+    (b"GET / HTTP/1.1\r\nHost: a\r\nX: \x1b[31m\r\n\r\n", "400, control byte in head"),
+    (b"GET / HTTP/3.0\r\nHost: a\r\n\r\n", "505, HTTP version not supported"),
+    (b"POST /digest HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", "400, malformed chunk size"),
+]
+
+
+@pytest.mark.parametrize("level", ["debug", "info"])
+def test_why_a_request_was_refused(serve, level):
+    """For who asks, with a line of our own words; else whoever sends nonsense would fill the log."""
+    server = serve("kit", config=f'[log]\nlevel = "{level}"\n')
+    for request, why in REFUSED_REQUESTS:
+        with server.connect() as client:
+            client.send(request)
+            assert client.read_response().status == int(why[:3])
+        if level == "debug":
+            server.log.wait_for(rf"debug 127\.0\.0\.1: {why}")
+    server.stop()
+    assert server.log.count(r"127\.0\.0\.1: [45]") == (len(REFUSED_REQUESTS) if level == "debug" else 0)

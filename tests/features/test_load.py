@@ -31,15 +31,15 @@ class Load:
         processes.adopt(self.process.pid)
 
     def finish(self):
-        """Requests answered 200, requests that failed, worst latency in ms."""
+        """Requests answered 200, requests that failed, connections that were lost, worst latency in ms."""
         self.process.stdin.close()
-        good, bad, worst = self.process.stdout.read().split()
+        good, bad, lost, worst = self.process.stdout.read().split()
         self.process.wait(30)
-        return int(good), int(bad), float(worst)
+        return int(good), int(bad), int(lost), float(worst)
 
 
 def test_reload_under_load(serve, pytestconfig):
-    """Every request during the reloads succeeds."""
+    """Every request during the reloads succeeds, on the connections of before, and none waits for an import."""
     count = 100 if pytestconfig.getoption("--long") else 10
     server = serve("kit", workers=2)
     before = len(server.tree())
@@ -50,29 +50,46 @@ def test_reload_under_load(serve, pytestconfig):
         edit(server.folder / "app.py", previous, current)
         server.signal(signal.SIGHUP)
         wait_until(lambda: version(server) == str(number), 20, f"version {number}")
-    good, bad, worst = load.finish()
+    good, bad, lost, worst = load.finish()
     print(f"{good} good, {bad} failed, worst latency {worst:.0f} ms over {count} reloads")
-    assert bad == 0 and good > 100
+    assert bad == 0 and lost == 0 and good > 100
+    assert worst < 2000, "that is for reports; 100 ms on a machine that does nothing else"
     wait_until(lambda: len(server.tree()) <= before, 20, "one generation")
     server.baseline = {server.pid: server.baseline[server.pid], **{pid: server.baseline[pid] for pid in server.named("front")}}
+
+
+def is_in_a_request(server, pid):
+    """By the application's own marks: it begins with a byte and ends with another."""
+    path = server.folder / f"marks.{pid}"
+    return path.exists() and path.stat().st_size % 2 == 1
+
+
+def wait_stopped(pid):
+    """Until none of its threads runs: what it has marked stays true."""
+    wait_until(lambda: processes.state(pid) in ("T", "Z"), 5, "the worker to be stopped")
 
 
 def test_kill_workers_under_load(serve):
     """kill -9 of a random worker again and again: failures are the requests it ran, no connection is dropped."""
     server = serve("kit", workers=2, allow=[r"CW05\d\d", r"CW08\d\d", r"worker"])
-    load = Load(server, "/sleep?s=0.002")
-    kills = 0
+    load = Load(server, "/marked?s=0.002")
+    running = unsure = 0  # unsure: between two calls of the application, but maybe with a request
     for _ in range(20):
         time.sleep(0.2)
-        workers = server.named("worker")
-        if workers:
-            os.kill(random.choice(workers), signal.SIGKILL)
-            kills += 1
-    time.sleep(0.5)
-    good, bad, worst = load.finish()
-    print(f"{good} good, {bad} failed with {kills} kills, worst latency {worst:.0f} ms")
-    assert kills >= 15 and bad <= kills and good > 500
+        wait_until(lambda: server.named("worker"), 10, "a worker")
+        victim = random.choice(server.named("worker"))
+        os.kill(victim, signal.SIGSTOP)
+        wait_stopped(victim)
+        if is_in_a_request(server, victim):
+            running += 1
+        else:
+            unsure += 1
+        os.kill(victim, signal.SIGKILL)
     wait_until(lambda: len(server.named("worker")) == 2, 20, "two workers")
+    good, bad, lost, worst = load.finish()
+    print(f"{good} good, {bad} failed, {running} ran at the 20 kills and {unsure} maybe; worst latency {worst:.0f} ms")
+    assert running >= 10 and running <= bad <= running + unsure
+    assert lost == 0 and good > 500
 
 
 def test_many_idle_connections(serve):
@@ -117,7 +134,7 @@ def test_good_traffic_among_hundreds_of_slow_clients(serve):
         for client in slow[2::3]:
             client.send("y" * 50)
         time.sleep(0.2)
-    good, bad, worst = load.finish()
+    good, bad, _, worst = load.finish()
     print(f"{good} good, {bad} failed, worst latency {worst:.0f} ms")
     assert bad == 0 and good > 500
     for client in slow:

@@ -92,6 +92,22 @@ class TestWorkers:
         assert server.request("GET", "/", timeout=40).status == 200
         assert len(server.tree()) < 12
 
+    def test_the_pauses_of_a_crash_loop_grow(self, serve):
+        """Once at once, then after 0.1 s doubling (its limit of 30 s: restart_policy_test.cc)."""
+        server = serve("crashing", workers=1, allow=DEATHS, environment={"CRASH_SECONDS": "0.001"})
+        deaths = server.folder / "deaths.txt"
+        deaths.write_text("")
+        deaths.chmod(0o666)  # for whichever user the application has
+        (server.folder / "crash").write_text("")
+        os.kill(server.named("worker")[0], signal.SIGKILL)
+        wait_until(lambda: deaths.read_text().count("\n") >= 6, 40, "six deaths")
+        (server.folder / "crash").unlink()
+        moments = [float(line) for line in deaths.read_text().split()]
+        pauses = [after - before for before, after in zip(moments, moments[1:])]
+        for pause, least in zip(pauses[1:], (0.1, 0.2, 0.4, 0.8), strict=False):
+            assert pause >= least, pauses
+        wait_until(lambda: answers(server), 20, "recovery")
+
     def test_no_worker_in_sight_is_503_at_once(self, serve):
         """Workers that die as soon as they are ready: who would wait in vain for queue_timeout is told at once."""
         server = serve("crashing", workers=1, queue_timeout="1s", allow=DEATHS)

@@ -160,6 +160,7 @@ class TestFaults:
             (server.folder / "go").touch()
             assert other.read_response().status == 200
         for number in range(20):
+            server.log.wait_for(rf"raised LookupError: {number}$")  # its line may come behind its answer
             assert server.log.count(rf"raised LookupError: {number}$") == 1
 
     def test_one_thread_takes_too_long(self, serve):

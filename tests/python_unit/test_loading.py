@@ -36,6 +36,7 @@ def served(bridge, target="/"):
     ("app:holder.inner", "app:holder.inner"), ("app:make('x', size=3)", "app:make('x', size=3)"),
     ("my-app.py", "cutwater_app_my_app:application"), ("json.py", "cutwater_app_json:application"),
     ("app:late", "app:late()"), ("only.py", "only:service"), ("factory.py", "factory:create_app()"),
+    ("both.py", "both:application"), ("both", "both:application"),
 ])
 def test_targets(start, target, resolved):
     files = {
@@ -44,6 +45,8 @@ def test_targets(start, target, resolved):
                   "def late():\n    return application\n",
         "shop/__init__.py": "", "shop/wsgi.py": "from . import views\napplication = views.application\n",
         "shop/views.py": HELLO, "src/server.py": "import helper\nmain = helper.application\n", "src/helper.py": HELLO,
+        "both.py": HELLO.replace("environ, start_response", "e, s").replace("start_response(", "s(")
+                   + "def make_app():\n    raise AssertionError('not wanted')\n",
         "my-app.py": HELLO, "json.py": HELLO, "only.py": WSGI.format(name="service", body="b'hello'"),
         "factory.py": HELLO.replace("application", "_inner") + "def create_app(name='x'):\n    return _inner\n"}
     bridge = start(target, files=files)

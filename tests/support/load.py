@@ -1,6 +1,7 @@
-"""load.py ADDRESS CONNECTIONS TARGET: keep-alive requests until stdin ends; prints good, failed, worst latency in ms.
+"""load.py ADDRESS CONNECTIONS TARGET: keep-alive requests until stdin ends; prints good, failed, lost, worst latency in ms.
 
-A response other than 200, a lost connection and a wrong framing all count as failed.
+A response other than 200, a lost connection and a wrong framing all count as failed; the latter two, and connections that
+the server did not want to keep, as lost too.
 """
 
 import sys
@@ -12,7 +13,7 @@ from support.client import Client, Closed
 
 def drive(address, target, stop, results):
     request = f"GET {target} HTTP/1.1\r\nHost: load\r\n\r\n".encode()
-    good = bad = 0
+    good = bad = lost = 0
     worst = 0.0
     client = None
     while not stop.is_set():
@@ -26,13 +27,15 @@ def drive(address, target, stop, results):
             else:
                 bad += 1
             if (response.get("Connection") or "").lower() == "close":
+                lost += 1
                 client.close()
                 client = None
         except (OSError, Closed, AssertionError):
             bad += 1
+            lost += 1
             client = None
         worst = max(worst, time.monotonic() - began)
-    results.append((good, bad, worst))
+    results.append((good, bad, lost, worst))
 
 
 def main():
@@ -45,7 +48,8 @@ def main():
     stop.set()
     for thread in threads:
         thread.join()
-    print(sum(good for good, _, _ in results), sum(bad for _, bad, _ in results), max(worst for _, _, worst in results) * 1000)
+    *sums, worst = zip(*results)
+    print(*map(sum, sums), max(worst) * 1000)
 
 
 if __name__ == "__main__":

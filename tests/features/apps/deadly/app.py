@@ -2,11 +2,28 @@
 
 import ctypes
 import os
+import signal
 import sys
 import threading
 import time
 
 PLAIN = [("Content-Type", "text/plain")]
+
+
+def note(event):
+    """A line of events.txt, for tests of what comes after what."""
+    with open("events.txt", "a") as file:
+        file.write(f"{event} {os.getpid()} {time.monotonic()}\n")
+
+
+def is_slow_to_import():
+    note("begins")
+    time.sleep(float(os.environ["IMPORT_SECONDS"]))
+    note("imported")
+
+
+if "IMPORT_SECONDS" in os.environ:
+    is_slow_to_import()
 
 
 def abort(environ, start_response):
@@ -83,6 +100,21 @@ def sleeps_on(environ, start_response):
     """Whatever signal comes."""
     while True:
         time.sleep(300)
+
+
+def notes_its_end(environ, start_response):
+    """Goes on for ever, but tells when it was asked to end."""
+    signal.signal(signal.SIGTERM, lambda *_: note("asked"))
+    note("claimed")
+    while True:
+        time.sleep(300)
+
+
+def takes_a_while(environ, start_response):
+    say_waiting()
+    time.sleep(0.7)
+    start_response("200 OK", PLAIN)
+    return [b"done"]
 
 
 def spins(environ, start_response):

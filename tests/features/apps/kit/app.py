@@ -86,6 +86,15 @@ def sleep(environ, start_response, query):
     return text(start_response, "slept")
 
 
+def marked(environ, start_response, query):
+    """A file of this process has an odd number of bytes for as long as it is in here."""
+    with open(f"marks.{os.getpid()}", "ab", buffering=0) as marks:
+        marks.write(b"(")
+        time.sleep(float(query.get("s", "0.1")))
+        marks.write(b")")
+    return text(start_response, "marked")
+
+
 def spin(environ, start_response, query):
     end = time.monotonic() + float(query.get("s", "60"))
     while time.monotonic() < end:
@@ -209,7 +218,7 @@ def no_content(environ, start_response, query):
 
 PATHS = {
     "/close_all": close_all,
-    "/environ": environ_as_json, "/echo": echo, "/filter": filter_data, "/authorize": authorize, "/guarded": guarded, "/digest": digest, "/size": size, "/variable": variable, "/ignore": ignore_body, "/sleep": sleep,
+    "/environ": environ_as_json, "/echo": echo, "/filter": filter_data, "/authorize": authorize, "/guarded": guarded, "/digest": digest, "/size": size, "/variable": variable, "/ignore": ignore_body, "/sleep": sleep, "/marked": marked,
     "/spin": spin, "/big": big, "/stream": stream, "/endless": endless, "/file": file, "/pid": pid,
     "/version": version, "/kill": kill, "/log": log, "/threads": threads, "/headers": headers, "/named": named, "/cookies": cookies,
     "/internal": internal, "/status": status, "/no_content": no_content,
