@@ -29,7 +29,7 @@ def pytest_addoption(parser):
 def pytest_configure(config):
     processes.become_subreaper()
     if not config.option.basetemp:  # a worker of xdist has one
-        config.option.basetemp = tempfile.mkdtemp(prefix="cutwater-tests-")
+        config.option.basetemp = tempfile.mkdtemp(prefix="pytest-")
         config.add_cleanup(lambda: tidy(config))
 
 

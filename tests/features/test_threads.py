@@ -161,7 +161,8 @@ class TestFaults:
             assert other.read_response().status == 200
         for number in range(20):
             server.log.wait_for(rf"raised LookupError: {number}$")  # its line may come behind its answer
-            assert server.log.count(rf"raised LookupError: {number}$") == 1
+        server.stop()
+        assert all(server.log.count(rf"raised LookupError: {number}$") == 1 for number in range(20))
 
     def test_one_thread_takes_too_long(self, serve):
         """Its client gets 504, another worker comes, and the other requests of the old one are finished."""
