@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "base/clock.h"
+#include "base/frame_pool.h"
 #include "base/task.h"
 #include "codec/http1/response_parser.h"
 #include "message/exchange.h"
@@ -43,7 +44,7 @@ struct CallPiece {
   bool complete = false;   // nothing follows
 };
 
-class Call {
+class Call : public base::PooledFrame {
  public:
   virtual ~Call() = default;
 
