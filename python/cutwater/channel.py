@@ -48,18 +48,19 @@ class Channel:
             return False
         return True
 
-    def offer(self, kind: str, **fields: Any) -> bool:
-        """Sends a message that may be lost. False when the master does not take it in time; OSError when it cannot be
+    def offer(self, kind: str, *, patient: bool = True, **fields: Any) -> bool:
+        """Sends a message that may be lost. False when the master does not take it in time, or at once; OSError when it cannot be
         reached, one reason being that the app has closed our descriptor, whose number may be another file's by now."""
         if _identity_of(self._socket.fileno()) != self._identity:
             raise OSError(errno.EBADF, os.strerror(errno.EBADF))
         message = json.dumps({"type": kind, **fields}, ensure_ascii=False).encode("utf-8", "replace")
-        for _ in range(_OFFERS):
+        for _ in range(_OFFERS if patient else 1):
             try:
                 self._socket.send(message, socket.MSG_DONTWAIT)
                 return True
             except BlockingIOError:
-                unpatched.sleep(_OFFER_INTERVAL)
+                if patient:
+                    unpatched.sleep(_OFFER_INTERVAL)
         return False
 
     def receive(self) -> Message:

@@ -34,7 +34,9 @@ class BootFailure(Exception):
 
 
 def printable(text: str) -> str:
-    """One line that cannot steer a terminal or fake another line of the log."""
+    """One line that cannot steer a terminal or fake another line of the log; of a very long one both ends."""
+    if len(text) > 2 * _MAXIMUM_TEXT:
+        text = f"{text[:_MAXIMUM_TEXT]} ... ({len(text) - 2 * _MAXIMUM_TEXT} characters more) ... {text[-_MAXIMUM_TEXT:]}"
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 

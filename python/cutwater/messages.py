@@ -28,8 +28,8 @@ def speak_through(channel: Optional[Channel]) -> None:
 
 def emit(severity: str, code: str, lines: List[str]) -> None:
     """One message: ``error[CW0502] first line``, the others indented."""
-    first = failure.printable(lines[0])
-    rest = [failure.printable(line) for text in lines[1:] for line in text.split("\n")]
+    first = failure.printable(_shortened(lines[0]))
+    rest = [failure.printable(line) for text in lines[1:] for line in _shortened(text).split("\n")]
     if not _tell(severity, code, "\n".join([first, *rest])):
         _write(f"{severity}[{code}] {first}\n" + "".join(f"  {line}\n" for line in rest))
 
@@ -52,11 +52,12 @@ def _tell(severity: str, code: str, text: str) -> bool:
     global _lost
     if _channel is None:
         return False
-    missing = f"{_lost} messages of worker {os.getpid()} were lost here: the master took no more"
+    lost, _lost = _lost, 0  # by one thread, whoever tells meanwhile
+    missing = f"{lost} messages of worker {os.getpid()} were lost here: the master took no more"
     try:
-        if _lost and _channel.offer("told", severity="warning", code="", text=missing):
-            _lost = 0
-        if _lost or not _channel.offer("told", severity=severity, code=code, text=_shortened(text)):
+        if lost and not _channel.offer("told", patient=False, severity="warning", code="", text=missing):
+            _lost += lost + 1
+        elif not _channel.offer("told", severity=severity, code=code, text=_shortened(text)):
             _lost += 1
     except OSError:
         return False
@@ -64,10 +65,12 @@ def _tell(severity: str, code: str, text: str) -> bool:
 
 
 def _shortened(text: str) -> str:
+    half = _MAXIMUM_TEXT // 2
+    if len(text) > 2 * _MAXIMUM_TEXT:  # so that nobody waits for what is left out
+        text = text[:half] + f" ... ({len(text) - 2 * half} characters more) ... " + text[-half:]
     data = text.encode("utf-8", "backslashreplace")
     if len(data) <= _MAXIMUM_TEXT:
         return text
-    half = _MAXIMUM_TEXT // 2
     head, tail = data[:half].decode("utf-8", "ignore"), data[-half:].decode("utf-8", "ignore")
     return f"{head}\n... ({len(data) - 2 * half} bytes more) ...\n{tail}"
 

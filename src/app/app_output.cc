@@ -1,6 +1,7 @@
 #include "app/app_output.h"
 
 #include <fcntl.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <string_view>
@@ -13,15 +14,15 @@ constexpr size_t kLongestLine = 64 * 1024;  // a longer one is passed on in piec
 
 }  // namespace
 
-base::Result<std::unique_ptr<AppOutput>> AppOutput::open(io::Loop& loop, ConsoleLog& log) {
+base::Result<std::unique_ptr<AppOutput>> AppOutput::open(io::Loop& loop, ConsoleLog& log, std::optional<uid_t> user) {
   int ends[2];
-  if (pipe2(ends, O_CLOEXEC) != 0) return base::system_error("a pipe for the apps' standard error");
+  if (pipe2(ends, O_CLOEXEC) != 0) return base::system_error("a pipe for an app's standard error");
   base::FileDescriptor reading(ends[0]);
-  const base::FileDescriptor closed_soon(ends[1]);
-  const std::string path = "/proc/self/fd/" + std::to_string(ends[1]);
-  base::FileDescriptor writing(::open(path.c_str(), O_RDWR | O_CLOEXEC));
-  if (!writing.valid()) return base::system_error("a pipe for the apps' standard error");
+  base::FileDescriptor writing(ends[1]);
   fcntl(reading.get(), F_SETFL, O_NONBLOCK);
+  if (user && fchown(writing.get(), *user, static_cast<gid_t>(-1)) != 0) {
+    return base::system_error("the owner of a pipe for an app's standard error");
+  }
   return std::unique_ptr<AppOutput>(new AppOutput(loop, log, std::move(reading), std::move(writing)));
 }
 
@@ -45,7 +46,9 @@ bool AppOutput::read_once() {
 }
 
 void AppOutput::finish() {
-  while (read_once()) {
+  int waiting = 0;
+  ioctl(reading_.get(), FIONREAD, &waiting);
+  for (int pieces = waiting / static_cast<int>(kPiece) + 1; pieces > 0 && read_once(); --pieces) {
   }
   if (!rest_.empty()) log_.pass_on(rest_ + "\n");
   rest_.clear();

@@ -1,9 +1,13 @@
-// AppOutput: what apps write to their standard error, on its way to the server's log when that is a file: print(),
+// AppOutput: what an app writes to its standard error, on its way to the server's log when that is a file: print(),
 // logging, warnings, the last words of a crash. A pipe and not the file itself: so it goes to the new file after a
-// rotation, and apps need no right to the log. Lines are passed on as they are, whole ones at a time.
+// rotation, and the app needs no right to the log. A pipe of its own: no app sees or garbles what another one says.
+// Lines are passed on as they are, whole ones at a time.
 #pragma once
 
+#include <sys/types.h>
+
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "app/console_log.h"
@@ -15,12 +19,12 @@ namespace cutwater::app {
 
 class AppOutput {
  public:
-  // `loop` and `log` outlive it.
-  static base::Result<std::unique_ptr<AppOutput>> open(io::Loop& loop, ConsoleLog& log);
+  // `loop` and `log` outlive it. `user`: the app's own, who may then open /dev/stderr; nullopt: ours.
+  static base::Result<std::unique_ptr<AppOutput>> open(io::Loop& loop, ConsoleLog& log, std::optional<uid_t> user);
 
-  // What becomes an app's standard error. Open for reading too, so that without a master nobody gets EPIPE.
+  // What becomes the app's standard error.
   int descriptor() const { return writing_.get(); }
-  // Everything that has come, a line without an end included. When all apps have ended.
+  // What has come until now, a line without an end included. When the app has ended: what it left behind may go on.
   void finish();
 
  private:

@@ -1,7 +1,9 @@
 #include "app/app_output.h"
 
 #include <gtest/gtest.h>
+#include <signal.h>
 #include <stdlib.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -19,7 +21,7 @@ class AppOutputTest : public testing::Test {
     char folder[] = "/tmp/cutwater-output-test-XXXXXX";
     folder_ = mkdtemp(folder);
     EXPECT_TRUE(ConsoleLog::open(log_, file("log")).ok());
-    auto opened = AppOutput::open(loop_, log_);
+    auto opened = AppOutput::open(loop_, log_, std::nullopt);
     EXPECT_TRUE(opened.ok());
     output_ = std::move(*opened);
   }
@@ -68,12 +70,22 @@ TEST_F(AppOutputTest, GoesToTheNewFileAfterARotation) {
   EXPECT_EQ(text(), "two\n");
 }
 
-// Its master is gone, and what it runs shall be finished all the same.
-TEST_F(AppOutputTest, AnAppIsNotKilledByAPipeWithoutAReader) {
-  const int descriptor = dup(output_->descriptor());
+// What an app left behind may write for ever.
+TEST_F(AppOutputTest, TheEndDoesNotWaitForWhoGoesOn) {
+  const std::string line(1023, 'x');
+  for (int i = 0; i < 60; ++i) ASSERT_EQ(::write(output_->descriptor(), (line + "\n").data(), 1024), 1024);
+  const pid_t child = fork();
+  if (child == 0) {
+    while (::write(output_->descriptor(), line.data(), line.size()) > 0) {
+    }
+    _exit(0);
+  }
+  output_->finish();
+  EXPECT_GE(text().size(), 60u * 1024);
+  EXPECT_LT(text().size(), 1024u * 1024);
   output_.reset();
-  EXPECT_EQ(::write(descriptor, "x", 1), 1);
-  close(descriptor);
+  kill(child, SIGKILL);
+  waitpid(child, nullptr, 0);
 }
 
 }  // namespace

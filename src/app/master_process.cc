@@ -56,7 +56,7 @@ int Master::run() {
   if (start()) {
     loop_.run();
   }
-  if (app_output_) app_output_->finish();
+  for (auto& [app, output] : app_outputs_) output->finish();
   sockets_.files().remove();
   return exit_code_;
 }
@@ -64,7 +64,10 @@ int Master::run() {
 // Everything that can fail before a process is started.
 bool Master::prepare() {
   exit_code_ = kRuntimeFailure;
-  if (!open_logs()) return false;
+  if (auto opened = ConsoleLog::open(log_, config_.log.error); !opened) {
+    log_.error("CW0809", opened.error().message);
+    return false;
+  }
   auto library = find_library();
   if (!library) {
     log_.error("CW0206", library.error().message);
@@ -91,21 +94,6 @@ bool Master::prepare() {
     return false;
   }
   exit_code_ = 0;
-  return true;
-}
-
-bool Master::open_logs() {
-  if (auto opened = ConsoleLog::open(log_, config_.log.error); !opened) {
-    log_.error("CW0809", opened.error().message);
-    return false;
-  }
-  if (!log_.to_file()) return true;
-  auto output = AppOutput::open(loop_, log_);
-  if (!output) {
-    log_.error("CW0809", output.error().message);
-    return false;
-  }
-  app_output_ = std::move(*output);
   return true;
 }
 
@@ -139,7 +127,14 @@ bool Master::start_fronts() {
 
 base::Result<supervise::AppSpec> Master::spec_of(const config::App& app, const supervise::AppSpec* before) {
   auto spec = make_app_spec(app, library_, log_, before);
-  if (spec && app_output_) spec->error_stream = app_output_->descriptor();
+  if (!spec || !log_.to_file()) return spec;
+  std::unique_ptr<AppOutput>& output = app_outputs_[app.name];
+  if (!output) {
+    auto opened = AppOutput::open(loop_, log_, spec->identity ? std::optional(spec->identity->user) : std::nullopt);
+    if (!opened) return opened.error();
+    output = std::move(*opened);
+  }
+  spec->error_stream = output->descriptor();
   return spec;
 }
 

@@ -2,6 +2,7 @@
 // calls, messages become calls; each is a short function below.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -27,7 +28,6 @@ class Master : public io::TurnHook {
 
  private:
   bool prepare();
-  bool open_logs();
   bool start();
   bool start_fronts();
   bool start_apps();
@@ -57,7 +57,7 @@ class Master : public io::TurnHook {
   config::Config config_;
   ConsoleLog log_;
   io::Loop loop_;
-  std::unique_ptr<AppOutput> app_output_;  // none: apps have our standard error
+  std::map<std::string, std::unique_ptr<AppOutput>> app_outputs_;  // by app; none: they have our standard error
   supervise::Children children_{loop_};
   std::unique_ptr<io::SignalWatcher> signals_;
   Sockets sockets_;

@@ -104,7 +104,7 @@ void Master::on_stop_signal(int number) {
     stop(config_.shutdown_grace);
     return;
   }
-  log_.info(name + (again ? ", the second signal to stop: ending now" : ": ending now"));
+  log_.info(name + (again ? " after another signal to stop: ending now" : ": ending now"));
   if (exit_code_ == 0) exit_code_ = kSignalled + number;
   stop(kNow);
 }

@@ -117,6 +117,10 @@ class ModuleReader {
         {"if", "elif", "else", "try", "except", "finally", "with", "for", "while", "def", "class", "async"});
     bool opens = !tokens.empty() && tokens[0].type == PythonToken::Type::kName &&
                  std::find(kBlocks.begin(), kBlocks.end(), tokens[0].text) != kBlocks.end();
+    if (is_operator(tokens, 0, "@")) {
+      decorated_ = true;
+      return;
+    }
     if (opens) {
       read_block(tokens, line, outer);
     } else if (is_name(tokens, 0, "from")) {
@@ -124,6 +128,7 @@ class ModuleReader {
     } else {
       read_assignment(tokens);
     }
+    decorated_ = false;
   }
 
   void read_block(Tokens tokens, const PythonLine& line, Visibility outer) {
@@ -161,8 +166,8 @@ class ModuleReader {
       add(name, 95, "a WSGI function");
     } else if (is_async && parameters.names == Names{"scope", "receive", "send"}) {
       add(name, 95, "an ASGI function", true);
-    } else if (is_app_name(name) && parameters.take(is_async ? 3 : 2)) {
-      add(name, 60, is_async ? "a function of three arguments" : "a function of two arguments", is_async);
+    } else if (is_app_name(name) && !decorated_ && parameters.take(is_async ? 3 : 2)) {
+      add(name, 58, is_async ? "a function of three arguments" : "a function of two arguments", is_async);
     } else if (!is_async && is_factory_name(name) && parameters.required == 0) {
       add(name + "()", kFactoryScore, "a factory");
     } else if (!is_async && is_factory_name(name) && names_ == &module_.names) {
@@ -336,6 +341,7 @@ class ModuleReader {
 
   PythonModule module_;
   std::vector<Block> blocks_;
+  bool decorated_ = false;  // the next function is a fixture, a command, whatever its decorator makes of it
   std::map<std::string, std::string> aliases_;
   std::set<std::string> dash_;
   std::vector<PythonName>* names_ = nullptr;

@@ -1,6 +1,6 @@
 // What a Python module's top level defines that could be a web app, with a score for how likely it is one:
-// known constructor 100, WSGI or ASGI function 95, factory called 90, assigned to app/application 60, or a function of
-// that name with two arguments (async: three), imported under such a name 55, factory defined 30.
+// known constructor 100, WSGI or ASGI function 95, factory called 90, assigned to app/application 60, a function of
+// that name with two arguments (async: three) and no decorator 58, imported under such a name 55, factory defined 30.
 #pragma once
 
 #include <map>

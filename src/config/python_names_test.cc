@@ -29,11 +29,15 @@ TEST(PythonNames, Scores) {
   EXPECT_EQ(names("async def x(scope, receive, send):\n  pass\n"), "x:95a");
   EXPECT_EQ(names("def x(environ):\n  pass\n"), "");
   EXPECT_EQ(names("app = anything\n"), "app:60");
-  EXPECT_EQ(names("def make_app(): pass\ndef application(e, s): pass\n"), "application:60 make_app():30");
-  EXPECT_EQ(names("def app(e, s, /, debug=False): pass\n"), "app:60");
-  EXPECT_EQ(names("async def app(a, b, c): pass\n"), "app:60a");
+  EXPECT_EQ(names("def make_app(): pass\ndef application(e, s): pass\n"), "application:58 make_app():30");
+  EXPECT_EQ(names("def app(config, debug): pass\napplication = app({}, True)\n"), "application:60 app:58");
+  EXPECT_EQ(names("@wrap\ndef app(environ, start_response): pass\n"), "app:95");
+  EXPECT_EQ(names("@fixture\ndef other(): pass\ndef app(e, s): pass\n"), "app:58");
+  EXPECT_EQ(names("def app(e, s, /, debug=False): pass\n"), "app:58");
+  EXPECT_EQ(names("async def app(a, b, c): pass\n"), "app:58a");
   for (const char* other : {"def app(x): pass\n", "def app(a, *, b): pass\n", "def app(a, b, *, c): pass\n",
-                            "async def app(a, b): pass\n", "def run(e, s): pass\n"}) {
+                            "async def app(a, b): pass\n", "def run(e, s): pass\n", "@fixture\ndef app(a, b): pass\n",
+                            "@click.command()\n@click.argument('a')\ndef app(a, b): pass\n"}) {
     EXPECT_EQ(names(other), "") << other;
   }
   EXPECT_EQ(names("app: object = build()\n"), "app:60");

@@ -82,7 +82,7 @@ base::Task<bool> AppRequest::flush_to_spool() {
   const uint16_t answer = status_of_spool(status);
   const std::string why = spool_->why();
   app_.log_.write(base::Severity::kError, "CW0513",
-                  fmt::format("{}: no room to spool a request body: {}; answered {}", app_.name_, why, answer),
+                  fmt::format("{}: cannot spool a request body: {}; answered {}", app_.name_, why, answer),
                   app_.services_.loop.now(), why);
   co_await answer_error(exchange_, answer, "Retry-After", "10");
   co_return false;

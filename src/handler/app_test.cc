@@ -222,9 +222,9 @@ TEST_F(AppTest, TellsEachReasonThatABodyCannotBeSpooled) {
     EXPECT_EQ(post.writer.status(), 500);
   }
   EXPECT_EQ(log_.lines, (std::vector<std::string>{
-                            "CW0513 shop: no room to spool a request body: in /proc/none: No such file or directory; "
+                            "CW0513 shop: cannot spool a request body: in /proc/none: No such file or directory; "
                             "answered 500",
-                            "CW0513 shop: no room to spool a request body: in /dev/null: Not a directory; "
+                            "CW0513 shop: cannot spool a request body: in /dev/null: Not a directory; "
                             "answered 500"}));
 }
 

@@ -71,10 +71,9 @@ base::Task<void> refuse_body(message::Exchange& exchange, CollectedBody::Outcome
     co_return;
   }
   const uint16_t status = status_of_spool(outcome.spool);
-  refuser.log.write(
-      base::Severity::kError, "CW0513",
-      fmt::format("{}: no room to spool a request body: {}; answered {}", refuser.who, outcome.why, status),
-      refuser.now, outcome.why);
+  refuser.log.write(base::Severity::kError, "CW0513",
+                    fmt::format("{}: cannot spool a request body: {}; answered {}", refuser.who, outcome.why, status),
+                    refuser.now, outcome.why);
   auto answering = answer_error(exchange, status, "Retry-After", "10");
   co_await answering;
 }

@@ -34,6 +34,16 @@ struct Parent {
 };
 Parent parent;  // of the process: set before the handler
 
+// The parent may have read this pipe: what still runs must not fail at a word for the log.
+void leave_broken_pipe(int descriptor) {
+  pollfd entry{descriptor, POLLOUT, 0};
+  if (::poll(&entry, 1, 0) <= 0 || (entry.revents & POLLERR) == 0) return;
+  const int null = ::open("/dev/null", O_WRONLY | O_CLOEXEC);
+  if (null < 0) return;
+  ::dup2(null, descriptor);
+  ::close(null);
+}
+
 // The channel has something to say, or the parent has ended. A signal handler: nothing here takes a lock.
 void look_after_parent(int) {
   int error = errno;
@@ -41,6 +51,7 @@ void look_after_parent(int) {
   bool hung_up = ::poll(&entry, 1, 0) > 0 && (entry.revents & POLLNVAL) == 0;
   if (hung_up && parent.ended == 0) {
     parent.ended = 1;
+    leave_broken_pipe(STDERR_FILENO);
     timer_settime(parent.execution, 0, &parent.after, nullptr);
   }
   errno = error;

@@ -7,6 +7,12 @@
 #include "control/messages.h"
 
 namespace cutwater::supervise {
+namespace {
+
+// What a channel's socket holds at most, unless somebody whom the process left the channel to goes on.
+constexpr unsigned kMostLastWords = 512;
+
+}  // namespace
 
 ManagedProcess::ManagedProcess(io::Loop& loop, Children& children, std::optional<StartedProcess> process,
                                control::Channel channel, Events events)
@@ -94,7 +100,8 @@ void ManagedProcess::receive_one() {
 void ManagedProcess::on_exit(const ExitStatus& status) {
   escalation_.cancel();
   control::Message message;
-  while (watcher_.valid() && channel_.receive(message) == control::Channel::Outcome::kMessage) {
+  for (unsigned left = kMostLastWords; left > 0 && watcher_.valid(); --left) {
+    if (channel_.receive(message) != control::Channel::Outcome::kMessage) break;
     const std::shared_ptr<Events> events = events_;
     events->message(message);
     message = {};

@@ -14,7 +14,7 @@ from support.processes import wait_until
 pytestmark = pytest.mark.timeout(60)
 
 APP = """
-import os, sys
+import os, subprocess, sys
 def application(environ, start_response):
     what = environ["PATH_INFO"]
     if what == "/raise":
@@ -25,6 +25,16 @@ def application(environ, start_response):
         sys.exit(1)
     if what == "/print":
         print("printed by the app", file=sys.stderr)
+    if what == "/read":
+        try:
+            os.read(2, 1)
+        except OSError as error:
+            what = error.strerror
+    if what == "/leave":
+        subprocess.Popen(["/bin/sh", "-c", "echo begun >&2; while echo going on >&2; do sleep 0.05; done"], start_new_session=True)
+    if what == "/stderr":
+        with open("/dev/stderr", "w") as stream:
+            stream.write("by its name\\n")
     if what == "/abort":
         os.write(2, b"last words, without an end")
         os.abort()
@@ -85,8 +95,17 @@ def test_apps_need_no_right_to_the_file(serve, place):
         pytest.skip("only root can run the app as somebody else")
     server = start_quiet(serve, place, config='[log]\nerror = "errors.log"\n', user="daemon")
     assert (place / "errors.log").stat().st_uid == 0
-    assert server.get("/print").status == 200
-    wait_until(lambda: "printed by the app\n" in (place / "errors.log").read_text(), 5, "what the app printed")
+    assert server.get("/print").status == server.get("/stderr").status == 200
+    wait_until(lambda: (place / "errors.log").read_text().endswith("printed by the app\nby its name\n"), 5, "what the app wrote")
+
+
+def test_an_app_reads_nothing_there_and_leaves_nobody_waiting(serve, place):
+    """What an app started may outlive the server; with its log gone it ends as with any pipe that nobody reads."""
+    server = start_quiet(serve, place, config='[log]\nerror = "errors.log"\n')
+    assert server.get("/read").text == "Bad file descriptor"
+    assert server.get("/leave").status == 200
+    wait_until(lambda: "begun\n" in (place / "errors.log").read_text(), 5, "the program's first line")
+    server.stop()  # looks for processes that are left
 
 
 def test_as_json(serve, place):

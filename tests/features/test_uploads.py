@@ -127,7 +127,7 @@ def test_a_full_disk_is_507_and_has_room_again(serve, spool):
         for _ in range(3):
             check_refused_for_room(server, spool, 30_000_000)
         wait_until(lambda: shutil.disk_usage(spool).used < 100_000, 5, "the disk to be empty")
-        server.log.wait_for(rf"CW0513.*no room to spool a request body: in {spool}/.*: No space left on device; answered 507")
+        server.log.wait_for(rf"CW0513.*cannot spool a request body: in {spool}/.*: No space left on device; answered 507")
         server.stop()
     finally:
         subprocess.run(["umount", "-l", spool], check=True)

@@ -74,8 +74,8 @@ def apache(program, place, backs, secure=(), mount="", guard=None):
 
 
 def lighttpd(program, place, backs, starts=None, secure=(), mount="/", guard=None):
-    """`backs`, `secure`, `mount` and `guard`, which may be a unix socket, as above. With `starts`, a command, lighttpd runs that behind a socket of its own making at
-    the address, which is the command's descriptor 0; it names no host, then."""
+    """`backs`, `secure`, `mount` and `guard`, which may be a unix socket, as above. With `starts`, a command, lighttpd runs
+    that behind a socket of its own making at the address, which is the command's descriptor 0; it names no host, then."""
 
     def way_to(address):
         if isinstance(address, str):
