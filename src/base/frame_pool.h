@@ -1,6 +1,5 @@
-// FramePool: memory for coroutine frames, and for what else each request needs one of. A request is a handful of nested
-// tasks of always the same sizes, some larger than the C library keeps at hand; the thread that frees a frame keeps it
-// for the next one.
+// FramePool: memory for coroutine frames. A request is a handful of nested tasks of always the same sizes, some
+// larger than the C library keeps at hand; the thread that frees a frame keeps it for the next one.
 #pragma once
 
 #include <array>
@@ -61,7 +60,7 @@ class FramePool {
   static inline thread_local constinit std::array<Class, kClasses> classes_{};
 };
 
-// Base of a promise type whose frames come from the pool; or of a class whose objects do.
+// Base of a promise type whose frames come from the pool.
 struct PooledFrame {
   static void* operator new(size_t bytes) { return FramePool::allocate(bytes); }
   static void operator delete(void* frame, size_t bytes) { FramePool::release(frame, bytes); }

@@ -53,6 +53,23 @@ std::string_view raw_path_of(const message::Request& request) {
   return target ? target->path : std::string_view();
 }
 
+// All values of that field as one list, and the element that `pieces` make, where there is one, behind them.
+void append_grown_list(std::string& to, const message::Headers& headers, std::string_view name,
+                       std::initializer_list<std::string_view> pieces) {
+  const size_t begin = to.size();
+  for (const message::HeaderField& field : headers) {
+    if (!equals_ignoring_case(field.name, name) || field.value.empty()) continue;
+    if (to.size() > begin) to += ", ";
+    to += field.value;
+  }
+  bool begins = to.size() > begin;
+  for (std::string_view piece : pieces) {
+    if (begins && !piece.empty()) to += ", ";
+    begins = begins && piece.empty();
+    to += piece;
+  }
+}
+
 // Lists that this server adds an element to, all in one piece of memory.
 class GrownLists {
  public:
@@ -179,20 +196,10 @@ bool came_back(const message::Headers& headers, std::string_view instance) {
   return false;
 }
 
-void append_grown_list(std::string& to, const message::Headers& headers, std::string_view name,
-                       std::initializer_list<std::string_view> pieces) {
-  const size_t begin = to.size();
-  for (const message::HeaderField& field : headers) {
-    if (!equals_ignoring_case(field.name, name) || field.value.empty()) continue;
-    if (to.size() > begin) to += ", ";
-    to += field.value;
-  }
-  bool begins = to.size() > begin;
-  for (std::string_view piece : pieces) {
-    if (begins && !piece.empty()) to += ", ";
-    begins = begins && piece.empty();
-    to += piece;
-  }
+std::string grown_list(const message::Headers& headers, std::string_view name, std::string_view element) {
+  std::string list;
+  append_grown_list(list, headers, name, {element});
+  return list;
 }
 
 std::string forwarded_head(const message::Exchange& exchange, const upstream::RequestBody& body,

@@ -38,9 +38,8 @@ bool same_as_variables(std::string_view field, std::string_view other);
 // The decoded path as a target has it.
 std::string percent_encoded(std::string_view path);
 
-// All values of that field as one list, and the element that `pieces` make, where there is one, behind them.
-void append_grown_list(std::string& to, const message::Headers& headers, std::string_view name,
-                       std::initializer_list<std::string_view> pieces);
+// All values of that field as one list, and `element` behind them where it is not empty.
+std::string grown_list(const message::Headers& headers, std::string_view name, std::string_view element);
 
 // Whether this request has been here before: CDN-Loop (RFC 8586) names us (faults.md 118).
 bool came_back(const message::Headers& headers, std::string_view instance);

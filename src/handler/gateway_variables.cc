@@ -48,40 +48,17 @@ class Row {
 
 }  // namespace
 
-thread_local std::unique_ptr<GatewayVariables::Memory> GatewayVariables::spare_;
-
-bool GatewayVariables::Memory::is_small() const {
-  constexpr size_t kMostBytes = 16 * 1024;
-  return list.capacity() * sizeof(codec::Variable) + of_request.capacity() + cdn_loop.capacity() +
-             of_script.capacity() <=
-         kMostBytes;
-}
-
-void GatewayVariables::Memory::clear() {
-  of_request.clear();
-  cdn_loop.clear();
-  of_script.clear();
-  list.clear();
-}
-
-GatewayVariables::~GatewayVariables() {
-  if (!memory_->is_small()) return;
-  memory_->clear();
-  spare_ = std::move(memory_);
-}
-
 GatewayVariables::GatewayVariables(const message::Request& request, std::optional<uint64_t> content_length,
-                                   const VariableOptions& options)
-    : memory_(spare_ ? std::move(spare_) : std::make_unique<Memory>()) {
+                                   const VariableOptions& options) {
   constexpr size_t kOurNumber = 24;
-  memory_->list.reserve(kOurNumber + request.headers.size() + request.variables.size());
+  list_.reserve(kOurNumber + request.headers.size() + request.variables.size());
   add_request(request, content_length, options);
   add("GATEWAY_INTERFACE", "CGI/1.1");
   add("SERVER_SOFTWARE", "cutwater");
   add("REQUEST_SCHEME", request.scheme);
   if (!options.instance.empty()) {
-    append_grown_list(memory_->cdn_loop, request.headers, "CDN-Loop", {options.instance});
-    add("HTTP_CDN_LOOP", memory_->cdn_loop);
+    cdn_loop_ = grown_list(request.headers, "CDN-Loop", options.instance);
+    add("HTTP_CDN_LOOP", cdn_loop_);
   }
   if (options.script) {
     add_script(*options.script);
@@ -109,15 +86,14 @@ void GatewayVariables::add_request(const message::Request& request, std::optiona
   const codec::SplitPath path =
       options.script ? codec::SplitPath{options.script->name, options.script->path_info}
                      : codec::split_path(request.path, options.strip.empty() ? request.script_name : options.strip);
-  codec::cgi_variables(request, path, target, content_length, memory_->list, memory_->of_request);
-  std::erase_if(memory_->list, [authorizer = options.authorizer](const codec::Variable& variable) {
+  codec::cgi_variables(request, path, target, content_length, list_, of_request_);
+  std::erase_if(list_, [authorizer = options.authorizer](const codec::Variable& variable) {
     return is_left_out(variable.name, authorizer);
   });
 }
 
 void GatewayVariables::add_script(const Script& script) {
-  Row row(memory_->of_script,
-          script.name.size() + script.file.size() + 2 * (script.root.size() + script.path_info.size()));
+  Row row(of_script_, script.name.size() + script.file.size() + 2 * (script.root.size() + script.path_info.size()));
   add("DOCUMENT_URI", row.put(script.name, script.path_info));
   add("DOCUMENT_ROOT", script.root);
   add("SCRIPT_FILENAME", row.put(script.root, script.file));

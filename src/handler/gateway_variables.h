@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -43,36 +42,26 @@ class GatewayVariables {
   // `content_length`: of a body that there is. The request and what the options name outlive this.
   GatewayVariables(const message::Request& request, std::optional<uint64_t> content_length,
                    const VariableOptions& options);
-  ~GatewayVariables();
   GatewayVariables(const GatewayVariables&) = delete;
   GatewayVariables& operator=(const GatewayVariables&) = delete;
 
   // They live as long as this.
-  const codec::Variables& list() const { return memory_->list; }
+  const codec::Variables& list() const { return list_; }
 
  private:
-  // What stands nowhere else, and the list of all. A thread keeps one of these for its next request.
-  struct Memory {
-    std::string of_request;
-    std::string cdn_loop;
-    std::string of_script;
-    codec::Variables list;
-
-    bool is_small() const;
-    void clear();
-  };
-  static thread_local std::unique_ptr<Memory> spare_;
-
-  void add(std::string_view name, std::string_view value) { memory_->list.push_back({name, value}); }
+  void add(std::string_view name, std::string_view value) { list_.push_back({name, value}); }
   void add_request(const message::Request& request, std::optional<uint64_t> content_length,
                    const VariableOptions& options);
   void add_script(const Script& script);
   void add_file(const FilteredFile& file);
 
-  // None of these, and of what is in memory, changes any more once a variable is a view into it.
+  // What stands nowhere else; none of them changes any more once a variable is a view into it.
   std::string target_;
+  std::string of_request_;
+  std::string cdn_loop_;
+  std::string of_script_;
   std::string of_file_;
-  std::unique_ptr<Memory> memory_;
+  codec::Variables list_;
 };
 
 }  // namespace cutwater::handler

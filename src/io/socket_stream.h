@@ -5,13 +5,12 @@
 
 #include <sys/socket.h>
 
-#include "base/frame_pool.h"
 #include "io/stream.h"
 #include "io/timer.h"
 
 namespace cutwater::io {
 
-class SocketStream final : public Stream, public base::PooledFrame, private Watcher, private BeforeWait {
+class SocketStream final : public Stream, private Watcher, private BeforeWait {
  public:
   SocketStream(Loop& loop, base::FileDescriptor socket, Opened opened, Carrier carrier = Carrier::kTcp);
   ~SocketStream() override;

@@ -7,7 +7,6 @@
 #include <string_view>
 
 #include "base/clock.h"
-#include "base/frame_pool.h"
 #include "base/task.h"
 #include "codec/http1/response_parser.h"
 #include "message/exchange.h"
@@ -44,7 +43,7 @@ struct CallPiece {
   bool complete = false;   // nothing follows
 };
 
-class Call : public base::PooledFrame {
+class Call {
  public:
   virtual ~Call() = default;
 
