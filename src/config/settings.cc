@@ -257,7 +257,7 @@ constexpr Setting kSettings[] = {
     {Section::kLog, "format", Kind::kChoice, "combined", "Form of the access log's lines.", "log-format",
      to<&Log::format>, 0, UINT64_MAX, "combined|json", "common|gunicorn:|nginx:"},
     {Section::kLog, "error", Kind::kPathOrWord, "stderr",
-     "Where everything else goes, and as it is what apps write to their standard error: \"stderr\" or a file.",
+     "Where everything else goes: \"stderr\" or a file. What apps write to their standard error goes there as it is.",
      "error-log", to<&Log::error>, 0, UINT64_MAX, "stderr", "syslog|journald"},
     {Section::kLog, "level", Kind::kChoice, "info",
      "The least serious message that is logged; debug also tells why a request was refused as malformed.", "log-level",

@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -34,10 +35,14 @@ struct Parent {
 };
 Parent parent;  // of the process: set before the handler
 
-// The parent may have read this pipe: what still runs must not fail at a word for the log.
+// The parent may have read this pipe: what still runs must not fail at a word for the log. A process that ends closes
+// one descriptor after the other, the pipe perhaps a moment after the channel.
 void leave_broken_pipe(int descriptor) {
-  pollfd entry{descriptor, POLLOUT, 0};
-  if (::poll(&entry, 1, 0) <= 0 || (entry.revents & POLLERR) == 0) return;
+  constexpr int kMoment = 100;  // milliseconds
+  struct stat status;
+  if (::fstat(descriptor, &status) != 0 || !S_ISFIFO(status.st_mode)) return;
+  pollfd entry{descriptor, 0, 0};
+  if (::poll(&entry, 1, kMoment) <= 0 || (entry.revents & POLLERR) == 0) return;
   const int null = ::open("/dev/null", O_WRONLY | O_CLOEXEC);
   if (null < 0) return;
   ::dup2(null, descriptor);

@@ -14,7 +14,7 @@ from support.processes import wait_until
 pytestmark = pytest.mark.timeout(60)
 
 APP = """
-import os, subprocess, sys
+import os, subprocess, sys, time
 def application(environ, start_response):
     what = environ["PATH_INFO"]
     if what == "/raise":
@@ -30,6 +30,11 @@ def application(environ, start_response):
             os.read(2, 1)
         except OSError as error:
             what = error.strerror
+    if what == "/late":
+        open("asked", "x").close()
+        while not os.path.exists("go"):
+            time.sleep(0.01)
+        print("too late", file=sys.stderr)
     if what == "/leave":
         subprocess.Popen(["/bin/sh", "-c", "echo begun >&2; while echo going on >&2; do sleep 0.05; done"], start_new_session=True)
     if what == "/stderr":
@@ -106,6 +111,19 @@ def test_an_app_reads_nothing_there_and_leaves_nobody_waiting(serve, place):
     assert server.get("/leave").status == 200
     wait_until(lambda: "begun\n" in (place / "errors.log").read_text(), 5, "the program's first line")
     server.stop()  # looks for processes that are left
+
+
+def test_without_a_master_what_runs_does_not_fail_at_a_word(serve, place):
+    server = start_quiet(serve, place, config='[log]\nerror = "errors.log"\n')
+    with Client(server.address) as client:
+        client.send("GET /late HTTP/1.1\r\nHost: a\r\n\r\n")
+        wait_until((place / "asked").exists, 10, "the request to run")
+        server.signal(signal.SIGKILL)
+        server.expected_exit = -signal.SIGKILL
+        server.wait_exit()
+        (place / "go").touch()
+        assert client.read_response().text == "/late"
+    server.check_leaks = False
 
 
 def test_as_json(serve, place):
