@@ -40,6 +40,7 @@ class Worker(ByHand):
     def __init__(self, build, extension, *, concurrency=4, workers=1, client_left=False, fronts=1, **replaced):
         super().__init__(build, fronts)
         self.callbacks = Callbacks()
+        self.extension = extension  # whoever imports it keeps it: its types are freed with it
         self.begun, self.tasks, self.left, self.drained, self.problems = {}, {}, [], [], []
         functions = {"begin": self.begin, "create_task": self.create_task, **replaced}
         self.engine = extension.asgi_worker(
