@@ -83,6 +83,15 @@ def folder(tmp_path):
 
 
 @pytest.fixture
+def spool(folder):
+    """Where the server under test spools: a folder of its own."""
+    place = folder / "spool"
+    place.mkdir()
+    place.chmod(0o1777)
+    return place
+
+
+@pytest.fixture
 def run_binary(binary, folder):
     """Runs a command to its end: run_binary("check", folder)."""
 

@@ -13,14 +13,6 @@ LONG = 20 << 20
 BLOCK = bytes(range(256)) * 256
 
 
-@pytest.fixture
-def spool(folder):
-    place = folder / "spool"
-    place.mkdir()
-    place.chmod(0o1777)
-    return place
-
-
 def ask_and_not_read(server, target):
     client = server.connect(receive_buffer=4096, timeout=30)
     client.send(f"GET {target} HTTP/1.1\r\nHost: a\r\n\r\n")

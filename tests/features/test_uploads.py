@@ -18,15 +18,6 @@ BLOCK = bytes(1 << 20)
 MOST_MEMORY = 8 << 20  # what the front may grow by, however large the body
 
 
-@pytest.fixture
-def spool(folder):
-    """Where the server under test spools: a folder of its own."""
-    place = folder / "spool"
-    place.mkdir()
-    place.chmod(0o1777)
-    return place
-
-
 def spooled_files(server, spool):
     """Paths below /proc of what the fronts have open there."""
     return [
