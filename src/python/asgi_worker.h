@@ -24,6 +24,7 @@ using ExchangeMaker = std::function<PyObject*(std::unique_ptr<AsgiExchange>)>;
 class AsgiWorker {
  public:
   struct Setup {
+    PyRef module;       // whose types this makes instances of: they go with it
     PyRef begin;        // begin(scope, exchange) -> coroutine: the application, and what follows it; or None: it is
                         // under way, and finish() will be called
     PyRef create_task;  // of the loop

@@ -27,6 +27,7 @@ namespace cutwater::python {
 class GreenletTeam final : public FrameWait {
  public:
   struct Setup {
+    PyRef module;        // whose types this makes instances of: they go with it
     PyRef hub;           // the hub's greenlet
     PyRef to_hub;        // to_hub(): switches to it
     PyRef current;       // current(): the greenlet that runs

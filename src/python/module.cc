@@ -139,6 +139,7 @@ PyObject* asgi_worker(PyObject* module, PyObject* arguments, PyObject* keywords)
   }
   std::unique_ptr<link::WorkerLink> worker_link = open_link(link, setup.fronts);
   if (!worker_link) return nullptr;
+  setup.module = PyRef::share(module);
   setup.begin = PyRef::share(objects[0]);
   setup.create_task = PyRef::share(objects[1]);
   setup.call_soon = PyRef::share(objects[2]);
@@ -171,6 +172,7 @@ PyObject* greenlet_team(PyObject* module, PyObject* arguments, PyObject* keyword
   if (!worker_link) return nullptr;
   wsgi.hop_by_hop = drop_hop_by_hop != 0 ? HopByHop::kDrop : HopByHop::kRefuse;
   wsgi.multithread = true;  // another request may come in between wherever the application waits
+  setup.module = PyRef::share(module);
   PyRef* const wanted[] = {&setup.hub,       &setup.to_hub,     &setup.current, &setup.new_greenlet,
                            &setup.call_soon, &setup.call_later, &setup.drained, &setup.detached};
   for (size_t index = 0; index < std::size(wanted); ++index) *wanted[index] = PyRef::share(objects[index]);

@@ -1,5 +1,6 @@
 """AsgiWorker and its exchanges at the link, turned by hand: what is claimed, who is told what, and how it ends."""
 
+import gc
 import threading
 import weakref
 
@@ -40,7 +41,6 @@ class Worker(ByHand):
     def __init__(self, build, extension, *, concurrency=4, workers=1, client_left=False, fronts=1, **replaced):
         super().__init__(build, fronts)
         self.callbacks = Callbacks()
-        self.extension = extension  # whoever imports it keeps it: its types are freed with it
         self.begun, self.tasks, self.left, self.drained, self.problems = {}, {}, [], [], []
         functions = {"begin": self.begin, "create_task": self.create_task, **replaced}
         self.engine = extension.asgi_worker(
@@ -87,6 +87,21 @@ def make(build, extension):
     yield worker
     for each in made:
         each.close()
+
+
+@pytest.mark.parametrize("which", sorted(BUILDS))
+def test_keeps_the_module_whose_types_it_uses(build, which):
+    extension = load_extension(build, which)
+    module = weakref.ref(extension)
+    worker = Worker(build, extension)
+    del extension
+    gc.collect()
+    assert module() is not None
+    ticket, exchange = worker.exchange()
+    answer(exchange)
+    worker.go_on()
+    assert worker.answers[ticket].body == b"x"
+    worker.close()
 
 
 # ---- claims

@@ -1,8 +1,10 @@
 """GreenletTeam at the link, turned by hand: the test is the hub, and switches to whom it likes."""
 
 import contextvars
+import gc
 import sys
 import time
+import weakref
 
 import greenlet
 import pytest
@@ -108,6 +110,18 @@ def make(build, extension):
         for waits in list(each.inside.values()):
             waits.throw()
         each.close()
+
+
+@pytest.mark.parametrize("which", sorted(BUILDS))
+def test_keeps_the_module_whose_types_it_uses(build, which):
+    extension = load_extension(build, which)
+    module = weakref.ref(extension)
+    team = Team(build, extension)
+    del extension
+    gc.collect()
+    assert module() is not None
+    assert team.get("/a").body == b"/a"
+    team.close()
 
 
 # ---- claims

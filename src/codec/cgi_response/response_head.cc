@@ -138,8 +138,7 @@ CgiHeadScanner::Outcome CgiHeadScanner::scan(std::string_view bytes) {
   while (true) {
     const char* control = message::find_control(bytes.data() + scanned_, end);
     const auto at = static_cast<size_t>(control - bytes.data());
-    if (at - line_start_ > limits_.line) return refuse("header field too large");
-    if (at > limits_.total) return refuse("header fields too large");
+    if (const char* excess = limits_.excess(line_start_, at)) return refuse(excess);
     scanned_ = at;
     if (control == end) return Outcome::kIncomplete;
     size_t line_end = at;

@@ -115,6 +115,8 @@ TEST(CgiResponseHead, Limits) {
   std::string long_one;
   for (int i = 0; i < 20; ++i) long_one += "A: b\n";
   EXPECT_EQ(read_any_way(long_one + "\n", many), "!header fields too large");
+  const std::string_view both_limits = "A: 345678\nA: 345678\nA: 345678\nA: b\nA: 345678901\n";
+  EXPECT_EQ(read_any_way(both_limits, many), "!header fields too large");
 }
 
 TEST(CgiResponseHead, Incomplete) {

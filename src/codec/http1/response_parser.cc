@@ -184,6 +184,12 @@ message::BodyFraming framing_of(ResponseBodyFraming framing) {
 
 }  // namespace
 
+const char* ResponseLimits::excess(size_t line_start, size_t at) const {
+  const size_t line_limit = line_start + line;
+  if (at > line_limit && line_limit <= total) return "header field too large";
+  return at > total ? "header fields too large" : nullptr;
+}
+
 ResponseScanner::Outcome ResponseScanner::refuse(const char* why) {
   reason = why;
   return Outcome::kRefused;
@@ -199,8 +205,7 @@ ResponseScanner::Outcome ResponseScanner::scan(std::string_view bytes) {
     const auto at = static_cast<size_t>(control - bytes.data());
     const std::string_view line = bytes.substr(line_start_, at - line_start_);
     if (lines_ == 0 && !kVersion.starts_with(line.substr(0, kVersion.size()))) return refuse("no HTTP/1.x status line");
-    if (line.size() > limits_.line) return refuse("header field too large");
-    if (at > limits_.total) return refuse("header fields too large");
+    if (const char* excess = limits_.excess(line_start_, at)) return refuse(excess);
     scanned_ = at;
     if (control == end) return Outcome::kIncomplete;
     if (*control != '\r') return refuse("control byte or bare line end in the head");

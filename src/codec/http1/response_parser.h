@@ -19,6 +19,10 @@ struct ResponseLimits {
   size_t line = 16 * 1024;  // status line and each field
   size_t total = 64 * 1024;
   size_t fields = 200;
+
+  // Why a line that begins at `line_start` of the head and reaches to `at` is too much; nullptr if it is not. Of the
+  // two limits the one that was reached first counts, however far the bytes that came at once go beyond both.
+  const char* excess(size_t line_start, size_t at) const;
 };
 
 // Finds the end of a head that arrives in pieces; each byte is looked at once.

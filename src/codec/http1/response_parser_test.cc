@@ -141,6 +141,11 @@ TEST(ResponseParser, Limits) {
   std::string large = start;
   while (large.size() <= limits.total) large += "A: " + std::string(limits.line / 2, 'x') + "\r\n";
   EXPECT_EQ(replay_response(large + "\r\n", "GET", 0, 4096), "refused: header fields too large");
+  const ResponseLimits small{.line = 20, .total = 40, .fields = 10};
+  const std::string both_limits = start + "A: 34567890\r\nA: 345678901234567890\r\n";
+  for (const size_t size : {size_t{1}, size_t{7}, both_limits.size()}) {
+    EXPECT_EQ(replay_response(both_limits, "GET", 0, size, small), "refused: header fields too large") << size;
+  }
 }
 
 TEST(ResponseParser, BodiesThatEndTooEarly) {

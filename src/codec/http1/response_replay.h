@@ -107,8 +107,9 @@ class ResponseReplay {
   std::optional<std::string> done_;
 };
 
-inline std::string replay_response(std::string_view bytes, std::string_view method, size_t first, size_t size) {
-  ResponseReplay replay{std::string(method)};
+inline std::string replay_response(std::string_view bytes, std::string_view method, size_t first, size_t size,
+                                   const ResponseLimits& limits = {}) {
+  ResponseReplay replay{std::string(method), limits};
   replay.feed(bytes.substr(0, first));
   bytes.remove_prefix(std::min(first, bytes.size()));
   while (!bytes.empty()) {
