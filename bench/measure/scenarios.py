@@ -81,7 +81,7 @@ ALL = [
       for protocol, option in (("uwsgi", "--socket"), ("scgi", "--scgi-socket"), ("fastcgi", "--fastcgi-socket"))),
     *both("proxy-1k", "A file of 1 KB from an HTTP server behind, whose CPU time does not count, 64 connections", files,
           HTTP_GATEWAYS, path="/1k.txt", body=1024),
-    *both("php-1k", "A PHP page of 1 KB from php-fpm, whose CPU time does not count, a connection for each, 64 clients", php,
+    *both("php-1k", "A PHP page of 1 KB from php-fpm, whose CPU time does not count, gateways as they come: the others open a connection for each request; 64 clients", php,
           PHP_GATEWAYS, path="/1k.php", body=1024),
     Speed("php-1k-kept", "The same over kept connections, where the gateway keeps any", php, KEPT_PHP_GATEWAYS,
           path="/1k.php", connections=8, body=1024),

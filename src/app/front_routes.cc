@@ -27,6 +27,8 @@ handler::GatewayProtocol protocol_of(const std::string& word) {
 }
 
 constexpr std::string_view kRetryAfter = "10";
+// Of a connection to a FastCGI server: beside a page that takes longer, another connection costs nothing.
+constexpr base::Duration kBriefLife = std::chrono::milliseconds(50);
 
 class Unavailable final : public message::Handler {
  public:
@@ -254,8 +256,8 @@ upstream::PeerGroup& FrontRoutes::group_of(const config::ProxyRoute& route, cons
     upstream::PeerOptions options;
     options.weight = server.weight;
     options.max_fails = upstream.max_fails;
-    // A process of php-fpm that holds an idle connection serves nobody else.
-    options.keepalive = protocol == "fastcgi" && !upstream.keepalive_written ? 0 : upstream.keepalive;
+    options.keepalive = upstream.keepalive;
+    if (protocol == "fastcgi" && !upstream.keepalive_written) options.brief_life = kBriefLife;
     names_.back()->add(server.address, options, most_kept_each_);
   }
   if (!upstream.check.path.empty()) check(*group, route, upstream.check);

@@ -34,8 +34,10 @@ GatewayConnection take_kept(upstream::Peer& peer, const ConnectionWish& wish) {
   if (is_fastcgi) {
     if (auto request = peer.multiplexing().take(freshness, wish.has_upload)) return share_of(std::move(request));
   }
-  if (wish.harmless_twice || !is_fastcgi || peer.pool().proven()) {
-    connection.stream = peer.pool().take(freshness, silence_for(wish));
+  if (wish.harmless_twice || !is_fastcgi || (peer.pool().proven() && !peer.keeps_briefly())) {
+    upstream::PooledConnection kept = peer.pool().take(freshness, silence_for(wish));
+    connection.stream = std::move(kept.stream);
+    connection.opened = kept.opened;
   }
   connection.is_kept = connection.stream != nullptr;
   return connection;
@@ -54,6 +56,7 @@ GatewayConnection share_new(upstream::Peer& peer, GatewayConnection connection, 
 
 GatewayConnection connection_of(upstream::Connected connected) {
   GatewayConnection connection;
+  connection.opened = connected.opened;
   connection.stream = std::move(connected.stream);
   connection.error = connected.error;
   return connection;
@@ -73,17 +76,20 @@ GatewayConnection start_connecting(upstream::Peer& peer, const ConnectionWish& w
 }
 
 base::Task<GatewayConnection> finish_connecting(upstream::Peer& peer, GatewayConnection begun, ConnectionWish wish) {
-  auto finishing = upstream::finish_connecting({std::move(begun.stream), begun.error}, wish.deadline);
+  auto finishing = upstream::finish_connecting({std::move(begun.stream), begun.error, begun.opened}, wish.deadline);
   upstream::Connected connected = co_await finishing;
   co_return share_new(peer, connection_of(std::move(connected)), wish);
 }
 
 void keep_connection(upstream::Peer& peer, GatewayProtocol protocol, GatewayConnection& connection) {
   if (connection.shared) return connection.shared->let_end();
-  if (protocol == GatewayProtocol::kFastcgi) {
-    peer.multiplexing().keep(std::move(connection.stream), connection.is_kept);
+  upstream::PooledConnection kept{std::move(connection.stream), connection.opened, connection.is_kept};
+  if (protocol != GatewayProtocol::kFastcgi) {
+    peer.pool().keep(std::move(kept));
+  } else if (peer.keeps_briefly()) {
+    peer.keep_alone(std::move(kept));
   } else {
-    peer.pool().keep(std::move(connection.stream), connection.is_kept);
+    peer.multiplexing().keep(std::move(kept));
   }
 }
 

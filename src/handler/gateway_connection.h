@@ -16,6 +16,7 @@ struct GatewayConnection {
   std::unique_ptr<io::Stream> stream;         // nullptr: `error` says why
   upstream::SharedRequest* shared = nullptr;  // the stream, if it is one
   bool is_kept = false;                       // the server has answered another request on it
+  base::Instant opened{};
   int error = 0;
 
   // As of upstream::Connected.

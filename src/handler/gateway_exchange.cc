@@ -81,7 +81,7 @@ base::Task<void> GatewayExchange::run() {
   while (!client_gone_) {
     const auto peer = gateway_.group_.pick(exchange_.request.remote_address, tried_, gateway_.loop_.now());
     if (!peer) break;
-    const bool keeps = peer->options().keepalive > 0;
+    const bool keeps = peer->keeps_connections();
     auto head = request_head(options.protocol,
                              {exchange_, body_, options.strip, options.instance, script_, file_, options.role, keeps});
     if (!head) {

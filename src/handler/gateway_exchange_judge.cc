@@ -90,7 +90,7 @@ GatewayExchange::Outcome GatewayExchange::judge(upstream::Peer& peer, const upst
   const Outcome unless_answered = call.delivered_nothing() ? Outcome::kUndelivered : Outcome::kDelivered;
   const bool was_stale = status == CallStatus::kNoAnswer && connection.is_kept;
   const bool spoke_nonsense = note_nonsense(peer, connection);
-  if (was_stale) peer.pool().doubt();
+  if (was_stale) peer.note_stale();
   if (was_stale && may_repeat(unless_answered)) return Outcome::kStale;
   const bool is_unanswered = status == CallStatus::kNoAnswer || (status == CallStatus::kCutHead && !hinted_);
   if (spoke_nonsense) cause_ = Cause::kNotUnderstood;

@@ -34,6 +34,7 @@ Connected start_connecting(io::Loop& loop, const PeerAddress& address) {
   if (result.error == EINTR) result.error = EINPROGRESS;
   if (result.error != 0 && result.error != EINPROGRESS) return result;  // EAGAIN: a unix socket whose backlog is full
   const io::Carrier carrier = family == AF_UNIX ? io::Carrier::kUnix : io::Carrier::kTcp;
+  result.opened = loop.now();
   result.stream = io::make_socket_stream(loop, std::move(socket), io::Opened::kByUs, carrier);
   return result;
 }

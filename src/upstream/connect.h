@@ -14,6 +14,7 @@ namespace cutwater::upstream {
 struct Connected {
   std::unique_ptr<io::Stream> stream;  // nullptr: `error` says why not
   int error = 0;                       // errno; ETIMEDOUT: not by the deadline
+  base::Instant opened{};              // when it was begun with
   // Then the stream may be given to finish_connecting(), and used for nothing.
   bool in_progress() const { return stream && error != 0; }
 };

@@ -55,27 +55,27 @@ bool Multiplexing::may_run_another() const {
   return running < most_requests_;
 }
 
-void Multiplexing::keep(std::unique_ptr<io::Stream> stream, bool again) {
+void Multiplexing::keep(PooledConnection connection) {
   if (most_idle_ == 0) return;
   if (state_ == State::kUnknown) {
     state_ = State::kAsking;
-    return asking_.start(ask(std::move(stream), again));
+    return asking_.start(ask(std::move(connection)));
   }
-  if (state_ != State::kOn) return keep_alone_(std::move(stream), again);
-  const bool has_room = std::any_of(connections_.begin(), connections_.end(),
-                                    [](const auto& connection) { return connection->takes_requests(); });
-  if (!has_room) add(std::move(stream), true);
+  if (state_ != State::kOn) return keep_alone_(std::move(connection));
+  const bool has_room =
+      std::any_of(connections_.begin(), connections_.end(), [](const auto& open) { return open->takes_requests(); });
+  if (!has_room) add(std::move(connection.stream), true);
 }
 
-base::Task<void> Multiplexing::ask(std::unique_ptr<io::Stream> stream, bool again) {
-  auto asking = ask_capabilities(loop_, *stream, kPatience);
+base::Task<void> Multiplexing::ask(PooledConnection connection) {
+  auto asking = ask_capabilities(loop_, *connection.stream, kPatience);
   const Capabilities known = co_await asking;
   state_ = known.multiplexes ? State::kOn : State::kOff;
   most_requests_ = known.most_requests;
   if (known.multiplexes) {
-    add(std::move(stream), true);
+    add(std::move(connection.stream), true);
   } else if (known.answered) {
-    keep_alone_(std::move(stream), again);
+    keep_alone_(std::move(connection));
   }
 }
 

@@ -12,6 +12,7 @@
 #include "base/task.h"
 #include "io/loop.h"
 #include "io/stream.h"
+#include "upstream/pool.h"
 #include "upstream/shared_connection.h"
 #include "upstream/shared_request.h"
 
@@ -20,7 +21,7 @@ namespace cutwater::upstream {
 class Multiplexing final : private SharedConnectionOwner {
  public:
   // Takes a connection whose peer takes one request at a time on it, as keep() does.
-  using KeepAlone = std::function<void(std::unique_ptr<io::Stream> stream, bool again)>;
+  using KeepAlone = std::function<void(PooledConnection connection)>;
   // Keeps `most_idle` connections on which nothing runs, each for `longest_idle`; with 0 none, and the peer is never
   // asked. `loop` outlives this.
   Multiplexing(io::Loop& loop, size_t most_idle, base::Duration longest_idle, KeepAlone keep_alone)
@@ -35,8 +36,8 @@ class Multiplexing final : private SharedConnectionOwner {
   std::unique_ptr<SharedRequest> take(base::Duration freshness, bool alone = false);
   // A place on a new connection, which is shared from now on; or nullptr, and the caller has it for itself.
   std::unique_ptr<SharedRequest> share(std::unique_ptr<io::Stream>& stream, bool alone = false);
-  // A connection that is nobody's now, and whose peer takes another request on it. `again`: it was a kept one before.
-  void keep(std::unique_ptr<io::Stream> stream, bool again);
+  // A connection that is nobody's now, and whose peer takes another request on it.
+  void keep(PooledConnection connection);
 
   // The peer has refused to (CANT_MPX_CONN), or nobody shall ask it.
   void turn_off();
@@ -48,7 +49,7 @@ class Multiplexing final : private SharedConnectionOwner {
  private:
   enum class State { kUnknown, kAsking, kOff, kOn };
 
-  base::Task<void> ask(std::unique_ptr<io::Stream> stream, bool again);
+  base::Task<void> ask(PooledConnection connection);
   std::shared_ptr<SharedConnection> add(std::unique_ptr<io::Stream> stream, bool used_before);
   bool may_run_another() const;
   void retire_all();

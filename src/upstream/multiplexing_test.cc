@@ -27,8 +27,8 @@ class MultiplexingTest : public testing::Test {
  protected:
   Multiplexing& multiplexing() {
     if (!made_)
-      made_.emplace(loop_, most_idle_, longest_idle_, [this](std::unique_ptr<io::Stream> stream, bool again) {
-        if (keeps_) pool_.keep(std::move(stream), again);
+      made_.emplace(loop_, most_idle_, longest_idle_, [this](PooledConnection connection) {
+        if (keeps_) pool_.keep(std::move(connection));
       });
     return *made_;
   }
@@ -36,7 +36,7 @@ class MultiplexingTest : public testing::Test {
   // A connection whose request is over, and the question, if it was asked.
   FarEnd& keep() {
     FarEnd& end = far();
-    multiplexing().keep(std::move(end.stream), false);
+    multiplexing().keep({std::move(end.stream)});
     return end;
   }
   static bool was_asked(FarEnd& end) { return RecordEar(end).count(RecordType::kGetValues, 0) == 1; }
@@ -58,7 +58,7 @@ class MultiplexingTest : public testing::Test {
 
   io::Loop loop_;
   LoopRunner runner_{loop_};
-  Pool pool_{loop_, 8, std::chrono::seconds(60)};
+  Pool pool_{loop_, {8, std::chrono::seconds(60)}};
   size_t most_idle_ = 8;
   base::Duration longest_idle_ = std::chrono::seconds(60);
   std::string most_requests_ = "100";

@@ -9,6 +9,8 @@ namespace {
 // What has had no answer for so long may not have been taken yet. A page that takes longer pays for another connection,
 // which is little beside it.
 constexpr base::Duration kMayBeWaiting = std::chrono::milliseconds(10);
+// Each look at whether a server has learned to keep connections costs a request a second try.
+constexpr base::Duration kNoneKept = std::chrono::seconds(10);
 
 }  // namespace
 
@@ -17,15 +19,20 @@ Peer::Peer(io::Loop& loop, PeerAddress address, const PeerOptions& options)
       address_(std::move(address)),
       name_(address_.label()),
       options_(options),
-      pool_(loop, options.keepalive, options.longest_idle),
+      pool_(loop, {options.keepalive, options.longest_idle, options.brief_life.value_or(base::Duration::max())}),
       sharing_(loop.timers(), [this] { share(); }),
       multiplexing_(loop, options.keepalive, options.longest_idle,
-                    [this](std::unique_ptr<io::Stream> stream, bool again) { keep_alone(std::move(stream), again); }) {}
+                    [this](PooledConnection connection) { keep_alone(std::move(connection)); }) {}
 
-void Peer::keep_alone(std::unique_ptr<io::Stream> stream, bool again) {
-  if (!may_keep_one()) return;
-  pool_.keep(std::move(stream), again);
+void Peer::keep_alone(PooledConnection connection) {
+  if (!keeps_connections() || !may_keep_one()) return;
+  pool_.keep(std::move(connection));
   share_processes();
+}
+
+void Peer::note_stale() {
+  if (keeps_briefly() && !pool_.proven()) keeps_none_until_ = loop_.now() + kNoneKept;
+  pool_.doubt();
 }
 
 void Peer::close_all() {

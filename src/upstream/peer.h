@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "base/clock.h"
@@ -25,6 +26,10 @@ struct PeerOptions {
   base::Duration fail_time = std::chrono::seconds(10);  // for so long; then one request tries it again
   size_t keepalive = 64;                                // kept connections
   base::Duration longest_idle = std::chrono::seconds(60);
+  // Since it was opened a connection takes requests for so long only. Where each holds a process of a FastCGI server,
+  // short lives let others have it, and nobody needs to say how many there are; the server is not asked whether it
+  // takes several at once.
+  std::optional<base::Duration> brief_life;
 };
 
 enum class Failure {
@@ -64,6 +69,12 @@ class Peer : public std::enable_shared_from_this<Peer> {
   // Whether any request ever had an answer: else it may speak another protocol.
   bool has_answered() const { return has_answered_; }
 
+  // Whether a connection shall stay when its request has ended: the server is told so beforehand. With brief lives no
+  // more for a while, when a first kept one was closed instead of answering: it closes all, whatever it is told.
+  bool keeps_connections() const { return options_.keepalive > 0 && loop_.now() >= keeps_none_until_; }
+  bool keeps_briefly() const { return options_.brief_life.has_value(); }
+  // A kept one was closed instead of answering.
+  void note_stale();
   // Whether a connection may stay when its request has ended. Where each holds a process, as with php-fpm, it must not
   // while a request on a new connection may be waiting for one: it has had no answer for some time.
   bool may_keep_one() const;
@@ -73,6 +84,7 @@ class Peer : public std::enable_shared_from_this<Peer> {
   Pool& pool() { return pool_; }
   // Of one that speaks FastCGI. What may be kept goes through here, not to the pool.
   Multiplexing& multiplexing() { return multiplexing_; }
+  void keep_alone(PooledConnection connection);
   Connected start_connecting() { return upstream::start_connecting(loop_, address_); }
   base::Task<Connected> connect(base::Instant deadline) { return connect_to(loop_, address_, deadline); }
 
@@ -80,7 +92,6 @@ class Peer : public std::enable_shared_from_this<Peer> {
   friend class PeerUse;
   friend class PeerWait;
 
-  void keep_alone(std::unique_ptr<io::Stream> stream, bool again);
   void close_all();
   void share();
 
@@ -94,6 +105,7 @@ class Peer : public std::enable_shared_from_this<Peer> {
   PeerWait* last_wait_ = nullptr;
   io::Timer sharing_;
   Multiplexing multiplexing_;
+  base::Instant keeps_none_until_{};
   unsigned failures_ = 0;  // in a row
   Failure last_failure_ = Failure::kAtOnce;
   unsigned checks_failed_ = 0;  // in a row

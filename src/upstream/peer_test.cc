@@ -26,7 +26,7 @@ TEST_F(PeerTest, ConnectionsStayWhileNobodyWaitsForLongOnANewOne) {
 
 TEST_F(PeerTest, AKeptOneThatNobodyTakesEndsWhileOthersWait) {
   FarEnd kept(loop);
-  peer->pool().keep(std::move(kept.stream));
+  peer->pool().keep({std::move(kept.stream)});
   peer->share_processes();
   runner.turns(std::chrono::milliseconds(15));
   EXPECT_EQ(peer->pool().size(), 1U);
@@ -35,6 +35,24 @@ TEST_F(PeerTest, AKeptOneThatNobodyTakesEndsWhileOthersWait) {
   runner.until([this] { return peer->pool().size() == 0; });
   char byte;
   EXPECT_EQ(recv(kept.peer.get(), &byte, 1, 0), 0);
+}
+
+TEST_F(PeerTest, OfOneThatClosesAllNoneIsKeptForAWhile) {
+  PeerOptions options;
+  options.brief_life = std::chrono::seconds(1);
+  const auto brief = std::make_shared<Peer>(loop, PeerAddress{"peer"}, options);
+  EXPECT_TRUE(brief->keeps_connections());
+  FarEnd used_twice(loop);
+  brief->keep_alone({std::move(used_twice.stream), loop.now(), true});
+  brief->note_stale();  // this one has only come to its end
+  EXPECT_TRUE(brief->keeps_connections());
+  brief->note_stale();
+  EXPECT_FALSE(brief->keeps_connections());
+  FarEnd another(loop);
+  brief->keep_alone({std::move(another.stream), loop.now()});
+  EXPECT_EQ(brief->pool().size(), 1U);
+  peer->note_stale();  // that of another says that it is to be kept
+  EXPECT_TRUE(peer->keeps_connections());
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 #include "upstream/pool.h"
 
+#include <algorithm>
 #include <iterator>
 #include <utility>
 
@@ -26,35 +27,37 @@ std::vector<std::unique_ptr<Pool::Idle>>::iterator Pool::best(Silence silence) {
   return std::prev(idle_.end());
 }
 
-std::unique_ptr<io::Stream> Pool::take(base::Duration freshness, Silence silence) {
+PooledConnection Pool::take(base::Duration freshness, Silence silence) {
   while (!idle_.empty()) {
     const auto place = best(silence);
     const base::Instant since = (*place)->since;
-    if ((*place)->stream && loop_.now() - since > freshness) return nullptr;
+    if ((*place)->stream && loop_.now() - since > freshness) return {};
     std::unique_ptr<Idle> taken = std::move(*place);
     idle_.erase(place);
-    if (!taken->stream) continue;
+    if (!taken->stream || loop_.now() - taken->opened >= limits_.longest_life) continue;
     const bool known = silence == Silence::kSinceLastTurn && since < loop_.now() && taken->stream->was_silent();
     taken->watch.cancel_all();
     // What came in this turn has not been told to the watch yet.
-    if (known || is_silent(*taken->stream)) return std::move(taken->stream);
+    if (known || is_silent(*taken->stream)) return {std::move(taken->stream), taken->opened, true};
   }
-  return nullptr;
+  return {};
 }
 
-void Pool::keep(std::unique_ptr<io::Stream> stream, bool again) {
-  proven_ = proven_ || again;
+void Pool::keep(PooledConnection connection) {
+  proven_ = proven_ || connection.used_before;
   forget_closed();
-  if (most_ == 0) return;
-  if (idle_.size() == most_) idle_.erase(idle_.begin());
+  if (limits_.most == 0 || loop_.now() - connection.opened >= limits_.longest_life) return;
+  if (idle_.size() == limits_.most) idle_.erase(idle_.begin());
   Idle& idle = *idle_.emplace_back(std::make_unique<Idle>());
-  idle.stream = std::move(stream);
+  idle.stream = std::move(connection.stream);
+  idle.opened = connection.opened;
   idle.since = loop_.now();
   idle.watch.start(watch(idle));
 }
 
 base::Task<void> Pool::watch(Idle& idle) {
-  const base::Instant end = idle.since + longest_idle_;
+  const base::Duration life_left = limits_.longest_life - (idle.since - idle.opened);
+  const base::Instant end = idle.since + std::min(limits_.longest_idle, life_left);
   bool silent = true;
   while (silent) {
     const io::WaitResult waited = co_await idle.stream->readable(end);

@@ -14,21 +14,32 @@
 
 namespace cutwater::upstream {
 
+// A connection between two requests.
+struct PooledConnection {
+  std::unique_ptr<io::Stream> stream;
+  base::Instant opened{};
+  bool used_before = false;  // it was a kept one for its last request already
+};
+
 class Pool {
  public:
-  // Keeps `most` connections, each for `longest_idle`. `loop` outlives the pool.
-  Pool(io::Loop& loop, size_t most, base::Duration longest_idle)
-      : loop_(loop), most_(most), longest_idle_(longest_idle) {}
+  struct Limits {
+    size_t most;  // connections
+    base::Duration longest_idle;
+    base::Duration longest_life = base::Duration::max();  // since it was opened, while it is kept
+  };
+  // `loop` outlives the pool.
+  Pool(io::Loop& loop, const Limits& limits) : loop_(loop), limits_(limits) {}
 
   // How sure it is that nothing has come on what is given out, not even its end.
   enum class Silence {
     kSure,
     kSinceLastTurn,  // what comes while this turn runs may be missed, as what comes a moment later always is
   };
-  // The one used last, or nullptr. One that has been idle for longer than `freshness` is left where it is.
-  std::unique_ptr<io::Stream> take(base::Duration freshness, Silence silence = Silence::kSure);
-  // Its last answer was read to the end. The oldest goes when there are too many. `again`: it was a kept one before.
-  void keep(std::unique_ptr<io::Stream> stream, bool again = false);
+  // The one used last, or one without a stream. One that has been idle for longer than `freshness` is left where it is.
+  PooledConnection take(base::Duration freshness, Silence silence = Silence::kSure);
+  // Its last answer was read to the end. The oldest goes when there are too many.
+  void keep(PooledConnection connection);
   // Whether the peer is known to take another request on a connection: some that speak FastCGI end it after each
   // answer, whatever they were asked. One that was kept has taken another, and none has ended since instead.
   bool proven() const { return proven_; }
@@ -40,6 +51,7 @@ class Pool {
  private:
   struct Idle {
     std::unique_ptr<io::Stream> stream;  // nullptr: it was closed
+    base::Instant opened;
     base::Instant since;
     base::TaskSet watch;  // ends before the stream
   };
@@ -48,8 +60,7 @@ class Pool {
   void forget_closed();
 
   io::Loop& loop_;
-  size_t most_;
-  base::Duration longest_idle_;
+  const Limits limits_;
   bool proven_ = false;
   bool any_closed_ = false;                  // of idle_
   std::vector<std::unique_ptr<Idle>> idle_;  // used last: at the end

@@ -1,10 +1,12 @@
 """php-fpm behind us, running real pages; and which script a path means (faults.md 60-65)."""
 
+import functools
 import hashlib
 import json
 import os
 import re
 import shutil
+import socket
 
 import pytest
 
@@ -178,6 +180,26 @@ def test_kept_connections_starve_nobody(php, folder):
             assert client.read_response().status == 200
     for client in clients:
         client.close()
+
+
+def test_one_process_serves_us_and_others(php, folder):
+    """Nobody has said how many there are: what is kept for a moment is in nobody's way for longer."""
+    server = php(', timeout = "10s"', children=1)
+    ping = b"".join(gateways.record(kind, content) for kind, content in [
+        (gateways.BEGIN, b"\0\1" + b"\0" * 6),
+        (gateways.PARAMS, b"".join(bytes([len(name), len(value)]) + name + value for name, value in [
+            (b"SCRIPT_NAME", b"/ping"), (b"SCRIPT_FILENAME", b"/ping"), (b"REQUEST_METHOD", b"GET")])),
+        (gateways.PARAMS, b""), (gateways.STDIN, b"")])
+    with server.connect() as one, server.connect() as two:
+        for _ in range(20):
+            assert one.request("GET", "/").status == 200
+            assert two.request("POST", "/", body=b"x").status == 200
+            assert one.request("GET", "/").status == 200
+            with socket.socket(socket.AF_UNIX) as other:
+                other.settimeout(10)
+                other.connect(str(folder / "fpm" / "php.sock"))
+                other.sendall(ping)
+                assert b"pong" in b"".join(iter(functools.partial(other.recv, 4096), b""))
 
 
 @pytest.mark.parametrize("keepalive", [0, 8])
