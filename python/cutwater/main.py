@@ -19,17 +19,12 @@ import platform
 from cutwater.channel import Channel, ChannelClosed
 from cutwater.failure import BOOT_FAILED
 
-_OLDEST = (3, 9)
-
 
 def run() -> None:
     """Never returns."""
     channel = Channel(int(os.environ.pop("CUTWATER_CONTROL_FD")))
     library = os.environ.pop("CUTWATER_LIBRARY")
     python = f"{platform.python_implementation()} {platform.python_version()} ({sys.executable})"
-    if sys.version_info < _OLDEST:
-        _refuse(channel, "CW0204", f"{python} is too old: Cutwater serves apps on CPython 3.9 and newer\n"
-                                   "fix: make the environment with a newer Python, or set python")
     try:
         from cutwater import boot
     except (ImportError, SystemError) as error:  # the latter of a free-threaded Python that tries the abi3 build

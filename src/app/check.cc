@@ -15,6 +15,7 @@
 #include "app/master_spawner.h"
 #include "app/master_specs.h"
 #include "app/port_holder.h"
+#include "config/exit_codes.h"
 #include "control/messages.h"
 #include "io/listener.h"
 #include "io/signals.h"
@@ -26,8 +27,6 @@
 namespace cutwater::app {
 namespace {
 
-constexpr int kUsage = 2;
-constexpr int kBootFailure = 3;
 constexpr base::Duration kQuitPatience = std::chrono::seconds(1);
 
 using Say = std::function<void(const std::string& line)>;
@@ -46,12 +45,12 @@ class ImportCheck {
     auto started = supervise::start_interpreter(loop_, children_, spec_, "check", std::move(events));
     if (!started) {
       log_.error("CW0205", spec_.name + ": the interpreter does not start: " + started.error().message);
-      return kBootFailure;
+      return config::kBootFailure;
     }
     process_ = std::move(*started);
     deadline_.set(base::monotonic_now() + spec_.start_timeout);
     loop_.run();
-    return exit_code_.value_or(kBootFailure);
+    return exit_code_.value_or(config::kBootFailure);
   }
 
  private:
@@ -64,7 +63,7 @@ class ImportCheck {
       auto failed = control::decode<control::BootFailed>(message.body);
       log_.error(failed ? failed->code : "CW0316",
                  spec_.name + ": " + (failed ? failed->text : failed.error().message));
-      exit_code_ = failed && failed->exit_code == 4 ? 4 : kBootFailure;
+      exit_code_ = failed && failed->exit_code == 4 ? 4 : config::kBootFailure;
     }
     process_->end(kQuitPatience, kQuitPatience);
   }
@@ -99,7 +98,7 @@ class ImportCheck {
 
   void give_up() {
     log_.error("CW0317", spec_.name + ": importing the app took longer than start_timeout");
-    exit_code_ = kBootFailure;
+    exit_code_ = config::kBootFailure;
     process_->end({}, kQuitPatience);
   }
 
@@ -128,14 +127,14 @@ int check_taken(const std::string& address, const std::string& text, const Serve
     return 0;
   }
   log.error("CW0801", text + taken_by(*holder));
-  return kUsage;
+  return config::kUsage;
 }
 
 int check_listen(const config::Listen& listen, const ServeRequest& request, base::LogSink& log, const Say& say) {
   const auto options = listen_options(listen);
   if (!options.ok()) {
     log.error("CW0801", "listen " + listen.address + ": " + options.error().message + "\nfix: correct owner or group");
-    return kUsage;
+    return config::kUsage;
   }
   auto socket = io::open_listening_socket(listen.address, options.value());
   if (socket) {
@@ -147,7 +146,7 @@ int check_listen(const config::Listen& listen, const ServeRequest& request, base
   const std::string& text = socket.error().message;
   if (socket.error().system_errno == EADDRINUSE) return check_taken(listen.address, text, request, log, say);
   log.error("CW0801", text + listen_advice(listen.address, socket.error()));
-  return kUsage;
+  return config::kUsage;
 }
 
 // A log that is not there yet is not made and removed again: it could be the one of a server that starts just now.
@@ -166,7 +165,7 @@ base::Result<void> try_log_file(const std::string& path) {
 int check_log(const std::string& setting, const std::string& path, base::LogSink& log, const Say& say) {
   if (auto tried = try_log_file(path); !tried) {
     log.error("CW0809", setting + ": " + tried.error().message);
-    return kUsage;
+    return config::kUsage;
   }
   say(fmt::format("{} {}: can be written", setting, path));
   return 0;
@@ -177,14 +176,14 @@ int check_front_user(const config::Config& config, base::LogSink& log) {
   auto identity = choose_front_identity(config);
   if (identity) return 0;
   log.error("CW0403", identity.error().message);
-  return kUsage;
+  return config::kUsage;
 }
 
 int check_static(const config::StaticRoute& route, base::LogSink& log) {
   struct stat status;
   if (stat(route.root.c_str(), &status) == 0 && S_ISDIR(status.st_mode)) return 0;
   log.error("CW0806", fmt::format("static files at {}: {} is no folder", route.prefix, route.root));
-  return kUsage;
+  return config::kUsage;
 }
 
 // It may be made later, with other permissions: no more than a warning.
@@ -217,7 +216,7 @@ int check_upstream(const config::Upstream& upstream, const config::Config& confi
     if (addresses) continue;
     log.error("CW0601",
               fmt::format("upstream {}: {}\nfix: correct the name", upstream.name, addresses.error().message));
-    outcome = kUsage;
+    outcome = config::kUsage;
   }
   return outcome;
 }
@@ -226,7 +225,7 @@ int check_app(const config::App& app, const std::string& library, base::LogSink&
   auto spec = make_app_spec(app, library, log);
   if (!spec) {
     log.error("CW0805", spec.error().message);
-    return kUsage;
+    return config::kUsage;
   }
   return ImportCheck(std::move(*spec), log, say).run();
 }
@@ -246,8 +245,8 @@ int run_check(const ServeRequest& request, const config::Loaded& loaded, base::L
   if (logs.access != "stdout" && logs.access != "off") note(check_log("log.access", logs.access, log, say));
   if (logs.error != "stderr") note(check_log("log.error", logs.error, log, say));
   note(check_front_user(loaded.config, log));
-  note(check_script_users(loaded.config, log) ? 0 : kUsage);
-  note(check_pools(loaded.config, log) ? 0 : kUsage);
+  note(check_script_users(loaded.config, log) ? 0 : config::kUsage);
+  note(check_pools(loaded.config, log) ? 0 : config::kUsage);
   auto library = find_library();
   if (!library) {
     log.error("CW0206", library.error().message);

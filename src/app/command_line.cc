@@ -18,13 +18,11 @@
 #include "base/text.h"
 #include "config/closest.h"
 #include "config/error_codes.h"
+#include "config/exit_codes.h"
 #include "config/later.h"
 
 namespace cutwater::app {
 namespace {
-
-constexpr int kRuntimeFailure = 1;
-constexpr int kUsage = 2;
 
 bool is_coloured(int descriptor) {
   const char* no_color = ::getenv("NO_COLOR");  // no-color.org: any value but the empty one
@@ -61,14 +59,26 @@ void print_diagnostic(const config::Diagnostic& diagnostic) {
   print(stderr, text + "\n");
 }
 
-int usage(const std::string& code, const std::string& text) {
-  print_diagnostic({code, text, true});
-  return kUsage;
+using Words = std::vector<std::string>;
+
+bool wants_json(const Words& words) {
+  return std::find(words.begin(), words.end(), "--json") != words.end();
 }
 
-int later_command(const std::string& command) {
-  return usage("CW0106", "the command " + command +
-                             " is known, not in this version\n  fix: " + config::later_fix("command", command));
+// `words`: the whole command line.
+int usage(const Words& words, const std::string& code, const std::string& text) {
+  if (wants_json(words)) {
+    print_json(base::Severity::kError, code, text);
+  } else {
+    print_diagnostic({code, text, true});
+  }
+  return config::kUsage;
+}
+
+int later_command(const Words& words, const std::string& command) {
+  return usage(
+      words, "CW0106",
+      "the command " + command + " is known, not in this version\n  fix: " + config::later_fix("command", command));
 }
 
 // `check --json`: everything that is found becomes one object on stdout. What the apps print while they are imported
@@ -154,9 +164,9 @@ struct CommonFlags {
   bool json = false;
   bool help = false;
 };
-std::optional<CommonFlags> take_common_flags(std::vector<std::string>& words) {
+std::optional<CommonFlags> take_common_flags(Words& words) {
   CommonFlags found;
-  std::vector<std::string> rest;
+  Words rest;
   for (size_t i = 0; i < words.size(); ++i) {
     const std::string& word = words[i];
     if (word == "--json") {
@@ -165,7 +175,7 @@ std::optional<CommonFlags> take_common_flags(std::vector<std::string>& words) {
       found.help = true;
     } else if (word == "-c" || word == "--config") {
       if (++i < words.size()) continue;
-      usage("CW0120", word + " needs a value\n  fix: " + word + " FILE");
+      usage(words, "CW0120", word + " needs a value\n  fix: " + word + " FILE");
       return std::nullopt;
     } else if (word != "-q" && word != "--quiet" && word != "-v" && word != "--verbose") {
       rest.push_back(word);
@@ -175,11 +185,12 @@ std::optional<CommonFlags> take_common_flags(std::vector<std::string>& words) {
   return found;
 }
 
-int version(std::vector<std::string> words) {
+int version(Words words) {
+  const Words given = words;
   const std::optional<CommonFlags> flags = take_common_flags(words);
-  if (!flags) return kUsage;
+  if (!flags) return config::kUsage;
   if (!words.empty()) {
-    return usage("CW0120", "version takes no \"" + words.front() + "\"\n  fix: cutwater version [--json]");
+    return usage(given, "CW0120", "version takes no \"" + words.front() + "\"\n  fix: cutwater version [--json]");
   }
   if (flags->help) {
     print(stdout, command_help("version", is_coloured(STDOUT_FILENO)));
@@ -189,15 +200,17 @@ int version(std::vector<std::string> words) {
   return 0;
 }
 
-int help(std::vector<std::string> words) {
+int help(Words words) {
+  const Words given = words;
   std::erase(words, "--markdown");  // the long topics are Markdown in any case
   const std::optional<CommonFlags> flags = take_common_flags(words);
-  if (!flags) return kUsage;
+  if (!flags) return config::kUsage;
   const std::string topic = words.empty() ? "" : words.front();
   const bool bold = !flags->json && is_coloured(STDOUT_FILENO);
   std::string text = topic.empty() ? short_help(bold) : help_topic(topic, bold);
-  if (text.empty() && config::is_later_command(topic)) return later_command(topic);
-  if (text.empty()) return usage("CW0120", "no help on \"" + topic + "\"\n  fix: cutwater help lists the topics");
+  if (text.empty() && config::is_later_command(topic)) return later_command(given, topic);
+  if (text.empty())
+    return usage(given, "CW0120", "no help on \"" + topic + "\"\n  fix: cutwater help lists the topics");
   if (flags->json) {
     const nlohmann::json object = {{"topic", topic}, {"text", text}};
     text = object.dump() + "\n";
@@ -206,9 +219,14 @@ int help(std::vector<std::string> words) {
   return 0;
 }
 
-int run_with_arguments(const std::string& command, const std::vector<std::string>& words) {
+int run_with_arguments(const std::string& command, const Words& words) {
   ParsedArguments parsed = parse_arguments(command, words);
-  if (const auto* error = std::get_if<UsageError>(&parsed)) return usage(error->code, error->text);
+  if (const auto* error = std::get_if<UsageError>(&parsed)) {
+    if (command != "check" || !wants_json(words)) return usage(words, error->code, error->text);
+    JsonReport report;
+    report.write(base::Severity::kError, error->code, error->text);
+    return report.finish({}, config::kUsage);
+  }
   const Arguments& arguments = std::get<Arguments>(parsed);
   if (arguments.help) {
     print(stdout, command_help(command, is_coloured(STDOUT_FILENO)));
@@ -222,41 +240,56 @@ bool is_like_a_target(const std::string& word) {
   return !word.starts_with('-') && (word.find(':') != std::string::npos || ::access(word.c_str(), F_OK) == 0);
 }
 
-int unknown_command(const std::string& command) {
-  if (config::is_later_command(command)) return later_command(command);
+int unknown_command(const Words& words) {
+  const std::string& command = words.front();
+  if (config::is_later_command(command)) return later_command(words, command);
   if (is_like_a_target(command)) {
-    return usage("CW0120", "\"" + command + "\" is no command\n  fix: cutwater serve " + command);
+    return usage(words, "CW0120", "\"" + command + "\" is no command\n  fix: cutwater serve " + command);
   }
   if (command.starts_with('-')) {
-    return usage("CW0120", "the command is missing before " + command + "\n  fix: cutwater serve " + command + " ...");
+    return usage(words, "CW0120",
+                 "the command is missing before " + command + "\n  fix: cutwater serve " + command + " ...");
   }
   std::string message = "unknown command \"" + command + "\"";
   std::string near = config::closest(command, {"serve", "check", "version", "help"});
   if (!near.empty()) message += "; did you mean \"" + near + "\"?";
-  return usage("CW0120", message + "\n  fix: cutwater " + (near.empty() ? "help" : near));
+  return usage(words, "CW0120", message + "\n  fix: cutwater " + (near.empty() ? "help" : near));
 }
 
-int run(const std::vector<std::string>& words) {
+int run(const Words& words) {
   if (words.empty()) {
     print(stdout, short_help(is_coloured(STDOUT_FILENO)));
     return 0;
   }
   const std::string& command = words.front();
-  std::vector<std::string> rest(words.begin() + 1, words.end());
+  const Words rest(words.begin() + 1, words.end());
   if (command == "help" || command == "-h" || command == "--help") return help(rest);
   if (command == "version" || command == "-V" || command == "--version") return version(rest);
   if (command == "serve" || command == "check") return run_with_arguments(command, rest);
-  return unknown_command(command);
+  return unknown_command(words);
+}
+
+// Where 0, 1 or 2 is closed the next file that is opened would be taken for it.
+void fill_standard_descriptors() {
+  for (const int descriptor : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+    if (::fcntl(descriptor, F_GETFD) >= 0) continue;
+    base::FileDescriptor nothing(::open("/dev/null", descriptor == STDIN_FILENO ? O_RDONLY : O_WRONLY));
+    if (nothing.get() == descriptor) static_cast<void>(nothing.release());
+  }
 }
 
 }  // namespace
 
 int run_command_line(int argc, char** argv) {
+  fill_standard_descriptors();
   try {
-    return run(std::vector<std::string>(argv + (argc > 0 ? 1 : 0), argv + argc));
+    const int exit_code = run(Words(argv + (argc > 0 ? 1 : 0), argv + argc));
+    if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return exit_code;
+    print(stderr, "error cutwater cannot write to its standard output\n");
+    return exit_code == 0 ? config::kRuntimeFailure : exit_code;
   } catch (const std::exception& error) {
     print(stderr, std::string("error cutwater stopped: ") + error.what() + "\n");
-    return kRuntimeFailure;
+    return config::kRuntimeFailure;
   }
 }
 

@@ -19,6 +19,7 @@
 #include "app/master_fronts.h"
 #include "app/master_spawner.h"
 #include "app/memory_return.h"
+#include "config/exit_codes.h"
 #include "handler/access_log.h"
 #include "handler/listener_spool.h"
 #include "handler/router.h"
@@ -226,13 +227,13 @@ int run_front(FrontStart start) {
   auto files = open_log_files(start.config.log);
   if (!files) {
     early_log.error("CW0809", files.error().message);
-    return 1;
+    return config::kUsage;
   }
   const size_t connections = raise_descriptor_limit(start.config.limits.connections, descriptors_each(start.config),
                                                     other_descriptors(start.config));
   if (auto dropped = drop_to_front_identity(start.config); !dropped) {
     early_log.error("CW0403", dropped.error().message);
-    return 1;
+    return config::kUsage;
   }
   if (!follow_master(master)) return 0;
   FrontLog log(to_severity(start.config.log.level), std::move(files->error), start.config.log.json);
@@ -244,12 +245,12 @@ int run_front(FrontStart start) {
     FrontProcess front(start, std::move(*files), log, connections);
     if (auto opened = front.open(); !opened) {
       log.error("CW0404", "the front cannot serve: " + opened.error().message);
-      return 1;
+      return config::kRuntimeFailure;
     }
     return front.run();
   } catch (const std::exception& failure) {
     log.error("CW0404", std::string("the front cannot go on: ") + failure.what());
-    return 1;
+    return config::kRuntimeFailure;
   }
 }
 

@@ -19,7 +19,8 @@ struct FrontStart {
   std::string instance;                            // make_instance_name(), the same for all fronts of a master
 };
 
-// Drops to the front's user (when root), serves until the master says stop or is gone.
+// Drops to the front's user (when root), serves until the master says stop or is gone. One that cannot serve says why
+// and gives kRuntimeFailure or kUsage (config/exit_codes.h).
 int run_front(FrontStart start);
 
 }  // namespace cutwater::app

@@ -10,8 +10,8 @@ namespace cutwater::app {
 serve::ServeOptions serve_options(const config::Limits& limits) {
   serve::ServeOptions options;
   options.head.total = limits.header;
-  options.head.request_line = std::min<size_t>(options.head.request_line, limits.header);
-  options.head.field = std::min<size_t>(options.head.field, limits.header);
+  const size_t one_line = std::min<size_t>(limits.header, std::max<size_t>(options.head.field, limits.header / 2));
+  options.head.request_line = options.head.field = one_line;
   options.head.fields = limits.header_count;
   options.body_limit = limits.body;
   options.header_timeout = limits.header_timeout;

@@ -8,6 +8,7 @@
 #include "app/console_log.h"
 #include "app/front.h"
 #include "app/front_routes.h"
+#include "config/exit_codes.h"
 #include "control/messages.h"
 #include "supervise/cpu_count.h"
 
@@ -132,8 +133,10 @@ void FrontGroup::on_exited(unsigned index, const supervise::ExitStatus& status) 
     return;
   }
   if (!front.ever_ready) {
-    log_.error("CW0802", fmt::format("the front {} before it served", status.describe()));
-    events_.never_ready();
+    const bool misconfigured = status.signal == 0 && status.code == config::kUsage;
+    const bool has_said_why = misconfigured || (status.signal == 0 && status.code == config::kRuntimeFailure);
+    if (!has_said_why) log_.error("CW0802", fmt::format("the front {} before it served", status.describe()));
+    events_.never_ready(misconfigured ? config::kUsage : config::kRuntimeFailure);
     return;
   }
   log_.error("CW0802", fmt::format("a front (pid {}) {}; its connections are lost, another one is started", pid,

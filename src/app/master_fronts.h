@@ -30,8 +30,9 @@ class FrontGroup : public supervise::Fronts {
     std::function<void()> all_ready;              // the first time that each front serves
     std::function<void(unsigned front)> started;  // anew: wants to be introduced
     std::function<void(unsigned front)> gone;
-    std::function<void()> never_ready;  // a front ended before it ever served: there is no use in going on
-    std::function<void()> all_ended;    // after stop()
+    // A front ended before it ever served: there is no use in going on. What the master is to end with.
+    std::function<void(int exit_code)> never_ready;
+    std::function<void()> all_ended;  // after stop()
   };
   // All must outlive this.
   FrontGroup(io::Loop& loop, supervise::Children& children, base::LogSink& log, const config::Config& config,

@@ -8,21 +8,30 @@
 
 #include "app/master_lines.h"
 #include "app/master_specs.h"
+#include "config/exit_codes.h"
 #include "control/messages.h"
 #include "link/segment.h"
 
 namespace cutwater::app {
 namespace {
 
-constexpr int kRuntimeFailure = 1;
-constexpr int kBootFailure = 3;
 constexpr base::Duration kNow = base::Duration::zero();
 // What workers get when the fronts used up the whole grace, or when everything shall end now.
 constexpr base::Duration kLeastGrace = std::chrono::seconds(1);
 constexpr base::Duration kAnnouncePatience = std::chrono::seconds(2);
 constexpr base::Duration kSpawnerPatience = std::chrono::seconds(1);
 
-base::Result<base::FileDescriptor> create_segment(unsigned fronts, unsigned lanes, unsigned requests) {
+// Any request that may come fits a chunk: what its target says is in its record as it came and decoded.
+uint32_t chunk_bytes_for(const config::Limits& limits) {
+  constexpr uint64_t kRounding = 4096;
+  constexpr uint64_t kLengthsOfField = 8;
+  const uint64_t most = 2 * (limits.header + kLengthsOfField * limits.header_count) + kRounding;
+  return static_cast<uint32_t>(
+      std::max<uint64_t>(link::Layout().chunk_bytes, most / kRounding * kRounding + kRounding));
+}
+
+base::Result<base::FileDescriptor> create_segment(const config::Limits& limits, unsigned fronts, unsigned lanes,
+                                                  unsigned requests) {
   // What nobody touches costs no memory, so each front gets room for all.
   constexpr unsigned kFewestSlots = 256;
   constexpr unsigned kMostSlots = 16384;
@@ -30,6 +39,7 @@ base::Result<base::FileDescriptor> create_segment(unsigned fronts, unsigned lane
   layout.fronts = fronts;
   layout.lanes = lanes;
   layout.slots = std::clamp(requests + kFewestSlots / 2, kFewestSlots, kMostSlots);
+  layout.chunk_bytes = chunk_bytes_for(limits);
   // WebSocket messages and streamed uploads come this way: with 64 KiB front and worker would wake each other for
   // every few of them.
   layout.down_ring_bytes = 256 * 1024;
@@ -63,9 +73,10 @@ int Master::run() {
 
 // Everything that can fail before a process is started.
 bool Master::prepare() {
-  exit_code_ = kRuntimeFailure;
+  exit_code_ = config::kRuntimeFailure;
   if (auto opened = ConsoleLog::open(log_, config_.log.error); !opened) {
     log_.error("CW0809", opened.error().message);
+    exit_code_ = config::kUsage;
     return false;
   }
   auto library = find_library();
@@ -105,15 +116,18 @@ bool Master::start() {
   events.all_ready = [this] { announce_when_serving(); };
   events.started = [this](unsigned front) { on_front_started(front); };
   events.gone = [this](unsigned front) { on_front_gone(front); };
-  events.never_ready = [this] { give_up(kRuntimeFailure); };
+  events.never_ready = [this](int exit_code) { give_up(exit_code); };
   events.all_ended = [this] { end_apps(); };
   fronts_ = std::make_unique<FrontGroup>(loop_, children_, log_, config_, sockets_, std::move(events));
-  world_ = std::make_unique<supervise::World>(supervise::World{loop_, log_, children_, *fronts_, &create_segment});
+  const auto make_segment = [this](unsigned fronts, unsigned lanes, unsigned requests) {
+    return create_segment(config_.limits, fronts, lanes, requests);
+  };
+  world_ = std::make_unique<supervise::World>(supervise::World{loop_, log_, children_, *fronts_, make_segment});
   spawner_ = std::make_unique<MasterSpawner>(loop_, children_, log_, config_, sockets_, *fronts_);
   if (!check_script_users(config_, log_) || !check_pools(config_, log_)) {
-    give_up(kBootFailure);
+    give_up(config::kBootFailure);
   } else if (!spawner_->start() || !start_fronts() || !start_apps()) {
-    give_up(exit_code_ == 0 ? kRuntimeFailure : exit_code_);
+    give_up(exit_code_ == 0 ? config::kRuntimeFailure : exit_code_);
   }
   return true;
 }
@@ -143,7 +157,7 @@ bool Master::start_apps() {
     auto spec = spec_of(app, nullptr);
     if (!spec) {
       log_.error("CW0805", spec.error().message);
-      exit_code_ = kBootFailure;
+      exit_code_ = config::kBootFailure;
       return false;
     }
     supervise::AppSupervisor::Events events;
@@ -210,6 +224,7 @@ void Master::stop(base::Duration grace) {
   if (deadline >= stop_deadline_) return;
   stop_deadline_ = deadline;
   if (!fronts_) return;
+  if (world_) world_->ends_at_once = grace == kNow;
   fronts_->stop(grace);
   stop_timer_.set(deadline + kLeastGrace);
   if (grace == kNow || fronts_->ended()) end_apps();

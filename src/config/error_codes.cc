@@ -244,6 +244,10 @@ constexpr ErrorCode kCodes[] = {
      "There is none: the front has all sockets, so that a slow client holds no worker. It is said once.",
      "Serve WebSockets by an ASGI or Tornado app beside it, with a `prefix` of its own, or run the program by itself "
      "behind a `proxy` route, through which WebSockets go."},
+    {"CW0519", "request longer than a worker can be given",
+     "The request line, the fields and the CGI variables of a request are together longer than its place in the shared "
+     "memory of the app; the client got 431.",
+     "Lower `limits.header`, so that such a request is refused at once."},
     {"CW0521", "worker ended",
      "A worker crashed or exited by itself; what it was running got 502, queued requests are "
      "untouched, another one is started.",

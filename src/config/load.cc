@@ -9,6 +9,7 @@
 #include "config/detect_scripts.h"
 #include "config/document.h"
 #include "config/environment.h"
+#include "config/exit_codes.h"
 #include "config/interpreter.h"
 #include "config/project_files.h"
 #include "config/settings.h"
@@ -17,7 +18,6 @@
 namespace cutwater::config {
 namespace {
 
-constexpr int kUsage = 2;
 constexpr int kNoApp = 4;
 
 // A pyproject.toml that cannot be read as TOML, but has a table of ours.

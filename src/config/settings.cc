@@ -223,7 +223,9 @@ constexpr Setting kSettings[] = {
     {Section::kApp, "queue_timeout", Kind::kDuration, "10s", "How long a request may wait for a worker before its 503.",
      "queue-timeout", to<&App::queue_timeout>, 10 * kMillisecond, kDay},
 
-    {Section::kLimits, "header", Kind::kSize, "32KB", "Largest request line and header fields together; beyond: 431.",
+    {Section::kLimits, "header", Kind::kSize, "32KB",
+     "Largest request line and header fields together; beyond: 431. A field, and the request line, may be half as long "
+     "alone, and 16KB in any case; a longer request line: 414.",
      "limit-header", to<&Limits::header>, kKilobyte, 1024 * kKilobyte},
     {Section::kLimits, "header_count", Kind::kInteger, "100", "Most header fields of a request; beyond: 431.",
      "limit-header-count", to<&Limits::header_count>, 1, 10'000},

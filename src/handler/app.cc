@@ -251,7 +251,7 @@ void AppHandler::tick() {
     outstanding |= !generation->idle();
   }
   drop_those_who_left(now);
-  while (!line_.empty() && waits_in_vain(*line_.front(), now)) take_first_in_line().fail(503);
+  while (!line_.empty() && waits_in_vain(*line_.front(), now)) turn_away(take_first_in_line(), now);
   if (outstanding) tick_.set(now + kTick);
 }
 

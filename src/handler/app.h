@@ -99,7 +99,10 @@ class AppHandler final : public message::Handler, public io::TurnHook {
   bool queue_is_full(const WaitingLimits& limits) const;
   std::optional<WaitingLimits> limits() const;
   bool waits_in_vain(const AppRequest& request, base::Instant now) const;
+  // Nobody will take it: 503, and a word in the log if it has waited for queue_timeout.
+  void turn_away(AppRequest& request, base::Instant now);
   void fill_slots();
+  bool is_too_long(AppRequest& request);
   void put_in_line(AppRequest& request);
   void leave_line(AppRequest& request);
   AppRequest& take_first_in_line();

@@ -52,7 +52,7 @@ void AppGeneration::check_deadline(SlotUse& use, base::Instant now) {
   AppRequest* request = use.request;
   if (where.kind == link::SlotState::kQueued) {
     if (request && request->has_left(now)) return request->drop();
-    if (request && waits_in_vain(request->entered, now) && take_back(*request)) request->fail(503);
+    if (request && waits_in_vain(request->entered, now) && take_back(*request)) app_.turn_away(*request, now);
     return;
   }
   if (options_.asynchronous) return check_asynchronous(use, where, now, since_last_look);

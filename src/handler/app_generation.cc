@@ -90,7 +90,7 @@ void AppGeneration::worker_ended(uint32_t lane) {
 
 // ---- slots
 
-bool AppGeneration::submit(AppRequest& request) {
+link::RequestExtras AppGeneration::extras_of(AppRequest& request) const {
   link::RequestExtras extras;
   extras.script_name = options_.prefix.empty() ? request.exchange().request.script_name : options_.prefix;
   extras.exchange_id = request.exchange().id;
@@ -107,6 +107,15 @@ bool AppGeneration::submit(AppRequest& request) {
     extras.body_place = link::BodyPlace::kDescriptor;
     extras.body_length = request.body().size();
   }
+  return extras;
+}
+
+bool AppGeneration::fits(AppRequest& request) const {
+  return link_.fits(request.exchange().request, extras_of(request));
+}
+
+bool AppGeneration::submit(AppRequest& request) {
+  const link::RequestExtras extras = extras_of(request);
   const bool by_descriptor = extras.body_place == link::BodyPlace::kDescriptor;
   const std::string_view body = by_descriptor ? std::string_view() : std::string_view(request.body());
   auto ticket = link_.submit(request.exchange().request, extras, body);

@@ -60,6 +60,8 @@ class AppGeneration final : public link::UpReceiver {
 
   // Gives the request a slot; false: none is free now.
   bool submit(AppRequest& request);
+  // False: submit() never will.
+  bool fits(AppRequest& request) const;
   // The request leaves its slot: it is over, was given up, or goes elsewhere.
   void let_go(AppRequest& request);
   // Out of the queue when no worker has claimed it yet; it has no slot any more then.
@@ -155,6 +157,8 @@ class AppGeneration final : public link::UpReceiver {
   void report_stuck(SlotUse& use, uint32_t lane);
   void look_for_hanging_loops(base::Instant now);
   SlotUse& use_of(const AppRequest& request) { return slots_[request.ticket.slot]; }
+
+  link::RequestExtras extras_of(AppRequest& request) const;
 
   AppHandler& app_;
   GenerationOptions options_;

@@ -1,5 +1,8 @@
 // AppHandler: where requests wait, and who goes on at the end of a turn.
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <chrono>
 #include <utility>
 
 #include "handler/app.h"
@@ -31,6 +34,19 @@ bool AppHandler::waits_in_vain(const AppRequest& request, base::Instant now) con
   return !expecting_ || now - request.entered > expecting_->queue_timeout;
 }
 
+void AppHandler::turn_away(AppRequest& request, base::Instant now) {
+  const std::optional<WaitingLimits> limits = this->limits();
+  if (limits && now - request.entered > limits->queue_timeout) {
+    const auto milliseconds = std::chrono::duration_cast<std::chrono::milliseconds>(limits->queue_timeout).count();
+    log_.write(base::Severity::kWarning, "CW0511",
+               fmt::format("{}: a request waited queue_timeout = {} ms for a worker; answered 503\n"
+                           "fix: more workers, a faster app, or raise app.{}.queue_timeout",
+                           name_, milliseconds, name_),
+               now);
+  }
+  request.fail(503);
+}
+
 uint16_t AppHandler::enqueue(AppRequest& request) {
   const std::optional<WaitingLimits> limits = this->limits();
   if (!limits || failed_) return 503;
@@ -45,10 +61,24 @@ uint16_t AppHandler::enqueue(AppRequest& request) {
                request.entered);
     return 503;
   }
-  if (!line_.empty() || !current_ || !current_->submit(request)) put_in_line(request);
+  if (!line_.empty() || !current_ || !current_->submit(request)) {
+    if (is_too_long(request)) return 431;
+    put_in_line(request);
+  }
   publish_load();
   start_tick();
   return 0;
+}
+
+// The front of the line is what all others wait for.
+bool AppHandler::is_too_long(AppRequest& request) {
+  if (!current_ || current_->fits(request)) return false;
+  log_.write(base::Severity::kWarning, "CW0519",
+             name_ +
+                 ": a request's line, fields and variables are together longer than a worker can be given; "
+                 "answered 431\nfix: lower limits.header, so that such a request is refused at once",
+             services_.loop.now());
+  return true;
 }
 
 void AppHandler::put_in_line(AppRequest& request) {
@@ -75,6 +105,8 @@ void AppHandler::fill_slots() {
       take_first_in_line().fail(503);
     } else if (current_->submit(*line_.front())) {
       take_first_in_line();
+    } else if (is_too_long(*line_.front())) {
+      take_first_in_line().fail(431);
     } else {
       break;
     }

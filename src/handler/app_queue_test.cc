@@ -54,6 +54,22 @@ TEST_F(AppQueueTest, BeyondTheSlotsRequestsWaitInOrder) {
   }
 }
 
+// At once, and in a line that has waited for the first worker: it must not be held up for ever.
+TEST_F(AppQueueTest, WhatNeverFitsIs431) {
+  const std::string long_path = "/" + std::string(200'000, 'x');
+  app_.expect_generation({100, std::chrono::seconds(10)});
+  auto& early = get(long_path);
+  auto& last = get("/last");
+  EXPECT_FALSE(early.done);
+  auto& worker = start_one_worker();
+  answer(worker, claim(worker), "x");
+  until_done(last);
+  EXPECT_EQ(early.writer.status(), 431);
+  EXPECT_EQ(get(long_path).writer.status(), 431);
+  ASSERT_FALSE(log_.lines.empty());
+  EXPECT_TRUE(log_.lines[0].starts_with("CW0519")) << log_.lines[0];
+}
+
 TEST_F(AppQueueTest, OverTheQueueIs503AtOnce) {
   options_.queue = 5;
   start_one_worker();
@@ -99,6 +115,9 @@ TEST_F(AppQueueTest, WaitingTooLongIs503) {
   for (int i = 0; i < 6; ++i) get();
   for (auto& exchange : exchanges_) until_done(*exchange);
   for (auto& exchange : exchanges_) EXPECT_EQ(exchange->writer.status(), 503);
+  ASSERT_EQ(log_.lines.size(), 1u);
+  EXPECT_TRUE(log_.lines[0].starts_with("CW0511")) << log_.lines[0];
+  EXPECT_NE(log_.lines[0].find("a request waited queue_timeout = 150 ms"), std::string::npos) << log_.lines[0];
   link::Claim claimed;
   EXPECT_FALSE(worker.claim(claimed));
 }

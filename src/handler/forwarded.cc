@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 #include <vector>
 
 #include "base/text.h"
@@ -47,24 +48,28 @@ void remove_forwarding_fields(message::Headers& headers, bool trusted) {
   for (std::string_view name : removed) headers.remove_all(name);
 }
 
-enum class Scheme { kUnsaid, kHttp, kHttps, kContradictory };
+enum class Scheme { kUnsaid, kHttp, kHttps, kContradictory, kUnknown };
 
 Scheme merge(Scheme left, Scheme right) {
   if (left == Scheme::kUnsaid) return right;
   if (right == Scheme::kUnsaid || left == right) return left;
+  if (left == Scheme::kUnknown || right == Scheme::kUnknown) return Scheme::kUnknown;
   return Scheme::kContradictory;
 }
 
+// "ssl": X-Forwarded-Protocol of some load balancers.
 Scheme scheme_named(std::string_view text) {
-  if (base::equals_ignoring_case(text, "https") || base::equals_ignoring_case(text, "wss")) return Scheme::kHttps;
+  constexpr std::string_view kSecure[] = {"https", "wss", "ssl"};
+  const auto is_it = [&](std::string_view name) { return base::equals_ignoring_case(text, name); };
+  if (std::any_of(std::begin(kSecure), std::end(kSecure), is_it)) return Scheme::kHttps;
   if (base::equals_ignoring_case(text, "http") || base::equals_ignoring_case(text, "ws")) return Scheme::kHttp;
-  return Scheme::kContradictory;
+  return Scheme::kUnknown;
 }
 
 Scheme scheme_switched(std::string_view text) {
   if (base::equals_ignoring_case(text, "on") || text == "1") return Scheme::kHttps;
   if (base::equals_ignoring_case(text, "off") || text == "0") return Scheme::kHttp;
-  return Scheme::kContradictory;
+  return Scheme::kUnknown;
 }
 
 // X-Forwarded-Proto may list one scheme a hop: the client's is as far from the end as its address is in
@@ -111,35 +116,39 @@ bool ForwardedFilter::trusts(const io::Address& peer) const {
   return address && trusted_.trusts(*address);
 }
 
-uint16_t ForwardedFilter::filter(message::Request& request, const io::Address& peer, std::string& storage) {
+const char* ForwardedFilter::filter(message::Request& request, const io::Address& peer, std::string& storage) {
   bool any = std::any_of(request.headers.begin(), request.headers.end(),
                          [](const message::HeaderField& field) { return is_forwarding_field(field.name); });
-  if (!any) return 0;
+  if (!any) return nullptr;
   const bool trusted = trusts(peer);
   remove_forwarding_fields(request.headers, trusted);
-  return trusted ? believe(request, storage) : 0;
+  return trusted ? believe(request, storage) : nullptr;
 }
 
-uint16_t ForwardedFilter::believe(message::Request& request, std::string& storage) const {
+const char* ForwardedFilter::believe(message::Request& request, std::string& storage) const {
   auto hops = read_x_forwarded_for(request.headers);
   auto standard_hops = read_forwarded(request.headers);
-  if (!hops || !standard_hops) return 400;
+  if (!hops) return "a malformed X-Forwarded-For";
+  if (!standard_hops) return "a malformed Forwarded";
   const ForwardedHop* client = find_client(*hops, trusted_);
   const ForwardedHop* standard_client = find_client(*standard_hops, trusted_);
-  if (client && standard_client && client->parsed != standard_client->parsed) return 400;
+  if (client && standard_client && client->parsed != standard_client->parsed) {
+    return "X-Forwarded-For and Forwarded name different clients";
+  }
   const size_t hops_behind_client = client ? static_cast<size_t>(&hops->back() - client) : 0;
   Scheme scheme = read_scheme(request.headers, hops->size(), hops_behind_client);
   if (standard_client && !standard_client->scheme.empty()) {
     scheme = merge(scheme, scheme_named(standard_client->scheme));
   }
-  if (scheme == Scheme::kContradictory) return 400;
+  if (scheme == Scheme::kUnknown) return "a forwarding field with a scheme that is neither http nor https";
+  if (scheme == Scheme::kContradictory) return "the forwarding fields name different schemes";
   apply_scheme(request, scheme);
   const ForwardedHop* believed = client ? client : standard_client;
-  if (!believed) return 0;
+  if (!believed) return nullptr;
   storage.assign(believed->address);
   request.remote_address = storage;
   request.remote_port = believed->port;
-  return 0;
+  return nullptr;
 }
 
 }  // namespace cutwater::handler

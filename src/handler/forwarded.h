@@ -16,12 +16,13 @@ class ForwardedFilter final : public serve::RequestFilter {
  public:
   explicit ForwardedFilter(TrustedNetworks trusted) : trusted_(std::move(trusted)) {}
 
-  // 400 when a trusted peer's fields contradict each other: somebody behind it is forging.
-  uint16_t filter(message::Request& request, const io::Address& peer, std::string& storage) override;
+  // Of a trusted peer's fields, malformed ones and those that contradict each other are refused: somebody behind it is
+  // forging.
+  const char* filter(message::Request& request, const io::Address& peer, std::string& storage) override;
 
  private:
   bool trusts(const io::Address& peer) const override;
-  uint16_t believe(message::Request& request, std::string& storage) const;
+  const char* believe(message::Request& request, std::string& storage) const;
 
   TrustedNetworks trusted_;
 };

@@ -111,6 +111,7 @@ const Case kCases[] = {
      "http",
      1},
     {"scheme", kLocal, "127.0.0.1", {{"X-Forwarded-Proto", "https"}}, 0, "127.0.0.1", "https", 1},
+    {"of a load balancer", kLocal, "127.0.0.1", {{"X-Forwarded-Protocol", "ssl"}}, 0, "127.0.0.1", "https", 1},
     {"a scheme that is none", kLocal, "127.0.0.1", {{"X-Forwarded-Proto", "gopher"}}, 400, "127.0.0.1", "http", 1},
     {"contradictory schemes",
      kLocal,
@@ -195,11 +196,30 @@ TEST(Forwarded, Table) {
     for (const auto& field : test.fields) request.headers.add(field.name, field.value);
     io::Address peer{test.peer, 1234, *test.peer == '\0'};
     std::string storage;
-    EXPECT_EQ(filter.filter(request, peer, storage), test.status) << test.what;
+    EXPECT_EQ(filter.filter(request, peer, storage) ? 400 : 0, test.status) << test.what;
     EXPECT_EQ(request.remote_address, test.address) << test.what;
     EXPECT_EQ(request.scheme, test.scheme) << test.what;
     EXPECT_EQ(request.headers.size(), test.fields_left) << test.what;
   }
+}
+
+TEST(Forwarded, WhyItIsRefused) {
+  auto trusted = TrustedNetworks::parse({"127.0.0.1"});
+  ForwardedFilter filter(std::move(*trusted));
+  const auto why = [&](std::vector<message::HeaderField> fields) {
+    message::Request request;
+    for (const auto& field : fields) request.headers.add(field.name, field.value);
+    std::string storage;
+    const char* reason = filter.filter(request, {"127.0.0.1", 1, false}, storage);
+    return std::string(reason ? reason : "");
+  };
+  EXPECT_EQ(why({{"Forwarded", "garbage"}}), "a malformed Forwarded");
+  EXPECT_EQ(why({{"X-Forwarded-For", "\""}}), "a malformed X-Forwarded-For");
+  EXPECT_EQ(why({{"X-Forwarded-Proto", "gopher"}}), "a forwarding field with a scheme that is neither http nor https");
+  EXPECT_EQ(why({{"X-Forwarded-Proto", "https"}, {"X-Forwarded-Ssl", "off"}}),
+            "the forwarding fields name different schemes");
+  EXPECT_EQ(why({{"X-Forwarded-For", "192.0.2.1"}, {"Forwarded", "for=192.0.2.2"}}),
+            "X-Forwarded-For and Forwarded name different clients");
 }
 
 TEST(Forwarded, PortsFollowTheScheme) {
@@ -211,7 +231,7 @@ TEST(Forwarded, PortsFollowTheScheme) {
     request.server_port = 8000;
     for (const auto& field : fields) request.headers.add(field.name, field.value);
     std::string storage;
-    EXPECT_EQ(filter.filter(request, {"127.0.0.1", 1, false}, storage), 0);
+    EXPECT_EQ(filter.filter(request, {"127.0.0.1", 1, false}, storage), nullptr);
     return request.server_port;
   };
   EXPECT_EQ(port_after("a.com", {{"X-Forwarded-Proto", "https"}}), 443);

@@ -168,6 +168,10 @@ std::optional<Ticket> FrontLink::submit(const message::Request& request, Request
   return Ticket{*slot, impl_->slots.use(*slot).generation};
 }
 
+bool FrontLink::fits(const message::Request& request, const RequestExtras& extras) const {
+  return encoded_size(request, extras) <= impl_->slots.maximum_record();
+}
+
 size_t FrontLink::maximum_body() const {
   return impl_->slots.maximum_body();
 }

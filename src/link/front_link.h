@@ -61,6 +61,8 @@ class FrontLink {
   // Queues a request; `body` is stored inline or in chunks as fits (which sets extras.body_place and
   // body_length); with kDescriptor and kStreamed it must be empty. nullopt: no slot or no chunk is free now.
   std::optional<Ticket> submit(const message::Request& request, RequestExtras extras, std::string_view body);
+  // Whether submit() can ever store it, its body aside.
+  bool fits(const message::Request& request, const RequestExtras& extras) const;
   // The longest body submit() can ever store; longer ones go by descriptor.
   size_t maximum_body() const;
   // For a client that left or a deadline that passed. True: it was still queued and is free again. False: a

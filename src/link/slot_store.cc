@@ -59,7 +59,7 @@ std::optional<SlotStore::Plan> SlotStore::plan(size_t record_bytes, size_t body_
   const Layout& layout = map_.layout();
   Plan plan{};
   plan.record_in_slot = record_bytes <= layout.slot_bytes - kHeaderBytes;
-  if (!plan.record_in_slot && record_bytes > layout.chunk_bytes) return std::nullopt;
+  if (record_bytes > maximum_record()) return std::nullopt;
   size_t offset = align8(kHeaderBytes + (plan.record_in_slot ? record_bytes : 0));
   plan.body_offset = static_cast<uint32_t>(offset);
   plan.body_inline = offset <= layout.slot_bytes && body_bytes <= layout.slot_bytes - offset;
@@ -74,6 +74,11 @@ size_t SlotStore::maximum_body() const {
   const Layout& layout = map_.layout();
   uint32_t chunks = std::min(SlotHeader::kMaximumBodyChunks, layout.chunks > 1 ? layout.chunks - 1 : 1);
   return size_t{chunks} * layout.chunk_bytes;
+}
+
+size_t SlotStore::maximum_record() const {
+  const Layout& layout = map_.layout();
+  return std::max<size_t>(layout.slot_bytes - kHeaderBytes, layout.chunk_bytes);
 }
 
 bool SlotStore::has_room(size_t bytes) const {

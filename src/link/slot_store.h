@@ -44,6 +44,7 @@ class SlotStore {
   void forget_content(uint32_t slot);  // gives its pages back to the kernel
   bool has_room(size_t bytes) const;
   size_t maximum_body() const;
+  size_t maximum_record() const;
   uint32_t in_use() const { return static_cast<uint32_t>(uses_.size() - free_slots_.size()); }
   // Slots that were ever used are those below.
   uint32_t known() const { return static_cast<uint32_t>(uses_.size()); }

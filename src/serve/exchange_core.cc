@@ -55,9 +55,9 @@ uint16_t ExchangeCore::parse(RequestHead& head) {
 
 uint16_t ExchangeCore::check() {
   fill_in_connection();
-  if (const uint16_t status = apply_filter(); status != 0) {
-    refused_ = "the forwarding fields contradict each other";
-    return status;
+  if (const char* why = apply_filter()) {
+    refused_ = why;
+    return 400;
   }
   const message::Request& request = memory_.request;
   if (request.framing == message::BodyFraming::kLength && request.content_length > server_.options.body_limit) {
@@ -100,25 +100,25 @@ void ExchangeCore::fill_in_connection() {
   if (request.server_port == 0) request.server_port = own_port;
 }
 
-uint16_t ExchangeCore::filter(message::Request& request) {
+const char* ExchangeCore::filter(message::Request& request) {
   if (server_.options.protocol == Protocol::kHttp) return server_.filter.filter(request, peer_, memory_.filtered);
   const std::string_view client = request.remote_address;
   const io::Address named{std::string(client), request.remote_port, client.starts_with("unix:")};
   return server_.filter.filter(request, named, memory_.filtered);
 }
 
-uint16_t ExchangeCore::apply_filter() {
+const char* ExchangeCore::apply_filter() {
   message::Request& request = memory_.request;
   const std::string_view authority = request.authority;
   const std::string_view name = request.server_name;
   const uint16_t port = request.server_port;
-  if (const uint16_t status = filter(request); status != 0) return status;
-  if (request.authority == authority) return 0;
+  if (const char* why = filter(request)) return why;
+  if (request.authority == authority) return nullptr;
   const auto parts = message::parse_authority(request.authority);
-  if (!parts) return 0;
+  if (!parts) return nullptr;
   if (request.server_name.data() == name.data()) request.server_name = parts->host;
   if (request.server_port == port && parts->port) request.server_port = *parts->port;
-  return 0;
+  return nullptr;
 }
 
 base::Task<void> ExchangeCore::start_handler() {

@@ -46,8 +46,8 @@ class ExchangeCore final : private message::Sender {
 
  private:
   void fill_in_connection();
-  uint16_t filter(message::Request& request);
-  uint16_t apply_filter();
+  const char* filter(message::Request& request);
+  const char* apply_filter();
   void make_up_for(const std::exception_ptr& failure);
   void refuse(uint16_t status);
   void write_small(uint16_t status);

@@ -46,14 +46,14 @@ struct RecordingObserver : ExchangeObserver {
 };
 
 struct TestFilter : RequestFilter {
-  uint16_t filter(message::Request& request, const io::Address& peer, std::string& storage) override {
+  const char* filter(message::Request& request, const io::Address& peer, std::string& storage) override {
     peers.push_back(io::to_text(peer));
-    if (request.headers.get("X-Refuse")) return 400;
+    if (request.headers.get("X-Refuse")) return "X-Refuse";
     if (request.headers.get("X-Forwarded-Host")) {
       storage = "public.example:8443";
       request.authority = storage;
     }
-    return 0;
+    return nullptr;
   }
   std::vector<std::string> peers;
 };

@@ -51,6 +51,7 @@ struct World {
   Children& children;
   Fronts& fronts;
   std::function<base::Result<base::FileDescriptor>(unsigned fronts, unsigned lanes, unsigned requests)> create_segment;
+  bool ends_at_once = false;  // somebody has asked for it: nobody gets the time that settings give
 };
 
 }  // namespace cutwater::supervise

@@ -82,6 +82,7 @@ void WorkerPool::log_end(const Worker& worker, const ExitStatus& status) {
   const bool killed = status.signal == SIGKILL;
   if (worker.state == Worker::State::kLeaving || ending_) {
     if (!killed) return;
+    if (world_.ends_at_once) return world_.log.info(who + " was killed, with what it ran");
     world_.log.warning("CW0523",
                        fmt::format("{} did not finish in time and was killed\n"
                                    "fix: raise app.{}.grace (of a stop: [shutdown] grace), or make requests shorter",

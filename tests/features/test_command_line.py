@@ -35,6 +35,22 @@ class TestCommands:
         assert result.returncode == 0 and re.fullmatch(r"cutwater \d+\.\d+\.\d+\n", result.stdout)
         assert json.loads(run_binary("version", "--json").stdout)["version"]
 
+    @pytest.mark.parametrize("words", [["version"], ["help"], ["help", "settings"], []])
+    def test_what_cannot_be_written_is_no_success(self, binary, words):
+        with open("/dev/full", "wb") as full:
+            result = subprocess.run([binary, *words], stdout=full, stderr=subprocess.PIPE, timeout=30)
+        assert result.returncode == 1 and b"cannot write" in result.stderr
+
+    @pytest.mark.parametrize("words", [["serve", "--nope"], ["version", "x"], ["help", "nonsense"], ["bogus"], ["dev"]])
+    def test_mistakes_as_json(self, run_binary, words):
+        result = run_binary(*words, "--json")
+        problem = json.loads(result.stderr)
+        assert result.returncode == 2 and problem["code"].startswith("CW01") and not result.stdout
+
+    def test_mistakes_of_check_as_json(self, run_binary):
+        report = json.loads(run_binary("check", "--json", "--nope").stdout)
+        assert report["ok"] is False and report["exit_code"] == 2 and report["problems"][0]["code"] == "CW0120"
+
     @pytest.mark.parametrize("words", [["help"], ["--help"], ["-h"], []])
     def test_help_is_short(self, run_binary, words):
         result = run_binary(*words)
@@ -251,11 +267,12 @@ class TestCheck:
         assert result.returncode == 2 and "error[CW0403]" in result.stderr and "nobody-of-that-name" in result.stderr
 
     def test_an_old_interpreter_is_told_by_its_age(self, run_binary, project):
-        old = sorted(Path.home().glob(".pyenv/versions/3.[78].*/bin/python"))
+        versions = Path.home() / ".pyenv" / "versions"
+        old = [python for kind in ("2.7.*", "3.[5678].*") for python in sorted(versions.glob(f"{kind}/bin/python"))]
         if not old:
-            pytest.skip("no CPython 3.7 or 3.8 here")
-        for _ in range(3):  # what it says must not be lost when it ends right after
-            result = run_binary("check", "app:application", "-b", "127.0.0.1:0", "--python", old[0])
+            pytest.skip("no CPython of before 3.9 here")
+        for python in old * 2:  # what it says must not be lost when it ends right after
+            result = run_binary("check", "app:application", "-b", "127.0.0.1:0", "--python", python)
             assert result.returncode == 3 and "error[CW0204]" in result.stderr and "is too old" in result.stderr, result.stderr
 
     def test_missing_module_says_how_to_mend_it(self, run_binary, project, app_python):
@@ -305,6 +322,27 @@ class TestServe:
 
         wait_until(lambda: server.out.lines, 5, "an access log line")
         json.loads(server.out.lines[0])
+
+    @pytest.mark.skipif(os.getuid() != 0, reason="only root changes its user")
+    @pytest.mark.parametrize("flag, value, code", [("--front-user", "nobody-of-that-name", "CW0403"),
+                                                   ("--access-log", "/nonexistent/x.log", "CW0809"), ("--error-log", "/nonexistent/x.log", "CW0809")])
+    def test_what_a_front_cannot_do_is_told_once(self, run_binary, project, venv, flag, value, code):
+        result = run_binary("serve", "app:application", "-b", "127.0.0.1:0", flag, value, env={"VIRTUAL_ENV": venv})
+        assert result.returncode == 2, result.stderr
+        assert re.findall(r"error\[(CW\d+)\]", result.stderr) == [code], result.stderr
+
+    def test_closed_descriptors_are_nobody_elses(self, project, venv, binary):
+        """Else the listener or the log would have the number of one of them."""
+        command = ["sh", "-c", 'exec "$0" serve app:application -b 127.0.0.1:0 <&- >&-', binary]
+        with subprocess.Popen(command, cwd=project, env={**os.environ, "VIRTUAL_ENV": venv}, stderr=subprocess.PIPE, text=True) as server:
+            said = []
+            while not said or "serving" not in said[-1]:
+                said.append(server.stderr.readline())
+                assert said[-1], said
+            opened = [os.readlink(f"/proc/{server.pid}/fd/{number}") for number in (0, 1)]
+            server.send_signal(signal.SIGTERM)
+            server.stderr.read()
+        assert opened == ["/dev/null"] * 2 and server.returncode == 0
 
     def test_messages_as_json(self, serve, project, venv):
         server = self.start(serve, project, "--json", "-b", "127.0.0.1:0", venv=venv)

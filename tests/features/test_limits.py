@@ -32,6 +32,15 @@ def test_a_long_request_line_gets_414(small):
     assert small.get("/" + "x" * 2000).status == 200
 
 
+def test_with_a_larger_limit_one_field_may_be_longer(serve):
+    """Half of it; and 16 KB in any case."""
+    server = serve("kit", config='[limits]\nheader = "200KB"\n', allow=REFUSED)
+    assert server.get("/", [("X-Long", "x" * 99_000)]).status == 200
+    assert server.get("/", [("X-Long", "x" * 103_000)]).status == 431
+    assert server.get("/?" + "x" * 99_000).status == 200
+    assert server.get("/?" + "x" * 103_000).status == 414
+
+
 def test_large_headers_get_431(small):
     with small.connect() as client:
         client.send("GET / HTTP/1.1\r\nHost: a\r\nX: " + "x" * 5000 + "\r\n\r\n")

@@ -426,6 +426,8 @@ class TestSignals:
         server.signal(signal.SIGQUIT)
         server.expected_exit = 128 + signal.SIGQUIT
         assert server.wait_exit(15) == 128 + signal.SIGQUIT and time.monotonic() - began < 5
+        log = server.log.text
+        assert "was killed, with what it ran" in log and "CW0523" not in log
         slow.close()
 
     def test_stop_during_start(self, serve):

@@ -16,8 +16,8 @@
 namespace cutwater::codec::http1 {
 
 struct HeadLimits {
-  size_t request_line = 16 * 1024;  // longer: 414
-  size_t field = 16 * 1024;         // longer: 431
+  size_t request_line = 16 * 1024;  // longer: 414; or half of limits.header, if that is more
+  size_t field = 16 * 1024;         // longer: 431; likewise
   size_t total = 32 * 1024;         // limits.header; longer: 431
   size_t fields = 100;              // limits.header_count; more: 431
 };
