@@ -13,7 +13,8 @@ import socket
 import stat
 import sys
 import threading
-from typing import Iterable, NamedTuple, Optional, Set
+from types import ModuleType
+from typing import Any, Callable, Iterable, NamedTuple, Optional, Set
 
 from cutwater import greenlets, unpatched
 
@@ -48,8 +49,36 @@ def _python_thread() -> Optional[str]:
         target = getattr(thread, "_target", None)
         module = getattr(target, "__module__", None) or type(thread).__module__
         name = getattr(target, "__qualname__", None) or type(thread).__qualname__
-        return f"thread {thread.name} runs {module}.{name}"
+        return f"thread {thread.name} runs {module}.{name}{_starter(thread, module)}"
     return None
+
+
+def _starter(thread: threading.Thread, module: str) -> str:
+    """`` made by app``: where what runs is a library's, the module that has the thread, what it calls, or its executor."""
+    if not _is_library(module):
+        return ""
+    called = getattr(getattr(thread, "function", None), "__module__", None)  # of a threading.Timer
+    if called and not _is_library(called):
+        return f", made by {called}"
+    return _made_by(lambda value: value is thread or thread in (getattr(value, "_threads", None) or ()))
+
+
+def _is_library(module: str) -> bool:
+    return module.partition(".")[0] in ("threading", "concurrent", "multiprocessing", "_thread", "socketserver", "sched")
+
+
+def _made_by(is_it: Callable[[Any], bool]) -> str:
+    """`` made by app``: the module that has it in a global name. Libraries come first in sys.modules: the last is the nearest."""
+    for name, module in reversed(list(sys.modules.items())):
+        if name.partition(".")[0] == "cutwater" or not isinstance(module, ModuleType):
+            continue
+        for value in list(vars(module).values()):
+            try:
+                if is_it(value):
+                    return f", made by {name}"
+            except Exception:  # an odd object of the app
+                continue
+    return ""
 
 
 def _read(path: str) -> str:
@@ -143,7 +172,7 @@ def _open_sqlite(descriptor: int) -> Optional[str]:
         path = os.readlink(f"/proc/self/fd/{descriptor}")
     except OSError:
         return None
-    return f"open SQLite database {path}"
+    return f"open SQLite database {path}" + _made_by(lambda value: type(value).__module__ == "sqlite3")
 
 
 def _owner(descriptor: int) -> str:
@@ -161,6 +190,8 @@ def _owner(descriptor: int) -> str:
             if owner is None:
                 named = [o for o in gc.get_referrers(holder) if getattr(o, "__dict__", None) is holder]
                 owner = named[0] if named else None
+            if isinstance(owner, ModuleType):
+                return f", made by {owner.__name__}"
             module = type(owner).__module__ if owner is not None else ""
             if module and module not in ("builtins", __name__) and not module.startswith("_frozen"):
                 return f", made by {module}"

@@ -41,7 +41,13 @@ def applications(module: ModuleType) -> List[Tuple[str, str]]:
         kind = _kind_name(value)
         if kind is not None:
             found.append((name, kind))
-    return found
+    return sorted(found, key=lambda one: _rank(module, one[0]))
+
+
+def _rank(module: ModuleType, name: str) -> Tuple[int, int]:
+    """By name first; of the others a function may be a helper that happens to take two arguments."""
+    known = OBJECT_NAMES.index(name) if name in OBJECT_NAMES else len(OBJECT_NAMES)
+    return known, int(hasattr(getattr(module, name), "__code__"))
 
 
 def _definitions(module: ModuleType) -> Tuple[str, str]:

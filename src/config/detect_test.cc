@@ -138,6 +138,11 @@ TEST_F(Detect, FolderWithoutInit) {
   EXPECT_EQ(detect(), "/src main:app");
 }
 
+TEST_F(Detect, FolderThatNoImportCanName) {
+  folder_.file("example.com/main.py", kFlask);
+  EXPECT_EQ(detect(), "/example.com main:app");
+}
+
 TEST_F(Detect, SourceLayout) {
   folder_.file("src/shop/__init__.py", "").file("src/shop/web.py", "").file("src/shop/app.py", kFlask);
   EXPECT_EQ(detect(), "/src shop.app:app");

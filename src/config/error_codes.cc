@@ -182,7 +182,7 @@ constexpr ErrorCode kCodes[] = {
     {"CW0502", "app raised",
      "The app raised an exception that it did not handle; the client got 500, or a cut "
      "connection when the response had begun.",
-     "Correct the code at the line shown."},
+     "Correct the code, at the line shown if there is one."},
     {"CW0503", "response breaks PEP 3333",
      "The app gave a status, header or body that WSGI does not allow, or more or "
      "fewer bytes than its Content-Length.",

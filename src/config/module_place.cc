@@ -34,16 +34,21 @@ ModulePlace place_module(const std::string& path, const std::string& project, co
     module = name_of(folder);
     folder = parent_of(folder);
   }
+  bool is_dotted = false;  // by a folder that no import can name: the dot would be another folder
   auto climb = [&] {
+    is_dotted |= name_of(folder).find('.') != std::string::npos;
     module = name_of(folder) + "." + module;
     folder = parent_of(folder);
   };
-  if (folder == project && content.has_relative_imports && is_file(folder + "/__init__.py")) climb();
-  while (folder != project && folder != "/" && is_file(folder + "/__init__.py")) climb();
+  const auto is_package_folder = [&] {
+    return is_file(folder + "/__init__.py") && name_of(folder).find('.') == std::string::npos;
+  };
+  if (folder == project && content.has_relative_imports && is_package_folder()) climb();
+  while (folder != project && folder != "/" && is_package_folder()) climb();
   bool below = !project.empty() && folder.starts_with(project + "/");
   if (below && !is_package && module.find('.') == std::string::npos && !imports_neighbours(folder, project, content)) {
     while (folder != project) climb();
-    if (!is_module_name(module)) {  // a folder such as "my-app" is no package
+    if (is_dotted || !is_module_name(module)) {  // a folder such as "my-app" or "example.com" is no package
       module = name_of(path).substr(0, name_of(path).rfind('.'));
       folder = parent_of(path);
     }

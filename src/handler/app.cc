@@ -12,6 +12,7 @@ namespace cutwater::handler {
 namespace {
 
 constexpr base::Duration kTick = std::chrono::milliseconds(100);
+constexpr base::Duration kClaimPatience = std::chrono::milliseconds(1);
 constexpr base::Duration kFastAnswers = std::chrono::milliseconds(1);
 constexpr base::Duration kPatience = std::chrono::milliseconds(10);
 constexpr size_t kManyForEach = 4;  // requests that wait, for each worker
@@ -28,7 +29,8 @@ AppHandler::AppHandler(std::string name, const AppServices& services)
       spool_budget_(services.spool.shares.per_app),
       file_name_hint_(services.log, "app " + name_, "[app." + name_ + "]"),
       log_(services.log),
-      tick_(services.loop.timers(), [this] { tick(); }) {
+      tick_(services.loop.timers(), [this] { tick(); }),
+      second_wake_(services.loop.timers(), [this] { wake_others(); }) {
   services_.loop.add_hook(*this);
 }
 
@@ -196,11 +198,24 @@ bool AppHandler::end_of_turn() {
   publish_load();
   if (wakes_can_wait()) return worked;
   for (auto& generation : generations_) generation->link().wake_workers();
+  expect_claims();
   if (!draining_.empty()) report_drained();
   if (worked) return true;
   if (!announce_sleep()) return true;
   be_patient_if_saturated();
   return false;
+}
+
+// An event loop says that it sleeps before it goes on with what else is ready, and one of its tasks may then keep it
+// for long: a request that nobody has claimed soon is another's.
+void AppHandler::expect_claims() {
+  if (second_wake_.armed() || !current_ || !current_->options().asynchronous) return;
+  if (current_->attached_workers() < 2 || current_->link().queued() == 0) return;
+  second_wake_.set(services_.loop.now() + kClaimPatience);
+}
+
+void AppHandler::wake_others() {
+  if (current_ && current_->link().wake_another()) second_wake_.set(services_.loop.now() + kClaimPatience);
 }
 
 bool AppHandler::wakes_can_wait() {

@@ -102,6 +102,8 @@ class AppHandler final : public message::Handler, public io::TurnHook {
   // Nobody will take it: 503, and a word in the log if it has waited for queue_timeout.
   void turn_away(AppRequest& request, base::Instant now);
   void fill_slots();
+  void expect_claims();
+  void wake_others();
   bool is_too_long(AppRequest& request);
   void put_in_line(AppRequest& request);
   void leave_line(AppRequest& request);
@@ -148,6 +150,7 @@ class AppHandler final : public message::Handler, public io::TurnHook {
   FileNameHint file_name_hint_;
   RateLimitedLog log_;
   io::Timer tick_;
+  io::Timer second_wake_;
 };
 
 }  // namespace cutwater::handler

@@ -453,6 +453,27 @@ TEST_P(AsynchronousAppTest, AStreamedRequestCannotGoToWorkersOfAnotherKind) {
   EXPECT_EQ(exchange.writer.status(), 503);
 }
 
+// Its event loop has said that it sleeps, and then a task keeps it.
+TEST_P(AsynchronousAppTest, WhatTheWokenWorkerDoesNotClaimIsSoonAnothers) {
+  auto& generation = add_generation(1);
+  auto& one = add_worker(generation, 0);
+  auto& other = add_worker(generation, 1);
+  app_.swap_to(1);
+  runner_.turns(std::chrono::milliseconds(2));
+  for (uint32_t lane : {0u, 1u}) link::take_count(generation.world.lane_wake(lane));  // what their coming has caused
+  ASSERT_TRUE(one.prepare_to_sleep() && other.prepare_to_sleep());
+  const base::Instant asked = base::monotonic_now();
+  auto& exchange = get();
+  uint32_t woken = 0;
+  runner_.until([&] {
+    for (uint32_t lane : {0u, 1u}) woken += link::take_count(generation.world.lane_wake(lane)) > 0 ? 1u : 0u;
+    return woken == 2;
+  });
+  EXPECT_LT(base::monotonic_now() - asked, std::chrono::milliseconds(80));  // before the tick
+  answer(other, claim(other), "x");
+  until_done(exchange);
+}
+
 INSTANTIATE_TEST_SUITE_P(Fronts, AsynchronousAppTest, testing::Values(1, 2));
 
 }  // namespace

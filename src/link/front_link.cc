@@ -415,6 +415,11 @@ void FrontLink::wake_workers() {
   impl_->pending_wakes = 0;
 }
 
+bool FrontLink::wake_another() {
+  QueuedEntry entry;
+  return find_queued(impl_->map, impl_->front, impl_->tail, entry) && impl_->wake_one_idle();
+}
+
 bool FrontLink::owes_wakes() const {
   return (impl_->dirty | impl_->roomy) != 0 || impl_->pending_wakes != 0;
 }

@@ -182,7 +182,7 @@ bool AsgiExchange::encode_pairs(PyObject* pairs, std::string& to) {
   base::ByteWriter writer({to.data(), to.size()});
   to.resize(link::encode_fields(headers, writer));
   if (!to.empty() && to.size() <= worker_->link().maximum_up_payload()) return true;
-  PyErr_SetString(PyExc_ValueError, "the headers are too long");
+  PyErr_Format(PyExc_ValueError, "the headers are longer than %u bytes together", worker_->link().maximum_up_payload());
   return false;
 }
 

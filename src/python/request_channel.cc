@@ -123,7 +123,8 @@ SendOutcome RequestChannel::send_head(const message::Response& response, std::st
     link::SendResult sent =
         link_.send_response(*claim_, response, first, whole ? flags(complete, complete && releases) : 0);
     if (sent.status == link::SendResult::kTooLarge) {
-      PyErr_SetString(PyExc_ValueError, "the response headers are too long");
+      PyErr_Format(PyExc_ValueError, "the response headers are longer than %u bytes together",
+                   link_.maximum_up_payload());
       return SendOutcome::kError;
     }
     if (sent.status == link::SendResult::kSent) {

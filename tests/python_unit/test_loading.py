@@ -85,6 +85,13 @@ def test_no_such_object(start):
                                'fix: target = "shop.wsgi:application"')
 
 
+def test_of_several_that_could_be_meant_the_usual_name_comes_first(start):
+    """Not the helper that takes two arguments as well."""
+    message = text_of(start, "app:nothere", {"app.py": "def text(a, b):\n    pass\n\n\n" + HELLO})
+    assert message["text"] == ('app.py has no "nothere"; it defines: application (WSGI), text (WSGI)\n'
+                               'fix: target = "app:application"')
+
+
 def test_nothing_that_looks_like_an_app(start):
     message = text_of(start, "app", {"app.py": "import os\nx = 1\n"})
     assert message["text"] == 'app.py has no "application", "app" or create_app(); it defines: x'
@@ -368,10 +375,27 @@ def test_preload_settings(start):
     assert (message["fork_safe"], message["fork_reason"]) == (False, "preload = false")
 
 
+THREADS = {
+    "own": ("def work():\n    time.sleep(60)\nthreading.Thread(target=work, daemon=True).start()\n", "runs app.work"),
+    "timer": ("def work():\n    pass\nt = threading.Timer(60, work)\nt.daemon = True\nt.start()\n", "runs threading.Timer, made by app"),
+    "executor": ("from concurrent.futures import ThreadPoolExecutor\nclass Holder:\n    pool = ThreadPoolExecutor(1)\npool = Holder.pool\n"
+                 "pool.submit(len, ())\n", "runs concurrent.futures.thread._worker, made by app"),
+}
+
+
+@pytest.mark.parametrize("name", THREADS)
+def test_threads_name_the_module_that_made_them(start, name):
+    code, reason = THREADS[name]
+    message = imported(start("app", files={"app.py": "import threading, time\n" + code + HELLO}))
+    assert not message["fork_safe"] and message["fork_reason"].endswith(reason), message
+
+
 CONNECTIONS = {
     "tcp": ("import socket\nserver = socket.create_server(('127.0.0.1', 0))\n"
             "class Pool:\n    def __init__(self):\n        self.connection = socket.create_connection(server.getsockname())\n"
             "pool = Pool()\n", "open connection to 127.0.0.1:"),
+    "tcp of a module": ("import socket\nserver = socket.create_server(('127.0.0.1', 0))\n"
+                        "connection = socket.create_connection(server.getsockname())\n", "open connection to 127.0.0.1:"),
     "listening": ("import socket\nserver = socket.create_server(('127.0.0.1', 0))\n", None),
     "udp": ("import socket\ns = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\ns.connect(('127.0.0.1', 514))\n", None),
     "sqlite": ("import sqlite3\nc = sqlite3.connect('data.sqlite')\nc.execute('create table t (x)')\nc.commit()\n",
@@ -386,7 +410,7 @@ def test_connections_forbid_a_fork(start, name):
     message = imported(start("app", files={"app.py": code + HELLO}))
     assert message["fork_safe"] == (reason is None), message
     assert message["fork_reason"].startswith(reason or "")
-    if name == "tcp":
+    if reason is not None:
         assert message["fork_reason"].endswith(", made by app")
 
 
