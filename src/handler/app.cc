@@ -12,7 +12,8 @@ namespace cutwater::handler {
 namespace {
 
 constexpr base::Duration kTick = std::chrono::milliseconds(100);
-constexpr base::Duration kClaimPatience = std::chrono::milliseconds(1);
+// With a timer of 1 ms each sleep of the front costs more: 10 % with one connection, measured.
+constexpr base::Duration kClaimPatience = std::chrono::milliseconds(5);
 constexpr base::Duration kFastAnswers = std::chrono::milliseconds(1);
 constexpr base::Duration kPatience = std::chrono::milliseconds(10);
 constexpr size_t kManyForEach = 4;  // requests that wait, for each worker
@@ -211,11 +212,14 @@ bool AppHandler::end_of_turn() {
 void AppHandler::expect_claims() {
   if (second_wake_.armed() || !current_ || !current_->options().asynchronous) return;
   if (current_->attached_workers() < 2 || current_->link().queued() == 0) return;
+  line_start_ = current_->link().line_start();
   second_wake_.set(services_.loop.now() + kClaimPatience);
 }
 
+// While any is claimed they come.
 void AppHandler::wake_others() {
-  if (current_ && current_->link().wake_another()) second_wake_.set(services_.loop.now() + kClaimPatience);
+  if (current_ && current_->link().line_start() == line_start_) current_->link().wake_another();
+  expect_claims();
 }
 
 bool AppHandler::wakes_can_wait() {

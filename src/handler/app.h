@@ -151,6 +151,7 @@ class AppHandler final : public message::Handler, public io::TurnHook {
   RateLimitedLog log_;
   io::Timer tick_;
   io::Timer second_wake_;
+  uint64_t line_start_ = 0;  // of the current generation, when it was set
 };
 
 }  // namespace cutwater::handler

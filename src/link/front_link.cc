@@ -415,6 +415,10 @@ void FrontLink::wake_workers() {
   impl_->pending_wakes = 0;
 }
 
+uint64_t FrontLink::line_start() const {
+  return impl_->queue.head.value.load(std::memory_order_relaxed);
+}
+
 bool FrontLink::wake_another() {
   QueuedEntry entry;
   return find_queued(impl_->map, impl_->front, impl_->tail, entry) && impl_->wake_one_idle();

@@ -116,6 +116,8 @@ class FrontLink {
   void wake_workers();
   // Whether it would look for somebody to wake.
   bool owes_wakes() const;
+  // Where the line of queued requests begins: it moves when one is claimed.
+  uint64_t line_start() const;
   // One that sleeps, if a request still waits: who was woken for it may not come. False: nobody was.
   bool wake_another();
   // Announces that this front is about to sleep and looks again (Dekker pair, seq_cst). False: frames are
