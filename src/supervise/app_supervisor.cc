@@ -82,8 +82,11 @@ void AppSupervisor::on_failed(const BootFailure& failure) {
                    fmt::format("{}: new code {} start; {}\n{}", spec_.name, known ? "still does not" : "does not",
                                meanwhile, known ? "with the same error as before" : failure.text));
   serving_->on_successor_failed();
-  std::vector<std::string> folders = serving_->imported().watch;
-  folders.insert(folders.end(), failure.watch.begin(), failure.watch.end());
+  // And what is watched: the root may have become another folder that nobody could import from.
+  std::vector<std::string> folders = code_watch_.folders();
+  for (const auto& more : {serving_->imported().watch, failure.watch}) {
+    folders.insert(folders.end(), more.begin(), more.end());
+  }
   watch_code(folders);
 }
 
