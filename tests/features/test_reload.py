@@ -89,6 +89,16 @@ class TestHup:
         wait_until(lambda: len(server.tree()) <= before, 15, "the slow generation to go")
         server.baseline = {server.pid: server.baseline[server.pid]}
 
+    def test_what_was_mended_meanwhile_is_not_said_to_hang(self, serve):
+        """The line's number is that of the file as it was."""
+        server = serve("kit", start_timeout="2s", allow=REFUSED)
+        edit(server.folder / "app.py", 'VERSION = "one"', 'open("begun", "w").close(); time.sleep(60)\nVERSION = "two"')
+        server.signal(signal.SIGHUP)
+        wait_until((server.folder / "begun").exists, 10, "the import to begin")
+        edit(server.folder / "app.py", 'open("begun", "w").close(); time.sleep(60)\n', "")
+        server.log.wait_for(r"web: the import had come to app.py:\d+ in <module>$", 15)
+        server.baseline = {server.pid: server.baseline[server.pid]}
+
     def test_a_request_that_runs_is_finished_by_the_old_generation(self, serve):
         server = serve("kit", workers=1)
         with server.connect(timeout=30) as slow, server.connect() as idle:
