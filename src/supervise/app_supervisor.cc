@@ -119,7 +119,7 @@ void AppSupervisor::on_failed(const BootFailure& failure) {
 // Forking from today's code into a generation of yesterday's would mix them; so the next need brings a new
 // generation.
 void AppSupervisor::on_needs_successor() {
-  if (ending_ || starting_) return;
+  if (ending_ || starting_ || waiting_) return;
   world_.log.info(
       fmt::format("{}: workers are missing and the zygote is gone; generation {} starts", spec_.name, next_number_));
   begin();

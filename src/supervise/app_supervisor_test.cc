@@ -139,37 +139,6 @@ TEST_F(AppTest, ReloadStormIsTwoReloads) {
   EXPECT_EQ(fronts->swapped, 3u);
 }
 
-TEST_F(AppTest, StartThatHangsIsGivenUpForAnotherReload) {
-  ASSERT_TRUE(start_serving());
-  spec.start_patience = seconds(1);
-  behave("hang_at_import");
-  app->reload(spec, "test");
-  run_for(milliseconds(500));
-  EXPECT_FALSE(log.has("is still starting"));
-  behave("well");
-  app->reload(spec, "views.py changed");
-  EXPECT_TRUE(
-      log.has("views.py changed; generation 2 is still starting (while importing the app, 0.5 s after the "
-              "start), generation 3 comes after it, in "))
-      << log.all();
-  ASSERT_TRUE(run_until([this] { return fronts->swapped == 3; }, seconds(10))) << log.all();
-  EXPECT_TRUE(log.has("generation 1 keeps serving\ngave up while importing the app, 1.0 s after the start"))
-      << log.all();
-  run_for(milliseconds(1500));
-  EXPECT_EQ(fronts->swapped, 3u);
-}
-
-TEST_F(AppTest, StartThatTakesItsUsualTimeIsWaitedFor) {
-  behave("slow_import");
-  ASSERT_TRUE(start_serving());
-  spec.start_patience = milliseconds(100);
-  app->reload(spec, "test");
-  run_for(milliseconds(500));
-  app->reload(spec, "test");
-  ASSERT_TRUE(run_until([this] { return fronts->swapped == 2; })) << log.all();
-  ASSERT_TRUE(run_until([this] { return fronts->swapped == 3; })) << log.all();
-}
-
 TEST_F(AppTest, ReloadsLeaveNothingBehind) {
   ASSERT_TRUE(start_serving(2));
   app->reload(spec, "warm up");
@@ -350,17 +319,6 @@ TEST_F(AppTest, ZygoteThatHangsAtAForkIsKilled) {
   EXPECT_TRUE(log.has("its zygote was killed; its workers serve on")) << log.all();
   EXPECT_TRUE(log.has("shop: worker 3 never started; another one is started")) << log.all();
   ASSERT_TRUE(run_until([this] { return fronts->sent_of("drop_generation") == 2; })) << log.all();
-}
-
-TEST_F(AppTest, WorkerThatIsNotReadyInTimeIsKilledForThat) {
-  spec.preload = "false";
-  spec.start_timeout = seconds(1);
-  ASSERT_TRUE(start_serving());
-  behave("never_ready");
-  kill(fronts->workers.begin()->second, SIGTERM);
-  ASSERT_TRUE(run_until([this] { return log.has("was not ready within start_timeout = 1 s"); })) << log.all();
-  ASSERT_TRUE(run_until([this] { return log.has(") was killed; another one is started"); })) << log.all();
-  EXPECT_FALSE(log.has("out of memory")) << log.all();
 }
 
 TEST_F(AppTest, DrainingGenerationStartsNoWorker) {
