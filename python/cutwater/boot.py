@@ -8,6 +8,7 @@ import os
 import platform
 import signal
 import sys
+import time
 from types import FrameType
 from typing import Any, Dict, NoReturn, Optional, Tuple
 
@@ -29,7 +30,7 @@ def run(channel: Channel) -> NoReturn:
         os._exit(1)
     _cutwater.set_process_name("cutwater-" + start["mode"])
     _enter_app(start)
-    told = functools.partial(_tell_where, start)
+    told = functools.partial(_tell_where, start, time.time())
     signal.signal(signal.SIGTERM, told)
     loaded, fork_safe = _import(start, channel)
     if signal.getsignal(signal.SIGTERM) is told:
@@ -42,9 +43,9 @@ def run(channel: Channel) -> NoReturn:
     os._exit(_wait_for_quit(channel))
 
 
-def _tell_where(start: Dict[str, Any], number: int, frame: Optional[FrameType]) -> None:
+def _tell_where(start: Dict[str, Any], began: float, number: int, frame: Optional[FrameType]) -> None:
     """Ended while the app was imported, which took too long: a server may have been started, or a database waited for."""
-    line = failure.line_reached(frame, start["root"])
+    line = failure.line_reached(frame, start["root"], began)
     if line is not None:
         messages.note(f'{start["app"]}: the import had come to {line}')
     signal.signal(number, signal.SIG_DFL)

@@ -74,12 +74,19 @@ def last_user_line(error: BaseException, root: str) -> Optional[str]:
     return _last_line(traceback.extract_tb(error.__traceback__), root)
 
 
-def line_reached(frame: Optional[FrameType], root: str) -> Optional[str]:
-    """The same of what runs now."""
-    return _last_line(traceback.extract_stack(frame), root)
+def line_reached(frame: Optional[FrameType], root: str, began: float) -> Optional[str]:
+    """The same of what runs now; without the text of a file that is not what it was when this process ``began``."""
+    return _last_line(traceback.extract_stack(frame), root, began)
 
 
-def _last_line(stack: traceback.StackSummary, root: str) -> Optional[str]:
+def _changed_since(filename: str, began: float) -> bool:
+    try:
+        return os.stat(filename).st_ctime > began  # of what was renamed over it as well, whatever its mtime
+    except OSError:
+        return True
+
+
+def _last_line(stack: traceback.StackSummary, root: str, began: Optional[float] = None) -> Optional[str]:
     frames = [f for f in stack if not _is_ours(f.filename)]
     if not frames:
         return None
@@ -88,7 +95,9 @@ def _last_line(stack: traceback.StackSummary, root: str) -> Optional[str]:
     place = f"{shown_path(frame.filename, root)}:{frame.lineno} in {frame.name}"
     if not frame.name.startswith("<"):
         place += "()"
-    return f"{place}: {printable(frame.line)}" if frame.line else place
+    if not frame.line or (began is not None and _changed_since(frame.filename, began)):
+        return place
+    return f"{place}: {printable(frame.line)}"
 
 
 def place_of(error: BaseException, root: str) -> str:

@@ -7,6 +7,7 @@ import sys
 from typing import Iterable, List, Set
 
 _SKIPPED_NAMES = {"__pycache__", "node_modules", "static", "staticfiles", "media", "site-packages"}
+_ENVIRONMENT_MARKS = ("pyvenv.cfg", "conda-meta")
 _MAXIMUM_VISITED = 4000
 _MAXIMUM_FOLDERS = 500
 _MAXIMUM_BYTES = 40 * 1024  # they travel in one message
@@ -16,7 +17,7 @@ _MAXIMUM_DEPTH = 12
 def _skipped(folder: str, name: str) -> bool:
     if name.startswith(".") or name in _SKIPPED_NAMES:
         return True
-    return os.path.exists(os.path.join(folder, name, "pyvenv.cfg"))
+    return any(os.path.exists(os.path.join(folder, name, mark)) for mark in _ENVIRONMENT_MARKS)
 
 
 def _inside(folder: str, root: str) -> bool:

@@ -13,6 +13,7 @@ namespace {
 
 constexpr base::Duration kNow = base::Duration::zero();
 constexpr int kSignalled = 128;
+constexpr const char* kAskedToReload = "asked to reload";
 
 auto key_of(const config::Listen& listen) {
   return std::tie(listen.address, listen.backlog, listen.mode, listen.owner, listen.group, listen.protocol,
@@ -69,6 +70,7 @@ void Master::on_signal(int signal) {
       break;
     case SIGHUP:
       reload_waits_ = true;
+      for (auto& app : apps_) app->on_reload_waits(kAskedToReload);
       break;
     case SIGUSR1:
       reopen_logs();
@@ -149,7 +151,7 @@ void Master::reload_app(const config::App& app) {
   const supervise::Generation* serving = (*known)->serving();
   auto spec = spec_of(app, serving ? &serving->spec() : nullptr);
   if (spec) {
-    (*known)->reload(std::move(*spec), "asked to reload");
+    (*known)->reload(std::move(*spec), kAskedToReload);
   } else {
     log_.error("CW0805", spec.error().message + "; the app keeps running as it is");
   }

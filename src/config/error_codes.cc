@@ -118,8 +118,8 @@ constexpr ErrorCode kCodes[] = {
      "unreadable before the app was ready. Native packages that crash at import do that.",
      "See whether it is a Python, and import the app by hand in it, as the message shows."},
     {"CW0317", "app not ready in time",
-     "Importing the app and starting a worker took longer than `start_timeout`; the "
-     "message says where it was.",
+     "Importing the app and starting a worker took longer than `start_timeout`, or far longer than the last time while "
+     "another reload waited; the message says where it was.",
      "Raise `start_timeout`, or do slow work after the import, and after lifespan.startup where the app has it."},
     {"CW0318", "threads for an app with an event loop",
      "`threads` is set, and the app is an ASGI or Tornado app, which runs all of its requests on one event loop.",
@@ -278,8 +278,8 @@ constexpr ErrorCode kCodes[] = {
      "The messages before say how the workers ended."},
     {"CW0530", "changes of code are not seen",
      "The system gives no more inotify watches, so watch = \"code\" does not see "
-     "every file.",
-     "Raise fs.inotify.max_user_watches, or reload with HUP."},
+     "every file; or the app's root is gone, and is looked for until it is there again.",
+     "Raise fs.inotify.max_user_watches, or reload with HUP. Put the code where the message says."},
     {"CW0541", "request cancelled by its own app",
      "The task of a request ended by a CancelledError that neither its client nor the server caused. A client that had "
      "no answer yet got 500.",

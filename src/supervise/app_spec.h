@@ -36,6 +36,8 @@ struct AppSpec {
   base::Duration grace{};
   base::Duration start_timeout{};
   base::Duration queue_timeout{};
+  // What a start may take at least before it is given up for another reload that waits. No setting.
+  base::Duration start_patience = std::chrono::seconds(10);
   unsigned queue = 100;
   unsigned workers = 2;
   unsigned concurrency = 1;  // of an asynchronous app's worker

@@ -11,6 +11,10 @@ AppSupervisor::AppSupervisor(World& world, AppSpec spec, Events events)
     : world_(world),
       spec_(std::move(spec)),
       events_(std::move(events)),
+      give_up_(world.loop.timers(),
+               [this] {
+                 if (starting()) starting_->give_up();
+               }),
       code_watch_(world.loop, world.log, [this](const std::string& path) { on_code_changed(path); }) {
   world_.loop.add_hook(*this);
 }
@@ -27,6 +31,10 @@ void AppSupervisor::for_each(Work work) {
 }
 
 void AppSupervisor::begin() {
+  if (starting_) retired_.push_back(std::move(starting_));  // it failed in this turn
+  waiting_.reset();
+  waiting_told_.clear();
+  give_up_.cancel();
   AppSpec spec = spec_;
   spec.workers = static_cast<unsigned>(std::max(1, static_cast<int>(spec.workers) + extra_workers_));
   // What could not be forked the last time is not imported twice again to find the same.
@@ -41,7 +49,8 @@ void AppSupervisor::begin() {
 void AppSupervisor::reload(AppSpec spec, const std::string& why) {
   if (ending_) return;
   last_failure_.clear();  // who asks wants to see why
-  if (starting_) {
+  if (starting()) {
+    on_reload_waits(why);
     waiting_ = std::move(spec);
     return;
   }
@@ -50,10 +59,27 @@ void AppSupervisor::reload(AppSpec spec, const std::string& why) {
   begin();
 }
 
+void AppSupervisor::on_reload_waits(const std::string& why) {
+  if (!starting() || ending_ || std::exchange(waiting_told_, why) == why) return;
+  const base::Instant now = base::monotonic_now();
+  const Journey& journey = starting_->journey();
+  std::string until = fmt::format("generation {} comes after it", next_number_);
+  if (serving_) {
+    const base::Duration left = std::max(spec_.start_patience, 2 * last_start_) - journey.lasted(now);
+    give_up_.set(now + left);
+    until =
+        left > base::Duration::zero() ? fmt::format("{}, in {} at most", until, to_seconds(left)) : "it is given up";
+  }
+  world_.log.info(fmt::format("{}: {}; generation {} is still starting ({}), {}", spec_.name, why, starting_->number(),
+                              journey.where(now), until));
+}
+
 void AppSupervisor::on_ready() {
   const bool first = !serving_;
   if (serving_) retired_.push_back(std::move(serving_));
   serving_ = std::move(starting_);
+  last_start_ = serving_->journey().lasted(base::monotonic_now());
+  give_up_.cancel();
   serving_->serve();
   last_failure_.clear();
   watch_code(serving_->imported().watch);
@@ -82,15 +108,18 @@ void AppSupervisor::on_failed(const BootFailure& failure) {
                    fmt::format("{}: new code {} start; {}\n{}", spec_.name, known ? "still does not" : "does not",
                                meanwhile, known ? "with the same error as before" : failure.text));
   serving_->on_successor_failed();
-  std::vector<std::string> folders = serving_->imported().watch;
-  folders.insert(folders.end(), failure.watch.begin(), failure.watch.end());
+  // And what is watched: the root may have become another folder that nobody could import from.
+  std::vector<std::string> folders = code_watch_.folders();
+  for (const auto& more : {serving_->imported().watch, failure.watch}) {
+    folders.insert(folders.end(), more.begin(), more.end());
+  }
   watch_code(folders);
 }
 
 // Forking from today's code into a generation of yesterday's would mix them; so the next need brings a new
 // generation.
 void AppSupervisor::on_needs_successor() {
-  if (ending_ || starting_) return;
+  if (ending_ || starting_ || waiting_) return;
   world_.log.info(
       fmt::format("{}: workers are missing and the zygote is gone; generation {} starts", spec_.name, next_number_));
   begin();
@@ -172,7 +201,6 @@ bool AppSupervisor::end_of_turn() {
 #endif
   if (!starting_ && waiting_ && !ending_) {
     AppSpec spec = std::move(*waiting_);
-    waiting_.reset();
     reload(std::move(spec), "asked again meanwhile");
   }
   if (over() && !std::exchange(end_told_, true) && events_.ended) events_.ended();

@@ -27,6 +27,8 @@ class AppSupervisor : public io::TurnHook {
   void start() { begin(); }
   // A new generation beside the old one. While one starts the request waits; more requests are one.
   void reload(AppSpec spec, const std::string& why);
+  // reload() will be called when nothing starts any more: told, and what has been starting for too long is given up.
+  void on_reload_waits(const std::string& why);
   void scale(int change);
   // Everything ends: finish what runs, be gone after `grace`. May be called again with less.
   void end(base::Duration grace);
@@ -38,7 +40,7 @@ class AppSupervisor : public io::TurnHook {
 
   const std::string& name() const { return spec_.name; }
   const Generation* serving() const { return serving_.get(); }
-  bool starting() const { return starting_ != nullptr; }
+  bool starting() const { return starting_ && starting_->state() < Generation::State::kEnding; }
   bool over() const { return ending_ && !serving_ && !starting_ && retired_.empty(); }
   bool end_of_turn() override;
 
@@ -61,6 +63,9 @@ class AppSupervisor : public io::TurnHook {
   std::unique_ptr<Generation> starting_;
   std::vector<std::unique_ptr<Generation>> retired_;
   std::optional<AppSpec> waiting_;  // the reload that comes after the one that starts
+  std::string waiting_told_;        // why, as the log has it
+  base::Duration last_start_{};     // how long the last generation took that became ready
+  io::Timer give_up_;
   uint64_t next_number_ = 1;
   std::string last_failure_;  // of a new generation that nobody asked for, as the log has it
   int extra_workers_ = 0;     // TTIN, TTOU; kept over reloads

@@ -306,12 +306,18 @@ TEST_F(AppTest, ZygoteThatHangsAtAForkIsKilled) {
   ASSERT_TRUE(start_serving());
   spec.start_timeout = seconds(1);
   app->reload(spec, "shorter patience");
-  ASSERT_TRUE(run_until([this] { return fronts->sent_of("drop_generation") == 1; })) << log.all();
+  ASSERT_TRUE(run_until([this] {
+    return fronts->sent_of("drop_generation") == 1 && app->serving()->ready_workers() == 2;
+  })) << log.all();
   const pid_t zygote = app->serving()->interpreter_pid();
   kill(zygote, SIGSTOP);
   kill(fronts->workers.begin()->second, SIGKILL);
   ASSERT_TRUE(run_until([this] { return fronts->swapped == 3; })) << log.all();
   ASSERT_TRUE(run_until([zygote] { return !alive(zygote); })) << log.all();
+  EXPECT_TRUE(log.has("CW0524 shop: its zygote did not fork worker 3 within start_timeout = 1 s; it is killed"))
+      << log.all();
+  EXPECT_TRUE(log.has("its zygote was killed; its workers serve on")) << log.all();
+  EXPECT_TRUE(log.has("shop: worker 3 never started; another one is started")) << log.all();
   ASSERT_TRUE(run_until([this] { return fronts->sent_of("drop_generation") == 2; })) << log.all();
 }
 

@@ -39,6 +39,8 @@ def run():
     words = open("behaviour").read().split()
     if "crash_at_import" in words:
         os.kill(os.getpid(), signal.SIGSEGV)
+    if "slow_import" in words:
+        time.sleep(1)
     if "hang_at_import" in words:
         time.sleep(100)
     if "fail" in words:

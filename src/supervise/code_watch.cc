@@ -8,12 +8,17 @@
 #include <cstring>
 #include <filesystem>
 
+#include "supervise/path_steps.h"
+
 namespace cutwater::supervise {
 namespace {
 
 namespace fs = std::filesystem;
 
-constexpr uint32_t kEvents = IN_CLOSE_WRITE | IN_CREATE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_ONLYDIR;
+constexpr uint32_t kNameEvents = IN_CREATE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE;
+constexpr uint32_t kCodeEvents = kNameEvents | IN_CLOSE_WRITE;
+// A folder may be watched for both.
+constexpr uint32_t kAddFolder = IN_ONLYDIR | IN_MASK_ADD;
 constexpr size_t kMostFolders = 4096;
 
 constexpr std::array kSourceEndings = {".py",     ".pyx", ".html", ".htm",  ".jinja",
@@ -22,8 +27,9 @@ constexpr std::array kSourceEndings = {".py",     ".pyx", ".html", ".htm",  ".ji
 constexpr std::array kTemplateEndings = {".txt", ".xml"};
 constexpr std::array kDeployNames = {"restart.txt", ".deploy", "pyproject.toml"};
 // What tools and the app itself write into; never source.
-constexpr std::array kForeignFolders = {"node_modules", "__pycache__", "site-packages", "static",
-                                        "staticfiles",  "media",       "venv",          "env"};
+constexpr std::array kForeignFolders = {"node_modules", "__pycache__", "site-packages",
+                                        "static",       "staticfiles", "media"};
+constexpr const char* kEnvironmentMark = "pyvenv.cfg";  // whatever the folder's name is
 
 bool is_foreign(std::string_view name) {
   if (name.starts_with('.')) return true;
@@ -32,6 +38,17 @@ bool is_foreign(std::string_view name) {
 
 bool ends_with_any(std::string_view name, const auto& endings) {
   return std::any_of(endings.begin(), endings.end(), [name](std::string_view end) { return name.ends_with(end); });
+}
+
+bool is_environment(const std::string& folder) {
+  std::error_code error;
+  return fs::exists(folder + "/" + kEnvironmentMark, error) || fs::exists(folder + "/conda-meta", error);
+}
+
+std::string without_end_slash(fs::path path) {
+  std::string text = path.lexically_normal().native();
+  if (text.size() > 1 && text.ends_with('/')) text.pop_back();
+  return text;
 }
 
 // Whether `folder` is `root` or lies below it without passing through a foreign folder.
@@ -45,7 +62,7 @@ bool belongs(const fs::path& root, const fs::path& folder) {
 }  // namespace
 
 CodeWatch::CodeWatch(io::Loop& loop, base::LogSink& log, std::function<void(const std::string&)> changed)
-    : loop_(loop), log_(log), changed_(std::move(changed)), quiet_(loop.timers(), [this] { changed_(last_change_); }) {}
+    : loop_(loop), log_(log), changed_(std::move(changed)), quiet_(loop.timers(), [this] { on_quiet(); }) {}
 
 CodeWatch::~CodeWatch() = default;
 
@@ -56,22 +73,27 @@ CodeWatch::Mode CodeWatch::to_mode(std::string_view setting) {
 
 void CodeWatch::watch(Mode mode, const std::string& root, const std::vector<std::string>& folders) {
   mode_ = mode;
-  root_ = fs::path(root).lexically_normal().native();
-  if (root_.size() > 1 && root_.ends_with('/')) root_.pop_back();
+  root_ = without_end_slash(root);
   if (mode == Mode::kOff) {
     watcher_.reset();
     inotify_.reset();
-    folders_.clear();
+    watched_.clear();
     quiet_.cancel();
     return;
   }
   if (!inotify_.valid() && !open_inotify()) return;
-  const std::set<std::string> chosen = choose(folders);
-  for (const auto& [descriptor, folder] : folders_) {
-    if (!chosen.contains(folder)) inotify_rm_watch(inotify_.get(), descriptor);
+  const WatchedFolders before = std::exchange(watched_, {});
+  watch_way();
+  for (const std::string& folder : choose(folders)) add(folder);
+  forget_all_but_watched(before);
+}
+
+std::vector<std::string> CodeWatch::folders() const {
+  std::vector<std::string> found;
+  for (const auto& [descriptor, watched] : watched_) {
+    if (watched.code) found.push_back(watched.folder);
   }
-  std::erase_if(folders_, [&](const auto& entry) { return !chosen.contains(entry.second); });
-  for (const std::string& folder : chosen) add(folder);
+  return found;
 }
 
 bool CodeWatch::open_inotify() {
@@ -86,22 +108,51 @@ bool CodeWatch::open_inotify() {
 }
 
 std::set<std::string> CodeWatch::choose(const std::vector<std::string>& folders) const {
-  if (mode_ == Mode::kDeploy) return {root_, root_ + "/tmp"};
-  std::set<std::string> chosen;
+  if (mode_ == Mode::kDeploy) return {real_root_, real_root_ + "/tmp"};
+  std::set<std::string> chosen = {real_root_};
   for (const std::string& folder : folders) {
-    if (chosen.size() < kMostFolders && belongs(root_, folder)) chosen.insert(folder);
+    if (chosen.size() < kMostFolders && belongs(real_root_, folder)) chosen.insert(folder);
   }
   return chosen;
 }
 
+// First the watches, then where it leads: a change in between is told.
+void CodeWatch::watch_way() {
+  for (const PathStep& step : steps_of(root_)) {
+    const int descriptor = inotify_add_watch(inotify_.get(), step.folder.c_str(), kNameEvents | kAddFolder);
+    if (descriptor < 0) continue;  // one that we may not read, or that is missing
+    watched_[descriptor].folder = step.folder;
+    watched_[descriptor].steps.insert(step.name);
+  }
+  std::error_code error;
+  const fs::path real = fs::canonical(root_, error);
+  real_root_ = error ? root_ : real.native();
+}
+
 void CodeWatch::add(const std::string& folder) {
-  const int descriptor = inotify_add_watch(inotify_.get(), folder.c_str(), kEvents);
+  const int descriptor = inotify_add_watch(inotify_.get(), folder.c_str(), kCodeEvents | kAddFolder);
   if (descriptor >= 0) {
-    folders_[descriptor] = folder;
+    watched_[descriptor].folder = folder;
+    watched_[descriptor].code = true;
   } else if (errno == ENOSPC && !std::exchange(limit_told_, true)) {
     log_.warning("CW0530", "changes in " + folder + " are not seen: no inotify watch is left\n" +
                                "fix: raise fs.inotify.max_user_watches, or reload with SIGHUP");
   }
+}
+
+// By descriptor: what has the path of a folder now may be another folder.
+void CodeWatch::forget_all_but_watched(const WatchedFolders& before) {
+  for (const auto& [descriptor, watched] : before) {
+    if (!watched_.contains(descriptor)) inotify_rm_watch(inotify_.get(), descriptor);
+  }
+}
+
+void CodeWatch::forget_below(const std::string& folder) {
+  const WatchedFolders before = watched_;
+  std::erase_if(watched_, [&](const auto& entry) {
+    return entry.second.steps.empty() && (entry.second.folder + "/").starts_with(folder + "/");
+  });
+  forget_all_but_watched(before);
 }
 
 void CodeWatch::read_events() {
@@ -114,25 +165,44 @@ void CodeWatch::read_events() {
       std::memcpy(&event, buffer.data() + at, sizeof event);
       const std::string name = event.len > 0 ? std::string(buffer.data() + at + sizeof event) : std::string();
       at += sizeof event + event.len;
-      if (event.mask & IN_Q_OVERFLOW) note_change(root_);  // too much changed to be told in detail
-      auto folder = folders_.find(event.wd);
-      if (folder == folders_.end()) continue;
-      if (event.mask & IN_IGNORED) {
-        folders_.erase(folder);
-      } else {
-        on_event(std::string(folder->second), event.mask, name);
+      if (event.mask & IN_Q_OVERFLOW) {  // too much changed to be told in detail
+        on_way_changed(root_);
+        note_change(root_);
       }
+      const auto found = watched_.find(event.wd);
+      if (found == watched_.end()) continue;
+      const Watched watched = found->second;
+      if (event.mask & IN_IGNORED) {
+        watched_.erase(found);
+        continue;
+      }
+      if (watched.code) on_event(watched.folder, event.mask, name);
+      if ((event.mask & kNameEvents) && watched.steps.contains(name)) on_way_changed(watched.folder + "/" + name);
     }
   }
+}
+
+// The root is another folder now, or gone. One that is new and empty is no news yet.
+void CodeWatch::on_way_changed(const std::string& path) {
+  const WatchedFolders before = std::exchange(watched_, {});
+  const std::string last_change = std::exchange(last_change_, {});
+  watch_way();
+  on_new_folder(real_root_);
+  if (mode_ == Mode::kDeploy) on_new_folder(real_root_ + "/tmp");
+  forget_all_but_watched(before);
+  last_change_ = last_change_.empty() ? last_change : path;
+  quiet_.set(base::monotonic_now() + kQuiet);
 }
 
 void CodeWatch::on_event(const std::string& folder, uint32_t mask, const std::string& name) {
   if (mask & IN_ISDIR) {
     const bool appeared = mask & (IN_CREATE | IN_MOVED_TO);
-    if (mode_ == Mode::kCode && appeared && !is_foreign(name)) on_new_folder(folder + "/" + name);
-    if (mode_ == Mode::kDeploy && appeared && name == "tmp" && folder == root_) add(root_ + "/tmp");
+    const bool wanted = mode_ == Mode::kCode ? !is_foreign(name) && !is_environment(folder + "/" + name)
+                                             : name == "tmp" && folder == real_root_;
+    if (appeared && wanted) on_new_folder(folder + "/" + name);
     return;
   }
+  if (mode_ == Mode::kCode && name == kEnvironmentMark && folder != real_root_) forget_below(folder);
   // A created file is empty yet; what fills it closes it.
   if (mask & IN_CREATE) return;
   if (matters(folder, name)) note_change(folder + "/" + name);
@@ -140,13 +210,14 @@ void CodeWatch::on_event(const std::string& folder, uint32_t mask, const std::st
 
 // A folder that comes with its files: they may have been written before it was watched.
 void CodeWatch::on_new_folder(const std::string& folder) {
-  if (folders_.size() >= kMostFolders) return;
+  if (watched_.size() >= kMostFolders) return;
   add(folder);
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(folder, error)) {
     const std::string name = entry.path().filename().native();
-    if (entry.is_directory(error) && !entry.is_symlink(error) && !is_foreign(name)) {
-      on_new_folder(entry.path().native());
+    if (entry.is_directory(error) && !entry.is_symlink(error)) {
+      const bool wanted = mode_ == Mode::kCode && !is_foreign(name) && !is_environment(entry.path().native());
+      if (wanted) on_new_folder(entry.path().native());
     } else if (matters(folder, name)) {
       note_change(entry.path().native());
     }
@@ -161,8 +232,19 @@ bool CodeWatch::matters(std::string_view folder, std::string_view name) const {
 }
 
 void CodeWatch::note_change(const std::string& path) {
-  last_change_ = path.starts_with(root_ + "/") ? path.substr(root_.size() + 1) : path;
+  last_change_ = path.starts_with(real_root_ + "/") ? path.substr(real_root_.size() + 1) : path;
   quiet_.set(base::monotonic_now() + kQuiet);
+}
+
+void CodeWatch::on_quiet() {
+  std::error_code error;
+  if (fs::is_directory(root_, error)) {
+    gone_told_ = false;
+    if (!last_change_.empty()) changed_(std::exchange(last_change_, {}));
+  } else if (!std::exchange(gone_told_, true)) {
+    log_.warning("CW0530", root_ + " is gone: changes of code are not seen until it is there again\n" +
+                               "fix: put the code there, or correct the app's root and reload with SIGHUP");
+  }
 }
 
 }  // namespace cutwater::supervise

@@ -1,6 +1,7 @@
 // CodeWatch: tells when an app's code was changed on disk, after one second of quiet. Watches folders by
 // inotify and looks at names only: source and templates, or in deploy mode the few files whose touch means
-// "restart".
+// "restart". The way to the root is watched as well: a symbolic link on it may be switched to another release, the
+// root be moved away and made anew.
 #pragma once
 
 #include <functional>
@@ -22,38 +23,53 @@ class CodeWatch {
   enum class Mode { kCode, kDeploy, kOff };
   static constexpr base::Duration kQuiet = std::chrono::seconds(1);
 
-  // `loop` and `log` must outlive this. `changed` gets the path of the last change, relative to the root.
+  // `loop` and `log` must outlive this. `changed` gets the path of the last change, relative to the root, or the whole
+  // path of what is another root now.
   CodeWatch(io::Loop& loop, base::LogSink& log, std::function<void(const std::string& path)> changed);
   ~CodeWatch();
 
-  // From now on these folders (those outside of `root` and in hidden or foreign folders are left out) and no
-  // others. What is watched already stays so without a gap.
+  // From now on `root`, these folders (real paths; those outside of `root` and in hidden or foreign folders are left
+  // out) and no others. What is watched already stays so without a gap.
   void watch(Mode mode, const std::string& root, const std::vector<std::string>& folders);
-  size_t watched() const { return folders_.size(); }
+  std::vector<std::string> folders() const;  // watched for code
 
   static Mode to_mode(std::string_view setting);  // "code" | "deploy" | "off"
 
  private:
+  struct Watched {
+    std::string folder;
+    bool code = false;            // for what matters() in it
+    std::set<std::string> steps;  // names in it by which the way to the root goes on
+  };
+  using WatchedFolders = std::map<int, Watched>;  // by watch descriptor
+
   bool open_inotify();
   std::set<std::string> choose(const std::vector<std::string>& folders) const;
+  void watch_way();
   void add(const std::string& folder);
+  void forget_all_but_watched(const WatchedFolders& before);
+  void forget_below(const std::string& folder);
   void read_events();
+  void on_way_changed(const std::string& path);
   void on_event(const std::string& folder, uint32_t mask, const std::string& name);
   void on_new_folder(const std::string& folder);
   bool matters(std::string_view folder, std::string_view name) const;
   void note_change(const std::string& path);
+  void on_quiet();
 
   io::Loop& loop_;
   base::LogSink& log_;
   std::function<void(const std::string&)> changed_;
   Mode mode_ = Mode::kOff;
-  std::string root_;
+  std::string root_;       // as it was given
+  std::string real_root_;  // where that led when it was looked at last
   base::FileDescriptor inotify_;
   std::unique_ptr<io::CallbackWatcher> watcher_;
-  std::map<int, std::string> folders_;  // by watch descriptor
-  std::string last_change_;
+  WatchedFolders watched_;
+  std::string last_change_;  // empty: none that was not told
   io::Timer quiet_;
   bool limit_told_ = false;
+  bool gone_told_ = false;  // that there is no root
 };
 
 }  // namespace cutwater::supervise

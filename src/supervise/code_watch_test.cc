@@ -78,7 +78,49 @@ TEST_F(CodeWatchTest, LeavesOutForeignFolders) {
   watch_.watch(CodeWatch::Mode::kCode, spec.root,
                {spec.root, spec.root + "/node_modules/x", spec.root + "/.venv/lib", spec.root + "/static", "/usr",
                 spec.root + "/media", spec.root + "/shop", spec.root + "/../outside", spec.root + "/nowhere"});
-  EXPECT_EQ(watch_.watched(), 2u);
+  EXPECT_EQ(watch_.folders().size(), 2u);
+}
+
+TEST_F(CodeWatchTest, PackagesMayBeCalledAsEnvironmentsAre) {
+  std::filesystem::create_directories(spec.root + "/env");
+  watch_.watch(CodeWatch::Mode::kCode, spec.root, {spec.root, spec.root + "/env"});
+  write("env/models.py");
+  EXPECT_EQ(changes_after(kLong), Paths{"env/models.py"});
+  write("venv/models.py");  // new, and no environment
+  EXPECT_EQ(changes_after(kLong), Paths{"venv/models.py"});
+}
+
+TEST_F(CodeWatchTest, LeavesOutEnvironmentsWhateverTheirName) {
+  watch_.watch(CodeWatch::Mode::kCode, spec.root, {spec.root});
+  std::filesystem::create_directories(spec.root + "/python/bin");
+  run_for(milliseconds(50));
+  write("python/pyvenv.cfg");
+  run_for(milliseconds(50));
+  write("python/bin/tool.py");
+  EXPECT_EQ(changes_after(kLong), Paths{});
+  std::filesystem::create_directories(folder_ + "/made/bin");
+  std::ofstream(folder_ + "/made/pyvenv.cfg");
+  std::ofstream(folder_ + "/made/bin/tool.py");
+  std::filesystem::rename(folder_ + "/made", spec.root + "/moved");
+  EXPECT_EQ(changes_after(kLong), Paths{});
+  EXPECT_EQ(watch_.folders(), Paths{spec.root});
+}
+
+TEST_F(CodeWatchTest, SeesAnotherRootByTheSameLink) {
+  const std::string link = folder_ + "/link";
+  std::filesystem::create_directories(folder_ + "/other/tmp");
+  std::ofstream(folder_ + "/other/tmp/restart.txt");
+  std::filesystem::create_directory_symlink("root", link);
+  for (const auto mode : {CodeWatch::Mode::kCode, CodeWatch::Mode::kDeploy}) {
+    watch_.watch(mode, link, {});
+    std::filesystem::remove(link);
+    std::filesystem::create_directory_symlink("other", link);
+    EXPECT_EQ(changes_after(kLong), mode == CodeWatch::Mode::kDeploy ? Paths{link} : Paths{});  // it holds no code
+    EXPECT_EQ(watch_.folders().front(), folder_ + "/other");
+    std::filesystem::remove(link);
+    std::filesystem::create_directory_symlink("root", link);
+    run_for(kLong);
+  }
 }
 
 TEST_F(CodeWatchTest, DeployModeKnowsItsFiles) {
@@ -96,7 +138,7 @@ TEST_F(CodeWatchTest, OffIsOff) {
   watch_.watch(CodeWatch::Mode::kOff, spec.root, {spec.root});
   write("views.py");
   EXPECT_EQ(changes_after(kLong), Paths{});
-  EXPECT_EQ(watch_.watched(), 0u);
+  EXPECT_EQ(watch_.folders(), Paths{});
 }
 
 }  // namespace

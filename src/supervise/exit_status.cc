@@ -18,6 +18,7 @@ ExitStatus to_exit_status(const siginfo_t& info) {
 std::string ExitStatus::describe() const {
   if (unknown) return "never started";
   if (signal == 0) return code == 0 ? "ended by itself" : "exited with status " + std::to_string(code);
+  if (by_us) return "was killed";
   const char* name = sigabbrev_np(signal);
   std::string text = "was killed by ";
   text += name != nullptr ? "SIG" + std::string(name) : "signal " + std::to_string(signal);

@@ -93,6 +93,15 @@ void Generation::on_start_deadline() {
   }
 }
 
+void Generation::give_up() {
+  fail({3,
+        "CW0317",
+        fmt::format("gave up {}, more than twice what the last start took, because another reload waits\n"
+                    "fix: look for what the import waits for; slow work comes after it, and after lifespan.startup",
+                    journey_.where(base::monotonic_now())),
+        {}});
+}
+
 void Generation::fail(BootFailure failure) {
   if (state_ != State::kStarting) return;
   end(kZygoteGrace);

@@ -45,6 +45,7 @@ class Generation {
   ~Generation();
 
   void start();
+  void give_up();                  // its start, which takes too long while another reload waits
   void serve();                    // takes the traffic; the fronts are told
   void drain();                    // a newer one serves: finish what runs, then end
   void end(base::Duration grace);  // ask the workers to finish now; kill them after `grace`

@@ -14,6 +14,7 @@ class Journey {
   explicit Journey(base::Instant now) : began_(now), entered_(now) {}
   void enter(Step step, base::Instant now);
   Step step() const { return step_; }
+  base::Duration lasted(base::Instant now) const { return now - began_; }
   // "while importing the app, 1.2 s after the start"
   std::string where(base::Instant now) const;
   // "import 0.8 s, workers 0.1 s": the steps that took time; for the log once ready.

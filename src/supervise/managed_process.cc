@@ -36,7 +36,9 @@ bool ManagedProcess::send(const nlohmann::json& body, std::vector<int> descripto
 }
 
 void ManagedProcess::signal(int number) {
-  if (child_) child_->signal(number);
+  if (!child_ || !child_->running()) return;
+  killed_ = killed_ || number == SIGKILL;
+  child_->signal(number);
 }
 
 void ManagedProcess::end(base::Duration patience, base::Duration grace) {
@@ -108,7 +110,9 @@ void ManagedProcess::on_exit(const ExitStatus& status) {
   }
   watcher_.stop();
   const std::shared_ptr<Events> events = events_;
-  events->exited(status);
+  ExitStatus told = status;
+  told.by_us = killed_ && status.signal == SIGKILL;
+  events->exited(told);
 }
 
 }  // namespace cutwater::supervise

@@ -60,6 +60,7 @@ class ManagedProcess {
   base::Instant kill_at_ = base::kNever;
   bool watching_writes_ = false;
   bool asked_to_quit_ = false;
+  bool killed_ = false;  // by us
 };
 
 }  // namespace cutwater::supervise

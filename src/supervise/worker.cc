@@ -7,7 +7,8 @@
 namespace cutwater::supervise {
 
 std::string name_of(const Worker& worker) {
-  return fmt::format("worker {} (pid {})", worker.number, worker.process ? worker.process->pid() : 0);
+  if (!worker.process || !worker.process->known()) return fmt::format("worker {}", worker.number);
+  return fmt::format("worker {} (pid {})", worker.number, worker.process->pid());
 }
 
 // "T" is the state, the first field behind the name in /proc/PID/stat.

@@ -40,7 +40,7 @@ struct Position {
   std::unique_ptr<io::Timer> retry;
 };
 
-std::string name_of(const Worker& worker);  // "worker 3 (pid 4711)"
+std::string name_of(const Worker& worker);  // "worker 3 (pid 4711)", or without the pid that nobody knows
 // By SIGSTOP and the like.
 bool is_stopped(const Worker& worker);
 

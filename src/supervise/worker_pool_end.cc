@@ -160,13 +160,20 @@ void WorkerPool::on_deadline(Worker& worker) {
     end_worker(worker, {}, spec_.grace);
     return;
   }
-  world_.log.error(
-      "CW0524", fmt::format("{}: {} was not ready within start_timeout = {} s\nfix: raise app.{}.start_timeout",
-                            spec_.name, name_of(worker),
-                            std::chrono::duration_cast<std::chrono::seconds>(spec_.start_timeout).count(), spec_.name));
+  const bool zygote_hangs = !worker.process->known() && !zygote_gone_;
+  const std::string limit = fmt::format("within start_timeout = {} s",
+                                        std::chrono::duration_cast<std::chrono::seconds>(spec_.start_timeout).count());
+  if (zygote_hangs) {
+    world_.log.error("CW0524", fmt::format("{}: its zygote did not fork {} {}; it is killed\n"
+                                           "fix: look for what has stopped it, or raise app.{}.start_timeout",
+                                           spec_.name, name_of(worker), limit, spec_.name));
+  } else {
+    world_.log.error("CW0524", fmt::format("{}: {} was not ready {}\nfix: raise app.{}.start_timeout", spec_.name,
+                                           name_of(worker), limit, spec_.name));
+  }
   if (worker.process->known()) {
     worker.process->signal(SIGKILL);
-  } else if (zygote_gone_) {
+  } else if (!zygote_hangs) {
     on_exited(worker, {.unknown = true});
   } else {
     events_.zygote_hangs();  // its end says what became of the worker: until then the lane is not free

@@ -89,6 +89,16 @@ class TestHup:
         wait_until(lambda: len(server.tree()) <= before, 15, "the slow generation to go")
         server.baseline = {server.pid: server.baseline[server.pid]}
 
+    def test_what_was_mended_meanwhile_is_not_said_to_hang(self, serve):
+        """The line's number is that of the file as it was."""
+        server = serve("kit", start_timeout="2s", allow=REFUSED)
+        edit(server.folder / "app.py", 'VERSION = "one"', 'open("begun", "w").close(); time.sleep(60)\nVERSION = "two"')
+        server.signal(signal.SIGHUP)
+        wait_until((server.folder / "begun").exists, 10, "the import to begin")
+        edit(server.folder / "app.py", 'open("begun", "w").close(); time.sleep(60)\n', "")
+        server.log.wait_for(r"web: the import had come to app.py:\d+ in <module>$", 15)
+        server.baseline = {server.pid: server.baseline[server.pid]}
+
     def test_a_request_that_runs_is_finished_by_the_old_generation(self, serve):
         server = serve("kit", workers=1)
         with server.connect(timeout=30) as slow, server.connect() as idle:
@@ -160,6 +170,22 @@ class TestHup:
         server.log.wait_for(r"generation 2 serves", 15)
         assert server.is_healthy()
         wait_until(lambda: len(server.tree()) <= before, 15, "one generation")
+        server.baseline = {server.pid: server.baseline[server.pid]}
+
+    @pytest.mark.parametrize("then", ["pass", "raise ValueError"])
+    def test_a_change_and_a_hup_while_a_generation_starts_are_one_reload(self, serve, then):
+        server = serve("kit", workers=1, watch="code", allow=REFUSED)
+        slow = f'open("begun", "w").close(); time.sleep(3); {then}\nVERSION = "two"'
+        edit(server.folder / "app.py", 'VERSION = "one"', slow)
+        wait_until((server.folder / "begun").exists, 10, "the import to begin")
+        edit(server.folder / "app.py", slow, 'VERSION = "three"')
+        server.log.wait_for(r"app.py changed; generation 2 is still starting \(while importing the app, \d.\d s after the start\), generation 3 comes after it, in \d.\d s at most", 10)
+        server.signal(signal.SIGHUP)
+        server.log.wait_for(r"asked to reload; generation 2 is still starting", 10)
+        wait_until(lambda: version(server) == "three", 15, "the last version")
+        server.signal(signal.SIGHUP)
+        server.log.wait_for(r"generation 4 serves", 15)
+        assert server.log.count(r"asked to reload; generation [34] starts") == server.log.count(r"generation [3-9] starts") == 2
         server.baseline = {server.pid: server.baseline[server.pid]}
 
     def test_storm(self, serve, pytestconfig):

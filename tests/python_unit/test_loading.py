@@ -468,10 +468,11 @@ def test_watched_folders(start):
     files = {"app.py": "import shop.views\n" + HELLO, "shop/__init__.py": "", "shop/views.py": "",
              "shop/templates/shop/page.html": "", "shop/static/x.js": "", "tools/run.py": "", "docs/readme.md": "",
              "node_modules/x/y.py": "", ".git/hook.py": "", ".venv/pyvenv.cfg": "", ".venv/lib/x.py": "",
-             "env/pyvenv.cfg": "", "env/lib/x.py": "", "media/upload.py": "", "shop/__pycache__/x.py": ""}
+             "env/pyvenv.cfg": "", "env/lib/x.py": "", "conda/conda-meta/history": "", "conda/lib/x.py": "",
+             "venv/models.py": "", "media/upload.py": "", "shop/__pycache__/x.py": ""}
     bridge = start("app", files=files)
     relative = {os.path.relpath(folder, bridge.root) for folder in imported(bridge)["watch"]}
-    assert relative == {".", "shop", "shop/templates", "shop/templates/shop", "tools"}
+    assert relative == {".", "shop", "shop/templates", "shop/templates/shop", "tools", "venv"}
 
 
 def test_a_huge_tree_stays_within_a_message(start):
