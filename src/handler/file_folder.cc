@@ -13,6 +13,7 @@ namespace cutwater::handler {
 namespace {
 
 constexpr size_t kMostDeniedPaths = 256;
+constexpr base::Duration kUnusedFor = std::chrono::seconds(10);  // at least; at most twice that
 constexpr std::string_view kImmutable = "public, max-age=31536000, immutable";
 constexpr std::string_view kRevalidate = "no-cache";
 
@@ -58,7 +59,8 @@ FileFolder::FileFolder(base::FileDescriptor root, std::optional<base::Duration> 
       cache_time_(cache),
       loop_(loop),
       offload_(offload),
-      log_(log) {}
+      log_(log),
+      unused_(loop.timers(), [this] { let_go_of_unused(); }) {}
 
 FileReference FileFolder::find_fresh(std::string_view path) {
   OpenFileCache::Found found = cache_.find(path, loop_.now());
@@ -96,8 +98,18 @@ FileFolder::Found FileFolder::judge(io::OpenOutcome outcome, const std::string& 
     return {std::move(known.file), 0};
   }
   FileReference file(new OpenFile(std::move(outcome.file), identity, path, cache_control_for(path)));
-  cache_.put(path, file, loop_.now());
+  keep(path, file);
   return {std::move(file), 0};
+}
+
+void FileFolder::keep(const std::string& path, FileReference file) {
+  cache_.put(path, std::move(file), loop_.now());
+  if (!unused_.armed()) unused_.set(loop_.now() + kUnusedFor);
+}
+
+void FileFolder::let_go_of_unused() {
+  cache_.let_go_of_unused();
+  if (cache_.size() > 0) unused_.set(loop_.now() + kUnusedFor);
 }
 
 bool FileFolder::is_forbidden(int file) const {

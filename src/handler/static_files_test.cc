@@ -301,6 +301,38 @@ TEST(OpenFileCache, KeepsTheMostRecentlyUsed) {
   EXPECT_EQ(cache.size(), 1u);
 }
 
+// How many files that were deleted this process still has open.
+size_t open_though_deleted() {
+  size_t count = 0;
+  for (const auto& entry : fs::directory_iterator("/proc/self/fd")) {
+    std::error_code gone;
+    const fs::path target = fs::read_symlink(entry.path(), gone);
+    if (!gone && target.native().ends_with("(deleted)")) ++count;
+  }
+  return count;
+}
+
+TEST_F(StaticFilesTest, ClosesWhatNobodyAsksFor) {
+  const size_t before = open_though_deleted();
+  write("root/kept.txt", "kept");
+  write("root/left.txt", "left");
+  EXPECT_EQ(status("/static/kept.txt"), 200);
+  EXPECT_EQ(status("/static/left.txt"), 200);
+  fs::remove(root_ / "left.txt");
+  EXPECT_EQ(open_though_deleted(), before + 1);
+  const auto ten_seconds_pass = [this] { loop_.timers().fire_due(base::monotonic_now() + std::chrono::seconds(11)); };
+  ten_seconds_pass();  // both were asked for since
+  EXPECT_EQ(open_though_deleted(), before + 1);
+  EXPECT_EQ(status("/static/kept.txt"), 200);
+  ten_seconds_pass();
+  EXPECT_EQ(open_though_deleted(), before);
+  fs::remove(root_ / "kept.txt");
+  EXPECT_EQ(open_though_deleted(), before + 1);
+  ten_seconds_pass();
+  EXPECT_EQ(open_though_deleted(), before);
+  EXPECT_EQ(loop_.timers().next(), base::kNever);  // nothing is open: nobody looks any more
+}
+
 TEST(MimeTypes, ByEnding) {
   EXPECT_EQ(content_type_of("a/b.HTML"), "text/html; charset=utf-8");
   EXPECT_EQ(content_type_of("app.js"), "text/javascript; charset=utf-8");
