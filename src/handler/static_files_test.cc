@@ -74,6 +74,26 @@ TEST_F(StaticFilesTest, AnswersWithTheFile) {
   EXPECT_EQ(get("/static/sub/a b.txt")->writer.content, "space");
 }
 
+TEST_F(StaticFilesTest, RedirectsToTheFolderItself) {
+  write("root/index.html", "<p>root");
+  reset({"/static/", "index.html", std::nullopt});
+  for (const char* method : {"GET", "HEAD"}) {
+    const auto exchange = get("/static", {}, method);
+    EXPECT_EQ(exchange->writer.status(), 301);
+    EXPECT_EQ(exchange->writer.header("Location"), "/static/");
+  }
+  TestExchange asked("GET", "/static");
+  asked.request.query = "a=/b?c";
+  asked.start(*files_);
+  if (!asked.done) runner_.until([&] { return asked.done; });
+  EXPECT_EQ(asked.writer.header("Location"), "/static/?a=/b?c");
+  EXPECT_EQ(get("/static/")->writer.content, "<p>root");
+  reset({"/", "index.html", std::nullopt});
+  EXPECT_EQ(get("/")->writer.content, "<p>root");
+  reset({"/static/", "", std::nullopt});
+  EXPECT_EQ(status("/static"), 404);
+}
+
 TEST_F(StaticFilesTest, HashedNamesAreImmutable) {
   EXPECT_EQ(get("/static/app.55e7cbb9ba48.css")->writer.header("Cache-Control"), "public, max-age=31536000, immutable");
   EXPECT_TRUE(has_hashed_name("js/index-4f9a8c7d.js"));

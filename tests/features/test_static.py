@@ -258,6 +258,10 @@ class TestFolders:
     def test_without_slash_redirects(self, server):
         response = server.get("/files/sub?x=1")
         assert (response.status, response.get("Location")) == (301, "/files/sub/?x=1")
+        for method in ("GET", "HEAD"):
+            response = server.request(method, "/files?x=1")
+            assert (response.status, response.get("Location")) == (301, "/files/?x=1")
+        assert server.request("POST", "/files").status == 405
 
     @pytest.mark.parametrize("target, location", [
         ("/files/sub//evil.com", "/files/sub/evil.com/"), ("//files/sub/evil.com?x=//y", "/files/sub/evil.com/?x=//y"),
