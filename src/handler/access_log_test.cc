@@ -71,7 +71,7 @@ TEST(AccessLogLine, NothingBreaksOutOfItsLine) {
   request.headers.add("User-Agent", "a\"b\\c\x1b[2J\r\nGET /forged\x7f\xff\xc3\xa9");
   std::string line = combined(request, summary(200, 1));
   EXPECT_EQ(std::count(line.begin(), line.end(), '\n'), 1);
-  EXPECT_NE(line.find("\"a\\x22b\\x5cc\\x1b[2J\\x0d\\x0aGET /forged\\x7f\xff\xc3\xa9\"\n"), std::string::npos) << line;
+  EXPECT_NE(line.find("\"a\\x22b\\x5cc\\x1b[2J\\x0d\\x0aGET /forged\\x7f\\xff\xc3\xa9\"\n"), std::string::npos) << line;
   line = json(request, summary(200, 1));
   EXPECT_EQ(std::count(line.begin(), line.end(), '\n'), 1);
   auto parsed = nlohmann::json::parse(line);

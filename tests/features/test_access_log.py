@@ -65,10 +65,15 @@ def test_injection(serve, form):
     evil = b'\x1b[31m \x9b31m "quoted" \\ \xe2\x80\xa8 \xc2\x85 back\\slash'.replace(b"\x1b", b"\xe9")
     server.raw(b"GET /%1b%0a%0d%22%00x?%0a HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
     server.raw(b"GET /%1b[31m%22%0d%0ainjected HTTP/1.1\r\nHost: a\r\nUser-Agent: " + evil + b"\r\nReferer: " + evil + b"\r\nConnection: close\r\n\r\n")
+    server.raw(b"GET /agent HTTP/1.1\r\nHost: a\r\nUser-Agent: " + evil + b"\xc2\xa0\r\nReferer: " + evil + b"\r\nConnection: close\r\n\r\n")
     server.raw(b'GET /" HTTP/1.1\r\nHost: a\r\n\x1b\r\n\r\n')
     server.get("/last")
     wait_until(lambda: any("/last" in line for line in server.out.lines), 5, "the last line")
     text = server.out.text
+    agent = next(line for line in server.out.lines if "/agent" in line)
+    assert "\xa0" in agent, "UTF-8 that does no harm stays"
+    if form == "combined":
+        assert agent.count(r"\xe9[31m \x9b31m \x22quoted\x22 \x5c \xe2\x80\xa8 \xc2\x85 back\x5cslash") == 2, agent
     assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029]", text), repr(text)
     assert not any(line.startswith("injected") for line in server.out.lines)
     for line in server.out.lines:
