@@ -100,6 +100,7 @@ class FrontProcess {
   handler::Router router_;
   FrontApps apps_;
   FrontRoutes routes_;
+  LostLines lost_lines_{loop_, log_};
   std::unique_ptr<serve::ExchangeObserver> observer_;
   handler::AccessLog* access_log_ = nullptr;  // the observer, when it is one
   std::unique_ptr<FrontGates> gates_;         // first to go: its connections use everything above
@@ -146,7 +147,8 @@ void FrontProcess::make_observer(base::FileDescriptor access_file) {
     return;
   }
   const auto format = start_.config.log.format == "json" ? handler::LogFormat::kJson : handler::LogFormat::kCombined;
-  auto access_log = std::make_unique<handler::AccessLog>(loop_, format, std::move(access_file), LostLines(log_));
+  auto lost = [this](uint64_t lines, std::string_view why) { lost_lines_.add(lines, why); };
+  auto access_log = std::make_unique<handler::AccessLog>(loop_, format, std::move(access_file), std::move(lost));
   access_log_ = access_log.get();
   observer_ = std::move(access_log);
 }

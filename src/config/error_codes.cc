@@ -145,8 +145,8 @@ constexpr ErrorCode kCodes[] = {
      "chmod o+r the file and o+x the folders above, or "
      "set `front_user`."},
     {"CW0402", "access log lines lost",
-     "The access log could not be written as fast as requests came, or its disk is "
-     "full. Requests are served all the same.",
+     "The access log could not be written: its disk is full, or its reader went away or does not keep up. Requests are "
+     "served all the same. It is said at once, then every 10 s with the number since, and in the end.",
      "Look at the disk or at who reads the pipe."},
     {"CW0403", "front cannot drop its rights",
      "Started as root, the front could not become its user, and it never "

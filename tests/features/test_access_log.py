@@ -22,6 +22,10 @@ def lines_of(server, count, seconds=5):
     return server.out.lines
 
 
+def lost_lines(server):
+    return sum(int(count) for count in re.findall(r"(\d+) (?:more )?lines? of the access log", server.log.text))
+
+
 def test_combined(serve):
     server = serve("kit")
     server.get("/a?b=c", [("Referer", "http://from/"), ("User-Agent", "tests/1")])
@@ -115,17 +119,23 @@ def test_a_reader_that_went_away_does_not_stop_the_server(serve):
     server.out.leave()
     for number in range(200):
         assert server.get(f"/{number}").status == 200
+    server.stop()
+    assert lost_lines(server) == 200
 
 
 def test_a_reader_that_does_not_read_does_not_stop_the_server(serve, folder):
-    """A full pipe: nothing blocks; what does not fit is counted."""
+    """A full pipe: nothing blocks; what does not fit is counted, at once and to the last."""
     fifo = folder / "pipe"
     os.mkfifo(fifo, 0o666)
     reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
-    server = serve("kit", config=f'[log]\naccess = "{fifo}"\n', allow=[r"CW0402", r"access log"])
+    server = serve("kit", fronts=1, config=f'[log]\naccess = "{fifo}"\n', allow=[r"CW0402", r"access log"])
     with server.connect() as client:
-        for number in range(2000):
-            assert client.request("GET", f"/{number}", [("User-Agent", "x" * 200)]).status == 200
+        for number in range(1500):  # more than the queue takes
+            assert client.request("GET", f"/{number}", [("User-Agent", "x" * 6000)]).status == 200
+    server.log.wait_for("CW0402")
+    server.stop()
+    written = b"".join(iter(lambda: os.read(reader, 65536), b"")).count(b"\n")
+    assert written > 0 and written + lost_lines(server) == 1500
     os.close(reader)
 
 
