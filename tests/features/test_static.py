@@ -2,8 +2,10 @@
 
 import email.utils
 import os
+import shlex
 import socket
 import stat
+import subprocess
 import threading
 import time
 
@@ -309,3 +311,13 @@ def test_hashed_names_are_kept_for_long(serve, folder):
     (server.folder / "collected" / "site.55e7cbb9ba48.css").write_text("b {}")
     assert server.get("/static/site.55e7cbb9ba48.css").get("Cache-Control") == "public, max-age=31536000, immutable"
     assert server.get("/").text == "hello from django"
+
+
+def test_files_collected_later_are_served_after_what_the_message_says(serve):
+    server = serve("django_site", target=None, env={"COLLECTED": "later"})
+    command = server.log.wait_for(r"STATIC_ROOT later does not exist; run: .*, then: (.*)").group(1)
+    assert server.get("/static/site.css").status == 404
+    os.rename(server.folder / "collected", server.folder / "later")
+    subprocess.run(shlex.split(command), check=True)
+    wait_until(lambda: server.get("/static/site.css").status == 200, 15, "the collected file")
+    server.baseline = server.descriptor_counts()  # with the folder
