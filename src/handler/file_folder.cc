@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <climits>
+#include <ctime>
 
 namespace cutwater::handler {
 
@@ -64,7 +65,7 @@ FileFolder::FileFolder(base::FileDescriptor root, std::optional<base::Duration> 
 
 FileReference FileFolder::find_fresh(std::string_view path) {
   OpenFileCache::Found found = cache_.find(path, loop_.now());
-  return found.fresh ? std::move(found.file) : FileReference();
+  return found.fresh && found.file->is_current() ? std::move(found.file) : FileReference();
 }
 
 base::Task<FileFolder::Found> FileFolder::find(const std::string& asked) {
@@ -80,6 +81,7 @@ base::Task<FileFolder::Found> FileFolder::find(const std::string& asked) {
 }
 
 FileFolder::Found FileFolder::judge(io::OpenOutcome outcome, const std::string& path) {
+  const auto now = static_cast<int64_t>(time(nullptr));
   struct stat status;
   if (!outcome.file.valid() || fstat(outcome.file.get(), &status) != 0) {
     cache_.remove(path);
@@ -93,11 +95,12 @@ FileFolder::Found FileFolder::judge(io::OpenOutcome outcome, const std::string& 
   if (!S_ISREG(status.st_mode)) return {{}, 404};
   const FileIdentity identity = FileIdentity::of(status);
   OpenFileCache::Found known = cache_.find(path, loop_.now());
-  if (known.file && known.file->identity() == identity) {
+  const bool settled = identity.is_settled(now);
+  if (known.file && known.file->identity() == identity && known.file->settled() == settled) {
     cache_.confirm(path, loop_.now());
     return {std::move(known.file), 0};
   }
-  FileReference file(new OpenFile(std::move(outcome.file), identity, path, cache_control_for(path)));
+  FileReference file(new OpenFile(std::move(outcome.file), identity, settled, path, cache_control_for(path)));
   keep(path, file);
   return {std::move(file), 0};
 }

@@ -36,7 +36,7 @@ class FileFolder {
   };
   // `path` is relative; "" is the folder itself. It outlives the task.
   base::Task<Found> find(const std::string& path);
-  // What find() has found within the last second; else empty.
+  // What find() has found within the last second, if its ETag still names what would be sent; else empty.
   FileReference find_fresh(std::string_view path);
 
  private:

@@ -55,7 +55,15 @@ def root(tmp_path_factory):
     (files / "closed.txt").chmod(0)
     with socket.socket(socket.AF_UNIX) as bound:
         bound.bind(str(files / "socket"))
+    for path in files.rglob("*"):
+        if path.is_file() and not path.is_symlink():
+            age(path)
     return files
+
+
+def age(path, seconds=3600):
+    """As if it had not been changed for long: its ETag is a strong one."""
+    os.utime(path, (time.time() - seconds,) * 2)
 
 
 @pytest.fixture(scope="module")
@@ -300,6 +308,37 @@ class TestChanges:
         wait_until(lambda: server.get("/files/changing.txt").text == "two, longer", 4, "the new text")
         path.unlink()
         wait_until(lambda: server.get("/files/changing.txt").status == 404, 4, "the 404")
+
+    @pytest.mark.parametrize("size", [100, 5000, 100_000])
+    def test_a_strong_tag_never_names_other_bytes(self, server, root, size):
+        """Overwritten in place with as many bytes, again and again, also faster than the times of files move."""
+        path = root / f"overwritten-{size}.bin"
+        path.write_bytes(b"." * size)
+        age(path)
+        seen = {}
+        with server.connect() as client:
+            for turn in range(300):
+                if turn % 50 == 25:
+                    age(path, 3600 + turn)
+                response = client.request("GET", f"/files/{path.name}")
+                tag, content = response.get("ETag"), response.body
+                assert len(content) == size
+                assert tag.startswith("W/") or seen.setdefault(tag, content) == content, f"turn {turn}: {tag}"
+                with path.open("r+b") as file:
+                    file.write(bytes([65 + turn % 50]) * size)
+        assert seen
+
+    def test_what_was_changed_just_now_has_a_weak_tag(self, server, root):
+        path = root / "new.bin"
+        path.write_bytes(PAGE)
+        first = server.get("/files/new.bin")
+        tag = first.get("ETag")
+        assert tag.startswith('W/"') and first.body == PAGE
+        assert server.get("/files/new.bin", [("If-None-Match", tag)]).status == 304
+        assert server.get("/files/new.bin", [("Range", "bytes=0-9")]).status == 206
+        assert server.get("/files/new.bin", [("Range", "bytes=0-9"), ("If-Range", tag)]).status == 200
+        assert server.get("/files/new.bin", [("If-Match", tag)]).status == 412
+        wait_until(lambda: server.get("/files/new.bin").get("ETag") == tag.removeprefix("W/"), 8, "the strong tag")
 
 
 def test_hashed_names_are_kept_for_long(serve, folder):
