@@ -73,7 +73,7 @@ def _import(start: Dict[str, Any], channel: Channel) -> Tuple[loader.Loaded, boo
         fitting.patch_for(start)
         loaded = loader.load(start["target"], root, start.get("protocol", "auto"))
         fitting.check(loaded.target, loaded.protocol, start)
-        probe = framework.probe(loaded, root)
+        probe = framework.probe(loaded, root, None if start["mode"] == "check" else f"kill -HUP {os.getppid()}")
     except BootFailure as failed:
         channel.send("failed", exit_code=failed.exit_code, code=failed.code, text=failed.text,
                      watch=project.watched_folders(root))

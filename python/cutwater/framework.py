@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import sys
-from typing import Any, Dict, List, NamedTuple
+from typing import Any, Dict, List, NamedTuple, Optional
 
 from cutwater import failure, loader, warm_up
 
@@ -34,11 +34,12 @@ class Probe(NamedTuple):
     notes: List[str]
 
 
-def probe(loaded: loader.Loaded, root: str) -> Probe:
-    """Raises BootFailure when a part of the app that the framework imports later is broken."""
+def probe(loaded: loader.Loaded, root: str, reload: Optional[str]) -> Probe:
+    """Raises BootFailure when a part of the app that the framework imports later is broken. `reload`: the command that
+    makes the server look at the app anew, None where none runs."""
     try:
         if _is_django():
-            return _probe_django(root)
+            return _probe_django(root, reload)
         application = _find(loaded.application)
         if application is not None and type(application).__mro__ and _is(application, "flask.app", "Flask"):
             return _probe_flask(application, root)
@@ -95,7 +96,7 @@ def _is_django() -> bool:
     return conf is not None and conf.settings.configured
 
 
-def _probe_django(root: str) -> Probe:
+def _probe_django(root: str, reload: Optional[str]) -> Probe:
     import django
     from django.conf import settings
     from django.urls import get_resolver
@@ -106,7 +107,7 @@ def _probe_django(root: str) -> Probe:
         notes.append("DEBUG = True: an error shows settings and code to whoever caused it")
     elif not settings.ALLOWED_HOSTS:
         notes.append("ALLOWED_HOSTS is empty and DEBUG is False: Django answers every request with 400")
-    static = _django_static(settings, root, notes)
+    static = _django_static(settings, root, reload, notes)
     not_watched = [str(folder) for folder in (settings.STATIC_ROOT, settings.MEDIA_ROOT) if folder]
     return Probe(f"Django {django.get_version()}", static, _django_templates(settings), not_watched, notes)
 
@@ -118,19 +119,21 @@ def _resolve_patterns(resolver: Any) -> None:
             _resolve_patterns(pattern)
 
 
-def _django_static(settings: Any, root: str, notes: List[str]) -> List[Dict[str, str]]:
+def _django_static(settings: Any, root: str, reload: Optional[str], notes: List[str]) -> List[Dict[str, str]]:
     url = settings.STATIC_URL
     if not isinstance(url, str) or "//" in url:
         return []  # on another host
     fix = "python manage.py collectstatic"
+    # Folders are opened when a generation starts, with the rights of its app.
+    and_reload = f", then: {reload}" if reload else ""
     if not settings.STATIC_ROOT:
         if "django.contrib.staticfiles" in settings.INSTALLED_APPS:
-            notes.append(f"{_prefix(url)} is not served: STATIC_ROOT is not set; set it and run: {fix}")
+            notes.append(f"{_prefix(url)} is not served: STATIC_ROOT is not set; set it and run: {fix}{and_reload}")
         return []
     folder = os.path.join(root, str(settings.STATIC_ROOT))
     shown = failure.shown_path(folder, root)
     if not os.path.isdir(folder):
-        notes.append(f"{_prefix(url)} is not served: STATIC_ROOT {shown} does not exist; run: {fix}")
+        notes.append(f"{_prefix(url)} is not served: STATIC_ROOT {shown} does not exist; run: {fix}{and_reload}")
         return []
     if not any(os.scandir(folder)):
         notes.append(f"STATIC_ROOT {shown} is empty; run: {fix}")

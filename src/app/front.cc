@@ -28,6 +28,7 @@
 #include "io/loop.h"
 #include "io/offload.h"
 #include "io/signals.h"
+#include "supervise/identity.h"
 
 namespace cutwater::app {
 
@@ -80,6 +81,7 @@ class FrontProcess {
 
  private:
   void make_observer(base::FileDescriptor access_file);
+  void warn_of_other_spool();
   void say_ready();
   void admit_clients();
   void stop(base::Duration grace);
@@ -100,6 +102,7 @@ class FrontProcess {
   handler::Router router_;
   FrontApps apps_;
   FrontRoutes routes_;
+  LostLines lost_lines_{loop_, log_};
   std::unique_ptr<serve::ExchangeObserver> observer_;
   handler::AccessLog* access_log_ = nullptr;  // the observer, when it is one
   std::unique_ptr<FrontGates> gates_;         // first to go: its connections use everything above
@@ -138,6 +141,17 @@ FrontProcess::FrontProcess(FrontStart& start, LogFiles files, FrontLog& log, siz
     log.warning("CW0710", "cgi: " + text + "\nfix: see what it names, or write warm = false into `cgi` of the route");
   });
   make_observer(std::move(files.access));
+  if (start_.index == 0) warn_of_other_spool();  // one of all fronts
+}
+
+void FrontProcess::warn_of_other_spool() {
+  const std::string why = handler::why_not_in_tmpdir();
+  if (why.empty()) return;
+  const std::string instead =
+      spool_.directory.empty() ? "stays there, as no folder can be had" : "goes to " + spool_.directory;
+  log_.warning("CW0409", "TMPDIR is not used: " + why + "; what is too large for memory " + instead +
+                             "\nfix: let user " + supervise::current_identity().name +
+                             " make that folder, mode 700, or unset TMPDIR");
 }
 
 void FrontProcess::make_observer(base::FileDescriptor access_file) {
@@ -146,7 +160,8 @@ void FrontProcess::make_observer(base::FileDescriptor access_file) {
     return;
   }
   const auto format = start_.config.log.format == "json" ? handler::LogFormat::kJson : handler::LogFormat::kCombined;
-  auto access_log = std::make_unique<handler::AccessLog>(loop_, format, std::move(access_file), LostLines(log_));
+  auto lost = [this](uint64_t lines, std::string_view why) { lost_lines_.add(lines, why); };
+  auto access_log = std::make_unique<handler::AccessLog>(loop_, format, std::move(access_file), std::move(lost));
   access_log_ = access_log.get();
   observer_ = std::move(access_log);
 }

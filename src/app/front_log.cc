@@ -78,12 +78,34 @@ std::string FrontLog::complete(base::Severity severity, std::string_view code, s
   return (terminal_ ? std::string() : timestamp()) + ConsoleLog::format(severity, code, text, colour_);
 }
 
-void LostLines::operator()(uint64_t lines, std::string_view why) {
+LostLines::LostLines(io::Loop& loop, base::LogSink& log)
+    : loop_(loop), log_(log), again_(loop.timers(), [this] { tell(); }) {}
+
+LostLines::~LostLines() {
+  tell();
+}
+
+void LostLines::add(uint64_t lines, std::string_view why) {
+  const std::lock_guard lock(mutex_);
+  if (untold_ == 0) {
+    loop_.post([this] {
+      if (!again_.armed()) tell();
+    });
+  }
   untold_ += lines;
-  const int64_t now = base::monotonic_now().nanoseconds;
-  if (now - told_at_ < kTellEvery.count()) return;
-  told_at_ = now;
-  log_.warning("CW0402", fmt::format("{} lines of the access log were lost: {}", std::exchange(untold_, 0), why));
+  why_ = why;
+}
+
+void LostLines::tell() {
+  std::unique_lock lock(mutex_);
+  const uint64_t lines = std::exchange(untold_, 0);
+  const std::string why = std::exchange(why_, {});
+  lock.unlock();
+  if (lines == 0) return;
+  const std::string_view more = std::exchange(told_, true) ? "more " : "";
+  log_.warning("CW0402", lines == 1 ? fmt::format("1 {}line of the access log was lost: {}", more, why)
+                                    : fmt::format("{} {}lines of the access log were lost: {}", lines, more, why));
+  again_.set(loop_.now() + kTellEvery);
 }
 
 }  // namespace cutwater::app

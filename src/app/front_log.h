@@ -5,13 +5,16 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <string>
+#include <string_view>
 
 #include "base/file_descriptor.h"
 #include "base/log.h"
 #include "base/result.h"
 #include "config/model.h"
 #include "handler/log_writer.h"
+#include "io/loop.h"
 
 namespace cutwater::app {
 
@@ -43,16 +46,28 @@ class FrontLog final : public base::LogSink {
   handler::LogWriter writer_;
 };
 
-// Tells the log of lost access log lines, at most every ten seconds. Called on the access log's thread.
+// Tells the log of lost access log lines: at once, then every ten seconds of those that came since, and in the end.
 class LostLines {
  public:
-  explicit LostLines(base::LogSink& log) : log_(log) {}
-  void operator()(uint64_t lines, std::string_view why);
+  // Both outlive this; when it goes, the loop does not turn any more and nobody adds.
+  LostLines(io::Loop& loop, base::LogSink& log);
+  ~LostLines();
+  LostLines(const LostLines&) = delete;
+  LostLines& operator=(const LostLines&) = delete;
+
+  void add(uint64_t lines, std::string_view why);  // on any thread
 
  private:
+  void tell();
+
+  io::Loop& loop_;
   base::LogSink& log_;
+  io::Timer again_;  // armed: told within the last ten seconds
+  bool told_ = false;
+
+  std::mutex mutex_;  // guards what follows
   uint64_t untold_ = 0;
-  int64_t told_at_ = INT64_MIN / 2;  // monotonic nanoseconds
+  std::string why_;
 };
 
 }  // namespace cutwater::app

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "config/route_pattern.h"
+
 namespace cutwater::app {
 namespace {
 
@@ -81,7 +83,7 @@ bool is_plain_static(const config::Route& route) {
 std::vector<std::string> route_lines(const config::Config& config) {
   std::vector<std::string> lines;
   for (const config::Route& route : config.routes) {
-    std::string line = fmt::format("{} {}{} -> ", answer_of(route), route.path, route.exact ? "" : "*");
+    std::string line = fmt::format("{} {} -> ", answer_of(route), config::pattern_of(route));
     if (route.kind == config::Route::Kind::kApp) line += route.app;
     if (route.kind == config::Route::Kind::kStatic) line += config.static_routes[route.static_route].root;
     if (route.kind == config::Route::Kind::kCgi) line += route.cgi.root + "/";
@@ -95,14 +97,16 @@ std::vector<std::string> route_lines(const config::Config& config) {
 }
 
 std::string serving_line(const supervise::AppSpec& spec, const control::Imported& imported,
-                         const std::vector<std::string>& urls, const std::vector<config::StaticRoute>& routes) {
+                         const std::vector<std::string>& urls, const config::Config& config) {
   std::vector<std::string> places;
   for (const std::string& url : urls) places.push_back(url + spec.prefix);
   std::string line = fmt::format("serving {} with {} on {}", app_label(imported),
                                  interpreter_label(spec, imported.python), fmt::join(places, ", "));
   std::vector<std::string> folders;
-  for (const config::StaticRoute& route : routes) {
-    folders.push_back(route.prefix + " -> " + with_slash(short_path(route.root, spec.root)));
+  for (const config::Route& route : config.routes) {
+    if (route.kind != config::Route::Kind::kStatic) continue;
+    const std::string& root = config.static_routes[route.static_route].root;
+    folders.push_back(config::pattern_of(route) + " -> " + with_slash(short_path(root, spec.root)));
   }
   for (const control::StaticFolder& folder : imported.static_folders) {
     folders.push_back(folder.prefix + " -> " + with_slash(short_path(folder.root, spec.root)));

@@ -11,9 +11,9 @@
 namespace cutwater::app {
 
 // "serving shop.wsgi:application (WSGI, Django 5.2) with .venv Python 3.12.1 on http://127.0.0.1:8000; static
-// /static/ -> staticfiles/"
+// /static/ -> staticfiles/, /media/* -> media/, /favicon.ico -> pub/": routes as route_lines() names them.
 std::string serving_line(const supervise::AppSpec& spec, const control::Imported& imported,
-                         const std::vector<std::string>& urls, const std::vector<config::StaticRoute>& routes);
+                         const std::vector<std::string>& urls, const config::Config& config);
 
 // One for each configured route, in their order: who answers and who is asked before. "static /media/* -> /srv/media",
 // "app /shop/* -> web; auth fastcgi 127.0.0.1:9001", "proxy /api/* -> api (10.0.0.5:8000, 10.0.0.6:8000 weight 2)".

@@ -24,12 +24,22 @@ class LinesTest : public testing::Test {
     imported_.static_folders = {{"/static/", spec_.root + "/staticfiles", std::nullopt}};
   }
   ~LinesTest() override { std::filesystem::remove_all(spec_.root); }
+  void add_static(const std::string& path, bool exact, config::StaticRoute files) {
+    config::Route route;
+    route.path = path;
+    route.exact = exact;
+    route.kind = config::Route::Kind::kStatic;
+    route.static_route = config_.static_routes.size();
+    config_.routes.push_back(std::move(route));
+    config_.static_routes.push_back(std::move(files));
+  }
   supervise::AppSpec spec_;
   control::Imported imported_;
+  config::Config config_;
 };
 
 TEST_F(LinesTest, SaysWhatServesWithWhatAndWhere) {
-  EXPECT_EQ(serving_line(spec_, imported_, {"http://127.0.0.1:8000"}, {}),
+  EXPECT_EQ(serving_line(spec_, imported_, {"http://127.0.0.1:8000"}, config_),
             "serving shop.wsgi:application (WSGI, Django 5.2) with .venv Python 3.12.1 on http://127.0.0.1:8000; "
             "static /static/ -> staticfiles/");
 }
@@ -38,10 +48,19 @@ TEST_F(LinesTest, NamesEveryPlace) {
   imported_.framework.clear();
   imported_.static_folders.clear();
   spec_.prefix = "/shop";
-  EXPECT_EQ(serving_line(spec_, imported_, {"http://127.0.0.1:8000", "unix:/run/x.sock"},
-                         {{"/media/", "/srv/media", "", std::nullopt}}),
+  add_static("/media/", false, {"/media/", "/srv/media", "", std::nullopt});
+  EXPECT_EQ(serving_line(spec_, imported_, {"http://127.0.0.1:8000", "unix:/run/x.sock"}, config_),
             "serving shop.wsgi:application (WSGI) with .venv Python 3.12.1 on http://127.0.0.1:8000/shop, "
-            "unix:/run/x.sock/shop; static /media/ -> /srv/media/");
+            "unix:/run/x.sock/shop; static /media/* -> /srv/media/");
+}
+
+TEST_F(LinesTest, NamesRoutesOfFilesAsTheyAreWritten) {
+  imported_.static_folders.clear();
+  config_.routes.resize(1);  // an app's
+  add_static("/favicon.ico", true, {"/", spec_.root + "/pub", "", std::nullopt});
+  add_static("/keep/pub/", false, {"/keep/pub/", spec_.root + "/files/pub", "", std::nullopt});
+  const std::string line = serving_line(spec_, imported_, {"http://[::1]:80"}, config_);
+  EXPECT_EQ(line.substr(line.find("; static")), "; static /favicon.ico -> pub/, /keep/pub/* -> files/pub/");
 }
 
 TEST_F(LinesTest, NamesAnInterpreterWithoutEnvironmentByItsPath) {

@@ -191,7 +191,7 @@ void Master::announce_when_serving() {
   for (const std::string& url : sockets_.urls()) log_.info("listening on " + url);
   for (const auto& app : apps_) {
     const supervise::Generation& generation = *app->serving();
-    log_.info(serving_line(generation.spec(), generation.imported(), sockets_.urls(), config_.static_routes));
+    log_.info(serving_line(generation.spec(), generation.imported(), sockets_.urls(), config_));
   }
   const bool all_static = std::all_of(config_.routes.begin(), config_.routes.end(), is_plain_static);
   if (!all_static) {

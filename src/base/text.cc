@@ -28,12 +28,10 @@ void append_decimal(std::string& to, uint64_t number) {
 
 namespace {
 
-constexpr char kMayBeginControl = '\xc2';
-
 constexpr std::array<bool, 256> make_plain_table() {
   std::array<bool, 256> table{};
-  for (size_t byte = 0; byte < table.size(); ++byte) table[byte] = byte >= 0x20 && byte != 0x7f;
-  for (char c : {'"', '\\', kMayBeginControl}) table[static_cast<unsigned char>(c)] = false;
+  for (size_t byte = 0; byte < table.size(); ++byte) table[byte] = byte >= 0x20 && byte < 0x7f;
+  for (char c : {'"', '\\'}) table[static_cast<unsigned char>(c)] = false;
   return table;
 }
 constexpr std::array<bool, 256> kPlain = make_plain_table();
@@ -44,6 +42,25 @@ constexpr bool is_plain(char c) {
 }
 
 }  // namespace
+
+size_t utf8_length(std::string_view text) {
+  auto byte = [&](size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0u; };
+  auto continues = [&](size_t i) { return (byte(i) & 0xc0) == 0x80; };
+  const unsigned first = byte(0);
+  if (first < 0x80) return 1;
+  if (first >= 0xc2 && first <= 0xdf) return continues(1) ? 2 : 0;
+  if (first >= 0xe0 && first <= 0xef) {
+    const bool overlong = first == 0xe0 && byte(1) < 0xa0;
+    const bool surrogate = first == 0xed && byte(1) > 0x9f;
+    return continues(1) && continues(2) && !overlong && !surrogate ? 3 : 0;
+  }
+  if (first >= 0xf0 && first <= 0xf4) {
+    const bool overlong = first == 0xf0 && byte(1) < 0x90;
+    const bool too_large = first == 0xf4 && byte(1) > 0x8f;
+    return continues(1) && continues(2) && continues(3) && !overlong && !too_large ? 4 : 0;
+  }
+  return 0;
+}
 
 void append_hex_escape(std::string& to, char c) {
   static constexpr char kHex[] = "0123456789abcdef";
@@ -58,14 +75,14 @@ void append_log_escaped(std::string& to, std::string_view text) {
     to += text.substr(0, plain);
     text.remove_prefix(plain);
     if (text.empty()) return;
-    const size_t control = control_length(text);
-    const size_t length = std::max<size_t>(control, 1);
-    if (control == 0 && text.front() == kMayBeginControl) {
-      to += text.front();
+    const size_t length = utf8_length(text);
+    const std::string_view character = text.substr(0, std::max<size_t>(length, 1));
+    if (length > 1 && !is_control_or_line_end(character)) {
+      to += character;
     } else {
-      for (char c : text.substr(0, length)) append_hex_escape(to, c);
+      for (char c : character) append_hex_escape(to, c);
     }
-    text.remove_prefix(length);
+    text.remove_prefix(character.size());
   }
 }
 

@@ -1,4 +1,4 @@
-// Small text helpers without a locale; ASCII only, but for the controls of UTF-8 bytes above 0x7f are left alone.
+// Small text helpers without a locale; ASCII only but where UTF-8 is named.
 #pragma once
 
 #include <cstddef>
@@ -44,10 +44,19 @@ constexpr size_t control_length(std::string_view text) {
   return text.size() > 1 && byte(0) == 0xc2 && byte(1) >= 0x80 && byte(1) < 0xa0 ? 2 : 0;
 }
 
+// Length of the well-formed UTF-8 sequence at the start of `text` (RFC 3629 section 4), 0 when there is none.
+size_t utf8_length(std::string_view text);
+
+// Whether a character of UTF-8 is more than itself to a terminal or to a reader of lines: controls, U+2028 and U+2029.
+constexpr bool is_control_or_line_end(std::string_view character) {
+  return control_length(character) > 0 || character == "\xe2\x80\xa8" || character == "\xe2\x80\xa9";
+}
+
 // "\x1b"
 void append_hex_escape(std::string& to, char c);
 
-// Control characters, '"' and '\' become \xHH: safe inside one line of a log (faults.md 43).
+// Controls, line ends, '"', '\' and what is no UTF-8 become \xHH: safe inside one line of a log (faults.md 43), also
+// for terminals and readers that take bytes for characters.
 void append_log_escaped(std::string& to, std::string_view text);
 
 }  // namespace cutwater::base

@@ -51,10 +51,13 @@ TEST(Text, EscapesWhatBreaksALogLine) {
   EXPECT_EQ(to, "a\\x0d\\x0a\\x00\\x1b\\x7f\\x22\\x5c\xc3\xa4");
   to.clear();
   append_log_escaped(to, "\xc2\x9b[2J \xc2\xa0 \xc2");  // C1, a blank that is none, and a byte cut off
-  EXPECT_EQ(to, "\\xc2\\x9b[2J \xc2\xa0 \xc2");
+  EXPECT_EQ(to, "\\xc2\\x9b[2J \xc2\xa0 \\xc2");
+  to.clear();
+  append_log_escaped(to, "\xc2\x85 \xe2\x80\xa8 \xe2\x80\xa9 \xe2\x80\xaa \xf0\x9f\x98\x80 \xed\xa0\x80");
+  EXPECT_EQ(to, "\\xc2\\x85 \\xe2\\x80\\xa8 \\xe2\\x80\\xa9 \xe2\x80\xaa \xf0\x9f\x98\x80 \\xed\\xa0\\x80");
   for (int byte = 0; byte < 256; ++byte) {
     const char c = static_cast<char>(byte);
-    const bool breaks = byte < 0x20 || byte == 0x7f || c == '"' || c == '\\';
+    const bool breaks = byte < 0x20 || byte >= 0x7f || c == '"' || c == '\\';  // from 0x80 on: no UTF-8, and C1 to some
     std::string escaped;
     append_hex_escape(escaped, c);
     to.clear();

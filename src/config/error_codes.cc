@@ -145,8 +145,8 @@ constexpr ErrorCode kCodes[] = {
      "chmod o+r the file and o+x the folders above, or "
      "set `front_user`."},
     {"CW0402", "access log lines lost",
-     "The access log could not be written as fast as requests came, or its disk is "
-     "full. Requests are served all the same.",
+     "The access log could not be written: its disk is full, or its reader went away or does not keep up. Requests are "
+     "served all the same. It is said at once, then every 10 s with the number since, and in the end.",
      "Look at the disk or at who reads the pipe."},
     {"CW0403", "front cannot drop its rights",
      "Started as root, the front could not become its user, and it never "
@@ -174,6 +174,9 @@ constexpr ErrorCode kCodes[] = {
      "A web server's request by FastCGI has more variables, or longer ones, than `limits.header` and "
      "`limits.header_count` leave room for (twice the bytes, 256 more of them); the connection was closed.",
      "Raise `limits.header` or `limits.header_count` if such requests are meant to work."},
+    {"CW0409", "TMPDIR not used",
+     "The front's user can have no folder of its own in TMPDIR: what is too large for memory goes to /var/tmp or /tmp.",
+     "Let that user write to TMPDIR, or remove what has the name of its folder, or unset TMPDIR."},
     {"CW0501", "request took too long",
      "A request ran longer than `timeout`: the client got 504, if no answer was begun. An asynchronous worker cancels "
      "its task; any other, and one that does not let go of what was cancelled or whose event loop hangs, is replaced, "

@@ -7,12 +7,14 @@
 
 #include <algorithm>
 #include <climits>
+#include <ctime>
 
 namespace cutwater::handler {
 
 namespace {
 
 constexpr size_t kMostDeniedPaths = 256;
+constexpr base::Duration kUnusedFor = std::chrono::seconds(10);  // at least; at most twice that
 constexpr std::string_view kImmutable = "public, max-age=31536000, immutable";
 constexpr std::string_view kRevalidate = "no-cache";
 
@@ -58,11 +60,12 @@ FileFolder::FileFolder(base::FileDescriptor root, std::optional<base::Duration> 
       cache_time_(cache),
       loop_(loop),
       offload_(offload),
-      log_(log) {}
+      log_(log),
+      unused_(loop.timers(), [this] { let_go_of_unused(); }) {}
 
 FileReference FileFolder::find_fresh(std::string_view path) {
   OpenFileCache::Found found = cache_.find(path, loop_.now());
-  return found.fresh ? std::move(found.file) : FileReference();
+  return found.fresh && found.file->is_current() ? std::move(found.file) : FileReference();
 }
 
 base::Task<FileFolder::Found> FileFolder::find(const std::string& asked) {
@@ -78,6 +81,7 @@ base::Task<FileFolder::Found> FileFolder::find(const std::string& asked) {
 }
 
 FileFolder::Found FileFolder::judge(io::OpenOutcome outcome, const std::string& path) {
+  const auto now = static_cast<int64_t>(time(nullptr));
   struct stat status;
   if (!outcome.file.valid() || fstat(outcome.file.get(), &status) != 0) {
     cache_.remove(path);
@@ -91,13 +95,24 @@ FileFolder::Found FileFolder::judge(io::OpenOutcome outcome, const std::string& 
   if (!S_ISREG(status.st_mode)) return {{}, 404};
   const FileIdentity identity = FileIdentity::of(status);
   OpenFileCache::Found known = cache_.find(path, loop_.now());
-  if (known.file && known.file->identity() == identity) {
+  const bool settled = identity.is_settled(now);
+  if (known.file && known.file->identity() == identity && known.file->settled() == settled) {
     cache_.confirm(path, loop_.now());
     return {std::move(known.file), 0};
   }
-  FileReference file(new OpenFile(std::move(outcome.file), identity, path, cache_control_for(path)));
-  cache_.put(path, file, loop_.now());
+  FileReference file(new OpenFile(std::move(outcome.file), identity, settled, path, cache_control_for(path)));
+  keep(path, file);
   return {std::move(file), 0};
+}
+
+void FileFolder::keep(const std::string& path, FileReference file) {
+  cache_.put(path, std::move(file), loop_.now());
+  if (!unused_.armed()) unused_.set(loop_.now() + kUnusedFor);
+}
+
+void FileFolder::let_go_of_unused() {
+  cache_.let_go_of_unused();
+  if (cache_.size() > 0) unused_.set(loop_.now() + kUnusedFor);
 }
 
 bool FileFolder::is_forbidden(int file) const {

@@ -15,6 +15,7 @@
 #include "io/beneath.h"
 #include "io/loop.h"
 #include "io/offload.h"
+#include "io/timer.h"
 
 namespace cutwater::handler {
 
@@ -35,13 +36,15 @@ class FileFolder {
   };
   // `path` is relative; "" is the folder itself. It outlives the task.
   base::Task<Found> find(const std::string& path);
-  // What find() has found within the last second; else empty.
+  // What find() has found within the last second, if its ETag still names what would be sent; else empty.
   FileReference find_fresh(std::string_view path);
 
  private:
   Found judge(io::OpenOutcome outcome, const std::string& path);
   std::string cache_control_for(std::string_view path) const;
   bool is_forbidden(int file) const;
+  void keep(const std::string& path, FileReference file);
+  void let_go_of_unused();
   void log_permission_denied(const std::string& path);
 
   std::shared_ptr<const base::FileDescriptor> root_;  // shared with opens that outlive a cancelled exchange
@@ -50,6 +53,7 @@ class FileFolder {
   io::Offload& offload_;
   base::LogSink& log_;
   OpenFileCache cache_;
+  io::Timer unused_;  // armed while something is open
   std::vector<std::string> forbidden_;
   std::set<std::string> denied_;  // paths already complained about
 };

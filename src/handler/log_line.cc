@@ -22,34 +22,11 @@ void append_or_dash(std::string& to, std::string_view text) {
   }
 }
 
-// Length of the well-formed UTF-8 sequence at the start of `text` (RFC 3629 section 4), 0 when there is none.
-size_t utf8_sequence(std::string_view text) {
-  auto byte = [&](size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0u; };
-  auto continues = [&](size_t i) { return (byte(i) & 0xc0) == 0x80; };
-  const unsigned first = byte(0);
-  if (first < 0x80) return 1;
-  if (first >= 0xc2 && first <= 0xdf) return continues(1) ? 2 : 0;
-  if (first >= 0xe0 && first <= 0xef) {
-    const bool overlong = first == 0xe0 && byte(1) < 0xa0;
-    const bool surrogate = first == 0xed && byte(1) > 0x9f;
-    return continues(1) && continues(2) && !overlong && !surrogate ? 3 : 0;
-  }
-  if (first >= 0xf0 && first <= 0xf4) {
-    const bool overlong = first == 0xf0 && byte(1) < 0x90;
-    const bool too_large = first == 0xf4 && byte(1) > 0x8f;
-    return continues(1) && continues(2) && continues(3) && !overlong && !too_large ? 4 : 0;
-  }
-  return 0;
-}
-
-// Characters that are more than themselves to a terminal or a reader of lines: C1 controls (U+009B begins escape
-// sequences as ESC [ does), U+2028 and U+2029. Their JSON escape, or "".
-std::string escape_of(std::string_view sequence) {
-  if (base::control_length(sequence) == 2) {
-    return fmt::format("\\u00{:02x}", static_cast<unsigned char>(sequence[1]));
-  }
-  if (sequence == "\xe2\x80\xa8") return "\\u2028";
-  return sequence == "\xe2\x80\xa9" ? "\\u2029" : "";
+// The JSON escape of a character of several bytes that must not stand for itself, or "".
+std::string escape_of(std::string_view character) {
+  if (!base::is_control_or_line_end(character)) return "";
+  if (character.size() == 2) return fmt::format("\\u00{:02x}", static_cast<unsigned char>(character[1]));
+  return character.back() == '\xa8' ? "\\u2028" : "\\u2029";
 }
 
 void append_key(std::string& to, std::string_view key) {
@@ -120,7 +97,7 @@ void append_json_string(std::string& to, std::string_view text) {
   to += '"';
   while (!text.empty()) {
     const auto byte = static_cast<unsigned char>(text.front());
-    const size_t length = utf8_sequence(text);
+    const size_t length = base::utf8_length(text);
     if (byte == '"' || byte == '\\') {
       to += '\\';
       to += text.front();

@@ -18,6 +18,7 @@ namespace {
 
 constexpr size_t kPipeWrite = 4096;  // PIPE_BUF: poll's "writable" promises room for that much
 constexpr int kPollMilliseconds = 200;
+constexpr const char* kNobodyReads = "nobody reads it";
 constexpr int kErrorPauseMilliseconds = 500;  // a full disk is not asked again at once
 
 uint64_t count_lines(std::string_view text) {
@@ -101,14 +102,14 @@ void LogWriter::write_out() {
     running_ = last || has_work();
     if (!running_) return;
     base::FileDescriptor next = std::move(next_file_);
-    const uint64_t dropped = std::exchange(dropped_, 0);
     batch_.append(queued_);
     queued_.clear();
     lock.unlock();
 
-    if (dropped > 0) lost_(dropped, "the queue was full");
-    const bool written = write_batch();
+    tell_of_dropped("the queue was full");
+    const bool written = write_batch(last);
     if (next.valid()) {
+      if (!batch_.empty()) lost_(1, "its file was closed");
       batch_.clear();
       use(std::move(next));
     }
@@ -119,8 +120,15 @@ void LogWriter::write_out() {
   }
 }
 
+void LogWriter::tell_of_dropped(std::string_view why) {
+  std::unique_lock lock(mutex_);
+  const uint64_t dropped = std::exchange(dropped_, 0);
+  lock.unlock();
+  if (dropped > 0) lost_(dropped, why);
+}
+
 // False when some of it could not be written. Leaves nothing of the batch, or the rest of a line that was begun.
-bool LogWriter::write_batch() {
+bool LogWriter::write_batch(bool last) {
   size_t done = 0;
   while (done < batch_.size()) {
     const ssize_t count = write_some(std::string_view(batch_).substr(done));
@@ -128,18 +136,21 @@ bool LogWriter::write_batch() {
       done += static_cast<size_t>(count);
       mid_line_ = batch_[done - 1] != '\n';
     } else if (count < 0 || time_is_up()) {
-      const std::string why = count < 0 ? strerror(errno) : "nobody reads it";
+      const std::string why = count < 0 ? strerror(errno) : kNobodyReads;
       batch_.erase(0, done);
-      drop_lines(why);
+      drop_lines(why, last);
       return false;
+    } else {
+      tell_of_dropped(kNobodyReads);
     }
   }
   batch_.clear();
   return true;
 }
 
-void LogWriter::drop_lines(std::string_view why) {
-  const size_t end = mid_line_ ? batch_.find('\n') + 1 : 0;
+// The rest of a line that was begun stays, to be written before anything else: in the end it is lost too.
+void LogWriter::drop_lines(std::string_view why, bool last) {
+  const size_t end = mid_line_ && !last ? batch_.find('\n') + 1 : 0;
   const uint64_t lines = count_lines(std::string_view(batch_).substr(end));
   batch_.resize(end);
   if (lines > 0) lost_(lines, why);

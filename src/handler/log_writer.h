@@ -29,7 +29,7 @@ struct LogWriterOptions {
 class LogWriter {
  public:
   // Writes to `file` as it is: an inherited stdout is never made non-blocking. Files are opened with O_APPEND.
-  // `lost` is told, on the writer's thread, of lines that could not be written.
+  // `lost` is told, on the writer's thread, of lines that could not be written: while it happens, and of every one.
   using Lost = std::function<void(uint64_t lines, std::string_view why)>;
   LogWriter(base::FileDescriptor file, Lost lost, LogWriterOptions options = {});
   ~LogWriter();  // what is queued is written first, if that does not take too long
@@ -44,8 +44,9 @@ class LogWriter {
   bool has_work() const;
   void write_out();
   void use(base::FileDescriptor file);
-  bool write_batch();
-  void drop_lines(std::string_view why);
+  bool write_batch(bool last);
+  void drop_lines(std::string_view why, bool last);
+  void tell_of_dropped(std::string_view why);
   ssize_t write_some(std::string_view bytes);
   bool time_is_up();
 

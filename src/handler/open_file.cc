@@ -20,15 +20,20 @@ FileIdentity FileIdentity::of(const struct stat& status) {
           status.st_mtim.tv_nsec};
 }
 
-OpenFile::OpenFile(base::FileDescriptor file, const FileIdentity& identity, std::string_view name,
+bool FileIdentity::is_settled(int64_t now_unix_seconds) const {
+  return now_unix_seconds - modified_seconds > kSettledSeconds;
+}
+
+OpenFile::OpenFile(base::FileDescriptor file, const FileIdentity& identity, bool settled, std::string_view name,
                    std::string cache_control)
     : file_(std::move(file)),
       identity_(identity),
+      settled_(settled),
       content_type_(content_type_of(name)),
       cache_control_(std::move(cache_control)) {
   auto modified = static_cast<uint64_t>(identity.modified_seconds) * 1'000'000'000 +
                   static_cast<uint64_t>(identity.modified_nanoseconds);
-  etag_ = fmt::format("\"{:x}-{:x}-{:x}\"", modified, identity.size, identity.inode);
+  etag_ = fmt::format("{}\"{:x}-{:x}-{:x}\"", settled ? "" : "W/", modified, identity.size, identity.inode);
   last_modified_ = message::format_http_date(identity.modified_seconds);
   whole_.content_length = identity.size;
   whole_.headers.add("Content-Type", content_type_);
@@ -38,13 +43,16 @@ OpenFile::OpenFile(base::FileDescriptor file, const FileIdentity& identity, std:
   add_validators(not_modified_.headers);
 }
 
+bool OpenFile::is_unchanged() const {
+  struct stat status;
+  return fstat(descriptor(), &status) == 0 && FileIdentity::of(status) == identity_;
+}
+
 std::string_view OpenFile::content(int64_t now_unix_seconds) {
-  if (!content_.empty() || size() > kMostKept || now_unix_seconds - identity_.modified_seconds <= kSettledSeconds) {
-    return content_;
-  }
+  if (!content_.empty() || size() > kMostKept || !identity_.is_settled(now_unix_seconds)) return content_;
   content_.resize(size() + 1);  // one more: a file that grew is not taken for whole
   const CachedRead read = read_cached(descriptor(), 0, content_);
-  const bool whole = read.outcome == CachedRead::kRead && read.count == size();
+  const bool whole = read.outcome == CachedRead::kRead && read.count == size() && is_unchanged();
   content_.resize(whole ? read.count : 0);
   return content_;
 }

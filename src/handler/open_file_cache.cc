@@ -6,6 +6,7 @@ OpenFileCache::Found OpenFileCache::find(std::string_view path, base::Instant no
   auto found = by_path_.find(path);
   if (found == by_path_.end()) return {};
   auto entry = found->second;
+  entry->used = true;
   if (entry != entries_.begin()) entries_.splice(entries_.begin(), entries_, entry);
   return {entry->file, now - entry->looked_at < kBelieved};
 }
@@ -31,6 +32,12 @@ void OpenFileCache::remove(std::string_view path) {
   auto entry = found->second;
   by_path_.erase(found);  // its key is the entry's path
   entries_.erase(entry);
+}
+
+// The most recently used come first: the unused are the last ones.
+void OpenFileCache::let_go_of_unused() {
+  while (!entries_.empty() && !entries_.back().used) remove(entries_.back().path);
+  for (Entry& entry : entries_) entry.used = false;
 }
 
 }  // namespace cutwater::handler

@@ -1,5 +1,6 @@
 // OpenFileCache: the open files of one static root by path, the most recently used ones up to a limit. An entry is
-// believed for a second, then its file must be looked at again.
+// believed for a second, then its file must be looked at again. Who owns it lets go now and then of what nobody asks
+// for: an open file that was deleted still fills the disk.
 #pragma once
 
 #include <list>
@@ -26,6 +27,8 @@ class OpenFileCache {
   // A new file, or another one than before, at `path`.
   void put(std::string_view path, FileReference file, base::Instant now);
   void remove(std::string_view path);
+  // Closes what was not asked for since the last such call.
+  void let_go_of_unused();
   size_t size() const { return by_path_.size(); }
 
  private:
@@ -33,6 +36,7 @@ class OpenFileCache {
     std::string path;
     FileReference file;
     base::Instant looked_at;
+    bool used = true;  // since the last let_go_of_unused()
   };
   using Entries = std::list<Entry>;
   static constexpr base::Duration kBelieved = std::chrono::seconds(1);

@@ -21,13 +21,25 @@ bool lacks_unnamed_files(int error) {
 // Made when it is missing (a cleaner of old files may have been there). Its name can be guessed, so nothing is trusted
 // that somebody else might have put in its place.
 base::FileDescriptor open_private_folder(const std::string& path) {
-  mkdir(path.c_str(), 0700);
+  const int missing_because = mkdir(path.c_str(), 0700) == 0 ? 0 : errno;
   base::FileDescriptor folder(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   struct stat status;
-  if (!folder.valid() || fstat(folder.get(), &status) != 0) return base::FileDescriptor();
+  if (!folder.valid() || fstat(folder.get(), &status) != 0) {
+    if (errno == ENOENT && missing_because != 0) errno = missing_because;
+    return base::FileDescriptor();
+  }
   if (status.st_uid == geteuid() && (status.st_mode & 0777) == 0700) return folder;
   errno = EACCES;
   return base::FileDescriptor();
+}
+
+std::string tmpdir() {
+  const char* folder = getenv("TMPDIR");
+  return folder ? folder : "";
+}
+
+std::string private_folder_in(const std::string& parent) {
+  return parent + "/cutwater-" + std::to_string(geteuid());
 }
 
 // What an append's thread works on; owned by both sides, since the request may be gone before the write is.
@@ -90,12 +102,27 @@ SpoolStatus status_of_write(int error) {
 }
 
 std::string find_spool_directory() {
-  const std::string name = "/cutwater-" + std::to_string(geteuid());
-  for (const char* parent : {static_cast<const char*>(getenv("TMPDIR")), "/var/tmp", "/tmp"}) {
-    if (!parent || *parent != '/') continue;
-    if (open_private_folder(parent + name).valid()) return parent + name;
+  for (const std::string& parent : {tmpdir(), std::string("/var/tmp"), std::string("/tmp")}) {
+    if (!parent.starts_with('/')) continue;
+    std::string folder = private_folder_in(parent);
+    if (open_private_folder(folder).valid()) return folder;
   }
   return {};
+}
+
+std::string why_not_in_tmpdir() {
+  const std::string parent = tmpdir();
+  if (parent.empty()) return {};
+  if (!parent.starts_with('/')) return parent + ": no absolute path";
+  const std::string folder = private_folder_in(parent);
+  if (open_private_folder(folder).valid()) return {};
+  const int error = errno;
+  struct stat status;
+  const bool is_there = lstat(folder.c_str(), &status) == 0;
+  if (is_there && status.st_uid != geteuid()) return folder + ": belongs to another user";
+  if (is_there && S_ISLNK(status.st_mode)) return folder + ": is a link";
+  if (is_there && error == EACCES) return folder + ": others may enter it";
+  return folder + ": " + std::strerror(error);
 }
 
 SpoolShares spool_shares(uint64_t body_limit) {

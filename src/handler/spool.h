@@ -51,6 +51,8 @@ struct SpoolArea {
 // "cutwater-<uid>", a folder of mode 0700, in $TMPDIR, /var/tmp or /tmp: the first where this user can have it. "" when
 // nowhere: bodies then stay in memory.
 std::string find_spool_directory();
+// Why it is not in $TMPDIR: "/mnt/cutwater-33: No such file or directory"; "" when it is, or that is not set.
+std::string why_not_in_tmpdir();
 
 enum class SpoolStatus { kWritten, kOverBudget, kNoSpace, kFailed };
 SpoolStatus status_of_write(int error);  // an errno; 0: none

@@ -88,6 +88,9 @@ TEST_F(SpoolFolder, BelongsToThisUserAlone) {
   EXPECT_EQ(folder, parent_ + "/cutwater-" + std::to_string(geteuid()));
   EXPECT_EQ(std::filesystem::status(folder).permissions(), std::filesystem::perms::owner_all);
   EXPECT_EQ(find_spool_directory(), folder);  // the next front's too
+  EXPECT_EQ(why_not_in_tmpdir(), "");
+  unsetenv("TMPDIR");
+  EXPECT_EQ(why_not_in_tmpdir(), "");
 }
 
 TEST_F(SpoolFolder, WhatOthersMayEnterOrHavePutThereIsNotUsed) {
@@ -96,10 +99,27 @@ TEST_F(SpoolFolder, WhatOthersMayEnterOrHavePutThereIsNotUsed) {
   std::filesystem::permissions(parent_ + "/elsewhere", std::filesystem::perms::owner_all);
   std::filesystem::create_directory_symlink("elsewhere", folder);
   EXPECT_FALSE(find_spool_directory().starts_with(parent_));
+  EXPECT_EQ(why_not_in_tmpdir(), folder + ": is a link");
   std::filesystem::remove(folder);
   std::filesystem::create_directory(folder);
   std::filesystem::permissions(folder, std::filesystem::perms::all);
   EXPECT_FALSE(find_spool_directory().starts_with(parent_));
+  EXPECT_EQ(why_not_in_tmpdir(), folder + ": others may enter it");
+}
+
+TEST_F(SpoolFolder, SaysWhyItIsElsewhere) {
+  const std::string name = "/cutwater-" + std::to_string(geteuid());
+  setenv("TMPDIR", "/proc/none", 1);
+  EXPECT_EQ(why_not_in_tmpdir(), "/proc/none" + name + ": No such file or directory");
+  setenv("TMPDIR", "/dev/null", 1);
+  EXPECT_EQ(why_not_in_tmpdir(), "/dev/null" + name + ": Not a directory");
+  setenv("TMPDIR", "below", 1);
+  EXPECT_EQ(why_not_in_tmpdir(), "below: no absolute path");
+  if (geteuid() != 0) return;
+  setenv("TMPDIR", parent_.c_str(), 1);
+  std::filesystem::create_directory(parent_ + name);
+  ASSERT_EQ(chown((parent_ + name).c_str(), 65534, 65534), 0);
+  EXPECT_EQ(why_not_in_tmpdir(), parent_ + name + ": belongs to another user");
 }
 
 TEST(Spool, UnwritableFolderFails) {

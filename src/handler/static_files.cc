@@ -80,6 +80,10 @@ base::Task<void> StaticFiles::handle(message::Exchange& exchange) {
     co_return;
   }
   std::string_view below = request.path.substr(std::min(prefix_length_, request.path.size()));
+  if (below.empty() && !options_.index.empty()) {  // the folder itself, as any below it
+    co_await redirect_to_folder(exchange);
+    co_return;
+  }
   while (below.starts_with('/')) below.remove_prefix(1);
   if (request.path_had_encoded_slash || is_hidden(below) || is_script(below)) {
     co_await answer_error(exchange, 404);

@@ -74,6 +74,26 @@ TEST_F(StaticFilesTest, AnswersWithTheFile) {
   EXPECT_EQ(get("/static/sub/a b.txt")->writer.content, "space");
 }
 
+TEST_F(StaticFilesTest, RedirectsToTheFolderItself) {
+  write("root/index.html", "<p>root");
+  reset({"/static/", "index.html", std::nullopt});
+  for (const char* method : {"GET", "HEAD"}) {
+    const auto exchange = get("/static", {}, method);
+    EXPECT_EQ(exchange->writer.status(), 301);
+    EXPECT_EQ(exchange->writer.header("Location"), "/static/");
+  }
+  TestExchange asked("GET", "/static");
+  asked.request.query = "a=/b?c";
+  asked.start(*files_);
+  if (!asked.done) runner_.until([&] { return asked.done; });
+  EXPECT_EQ(asked.writer.header("Location"), "/static/?a=/b?c");
+  EXPECT_EQ(get("/static/")->writer.content, "<p>root");
+  reset({"/", "index.html", std::nullopt});
+  EXPECT_EQ(get("/")->writer.content, "<p>root");
+  reset({"/static/", "", std::nullopt});
+  EXPECT_EQ(status("/static"), 404);
+}
+
 TEST_F(StaticFilesTest, HashedNamesAreImmutable) {
   EXPECT_EQ(get("/static/app.55e7cbb9ba48.css")->writer.header("Cache-Control"), "public, max-age=31536000, immutable");
   EXPECT_TRUE(has_hashed_name("js/index-4f9a8c7d.js"));
@@ -107,6 +127,38 @@ TEST_F(StaticFilesTest, ConditionalRequests) {
   EXPECT_EQ(get("/static/app.css", {{"If-Modified-Since", date}})->writer.status(), 304);
   EXPECT_EQ(get("/static/app.css", {{"If-None-Match", "\"other\""}})->writer.status(), 200);
   EXPECT_EQ(get("/static/app.css", {{"If-Match", "\"other\""}})->writer.status(), 412);
+}
+
+// As if it had not been changed for long.
+void age(const fs::path& path) {
+  fs::last_write_time(path, fs::last_write_time(path) - std::chrono::hours(1));
+}
+
+TEST_F(StaticFilesTest, TheTagOfWhatWasChangedJustNowIsWeak) {
+  const std::string weak = get("/static/app.css")->writer.header("ETag");
+  EXPECT_TRUE(weak.starts_with("W/\"")) << weak;
+  EXPECT_EQ(get("/static/app.css", {{"If-None-Match", weak}})->writer.status(), 304);
+  EXPECT_EQ(get("/static/app.css", {{"If-Match", weak}})->writer.status(), 412);
+  EXPECT_EQ(get("/static/app.css", {{"Range", "bytes=1-3"}, {"If-Range", weak}})->writer.status(), 200);
+  age(root_ / "app.css");
+  const std::string strong = get("/static/app.css")->writer.header("ETag");
+  EXPECT_TRUE(strong.starts_with("\"")) << strong;
+  EXPECT_EQ(get("/static/app.css", {{"If-Match", strong}})->writer.status(), 200);
+  EXPECT_EQ(get("/static/app.css", {{"Range", "bytes=1-3"}, {"If-Range", strong}})->writer.status(), 206);
+}
+
+TEST_F(StaticFilesTest, AFileWrittenOverHasAnotherTagAtOnce) {
+  for (const size_t size : {size_t{100}, size_t{5000}}) {
+    const std::string name = std::to_string(size);
+    write("root/" + name, std::string(size, 'a'));
+    age(root_ / name);
+    const auto before = get("/static/" + name);
+    EXPECT_EQ(before->writer.content, std::string(size, 'a'));
+    std::fstream(root_ / name, std::ios::in | std::ios::out) << std::string(size, 'b');
+    const auto after = get("/static/" + name);
+    EXPECT_EQ(before->writer.header("ETag") == after->writer.header("ETag"),
+              before->writer.content == after->writer.content);
+  }
 }
 
 TEST_F(StaticFilesTest, SingleRanges) {
@@ -241,12 +293,16 @@ TEST_F(StaticFilesTest, LargeFilesGoBySendfileAndEmptyOnesByTheHead) {
 
 TEST_F(StaticFilesTest, TruncatedFileIsCutNotPadded) {
   write("root/shrinks.bin", std::string(300'000, 'x'));
-  EXPECT_EQ(get("/static/shrinks.bin")->writer.content.size(), 300'000u);  // now cached
+  TestExchange cut("GET", "/static/shrinks.bin");
+  cut.writer.held = true;
+  cut.start(*files_);
+  if (!cut.writer.waits()) runner_.until([&] { return cut.writer.waits(); });  // the head is on its way
   fs::resize_file(root_ / "shrinks.bin", 100);
-  auto cut = get("/static/shrinks.bin");
-  EXPECT_EQ(cut->writer.content_length, 300'000u);
-  EXPECT_LT(cut->writer.content.size(), 300'000u);
-  EXPECT_TRUE(cut->writer.aborted);
+  cut.writer.release();
+  if (!cut.done) runner_.until([&] { return cut.done; });
+  EXPECT_EQ(cut.writer.content_length, 300'000u);
+  EXPECT_LT(cut.writer.content.size(), 300'000u);
+  EXPECT_TRUE(cut.writer.aborted);
 }
 
 TEST_F(StaticFilesTest, SettledSmallFilesAreKeptAndAChangeIsSeen) {
@@ -269,7 +325,7 @@ TEST(OpenFile, KeepsOnlyWhatIsSmallAndSettled) {
     base::FileDescriptor descriptor(open(path.c_str(), O_RDONLY | O_CLOEXEC));
     struct stat status;
     EXPECT_EQ(fstat(descriptor.get(), &status), 0);
-    return FileReference(new OpenFile(std::move(descriptor), FileIdentity::of(status), "a", ""));
+    return FileReference(new OpenFile(std::move(descriptor), FileIdentity::of(status), true, "a", ""));
   };
   const auto small = opened(4096);
   const int64_t modified = small->identity().modified_seconds;
@@ -286,7 +342,7 @@ TEST(OpenFile, KeepsOnlyWhatIsSmallAndSettled) {
 TEST(OpenFileCache, KeepsTheMostRecentlyUsed) {
   OpenFileCache cache(2);
   base::Instant now{1};
-  auto file = [] { return FileReference(new OpenFile({}, {}, "a", "")); };
+  auto file = [] { return FileReference(new OpenFile({}, {}, true, "a", "")); };
   cache.put("a", file(), now);
   cache.put("b", file(), now);
   EXPECT_TRUE(cache.find("a", now).fresh);
@@ -299,6 +355,38 @@ TEST(OpenFileCache, KeepsTheMostRecentlyUsed) {
   cache.remove("a");
   cache.remove("a");
   EXPECT_EQ(cache.size(), 1u);
+}
+
+// How many files that were deleted this process still has open.
+size_t open_though_deleted() {
+  size_t count = 0;
+  for (const auto& entry : fs::directory_iterator("/proc/self/fd")) {
+    std::error_code gone;
+    const fs::path target = fs::read_symlink(entry.path(), gone);
+    if (!gone && target.native().ends_with("(deleted)")) ++count;
+  }
+  return count;
+}
+
+TEST_F(StaticFilesTest, ClosesWhatNobodyAsksFor) {
+  const size_t before = open_though_deleted();
+  write("root/kept.txt", "kept");
+  write("root/left.txt", "left");
+  EXPECT_EQ(status("/static/kept.txt"), 200);
+  EXPECT_EQ(status("/static/left.txt"), 200);
+  fs::remove(root_ / "left.txt");
+  EXPECT_EQ(open_though_deleted(), before + 1);
+  const auto ten_seconds_pass = [this] { loop_.timers().fire_due(base::monotonic_now() + std::chrono::seconds(11)); };
+  ten_seconds_pass();  // both were asked for since
+  EXPECT_EQ(open_though_deleted(), before + 1);
+  EXPECT_EQ(status("/static/kept.txt"), 200);
+  ten_seconds_pass();
+  EXPECT_EQ(open_though_deleted(), before);
+  fs::remove(root_ / "kept.txt");
+  EXPECT_EQ(open_though_deleted(), before + 1);
+  ten_seconds_pass();
+  EXPECT_EQ(open_though_deleted(), before);
+  EXPECT_EQ(loop_.timers().next(), base::kNever);  // nothing is open: nobody looks any more
 }
 
 TEST(MimeTypes, ByEnding) {

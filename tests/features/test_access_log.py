@@ -22,6 +22,10 @@ def lines_of(server, count, seconds=5):
     return server.out.lines
 
 
+def lost_lines(server):
+    return sum(int(count) for count in re.findall(r"(\d+) (?:more )?lines? of the access log", server.log.text))
+
+
 def test_combined(serve):
     server = serve("kit")
     server.get("/a?b=c", [("Referer", "http://from/"), ("User-Agent", "tests/1")])
@@ -65,10 +69,15 @@ def test_injection(serve, form):
     evil = b'\x1b[31m \x9b31m "quoted" \\ \xe2\x80\xa8 \xc2\x85 back\\slash'.replace(b"\x1b", b"\xe9")
     server.raw(b"GET /%1b%0a%0d%22%00x?%0a HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
     server.raw(b"GET /%1b[31m%22%0d%0ainjected HTTP/1.1\r\nHost: a\r\nUser-Agent: " + evil + b"\r\nReferer: " + evil + b"\r\nConnection: close\r\n\r\n")
+    server.raw(b"GET /agent HTTP/1.1\r\nHost: a\r\nUser-Agent: " + evil + b"\xc2\xa0\r\nReferer: " + evil + b"\r\nConnection: close\r\n\r\n")
     server.raw(b'GET /" HTTP/1.1\r\nHost: a\r\n\x1b\r\n\r\n')
     server.get("/last")
     wait_until(lambda: any("/last" in line for line in server.out.lines), 5, "the last line")
     text = server.out.text
+    agent = next(line for line in server.out.lines if "/agent" in line)
+    assert "\xa0" in agent, "UTF-8 that does no harm stays"
+    if form == "combined":
+        assert agent.count(r"\xe9[31m \x9b31m \x22quoted\x22 \x5c \xe2\x80\xa8 \xc2\x85 back\x5cslash") == 2, agent
     assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029]", text), repr(text)
     assert not any(line.startswith("injected") for line in server.out.lines)
     for line in server.out.lines:
@@ -110,17 +119,23 @@ def test_a_reader_that_went_away_does_not_stop_the_server(serve):
     server.out.leave()
     for number in range(200):
         assert server.get(f"/{number}").status == 200
+    server.stop()
+    assert lost_lines(server) == 200
 
 
 def test_a_reader_that_does_not_read_does_not_stop_the_server(serve, folder):
-    """A full pipe: nothing blocks; what does not fit is counted."""
+    """A full pipe: nothing blocks; what does not fit is counted, at once and to the last."""
     fifo = folder / "pipe"
     os.mkfifo(fifo, 0o666)
     reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
-    server = serve("kit", config=f'[log]\naccess = "{fifo}"\n', allow=[r"CW0402", r"access log"])
+    server = serve("kit", fronts=1, config=f'[log]\naccess = "{fifo}"\n', allow=[r"CW0402", r"access log"])
     with server.connect() as client:
-        for number in range(2000):
-            assert client.request("GET", f"/{number}", [("User-Agent", "x" * 200)]).status == 200
+        for number in range(1500):  # more than the queue takes
+            assert client.request("GET", f"/{number}", [("User-Agent", "x" * 6000)]).status == 200
+    server.log.wait_for("CW0402")
+    server.stop()
+    written = b"".join(iter(lambda: os.read(reader, 65536), b"")).count(b"\n")
+    assert written > 0 and written + lost_lines(server) == 1500
     os.close(reader)
 
 

@@ -25,6 +25,7 @@ def media(folder):
     for path, content in ((place / "a" / "b c.pdf", CONTENT), (folder / "secret", b"secret")):
         path.write_bytes(content)
         path.chmod(0o644)
+        os.utime(path, (1_700_000_000,) * 2)  # an ETag for good
     (place / "link").symlink_to("../secret")
     for path in (place, place / "a"):
         path.chmod(0o755)

@@ -2,8 +2,10 @@
 
 import email.utils
 import os
+import shlex
 import socket
 import stat
+import subprocess
 import threading
 import time
 
@@ -53,7 +55,15 @@ def root(tmp_path_factory):
     (files / "closed.txt").chmod(0)
     with socket.socket(socket.AF_UNIX) as bound:
         bound.bind(str(files / "socket"))
+    for path in files.rglob("*"):
+        if path.is_file() and not path.is_symlink():
+            age(path)
     return files
+
+
+def age(path, seconds=3600):
+    """As if it had not been changed for long: its ETag is a strong one."""
+    os.utime(path, (time.time() - seconds,) * 2)
 
 
 @pytest.fixture(scope="module")
@@ -258,6 +268,10 @@ class TestFolders:
     def test_without_slash_redirects(self, server):
         response = server.get("/files/sub?x=1")
         assert (response.status, response.get("Location")) == (301, "/files/sub/?x=1")
+        for method in ("GET", "HEAD"):
+            response = server.request(method, "/files?x=1")
+            assert (response.status, response.get("Location")) == (301, "/files/?x=1")
+        assert server.request("POST", "/files").status == 405
 
     @pytest.mark.parametrize("target, location", [
         ("/files/sub//evil.com", "/files/sub/evil.com/"), ("//files/sub/evil.com?x=//y", "/files/sub/evil.com/?x=//y"),
@@ -295,6 +309,37 @@ class TestChanges:
         path.unlink()
         wait_until(lambda: server.get("/files/changing.txt").status == 404, 4, "the 404")
 
+    @pytest.mark.parametrize("size", [100, 5000, 100_000])
+    def test_a_strong_tag_never_names_other_bytes(self, server, root, size):
+        """Overwritten in place with as many bytes, again and again, also faster than the times of files move."""
+        path = root / f"overwritten-{size}.bin"
+        path.write_bytes(b"." * size)
+        age(path)
+        seen = {}
+        with server.connect() as client:
+            for turn in range(300):
+                if turn % 50 == 25:
+                    age(path, 3600 + turn)
+                response = client.request("GET", f"/files/{path.name}")
+                tag, content = response.get("ETag"), response.body
+                assert len(content) == size
+                assert tag.startswith("W/") or seen.setdefault(tag, content) == content, f"turn {turn}: {tag}"
+                with path.open("r+b") as file:
+                    file.write(bytes([65 + turn % 50]) * size)
+        assert seen
+
+    def test_what_was_changed_just_now_has_a_weak_tag(self, server, root):
+        path = root / "new.bin"
+        path.write_bytes(PAGE)
+        first = server.get("/files/new.bin")
+        tag = first.get("ETag")
+        assert tag.startswith('W/"') and first.body == PAGE
+        assert server.get("/files/new.bin", [("If-None-Match", tag)]).status == 304
+        assert server.get("/files/new.bin", [("Range", "bytes=0-9")]).status == 206
+        assert server.get("/files/new.bin", [("Range", "bytes=0-9"), ("If-Range", tag)]).status == 200
+        assert server.get("/files/new.bin", [("If-Match", tag)]).status == 412
+        wait_until(lambda: server.get("/files/new.bin").get("ETag") == tag.removeprefix("W/"), 8, "the strong tag")
+
 
 def test_hashed_names_are_kept_for_long(serve, folder):
     """Django's collected static files: found by the server itself."""
@@ -305,3 +350,13 @@ def test_hashed_names_are_kept_for_long(serve, folder):
     (server.folder / "collected" / "site.55e7cbb9ba48.css").write_text("b {}")
     assert server.get("/static/site.55e7cbb9ba48.css").get("Cache-Control") == "public, max-age=31536000, immutable"
     assert server.get("/").text == "hello from django"
+
+
+def test_files_collected_later_are_served_after_what_the_message_says(serve):
+    server = serve("django_site", target=None, env={"COLLECTED": "later"})
+    command = server.log.wait_for(r"STATIC_ROOT later does not exist; run: .*, then: (.*)").group(1)
+    assert server.get("/static/site.css").status == 404
+    os.rename(server.folder / "collected", server.folder / "later")
+    subprocess.run(shlex.split(command), check=True)
+    wait_until(lambda: server.get("/static/site.css").status == 200, 15, "the collected file")
+    server.baseline = server.descriptor_counts()  # with the folder

@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import os
+import re
 import resource
 import shutil
 import stat
@@ -60,6 +61,14 @@ def upload(server, spool, megabytes, target, *, chunked=False):
         answer = client.read_response()
         assert client.request("GET", "/next").text == "kit /next"
     return answer, most, list(seen.values())
+
+
+def test_a_folder_for_spool_files_that_cannot_be_had_is_told_once(serve, folder):
+    elsewhere = folder / "nowhere"
+    server = serve("kit", fronts=2, environment={"TMPDIR": str(elsewhere)}, allow=[r"CW0409"])
+    server.stop()
+    (told,) = [line for line in server.log.lines if "CW0409" in line]
+    assert re.search(rf"TMPDIR is not used: {elsewhere}/cutwater-\d+: No such file or directory; .* goes to /(var/)?tmp/cutwater-\d+", told)
 
 
 @pytest.mark.parametrize("chunked", [False, True], ids=["length", "chunked"])

@@ -80,7 +80,8 @@ def test_django_is_warm_before_the_fork(start):
 @pytest.mark.parametrize("options, note", [
     ({"debug": True}, "DEBUG = True"), ({"hosts": ()}, "ALLOWED_HOSTS is empty"),
     ({}, "/static/ is not served: STATIC_ROOT is not set"),
-    ({"more": "STATIC_ROOT = BASE_DIR / 'nowhere'"}, "/static/ is not served: STATIC_ROOT nowhere does not exist"),
+    ({"more": "STATIC_ROOT = BASE_DIR / 'nowhere'"}, "/static/ is not served: STATIC_ROOT nowhere does not exist; run: python manage.py collectstatic, "
+     f"then: kill -HUP {os.getpid()}"),
     ({"more": "STATIC_ROOT = BASE_DIR / 'hollow'", "changes": {"hollow/.x/y": ""}}, None),
 ])
 def test_django_notes(start, options, note):

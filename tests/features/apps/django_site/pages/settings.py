@@ -13,7 +13,7 @@ DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": BASE_DI
                          "CONN_MAX_AGE": int(os.environ["CONN_MAX_AGE"]) if "CONN_MAX_AGE" in os.environ else 0}}
 TEMPLATES = [{"BACKEND": "django.template.backends.django.DjangoTemplates", "DIRS": [BASE_DIR / "templates"]}]
 STATIC_URL = "/static/"
-STATIC_ROOT = BASE_DIR / "collected"
+STATIC_ROOT = BASE_DIR / os.environ.get("COLLECTED", "collected")
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
