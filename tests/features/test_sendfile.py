@@ -195,7 +195,7 @@ def test_local_redirects_of_scgi(serve, peer, folder):  # noqa: F811
             asked = len(behind.requests)
             assert client.request("GET", "/go/a").status == 502
             assert len(behind.requests) - asked == (6 if nowhere == b"/go/a" else 1)
-    assert server.log.count(r"\[CW0610\] upstream .*: the answer to GET /go/a is (more local redirects|a local redirect)")
+    server.log.wait_for(r"\[CW0610\] upstream .*: the answer to GET /go/a is (more local redirects|a local redirect)")
 
 
 def test_the_client_follows_all_others(serve, peer, folder):  # noqa: F811
