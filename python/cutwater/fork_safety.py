@@ -57,10 +57,11 @@ def _starter(thread: threading.Thread, module: str) -> str:
     """`` made by app``: where what runs is a library's, the module that has the thread, what it calls, or its executor."""
     if not _is_library(module):
         return ""
-    called = getattr(getattr(thread, "function", None), "__module__", None)  # of a threading.Timer
-    if called and not _is_library(called):
+    called = getattr(getattr(thread, "function", None), "__module__", None) if isinstance(thread, threading.Timer) else None
+    if called and called != "builtins" and not _is_library(called):
         return f", made by {called}"
-    return _made_by(lambda value: value is thread or thread in (getattr(value, "_threads", None) or ()))
+    executor = getattr(sys.modules.get("concurrent.futures.thread"), "ThreadPoolExecutor", ())
+    return _made_by(lambda value: value is thread or (type(value) is executor and thread in value._threads))
 
 
 def _is_library(module: str) -> bool:
@@ -68,16 +69,13 @@ def _is_library(module: str) -> bool:
 
 
 def _made_by(is_it: Callable[[Any], bool]) -> str:
-    """`` made by app``: the module that has it in a global name. Libraries come first in sys.modules: the last is the nearest."""
+    """`` made by app``: the module that has it in a global name. Libraries come first in sys.modules: the last is the nearest.
+    No object is asked for anything: lazy ones would begin to work, and modules to be imported."""
     for name, module in reversed(list(sys.modules.items())):
-        if name.partition(".")[0] == "cutwater" or not isinstance(module, ModuleType):
+        if name.partition(".")[0] == "cutwater" or not issubclass(type(module), ModuleType):
             continue
-        for value in list(vars(module).values()):
-            try:
-                if is_it(value):
-                    return f", made by {name}"
-            except Exception:  # an odd object of the app
-                continue
+        if any(map(is_it, list(object.__getattribute__(module, "__dict__").values()))):
+            return f", made by {name}"
     return ""
 
 

@@ -122,7 +122,7 @@ bool Master::start() {
   const auto make_segment = [this](unsigned fronts, unsigned lanes, unsigned requests) {
     return create_segment(config_.limits, fronts, lanes, requests);
   };
-  world_ = std::make_unique<supervise::World>(supervise::World{loop_, log_, children_, *fronts_, make_segment});
+  world_ = std::make_unique<supervise::World>(supervise::World{loop_, app_log_, children_, *fronts_, make_segment});
   spawner_ = std::make_unique<MasterSpawner>(loop_, children_, log_, config_, sockets_, *fronts_);
   if (!check_script_users(config_, log_) || !check_pools(config_, log_)) {
     give_up(config::kBootFailure);

@@ -15,6 +15,7 @@
 #include "app/master_spawner.h"
 #include "io/signals.h"
 #include "supervise/app_supervisor.h"
+#include "supervise/repeated_messages.h"
 
 namespace cutwater::app {
 
@@ -57,6 +58,7 @@ class Master : public io::TurnHook {
   config::Config config_;
   ConsoleLog log_;
   io::Loop loop_;
+  supervise::RepeatedMessages app_log_{loop_, log_};               // what apps and their processes make us say
   std::map<std::string, std::unique_ptr<AppOutput>> app_outputs_;  // by app; none: they have our standard error
   supervise::Children children_{loop_};
   std::unique_ptr<io::SignalWatcher> signals_;

@@ -329,9 +329,9 @@ constexpr Setting kSettings[] = {
     {Section::kUpstream, "keepalive", Kind::kInteger, "64",
      "How many idle connections to each server are kept; 0 makes a new one for each request. A process of php-fpm that "
      "holds an idle connection serves nobody else: so, unless this is written, a connection to a FastCGI server takes "
-     "requests for 50 ms only, and is given up at once for those who wait. If you write it, keep fewer, over all "
-     "fronts, than the server has processes; it is then asked once whether it takes several requests at once on a "
-     "connection, and where it does, up to 16 share one.",
+     "requests for 50 ms only, and less while others have waited for 10 ms on new ones. If you write it, keep fewer, "
+     "over all fronts, than the server has processes; it is then asked once whether it takes several requests at once "
+     "on a connection, and where it does, up to 16 share one.",
      "", to<&Upstream::keepalive>, 0, 100'000},
     {Section::kUpstream, "look_up", Kind::kDuration, "10s",
      "How often names of servers are looked up again. Each address that a name has is a server: new ones get requests, "

@@ -197,7 +197,7 @@ TEST(LogWriter, TellsOfWhatItDropsWhileNobodyReads) {
       base::FileDescriptor(ends[1]), [&](uint64_t, std::string_view) { ++told; }, options);
   const base::Instant patience = base::monotonic_now() + std::chrono::seconds(10);
   while (told < 4 && base::monotonic_now() < patience) writer.write(std::string(99, 'x') + "\n");
-  EXPECT_EQ(told, 4u);
+  EXPECT_GE(told, 4u);
 }
 
 size_t threads_of_this_process() {

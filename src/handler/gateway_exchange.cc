@@ -81,9 +81,9 @@ base::Task<void> GatewayExchange::run() {
   while (!client_gone_) {
     const auto peer = gateway_.group_.pick(exchange_.request.remote_address, tried_, gateway_.loop_.now());
     if (!peer) break;
-    const bool keeps = peer->keeps_connections();
+    keeps_ = peer->keeps_connections();
     auto head = request_head(options.protocol,
-                             {exchange_, body_, options.strip, options.instance, script_, file_, options.role, keeps});
+                             {exchange_, body_, options.strip, options.instance, script_, file_, options.role, keeps_});
     if (!head) {
       note_too_long();
       auto refusing = answer_error(exchange_, 431);
@@ -153,6 +153,7 @@ base::Task<GatewayExchange::Outcome> GatewayExchange::try_peer(upstream::Peer& p
                     errors_, upstream::upgrade_offer(exchange_.request), data ? &*data : nullptr});
   upstream::Call& call = *made;
   call_ = &call;
+  begun_ = gateway_.loop_.now();
   call.begin(std::move(head_));
   std::optional<upstream::PeerWait> waiting;
   if (!connection.is_kept) waiting.emplace(peer);
@@ -264,7 +265,7 @@ base::Task<void> GatewayExchange::cut(upstream::Peer& peer, upstream::Call& call
 
 // A connection that is not kept is closed at once: it may hold a process of the server, and the client may be slow.
 void GatewayExchange::keep(upstream::Peer& peer, upstream::Call& call, GatewayConnection& connection) {
-  if (!connection.shared && !call.connection_reusable()) return connection.stream->close();
+  if (!connection.shared && (!keeps_ || !call.connection_reusable())) return connection.stream->close();
   call_ = nullptr;  // whoever leaves from now on must not end what may be another request's connection
   keep_connection(peer, gateway_.options_.protocol, connection);
 }

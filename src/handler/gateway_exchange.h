@@ -106,6 +106,8 @@ class GatewayExchange final : public message::ClientGoneListener, private Pooled
   base::Instant end_{};                 // no other server is asked from then on
   uint16_t failure_ = 502;              // what to answer when no other server is tried
   Cause cause_ = Cause::kOfStatus;      // and why
+  base::Instant begun_{};               // the last try
+  bool keeps_ = true;                   // the server was told that the connection stays
   bool only_fresh_ = false;             // a kept connection had ended: no other kept one
   bool asked_ = false;                  // some server that was believed to work, or took the connection
   bool hinted_ = false;                 // the client has had something of an answer

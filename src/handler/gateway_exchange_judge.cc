@@ -16,6 +16,9 @@ namespace {
 constexpr std::string_view kMayHaveCrashed = "its own log says why; it may have crashed";
 constexpr std::string_view kMayBeKept = "raise `timeout` of the route, or look at what keeps that server";
 
+// Who closes an idle connection in the moment in which it is used again is seen to do so about at once.
+constexpr base::Duration kStaleWithin = std::chrono::milliseconds(250);
+
 // What connecting fails for here, and not there.
 bool is_shortage(int error) {
   return error == EMFILE || error == ENFILE || error == ENOMEM || error == ENOBUFS || error == EADDRNOTAVAIL;
@@ -88,7 +91,9 @@ GatewayExchange::Outcome GatewayExchange::judge(upstream::Peer& peer, const upst
   cause_ = Cause::kOfStatus;
   if (has_no_room(peer, status, connection) && may_repeat(Outcome::kNoRoom)) return Outcome::kNoRoom;
   const Outcome unless_answered = call.delivered_nothing() ? Outcome::kUndelivered : Outcome::kDelivered;
-  const bool was_stale = status == CallStatus::kNoAnswer && connection.is_kept;
+  // Who ends it later had the request, and may have died of it.
+  const bool was_stale =
+      status == CallStatus::kNoAnswer && connection.is_kept && gateway_.loop_.now() - begun_ < kStaleWithin;
   const bool spoke_nonsense = note_nonsense(peer, connection);
   if (was_stale) peer.note_stale();
   if (was_stale && may_repeat(unless_answered)) return Outcome::kStale;

@@ -13,15 +13,21 @@ namespace {
 constexpr uint64_t kMostKept = 4096;    // bytes; a system call costs more than they do
 constexpr int64_t kSettledSeconds = 2;  // longer than any file system's clock takes to move
 
+uint64_t nanoseconds(int64_t seconds, int64_t more) {
+  return static_cast<uint64_t>(seconds) * 1'000'000'000 + static_cast<uint64_t>(more);
+}
+
 }  // namespace
 
 FileIdentity FileIdentity::of(const struct stat& status) {
-  return {status.st_dev, status.st_ino, static_cast<uint64_t>(status.st_size), status.st_mtim.tv_sec,
-          status.st_mtim.tv_nsec};
+  return {status.st_dev,         status.st_ino,          static_cast<uint64_t>(status.st_size),
+          status.st_mtim.tv_sec, status.st_mtim.tv_nsec, status.st_ctim.tv_sec,
+          status.st_ctim.tv_nsec};
 }
 
 bool FileIdentity::is_settled(int64_t now_unix_seconds) const {
-  return now_unix_seconds - modified_seconds > kSettledSeconds;
+  const bool from_the_future = modified_seconds > now_unix_seconds;
+  return now_unix_seconds - (from_the_future ? changed_seconds : modified_seconds) > kSettledSeconds;
 }
 
 OpenFile::OpenFile(base::FileDescriptor file, const FileIdentity& identity, bool settled, std::string_view name,
@@ -31,9 +37,9 @@ OpenFile::OpenFile(base::FileDescriptor file, const FileIdentity& identity, bool
       settled_(settled),
       content_type_(content_type_of(name)),
       cache_control_(std::move(cache_control)) {
-  auto modified = static_cast<uint64_t>(identity.modified_seconds) * 1'000'000'000 +
-                  static_cast<uint64_t>(identity.modified_nanoseconds);
-  etag_ = fmt::format("{}\"{:x}-{:x}-{:x}\"", settled ? "" : "W/", modified, identity.size, identity.inode);
+  etag_ = fmt::format("{}\"{:x}-{:x}-{:x}-{:x}\"", settled ? "" : "W/",
+                      nanoseconds(identity.modified_seconds, identity.modified_nanoseconds), identity.size,
+                      identity.inode, nanoseconds(identity.changed_seconds, identity.changed_nanoseconds));
   last_modified_ = message::format_http_date(identity.modified_seconds);
   whole_.content_length = identity.size;
   whole_.headers.add("Content-Type", content_type_);

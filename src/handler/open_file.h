@@ -23,6 +23,8 @@ struct FileIdentity {
   uint64_t size = 0;
   int64_t modified_seconds = 0;
   int64_t modified_nanoseconds = 0;
+  int64_t changed_seconds = 0;  // of the inode: whoever sets the time of a file back does not set this
+  int64_t changed_nanoseconds = 0;
   bool operator==(const FileIdentity&) const = default;
 
   static FileIdentity of(const struct stat& status);

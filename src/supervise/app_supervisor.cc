@@ -13,7 +13,7 @@ AppSupervisor::AppSupervisor(World& world, AppSpec spec, Events events)
       events_(std::move(events)),
       give_up_(world.loop.timers(),
                [this] {
-                 if (starting()) starting_->give_up();
+                 if (starting()) give_up_start();
                }),
       code_watch_(world.loop, world.log, [this](const std::string& path) { on_code_changed(path); }) {
   world_.loop.add_hook(*this);
@@ -72,6 +72,14 @@ void AppSupervisor::on_reload_waits(const std::string& why) {
   }
   world_.log.info(fmt::format("{}: {}; generation {} is still starting ({}), {}", spec_.name, why, starting_->number(),
                               journey.where(now), until));
+}
+
+// Whoever asked may yet be refused, as a HUP with a broken configuration: then it is tried once more as it was. And the
+// next start has as long as this one had, and twice that.
+void AppSupervisor::give_up_start() {
+  if (!waiting_) waiting_ = spec_;
+  last_start_ = std::max(last_start_, starting_->journey().lasted(base::monotonic_now()));
+  starting_->give_up();
 }
 
 void AppSupervisor::on_ready() {

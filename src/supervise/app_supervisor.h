@@ -46,6 +46,7 @@ class AppSupervisor : public io::TurnHook {
 
  private:
   void begin();
+  void give_up_start();
   void on_ready();
   void on_failed(const BootFailure& failure);
   void on_needs_successor();

@@ -30,6 +30,7 @@ constexpr std::array kDeployNames = {"restart.txt", ".deploy", "pyproject.toml"}
 constexpr std::array kForeignFolders = {"node_modules", "__pycache__", "site-packages",
                                         "static",       "staticfiles", "media"};
 constexpr const char* kEnvironmentMark = "pyvenv.cfg";  // whatever the folder's name is
+constexpr const char* kCondaMark = "conda-meta";        // a folder
 
 bool is_foreign(std::string_view name) {
   if (name.starts_with('.')) return true;
@@ -42,7 +43,7 @@ bool ends_with_any(std::string_view name, const auto& endings) {
 
 bool is_environment(const std::string& folder) {
   std::error_code error;
-  return fs::exists(folder + "/" + kEnvironmentMark, error) || fs::exists(folder + "/conda-meta", error);
+  return fs::exists(folder + "/" + kEnvironmentMark, error) || fs::exists(folder + "/" + kCondaMark, error);
 }
 
 std::string without_end_slash(fs::path path) {
@@ -116,13 +117,21 @@ std::set<std::string> CodeWatch::choose(const std::vector<std::string>& folders)
   return chosen;
 }
 
-// First the watches, then where it leads: a change in between is told.
+// First the watches, then where it leads: a change in between is told. And what was switched before there was a watch
+// is looked at again.
 void CodeWatch::watch_way() {
-  for (const PathStep& step : steps_of(root_)) {
-    const int descriptor = inotify_add_watch(inotify_.get(), step.folder.c_str(), kNameEvents | kAddFolder);
-    if (descriptor < 0) continue;  // one that we may not read, or that is missing
-    watched_[descriptor].folder = step.folder;
-    watched_[descriptor].steps.insert(step.name);
+  constexpr int kMostLooks = 4;
+  std::vector<PathStep> steps = steps_of(root_);
+  for (int looks = 0; looks < kMostLooks; ++looks) {
+    for (const PathStep& step : steps) {
+      const int descriptor = inotify_add_watch(inotify_.get(), step.folder.c_str(), kNameEvents | kAddFolder);
+      if (descriptor < 0) continue;  // one that we may not read, or that is missing
+      watched_[descriptor].folder = step.folder;
+      watched_[descriptor].steps.insert(step.name);
+    }
+    std::vector<PathStep> now = steps_of(root_);
+    if (now == steps) break;
+    steps = std::move(now);
   }
   std::error_code error;
   const fs::path real = fs::canonical(root_, error);
@@ -197,6 +206,7 @@ void CodeWatch::on_way_changed(const std::string& path) {
 void CodeWatch::on_event(const std::string& folder, uint32_t mask, const std::string& name) {
   if (mask & IN_ISDIR) {
     const bool appeared = mask & (IN_CREATE | IN_MOVED_TO);
+    if (mode_ == Mode::kCode && appeared && name == kCondaMark && folder != real_root_) return forget_below(folder);
     const bool wanted = mode_ == Mode::kCode ? !is_foreign(name) && !is_environment(folder + "/" + name)
                                              : name == "tmp" && folder == real_root_;
     if (appeared && wanted) on_new_folder(folder + "/" + name);

@@ -10,6 +10,7 @@ namespace cutwater::supervise {
 struct PathStep {
   std::string folder;  // no symbolic link in it
   std::string name;    // a link, or the next folder; maybe missing
+  bool operator==(const PathStep&) const = default;
 };
 
 // `path` is absolute. Links are followed, and are steps themselves. Not endless, whatever links there are.

@@ -297,6 +297,25 @@ def test_fastcgi_connections_are_not_kept_where_keepalive_is_0(serve, peer):
     assert behind.accepted == 3 and not any(map(keeps, behind.requests))
 
 
+def test_what_a_fastcgi_server_dies_of_is_not_asked_twice(serve, peer):
+    """Not on a kept connection either: it had the request, and took its time."""
+    taken = set()
+
+    def script(connection, _request):
+        if connection in taken:
+            threading.Event().wait(0.5)
+            return False
+        taken.add(connection)
+        connection.sendall(gateways.answer("fastcgi", b"x"))
+        return True
+
+    behind = peer(gateways.RawGatewayPeer, "fastcgi", script)
+    server = gateway(serve, route("fastcgi", "api", before=pool(behind, keepalive=8)), allow=[r"\[CW0604\]"])
+    assert server.get("/").text == "x"
+    wait_until(lambda: behind.asked, 5, "whether it multiplexes")
+    assert server.get("/").status == 502 and len(behind.requests) == 2
+
+
 def test_of_a_fastcgi_server_that_takes_no_second_request_none_is_kept_for_a_while(serve, peer):
     """It says nothing and closes. Each GET is answered, on another connection."""
     taken = set()

@@ -1,6 +1,7 @@
 """Who dies, and what must still hold: workers, fronts, zygotes, the master; signals, deadlines, identities."""
 
 import os
+import re
 import resource
 import signal
 import socket
@@ -417,6 +418,16 @@ class TestSignals:
         server.expected_exit = 128 + second
         assert server.wait_exit(15) == 128 + second and time.monotonic() - began < 5
         slow.close()
+
+    def test_what_fails_again_and_again_is_counted(self, serve):
+        server = serve("kit", allow=[r"CW0502"])
+        with server.connect() as client:
+            for _ in range(30):
+                assert client.request("GET", "/big").status == 500
+        blocks = r"error\[CW0502\] web: GET /big raised"
+        again = re.compile(r"CW0502\] web: GET /big raised .* \(the same (\d+) more times\)")
+        wait_until(lambda: server.log.count(blocks) + sum(int(m[1]) - 1 for m in map(again.search, server.log.lines) if m) == 30, 10, "all to be counted")
+        assert server.log.count("Traceback") < 30
 
     def test_quit_is_now(self, serve):
         server = serve("kit", allow=DEATHS)

@@ -175,13 +175,15 @@ class TestHup:
     @pytest.mark.parametrize("then", ["pass", "raise ValueError"])
     def test_a_change_and_a_hup_while_a_generation_starts_are_one_reload(self, serve, then):
         server = serve("kit", workers=1, watch="code", allow=REFUSED)
-        slow = f'open("begun", "w").close(); time.sleep(3); {then}\nVERSION = "two"'
+        wait = 'while not os.path.exists("go on"):\n    time.sleep(0.05)\n'
+        slow = f'open("begun", "w").close()\n{wait}{then}\nVERSION = "two"'
         edit(server.folder / "app.py", 'VERSION = "one"', slow)
         wait_until((server.folder / "begun").exists, 10, "the import to begin")
         edit(server.folder / "app.py", slow, 'VERSION = "three"')
         server.log.wait_for(r"app.py changed; generation 2 is still starting \(while importing the app, \d.\d s after the start\), generation 3 comes after it, in \d.\d s at most", 10)
         server.signal(signal.SIGHUP)
         server.log.wait_for(r"asked to reload; generation 2 is still starting", 10)
+        (server.folder / "go on").touch()
         wait_until(lambda: version(server) == "three", 15, "the last version")
         server.signal(signal.SIGHUP)
         server.log.wait_for(r"generation 4 serves", 15)
