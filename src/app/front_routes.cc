@@ -7,6 +7,7 @@
 #include <random>
 
 #include "app/master_fronts.h"
+#include "config/detect_scripts.h"
 #include "config/route_pattern.h"
 #include "handler/error_pages.h"
 #include "handler/file_folder.h"
@@ -239,6 +240,7 @@ message::Handler* FrontRoutes::cgi_of(const config::Route& route, const config::
 
 std::unique_ptr<handler::ScriptFolder> FrontRoutes::scripts_of(handler::ScriptOptions options,
                                                                std::vector<base::FileDescriptor>& static_roots) {
+  if (options.files) options.never_sent = config::never_sent_endings();
   const size_t number = next_script_root_++;
   if (number >= static_roots.size() || !static_roots[number].valid()) return nullptr;
   return std::make_unique<handler::ScriptFolder>(std::move(static_roots[number]), std::move(options), services_.offload,

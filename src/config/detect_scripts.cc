@@ -19,11 +19,11 @@ constexpr size_t kMostShown = 3;
 constexpr size_t kMostBroken = 8;
 
 // Whose text is a program, data or a secret: not sent, wherever in the folder it lies.
-constexpr const char* kNeverSent[] = {".py",      ".pyc",  ".pl",    ".pm",   ".cgi",  ".fcgi",   ".rb",  ".sh",
-                                      ".php",     ".php5", ".phtml", ".phps", ".inc",  ".module", ".db",  ".sqlite",
-                                      ".sqlite3", ".sql",  ".ini",   ".cfg",  ".conf", ".toml",   ".yml", ".yaml",
-                                      ".env",     ".key",  ".pem",   ".p12",  ".pfx",  ".jks",    ".dat", ".pkl",
-                                      ".passwd",  ".log",  ".bak",   ".old",  ".orig", ".save",   ".swp", ".dist"};
+const std::vector<std::string> kNeverSent = {
+    ".py",     ".pyc",  ".pl",   ".pm",     ".cgi",  ".fcgi",   ".rb",      ".sh",  ".php", ".php5", ".phar",
+    ".phtml",  ".phps", ".inc",  ".module", ".db",   ".sqlite", ".sqlite3", ".sql", ".ini", ".cfg",  ".conf",
+    ".toml",   ".yml",  ".yaml", ".env",    ".key",  ".pem",    ".p12",     ".pfx", ".jks", ".dat",  ".pkl",
+    ".passwd", ".log",  ".bak",  ".old",    ".orig", ".save",   ".swp",     ".dist"};
 
 // Where applications put what clients send them, what they make themselves, and others' libraries: nothing there was
 // meant to be run by a client, and a script that somebody managed to upload is what a break-in begins with.
@@ -143,7 +143,7 @@ class Finder {
     const bool has_php = !php_folder.empty() && add_php(php_folder);
     if (site_.routes.empty() && site_.choices.empty()) return std::nullopt;
     if (!has_php && (!scripts_.empty() || (!site_.routes.empty() && is_file(folder_ + "/index.html")))) add_files();
-    for (const char* ending : kNeverSent) site_.never_sent.push_back(ending);
+    site_.never_sent = kNeverSent;
     if (!user_.empty()) {
       site_.choices.push_back("scripts: run as " + user_ + ", because root owns " + shown_path(folder_));
     }
@@ -384,6 +384,10 @@ bool is_cgi_source(std::string_view text) {
 
 std::optional<ScriptSite> detect_scripts(const std::string& folder, const std::string& path) {
   return Finder(folder, path).run();
+}
+
+const std::vector<std::string>& never_sent_endings() {
+  return kNeverSent;
 }
 
 }  // namespace cutwater::config

@@ -23,6 +23,9 @@ struct ScriptSite {
 // the site is without them, and without anything else has no routes; `choices` says so.
 std::optional<ScriptSite> detect_scripts(const std::string& folder, const std::string& path);
 
+// Endings of files whose text is a program, data or a secret: not sent as they are from a folder of scripts.
+const std::vector<std::string>& never_sent_endings();
+
 // Whether a program's text reads as a CGI script: it writes a Content-Type itself, or uses a module that is for that.
 bool is_cgi_source(std::string_view text);
 

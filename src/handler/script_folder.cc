@@ -123,12 +123,18 @@ base::Task<ScriptFolder::Found> ScriptFolder::find(const message::Request& reque
   co_return co_await looking;
 }
 
+// "a.php", "a.PHP", a copy such as "a.php.bak", and what else is some program's text.
+bool ScriptFolder::is_source(std::string_view path) const {
+  const auto is_script = [path](const std::string& ending) { return looks_like_script(path, ending); };
+  const auto is_copy = [path](const std::string& ending) { return looks_like_copy(path, ending); };
+  return std::any_of(options_.endings.begin(), options_.endings.end(), is_script) ||
+         std::any_of(options_.endings.begin(), options_.endings.end(), is_copy) ||
+         std::any_of(options_.never_sent.begin(), options_.never_sent.end(), is_script);
+}
+
 base::Task<ScriptFolder::Found> ScriptFolder::find_other(std::string_view path) {
   Found other;
-  const bool may_be_file = options_.files && path.starts_with('/') && !is_hidden(path.substr(1)) &&
-                           std::none_of(options_.endings.begin(), options_.endings.end(),
-                                        [path](const std::string& ending) { return looks_like_script(path, ending); });
-  if (may_be_file) {
+  if (options_.files && path.starts_with('/') && !is_hidden(path.substr(1)) && !is_source(path)) {
     auto looking = look_at_other(path);
     const Kind kind = co_await looking;
     other.is_file = kind == Kind::kFile;

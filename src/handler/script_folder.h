@@ -30,6 +30,7 @@ struct ScriptOptions {
   bool with_file = false;                       // Found has it open
   std::vector<std::string> closed = {};         // "data/private": nothing below these is found
   std::vector<std::string> never_run = {};      // "uploads": no script is found in or below a folder of such a name
+  std::vector<std::string> never_sent = {};     // ".inc": endings of files that are not found, as scripts are not
   // A script that was a file so lately is not looked for again: who runs it opens it by its name anyway.
   base::Duration believed = std::chrono::seconds(1);
 };
@@ -64,6 +65,7 @@ class ScriptFolder {
   };
   base::Task<Looked> look_at(std::string path);
   bool has_ending(std::string_view name) const;
+  bool is_source(std::string_view path) const;
   bool may_run_in(std::string_view folder) const;
   base::Instant believe(std::string file);
   void remember(std::string_view path, Recalled recalled);

@@ -240,8 +240,13 @@ def test_an_application_that_routes_by_itself(php, site):
 
 def test_files_beside_scripts_alone(php, site):
     (site / "style.css").write_text("body {}")
+    sources = ["config.inc", "x.phtml", "x.php5", "x.phar", "index.php.bak", "index.php.swp", "wp-config.php.save", "dump.sql", "s.cgi"]
+    for name in [*sources, "a.module.css", "app.dist.js"]:
+        (site / name).write_text("as it is")
     server = php(", files = true")
     assert server.get("/style.css").text == "body {}" and server.get("/pretty").status == 404
+    assert {server.get("/" + name).status for name in sources} == {404}
+    assert server.get("/a.module.css").text == server.get("/app.dist.js").text == "as it is"
     assert server.get("/").text == "index of /index.php\n"
 
 
