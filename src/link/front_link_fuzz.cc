@@ -9,6 +9,7 @@
 
 #include "base/byte_reader.h"
 #include "link/front_link.h"
+#include "link/fuzz_segment.h"
 #include "link/response_record.h"
 #include "link/segment_map.h"
 #include "link/slot_word.h"
@@ -18,13 +19,10 @@ namespace {
 using namespace cutwater;
 using namespace cutwater::link;
 
-constexpr uint32_t kLanes = 2;
-constexpr uint32_t kSlots = 4;
-
 class Receiver : public UpReceiver {
  public:
   void on_frame(uint32_t lane, Ticket ticket, const FrameHeader& frame, std::string_view payload) override {
-    if (lane >= kLanes || ticket.slot >= kSlots || frame.length != payload.size()) abort();
+    if (lane >= kFuzzLanes || ticket.slot >= kFuzzSlots || frame.length != payload.size()) abort();
     std::string_view body;
     if (frame.kind == static_cast<uint16_t>(UpKind::kHead)) read_head_payload(payload, storage_, response_, body);
     unsigned char sum = 0;
@@ -32,7 +30,7 @@ class Receiver : public UpReceiver {
     sum_ = sum;
   }
   void on_broken_lane(uint32_t lane, std::string_view why) override {
-    if (lane >= kLanes || why.empty()) abort();
+    if (lane >= kFuzzLanes || why.empty()) abort();
   }
 
  private:
@@ -51,7 +49,7 @@ class Machine {
 
   void run(base::ByteReader program) {
     while (!program.failed() && !program.rest().empty()) step(program);
-    for (uint32_t lane = 0; lane < kLanes; ++lane) front_->lane_died(lane);
+    for (uint32_t lane = 0; lane < kFuzzLanes; ++lane) front_->lane_died(lane);
     for (Ticket ticket : tickets_) front_->take_back(ticket);
     if (front_->in_use() != 0 || !front_->has_room(front_->maximum_body())) abort();
   }
@@ -60,14 +58,14 @@ class Machine {
   // Takes over whatever is there.
   void start_front() {
     front_ = std::make_unique<FrontLink>(segment_.alias(), 0, receiver_);
-    for (uint32_t lane = 0; lane < kLanes; ++lane) attach(lane);
+    for (uint32_t lane = 0; lane < kFuzzLanes; ++lane) attach(lane);
     tickets_.clear();
   }
   void attach(uint32_t lane) { front_->attach_lane(lane, base::FileDescriptor(eventfd(0, EFD_NONBLOCK)), {}); }
 
   void step(base::ByteReader& program) {
     auto what = program.integer<uint8_t>();
-    auto lane = static_cast<uint32_t>(what >> 4) % kLanes;
+    auto lane = static_cast<uint32_t>(what >> 4) % kFuzzLanes;
     switch (what % 16) {
       case 0:
         map_.lane(0, lane).up_write.value = program.integer<uint64_t>();
@@ -88,10 +86,10 @@ class Machine {
         map_.queue(0).head.value = program.integer<uint64_t>();
         break;
       case 5:
-        map_.slot_control(0, program.integer<uint8_t>() % kSlots).word = program.integer<uint64_t>();
+        map_.slot_control(0, program.integer<uint8_t>() % kFuzzSlots).word = program.integer<uint64_t>();
         break;
       case 6: {  // a proper claim
-        uint32_t slot = program.integer<uint8_t>() % kSlots;
+        uint32_t slot = program.integer<uint8_t>() % kFuzzSlots;
         uint64_t word = map_.slot_control(0, slot).word;
         map_.slot_control(0, slot).word = slot_word(word_generation(word), SlotWordState::kClaimed, lane);
         break;
@@ -114,7 +112,7 @@ class Machine {
       case 12:
         if (lane == 1) return start_front();
         for (Ticket ticket : tickets_)
-          if (front_->state(ticket).lane >= kLanes) abort();
+          if (front_->state(ticket).lane >= kFuzzLanes) abort();
         break;
       case 13:
         if (!tickets_.empty())
@@ -142,26 +140,15 @@ class Machine {
   std::vector<Ticket> tickets_;
 };
 
-Segment make_segment() {
-  Layout layout;
-  layout.lanes = kLanes;
-  layout.slots = kSlots;
-  layout.chunks = 4;
-  layout.up_ring_bytes = 16 * 1024;
-  layout.down_ring_bytes = 8 * 1024;
-  auto memory = create_segment(layout);
-  auto segment = Segment::map(memory->get());
-  return std::move(*segment);
-}
-
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  static Segment segment = make_segment();
+  static Segment segment = make_fuzz_segment();
   // Control words and rings as new; slots and chunks hold nothing that decides anything.
   static SegmentMap map(segment);
   std::memset(segment.base() + 4096, 0, static_cast<size_t>(map.slot(0, 0) - segment.base()) - 4096);
-  for (uint32_t lane = 0; lane < kLanes; ++lane) std::memset(map.up_ring(0, lane), 0, segment.layout().up_ring_bytes);
+  for (uint32_t lane = 0; lane < kFuzzLanes; ++lane)
+    std::memset(map.up_ring(0, lane), 0, segment.layout().up_ring_bytes);
   Machine(segment).run(base::ByteReader({reinterpret_cast<const char*>(data), size}));
   return 0;
 }

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/byte_reader.h"
+#include "link/fuzz_segment.h"
 #include "link/request_record.h"
 #include "link/segment_map.h"
 #include "link/slot_word.h"
@@ -21,8 +22,6 @@ namespace {
 using namespace cutwater;
 using namespace cutwater::link;
 
-constexpr uint32_t kLanes = 2;
-constexpr uint32_t kSlots = 4;
 constexpr uint32_t kMostClaims = 8;
 
 base::FileDescriptor new_eventfd() {
@@ -68,16 +67,16 @@ class Machine {
         map_.queue(0).tail.value = program.integer<uint64_t>();
         break;
       case 5:
-        map_.slot_control(0, program.integer<uint8_t>() % kSlots).word = program.integer<uint64_t>();
+        map_.slot_control(0, program.integer<uint8_t>() % kFuzzSlots).word = program.integer<uint64_t>();
         break;
       case 6:
-        queue(program.integer<uint8_t>() % kSlots);
+        queue(program.integer<uint8_t>() % kFuzzSlots);
         break;
       case 7:
         map_.index_entry(0, program.integer<uint8_t>()) = program.integer<uint32_t>();
         break;
       case 8:
-        write(map_.slot(0, program.integer<uint8_t>() % kSlots), segment_.layout().slot_bytes, program);
+        write(map_.slot(0, program.integer<uint8_t>() % kFuzzSlots), segment_.layout().slot_bytes, program);
         break;
       case 9:
         claim();
@@ -124,7 +123,7 @@ class Machine {
   void claim() {
     Claim claim;
     if (claims_.size() == kMostClaims || !worker_->claim(claim)) return;
-    if (claim.front != 0 || claim.slot >= kSlots) abort();
+    if (claim.front != 0 || claim.slot >= kFuzzSlots) abort();
     look_at(claim.record);
     look_at(claim.inline_body);
     for (std::string_view chunk : claim.body_chunks) look_at(chunk);
@@ -169,22 +168,10 @@ class Machine {
   volatile unsigned char sum_ = 0;
 };
 
-Segment make_segment() {
-  Layout layout;
-  layout.lanes = kLanes;
-  layout.slots = kSlots;
-  layout.chunks = 4;
-  layout.up_ring_bytes = 16 * 1024;
-  layout.down_ring_bytes = 8 * 1024;
-  auto memory = create_segment(layout);
-  auto segment = Segment::map(memory->get());
-  return std::move(*segment);
-}
-
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  static Segment segment = make_segment();
+  static Segment segment = make_fuzz_segment();
   // Control words, slots and rings as new; chunks hold nothing that decides anything.
   static SegmentMap map(segment);
   const auto offset_of = [](const char* place) { return static_cast<size_t>(place - segment.base()); };

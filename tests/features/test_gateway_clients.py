@@ -1,6 +1,5 @@
 """Servers behind us that speak uwsgi, SCGI or FastCGI: the real uWSGI, and raw ones, good and bad (faults.md 1G)."""
 
-import contextlib
 import hashlib
 import json
 import os
@@ -256,112 +255,6 @@ def test_fastcgi_connections_are_kept_and_others_are_not(serve, peer, protocol):
         wait_until(lambda: behind.asked or not keeps)  # whether it multiplexes, before the first is kept
     assert behind.accepted == (1 if keeps else 4)
     assert behind.asked == (1 if keeps else 0)
-
-
-def keeps(request):
-    """Whether the server is told to keep the connection."""
-    kind, identity, content = gateways.records_of(request)[0][0]
-    assert (kind, identity, content[:2], content[3:]) == (gateways.BEGIN, 1, b"\0\1", b"\0" * 5)
-    return content[2] == 1
-
-
-def test_fastcgi_connections_are_kept_for_a_moment(serve, peer):
-    """A process of php-fpm that holds an idle connection serves nobody else."""
-    behind = peer(gateways.RawGatewayPeer, "fastcgi", gateways.answering(gateways.answer("fastcgi", b"x"), True))
-    server = gateway(serve, route("fastcgi", behind))
-    with server.connect() as client:
-        for _ in range(40):
-            assert client.request("GET", "/").text == "x"
-        assert behind.accepted < 40 and all(map(keeps, behind.requests))
-        wait_until(lambda: not behind.open, 5, "the connection to be closed")
-        assert behind.asked == 0
-
-
-def test_a_post_gets_a_new_fastcgi_connection_and_nothing_is_held_meanwhile(serve, peer):
-    behind = peer(gateways.RawGatewayPeer, "fastcgi", gateways.answering(gateways.answer("fastcgi", b"x"), True))
-    server = gateway(serve, route("fastcgi", behind))
-    with server.connect() as client:
-        for number in range(1, 21):
-            assert client.request("GET", "/").text == "x"
-            before = behind.accepted
-            assert client.request("POST", "/", body=b"y").text == "x"
-            assert behind.accepted == before + 1
-            wait_until(lambda: len(behind.open) <= 1, 5, "what the GET was on to be closed")
-
-
-def test_fastcgi_connections_are_not_kept_where_keepalive_is_0(serve, peer):
-    behind = peer(gateways.RawGatewayPeer, "fastcgi", gateways.answering(gateways.answer("fastcgi", b"x"), True))
-    server = gateway(serve, route("fastcgi", "api", before=pool(behind, keepalive=0)))
-    for _ in range(3):
-        assert server.get("/").text == "x"
-    assert behind.accepted == 3 and not any(map(keeps, behind.requests))
-
-
-def test_what_a_fastcgi_server_dies_of_is_not_asked_twice(serve, peer):
-    """Not on a kept connection either: it had the request, and took its time."""
-    taken = set()
-
-    def script(connection, _request):
-        if connection in taken:
-            threading.Event().wait(0.5)
-            return False
-        taken.add(connection)
-        connection.sendall(gateways.answer("fastcgi", b"x"))
-        return True
-
-    behind = peer(gateways.RawGatewayPeer, "fastcgi", script)
-    server = gateway(serve, route("fastcgi", "api", before=pool(behind, keepalive=8)), allow=[r"\[CW0604\]"])
-    assert server.get("/").text == "x"
-    wait_until(lambda: behind.asked, 5, "whether it multiplexes")
-    assert server.get("/").status == 502 and len(behind.requests) == 2
-
-
-def test_of_a_fastcgi_server_that_takes_no_second_request_none_is_kept_for_a_while(serve, peer):
-    """It says nothing and closes. Each GET is answered, on another connection."""
-    taken = set()
-
-    def script(connection, _request):
-        if connection in taken:
-            return False
-        taken.add(connection)
-        connection.sendall(gateways.answer("fastcgi", b"x"))
-        return True
-
-    behind = peer(gateways.RawGatewayPeer, "fastcgi", script)
-    server = gateway(serve, route("fastcgi", behind))
-    with server.connect() as client:
-        asked = 0
-        while len(behind.requests) == asked:  # none had to be sent again
-            assert asked < 100
-            assert client.request("GET", "/").text == "x"
-            asked += 1
-        before = len(behind.requests)
-        for _ in range(10):
-            assert client.request("GET", "/").text == "x"
-        assert len(behind.requests) == before + 10 and not any(map(keeps, behind.requests[before:]))
-
-
-def test_a_server_that_ends_connections_it_should_keep(serve, peer):
-    """It is not asked to take a POST on one."""
-    behind = peer(gateways.RawGatewayPeer, "fastcgi", gateways.answering(gateways.answer("fastcgi", b"x")))
-    server = gateway(serve, route("fastcgi", "api", before=pool(behind, keepalive=8)))
-    with server.connect() as client:
-        for _ in range(50):
-            assert client.request("POST", "/", body=b"y").text == "x"
-            assert client.request("GET", "/").text == "x"
-
-
-def test_a_kept_connection_that_ends_costs_no_request(serve, peer):
-    behind = peer(gateways.RawGatewayPeer, "fastcgi", gateways.answering(gateways.answer("fastcgi", b"x"), True))
-    server = gateway(serve, route("fastcgi", "api", before=pool(behind, keepalive=8)))
-    for _ in range(3):
-        assert server.get("/").text == "x"
-        with behind.lock:
-            open_ones = list(behind.open)
-        for connection in open_ones:
-            with contextlib.suppress(OSError):  # one of the time before, on its way out
-                connection.shutdown(2)
-    assert behind.accepted >= 2
 
 
 def test_local_and_other_redirects(serve, peer):
