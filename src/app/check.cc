@@ -17,6 +17,7 @@
 #include "app/port_holder.h"
 #include "config/exit_codes.h"
 #include "control/messages.h"
+#include "handler/file_rights.h"
 #include "io/listener.h"
 #include "io/signals.h"
 #include "supervise/identity.h"
@@ -112,6 +113,21 @@ class ImportCheck {
   std::optional<int> exit_code_;
 };
 
+// Counts the warnings that go by.
+class CountingLog final : public base::LogSink {
+ public:
+  explicit CountingLog(base::LogSink& log) : log_(log) {}
+  void write(base::Severity severity, std::string_view code, std::string_view text) override {
+    if (severity == base::Severity::kWarning) ++warnings_;
+    log_.write(severity, code, text);
+  }
+  size_t warnings() const { return warnings_; }
+
+ private:
+  base::LogSink& log_;
+  size_t warnings_ = 0;
+};
+
 // A port may well be taken by the very server this configuration is checked for.
 int check_taken(const std::string& address, const std::string& text, const ServeRequest& request, base::LogSink& log,
                 const Say& say) {
@@ -198,11 +214,9 @@ void check_server_socket(const std::string& upstream, const std::string& path, c
   const auto may_connect = supervise::may_connect_as(front, path);
   if (may_connect) return;
   const bool is_there = may_connect.error().system_errno != ENOENT;
-  log.warning("CW0602",
-              fmt::format("upstream {}: {}, as user {}, whom the front runs as\nfix: {}", upstream,
-                          may_connect.error().message, front.name,
-                          is_there ? "let that user open it: mode 660 and its group, and x for the folders above"
-                                   : "start the server, or correct its address"));
+  log.warning("CW0602", fmt::format("upstream {}: {}\nfix: {}", upstream, may_connect.error().message,
+                                    is_there ? handler::how_to_open(path, front.name)
+                                             : "start the server, or correct its address"));
 }
 
 // The servers need not run now; their names must be known.
@@ -232,7 +246,8 @@ int check_app(const config::App& app, const std::string& library, base::LogSink&
 
 }  // namespace
 
-int run_check(const ServeRequest& request, const config::Loaded& loaded, base::LogSink& log, const Say& say) {
+int run_check(const ServeRequest& request, const config::Loaded& loaded, base::LogSink& sink, const Say& say) {
+  CountingLog log(sink);
   prctl(PR_SET_CHILD_SUBREAPER, 1);
   signal(SIGPIPE, SIG_IGN);
   int worst = 0;
@@ -253,7 +268,15 @@ int run_check(const ServeRequest& request, const config::Loaded& loaded, base::L
     return worst == 0 ? 1 : worst;
   }
   for (const config::App& app : loaded.config.apps) note(check_app(app, *library, log, say));
-  if (worst == 0) say("everything is in order");
+  const size_t warnings =
+      log.warnings() +
+      static_cast<size_t>(std::count_if(loaded.diagnostics.begin(), loaded.diagnostics.end(),
+                                        [](const config::Diagnostic& diagnostic) { return !diagnostic.is_error; }));
+  if (worst == 0) {
+    say(warnings == 0   ? "everything is in order"
+        : warnings == 1 ? "it can be served; there was a warning"
+                        : fmt::format("it can be served; there were {} warnings", warnings));
+  }
   return worst;
 }
 

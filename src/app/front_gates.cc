@@ -60,15 +60,16 @@ base::Result<std::unique_ptr<FrontGates>> FrontGates::open(const std::vector<con
 
 bool FrontGates::admits(const Door& door, int socket, const io::Address& peer, base::Instant now) {
   if (!door.trust || door.trust->admits(socket, peer)) return true;
-  const bool is_due = turned_away_.is_due("CW0407", now);
+  const std::string listener = io::to_text(door.address);
+  const bool is_due = turned_away_.is_due("CW0407", now, listener);
   const std::string setting = door.trust->list_for(peer);
   turned_away_.write(base::Severity::kWarning, "CW0407",
-                     "listen " + io::to_text(door.address) + ": closed a connection of " +
+                     "listen " + listener + ": closed a connection of " +
                          (is_due ? PeerTrust::name_of(socket, peer) : "") + ", which " + setting +
                          " does not name\nfix: if that is "
                          "your web server, add it to " +
                          setting,
-                     now);
+                     now, listener);
   return false;
 }
 

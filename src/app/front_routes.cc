@@ -94,12 +94,19 @@ void FrontRoutes::note_scripts(const config::Config& config, const std::vector<b
   }
 }
 
+handler::Onward onward_of(const config::Route& route) {
+  using Kind = config::Route::Kind;
+  if (route.kind == Kind::kCgi) return handler::Onward::kVariables;
+  if (route.kind != Kind::kProxy) return handler::Onward::kAll;
+  return route.proxy.protocol == "http" ? handler::Onward::kFields : handler::Onward::kVariables;
+}
+
 // nullptr: everybody may pass.
 handler::Guard* FrontRoutes::guard_of(const config::Route& route, const config::Config& config) {
   if (!route.auth) return nullptr;
   handler::Gateway* gateway = gateway_to(*route.auth, config, nullptr, codec::fastcgi::Role::kAuthorizer);
   if (gateway) {
-    guards_.push_back(std::make_unique<handler::Authorizer>(*gateway, services_.log));
+    guards_.push_back(std::make_unique<handler::Authorizer>(*gateway, services_.log, onward_of(route)));
   } else {
     guards_.push_back(std::make_unique<LetsNobodyPass>());
   }

@@ -19,8 +19,8 @@ class PeerTrust {
  public:
   // `own`: the front's user, who is trusted too. Users that do not exist are nobody. `web_servers`:
   // FCGI_WEB_SERVER_ADDRS of the environment, addresses with commas between (FastCGI specification section 3.2); who
-  // connects to a FastCGI listener by TCP must be one of them as well. nullptr: it is not set. What is no address there
-  // is nobody.
+  // connects to a FastCGI listener by TCP must be one of them as well; where trusted_proxies is not written they are
+  // that too (config/environment). nullptr: it is not set. What is no address there is nobody.
   static base::Result<PeerTrust> make(const config::Listen& listen, uid_t own, const char* web_servers = nullptr);
 
   bool admits(int socket, const io::Address& peer) const;

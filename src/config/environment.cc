@@ -72,6 +72,26 @@ std::vector<Word> bind_words(const Overrides& overrides) {
   return words;
 }
 
+// Who starts FastCGI applications names the web servers so (FastCGI specification section 3.2). Where trusted_proxies
+// is written too, both must name one: app/peer_trust.
+void apply_web_servers(Config& config, Reporter& reporter) {
+  const std::string named = environment_value("FCGI_WEB_SERVER_ADDRS");
+  if (named.empty()) return;
+  for (const std::string& entry : split_list(named, ',')) {
+    if (entry != "*" && entry != "unix" && entry.find('/') == std::string::npos) continue;
+    reporter.error("CW0103", "FCGI_WEB_SERVER_ADDRS: \"" + entry +
+                                 "\" is no address\n  fix: list addresses, and networks in trusted_proxies");
+    return;
+  }
+  for (Listen& listen : config.listens) {
+    if (listen.protocol != "fastcgi" || listen.address.starts_with("unix:")) continue;
+    Listen told = listen;
+    store_convention(Section::kListen, "trusted_proxies", "FCGI_WEB_SERVER_ADDRS", named, Scope{.listen = &told},
+                     reporter);
+    if (listen.trusted_proxies == Listen().trusted_proxies) listen.trusted_proxies = told.trusted_proxies;
+  }
+}
+
 // The flag that a variable stands for: CUTWATER_MAX_REQUESTS -> "max-requests".
 std::string flag_of(const std::string& variable) {
   std::string flag = variable.substr(9);
@@ -145,6 +165,7 @@ App default_app(Reporter& reporter) {
 void apply_environment(const Overrides& overrides, const Listen& listen_defaults, Config& config, Reporter& reporter) {
   replace_listens(bind_words(overrides), listen_defaults, config, reporter);
   if (config.listens.empty()) config.listens.push_back(listen_defaults);
+  apply_web_servers(config, reporter);
   look_at_variables(reporter);
   std::map<std::string, std::string> flags = overrides.settings;
   if (overrides.workers) flags["app.workers"] = *overrides.workers;

@@ -162,9 +162,10 @@ constexpr ErrorCode kCodes[] = {
     {"CW0406", "another protocol came",
      "What arrives at a listener with another protocol than \"http\" is not that protocol; or a trusted web server "
      "speaks "
-     "FastCGI, SCGI or uwsgi to one of HTTP. No app was called.",
+     "FastCGI, SCGI or uwsgi to one of HTTP; or a uwsgi request is for another language than Python (modifier1). No "
+     "app was called.",
      "Let the web server speak it (nginx: uwsgi_pass, scgi_pass, fastcgi_pass), or change `protocol` of that "
-     "[[listen]]."},
+     "[[listen]]. Of a modifier1: remove nginx's uwsgi_modifier1."},
     {"CW0407", "web server not trusted",
      "A connection to a listener with another protocol than \"http\" came from a user or an address that is not "
      "trusted, "
@@ -361,8 +362,10 @@ constexpr ErrorCode kCodes[] = {
      "Lower `limits.header`, so that such a request is refused at once, or use fastcgi, scgi or proxy."},
     {"CW0613", "variable of no use",
      "An authorizer (`auth` of a route) let a request through with a Variable-NAME that cannot be passed on: its name "
-     "has other characters than letters, digits and '_', or is one that requests have themselves. The request went on "
-     "without it. Said once for each name.",
+     "has other characters than letters, digits and '_', or is one that requests have themselves, or one that what the "
+     "route leads to does not get: by `proxy` what would be a field such as Host, by FastCGI, SCGI and uwsgi what "
+     "tells "
+     "the server what to run (PHP_VALUE). The request went on without it. Said once for each name.",
      "Let the authorizer use the name of a variable: Variable-REMOTE_USER."},
     {"CW0620", "server fails its check",
      "A server behind Cutwater did not answer its `check` with a status from 200 to 399. It gets no requests until it "

@@ -158,6 +158,26 @@ TEST_F(Load, TrustedProxies) {
   EXPECT_TRUE(load_target().config.listens[0].trusted_proxies.empty());
 }
 
+TEST_F(Load, WebServersOfFastcgiAreNamedByTheEnvironment) {
+  environment_.set("FCGI_WEB_SERVER_ADDRS", "10.0.0.5,10.0.0.6");
+  const auto trusted = [this](const std::string& listen) {
+    folder_.file("cutwater.toml", "[[listen]]\n" + listen + "\n");
+    const Loaded loaded = load_target();
+    return loaded.exit_code == 0 ? loaded.config.listens[0].trusted_proxies
+                                 : std::vector<std::string>{first_error(loaded)};
+  };
+  const std::string fastcgi = "addr = \"0.0.0.0:9000\"\nprotocol = \"fastcgi\"\n";
+  EXPECT_EQ(trusted(fastcgi), (std::vector<std::string>{"10.0.0.5", "10.0.0.6"}));
+  EXPECT_EQ(trusted(fastcgi + "trusted_proxies = [\"10.0.0.0/8\"]"), std::vector<std::string>{"10.0.0.0/8"});
+  EXPECT_EQ(trusted("protocol = \"http\""), Listen().trusted_proxies);
+  EXPECT_EQ(trusted("addr = \"unix:/tmp/none.sock\"\nprotocol = \"fastcgi\"\n"), Listen().trusted_proxies);
+  for (const char* wrong : {"10.0.0.5,web", "10.0.0.0/8", "*", "10.0.0.5, unix"}) {
+    environment_.set("FCGI_WEB_SERVER_ADDRS", wrong);
+    ASSERT_EQ(trusted(fastcgi).size(), 1u) << wrong;
+    EXPECT_TRUE(trusted(fastcgi)[0].starts_with("error[CW0103] FCGI_WEB_SERVER_ADDRS: ")) << trusted(fastcgi)[0];
+  }
+}
+
 TEST_F(Load, MistypedVariable) {
   folder_.environment(".venv");
   environment_.set("CUTWATER_TIMOUT", "5s").set("CUTWATER_CONTROL_FD", "3").set("CUTWATER_LIBRARY", "/x");

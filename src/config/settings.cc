@@ -127,7 +127,9 @@ constexpr Setting kSettings[] = {
     {Section::kListen, "trusted_proxies", Kind::kNetworkList, "127.0.0.1/32, ::1/128",
      "Addresses and networks whose X-Forwarded-* and Forwarded fields are believed; \"*\" believes everybody. "
      "FORWARDED_ALLOW_IPS changes the default. With any protocol but \"http\" also the only web servers that may "
-     "connect by TCP.",
+     "connect by TCP; beyond this machine they must be named, and \"*\" names none. By FastCGI FCGI_WEB_SERVER_ADDRS "
+     "of "
+     "the environment changes the default too, and who connects must be in both.",
      "trusted-proxies", to<&Listen::trusted_proxies>},
     {Section::kListen, "trusted_users", Kind::kUserList, "root, www-data, nginx",
      "With any protocol but \"http\" on a unix socket: the users whose programs may connect, and Cutwater's own; "

@@ -11,6 +11,7 @@
 #include "codec/cgi_variables/variable_reader.h"
 #include "handler/error_pages.h"
 #include "handler/gateway_request.h"
+#include "handler/gateway_variables.h"
 
 namespace cutwater::handler {
 
@@ -42,12 +43,10 @@ class Verdict final : public message::ResponseWriter, public message::ClientGone
   base::Task<WriteStatus> informational(const message::Response&) override { co_return WriteStatus::kWritten; }
   base::Task<WriteStatus> head(const message::Response& response, std::string_view first_piece,
                                bool complete) override {
-    if (response.status != 200) return client_.head(response, first_piece, complete);
+    if (response.status != 200) return deny(response, first_piece, complete);
     grants_ = true;
     for (const message::HeaderField& field : response.headers) {
-      const std::string_view prefix = field.name.substr(0, kVariable.size());
-      if (!base::equals_ignoring_case(prefix, kVariable)) continue;
-      variables_.emplace_back(field.name.substr(kVariable.size()), field.value);
+      if (is_variable(field)) variables_.emplace_back(field.name.substr(kVariable.size()), field.value);
     }
     return swallow(first_piece.size(), complete);
   }
@@ -71,6 +70,20 @@ class Verdict final : public message::ResponseWriter, public message::ClientGone
   bool client_gone() const override { return client_.client_gone(); }
 
  private:
+  static bool is_variable(const message::HeaderField& field) {
+    return base::equals_ignoring_case(field.name.substr(0, kVariable.size()), kVariable);
+  }
+
+  // What it calls variables is between it and us, whatever it decides.
+  base::Task<WriteStatus> deny(const message::Response& response, std::string_view first_piece, bool complete) {
+    shown_ = response;
+    shown_.headers = {};
+    for (const message::HeaderField& field : response.headers) {
+      if (!is_variable(field)) shown_.headers.add(field.name, field.value);
+    }
+    return client_.head(shown_, first_piece, complete);
+  }
+
   base::Task<WriteStatus> swallow(size_t bytes, bool complete) {
     swallowed_ += bytes;
     if (swallowed_ > kMostSwallowed) co_return WriteStatus::kClientGone;
@@ -82,6 +95,7 @@ class Verdict final : public message::ResponseWriter, public message::ClientGone
   bool grants_ = false;
   bool complete_ = false;
   size_t swallowed_ = 0;
+  message::Response shown_;
   std::vector<std::pair<std::string, std::string>> variables_;
 };
 
@@ -130,13 +144,41 @@ void Authorizer::grant(message::Request& request, std::string_view name, std::st
     list->remove_all(name);
     list->add(name, value);
   }
+  if (!reaches(name)) note_lost(name);
   if (field_of_variable(name).empty()) return;
   drop_claims(request, name);
   if (granted_.size() < kMostGranted) granted_.emplace(name);
 }
 
+bool Authorizer::reaches(std::string_view name) const {
+  switch (onward_) {
+    case Onward::kVariables:
+      return is_for_gateways(name);
+    case Onward::kFields:
+      return !field_of_variable(name).empty();
+    case Onward::kAll:
+      break;
+  }
+  return true;
+}
+
+bool Authorizer::is_to_be_told(std::string_view name) {
+  return told_.size() < kMostTold && told_.emplace(name).second;
+}
+
+void Authorizer::note_lost(std::string_view name) {
+  if (!is_to_be_told(name)) return;
+  log_.warning("CW0613", fmt::format("{}: its Variable-{} does not reach the server behind this route: {}\n"
+                                     "fix: choose another name",
+                                     gateway_.who(), name,
+                                     onward_ == Onward::kFields
+                                         ? "the field that would have to say it is one of Cutwater's own or of the "
+                                           "connection"
+                                         : "such a name tells it what to run, and how"));
+}
+
 void Authorizer::note_unusable(std::string_view name) {
-  if (told_.size() == kMostTold || !told_.emplace(name).second) return;
+  if (!is_to_be_told(name)) return;
   const auto is_of_names = [](char c) {
     const char lower = base::ascii_lower(c);
     return c == '_' || (lower >= 'a' && lower <= 'z') || (c >= '0' && c <= '9');

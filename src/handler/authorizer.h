@@ -14,23 +14,35 @@
 
 namespace cutwater::handler {
 
+// How what is behind the guard learns variables.
+enum class Onward {
+  kAll,        // an app, which gets any; or files, which want none
+  kVariables,  // by FastCGI, SCGI, uwsgi or CGI
+  kFields,     // by HTTP, which has none
+};
+
 class Authorizer final : public Guard {
  public:
   // `gateway` asks in that role; both outlive this.
-  Authorizer(Gateway& gateway, base::LogSink& log) : gateway_(gateway), log_(log) {}
+  Authorizer(Gateway& gateway, base::LogSink& log, Onward onward = Onward::kAll)
+      : gateway_(gateway), log_(log), onward_(onward) {}
 
   base::Task<void> pass(message::Exchange& exchange, message::Handler& inner) override;
 
  private:
   void grant(message::Request& request, std::string_view name, std::string_view value);
   static void drop_claims(message::Request& request, std::string_view name);
+  bool reaches(std::string_view name) const;
+  bool is_to_be_told(std::string_view name);
+  void note_lost(std::string_view name);
   void note_unusable(std::string_view name);
 
   Gateway& gateway_;
   base::LogSink& log_;
+  const Onward onward_;
   // Names that it has granted: what a client says under one is dropped also when it grants none.
   std::set<std::string, std::less<>> granted_ = {"REMOTE_USER"};
-  std::set<std::string, std::less<>> told_;  // names that were found unusable, once each
+  std::set<std::string, std::less<>> told_;  // names that are of no use, once each
 };
 
 }  // namespace cutwater::handler

@@ -125,6 +125,41 @@ TEST_F(AuthorizerTest, EverythingElseIsTheClients) {
   EXPECT_EQ(inner.seen, "");
 }
 
+TEST_F(AuthorizerTest, VariablesOfARefusalAreNotTheClients) {
+  program.output = "Status: 403\r\nVariable-ROLE: none\r\nX-Why: because\r\nvariable-level: 1\r\n\r\n";
+  TestExchange exchange("GET", "/a");
+  ask(exchange);
+  EXPECT_EQ(exchange.writer.status(), 403);
+  EXPECT_EQ(exchange.writer.header("X-Why"), "because");
+  EXPECT_EQ(exchange.writer.header("Variable-ROLE"), "");
+  EXPECT_EQ(exchange.writer.header("variable-level"), "");
+}
+
+TEST_F(AuthorizerTest, WhatDoesNotReachTheServerBehindIsSaidOnce) {
+  program.output = "Status: 200\r\nVariable-REMOTE_USER: ada\r\nVariable-HOST: x\r\nVariable-PHP_VALUE: y\r\n\r\n";
+  const auto told = [this](Onward onward) {
+    log.lines.clear();
+    Authorizer authorizer(gateway(), log, onward);
+    Router router;
+    router.add_route({"/", false}, inner, &authorizer);
+    for (int i = 0; i < 2; ++i) {
+      TestExchange exchange("GET", "/a");
+      exchange.start(router);
+      runner.until([&] { return exchange.done; });
+    }
+    std::string names;
+    for (const std::string& line : log.lines) {
+      constexpr std::string_view kBegin = "CW0613 upstream api: its Variable-";
+      EXPECT_TRUE(line.starts_with(kBegin)) << line;
+      names += line.substr(kBegin.size(), line.find(' ', kBegin.size()) - kBegin.size()) + ";";
+    }
+    return names;
+  };
+  EXPECT_EQ(told(Onward::kAll), "");
+  EXPECT_EQ(told(Onward::kFields), "HOST;");
+  EXPECT_EQ(told(Onward::kVariables), "PHP_VALUE;");
+}
+
 TEST_F(AuthorizerTest, A200ThatBreaksOffLetsNobodyThrough) {
   program.output = "Variable-REMOTE_USER: ada\r\n\r\nbegun";
   program.ends = false;

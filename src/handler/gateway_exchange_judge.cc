@@ -1,9 +1,11 @@
 // What a server's failure means: for the request, for what is believed of the server, and in the log.
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
 
+#include "handler/file_rights.h"
 #include "handler/gateway_exchange.h"
 
 namespace cutwater::handler {
@@ -29,7 +31,9 @@ Failure failure_of(CallStatus status) {
 }
 
 std::string advice(const upstream::Peer& peer, int error) {
-  if (error == EACCES) return "let the user of the front open " + peer.name() + ": mode 660 and its group";
+  constexpr std::string_view kUnix = "unix:";
+  if (error == EACCES && peer.name().starts_with(kUnix))
+    return how_to_open(std::string(peer.name().substr(kUnix.size())), user_name(geteuid()));
   if (error == ETIMEDOUT) return "see whether it is overloaded, or behind a firewall";
   if (error == EAGAIN)
     return "it runs, but takes connections too slowly: let it run more processes, or name more servers";

@@ -18,18 +18,6 @@ bool is_left_out(std::string_view name, bool authorizer) {
   return field == "EXPECT" || field == "CDN_LOOP" || says_how_files_are_sent(field);
 }
 
-// What a web server in front or an authorizer says of the client; not what is set here, or tells such a server what to
-// run and how.
-bool is_for_others(std::string_view name) {
-  constexpr std::array<std::string_view, 7> kOurs = {"GATEWAY_INTERFACE",    "DOCUMENT_URI",    "DOCUMENT_ROOT",
-                                                     "SCRIPT_FILENAME",      "PATH_TRANSLATED", "REDIRECT_STATUS",
-                                                     "CONTEXT_DOCUMENT_ROOT"};
-  for (std::string_view prefix : {"PHP_", "UWSGI_", "FCGI_"}) {
-    if (name.starts_with(prefix)) return false;
-  }
-  return std::find(kOurs.begin(), kOurs.end(), name) == kOurs.end();
-}
-
 // Texts one behind the other, in memory that is taken once.
 class Row {
  public:
@@ -47,6 +35,16 @@ class Row {
 };
 
 }  // namespace
+
+bool is_for_gateways(std::string_view name) {
+  constexpr std::array<std::string_view, 7> kOurs = {"GATEWAY_INTERFACE",    "DOCUMENT_URI",    "DOCUMENT_ROOT",
+                                                     "SCRIPT_FILENAME",      "PATH_TRANSLATED", "REDIRECT_STATUS",
+                                                     "CONTEXT_DOCUMENT_ROOT"};
+  for (std::string_view prefix : {"PHP_", "UWSGI_", "FCGI_"}) {
+    if (name.starts_with(prefix)) return false;
+  }
+  return std::find(kOurs.begin(), kOurs.end(), name) == kOurs.end();
+}
 
 GatewayVariables::GatewayVariables(const message::Request& request, std::optional<uint64_t> content_length,
                                    const VariableOptions& options) {
@@ -67,7 +65,7 @@ GatewayVariables::GatewayVariables(const message::Request& request, std::optiona
   }
   if (options.file) add_file(*options.file);
   for (const message::HeaderField& field : request.variables) {
-    if (is_for_others(field.name)) add(field.name, field.value);
+    if (is_for_gateways(field.name)) add(field.name, field.value);
   }
 }
 

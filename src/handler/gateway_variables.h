@@ -37,6 +37,10 @@ struct VariableOptions {
   const FilteredFile* file = nullptr;  // with what is a filter's alone (section 6.4)
 };
 
+// Whether what a web server in front or an authorizer says of the client is passed on: not what is set here, or tells
+// such a server what to run and how.
+bool is_for_gateways(std::string_view name);
+
 class GatewayVariables {
  public:
   // `content_length`: of a body that there is. The request and what the options name outlive this.

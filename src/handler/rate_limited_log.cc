@@ -10,8 +10,8 @@ constexpr size_t kMostEntries = 200;
 
 }  // namespace
 
-bool RateLimitedLog::is_due(std::string_view code, base::Instant now) const {
-  const auto entry = entries_.find({code, ""});
+bool RateLimitedLog::is_due(std::string_view code, base::Instant now, std::string_view subject) const {
+  const auto entry = entries_.find({code, std::string(subject)});
   return entry == entries_.end() || now - entry->second.last >= kPause;
 }
 

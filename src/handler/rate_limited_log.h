@@ -20,8 +20,8 @@ class RateLimitedLog {
   void write(base::Severity severity, std::string_view code, std::string_view text, base::Instant now,
              std::string_view subject = "");
 
-  // Whether write() would write now, without a subject: for texts that cost something.
-  bool is_due(std::string_view code, base::Instant now) const;
+  // Whether write() would write now: for texts that cost something.
+  bool is_due(std::string_view code, base::Instant now, std::string_view subject = "") const;
 
  private:
   struct Entry {

@@ -37,7 +37,11 @@ base::Task<Ending> ActiveExchange::run(ServerState& server, io::Stream& stream, 
     auto waiting = exchange.wait_for_head(head);
     taken = co_await waiting;
   }
-  if (head.foreign() && core.is_trusted_web_server()) warn_of_foreigner(server, local, head.foreign());
+  if (head.modifier() != 0) {
+    warn_of_modifier(server, local, head.modifier());
+  } else if (head.foreign() && core.is_trusted_web_server()) {
+    warn_of_foreigner(server, local, head.foreign());
+  }
   core.refused_because(head.reason());
   if (taken == RequestHead::Outcome::kUnspoken) {
     core.report();

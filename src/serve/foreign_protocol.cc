@@ -12,9 +12,9 @@ struct Names {
   std::string_view directive;  // nginx's
 };
 
-bool may_warn(ServerState& server) {
-  if (server.loop.now() - server.warned_of_foreigner < std::chrono::seconds(1)) return false;
-  server.warned_of_foreigner = server.loop.now();
+bool may_warn(ServerState& server, base::Instant& last) {
+  if (server.loop.now() - last < std::chrono::seconds(1)) return false;
+  last = server.loop.now();
   return true;
 }
 
@@ -35,7 +35,7 @@ Names names_of(Protocol protocol) {
 }  // namespace
 
 void warn_of_foreigner(ServerState& server, const io::Address& local, std::string_view reason) {
-  if (!may_warn(server)) return;
+  if (!may_warn(server, server.warned_of_foreigner)) return;
   const Names names = names_of(server.options.protocol);
   const bool is_http = server.options.protocol == Protocol::kHttp;
   server.log.warning("CW0406", std::string("listen ")
@@ -50,8 +50,19 @@ void warn_of_foreigner(ServerState& server, const io::Address& local, std::strin
                                                    : "; another server or client may need another protocol there"));
 }
 
+void warn_of_modifier(ServerState& server, const io::Address& local, uint8_t modifier1) {
+  if (!may_warn(server, server.warned_of_modifier)) return;
+  server.log.warning("CW0406", std::string("listen ")
+                                   .append(io::to_text(local))
+                                   .append(": a uwsgi request with modifier1 ")
+                                   .append(std::to_string(modifier1))
+                                   .append(" was answered 501: Python's are 0 and 30"
+                                           "\nfix: remove uwsgi_modifier1 (nginx), or modifier1, where that web server "
+                                           "is told of this socket"));
+}
+
 void warn_of_limit(ServerState& server, const io::Address& local, std::string_view reason) {
-  if (!may_warn(server)) return;
+  if (!may_warn(server, server.warned_of_foreigner)) return;
   server.log.warning("CW0408", std::string("listen ")
                                    .append(io::to_text(local))
                                    .append(": closed a connection: ")

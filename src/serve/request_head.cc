@@ -30,7 +30,7 @@ const char* web_server_request(std::string_view bytes) {
   const auto at = [bytes](size_t index) { return index < bytes.size() ? bytes[index] : '\xff'; };
   // BEGIN_REQUEST, of eight bytes.
   if (bytes.starts_with(std::string_view("\1\1", 2)) && at(4) == 0 && at(5) == 8) return "a FastCGI request";
-  // A packet of modifier 0, whose first name is shorter than 256 bytes and begins with a letter.
+  // A packet of modifier1 0, whose first name is shorter than 256 bytes and begins with a letter.
   const bool is_uwsgi = at(0) == 0 && at(3) == 0 && at(5) == 0 && at(6) >= 'A' && at(6) <= 'Z';
   if (is_uwsgi) return "a uwsgi request";
   const size_t colon = std::min(bytes.find_first_not_of("0123456789"), bytes.size());
@@ -77,6 +77,7 @@ RequestHead::Outcome RequestHead::scan_uwsgi(ConnectionInput& input) {
     case PacketResult::kTooLarge:
       return refuse(431, result.reason);
     case PacketResult::kOtherModifier:
+      if (!looks_like_http(bytes)) modifier_ = result.modifier1;
       unspoken(bytes, result.reason);
       return refuse(501, reason_);
     case PacketResult::kMalformed:

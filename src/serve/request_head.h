@@ -42,6 +42,8 @@ class RequestHead {
   // What came, when the peer speaks another protocol than this server: somebody has to mend a configuration. Else
   // nullptr.
   const char* foreign() const { return foreign_; }
+  // Of a uwsgi packet that is not Python's, the number that says so; else 0.
+  uint8_t modifier() const { return modifier_; }
 
  private:
   Outcome scan_http(ConnectionInput& input);
@@ -60,6 +62,7 @@ class RequestHead {
   uint16_t status_ = 0;
   const char* reason_ = nullptr;
   const char* foreign_ = nullptr;
+  uint8_t modifier_ = 0;
 };
 
 }  // namespace cutwater::serve

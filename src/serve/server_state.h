@@ -61,6 +61,7 @@ struct ServerState {
   ExchangePool exchanges;
   uint64_t last_exchange = 0;
   base::Instant warned_of_foreigner{INT64_MIN / 2};
+  base::Instant warned_of_modifier{INT64_MIN / 2};
   bool draining = false;
 
   ConnectionLink idle;  // wait for a request and have none of its bytes

@@ -1,6 +1,7 @@
 """Servers behind us that misbehave, are slow, cannot be reached or die."""
 
 import os
+import re
 import socket
 import threading
 import time
@@ -264,6 +265,25 @@ def test_a_socket_we_may_not_open_is_named(serve, folder):
     answer = server.get("/")
     assert answer.status == 502 and "<p>The application cannot be reached." in answer.text
     server.log.wait_for(r"error\[CW0602\] upstream unix:.*/none\.sock: cannot be reached: No such file or directory")
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="needs root, to be somebody else")
+def test_whose_socket_it_is_and_who_asks_is_said(serve, run_binary, folder):
+    path = f"{folder}/mine.sock"
+    with socket.socket(socket.AF_UNIX) as behind:
+        behind.bind(path)
+        behind.listen()
+        os.chmod(path, 0o600)
+        server = gateway(serve, proxy(f"unix:{path}"), allow=[r"CW0602"])
+        assert server.get("/").status == 502
+        server.log.wait_for("cannot be reached: Permission denied")
+        fix = rf"fix: let the user \w+, whom the front runs as, open {path} \(root:root, mode 600\): "
+        server.log.wait_for(fix)
+        place = folder / "checked"
+        place.mkdir()
+        (place / "cutwater.toml").write_text('[[listen]]\naddr = "127.0.0.1:0"\n' + proxy(f"unix:{path}"))
+        done = run_binary("check", cwd=place)
+        assert done.returncode == 0 and re.search(fix, done.stderr), done
 
 
 def test_one_of_two_killed_under_load(serve, peer, folder):  # noqa: F811

@@ -208,7 +208,7 @@ def test_other_modifiers_are_refused_in_words(server):
             client.send(data)
             client.finish_sending()
             assert client.read_to_end().startswith(b"HTTP/1.1 501 Not Implemented\r\n")
-    server.log.wait_for(r"CW0406.*no uwsgi request")
+    server.log.wait_for(r"CW0406.*a uwsgi request with modifier1 5 was answered 501")
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)

@@ -132,6 +132,8 @@ def test_https_comes_from_nginx_alone(nginx):
 MOUNTS = {
     "uwsgi": ("uwsgi", "uwsgi_param SCRIPT_NAME /app;"),
     "scgi": ("scgi", "scgi_param SCRIPT_NAME /app; scgi_param PATH_INFO $document_uri;"),
+    "scgi, of the URL": ("scgi", "scgi_param SCRIPT_NAME /app;"),
+    "uwsgi, modifier 30": ("uwsgi", "uwsgi_param SCRIPT_NAME /app; uwsgi_modifier1 30;"),
     "scgi, the rest": ("scgi", "scgi_param SCRIPT_NAME /app; scgi_param PATH_INFO $rest;"),
     "fastcgi": ("fastcgi", "fastcgi_param PATH_INFO $fastcgi_script_name; fastcgi_param SCRIPT_NAME /app;"),
     "fastcgi, split": ("fastcgi", "fastcgi_split_path_info ^(/app)(.*)$; fastcgi_param PATH_INFO $fastcgi_path_info;"),

@@ -371,6 +371,7 @@ def test_check_names_the_servers(run_binary, folder, serve):
     # The server may be started later: a warning.
     assert re.search(r"warning\[CW0602\] upstream api: cannot open /run/api.sock: No such file", done.stdout + done.stderr)
     assert "proxy /* -> api (127.0.0.1:9, unix:/run/api.sock weight 2)" in done.stdout + done.stderr
+    assert done.stdout.endswith("it can be served; there was a warning\n")
     (place / "cutwater.toml").write_text('[[listen]]\naddr = "127.0.0.1:0"\n' + proxy("http://no-such-host.invalid:80"))
     done = run_binary("check", cwd=place)
     assert done.returncode == 2 and "CW0601" in done.stdout + done.stderr

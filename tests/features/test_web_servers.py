@@ -104,6 +104,24 @@ def test_an_app_below_a_path_of_the_web_server(serve, name, protocol, options):
         stop(process)
 
 
+@pytest.mark.parametrize("protocol", PROTOCOLS["lighttpd"])
+def test_lighttpd_rewrites_all_paths_to_the_name_of_a_socket(serve, protocol):
+    """As Django's and flup's users of lighttpd were told to. The client knows nothing of that name, and so does the app."""
+    server = serve("kit", listen=[{"addr": "127.0.0.1:0", "protocol": protocol}])
+    place = server.folder / "lighttpd"
+    place.mkdir()
+    place.chmod(0o777)
+    process, ports = web_servers.lighttpd(
+        "/usr/sbin/lighttpd", place, [(protocol, server.addresses[0])], mount="/shop.fcgi", rewrite="/shop.fcgi$1")
+    try:
+        with Client(("127.0.0.1", ports[0])) as client:
+            values = json.loads(client.request("GET", "/environ/a%20b?x=1", host="shop.example").body)
+        assert (values["SCRIPT_NAME"], values["PATH_INFO"]) == ("", "/environ/a b")
+        assert (values["REQUEST_URI"], values["QUERY_STRING"]) == ("/environ/a%20b?x=1", "x=1")
+    finally:
+        stop(process)
+
+
 def test_a_client_cannot_forge(front):
     forged = [("Proxy", "http://evil"), ("Remote-User", "root"), ("Https", "on")]
     values = environ(front, "/environ", forged)

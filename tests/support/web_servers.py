@@ -73,8 +73,8 @@ def apache(program, place, backs, secure=(), mount="", guard=None):
     return start([program, "-DFOREGROUND", "-f"], place / "apache.conf", configure, backs)
 
 
-def lighttpd(program, place, backs, starts=None, secure=(), mount="/", guard=None):
-    """`backs`, `secure`, `mount` and `guard`, which may be a unix socket, as above. With `starts`, a command, lighttpd runs
+def lighttpd(program, place, backs, starts=None, secure=(), mount="/", guard=None, rewrite=""):
+    """`backs`, `secure`, `mount` and `guard`, which may be a unix socket, as above. `rewrite`: what paths become. With `starts`, a command, lighttpd runs
     that behind a socket of its own making at the address, which is the command's descriptor 0; it names no host, then."""
 
     def way_to(address):
@@ -91,10 +91,11 @@ def lighttpd(program, place, backs, starts=None, secure=(), mount="/", guard=Non
         return f'$SERVER["socket"] == "127.0.0.1:{port}" {{ {server}\n{lines} }}\n'
 
     def configure(ports):
-        modules = '"mod_fastcgi", "mod_scgi"' + (', "mod_openssl"' if secure else "")
+        modules = ('"mod_rewrite", ' if rewrite else "") + '"mod_fastcgi", "mod_scgi"' + (', "mod_openssl"' if secure else "")
         lines = [f"server.modules = ( {modules} )", f'server.document-root = "{place}"', 'server.bind = "127.0.0.1"',
                  f"server.port = {ports[0]}", f'server.errorlog = "{place}/error.log"', f'server.upload-dirs = ( "{place}" )',
                  "server.max-request-size = 50000", 'server.stream-response-body = 1']
+        lines += [f'url.rewrite-once = ( "^(.*)$" => "{rewrite}" )'] if rewrite else []
         if os.getuid() == 0 and not starts:  # what it starts would be that user's too, who may not be let into this checkout
             lines += [f'server.username = "{USER}"', f'server.groupname = "{USER}"']
         hosts = zip_longest(ports, backs, secure, fillvalue="")

@@ -58,9 +58,18 @@ class VariableReader {
   VariablesResult read_addresses();
   VariablesResult read_others();
   void make_target();
-  std::string_view script_name_before(std::string_view path_info, std::string_view asked);
+  std::string_view script_name_before(std::string_view path_info, std::string_view asked) const;
   static bool is_decoded_from(std::string_view path, std::string_view asked);
+  bool asked_below_script_name(std::string_view asked) const;
   void read_script_name();
+
+  bool is_lighttpd() const { return get(KnownVariable::kServerSoftware).starts_with("lighttpd"); }
+  // Without the slashes at its end.
+  std::string_view mount() const {
+    std::string_view script_name = get(KnownVariable::kScriptName);
+    while (script_name.ends_with('/')) script_name.remove_suffix(1);
+    return script_name;
+  }
 
   std::string_view get(KnownVariable which) const { return known_.last(which); }
   std::string_view stored_since(size_t start) const { return std::string_view(storage_).substr(start); }
@@ -81,13 +90,13 @@ VariablesResult VariableReader::read_line() {
   return {};
 }
 
-// What of SCRIPT_NAME is not in PATH_INFO as well: with nginx's usual parameters and one line more both begin alike,
-// where the client has asked for the second alone.
-std::string_view VariableReader::script_name_before(std::string_view path_info, std::string_view asked) {
+// What of SCRIPT_NAME stands before PATH_INFO in the path. With nginx's usual parameters and one line more both begin
+// alike, where the client has asked for the second alone; so it has where lighttpd rewrote the path to that of a socket
+// (url.rewrite-once to "/shop.fcgi$1"), whose name is nobody's.
+std::string_view VariableReader::script_name_before(std::string_view path_info, std::string_view asked) const {
   const std::string_view script_name = get(KnownVariable::kScriptName);
-  const bool doubled =
-      !script_name.empty() && message::path_has_prefix(path_info, script_name) && is_decoded_from(path_info, asked);
-  return doubled ? std::string_view() : script_name;
+  const bool may_be_more = !script_name.empty() && (is_lighttpd() || message::path_has_prefix(path_info, script_name));
+  return may_be_more && is_decoded_from(path_info, asked) ? std::string_view() : script_name;
 }
 
 bool VariableReader::is_decoded_from(std::string_view path, std::string_view asked) {
@@ -95,21 +104,30 @@ bool VariableReader::is_decoded_from(std::string_view path, std::string_view ask
   return asked.starts_with('/') && message::decode_path(asked, decoded).error == nullptr && decoded == path;
 }
 
-// SCRIPT_NAME alone is how some name the whole path: then the application does not begin behind it. lighttpd splits
-// what it passes on for "/" behind the first segment, whatever that is: its word says nothing.
+// Whether SCRIPT_NAME names where the application is, and what the client asked for goes on behind it. nginx's
+// scgi_params name neither it nor PATH_INFO: who adds the first alone means that.
+bool VariableReader::asked_below_script_name(std::string_view asked) const {
+  std::string decoded;
+  if (mount().empty() || !asked.starts_with('/') || message::decode_path(asked, decoded).error != nullptr) return false;
+  return message::path_has_prefix(decoded, mount()) && decoded.size() > get(KnownVariable::kScriptName).size();
+}
+
+// SCRIPT_NAME is how some name the whole path, beside no PATH_INFO or an empty one: then the application does not begin
+// behind it. lighttpd splits what it passes on for "/" behind the first segment, whatever that is: its word says
+// nothing.
 void VariableReader::read_script_name() {
-  if (get(KnownVariable::kPathInfo).empty() || get(KnownVariable::kServerSoftware).starts_with("lighttpd")) return;
-  std::string_view script_name = get(KnownVariable::kScriptName);
-  while (script_name.ends_with('/')) script_name.remove_suffix(1);
-  if (script_name.empty() || !message::path_has_prefix(request_.path, script_name)) return;
-  if (script_name.size() < request_.path.size()) request_.script_name = request_.path.substr(0, script_name.size());
+  if (is_lighttpd() || mount().empty() || !message::path_has_prefix(request_.path, mount())) return;
+  const std::string_view whole = get(KnownVariable::kPathInfo).empty() ? get(KnownVariable::kScriptName) : mount();
+  if (whole.size() < request_.path.size()) request_.script_name = request_.path.substr(0, mount().size());
 }
 
 // The decoded path goes through the one place that decodes: its own '%' are encoded for that.
 VariablesResult VariableReader::read_path() {
   const std::string_view path_info = get(KnownVariable::kPathInfo);
   const auto target = message::split_target(request_.method, get(KnownVariable::kRequestUri));
-  const std::string_view script_name = script_name_before(path_info, target ? target->path : std::string_view());
+  const std::string_view asked = target ? target->path : std::string_view();
+  std::string_view script_name = script_name_before(path_info, asked);
+  if (path_info.empty() && asked_below_script_name(asked)) script_name = {};
   std::string encoded;
   for (std::string_view part : {script_name, path_info}) {
     for (size_t percent = part.find('%'); percent != std::string_view::npos; percent = part.find('%')) {
@@ -118,7 +136,7 @@ VariablesResult VariableReader::read_path() {
     }
     encoded += part;
   }
-  if (encoded.empty() && target) encoded = target->path;
+  if (encoded.empty()) encoded = asked;
   if (encoded.empty()) return {400, "neither PATH_INFO nor REQUEST_URI"};
   if (encoded != "*") {
     if (encoded.front() != '/') return {400, "a path that does not begin with a slash"};

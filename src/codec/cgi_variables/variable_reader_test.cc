@@ -108,6 +108,10 @@ TEST(VariableReaderTest, WhereTheApplicationBegins) {
       {"/a%b", "/x", "/a%25b/x", "/a%b/x", "/a%b"},  //
       {"/x", "", "/x", "/x", ""},                    // nginx's fastcgi_params: the path as SCRIPT_NAME
       {"/x/", "", "/x/", "/x/", ""},
+      {"/x", "", "/x/y?q=1", "/x/y", "/x"},             // nginx's scgi_params, and a line with SCRIPT_NAME
+      {"/x", "", "/x/%20", "/x/ ", "/x"},               //
+      {"/x", "", "/xy", "/x", ""},                      // another name: the path was rewritten
+      {"/index.py", "", "/", "/index.py", ""},          //
       {"/x/y", "/x/y", "/x/y", "/x/y", ""},             // and as PATH_INFO, too
       {"/x y", "/x y", "/x%20y", "/x y", ""},           //
       {"/sn", "/sn/x", "/sn/x?q=1", "/sn/x", "/sn"},    // uwsgi_params, and a line with SCRIPT_NAME
@@ -140,6 +144,13 @@ TEST(VariableReaderTest, WhereTheApplicationBeginsIsNotLighttpdsToSay) {
   const Read read(variables);
   EXPECT_EQ(read.request.path, "/shop/a b");
   EXPECT_EQ(read.request.script_name, "");
+  for (Variable& variable : variables) {  // url.rewrite-once = ( "^/(.*)$" => "/shop.fcgi/$1" )
+    if (variable.name == "SCRIPT_NAME") variable.value = "/shop.fcgi";
+    if (variable.name == "REQUEST_URI") variable.value = "/a%20b?x=1";
+  }
+  const Read rewritten(variables);
+  EXPECT_EQ(rewritten.request.path, "/a b");
+  EXPECT_EQ(rewritten.request.script_name, "");
 }
 
 TEST(VariableReaderTest, PathsAreNormalisedAndSplitAnywhere) {

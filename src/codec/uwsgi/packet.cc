@@ -26,6 +26,21 @@ PacketResult refuse(PacketResult::Kind kind, const char* reason, uint8_t modifie
   return result;
 }
 
+// PATH_INFO goes on behind what SCRIPT_NAME says, as uWSGI reads it with modifier1 30: nginx's $document_uri is a whole
+// path.
+void take_script_name_off(Variables& variables) {
+  std::string_view script_name;
+  for (const Variable& variable : variables) {
+    if (variable.name == "SCRIPT_NAME") script_name = variable.value;
+  }
+  while (script_name.ends_with('/')) script_name.remove_suffix(1);
+  for (Variable& variable : variables) {
+    if (variable.name != "PATH_INFO" || !variable.value.starts_with(script_name)) continue;
+    const std::string_view rest = variable.value.substr(script_name.size());
+    if (rest.starts_with('/')) variable.value = rest;
+  }
+}
+
 // Whoever counts the letters of a name, not its bytes, splits the pairs elsewhere than we do (faults.md 95): of names
 // of ASCII alone there is one count.
 bool is_ascii(std::string_view name) {
@@ -55,10 +70,10 @@ const char* read_pairs(std::string_view bytes, Variables& variables) {
 PacketResult read_packet(std::string_view bytes, const VariableLimits& limits, Variables& variables) {
   base::ByteReader reader(bytes);
   const auto modifier1 = reader.integer<uint8_t>();
-  if (!bytes.empty() && modifier1 != 0)
-    return refuse(PacketResult::kOtherModifier, "a modifier1 other than 0 (WSGI)", modifier1);
+  if (!bytes.empty() && modifier1 != kWsgi && modifier1 != kWsgiBelowScriptName)
+    return refuse(PacketResult::kOtherModifier, "a modifier1 that is not served", modifier1);
   const size_t length = read_u16(reader);
-  reader.integer<uint8_t>();  // modifier2 means nothing with modifier1 0
+  reader.integer<uint8_t>();  // modifier2 means nothing with these
   PacketResult result;
   if (reader.failed()) {
     result.needed = kHeaderBytes;
@@ -73,6 +88,7 @@ PacketResult read_packet(std::string_view bytes, const VariableLimits& limits, V
   }
   if (const char* problem = read_pairs(pairs, variables)) return refuse(PacketResult::kMalformed, problem);
   if (variables.size() > limits.count) return refuse(PacketResult::kTooLarge, "too many variables");
+  if (modifier1 == kWsgiBelowScriptName) take_script_name_off(variables);
   result.kind = PacketResult::kComplete;
   result.consumed = kHeaderBytes + length;
   return result;

@@ -2,7 +2,8 @@
 // follows is the body, CONTENT_LENGTH bytes of it. The answer is an HTTP response, ended by the connection's end.
 //
 //   u8 modifier1 | u16 bytes of the pairs | u8 modifier2           pair = u16 length, name, u16 length, value
-//   All numbers little-endian. modifier1 0 is a WSGI request; nothing else is served.
+//   All numbers little-endian. modifier1 0 is a WSGI request, and so is 30, whose PATH_INFO begins with SCRIPT_NAME;
+//   nothing else is served.
 #pragma once
 
 #include <cstddef>
@@ -16,6 +17,9 @@ namespace cutwater::codec::uwsgi {
 
 inline constexpr size_t kHeaderBytes = 4;
 inline constexpr size_t kMostPairBytes = 65535;
+// modifier1
+inline constexpr uint8_t kWsgi = 0;
+inline constexpr uint8_t kWsgiBelowScriptName = 30;
 
 struct PacketResult {
   enum Kind { kIncomplete, kComplete, kMalformed, kTooLarge, kOtherModifier } kind = kIncomplete;

@@ -69,6 +69,23 @@ TEST(UwsgiPacketTest, OtherModifiersAreToldApart) {
   EXPECT_EQ(result.modifier1, 5);
 }
 
+TEST(UwsgiPacketTest, Modifier30TakesTheScriptNameOffThePath) {
+  struct Case {
+    const char* script_name;
+    const char* path;
+    const char* rest;
+  };
+  for (const Case& each : {Case{"/app", "/app/x", "/x"}, Case{"/app/", "/app/x", "/x"}, Case{"/app", "/app/", "/"},
+                           Case{"/app", "/appx", "/appx"}, Case{"/app", "/x", "/x"}, Case{"/app", "/app", "/app"},
+                           Case{"", "/x", "/x"}, Case{"/", "/x", "/x"}}) {
+    std::string bytes;
+    ASSERT_TRUE(append_packet(bytes, 30, 0, {{"PATH_INFO", each.path}, {"SCRIPT_NAME", each.script_name}}));
+    Variables variables;
+    ASSERT_EQ(read_packet(bytes, {}, variables).kind, PacketResult::kComplete);
+    EXPECT_EQ(variables[0].value, each.rest) << each.script_name << " " << each.path;
+  }
+}
+
 TEST(UwsgiPacketTest, MoreThanTheHeaderCanSayIsNotWritten) {
   std::string bytes;
   const std::string value(65535 - 5, 'v');
