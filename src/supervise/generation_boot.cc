@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "supervise/descriptor_room.h"
 #include "supervise/generation.h"
 #include "supervise/interpreter.h"
 #include "supervise/told.h"
@@ -12,6 +13,7 @@
 namespace cutwater::supervise {
 namespace {
 
+constexpr int kCannotRun = 1;
 constexpr unsigned kFewestSpareLanes = 4;
 static_assert(Generation::kMostWorkers == Generation::kMostLanes - kFewestSpareLanes);
 
@@ -32,6 +34,9 @@ std::string fix_for(const base::Error& error, const std::string& app) {
 
 void Generation::start() {
   deadline_.set(base::monotonic_now() + spec_.start_timeout);
+  const unsigned workers = std::min(spec_.workers, kMostWorkers);
+  const std::string lack = lack_of_descriptors(descriptors_of_generation(workers, world_.fronts.count()));
+  if (!lack.empty()) return fail({kCannotRun, "CW0810", lack, {}});
   start_interpreter(lone_);
 }
 

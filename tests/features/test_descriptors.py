@@ -1,0 +1,58 @@
+"""Limits of open files that are low: one message that says all, or a server that serves (faults.md 169)."""
+
+import re
+import resource
+import signal
+
+import pytest
+
+ONE = '[app.web]\ntarget = "app:application"\nworkers = 2\nwatch = "off"\n'
+TWO = ONE + '[app.api]\nprefix = "/api"\ntarget = "app:application"\nworkers = 2\nwatch = "off"\n'
+
+
+@pytest.fixture
+def serve_with(serve, binary, folder, app_python):
+    """A server that starts with so many descriptors."""
+
+    def start(limit, apps):
+        (folder / "app.py").write_text("def application(environ, start_response):\n    start_response('200 OK', [])\n    return [b'ok']\n")
+        (folder / "cutwater.toml").write_text('[[listen]]\naddr = "127.0.0.1:0"\n' + apps.replace("watch", f'python = "{app_python}"\nwatch'))
+        before = resource.getrlimit(resource.RLIMIT_NOFILE)
+        command = ["-c", f'ulimit -n {limit}; exec "$0" serve', str(binary)]
+        assert limit <= before[1]
+        serve.binary = "/bin/sh"
+        return serve.run(command, folder, allow=["CW0810", "CW0801", "CW0802", "CW0803"], ready=False)
+
+    return start
+
+
+def errors(server):
+    return re.findall(r"error\[(CW\d+)\].*\n  fix: (.*)", server.log.text)
+
+
+@pytest.mark.parametrize("apps", [ONE, TWO], ids=["one app", "two apps"])
+@pytest.mark.parametrize("limit", [6, 8, 10, 12, 16, 20, 24, 28, 30, 32, 36, 40, 44, 48, 50, 52, 56, 64])
+def test_few_descriptors(serve_with, sanitized, limit, apps):
+    server = serve_with(limit, apps)
+    try:
+        server.log.wait_for(r"\bserving\b")
+    except AssertionError:
+        assert server.wait_exit() == 1, server.log.text
+        server.expected_exit = 1
+        assert len(errors(server)) == server.log.count("error") == 1 and "ulimit -n" in errors(server)[0][1], server.log.text
+        assert limit < (36 if apps is ONE else 56)
+        return
+    server.wait_ready()
+    assert all(server.get(path).status == 200 for path in ("/", "/api/", "/") for _ in range(3))
+    assert not errors(server) and server.log.count("CW0810.*connections at once") == 1
+
+
+def test_a_reload_without_descriptors_is_refused(serve_with):
+    server = serve_with(64, ONE)
+    server.wait_ready()
+    text = (server.folder / "cutwater.toml").read_text()
+    (server.folder / "cutwater.toml").write_text(text.replace("workers = 2", "workers = 20"))
+    server.signal(signal.SIGHUP)
+    server.log.wait_for(r"error\[CW0810\] web: new code does not start; generation 1 keeps serving")
+    server.log.wait_for(r"fix: ulimit -n \d+ or more")
+    assert server.get("/").status == 200 and server.log.count(r"error\[") == 1
