@@ -403,6 +403,24 @@ class TestSignals:
         assert 1 <= time.monotonic() - began < 5
         slow.close()
 
+    def test_term_cuts_what_runs_and_says_so(self, serve):
+        """Who waits for an answer at the deadline gets 503 and is logged so; who has a part of one is cut; 499 is who had left."""
+        server = serve("kit", config='[shutdown]\ngrace = "1s"\n', grace="1s", workers=3, allow=DEATHS)
+        waits, left = start_slow(server, 60), start_slow(server, 61)
+        left.close()
+        with server.connect() as sends, server.connect() as begun:
+            sends.send(b"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nabc")
+            begun.send(b"GET /stream?count=2&pause=60 HTTP/1.1\r\nHost: a\r\n\r\n")
+            assert begun.read_head()
+            server.check_leaks = False
+            server.signal(signal.SIGTERM)
+            assert server.wait_exit(20) == 0
+            assert waits.read_to_end().startswith(b"HTTP/1.1 503 ")
+            waits.close()
+        requests = [re.search(r'"\w+ /(\w+)(?:\?s=(\d+))?.*?" (\d+) ', line) for line in server.out.lines]
+        assert sorted(request.groups() for request in requests if request) == [
+            ("echo", None, "503"), ("sleep", "60", "503"), ("sleep", "61", "499"), ("stream", None, "200")]
+
     @pytest.mark.parametrize(("first", "second"), [(signal.SIGINT, signal.SIGINT), (signal.SIGTERM, signal.SIGTERM),
                                                    (signal.SIGINT, signal.SIGTERM)])
     def test_a_second_term_or_int_is_at_once(self, serve, first, second):
