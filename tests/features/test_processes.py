@@ -285,6 +285,38 @@ class TestOthers:
         wait_until(lambda: len(server.named("worker")) == 2, 5, "both workers")
         assert server.named("zygote") == [zygote]
 
+    @pytest.mark.parametrize("preload", ["auto", "false"])
+    def test_what_the_app_leaves_behind_is_reaped(self, serve, folder, app_python, preload):
+        """Children of children that it forked itself, whose parents ended first: the master inherits them, and waits for them."""
+        (folder / "app.py").write_text(
+            "import os\n"
+            "def orphan():\n"
+            "    reader, writer = os.pipe()\n"
+            "    child = os.fork()\n"
+            "    if child == 0:\n"
+            "        parent, pid = os.getpid(), os.fork()\n"
+            "        while pid == 0 and os.getppid() == parent:\n"
+            "            pass\n"
+            "        if pid:\n"
+            "            os.write(writer, str(pid).encode())\n"
+            "        os._exit(0)\n"
+            "    os.waitpid(child, 0)\n"
+            "    os.close(writer)\n"
+            "    pid = os.read(reader, 16)\n"
+            "    os.close(reader)\n"
+            "    return pid\n"
+            "AT_IMPORT = orphan()\n"
+            "def application(environ, start_response):\n"
+            "    start_response('200 OK', [])\n"
+            "    return [AT_IMPORT, b' ', orphan(), b' ', orphan()]\n")
+        (folder / "cutwater.toml").write_text(
+            f'[[listen]]\naddr = "127.0.0.1:0"\n[app.web]\ntarget = "app:application"\nworkers = 2\nwatch = "off"\npreload = "{preload}"\n'
+            f'python = "{app_python}"\n')
+        server = serve.run(["serve"], folder, workers=2)
+        pids = server.get("/").text.split() + server.get("/").text.split()
+        assert len(set(pids)) >= 5
+        wait_until(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in pids), 5, "the orphans to be reaped")
+
     def test_master_death_ends_a_worker_that_hangs(self, serve):
         server = serve("kit", workers=2, allow=DEATHS)
         slow = start_slow(server, 60)
