@@ -3,7 +3,6 @@
 #include <signal.h>
 
 #include <algorithm>
-#include <cerrno>
 
 #include "supervise/descriptor_room.h"
 #include "supervise/generation.h"
@@ -19,15 +18,6 @@ static_assert(Generation::kMostWorkers == Generation::kMostLanes - kFewestSpareL
 
 unsigned lanes_for(unsigned workers) {
   return std::min(Generation::kMostLanes, workers + std::max(workers, kFewestSpareLanes));
-}
-
-std::string fix_for(const base::Error& error, const std::string& app) {
-  const int number = error.system_errno;
-  if (number == EMFILE || number == ENFILE || number == EAGAIN || number == ENOMEM) {
-    return "\nfix: raise the limits of processes, memory and open files (ulimit -u, ulimit -n)";
-  }
-  return fmt::format("\nfix: set app.{}.python or app.{}.user, or move the files to where that user may read them", app,
-                     app);
 }
 
 }  // namespace
@@ -50,7 +40,7 @@ void Generation::start_interpreter(bool as_lone) {
   if (!started) {
     fail({3,
           "CW0205",
-          "the interpreter does not start: " + started.error().message + fix_for(started.error(), spec_.name),
+          "the interpreter does not start: " + started.error().message + fix_for_start(started.error(), spec_.name),
           {}});
     return;
   }

@@ -3,6 +3,7 @@
 import re
 import resource
 import signal
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -58,6 +59,16 @@ def test_a_low_soft_limit_is_raised_but_for_the_apps(serve_with):
     assert server.get("/api").status == 200 and not errors(server)
     for pid in (*server.named("zygote"), *server.named("worker")):
         assert re.search(r"Max open files +24 ", Path(f"/proc/{pid}/limits").read_text())
+
+
+def test_a_check_without_descriptors(binary, folder, app_python):
+    (folder / "app.py").write_text("def application(environ, start_response): pass\n")
+    result = subprocess.run(
+        ["/bin/sh", "-c", 'ulimit -n 8; exec "$@"', "sh", binary, "check", "-q", "-b", "127.0.0.1:0", "--python", app_python],
+        cwd=folder, capture_output=True, text=True, timeout=60,
+    )
+    assert result.returncode == 3
+    assert re.search(r"error\[CW0205\] web: the interpreter does not start: .*\n  fix: raise the limits of .*ulimit -n", result.stderr), result.stderr
 
 
 def test_a_reload_without_descriptors_is_refused(serve_with):
