@@ -167,7 +167,8 @@ class Connection(httputil.HTTPConnection):
             return None
         length = headers["Content-Length"]
         if not (length.isascii() and length.isdigit()):
-            raise ValueError(f"Content-Length is no number: {length!r}")
+            raise ValueError(f"Content-Length {length} is no number, so the response is not sent (500): write the bytes of the "
+                             "body in digits, or leave Content-Length out")
         return int(length)
 
     def _counted(self, chunk: bytes) -> bytes:

@@ -45,7 +45,8 @@ class ImportCheck {
                                              [](const std::string&) {}};
     auto started = supervise::start_interpreter(loop_, children_, spec_, "check", std::move(events));
     if (!started) {
-      log_.error("CW0205", spec_.name + ": the interpreter does not start: " + started.error().message);
+      log_.error("CW0205", spec_.name + ": the interpreter does not start: " + started.error().message +
+                               supervise::fix_for_start(started.error(), spec_.name));
       return config::kBootFailure;
     }
     process_ = std::move(*started);

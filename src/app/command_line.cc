@@ -29,7 +29,14 @@ bool is_coloured(int descriptor) {
   return ::isatty(descriptor) == 1 && (no_color == nullptr || *no_color == '\0');
 }
 
+// Whether the output is closed, or what was written to it is lost for that.
+struct Output {
+  bool is_closed = false;
+  bool lost = false;
+} output;
+
 void print(FILE* to, const std::string& text) {
+  if (to == stdout && output.is_closed) output.lost = true;
   std::fwrite(text.data(), 1, text.size(), to);
 }
 
@@ -209,8 +216,12 @@ int help(Words words) {
   const bool bold = !flags->json && is_coloured(STDOUT_FILENO);
   std::string text = topic.empty() ? short_help(bold) : help_topic(topic, bold);
   if (text.empty() && config::is_later_command(topic)) return later_command(given, topic);
-  if (text.empty())
-    return usage(given, "CW0120", "no help on \"" + topic + "\"\n  fix: cutwater help lists the topics");
+  if (text.empty()) {
+    const std::string near = nearest_topic(topic);
+    const std::string meant = near.empty() ? "" : "; did you mean \"" + near + "\"?";
+    const std::string fix = near.empty() ? "cutwater help lists the topics" : "cutwater help " + near;
+    return usage(given, "CW0120", "no help on \"" + topic + "\"" + meant + "\n  fix: " + fix);
+  }
   if (flags->json) {
     const nlohmann::json object = {{"topic", topic}, {"text", text}};
     text = object.dump() + "\n";
@@ -273,6 +284,7 @@ int run(const Words& words) {
 void fill_standard_descriptors() {
   for (const int descriptor : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
     if (::fcntl(descriptor, F_GETFD) >= 0) continue;
+    if (descriptor == STDOUT_FILENO) output.is_closed = true;
     base::FileDescriptor nothing(::open("/dev/null", descriptor == STDIN_FILENO ? O_RDONLY : O_WRONLY));
     if (nothing.get() == descriptor) static_cast<void>(nothing.release());
   }
@@ -284,8 +296,9 @@ int run_command_line(int argc, char** argv) {
   fill_standard_descriptors();
   try {
     const int exit_code = run(Words(argv + (argc > 0 ? 1 : 0), argv + argc));
-    if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return exit_code;
-    print(stderr, "error cutwater cannot write to its standard output\n");
+    if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0 && !output.lost) return exit_code;
+    print(stderr, std::string("error cutwater cannot write to its standard output") +
+                      (output.lost ? ": it is closed" : "") + "\n  fix: let it go to a terminal, a pipe or a file\n");
     return exit_code == 0 ? config::kRuntimeFailure : exit_code;
   } catch (const std::exception& error) {
     print(stderr, std::string("error cutwater stopped: ") + error.what() + "\n");

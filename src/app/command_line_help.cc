@@ -1,7 +1,12 @@
 #include "app/command_line_help.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
+#include <algorithm>
+#include <initializer_list>
+
+#include "config/closest.h"
 #include "config/error_codes.h"
 #include "config/settings.h"
 #include "config/settings_document.h"
@@ -158,10 +163,29 @@ std::string code_help(const config::ErrorCode& code, bool bold) {
   return text + "\nfix: " + wrapped(code.fix, 5) + "\n";
 }
 
+// A setting as files and messages name it -> as it is called here, whatever an app is called: "app.shop.timeout" is
+// "app.timeout", "upstream.api.check.path" is "check.path", "site.route.scgi.to" is "fastcgi.to".
+std::string without_names(const std::string& word) {
+  config::TextList parts = config::split_list(word, '.');
+  const auto starts_with = [&](std::string_view section) { return parts.size() > 2 && parts[0] == section; };
+  if (starts_with("app") || starts_with("pool") || (starts_with("upstream") && parts.size() == 3)) {
+    parts = {parts[0], parts[2]};
+  } else if (parts.size() > 2) {
+    parts.erase(parts.begin(), parts.end() - 2);
+  }
+  if (parts.size() == 2 && (parts[0] == "scgi" || parts[0] == "uwsgi")) parts[0] = "fastcgi";
+  return fmt::format("{}", fmt::join(parts, "."));
+}
+
+bool is_called(const config::Setting& setting, const std::string& word) {
+  if (word == setting.key || without_names(word) == full_name(setting)) return true;
+  return !setting.flag.empty() && (word == "--" + std::string(setting.flag) || word == environment_name(setting));
+}
+
 std::string setting_help(const std::string& word, bool bold) {
   std::string text;
   for (const config::Setting& setting : config::settings()) {
-    if (word != setting.key && word != full_name(setting) && word != "--" + std::string(setting.flag)) continue;
+    if (!is_called(setting, word)) continue;
     if (!text.empty()) text += "\n";
     text += heading(fmt::format("{} in {}", setting.key, config::section_title(setting.section)), bold);
     text += "  " + wrapped(setting.help, 2) + "\n";
@@ -211,7 +235,33 @@ std::string help_topic(const std::string& word, bool bold) {
   if (!code.starts_with("CW")) code = "CW" + std::string(code.size() < 4 ? 4 - code.size() : 0, '0') + code;
   if (const config::ErrorCode* known = config::find_error_code(code)) return code_help(*known, bold);
   if (std::string text = config::section_markdown(word); !text.empty()) return text;
-  return setting_help(word, bold);
+  if (std::string text = setting_help(word, bold); !text.empty() || !nearest_topic(word).empty()) return text;
+  // "app.shop" or "[app.shop]" as its section is headed.
+  for (const std::string section : {"app.", "upstream.", "pool."}) {
+    const bool is_headed = word.starts_with(section) || word.starts_with("[" + section);
+    if (is_headed) return config::section_markdown(section.substr(0, section.size() - 1));
+  }
+  return "";
+}
+
+std::string nearest_topic(const std::string& word) {
+  std::vector<std::string> topics = {"serve", "check", "version", "flags", "settings", "errors"};
+  for (const config::Setting& setting : config::settings()) {
+    topics.emplace_back(setting.key);
+    topics.push_back(full_name(setting));
+    if (setting.flag.empty()) continue;
+    topics.push_back("--" + std::string(setting.flag));
+    topics.push_back(environment_name(setting));
+  }
+  const std::string plain = without_names(word);
+  const std::string section = plain.substr(0, plain.find('.') + 1);
+  config::TextList keys;  // of the section that `word` names
+  for (const std::string& topic : topics) {
+    if (!section.empty() && topic.starts_with(section)) keys.push_back(topic.substr(section.size()));
+  }
+  if (keys.empty()) return config::closest(word, topics);
+  const std::string near = config::closest(plain.substr(section.size()), keys);
+  return near.empty() ? near : word.substr(0, word.rfind('.') + 1) + near;
 }
 
 }  // namespace cutwater::app

@@ -19,6 +19,7 @@
 #include "app/master_fronts.h"
 #include "app/master_spawner.h"
 #include "app/memory_return.h"
+#include "base/text.h"
 #include "config/exit_codes.h"
 #include "handler/access_log.h"
 #include "handler/listener_spool.h"
@@ -36,6 +37,7 @@ namespace {
 
 constexpr base::Duration kGraceWithoutMaster = std::chrono::milliseconds(4500);
 constexpr size_t kOffloadThreads = 4;
+constexpr size_t kFewConnections = 100;    // that the limit of files leaves: hardly meant so
 constexpr rlim_t kOtherDescriptors = 512;  // workers, static files, spools, logs
 
 // Descriptors for each client: its connection, and where others are asked the one to such a server and one that is
@@ -253,8 +255,13 @@ int run_front(FrontStart start) {
   if (!follow_master(master)) return 0;
   FrontLog log(to_severity(start.config.log.level), std::move(files->error), start.config.log.json);
   if (start.index == 0 && connections < start.config.limits.connections / 2) {
-    log.info("no more than " + std::to_string(connections) +
-             " connections at once: the limit of file descriptors (ulimit -n) is lower than limits.connections");
+    const std::string text = "no more than " + base::counted(connections, "connection") +
+                             " at once: the limit of file descriptors (ulimit -n) is lower than limits.connections";
+    if (connections < kFewConnections) {
+      log.warning("CW0810", text + "\nfix: ulimit -n 1024 or more (of a systemd service: LimitNOFILE)");
+    } else {
+      log.info(text);
+    }
   }
   try {
     FrontProcess front(start, std::move(*files), log, connections);

@@ -10,6 +10,7 @@
 
 #include "app/console_log.h"
 #include "base/clock.h"
+#include "base/text.h"
 
 namespace cutwater::app {
 
@@ -68,7 +69,8 @@ void FrontLog::write(base::Severity severity, std::string_view code, std::string
   if (severity < least_) return;
   std::string block;
   if (const uint64_t lost = lost_.exchange(0); lost > 0) {
-    block = complete(base::Severity::kWarning, "", fmt::format("{} lines were lost here: the log took no more", lost));
+    block = complete(base::Severity::kWarning, "",
+                     base::counted(lost, "line") + (lost == 1 ? " was" : " were") + " lost here: the log took no more");
   }
   writer_.write(block + complete(severity, code, text));
 }

@@ -48,6 +48,7 @@ std::string inherited_advice(const std::string& address, int reason) {
 
 std::string listen_advice(const std::string& address, const base::Error& error) {
   const int reason = error.system_errno;
+  if (reason == EMFILE || reason == ENFILE) return "\nfix: raise the limit of open files (ulimit -n)";
   if (address.starts_with("unix:")) return unix_advice(address.substr(5), reason);
   if (address.starts_with("fd:")) return inherited_advice(address, reason);
   switch (reason) {

@@ -32,6 +32,11 @@ TEST(ListenAdvice, SaysWhatToDo) {
   EXPECT_NE(told("fd:0").find("\nfix: fd:N is for"), std::string::npos);
 }
 
+TEST(ListenAdvice, TooFewDescriptors) {
+  EXPECT_EQ(listen_advice(":80", base::Error{"", EMFILE}), "\nfix: raise the limit of open files (ulimit -n)");
+  EXPECT_EQ(listen_advice("unix:/run/s", base::Error{"", EMFILE}), "\nfix: raise the limit of open files (ulimit -n)");
+}
+
 TEST(ListenAdvice, RightsOfPorts) {
   EXPECT_EQ(listen_advice(":80", base::Error{"", EACCES}), "\nfix: start as root, or choose a port above 1023");
   EXPECT_EQ(listen_advice("unix:/run/s", base::Error{"", EACCES}),

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "base/text.h"
 #include "config/route_pattern.h"
 
 namespace cutwater::app {
@@ -34,9 +35,8 @@ std::string answer_of(const config::Route& route) {
 // "pool php (php-cgi, up to 8 processes)".
 std::string pool_label(const config::Pool& pool) {
   const config::ProcessCount& count = pool.processes;
-  const std::string_view more = count.max == 1 ? "" : "es";
-  return fmt::format("pool {} ({}, {}{} process{})", pool.name, pool.command.front(),
-                     count.min == count.max ? "" : "up to ", count.max, more);
+  return fmt::format("pool {} ({}, {}{})", pool.name, pool.command.front(), count.min == count.max ? "" : "up to ",
+                     base::counted(count.max, "process"));
 }
 
 // "api (10.0.0.5:8000, 10.0.0.6:8000 weight 2)", or the one server.

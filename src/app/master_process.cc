@@ -11,6 +11,7 @@
 #include "config/exit_codes.h"
 #include "control/messages.h"
 #include "link/segment.h"
+#include "supervise/descriptor_room.h"
 
 namespace cutwater::app {
 namespace {
@@ -19,6 +20,8 @@ constexpr base::Duration kNow = base::Duration::zero();
 // What workers get when the fronts used up the whole grace, or when everything shall end now.
 constexpr base::Duration kLeastGrace = std::chrono::seconds(1);
 constexpr base::Duration kAnnouncePatience = std::chrono::seconds(2);
+constexpr unsigned kDescriptorsOfSpawner = 2;  // channel, pidfd
+constexpr unsigned kDescriptorsOfFront = 3;    // and its way to the spawner, while it is told
 constexpr base::Duration kSpawnerPatience = std::chrono::seconds(1);
 
 // Any request that may come fits a chunk: what its target says is in its record as it came and decoded.
@@ -126,6 +129,9 @@ bool Master::start() {
   spawner_ = std::make_unique<MasterSpawner>(loop_, children_, log_, config_, sockets_, *fronts_);
   if (!check_script_users(config_, log_) || !check_pools(config_, log_)) {
     give_up(config::kBootFailure);
+  } else if (!make_apps()) {
+    if (exit_code_ == 0) exit_code_ = config::kRuntimeFailure;
+    return false;  // there is nobody to wait for
   } else if (!spawner_->start() || !start_fronts() || !start_apps()) {
     give_up(exit_code_ == 0 ? config::kRuntimeFailure : exit_code_);
   }
@@ -152,7 +158,9 @@ base::Result<supervise::AppSpec> Master::spec_of(const config::App& app, const s
   return spec;
 }
 
-bool Master::start_apps() {
+// And looks whether there is room for all: an app whose workers cannot be started would say so worker by worker.
+bool Master::make_apps() {
+  unsigned needed = kDescriptorsOfSpawner + kDescriptorsOfFront * fronts_->count();
   for (const config::App& app : config_.apps) {
     auto spec = spec_of(app, nullptr);
     if (!spec) {
@@ -160,12 +168,19 @@ bool Master::start_apps() {
       exit_code_ = config::kBootFailure;
       return false;
     }
+    needed += supervise::descriptors_of_generation(spec->workers, fronts_->count());
     supervise::AppSupervisor::Events events;
     events.first_served = [this] { announce_when_serving(); };
     events.never_started = [this](const supervise::BootFailure& failure) { give_up(failure.exit_code); };
     events.ended = [this] { finish_when_over(); };
     apps_.push_back(std::make_unique<supervise::AppSupervisor>(*world_, std::move(*spec), std::move(events)));
   }
+  const std::string lack = supervise::lack_of_descriptors(needed);
+  if (!lack.empty()) log_.error("CW0810", "cutwater cannot start: " + lack);
+  return lack.empty();
+}
+
+bool Master::start_apps() {
   for (auto& app : apps_) {
     if (!stopping()) app->start();
   }

@@ -31,6 +31,7 @@ class Master : public io::TurnHook {
   bool prepare();
   bool start();
   bool start_fronts();
+  bool make_apps();
   bool start_apps();
   base::Result<supervise::AppSpec> spec_of(const config::App& app, const supervise::AppSpec* before);
 

@@ -111,10 +111,11 @@ void Master::on_stop_signal(int number) {
   stop(kNow);
 }
 
-// At the end of the turn; while an app still starts it waits, so a storm of SIGHUP is one reload now and one
-// after.
+// At the end of the turn; while all apps still start it waits, so a storm of SIGHUP is one reload now and one after.
+// Each app that still starts waits for itself: one whose import hangs holds up no other.
 void Master::reload() {
-  const bool busy = std::any_of(apps_.begin(), apps_.end(), [](const auto& app) { return app->starting(); });
+  const bool busy =
+      !apps_.empty() && std::all_of(apps_.begin(), apps_.end(), [](const auto& app) { return app->starting(); });
   if (busy || !announced_) return;
   reload_waits_ = false;
   config::Loaded fresh = config::load(request_.target, request_.overrides);

@@ -26,6 +26,14 @@ void append_decimal(std::string& to, uint64_t number) {
   to.append(digits, end);
 }
 
+std::string counted(uint64_t number, std::string_view thing) {
+  std::string text;
+  append_decimal(text, number);
+  text.append(" ").append(thing);
+  if (number != 1) text += thing.ends_with('s') ? "es" : "s";
+  return text;
+}
+
 namespace {
 
 constexpr std::array<bool, 256> make_plain_table() {

@@ -27,6 +27,8 @@ std::string to_ascii_lower(std::string_view text);
 // Only digits, no sign, no blanks; nullopt on anything else and on overflow.
 std::optional<uint64_t> parse_decimal(std::string_view digits);
 void append_decimal(std::string& to, uint64_t number);
+// For people: "1 worker", "3 workers", "2 processes".
+std::string counted(uint64_t number, std::string_view thing);
 
 // Without SP and HTAB at both ends (OWS of RFC 9110 section 5.6.3).
 inline std::string_view trim_whitespace(std::string_view text) {

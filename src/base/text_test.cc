@@ -67,4 +67,12 @@ TEST(Text, EscapesWhatBreaksALogLine) {
 }
 
 }  // namespace
+TEST(Text, Counted) {
+  EXPECT_EQ(counted(0, "worker"), "0 workers");
+  EXPECT_EQ(counted(1, "worker"), "1 worker");
+  EXPECT_EQ(counted(2, "worker"), "2 workers");
+  EXPECT_EQ(counted(1, "process"), "1 process");
+  EXPECT_EQ(counted(3, "process"), "3 processes");
+}
+
 }  // namespace cutwater::base

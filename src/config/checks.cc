@@ -12,19 +12,11 @@
 namespace cutwater::config {
 namespace {
 
-void check_folder(const std::string& setting, const std::string& folder, const std::string& fix, Reporter& reporter) {
+void check_folder(const Place& place, const std::string& setting, const std::string& folder, const std::string& key,
+                  Reporter& reporter) {
   if (is_folder(folder)) return;
-  reporter.error("CW0110", setting + ": there is no folder " + shown_path(folder) + "\n  fix: " + fix);
-}
-
-std::string at_place(const std::string& place) {
-  return place.empty() ? "" : place + ": ";
-}
-
-std::string place_of(const App& app, const std::string& key) {
-  auto found = app.places.find(key);
-  if (found == app.places.end()) found = app.places.find("");
-  return found == app.places.end() ? "" : at_place(found->second);
+  reporter.error_at("CW0110", place, setting + ": there is no folder " + shown_path(folder),
+                    "correct " + key + ", or create the folder");
 }
 
 bool is_loopback(const std::string& address) {
@@ -65,8 +57,10 @@ bool is_shareable(const std::string& address) {
 
 }  // namespace
 
-std::string named_setting(const App& app, const std::string& key) {
-  return place_of(app, key) + "app." + app.name + "." + key;
+Place place_of(const App& app, const std::string& key) {
+  auto found = app.places.find(key);
+  if (found == app.places.end()) found = app.places.find("");
+  return found == app.places.end() ? Place() : found->second;
 }
 
 bool is_routed(const Config& config, const App& app) {
@@ -85,33 +79,34 @@ std::string trust_problem(const Listen& listen, const std::string& address) {
 void check_config(const Config& config, Reporter& reporter) {
   std::map<std::string, std::string> prefixes;
   for (const App& app : config.apps) {
-    check_folder(named_setting(app, "root"), app.root, "correct root, or create the folder", reporter);
+    check_folder(place_of(app, "root"), "app." + app.name + ".root", app.root, "root", reporter);
     if (is_routed(config, app)) continue;  // the routes tell it from others
     auto [known, is_new] = prefixes.emplace(app.prefix, app.name);
     if (is_new) continue;
     std::string where = app.prefix.empty() ? "/" : app.prefix;
-    reporter.error("CW0108", place_of(app, "prefix") + "the apps " + known->second + " and " + app.name +
-                                 " both answer at " + where + "\n  fix: give one of them a prefix");
+    reporter.error_at("CW0108", place_of(app, "prefix"),
+                      "the apps " + known->second + " and " + app.name + " both answer at " + where,
+                      "give one of them a prefix");
   }
   for (const StaticRoute& route : config.static_routes) {
-    check_folder(at_place(route.place) + "static.root", route.root, "correct root, or create the folder", reporter);
+    check_folder(route.place, "static.root", route.root, "root", reporter);
   }
   for (const Route& route : config.routes) {
     if (!has_scripts(route)) continue;
     const bool is_cgi = route.kind == Route::Kind::kCgi;
-    check_folder(at_place(route.place) + (is_cgi ? "cgi.dir" : "fastcgi.root"), script_root(route),
-                 std::string("correct ") + (is_cgi ? "dir" : "root") + ", or create the folder", reporter);
+    check_folder(route.place, is_cgi ? "cgi.dir" : "fastcgi.root", script_root(route), is_cgi ? "dir" : "root",
+                 reporter);
   }
   for (const Pool& pool : config.pools) {
-    check_folder("pool." + pool.name + ".root", pool.root, "correct root, or create the folder", reporter);
+    check_folder({}, "pool." + pool.name + ".root", pool.root, "root", reporter);
   }
   for (const auto& [what, root] : sendfile_folders(config)) {
-    check_folder(what, root, "correct sendfile, or create the folder", reporter);
+    check_folder({}, what, root, "sendfile", reporter);
   }
   std::map<std::string, int> addresses;
   for (const Listen& listen : config.listens) {
     if (++addresses[listen.address] == 2 && !is_shareable(listen.address)) {
-      reporter.error("CW0108", at_place(listen.place) + "two listeners on " + listen.address + "\n  fix: remove one");
+      reporter.error_at("CW0108", listen.place, "two listeners on " + listen.address, "remove one");
     }
     check_gateway_trust(listen, reporter);
   }

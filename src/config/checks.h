@@ -8,10 +8,10 @@
 
 namespace cutwater::config {
 
-// Whether a [[site.route]] leads to it.
-// "cutwater.toml:12:8: app.web.root", with "cutwater.toml:12:8" where the app's setting, else its section, is written.
-std::string named_setting(const App& app, const std::string& key);
+// Where the app's setting, else its section, is written.
+Place place_of(const App& app, const std::string& key);
 
+// Whether a [[site.route]] leads to it.
 bool is_routed(const Config& config, const App& app);
 
 // Folders that are not there, two listeners on one address, two apps on one prefix, listeners of a gateway protocol

@@ -110,7 +110,7 @@ void FileReader::read_listens(const Entry& entry, const Listen& defaults) {
     if (!expect(item, Node::Type::kTable, "listen", "write [[listen]] with two brackets")) continue;
     Listen& listen = config_.listens.emplace_back(defaults);
     const Entry* address = item.find("addr");
-    listen.place = place_of(address == nullptr ? item.position : address->node.position);
+    listen.place = place_of(source_, address == nullptr ? item.position : address->node.position);
     if (read_section(Section::kListen, item, Scope{.listen = &listen}, "listen", "[[listen]]", "listen")) {
       check_listen_keys(item, listen);
     }
@@ -158,8 +158,8 @@ void FileReader::read_apps(const Entry& entry, const App& defaults) {
     App& app = config_.apps.emplace_back(defaults);
     app.name = named.key;
     app.root = document_.folder;
-    app.places[""] = place_of(named.position);
-    for (const Entry& each : named.node.entries) app.places[each.key] = place_of(each.node.position);
+    app.places[""] = place_of(source_, named.position);
+    for (const Entry& each : named.node.entries) app.places[each.key] = place_of(source_, each.node.position);
     read_section(Section::kApp, named.node, Scope{.app = &app}, "app", section_title(Section::kApp, named.key),
                  "app." + named.key);
   }

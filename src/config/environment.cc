@@ -38,7 +38,7 @@ void store_everywhere(const Word& word, Config& config, Reporter& reporter) {
     case Section::kApp:
       for (App& app : config.apps) {
         store_word(word, Scope{.config = &config, .app = &app}, reporter);
-        app.places[std::string(word.setting->key)] = word.source;
+        app.places[std::string(word.setting->key)] = Place{word.source};
       }
       break;
     default:
@@ -57,7 +57,7 @@ void replace_listens(const std::vector<Word>& words, const Listen& defaults, Con
   for (const Word& word : words) {
     Listen& listen = config.listens.emplace_back(defaults);
     store_word(word, Scope{.config = &config, .listen = &listen}, reporter);
-    listen.place = word.source;
+    listen.place = Place{word.source};
   }
 }
 

@@ -476,6 +476,10 @@ constexpr ErrorCode kCodes[] = {
      "Restart Cutwater when it suits."},
     {"CW0809", "log file cannot be opened", "The error or access log names a file that cannot be opened or written.",
      "Correct `log.access` or `log.error`, or the permissions of its folder."},
+    {"CW0810", "too few file descriptors",
+     "The limit of open files is lower than what Cutwater needs for its workers, or for as many clients as a server "
+     "usually has. With too few for the workers it does not start, and a reload is refused.",
+     "Raise the limit: ulimit -n, or LimitNOFILE of a systemd service."},
 };
 
 }  // namespace

@@ -48,7 +48,7 @@ bool FileReader::read_proxy(const Entry& entry, Route& route) {
   }
   if (section == Section::kGateway && !check_scripts(entry, draft)) return false;
   if (!find_upstream(entry, draft.to, to->node.position, draft)) return false;
-  if (const Entry* root = entry.node.find("root")) route.place = place_of(root->node.position);
+  if (const Entry* root = entry.node.find("root")) route.place = place_of(source_, root->node.position);
   route.proxy = static_cast<ProxyRoute&>(draft);
   return true;
 }

@@ -52,7 +52,6 @@ class FileReader {
   void check_order();
   void check_protocols();
   void check_servers(const Upstream& upstream, const Node& list);
-  std::string place_of(Position position) const;
   std::string match_line(size_t route) const;
   void refuse(const Entry& entry, Section section, const std::string& later_name, const std::string& title,
               const Keys& known);

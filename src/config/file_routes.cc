@@ -76,10 +76,6 @@ void FileReader::read_route(const Node& node) {
   config_.routes.push_back(std::move(route));
 }
 
-std::string FileReader::place_of(Position position) const {
-  return source_.name + ":" + std::to_string(position.line) + ":" + std::to_string(position.column);
-}
-
 std::string FileReader::match_line(size_t route) const {
   return std::to_string(match_positions_[route].line);
 }
@@ -285,7 +281,7 @@ bool FileReader::finish_static(RouteDraft draft, const Node& files, Route& route
     error("CW0103", files.find("index")->node.position, "static.index: takes a file name, not a path");
     return false;
   }
-  draft.place = place_of(files.find("root")->node.position);
+  draft.place = place_of(source_, files.find("root")->node.position);
   route.static_route = config_.static_routes.size();
   config_.static_routes.push_back(static_cast<StaticRoute&>(draft));
   return true;

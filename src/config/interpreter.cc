@@ -94,9 +94,9 @@ class Discovery {
     if (setting.find('/') == std::string::npos) {
       if (std::string path = on_path(setting); !path.empty()) return Interpreter{path, "the python setting, on PATH"};
     }
-    reporter_.error("CW0202", named_setting(app_, "python") + ": " + absolute_path(base_folder_, setting) +
-                                  " is neither a virtual environment nor an interpreter\n  fix: correct it, or remove "
-                                  "it to let Cutwater discover the interpreter");
+    refuse_setting("CW0202",
+                   absolute_path(base_folder_, setting) + " is neither a virtual environment nor an interpreter",
+                   "correct it, or remove it to let Cutwater discover the interpreter");
     return std::nullopt;
   }
 
@@ -128,6 +128,10 @@ class Discovery {
   }
 
  private:
+  void refuse_setting(std::string_view code, const std::string& why, const std::string& fix) {
+    reporter_.error_at(code, place_of(app_, "python"), "app." + app_.name + ".python: " + why, fix);
+  }
+
   std::optional<Interpreter> in_environment(const std::string& folder, const std::string& why) {
     auto python = environment_python(folder, app_.root, reporter_);
     if (!python) return std::nullopt;
@@ -137,8 +141,7 @@ class Discovery {
 
   std::optional<Interpreter> of_version(const std::string& version) {
     if (is_too_old(version)) {
-      reporter_.error("CW0204", named_setting(app_, "python") + ": " + version +
-                                    " is too old; Cutwater needs 3.9 or newer" + "\n  fix: name a newer version");
+      refuse_setting("CW0204", version + " is too old; Cutwater needs 3.9 or newer", "name a newer version");
       return std::nullopt;
     }
     if (std::string path = pyenv_python(version); !path.empty()) return Interpreter{path, "the python setting, pyenv"};
@@ -146,9 +149,8 @@ class Discovery {
     std::string name = parts.size() > 1 ? "python" + parts[0] + "." + parts[1] : "python" + parts[0];
     std::string path = parts.size() <= 2 ? on_path(name) : "";
     if (!path.empty()) return Interpreter{path, "the python setting, on PATH"};
-    reporter_.error("CW0202", "app." + app_.name + ".python: no Python " + version + " under " + pyenv_root() +
-                                  "/versions or on PATH\n  fix: pyenv install " + version +
-                                  ", or remove python to let Cutwater discover the interpreter");
+    refuse_setting("CW0202", "no Python " + version + " under " + pyenv_root() + "/versions or on PATH",
+                   "pyenv install " + version + ", or remove python to let Cutwater discover the interpreter");
     return std::nullopt;
   }
 

@@ -326,12 +326,18 @@ TEST_F(Load, SeveralApps) {
       first_error(load_target("")).starts_with("error[CW0108] cutwater.toml:3:6: the apps a and b both answer at /"));
   folder_.file("cutwater.toml",
                "[app.a]\nprefix = \"/x\"\ntarget = \"a:b\"\n[app.b]\nprefix = \"/x\"\ntarget = \"c:d\"\n");
-  EXPECT_TRUE(first_error(load_target("")).starts_with("error[CW0108] cutwater.toml:5:10: the apps a and b both "));
+  EXPECT_TRUE(first_error(load_target(""))
+                  .starts_with("error[CW0108] cutwater.toml:5:10: the apps a and b both answer "
+                               "at /x\n  5 | prefix = \"/x\"\n    |          ^\n"));
 }
 
 TEST_F(Load, ListenersThatAreThereTwice) {
   folder_.file("cutwater.toml", "[[listen]]\naddr = \":4\"\n[[listen]]\nbacklog = 9\naddr = \":4\"\n");
-  EXPECT_TRUE(first_error(load_target()).starts_with("error[CW0108] cutwater.toml:5:8: two listeners on :4\n"));
+  EXPECT_TRUE(first_error(load_target())
+                  .starts_with("error[CW0108] cutwater.toml:5:8: two listeners on :4\n"
+                               "  5 | addr = \":4\"\n"
+                               "    |        ^\n"
+                               "  fix: remove one\n"));
 }
 
 TEST_F(Load, MissingFolders) {
@@ -349,6 +355,12 @@ TEST_F(Load, MissingFolders) {
 TEST_F(Load, FlagsAreNamedWhereTheyAreWrong) {
   folder_.file("cutwater.toml", "[app.web]\nroot = \".\"\npython = \"none\"\n");
   EXPECT_TRUE(first_error(load_target()).starts_with("error[CW0202] cutwater.toml:3:10: app.web.python: "));
+  EXPECT_NE(first_error(load_target()).find("\n  3 | python = \"none\"\n    |          ^\n"), std::string::npos);
+  overrides_.settings["app.python"] = "3.99";
+  EXPECT_TRUE(first_error(load_target()).starts_with("error[CW0202] --python: app.web.python: no Python 3.99 under "));
+  overrides_.settings.clear();
+  environment_.set("CUTWATER_PYTHON", "3.99");
+  EXPECT_TRUE(first_error(load_target()).starts_with("error[CW0202] CUTWATER_PYTHON: app.web.python: no Python 3.99 "));
   overrides_.settings["app.root"] = "nothing";
   EXPECT_TRUE(first_error(load_target()).starts_with("error[CW0110] --root: app.web.root: there is no folder nothing"));
 }

@@ -13,6 +13,13 @@
 
 namespace cutwater::config {
 
+// Where a value is written, for messages.
+struct Place {
+  std::string name = {};     // "cutwater.toml:12:8", "--root"; "" = nowhere
+  std::string excerpt = {};  // of a file: that line with a caret below
+  uint32_t line = 0;         // of a file
+};
+
 struct Listen {
   std::string address = "127.0.0.1:8000";
   int backlog = 2048;
@@ -22,7 +29,7 @@ struct Listen {
   std::string protocol = "http";  // "uwsgi" | "scgi" | "fastcgi": a web server in front hands requests over
   std::vector<std::string> trusted_proxies = {"127.0.0.1/32", "::1/128"};
   std::vector<std::string> trusted_users = {"root", "www-data", "nginx"};  // on a unix socket, by a gateway protocol
-  std::string place = {};  // "cutwater.toml:3:8" or "--bind": where address is written
+  Place place = {};                                                        // of address
 };
 
 // URL path, with its final '/' -> absolute folder.
@@ -54,8 +61,8 @@ struct App {
   base::Duration start_timeout = std::chrono::seconds(120);
   unsigned queue = 100;  // waiting requests; beyond: 503
   base::Duration queue_timeout = std::chrono::seconds(10);
-  // By key, where its value is written: "cutwater.toml:12:8", "--root"; for "" the section. For messages.
-  std::map<std::string, std::string> places = {};
+  // By key, where its value is written; for "" the section.
+  std::map<std::string, Place> places = {};
 };
 
 struct StaticRoute {
@@ -63,7 +70,7 @@ struct StaticRoute {
   std::string root;                     // absolute
   std::string index;                    // file answered for a folder; "" = 404
   std::optional<base::Duration> cache;  // Cache-Control: max-age
-  std::string place = {};               // "cutwater.toml:12:22": where root is written
+  Place place = {};                     // of root
 };
 
 // Servers behind us that answer for each other.
@@ -152,7 +159,7 @@ struct Route {
   CgiRoute cgi;                      // with kCgi
   std::optional<ProxyRoute> auth;    // who must let a request through first
   std::optional<ProxyRoute> filter;  // with kStatic: who gets the file and answers with what it makes of it
-  std::string place = {};            // with kProxy: where its root is written
+  Place place = {};                  // with kProxy: of its root
 };
 
 struct Config;

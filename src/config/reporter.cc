@@ -23,6 +23,16 @@ std::string excerpt(const std::string& line, Position position) {
 
 }  // namespace
 
+Place place_of(const Source& source, Position position) {
+  if (position.line == 0) return {source.name, "", 0};
+  Place place{source.name + ":" + std::to_string(position.line) + ":" + std::to_string(position.column), "",
+              position.line};
+  if (source.lines != nullptr && position.line <= source.lines->size()) {
+    place.excerpt = excerpt((*source.lines)[position.line - 1], position);
+  }
+  return place;
+}
+
 void Reporter::add(std::string_view code, std::string text, bool is_error, uint32_t line) {
   failed_ = failed_ || is_error;
   auto same = [&](const Reported& known) { return known.diagnostic.code == code && known.diagnostic.text == text; };
@@ -40,18 +50,12 @@ std::vector<Diagnostic> Reporter::take() {
   return diagnostics;
 }
 
-void Reporter::add_at(std::string_view code, const Source& source, Position position, const std::string& what,
-                      const std::string& fix, bool is_error) {
-  std::string text = source.name;
-  if (position.line != 0) {
-    text += ":" + std::to_string(position.line) + ":" + std::to_string(position.column);
-  }
-  text += ": " + what;
-  if (source.lines != nullptr && position.line != 0 && position.line <= source.lines->size()) {
-    text += excerpt((*source.lines)[position.line - 1], position);
-  }
+void Reporter::add_at(std::string_view code, const Place& place, const std::string& what, const std::string& fix,
+                      bool is_error) {
+  std::string text = place.name.empty() ? what : place.name + ": " + what;
+  text += place.excerpt;
   if (!fix.empty()) text += "\n  fix: " + fix;
-  add(code, std::move(text), is_error, position.line);
+  add(code, std::move(text), is_error, place.line);
 }
 
 std::string to_text(const Diagnostic& diagnostic) {

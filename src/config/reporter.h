@@ -21,6 +21,9 @@ struct Source {
   const std::vector<std::string>* lines = nullptr;
 };
 
+// "cutwater.toml:12:3", with the line as an excerpt.
+Place place_of(const Source& source, Position position);
+
 class Reporter {
  public:
   void error(std::string_view code, std::string text) { add(code, std::move(text), true); }
@@ -29,11 +32,14 @@ class Reporter {
   // "cutwater.toml:12:3: <what>", the line with a caret below it, "fix: <fix>" unless that is empty.
   void error_at(std::string_view code, const Source& source, Position position, const std::string& what,
                 const std::string& fix = "") {
-    add_at(code, source, position, what, fix, true);
+    add_at(code, place_of(source, position), what, fix, true);
   }
   void warning_at(std::string_view code, const Source& source, Position position, const std::string& what,
                   const std::string& fix) {
-    add_at(code, source, position, what, fix, false);
+    add_at(code, place_of(source, position), what, fix, false);
+  }
+  void error_at(std::string_view code, const Place& place, const std::string& what, const std::string& fix) {
+    add_at(code, place, what, fix, true);
   }
 
   // What another Reporter collected.
@@ -49,8 +55,8 @@ class Reporter {
     uint32_t line;
   };
   void add(std::string_view code, std::string text, bool is_error, uint32_t line = 0);
-  void add_at(std::string_view code, const Source& source, Position position, const std::string& what,
-              const std::string& fix, bool is_error);
+  void add_at(std::string_view code, const Place& place, const std::string& what, const std::string& fix,
+              bool is_error);
 
   std::vector<Reported> reported_;
   bool failed_ = false;

@@ -141,8 +141,7 @@ TEST(StderrLog, WritesNoMoreInASecondThanALogCanBear) {
   later.set(loop.now() + std::chrono::milliseconds(1050));
   loop.run();
   StderrLog(log, pace, "upstream php", 1, "CW0608", "GET", "/").on_stderr("again");
-  EXPECT_EQ(log.lines.back(),
-            "CW0608 upstream php: request 00000001 GET /: again (50 lines of that second were left out)");
+  EXPECT_EQ(log.lines.back(), "CW0608 upstream php: request 00000001 GET /: again (50 lines of that second left out)");
 }
 
 }  // namespace

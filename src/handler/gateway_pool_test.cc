@@ -342,7 +342,7 @@ TEST_F(PooledProcessTest, WhatIsDroppedOfItsErrorStreamIsSaid) {
   const std::string piece(4096, 'y');
   for (int count = 0; count < 74; ++count) ASSERT_EQ(write(end, piece.data(), piece.size()), 4096);
   process->set_ended(false);
-  EXPECT_EQ(pool_.log.lines.back(), "CW0717 pool x: process 1:  [and 40960 bytes more, which were dropped]");
+  EXPECT_EQ(pool_.log.lines.back(), "CW0717 pool x: process 1:  [and 40960 bytes more, dropped]");
 }
 
 }  // namespace

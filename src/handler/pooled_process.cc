@@ -10,6 +10,8 @@
 #include <cstring>
 #include <utility>
 
+#include "base/text.h"
+
 namespace cutwater::handler {
 
 namespace {
@@ -191,7 +193,8 @@ void PooledProcess::set_ended(bool cleanly) {
   int unread = 0;
   if (ioctl(errors_.get(), FIONREAD, &unread) == 0 && unread > 0) {
     error_line_.resize(std::min(error_line_.size(), kLongestErrorLine / 2));
-    write_error_line(fmt::format("{} [and {} bytes more, which were dropped]", std::exchange(error_line_, {}), unread));
+    write_error_line(fmt::format("{} [and {} more, dropped]", std::exchange(error_line_, {}),
+                                 base::counted(static_cast<uint64_t>(unread), "byte")));
   }
   if (waiter_) wake_.set(base::Instant{0});
   if (probe_watch_) {
@@ -240,7 +243,7 @@ void PooledProcess::write_error_line(std::string_view line) {
   uint64_t dropped = 0;
   if (line.empty() || !place_.pace.take(dropped)) return;
   std::string text = fmt::format("{}: {}: {}", place_.pool, name(), line.substr(0, kLongestErrorLine));
-  if (dropped > 0) text += fmt::format(" ({} lines of that second were left out)", dropped);
+  if (dropped > 0) text += fmt::format(" ({} of that second left out)", base::counted(dropped, "line"));
   place_.log.warning(kErrorStream, text);
 }
 

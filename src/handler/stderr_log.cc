@@ -4,6 +4,8 @@
 
 #include <utility>
 
+#include "base/text.h"
+
 namespace cutwater::handler {
 
 namespace {
@@ -45,7 +47,7 @@ void StderrLog::on_stderr(std::string_view piece) {
 }
 
 void StderrLog::write_rest() {
-  if (dropped_ > 0) line_ += fmt::format(" [and {} bytes more]", dropped_);
+  if (dropped_ > 0) line_ += fmt::format(" [and {} more]", base::counted(dropped_, "byte"));
   write_line(line_);
 }
 
@@ -56,7 +58,7 @@ void StderrLog::write_line(std::string_view line) {
   if (!pace_.take(dropped)) return;
   std::string text = fmt::format("{}: request {:08x} {} {}: {}", who_, request_id_, method_.substr(0, kMostOfMethod),
                                  path_.substr(0, kMostOfPath), line);
-  if (dropped > 0) text += fmt::format(" ({} lines of that second were left out)", dropped);
+  if (dropped > 0) text += fmt::format(" ({} of that second left out)", base::counted(dropped, "line"));
   if (line.find(kNoScript) != std::string_view::npos) {
     text += "\nfix: `root` of the route must be the folder of the scripts, as php-fpm sees it too";
   }

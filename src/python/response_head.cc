@@ -177,7 +177,10 @@ bool ResponseHead::add_field(PyObject* name, std::string_view name_text, PyObjec
 bool ResponseHead::read_content_length(std::string_view value, Values& into) {
   auto length = base::parse_decimal(value);
   if (!length) {
-    PyErr_Format(PyExc_ValueError, "Content-Length %s is no number", std::string(value).c_str());
+    PyErr_Format(PyExc_ValueError,
+                 "Content-Length %s is no number, so the response is not sent (500): write the bytes of the body in "
+                 "digits, or leave Content-Length out",
+                 std::string(value).c_str());
     return false;
   }
   if (into.content_length) {

@@ -31,7 +31,10 @@ class ActiveExchange {
  public:
   ActiveExchange(const ActiveExchange&) = delete;
   ActiveExchange& operator=(const ActiveExchange&) = delete;
-  ~ActiveExchange() { place_ = nullptr; }
+  ~ActiveExchange() {
+    core_.cut();
+    place_ = nullptr;
+  }
 
   // Takes the head out of the input and answers; waits for the rest of the head where it is incomplete. The exchange
   // lives in the task's frame; `place` points to it for so long, and then is nullptr. All of these outlive the task.

@@ -9,6 +9,8 @@ namespace cutwater::serve {
 
 namespace {
 
+constexpr uint16_t kCut = 503;
+
 base::Task<void> fail_with(std::exception_ptr failure) {
   std::rethrow_exception(failure);
   co_return;
@@ -38,12 +40,22 @@ ExchangeCore::ExchangeCore(ServerState& server, ExchangeMemory& memory, ServedRe
   exchange_.sender = this;
 }
 
-// Cancelled in the middle: the log still hears of it.
+// Cancelled in the middle: the log still hears of it, and not as if the client had left.
 ExchangeCore::~ExchangeCore() {
-  if (head_taken_ && !reported_) {
-    writer_.abort();
-    report();
-  }
+  if (!head_taken_ || reported_) return;
+  if (is_awaited()) status_of_cut_ = kCut;
+  if (!writer_.complete()) writer_.abort();
+  report();
+}
+
+bool ExchangeCore::is_awaited() const {
+  return head_taken_ && !reported_ && !writer_.head_sent() && !writer_.aborted() && !writer_.client_gone();
+}
+
+void ExchangeCore::cut() {
+  if (!is_awaited()) return;
+  writer_.refuse_keep_alive();
+  write_small(kCut);
 }
 
 uint16_t ExchangeCore::parse(RequestHead& head) {
@@ -186,7 +198,7 @@ void ExchangeCore::report() {
   if (refused_ && server_.options.log_refusals) tell_refusal();
   if (!head_taken_) memory_.request.clear();
   ExchangeObserver::Summary summary;
-  summary.status = writer_.status();
+  summary.status = writer_.head_sent() ? writer_.status() : status_of_cut_;
   summary.body_bytes_sent = writer_.body_bytes_sent();
   summary.duration = base::monotonic_now() - exchange_.began;
   summary.aborted = writer_.head_sent() && (!writer_.complete() || writer_.broken());

@@ -38,6 +38,8 @@ class ExchangeCore final : private message::Sender {
   }
   void refused_because(const char* reason) { refused_ = reason; }
   void report();
+  // It is cancelled: whoever still waits for the answer is told 503.
+  void cut();
 
   message::Exchange& exchange() { return exchange_; }
   const message::Exchange& exchange() const { return exchange_; }
@@ -45,6 +47,7 @@ class ExchangeCore final : private message::Sender {
   bool is_trusted_web_server() const override;
 
  private:
+  bool is_awaited() const;  // no answer has begun, and somebody is there for it
   void fill_in_connection();
   const char* filter(message::Request& request);
   const char* apply_filter();
@@ -59,6 +62,7 @@ class ExchangeCore final : private message::Sender {
   const io::Address& peer_;
   const io::Address& local_;
   const char* refused_ = nullptr;  // why, for the observer
+  uint16_t status_of_cut_ = 0;     // for the observer, where nothing was sent
   bool head_taken_ = false;        // there is a request to speak of
   bool reported_ = false;
   message::Exchange exchange_;

@@ -55,7 +55,7 @@ class ExchangeObserver {
  public:
   virtual ~ExchangeObserver() = default;
   struct Summary {
-    uint16_t status;  // 0: the client left before an answer; 499 is the log's business
+    uint16_t status;  // of a request that we gave up ourselves 503; 0: the client left before an answer
     uint64_t body_bytes_sent;
     base::Duration duration;  // from the first byte of the head to the last byte handed to the kernel
     bool aborted;             // the response was cut
@@ -83,7 +83,7 @@ class HttpServer {
   // others after their running request ("Connection: close"). Listeners are the caller's. `on_drained` is
   // called once from the loop when no connection is left.
   void drain(std::function<void()> on_drained);
-  // Now; running handlers are cancelled. Not from within a handler.
+  // Now; running handlers are cancelled, and who waits for their answers is told 503. Not from within a handler.
   void close_all();
   // `on_full(true)`: limits.connections is reached, pause the listeners (the kernel's queue holds newcomers);
   // `on_full(false)`: resume them. Before the first, connections that idle for over a second make room.

@@ -284,9 +284,33 @@ TEST(CloseAll, CancelsRunningHandlersAndReportsThem) {
   server.run_for(10);
   server.server->close_all();
   EXPECT_EQ(server.server->connections(), 0u);
-  EXPECT_EQ(server.observer.entries.size(), 2u);
   server.handler.gate.waiter = nullptr;
   ASSERT_TRUE(waiting.receive_to_end());
+  EXPECT_TRUE(waiting.received.starts_with("HTTP/1.1 503 Service Unavailable\r\n")) << waiting.received;
+  EXPECT_NE(waiting.received.find("Connection: close\r\n"), std::string::npos);
+  ASSERT_TRUE(half.receive_to_end());
+  EXPECT_EQ(half.received, "");
+  // What had begun keeps its own status, and only that is a cut.
+  ASSERT_EQ(server.observer.entries.size(), 2u);
+  for (const auto& entry : server.observer.entries) {
+    const bool begun = entry.path == "/big";
+    EXPECT_EQ(entry.summary.status, begun ? 200 : 503);
+    EXPECT_EQ(entry.summary.aborted, begun);
+  }
+}
+
+TEST(CloseAll, AClientThatHasLeftIsNotTakenForOneThatWasCut) {
+  TestServer server;
+  server.handler.gate.deaf = 1000000;
+  Client client(server);
+  client.send(get("/wait"));
+  ASSERT_TRUE(server.run_until([&] { return server.handler.gate.waiter != nullptr; }));
+  client.leave();
+  ASSERT_TRUE(server.run_until([&] { return server.handler.gate.deaf < 1000000; }));
+  server.server->close_all();
+  server.handler.gate.waiter = nullptr;
+  ASSERT_EQ(server.observer.entries.size(), 1u);
+  EXPECT_EQ(server.observer.entries[0].summary.status, 0);
 }
 
 TEST(Limit, IdleConnectionsMakeRoomElseListenersPause) {

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "base/text.h"
+
 namespace cutwater::supervise {
 
 AppSupervisor::AppSupervisor(World& world, AppSpec spec, Events events)
@@ -147,7 +149,7 @@ void AppSupervisor::scale(int change) {
   if (wanted < 1) return;
   extra_workers_ += change;
   serving_->set_workers(static_cast<unsigned>(wanted));
-  world_.log.info(fmt::format("{}: {} workers", spec_.name, serving_->workers()));
+  world_.log.info(spec_.name + ": " + base::counted(serving_->workers(), "worker"));
 }
 
 void AppSupervisor::end(base::Duration grace) {

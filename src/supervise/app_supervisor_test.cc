@@ -192,7 +192,7 @@ TEST_F(AppTest, WorkerThatEndsByItselfIsReplacedBeforeItIsDone) {
   behave("ignore_quit end_by_themselves");
   ASSERT_TRUE(start_serving());
   ASSERT_TRUE(run_until([this] { return fronts->sent_of("worker_started") == 3; })) << log.all();
-  EXPECT_TRUE(log.has("ended by itself (system_exit); another one is started")) << log.all();
+  EXPECT_TRUE(log.has("ended by itself, as the app called for (sys.exit); another one is started")) << log.all();
   EXPECT_EQ(fronts->sent_of("retire_worker"), 1u);
   ASSERT_TRUE(run_until([this] { return app->serving()->ready_workers() == 2; }));
   // It still runs requests, but not for ever.

@@ -3,8 +3,8 @@
 #include <signal.h>
 
 #include <algorithm>
-#include <cerrno>
 
+#include "supervise/descriptor_room.h"
 #include "supervise/generation.h"
 #include "supervise/interpreter.h"
 #include "supervise/told.h"
@@ -12,6 +12,7 @@
 namespace cutwater::supervise {
 namespace {
 
+constexpr int kCannotRun = 1;
 constexpr unsigned kFewestSpareLanes = 4;
 static_assert(Generation::kMostWorkers == Generation::kMostLanes - kFewestSpareLanes);
 
@@ -19,19 +20,13 @@ unsigned lanes_for(unsigned workers) {
   return std::min(Generation::kMostLanes, workers + std::max(workers, kFewestSpareLanes));
 }
 
-std::string fix_for(const base::Error& error, const std::string& app) {
-  const int number = error.system_errno;
-  if (number == EMFILE || number == ENFILE || number == EAGAIN || number == ENOMEM) {
-    return "\nfix: raise the limits of processes, memory and open files (ulimit -u, ulimit -n)";
-  }
-  return fmt::format("\nfix: set app.{}.python or app.{}.user, or move the files to where that user may read them", app,
-                     app);
-}
-
 }  // namespace
 
 void Generation::start() {
   deadline_.set(base::monotonic_now() + spec_.start_timeout);
+  const unsigned workers = std::min(spec_.workers, kMostWorkers);
+  const std::string lack = lack_of_descriptors(descriptors_of_generation(workers, world_.fronts.count()));
+  if (!lack.empty()) return fail({kCannotRun, "CW0810", lack, {}});
   start_interpreter(lone_);
 }
 
@@ -45,7 +40,7 @@ void Generation::start_interpreter(bool as_lone) {
   if (!started) {
     fail({3,
           "CW0205",
-          "the interpreter does not start: " + started.error().message + fix_for(started.error(), spec_.name),
+          "the interpreter does not start: " + started.error().message + fix_for_start(started.error(), spec_.name),
           {}});
     return;
   }

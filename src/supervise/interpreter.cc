@@ -1,7 +1,9 @@
 #include "supervise/interpreter.h"
 
+#include <fmt/format.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <string_view>
 
 #include "control/messages.h"
@@ -82,6 +84,15 @@ base::Result<std::unique_ptr<ManagedProcess>> start_interpreter(io::Loop& loop, 
     return base::Error{"the settings of the app do not fit into one message; is `env` very large?"};
   }
   return process;
+}
+
+std::string fix_for_start(const base::Error& error, const std::string& app) {
+  const int number = error.system_errno;
+  if (number == EMFILE || number == ENFILE || number == EAGAIN || number == ENOMEM) {
+    return "\nfix: raise the limits of processes, memory and open files (ulimit -u, ulimit -n)";
+  }
+  return fmt::format("\nfix: set app.{}.python or app.{}.user, or move the files to where that user may read them", app,
+                     app);
 }
 
 std::string import_by_hand(const AppSpec& spec) {

@@ -14,6 +14,9 @@ namespace cutwater::supervise {
 base::Result<std::unique_ptr<ManagedProcess>> start_interpreter(io::Loop& loop, Children& children, const AppSpec& spec,
                                                                 const std::string& mode, ManagedProcess::Events events);
 
+// "\nfix: ..." for one that cannot be started.
+std::string fix_for_start(const base::Error& error, const std::string& app);
+
 // "fix: ..." for an interpreter that ended without a word: the command that shows what it does.
 std::string import_by_hand(const AppSpec& spec);
 

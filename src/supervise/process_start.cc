@@ -11,6 +11,7 @@
 #include <climits>
 
 #include "io/signals.h"
+#include "supervise/descriptor_room.h"
 
 namespace cutwater::supervise {
 namespace {
@@ -91,6 +92,7 @@ std::vector<char*> to_pointers(const std::vector<std::string>& texts) {
     fail(error_pipe, Step::kDescriptors, errno);
   }
   if (!arrange_descriptors(program.descriptors, error_pipe)) fail(error_pipe, Step::kDescriptors, errno);
+  restore_descriptor_limit();
   if (program.identity) {
     auto changed = become(*program.identity);
     if (!changed) fail(error_pipe, Step::kIdentity, changed.error().system_errno);
@@ -161,6 +163,7 @@ base::Result<StartedProcess> fork_role(std::vector<int> keep, const std::functio
     next = kept + 1;
   }
   close_from(next);
+  restore_descriptor_limit();
   die_with_parent(parent);
   _exit(role());
 }

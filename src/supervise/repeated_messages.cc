@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "base/text.h"
+
 namespace cutwater::supervise {
 namespace {
 
@@ -37,7 +39,7 @@ void RepeatedMessages::tell(const Key& key, const Entry& entry) {
   if (entry.again == 0) return;
   const auto& [code, text] = key;
   log_.write(entry.severity, code,
-             fmt::format("{} (the same {} more times)", text.substr(0, text.find('\n')), entry.again));
+             fmt::format("{} (the same {})", text.substr(0, text.find('\n')), base::counted(entry.again, "more time")));
 }
 
 void RepeatedMessages::look() {

@@ -12,6 +12,8 @@
 #include <cstring>
 #include <set>
 
+#include "base/text.h"
+
 namespace cutwater::supervise {
 
 namespace {
@@ -197,7 +199,9 @@ ScriptStarted ScriptStarter::start(size_t number, const ScriptRequest& request, 
   const ScriptEntry& entry = entries_.at(number);
   const std::string file = entry.root + "/" + request.path;
   if (counts_.at(number) >= entry.most) {
-    return {0, "no_room", fmt::format("{}: {} scripts of its route run already", file, entry.most)};
+    return {0, "no_room",
+            fmt::format("{}: {} of its route {} already", file, base::counted(entry.most, "script"),
+                        entry.most == 1 ? "runs" : "run")};
   }
   ScriptPlace place;
   std::string refusal;

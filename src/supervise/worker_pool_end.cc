@@ -9,6 +9,14 @@
 namespace cutwater::supervise {
 namespace {
 
+// What workers give as their reason (docs/processes.md), for people.
+std::string in_words(const std::string& reason) {
+  if (reason == "system_exit") return ", as the app called for (sys.exit)";
+  if (reason == "terminated") return ", as a SIGTERM from outside asked it to";
+  if (reason == "descriptors_closed") return ", since the app closed descriptors that are not its own";
+  return reason.empty() || reason == "retired" || reason == "quit" ? "" : " (" + reason + ")";
+}
+
 // How long a stuck worker may stay while its replacement is not ready.
 constexpr base::Duration kReplacementPatience = std::chrono::seconds(5);
 // Starts that may fail on top of one for each position before a generation is given up.
@@ -88,8 +96,7 @@ void WorkerPool::log_end(const Worker& worker, const ExitStatus& status) {
                                    "fix: raise app.{}.grace (of a stop: [shutdown] grace), or make requests shorter",
                                    who, spec_.name));
   } else if (status.clean()) {
-    const std::string reason = worker.reason.empty() ? "" : " (" + worker.reason + ")";
-    world_.log.warning("CW0521", who + " ended by itself" + reason + "; another one is started");
+    world_.log.warning("CW0521", who + " ended by itself" + in_words(worker.reason) + "; another one is started");
   } else {
     world_.log.warning("CW0521", who + " " + status.describe() + "; another one is started");
   }

@@ -41,6 +41,16 @@ class TestCommands:
             result = subprocess.run([binary, *words], stdout=full, stderr=subprocess.PIPE, timeout=30)
         assert result.returncode == 1 and b"cannot write" in result.stderr
 
+    @pytest.mark.parametrize("words", [["version"], ["help"], ["help", "timeout"], ["check", "--help"], ["check"], ["check", "--json"]])
+    def test_a_closed_output_is_no_success(self, binary, project, words):
+        result = subprocess.run(["sh", "-c", 'exec "$@" >&-', "sh", binary, *words], cwd=project, stderr=subprocess.PIPE, timeout=60)
+        assert result.returncode == 1 and b"cannot write to its standard output: it is closed\n  fix: " in result.stderr
+
+    def test_a_closed_output_that_nothing_is_written_to_does_not_matter(self, binary, project):
+        config(project, '[[listen]]\naddr = "127.0.0.1:0"\n')
+        result = subprocess.run(["sh", "-c", 'exec "$@" >&-', "sh", binary, "check", "-q"], cwd=project, stderr=subprocess.PIPE, timeout=60)
+        assert result.returncode == 0, result.stderr
+
     @pytest.mark.parametrize("words", [["serve", "--nope"], ["version", "x"], ["help", "nonsense"], ["bogus"], ["dev"]])
     def test_mistakes_as_json(self, run_binary, words):
         result = run_binary(*words, "--json")
@@ -70,7 +80,28 @@ class TestCommands:
         assert "60s" in run_binary("help", "timeout").stdout
         assert run_binary("help", "no-such-topic").returncode == 2
 
+    @pytest.mark.parametrize("word, title", [
+        ("app.web.timeout", "timeout in [app.NAME]"), ("app.timeout", "timeout in [app.NAME]"), ("app.cgi.env", "env in [app.NAME]"),
+        ("pool.php.timeout", "timeout in [pool.NAME]"), ("upstream.api.check.path", "path in check = {...}"),
+        ("upstream.check.servers", "servers in [upstream.NAME]"), ("site.route.static.root", "root in static = {...}"),
+        ("site.route.uwsgi.to", "to in fastcgi, scgi or uwsgi = {...}"), ("limits.body", "body in [limits]"),
+        ("CUTWATER_LIMIT_BODY", "body in [limits]"), ("--limit-body", "body in [limits]"),
+    ])
+    def test_help_of_a_setting_as_messages_name_it(self, run_binary, word, title):
+        text = run_binary("help", word).stdout
+        assert text.startswith(title + "\n") and text.count(" in ") >= 1 and "\n\n" not in text, text
+
+    @pytest.mark.parametrize("word, meant", [
+        ("timeuot", "timeout"), ("app.web.timeuot", "app.web.timeout"), ("app.timeuot", "app.timeout"), ("limits.boddy", "limits.body"),
+        ("--limit-bodi", "--limit-body"), ("CUTWATER_TIMEOUTS", "CUTWATER_TIMEOUT"), ("setings", "settings"), ("chek", "check"),
+    ])
+    def test_help_of_what_is_mistyped(self, run_binary, word, meant):
+        result = run_binary("help", word)
+        assert result.returncode == 2 and f'did you mean "{meant}"?\n  fix: cutwater help {meant}\n' in result.stderr
+        assert run_binary("help", meant).returncode == 0
+
     def test_help_of_a_section(self, run_binary):
+        assert run_binary("help", "app.shop").stdout == run_binary("help", "[app.shop]").stdout == run_binary("help", "app").stdout
         settings = run_binary("help", "settings").stdout
         for word in ("fastcgi", "gateway", "uwsgi", "upstream", "route", "site.route", "[[listen]]", "limits"):
             text = run_binary("help", word).stdout

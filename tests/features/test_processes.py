@@ -285,6 +285,38 @@ class TestOthers:
         wait_until(lambda: len(server.named("worker")) == 2, 5, "both workers")
         assert server.named("zygote") == [zygote]
 
+    @pytest.mark.parametrize("preload", ["auto", "false"])
+    def test_what_the_app_leaves_behind_is_reaped(self, serve, folder, app_python, preload):
+        """Children of children that it forked itself, whose parents ended first: the master inherits them, and waits for them."""
+        (folder / "app.py").write_text(
+            "import os\n"
+            "def orphan():\n"
+            "    reader, writer = os.pipe()\n"
+            "    child = os.fork()\n"
+            "    if child == 0:\n"
+            "        parent, pid = os.getpid(), os.fork()\n"
+            "        while pid == 0 and os.getppid() == parent:\n"
+            "            pass\n"
+            "        if pid:\n"
+            "            os.write(writer, str(pid).encode())\n"
+            "        os._exit(0)\n"
+            "    os.waitpid(child, 0)\n"
+            "    os.close(writer)\n"
+            "    pid = os.read(reader, 16)\n"
+            "    os.close(reader)\n"
+            "    return pid\n"
+            "AT_IMPORT = orphan()\n"
+            "def application(environ, start_response):\n"
+            "    start_response('200 OK', [])\n"
+            "    return [AT_IMPORT, b' ', orphan(), b' ', orphan()]\n")
+        (folder / "cutwater.toml").write_text(
+            f'[[listen]]\naddr = "127.0.0.1:0"\n[app.web]\ntarget = "app:application"\nworkers = 2\nwatch = "off"\npreload = "{preload}"\n'
+            f'python = "{app_python}"\n')
+        server = serve.run(["serve"], folder, workers=2)
+        pids = server.get("/").text.split() + server.get("/").text.split()
+        assert len(set(pids)) >= 5
+        wait_until(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in pids), 5, "the orphans to be reaped")
+
     def test_master_death_ends_a_worker_that_hangs(self, serve):
         server = serve("kit", workers=2, allow=DEATHS)
         slow = start_slow(server, 60)
@@ -402,6 +434,24 @@ class TestSignals:
         assert server.wait_exit(20) == 0
         assert 1 <= time.monotonic() - began < 5
         slow.close()
+
+    def test_term_cuts_what_runs_and_says_so(self, serve):
+        """Who waits for an answer at the deadline gets 503 and is logged so; who has a part of one is cut; 499 is who had left."""
+        server = serve("kit", config='[shutdown]\ngrace = "1s"\n', grace="1s", workers=3, allow=DEATHS)
+        waits, left = start_slow(server, 60), start_slow(server, 61)
+        left.close()
+        with server.connect() as sends, server.connect() as begun:
+            sends.send(b"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nabc")
+            begun.send(b"GET /stream?count=2&pause=60 HTTP/1.1\r\nHost: a\r\n\r\n")
+            assert begun.read_head()
+            server.check_leaks = False
+            server.signal(signal.SIGTERM)
+            assert server.wait_exit(20) == 0
+            assert waits.read_to_end().startswith(b"HTTP/1.1 503 ")
+            waits.close()
+        requests = [re.search(r'"\w+ /(\w+)(?:\?s=(\d+))?.*?" (\d+) ', line) for line in server.out.lines]
+        assert sorted(request.groups() for request in requests if request) == [
+            ("echo", None, "503"), ("sleep", "60", "503"), ("sleep", "61", "499"), ("stream", None, "200")]
 
     @pytest.mark.parametrize(("first", "second"), [(signal.SIGINT, signal.SIGINT), (signal.SIGTERM, signal.SIGTERM),
                                                    (signal.SIGINT, signal.SIGTERM)])

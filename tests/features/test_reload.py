@@ -201,6 +201,32 @@ class TestHup:
         wait_until(lambda: len(server.tree()) <= before, 40, "one generation")
         server.baseline = {server.pid: server.baseline[server.pid]}
 
+    def test_an_app_that_hangs_holds_up_no_other(self, serve, folder, app_python):
+        """Its import waits for the other end of a pipe; the other app is reloaded twice meanwhile."""
+        code = ("import os\nVERSION = b'one'\nif os.path.exists('gate'):\n    open('gate').read()\n"
+                "def application(environ, start_response):\n    start_response('200 OK', [])\n    return [VERSION]\n")
+        text = '[[listen]]\naddr = "127.0.0.1:0"\n'
+        for name in ("slow", "quick"):
+            (folder / name).mkdir()
+            (folder / name / "app.py").write_text(code)
+            text += (f'[app.{name}]\nroot = "{name}"\nprefix = "/{name}"\ntarget = "app:application"\nworkers = 1\nwatch = "off"\n'
+                     f'python = "{app_python}"\n')
+        (folder / "cutwater.toml").write_text(text)
+        server = serve.run(["serve"], folder)
+        os.mkfifo(folder / "slow" / "gate")
+        os.chmod(folder / "slow" / "gate", 0o666)
+        for before, after in (("one", "two"), ("two", "three")):
+            for name in ("slow", "quick"):
+                edit(folder / name / "app.py", f"b'{before}'", f"b'{after}'")
+            server.signal(signal.SIGHUP)
+            wait_until(lambda after=after: server.get("/quick").text == after, 10, "the app that does not hang")
+            assert server.get("/slow").text == "one"
+        server.log.wait_for(r"slow: asked to reload; generation 2 is still starting \(while importing the app")
+        with open(folder / "slow" / "gate", "w"):
+            os.unlink(folder / "slow" / "gate")
+        wait_until(lambda: server.get("/slow").text == "three", 15, "the app that has hung")
+        server.check_leaks = False  # generations come and go
+
     def test_hup_then_term(self, serve):
         server = serve("kit", workers=2)
         server.check_leaks = False

@@ -106,6 +106,13 @@ def test_hop_by_hop_fields_are_left_out_where_that_is_wanted(start):
     bridge.wait_log("GET /bad_header set Connection, which belongs to the connection; it was left out")
 
 
+def test_a_bad_content_length_says_what_to_do(faulty):
+    number = faulty_app.HEADERS.index([("Content-Length", "abc")])
+    assert faulty.get(f"/bad_header?{number}").before_head
+    faulty.wait_log("web: GET /bad_header raised ValueError: Content-Length abc is no number, so the response is not sent (500): "
+                    "write the bytes of the body in digits, or leave Content-Length out")
+
+
 @pytest.mark.parametrize("number", range(len(faulty_app.RESULTS)))
 def test_bad_result(faulty, number):
     assert faulty.get(f"/bad_result?{number}").before_head
