@@ -15,6 +15,7 @@
 #include "app/master_spawner.h"
 #include "app/master_specs.h"
 #include "app/port_holder.h"
+#include "base/text.h"
 #include "config/exit_codes.h"
 #include "control/messages.h"
 #include "handler/file_rights.h"
@@ -72,8 +73,8 @@ class ImportCheck {
 
   void on_imported(const control::Imported& imported) {
     exit_code_ = 0;
-    say_(fmt::format("{}: {} imports with {}; {} workers, {}", spec_.name, app_label(imported),
-                     interpreter_label(spec_, imported.python), spec_.workers,
+    say_(fmt::format("{}: {} imports with {}; {}, {}", spec_.name, app_label(imported),
+                     interpreter_label(spec_, imported.python), base::counted(spec_.workers, "worker"),
                      imported.fork_safe ? "forked from one import" : "started one by one: " + imported.fork_reason));
     for (const std::string& note : imported.notes) say_(spec_.name + ": " + note);
     for (const control::StaticFolder& folder : imported.static_folders) check_folder(folder);
