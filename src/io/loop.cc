@@ -65,6 +65,7 @@ void Loop::stop() {
 
 void Loop::turn() {
   if (deferred_.any()) deferred_.call(now_, !(hooks_again_ || polls_next_));
+  if (late_writes_.flush()) hooks_again_ = true;
   const bool polls = hooks_again_ || polls_next_;  // what was deferred may have work for a hook
   hooks_again_ = polls_next_ = false;
   const int timeout = polls ? 0 : milliseconds_to_wait();
@@ -82,19 +83,33 @@ void Loop::turn() {
 void Loop::dispatch() {
   next_event_ = 0;
   while (next_event_ < ready_events_) {
-    const epoll_event& event = events_[next_event_++];
-    if (event.data.ptr) static_cast<Watcher*>(event.data.ptr)->on_events(event.events);
+    const size_t end = std::min(ready_events_, next_event_ + ReadRoom::kPlaces);
+    if (end - next_event_ > 1) read_ahead(end);
+    while (next_event_ < end) {
+      const epoll_event& event = events_[next_event_++];
+      if (event.data.ptr) static_cast<Watcher*>(event.data.ptr)->on_events(event.events);
+    }
   }
   ready_events_ = 0;
 }
 
+void Loop::read_ahead(size_t end) {
+  for (size_t index = next_event_; index < end; ++index) {
+    const epoll_event& event = events_[index];
+    if (event.data.ptr)
+      static_cast<Watcher*>(event.data.ptr)->read_ahead(event.events, read_room_.place(index - next_event_));
+  }
+}
+
 // Leaves hooks_again_ set when the rounds were used up: the next turn then polls.
 void Loop::run_hooks() {
+  late_writes_.flush();  // the hooks see what came of it
   for (int round = 0; round < kHookRounds; ++round) {
     hooks_again_ = false;
     for (size_t index = 0; index < hooks_.size(); ++index) {
       if (hooks_[index] && hooks_[index]->end_of_turn()) hooks_again_ = true;
     }
+    if (late_writes_.flush()) hooks_again_ = true;
     if (!hooks_again_) break;
   }
   std::erase(hooks_, nullptr);

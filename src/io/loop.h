@@ -1,6 +1,6 @@
 // Loop: one thread's epoll, its timers, and what runs at the end of each turn. A turn: epoll_wait -> watchers of ready
-// descriptors -> due timers -> turn hooks, until no hook has more to do. Time is read once per turn. Not thread-safe
-// but for post().
+// descriptors, some dozens at a time: all are read, then served -> due timers -> turn
+// hooks, until no hook has more to do. Time is read once per turn. Not thread-safe but for post().
 #pragma once
 
 #include <sys/epoll.h>
@@ -9,6 +9,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "base/clock.h"
@@ -16,7 +17,9 @@
 #include "base/log.h"
 #include "base/result.h"
 #include "io/deferred_calls.h"
+#include "io/late_writes.h"
 #include "io/patience.h"
+#include "io/read_ahead.h"
 #include "io/timer.h"
 #include "io/turn_watch.h"
 
@@ -28,6 +31,9 @@ class Watcher {
  public:
   virtual ~Watcher() = default;
   virtual void on_events(uint32_t events) = 0;
+  // When several are ready, before on_events of the first of them: may read into `room` (read_ahead.h), and nothing
+  // else.
+  virtual void read_ahead(uint32_t /*events*/, std::span<char> /*room*/) {}
 };
 
 // Runs after all events of a turn, before the loop would block. Returns true when it found or made more work:
@@ -71,6 +77,9 @@ class Loop {
   // How many this turn began with.
   size_t events_of_turn() const { return events_of_turn_; }
 
+  // Go to the kernel before the loop looks for more.
+  LateWrites& late_writes() { return late_writes_; }
+
   // `later` must outlive its call, or be taken back.
   void defer(BeforeWait& later) { deferred_.add(later, now_); }
   void take_back(BeforeWait& later) { deferred_.take_back(later); }
@@ -93,6 +102,7 @@ class Loop {
   struct Posted;
   void turn();
   void dispatch();
+  void read_ahead(size_t end);
   void run_hooks();
   int milliseconds_to_wait() const;
 
@@ -102,6 +112,8 @@ class Loop {
   std::vector<TurnHook*> hooks_;
   DeferredCalls deferred_;
   Patience patience_;
+  ReadRoom read_room_;
+  LateWrites late_writes_;
   std::vector<epoll_event> events_;
   size_t next_event_ = 0;
   size_t ready_events_ = 0;

@@ -1,6 +1,7 @@
 #include "io/socket_stream.h"
 
 #include <linux/sockios.h>
+#include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
@@ -51,7 +52,7 @@ SocketStream::~SocketStream() {
 
 // A read ends early before an urgent byte, which epoll tells of, and behind descriptors that came along: the kernel
 // closes those, as nobody asked for them, and says so.
-IoResult SocketStream::read(std::span<char> into) {
+IoResult SocketStream::receive(std::span<char> into) {
   iovec room{into.data(), into.size()};
   msghdr message{};
   message.msg_iov = &room;
@@ -66,6 +67,31 @@ IoResult SocketStream::read(std::span<char> into) {
   if (result.status != IoStatus::kDone) return result;
   if (result.count == 0) result.status = IoStatus::kEndOfStream;
   if (carrier_ != Carrier::kTcp) loop_.neighbour_spoke();
+  return result;
+}
+
+IoResult SocketStream::read(std::span<char> into) {
+  if (ahead_.any()) return take_ahead(into);
+  const IoResult result = receive(into);
+  if (result.count < ReadRoom::kPlaceSize) reads_much_ = false;
+  return result;
+}
+
+// Only what is sure to be bytes, and wanted.
+void SocketStream::read_ahead(uint32_t events, std::span<char> room) {
+  if (events != EPOLLIN || !with_others_ || !reader_ || reads_much_ || ahead_.any()) return;
+  may_have_more_ = true;
+  const IoResult result = receive(room);
+  reads_much_ = result.count == room.size();
+  ahead_.put(result, room);
+}
+
+IoResult SocketStream::take_ahead(std::span<char> into) {
+  IoResult result = ahead_.take(into);
+  if (result.status != IoStatus::kDone || ahead_.any() || !may_have_more_ || result.count == into.size()) return result;
+  const IoResult more = receive(into.subspan(result.count));
+  if (more.status == IoStatus::kDone) result.count += more.count;
+  if (more.status != IoStatus::kDone) ahead_.put(more, {});
   return result;
 }
 
@@ -103,6 +129,7 @@ void SocketStream::shutdown_write() {
 
 void SocketStream::close() {
   if (reader_ || writer_) return shut_down();  // epoll tells them
+  ahead_.drop();
   if (registration_ == Registration::kActive) loop_.forget(*this);
   if (registration_ == Registration::kDeferred) loop_.take_back(*this);
   registration_ = Registration::kGone;
@@ -120,7 +147,12 @@ bool SocketStream::was_silent() const {
 
 bool SocketStream::has_unread() const {
   char byte;
-  return ::recv(socket_.get(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+  return ahead_.any() || ::recv(socket_.get(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
+bool SocketStream::readable_now() const {
+  pollfd state{socket_.get(), POLLIN, 0};
+  return ahead_.any() || poll(&state, 1, 0) > 0;
 }
 
 size_t SocketStream::unacknowledged() const {
@@ -146,7 +178,7 @@ void SocketStream::ask_for_end() {
 }
 
 bool SocketStream::start_wait(ReadinessAwaiter& wait, bool for_reading, base::Instant deadline) {
-  if (registration_ == Registration::kGone || (for_reading && read_ended_)) return false;
+  if (registration_ == Registration::kGone || (for_reading && (read_ended_ || ahead_.any()))) return false;
   const bool first = registration_ == Registration::kNone;
   const uint32_t wanted = interest_ | kInput | (for_reading ? uint32_t{0} : uint32_t{EPOLLOUT});
   // Of what was told already epoll tells again when it is asked anew.
@@ -168,7 +200,7 @@ void SocketStream::forget_wait(ReadinessAwaiter& wait, bool for_reading) {
 
 void SocketStream::on_events(uint32_t events) {
   if (events & (EPOLLRDHUP | kDead)) read_ended_ = true;
-  if (events & EPOLLIN) may_have_more_ = true;
+  if ((events & EPOLLIN) && !ahead_.any()) may_have_more_ = true;
   if (events & EPOLLPRI) urgent_came_ = true;
   bool destroyed = false;
   destroyed_ = &destroyed;
@@ -189,6 +221,7 @@ void SocketStream::on_events(uint32_t events) {
     if (destroyed) return;
     if (was_read) ask_for_end();
   }
+  ahead_.keep();
   destroyed_ = nullptr;
 }
 

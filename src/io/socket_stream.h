@@ -5,6 +5,7 @@
 
 #include <sys/socket.h>
 
+#include "io/read_ahead.h"
 #include "io/stream.h"
 #include "io/timer.h"
 
@@ -26,6 +27,8 @@ class SocketStream final : public Stream, private Watcher, private BeforeWait {
   void shut_down() override;
   bool was_silent() const override;
   bool has_unread() const override;
+  bool readable_now() const override;
+  void read_with_others() override { with_others_ = true; }
   size_t unacknowledged() const override;
   void reset_on_close() override;
   int descriptor() const override { return socket_.get(); }
@@ -43,8 +46,11 @@ class SocketStream final : public Stream, private Watcher, private BeforeWait {
   bool start_wait(ReadinessAwaiter& wait, bool for_reading, base::Instant deadline) override;
   void forget_wait(ReadinessAwaiter& wait, bool for_reading) override;
   void on_events(uint32_t events) override;
+  void read_ahead(uint32_t events, std::span<char> room) override;
   void before_wait() override;
   bool urgent() const override { return reader_ != nullptr || writer_ != nullptr; }
+  IoResult receive(std::span<char> into);
+  IoResult take_ahead(std::span<char> into);
   void on_deadline();
   void nobody_reads(uint32_t events);
   void ask_for_end();
@@ -58,6 +64,8 @@ class SocketStream final : public Stream, private Watcher, private BeforeWait {
   const Carrier carrier_;
   int send_flags_ = MSG_NOSIGNAL;
   bool holds_last_ = false;  // the kernel waits for the end before it sends the last bytes
+  bool with_others_ = false;
+  bool reads_much_ = false;  // what comes is longer than there is room for ahead
   uint32_t interest_ = 0;
   Registration registration_ = Registration::kNone;
   bool read_ended_ = false;     // FIN or reset was seen: reading never blocks again
@@ -68,7 +76,8 @@ class SocketStream final : public Stream, private Watcher, private BeforeWait {
   HangupListener* hangup_listener_ = nullptr;
   bool hangup_told_ = false;   // that the peer's sending ended
   bool* destroyed_ = nullptr;  // set by the destructor while somebody is being resumed
-  Timer deadline_;             // not after the earliest deadline of the two waits
+  ReadAhead ahead_;
+  Timer deadline_;  // not after the earliest deadline of the two waits
 };
 
 }  // namespace cutwater::io

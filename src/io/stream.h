@@ -14,20 +14,9 @@
 #include "base/clock.h"
 #include "base/file_descriptor.h"
 #include "io/loop.h"
+#include "io/stream_result.h"
 
 namespace cutwater::io {
-
-enum class IoStatus {
-  kDone,  // `count` bytes moved; for a read 0 never occurs here
-  kWouldBlock,
-  kEndOfStream,  // the peer sent FIN
-  kFailed,       // `error` holds errno; the connection is useless
-};
-struct IoResult {
-  IoStatus status;
-  size_t count = 0;
-  int error = 0;
-};
 
 enum class WaitResult { kReady, kTimedOut };
 
@@ -90,6 +79,10 @@ class Stream {
   virtual bool was_silent() const { return false; }
   // Whether something came that was not read.
   virtual bool has_unread() const { return false; }
+  // Whether a read would not block: something came, or the end. Asks the kernel.
+  virtual bool readable_now() const { return false; }
+  // From now on the loop may read for many streams before it serves the first.
+  virtual void read_with_others() {}
 
   // Bytes written that the peer's kernel has not acknowledged: tells a slow reader from one that stopped.
   virtual size_t unacknowledged() const { return 0; }

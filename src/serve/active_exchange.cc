@@ -19,7 +19,7 @@ ActiveExchange::ActiveExchange(ServerState& server, io::Stream& stream, Connecti
       input_(input),
       place_(place),
       memory_(server.exchanges.take()),
-      output_(server.loop, stream, server.options, memory_->output),
+      output_(server.loop, stream, server.options, memory_->output, Output::Timing::kWithOthers),
       writer_(output_, memory_->request, server.dates, server.options, server.draining),
       body_(server.loop, stream, input, server.options, writer_),
       core_(server, *memory_, writer_, body_, peer, local) {
@@ -55,7 +55,11 @@ base::Task<Ending> ActiveExchange::run(ServerState& server, io::Stream& stream, 
     core.end_handler(failure);
     if (const char* reason = exchange.body_.refused()) core.refused_because(reason);
   }
-  bool keep = exchange.writer_.complete() && exchange.writer_.keeps_alive();
+  {
+    auto turn = exchange.output_.turn_over();
+    co_await turn;
+  }
+  bool keep = exchange.writer_.complete() && exchange.writer_.keeps_alive() && !exchange.output_.failed();
   if (exchange.output_.pending() > 0 || (keep && !exchange.body_.complete())) {
     auto settling = exchange.settle(keep);
     keep = co_await settling;

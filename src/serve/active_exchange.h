@@ -33,6 +33,7 @@ class ActiveExchange {
   ActiveExchange& operator=(const ActiveExchange&) = delete;
   ~ActiveExchange() {
     core_.cut();
+    output_.write_now();  // the report says how much went
     place_ = nullptr;
   }
 

@@ -1,7 +1,5 @@
 #include "serve/connection.h"
 
-#include <poll.h>
-
 #include <utility>
 
 namespace cutwater::serve {
@@ -19,6 +17,7 @@ Connection::Connection(ServerState& server, std::unique_ptr<io::Stream> stream, 
                        const io::Address& local)
     : server_(server), stream_(std::move(stream)), input_(server.receive_buffer), peer_(peer), local_(local) {
   stream_->listen_for_hangup(this);
+  stream_->read_with_others();
   append_to(server_.busy);
 }
 
@@ -33,7 +32,7 @@ base::Task<void> Connection::run() {
   while (ending == Ending::kKeepAlive) {
     if (input_.empty()) {
       in_a_row = 0;
-      if (server_.draining && !never_asked() && !readable_now()) break;
+      if (server_.draining && !never_asked() && !stream_->readable_now()) break;
       const base::Instant deadline = enter_idle();
       const io::WaitResult waited = co_await stream_->readable(deadline);
       leave_idle();
@@ -85,12 +84,7 @@ void Connection::end(Ending ending) {
 }
 
 bool Connection::may_be_closed() const {
-  return idle_ && !readable_now();
-}
-
-bool Connection::readable_now() const {
-  pollfd state{stream_->descriptor(), POLLIN, 0};
-  return poll(&state, 1, 0) > 0;
+  return idle_ && !stream_->readable_now();
 }
 
 base::Instant Connection::enter_idle() {

@@ -35,7 +35,6 @@ class Connection final : public ServedConnection, private io::HangupListener {
   base::Task<void> run();
   base::Task<void> linger();
   void end(Ending ending);
-  bool readable_now() const;
   base::Instant enter_idle();
   void leave_idle();
   void on_hangup(io::Hangup kind) override;

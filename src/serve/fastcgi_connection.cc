@@ -1,7 +1,5 @@
 #include "serve/fastcgi_connection.h"
 
-#include <poll.h>
-
 #include <algorithm>
 #include <utility>
 
@@ -65,6 +63,7 @@ FastcgiConnection::FastcgiConnection(ServerState& server, std::unique_ptr<io::St
       lingered_(server.loop.timers(), [this] { peer_left(); }),
       held_up_(server.loop.timers(), [this] { spill_what_is_full(); }) {
   stream_->listen_for_hangup(this);
+  stream_->read_with_others();
   append_to(server_.busy);
 }
 
@@ -250,8 +249,7 @@ void FastcgiConnection::leave_idle() {
 }
 
 bool FastcgiConnection::may_be_closed() const {
-  pollfd state{stream_->descriptor(), POLLIN, 0};
-  return idle_ && !closed_ && output_.pending() == 0 && poll(&state, 1, 0) <= 0;
+  return idle_ && !closed_ && output_.pending() == 0 && !stream_->readable_now();
 }
 
 base::Task<bool> FastcgiConnection::wait_until_below(size_t limit) {

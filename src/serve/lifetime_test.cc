@@ -295,6 +295,9 @@ TEST(CloseAll, CancelsRunningHandlersAndReportsThem) {
   for (const auto& entry : server.observer.entries) {
     const bool begun = entry.path == "/big";
     EXPECT_EQ(entry.summary.status, begun ? 200 : 503);
+    if (!begun) {
+      EXPECT_EQ(entry.summary.body_bytes_sent, std::string_view("Service Unavailable\n").size());
+    }
     EXPECT_EQ(entry.summary.aborted, begun);
   }
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <utility>
 
 namespace cutwater::serve {
 
@@ -54,9 +55,20 @@ bool SendPace::renew(base::Instant now) {
   return true;
 }
 
-Output::Output(io::Loop& loop, io::Stream& stream, const ServeOptions& options, std::string& memory)
-    : loop_(loop), stream_(stream), pending_(memory), pace_(stream, options) {
+Output::Output(io::Loop& loop, io::Stream& stream, const ServeOptions& options, std::string& memory, Timing timing)
+    : loop_(loop), stream_(stream), pending_(memory), timing_(timing), pace_(stream, options) {
   pending_.clear();
+}
+
+// Whoever ends it before the turn does has been told that the kernel has what was written.
+Output::~Output() {
+  write_now();
+}
+
+void Output::write_now() {
+  if (!waits_for_turn()) return;
+  loop_.late_writes().take_back(*this);
+  if (!failed_ && !blocked_) write_pending();
 }
 
 void Output::send(std::string_view first, std::string_view second, std::string_view third) {
@@ -67,12 +79,24 @@ void Output::send(std::string_view first, std::string_view second, std::string_v
     if (!second.empty() || !third.empty()) pending_.append(second).append(third);
   }
   if (blocked_) return flush_in_background();
-  if (copies) {
+  if (copies && timing_ == Timing::kWithOthers && pending() <= kCheaperToCopy) {
+    loop_.late_writes().add(*this);
+  } else if (copies) {
     write_pending();
   } else {
     write_with(first, second, third);
   }
   if (blocked_) flush_in_background();
+}
+
+void Output::write_late() {
+  if (failed_ || blocked_) return;
+  write_pending();
+  flush_in_background();
+}
+
+void Output::written_late() {
+  if (TurnOver* const waiter = std::exchange(turn_waiter_, nullptr)) waiter->waiter_.resume();
 }
 
 void Output::write_pending() {

@@ -1,13 +1,16 @@
-// What a response still owes its client. Bytes go to the kernel at once; what it does not take is kept here
-// and flushed in the background while the handler goes on, within the output_buffer that the writer enforces.
+// What a response still owes its client. Bytes go to the kernel at once, or short ones together with those of others at
+// the end of the turn; what it does not take is kept here and flushed in the background while the handler goes on,
+// within the output_buffer that the writer enforces.
 #pragma once
 
+#include <coroutine>
 #include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
 
 #include "base/task.h"
+#include "io/late_writes.h"
 #include "io/loop.h"
 #include "io/stream.h"
 #include "serve/http_server.h"
@@ -40,17 +43,26 @@ class SendPace {
   int64_t acknowledged_before_ = 0;
 };
 
-class Output {
+class Output final : private io::LateWrite {
  public:
+  enum class Timing { kAtOnce, kWithOthers };
   // `memory` is borrowed for the kept bytes; it and the others outlive the output.
-  Output(io::Loop& loop, io::Stream& stream, const ServeOptions& options, std::string& memory);
+  Output(io::Loop& loop, io::Stream& stream, const ServeOptions& options, std::string& memory,
+         Timing timing = Timing::kAtOnce);
+  ~Output() override;
   Output(const Output&) = delete;
   Output& operator=(const Output&) = delete;
 
   // Room for a head: append to it, then call send(), which sends it before the pieces.
   std::string& staged() { return pending_; }
-  // Up to three pieces in one system call, sent or copied when it returns.
+  // Up to three pieces in one system call, sent or copied when it returns; pending() says what was not sent.
   void send(std::string_view first = {}, std::string_view second = {}, std::string_view third = {});
+  // co_await turn_over(): until what waits for the end of the turn was handed to the kernel, which may have taken it.
+  class TurnOver;
+  TurnOver turn_over();
+  // What waits for the end of the turn goes at once.
+  void write_now();
+  bool waits_for_turn() const { return io::LateWrites::has(*this); }
   // For one awaiter at a time; others may send meanwhile. False: the client is gone or too slow.
   base::Task<bool> wait_until_below(size_t limit);
   // File bytes behind everything else. kEndedEarly: the file was shorter, or could not be read.
@@ -70,6 +82,8 @@ class Output {
   bool failed() const { return failed_; }
 
  private:
+  void write_late() override;
+  void written_late() override;
   void write_pending();
   void write_with(std::string_view first, std::string_view second, std::string_view third);
   void take_off(size_t count);
@@ -84,6 +98,8 @@ class Output {
   io::Loop& loop_;
   io::Stream& stream_;
   std::string& pending_;
+  const Timing timing_;
+  TurnOver* turn_waiter_ = nullptr;
   size_t sent_ = 0;       // of pending_
   bool blocked_ = false;  // the kernel takes no more now
   bool failed_ = false;
@@ -91,5 +107,29 @@ class Output {
   SendPace pace_;
   base::TaskSet background_;
 };
+
+class [[nodiscard]] Output::TurnOver {
+ public:
+  explicit TurnOver(Output& output) : output_(output) {}
+  TurnOver(const TurnOver&) = delete;
+  ~TurnOver() {
+    if (output_.turn_waiter_ == this) output_.turn_waiter_ = nullptr;
+  }
+  bool await_ready() const noexcept { return !output_.waits_for_turn(); }
+  void await_suspend(std::coroutine_handle<> waiter) {
+    waiter_ = waiter;
+    output_.turn_waiter_ = this;
+  }
+  void await_resume() const noexcept {}
+
+ private:
+  friend class Output;
+  Output& output_;
+  std::coroutine_handle<> waiter_;
+};
+
+inline Output::TurnOver Output::turn_over() {
+  return TurnOver(*this);
+}
 
 }  // namespace cutwater::serve
