@@ -98,21 +98,24 @@ TEST(ReadAhead, TheEndComesBehindTheBytes) {
 
 // Whoever was to read may be gone when it is his turn; the bytes are not.
 TEST(ReadAhead, WhatNobodyReadStaysReadable) {
-  Several several(2);
+  Several several(3);
   base::TaskSet second;
   several.tasks.start(several.reader(0, 100, [&] { second.cancel_all(); }));
+  several.tasks.start(several.reader(2, 100));
   second.start(several.reader(1, 100));
   several.run_for(5);
   several.peer_writes(0, "first");
   several.peer_writes(1, "second");
   several.run_for(5);
-  EXPECT_EQ(several.read, (std::vector<std::string>{"first", ""}));
+  EXPECT_EQ(several.read, (std::vector<std::string>{"first", "", ""}));
   char byte;
   EXPECT_EQ(::recv(several.streams[1]->descriptor(), &byte, 1, MSG_PEEK | MSG_DONTWAIT), -1) << "it was read ahead";
   EXPECT_TRUE(several.streams[1]->readable_now());
   EXPECT_TRUE(several.streams[1]->has_unread());
   several.peer_writes(0, "x");  // the loop's memory is used again
+  several.peer_writes(2, "another");
   several.run_for(5);
+  EXPECT_EQ(several.read[2], "another");
   several.tasks.start(several.reader(1, 100));
   EXPECT_EQ(several.read[1], "second") << "at once";
   several.peer_writes(1, ", and more");
