@@ -41,6 +41,17 @@ struct AuthorizerTest : GatewayTest {
     exchange.start(router);
     runner.until([&] { return exchange.done; });
   }
+  // By one guard, whose word is for what is behind it.
+  void ask_twice(Onward onward) {
+    Authorizer authorizer(gateway(), log, onward);
+    Router router;
+    router.add_route({"/", false}, inner, &authorizer);
+    for (int i = 0; i < 2; ++i) {
+      TestExchange exchange("GET", "/a");
+      exchange.start(router);
+      runner.until([&] { return exchange.done; });
+    }
+  }
 
   FakeAuthorizer program{loop, log};
   Inner inner;
@@ -99,14 +110,7 @@ TEST_F(AuthorizerTest, WhatItOnceGrantedNobodyCanSayWhenItGrantsNone) {
 
 TEST_F(AuthorizerTest, WhatIsNoVariableIsSaidOnce) {
   program.output = "Status: 200\r\nVariable-Remote-User: ada\r\nVariable-PATH_INFO: /x\r\n\r\n";
-  Authorizer authorizer(gateway(), log);
-  Router router;
-  router.add_route({"/", false}, inner, &authorizer);
-  for (int i = 0; i < 2; ++i) {
-    TestExchange exchange("GET", "/a");
-    exchange.start(router);
-    runner.until([&] { return exchange.done; });
-  }
+  ask_twice(Onward::kAll);
   EXPECT_EQ(inner.seen, "");
   ASSERT_EQ(log.lines.size(), 2u);
   EXPECT_TRUE(log.lines[0].starts_with("CW0613 upstream api: its Variable-Remote-User is passed on to nobody"));
@@ -139,14 +143,7 @@ TEST_F(AuthorizerTest, WhatDoesNotReachTheServerBehindIsSaidOnce) {
   program.output = "Status: 200\r\nVariable-REMOTE_USER: ada\r\nVariable-HOST: x\r\nVariable-PHP_VALUE: y\r\n\r\n";
   const auto told = [this](Onward onward) {
     log.lines.clear();
-    Authorizer authorizer(gateway(), log, onward);
-    Router router;
-    router.add_route({"/", false}, inner, &authorizer);
-    for (int i = 0; i < 2; ++i) {
-      TestExchange exchange("GET", "/a");
-      exchange.start(router);
-      runner.until([&] { return exchange.done; });
-    }
+    ask_twice(onward);
     std::string names;
     for (const std::string& line : log.lines) {
       constexpr std::string_view kBegin = "CW0613 upstream api: its Variable-";

@@ -222,7 +222,9 @@ class AppTest : public testing::Test {
     std::filesystem::remove_all(folder_);
   }
 
-  void behave(const std::string& words) { std::ofstream(folder_ + "/root/behaviour") << words; }
+  void behave(const std::string& words) {
+    std::ofstream(std::filesystem::path(folder_) / "root" / "behaviour") << words;
+  }
 
   void start(unsigned front_count = 1) {
     fronts = std::make_unique<FakeFronts>(loop, front_count);
