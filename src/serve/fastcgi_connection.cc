@@ -67,7 +67,11 @@ FastcgiConnection::FastcgiConnection(ServerState& server, std::unique_ptr<io::St
   append_to(server_.busy);
 }
 
+// What still runs is cut off by the end of a stop.
 FastcgiConnection::~FastcgiConnection() {
+  for (const auto& [request_id, exchange] : exchanges_) {
+    if (exchange->cut()) say_end(request_id);
+  }
   unlink();
   std::erase(server_.hung_up, this);
 }
@@ -144,7 +148,7 @@ void FastcgiConnection::take(const Event& event) {
 }
 
 void FastcgiConnection::begin(uint16_t request_id) {
-  heads_.erase(request_id);
+  heads_.forget(request_id);
   if (closing_ || cut_) return refuse(request_id);
   add(request_id).start();
 }
@@ -166,13 +170,8 @@ void FastcgiConnection::refuse(uint16_t request_id) {
 }
 
 void FastcgiConnection::note_heads() {
-  std::map<uint16_t, base::Instant> known;
   if (session_.running() > exchanges_.size()) {
-    known.swap(heads_);
-    for (uint16_t request_id : session_.unfinished_heads()) {
-      const auto began = known.find(request_id);
-      heads_[request_id] = began == known.end() ? server_.loop.now() : began->second;
-    }
+    heads_.note(session_, server_.loop.now());
   } else {
     heads_.clear();
   }
@@ -180,14 +179,7 @@ void FastcgiConnection::note_heads() {
 
 // The deadline is absolute, from BEGIN_REQUEST, whatever else runs (faults.md 69).
 void FastcgiConnection::refuse_slow_heads() {
-  const base::Instant before = server_.loop.now() - server_.options.header_timeout;
-  for (auto head = heads_.begin(); head != heads_.end();) {
-    const auto [request_id, began] = *head;
-    if (began > before) {
-      ++head;
-      continue;
-    }
-    head = heads_.erase(head);
+  for (uint16_t request_id : heads_.take_until(server_.loop.now() - server_.options.header_timeout)) {
     closing_ = true;
     add(request_id).start_refused(408, "the variables took too long");
   }
@@ -226,7 +218,7 @@ void FastcgiConnection::spill_what_is_full() {
 base::Instant FastcgiConnection::wait_until() {
   const base::Instant now = server_.loop.now();
   base::Instant until = now + kWhileRequestsRun;
-  for (const auto& [request_id, began] : heads_) until = std::min(until, began + server_.options.header_timeout);
+  if (const auto began = heads_.first()) until = std::min(until, *began + server_.options.header_timeout);
   if (!exchanges_.empty() || !heads_.empty() || closing_) return until;
   if (!input_.empty()) {
     if (record_began_ == base::Instant{0}) record_began_ = now;
@@ -288,9 +280,7 @@ void FastcgiConnection::wake_those_with_room() {
 void FastcgiConnection::on_ended(FastcgiExchange& exchange) {
   const uint16_t request_id = exchange.request_id();
   if (exchange.may_end()) {
-    codec::fastcgi::append_record(output_.staged(), codec::fastcgi::RecordType::kStdout, request_id, {});
-    codec::fastcgi::append_end_request(output_.staged(), request_id, {});
-    if (!peer_left_) output_.send();
+    say_end(request_id);
   } else if (!exchange.gone()) {
     cut_ = true;
   }
@@ -301,6 +291,12 @@ void FastcgiConnection::on_ended(FastcgiExchange& exchange) {
   over_.push_back(std::move(found->second));
   exchanges_.erase(found);
   tidy_later();
+}
+
+void FastcgiConnection::say_end(uint16_t request_id) {
+  codec::fastcgi::append_record(output_.staged(), codec::fastcgi::RecordType::kStdout, request_id, {});
+  codec::fastcgi::append_end_request(output_.staged(), request_id, {});
+  if (!peer_left_) output_.send();
 }
 
 // While nobody reads. Whoever only ended its sending is found out when it is read on.

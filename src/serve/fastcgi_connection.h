@@ -15,6 +15,7 @@
 #include "io/stream.h"
 #include "io/timer.h"
 #include "serve/fastcgi_exchange.h"
+#include "serve/fastcgi_heads.h"
 #include "serve/input.h"
 #include "serve/output.h"
 #include "serve/server_state.h"
@@ -63,6 +64,7 @@ class FastcgiConnection final : public ServedConnection, private FastcgiExchange
   base::Task<void> drain(size_t limit);
   void wake_those_with_room();
   void on_ended(FastcgiExchange& exchange) override;
+  void say_end(uint16_t request_id);
   void on_body_taken() override { tidy_later(); }
   void on_hangup(io::Hangup kind) override;
   void peer_left();
@@ -84,8 +86,8 @@ class FastcgiConnection final : public ServedConnection, private FastcgiExchange
   Output output_;
   std::string replies_;  // records of the protocol itself
   base::Instant idle_since_{0};
-  std::map<uint16_t, base::Instant> heads_;  // when they began, of requests whose variables are not complete
-  base::Instant record_began_{0};            // that is not complete, where nothing runs; 0: there is none
+  FastcgiHeads heads_;
+  base::Instant record_began_{0};  // that is not complete, where nothing runs; 0: there is none
   uint64_t requests_ = 0;
   bool idle_ = false;
   bool peer_left_ = false;      // or it spoke nonsense

@@ -168,6 +168,12 @@ void FastcgiExchange::sending_ended() {
   gone_untold_ = !gone_ && !over_;
 }
 
+bool FastcgiExchange::cut() {
+  task_.cancel_all();
+  core_.cut();
+  return writer_.complete();
+}
+
 bool FastcgiExchange::tell_gone() {
   if (!gone_untold_ || over_) return true;
   message::ClientGoneListener* listener = core_.exchange().gone_listener;

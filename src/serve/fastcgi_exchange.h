@@ -57,6 +57,9 @@ class FastcgiExchange {
   void client_left();
   // The peer sends nothing more, and may still read. A request that is not whole has come to nothing then.
   void sending_ended();
+  // The deadline of a stop: the handler is cancelled, and who still waits for an answer gets 503. Returns whether it is
+  // whole.
+  bool cut();
   // Tells the handler of it. False: nobody there wants to know yet.
   bool tell_gone();
 

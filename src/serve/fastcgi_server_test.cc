@@ -279,5 +279,32 @@ TEST_F(FastcgiServer, WhatRunsWhenTheServerEndsIsReported) {
   EXPECT_EQ(server.observer.entries.size(), 2u);
 }
 
+TEST_F(FastcgiServer, WhoWaitsAtTheEndOfAStopGets503) {
+  ASSERT_TRUE(client.send(get(1, "/wait") + get(2, "/a")));
+  ASSERT_TRUE(receive_end(2));
+  server.server->close_all();
+  server.handler.gate.waiter = nullptr;
+  ASSERT_TRUE(client.receive_to_end());
+  const Answer cut = answers(client.received).at(1);
+  EXPECT_TRUE(cut.output.starts_with("Status: 503 Service Unavailable\r\n")) << cut.output;
+  EXPECT_TRUE(cut.ended);
+  ASSERT_EQ(server.observer.entries.size(), 2u);
+  EXPECT_EQ(server.observer.entries[1].summary.status, 503);
+  EXPECT_FALSE(server.observer.entries[1].summary.aborted);
+}
+
+// An answer that has begun is cut, and its end is not said: that would make it whole.
+TEST_F(FastcgiServer, AnAnswerThatHasBegunIsCutByTheEndOfAStop) {
+  server.handler.big_size = SIZE_MAX;
+  ASSERT_TRUE(client.send(get(1, "/big")));
+  ASSERT_TRUE(server.run_until([&] { return server.handler.big_taken > 0; }));
+  server.server->close_all();
+  ASSERT_TRUE(client.receive_to_end());
+  EXPECT_FALSE(answers(client.received).at(1).ended);
+  ASSERT_EQ(server.observer.entries.size(), 1u);
+  EXPECT_EQ(server.observer.entries[0].summary.status, 200);
+  EXPECT_TRUE(server.observer.entries[0].summary.aborted);
+}
+
 }  // namespace
 }  // namespace cutwater::serve
