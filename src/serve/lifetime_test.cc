@@ -302,6 +302,19 @@ TEST(CloseAll, CancelsRunningHandlersAndReportsThem) {
   }
 }
 
+// Its requests were there before it left, and nobody would see their answers.
+TEST(Reset, EndsWhatWasAskedBehindAnAnswerThatCouldNotBeWritten) {
+  TestServer server;
+  Client client(server);
+  ASSERT_TRUE(server.run_until([&] { return server.server->connections() == 1; }));
+  std::string requests;
+  for (int count = 0; count < 50; ++count) requests += get("/a");
+  ASSERT_EQ(::send(client.descriptor(), requests.data(), requests.size(), 0), static_cast<ssize_t>(requests.size()));
+  client.leave_with_reset();
+  ASSERT_TRUE(server.run_until([&] { return server.server->connections() == 0; }));
+  EXPECT_LE(server.handler.requests, 1);
+}
+
 TEST(CloseAll, AClientThatHasLeftIsNotTakenForOneThatWasCut) {
   TestServer server;
   server.handler.gate.deaf = 1000000;
