@@ -175,3 +175,14 @@ def test_a_log_that_nobody_reads_holds_nobody_up(binary, place, app_python):
         process.send_signal(signal.SIGTERM)
         process.stderr.close()
         assert process.wait(20) == 0
+
+
+def test_what_fails_again_and_again_is_counted(serve):
+    server = serve("kit", allow=[r"CW0502"])
+    with server.connect() as client:
+        for _ in range(30):
+            assert client.request("GET", "/big").status == 500
+    blocks = r"error\[CW0502\] web: GET /big raised"
+    again = re.compile(r"CW0502\] web: GET /big raised .* \(the same (\d+) more times\)")
+    wait_until(lambda: server.log.count(blocks) + sum(int(m[1]) - 1 for m in map(again.search, server.log.lines) if m) == 30, 10, "all to be counted")
+    assert server.log.count("Traceback") < 30

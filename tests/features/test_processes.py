@@ -1,7 +1,6 @@
-"""Who dies, and what must still hold: workers, fronts, zygotes, the master; signals, deadlines, identities."""
+"""Who dies, and what must still hold: workers, fronts, zygotes, the master; deadlines."""
 
 import os
-import re
 import resource
 import signal
 import socket
@@ -17,15 +16,6 @@ from support.server import free_port
 
 pytestmark = pytest.mark.timeout(90)
 DEATHS = [r"CW05\d\d", r"CW08\d\d", r"worker", r"zygote", r"front"]
-
-
-def start_slow(server, seconds):
-    """A request that runs for `seconds`, begun."""
-    client = server.connect(timeout=60)
-    name = f"{client.socket.getsockname()[1]}-{time.monotonic_ns()}"
-    client.send(f"GET /sleep?s={seconds}&say={name} HTTP/1.1\r\nHost: a\r\n\r\n")
-    server.out.wait_for(f"sleeps {name}$")
-    return client
 
 
 def front_of(server, client):
@@ -73,7 +63,7 @@ class TestWorkers:
     def test_queued_requests_go_to_the_next_worker(self, serve):
         server = serve("kit", workers=1, allow=DEATHS)
         pid = int(server.get("/pid").text)
-        running = start_slow(server, 30)
+        running = apps.start_slow(server, 30)
         queued = [server.connect(timeout=20) for _ in range(10)]
         for number, client in enumerate(queued):
             client.send(f"GET /{number} HTTP/1.1\r\nHost: a\r\n\r\n")
@@ -191,7 +181,7 @@ class TestOthers:
 
     def test_front_death_under_requests(self, serve):
         server = serve("kit", workers=2, allow=DEATHS)
-        slow = start_slow(server, 1)
+        slow = apps.start_slow(server, 1)
         for front in server.named("front"):
             os.kill(front, signal.SIGKILL)
         with pytest.raises((Closed, ConnectionError)):
@@ -319,7 +309,7 @@ class TestOthers:
 
     def test_master_death_ends_a_worker_that_hangs(self, serve):
         server = serve("kit", workers=2, allow=DEATHS)
-        slow = start_slow(server, 60)
+        slow = apps.start_slow(server, 60)
         tree = server.tree()
         server.signal(signal.SIGKILL)
         server.expected_exit = -signal.SIGKILL
@@ -337,7 +327,7 @@ class TestOthers:
 
     def test_master_death_finishes_what_runs(self, serve):
         server = serve("kit", workers=1, allow=DEATHS)
-        slow = start_slow(server, 1.5)
+        slow = apps.start_slow(server, 1.5)
         server.signal(signal.SIGKILL)
         assert slow.read_response().text == "slept"
         slow.close()
@@ -399,174 +389,6 @@ class TestOthers:
             server.request("GET", "/kill?signal=KILL", timeout=40)
             time.sleep(0.05)
         wait_until(lambda: server.is_healthy() and len(server.named("worker")) == 2, 30, "calm")
-
-
-class TestSignals:
-    def test_term_finishes_what_runs(self, serve):
-        server = serve("kit", workers=1)
-        slow = start_slow(server, 1.5)
-        server.check_leaks = False
-        server.signal(signal.SIGTERM)
-        time.sleep(0.3)
-        with pytest.raises(OSError):
-            server.connect(timeout=1).request("GET", "/")
-        response = slow.read_response()
-        assert response.text == "slept" and response.get("Connection") == "close"
-        assert server.wait_exit(10) == 0
-        slow.close()
-
-    def test_term_closes_idle_connections_at_once(self, serve):
-        server = serve("kit")
-        with server.connect() as client:
-            client.request("GET", "/")
-            began = time.monotonic()
-            server.signal(signal.SIGTERM)
-            assert client.closed_by_server(5)
-            assert server.wait_exit(10) == 0
-            assert time.monotonic() - began < 3
-
-    def test_term_has_a_deadline(self, serve):
-        server = serve("kit", config='[shutdown]\ngrace = "1s"\n', grace="1s", allow=DEATHS)
-        slow = start_slow(server, 60)
-        began = time.monotonic()
-        server.check_leaks = False
-        server.signal(signal.SIGTERM)
-        assert server.wait_exit(20) == 0
-        assert 1 <= time.monotonic() - began < 5
-        slow.close()
-
-    def test_term_cuts_what_runs_and_says_so(self, serve):
-        """Who waits for an answer at the deadline gets 503 and is logged so; who has a part of one is cut; 499 is who had left."""
-        server = serve("kit", config='[shutdown]\ngrace = "1s"\n', grace="1s", workers=3, allow=DEATHS)
-        waits, left = start_slow(server, 60), start_slow(server, 61)
-        left.close()
-        with server.connect() as sends, server.connect() as begun:
-            sends.send(b"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nabc")
-            begun.send(b"GET /stream?count=2&pause=60 HTTP/1.1\r\nHost: a\r\n\r\n")
-            assert begun.read_head()
-            server.check_leaks = False
-            server.signal(signal.SIGTERM)
-            assert server.wait_exit(20) == 0
-            assert waits.read_to_end().startswith(b"HTTP/1.1 503 ")
-            waits.close()
-        requests = [re.search(r'"\w+ /(\w+)(?:\?s=(\d+))?.*?" (\d+) ', line) for line in server.out.lines]
-        assert sorted(request.groups() for request in requests if request) == [
-            ("echo", None, "503"), ("sleep", "60", "503"), ("sleep", "61", "499"), ("stream", None, "200")]
-
-    @pytest.mark.parametrize(("first", "second"), [(signal.SIGINT, signal.SIGINT), (signal.SIGTERM, signal.SIGTERM),
-                                                   (signal.SIGINT, signal.SIGTERM)])
-    def test_a_second_term_or_int_is_at_once(self, serve, first, second):
-        """The exit code names the signal that did not let what runs finish."""
-        server = serve("kit", allow=DEATHS)
-        slow = start_slow(server, 60)
-        server.check_leaks = False
-        server.signal(first)
-        server.log.wait_for("what runs is finished")
-        assert server.process.poll() is None
-        began = time.monotonic()
-        server.signal(second)
-        server.expected_exit = 128 + second
-        assert server.wait_exit(15) == 128 + second and time.monotonic() - began < 5
-        slow.close()
-
-    def test_what_fails_again_and_again_is_counted(self, serve):
-        server = serve("kit", allow=[r"CW0502"])
-        with server.connect() as client:
-            for _ in range(30):
-                assert client.request("GET", "/big").status == 500
-        blocks = r"error\[CW0502\] web: GET /big raised"
-        again = re.compile(r"CW0502\] web: GET /big raised .* \(the same (\d+) more times\)")
-        wait_until(lambda: server.log.count(blocks) + sum(int(m[1]) - 1 for m in map(again.search, server.log.lines) if m) == 30, 10, "all to be counted")
-        assert server.log.count("Traceback") < 30
-
-    def test_quit_is_now(self, serve):
-        server = serve("kit", allow=DEATHS)
-        slow = start_slow(server, 60)
-        server.check_leaks = False
-        began = time.monotonic()
-        server.signal(signal.SIGQUIT)
-        server.expected_exit = 128 + signal.SIGQUIT
-        assert server.wait_exit(15) == 128 + signal.SIGQUIT and time.monotonic() - began < 5
-        log = server.log.text
-        assert "was killed, with what it ran" in log and "CW0523" not in log
-        slow.close()
-
-    def test_stop_during_start(self, serve):
-        server = serve("kit", ready=False, allow=DEATHS)
-        server.check_leaks = False
-        time.sleep(0.15)
-        server.signal(signal.SIGTERM)
-        server.expected_exit = server.wait_exit(15)
-        assert server.expected_exit in (0, 1, -signal.SIGTERM)
-
-    def test_signals_in_a_storm(self, serve):
-        """USR1 and CHLD, many times: nothing happens."""
-        server = serve("kit", allow=[])
-        for _ in range(200):
-            server.signal(signal.SIGUSR1)
-            server.signal(signal.SIGCHLD)
-        assert server.is_healthy()
-
-
-class TestIdentity:
-    @pytest.mark.skipif(os.getuid() != 0, reason="needs root")
-    def test_the_front_is_nobody_of_importance(self, serve):
-        server = serve("kit")
-        for front in server.named("front"):
-            uid = os.stat(f"/proc/{front}").st_uid
-            status = open(f"/proc/{front}/status").read()
-            real = int(status.split("Uid:")[1].split()[0])
-            assert real != 0 and "CapEff:\t0000000000000000" in status, (uid, status)
-            app = int(open(f"/proc/{int(server.get('/pid').text)}/status").read().split("Uid:")[1].split()[0])
-            assert real != app
-
-    @pytest.mark.skipif(os.getuid() != 0, reason="needs root")
-    def test_the_app_runs_as_the_owner_of_its_folder(self, serve, folder):
-        place = folder / "kit"
-        apps.copy("kit", place)
-        for path in [place, *place.rglob("*")]:
-            os.chown(path, 65500, 65500)
-        server = serve("kit")
-        worker = int(server.get("/pid").text)
-        status = open(f"/proc/{worker}/status").read()
-        assert status.split("Uid:")[1].split()[:4] == ["65500"] * 4
-        assert status.split("Gid:")[1].split()[:4] == ["65500"] * 4
-        groups = status.split("Groups:")[1].splitlines()[0].split()
-        assert "0" not in groups and "CapEff:\t0000000000000000" in status
-
-    @pytest.mark.skipif(os.getuid() != 0, reason="needs root")
-    def test_an_app_folder_of_root_warns_once(self, serve):
-        server = serve("kit", workers=2)
-        before = len(server.tree())
-        server.signal(signal.SIGHUP)
-        server.log.wait_for("generation 2 serves", 20)
-        assert server.log.count(r"warning.*root") == 1
-        wait_until(lambda: len(server.tree()) <= before, 10, "the old generation to go")
-        server.baseline = {server.pid: server.baseline[server.pid]}
-
-    def test_processes_are_named(self, serve):
-        server = serve("kit", workers=2, fronts=1)
-        names = sorted(map(processes.name, server.tree()))
-        assert names == ["cutwater", "cutwater-front", "cutwater-spawn", "cutwater-worker", "cutwater-worker", "cutwater-zygote"]
-
-    def test_workers_have_one_thread(self, serve):
-        """CPython 3.12 and newer warn at every fork() of a process with more."""
-        server = serve("kit")
-        assert server.is_healthy()
-        assert len(os.listdir(f"/proc/{server.named('worker')[0]}/task")) == 1
-
-    def test_workers_hold_only_what_they_need(self, serve):
-        """No listening socket, no master's descriptor in a worker."""
-        server = serve("kit")
-        worker = int(server.get("/pid").text)
-        opened = processes.descriptors(worker)
-        if opened is None:
-            pytest.skip("not allowed to look")
-        front_sockets = set(processes.descriptors(server.named("front")[0]).values())
-        listening = {f"socket:[{line.split()[9]}]" for name in ("tcp", "tcp6")
-                     for line in open(f"/proc/net/{name}").read().splitlines()[1:] if line.split()[3] == "0A"}
-        assert listening & front_sockets and not listening & set(opened.values())
-        assert len(opened) < 25, opened
 
 
 def answers(server):

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import time
 from pathlib import Path
 
 APPS = Path(__file__).resolve().parent.parent / "features" / "apps"
@@ -51,3 +52,12 @@ def split_config(text):
     lines = text.strip().splitlines()
     first = next((number for number, line in enumerate(lines) if line.lstrip().startswith("[")), len(lines))
     return lines[first:], lines[:first]
+
+
+def start_slow(server, seconds):
+    """A request that runs for `seconds`, begun."""
+    client = server.connect(timeout=60)
+    name = f"{client.socket.getsockname()[1]}-{time.monotonic_ns()}"
+    client.send(f"GET /sleep?s={seconds}&say={name} HTTP/1.1\r\nHost: a\r\n\r\n")
+    server.out.wait_for(f"sleeps {name}$")
+    return client

@@ -1,0 +1,76 @@
+"""Who each process is, what it is called, and what it holds."""
+
+import os
+import signal
+
+import pytest
+
+from support import apps, processes
+from support.processes import wait_until
+
+pytestmark = pytest.mark.timeout(90)
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="needs root")
+def test_the_front_is_nobody_of_importance(serve):
+    server = serve("kit")
+    for front in server.named("front"):
+        uid = os.stat(f"/proc/{front}").st_uid
+        status = open(f"/proc/{front}/status").read()
+        real = int(status.split("Uid:")[1].split()[0])
+        assert real != 0 and "CapEff:\t0000000000000000" in status, (uid, status)
+        app = int(open(f"/proc/{int(server.get('/pid').text)}/status").read().split("Uid:")[1].split()[0])
+        assert real != app
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="needs root")
+def test_the_app_runs_as_the_owner_of_its_folder(serve, folder):
+    place = folder / "kit"
+    apps.copy("kit", place)
+    for path in [place, *place.rglob("*")]:
+        os.chown(path, 65500, 65500)
+    server = serve("kit")
+    worker = int(server.get("/pid").text)
+    status = open(f"/proc/{worker}/status").read()
+    assert status.split("Uid:")[1].split()[:4] == ["65500"] * 4
+    assert status.split("Gid:")[1].split()[:4] == ["65500"] * 4
+    groups = status.split("Groups:")[1].splitlines()[0].split()
+    assert "0" not in groups and "CapEff:\t0000000000000000" in status
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="needs root")
+def test_an_app_folder_of_root_warns_once(serve):
+    server = serve("kit", workers=2)
+    before = len(server.tree())
+    server.signal(signal.SIGHUP)
+    server.log.wait_for("generation 2 serves", 20)
+    assert server.log.count(r"warning.*root") == 1
+    wait_until(lambda: len(server.tree()) <= before, 10, "the old generation to go")
+    server.baseline = {server.pid: server.baseline[server.pid]}
+
+
+def test_processes_are_named(serve):
+    server = serve("kit", workers=2, fronts=1)
+    names = sorted(map(processes.name, server.tree()))
+    assert names == ["cutwater", "cutwater-front", "cutwater-spawn", "cutwater-worker", "cutwater-worker", "cutwater-zygote"]
+
+
+def test_workers_have_one_thread(serve):
+    """CPython 3.12 and newer warn at every fork() of a process with more."""
+    server = serve("kit")
+    assert server.is_healthy()
+    assert len(os.listdir(f"/proc/{server.named('worker')[0]}/task")) == 1
+
+
+def test_workers_hold_only_what_they_need(serve):
+    """No listening socket, no master's descriptor in a worker."""
+    server = serve("kit")
+    worker = int(server.get("/pid").text)
+    opened = processes.descriptors(worker)
+    if opened is None:
+        pytest.skip("not allowed to look")
+    front_sockets = set(processes.descriptors(server.named("front")[0]).values())
+    listening = {f"socket:[{line.split()[9]}]" for name in ("tcp", "tcp6")
+                 for line in open(f"/proc/net/{name}").read().splitlines()[1:] if line.split()[3] == "0A"}
+    assert listening & front_sockets and not listening & set(opened.values())
+    assert len(opened) < 25, opened

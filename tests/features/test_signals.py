@@ -1,0 +1,115 @@
+"""TERM, INT and QUIT: what still runs is finished, until the deadline or a second signal."""
+
+import re
+import signal
+import time
+
+import pytest
+
+from support import apps
+
+pytestmark = pytest.mark.timeout(90)
+DEATHS = [r"CW05\d\d", r"CW08\d\d", r"worker", r"zygote", r"front"]
+
+
+def test_term_finishes_what_runs(serve):
+    server = serve("kit", workers=1)
+    slow = apps.start_slow(server, 1.5)
+    server.check_leaks = False
+    server.signal(signal.SIGTERM)
+    time.sleep(0.3)
+    with pytest.raises(OSError):
+        server.connect(timeout=1).request("GET", "/")
+    response = slow.read_response()
+    assert response.text == "slept" and response.get("Connection") == "close"
+    assert server.wait_exit(10) == 0
+    slow.close()
+
+
+def test_term_closes_idle_connections_at_once(serve):
+    server = serve("kit")
+    with server.connect() as client:
+        client.request("GET", "/")
+        began = time.monotonic()
+        server.signal(signal.SIGTERM)
+        assert client.closed_by_server(5)
+        assert server.wait_exit(10) == 0
+        assert time.monotonic() - began < 3
+
+
+def test_term_has_a_deadline(serve):
+    server = serve("kit", config='[shutdown]\ngrace = "1s"\n', grace="1s", allow=DEATHS)
+    slow = apps.start_slow(server, 60)
+    began = time.monotonic()
+    server.check_leaks = False
+    server.signal(signal.SIGTERM)
+    assert server.wait_exit(20) == 0
+    assert 1 <= time.monotonic() - began < 5
+    slow.close()
+
+
+def test_term_cuts_what_runs_and_says_so(serve):
+    """Who waits for an answer at the deadline gets 503 and is logged so; who has a part of one is cut; 499 is who had left."""
+    server = serve("kit", config='[shutdown]\ngrace = "1s"\n', grace="1s", workers=3, allow=DEATHS)
+    waits, left = apps.start_slow(server, 60), apps.start_slow(server, 61)
+    left.close()
+    with server.connect() as sends, server.connect() as begun:
+        sends.send(b"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nabc")
+        begun.send(b"GET /stream?count=2&pause=60 HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert begun.read_head()
+        server.check_leaks = False
+        server.signal(signal.SIGTERM)
+        assert server.wait_exit(20) == 0
+        assert waits.read_to_end().startswith(b"HTTP/1.1 503 ")
+        waits.close()
+    requests = [re.search(r'"\w+ /(\w+)(?:\?s=(\d+))?.*?" (\d+) ', line) for line in server.out.lines]
+    assert sorted(request.groups() for request in requests if request) == [
+        ("echo", None, "503"), ("sleep", "60", "503"), ("sleep", "61", "499"), ("stream", None, "200")]
+
+
+@pytest.mark.parametrize(("first", "second"), [(signal.SIGINT, signal.SIGINT), (signal.SIGTERM, signal.SIGTERM),
+                                               (signal.SIGINT, signal.SIGTERM)])
+def test_a_second_term_or_int_is_at_once(serve, first, second):
+    """The exit code names the signal that did not let what runs finish."""
+    server = serve("kit", allow=DEATHS)
+    slow = apps.start_slow(server, 60)
+    server.check_leaks = False
+    server.signal(first)
+    server.log.wait_for("what runs is finished")
+    assert server.process.poll() is None
+    began = time.monotonic()
+    server.signal(second)
+    server.expected_exit = 128 + second
+    assert server.wait_exit(15) == 128 + second and time.monotonic() - began < 5
+    slow.close()
+
+
+def test_quit_is_now(serve):
+    server = serve("kit", allow=DEATHS)
+    slow = apps.start_slow(server, 60)
+    server.check_leaks = False
+    began = time.monotonic()
+    server.signal(signal.SIGQUIT)
+    server.expected_exit = 128 + signal.SIGQUIT
+    assert server.wait_exit(15) == 128 + signal.SIGQUIT and time.monotonic() - began < 5
+    log = server.log.text
+    assert "was killed, with what it ran" in log and "CW0523" not in log
+    slow.close()
+
+
+def test_stop_during_start(serve):
+    server = serve("kit", ready=False, allow=DEATHS)
+    server.check_leaks = False
+    time.sleep(0.15)
+    server.signal(signal.SIGTERM)
+    server.expected_exit = server.wait_exit(15)
+    assert server.expected_exit in (0, 1, -signal.SIGTERM)
+
+
+def test_signals_in_a_storm(serve):
+    """USR1 and CHLD, many times: nothing happens."""
+    server = serve("kit", allow=[])
+    for _ in range(200):
+        server.signal(signal.SIGUSR1)
+        server.signal(signal.SIGCHLD)
+    assert server.is_healthy()
