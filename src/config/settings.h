@@ -102,6 +102,8 @@ std::string environment_name(const Setting& setting);
 std::string section_title(Section section, std::string_view name = "NAME");
 // "a duration such as \"30s\"".
 std::string kind_text(const Setting& setting);
+// A value that would do, as a file has it when `in_file`.
+std::string example_value(const Setting& setting, bool in_file);
 
 // Stores the default of every setting of `section`.
 void store_defaults(Section section, Scope& scope);
