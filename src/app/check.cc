@@ -148,8 +148,9 @@ int check_taken(const std::string& address, const std::string& text, const Serve
   return config::kUsage;
 }
 
-int check_listen(const config::Listen& listen, const ServeRequest& request, base::LogSink& log, const Say& say) {
-  const auto options = listen_options(listen);
+int check_listen(const config::Listen& listen, const config::Config& config, const ServeRequest& request,
+                 base::LogSink& log, const Say& say) {
+  const auto options = listen_options(listen, config);
   if (!options.ok()) {
     log.error("CW0801", "listen " + listen.address + ": " + options.error().message + "\nfix: correct owner or group");
     return config::kUsage;
@@ -254,7 +255,8 @@ int run_check(const ServeRequest& request, const config::Loaded& loaded, base::L
   signal(SIGPIPE, SIG_IGN);
   int worst = 0;
   const auto note = [&worst](int outcome) { worst = worst == 0 ? outcome : worst; };
-  for (const config::Listen& listen : loaded.config.listens) note(check_listen(listen, request, log, say));
+  for (const config::Listen& listen : loaded.config.listens)
+    note(check_listen(listen, loaded.config, request, log, say));
   for (const config::StaticRoute& route : loaded.config.static_routes) note(check_static(route, log));
   for (const std::string& line : route_lines(loaded.config)) say(line);
   for (const config::Upstream& upstream : loaded.config.upstreams) note(check_upstream(upstream, loaded.config, log));

@@ -1,12 +1,20 @@
 #include "app/listen_options.h"
 
 #include <grp.h>
+#include <unistd.h>
 
+#include <algorithm>
+
+#include "app/front_identity.h"
 #include "base/text.h"
-#include "supervise/identity.h"
 
 namespace cutwater::app {
 namespace {
+
+using supervise::Identity;
+
+constexpr int kEverybody = 0666;
+constexpr int kOwnerAndGroup = 0660;
 
 // A name or a number.
 base::Result<gid_t> find_group(const std::string& group) {
@@ -16,10 +24,57 @@ base::Result<gid_t> find_group(const std::string& group) {
   return base::Error{"there is no group " + group};
 }
 
+bool has_group(const Identity& user, gid_t group) {
+  return std::find(user.groups.begin(), user.groups.end(), group) != user.groups.end();
+}
+
+bool all_have(const std::vector<Identity>& users, gid_t group) {
+  return std::all_of(users.begin(), users.end(), [group](const Identity& user) { return has_group(user, group); });
+}
+
+// The users whose programs PeerTrust lets in. Root needs no permission.
+std::vector<Identity> trusted_users(const config::Listen& listen, const config::Config& config) {
+  std::vector<Identity> users;
+  for (const std::string& name : listen.trusted_users) {
+    if (auto user = supervise::find_identity(name)) users.push_back(std::move(*user));
+  }
+  if (supervise::running_as_root()) {
+    if (auto front = choose_front_identity(config)) users.push_back(std::move(*front));
+  }
+  std::erase_if(users, [](const Identity& user) { return user.user == 0; });
+  return users;
+}
+
+// Who is not trusted need not reach the socket either, where a group can tell them apart (faults.md 92).
+void choose_mode(io::ListenOptions& options, const config::Listen& listen, const config::Config& config) {
+  options.unix_mode = kEverybody;
+  const std::vector<std::string>& names = listen.trusted_users;
+  if (listen.protocol == "http" || std::find(names.begin(), names.end(), "*") != names.end()) return;
+  std::vector<Identity> users = trusted_users(listen, config);
+  const uid_t owner = options.unix_owner.value_or(geteuid());
+  std::erase_if(users, [owner](const Identity& user) { return user.user == owner; });
+  if (!options.unix_group && !users.empty()) {
+    options.unix_group = common_group(users);
+    if (!options.unix_group) return;
+    if (!supervise::running_as_root() && !has_group(supervise::current_identity(), *options.unix_group)) {
+      options.unix_group.reset();
+      return;
+    }
+  }
+  if (users.empty() || all_have(users, *options.unix_group)) options.unix_mode = kOwnerAndGroup;
+}
+
 }  // namespace
 
-base::Result<io::ListenOptions> listen_options(const config::Listen& listen) {
-  io::ListenOptions options{.backlog = listen.backlog, .unix_mode = listen.mode};
+std::optional<gid_t> common_group(const std::vector<Identity>& users) {
+  for (const Identity& user : users) {
+    if (all_have(users, user.group)) return user.group;
+  }
+  return std::nullopt;
+}
+
+base::Result<io::ListenOptions> listen_options(const config::Listen& listen, const config::Config& config) {
+  io::ListenOptions options{.backlog = listen.backlog};
   if (!listen.owner.empty()) {
     auto owner = supervise::find_identity(listen.owner);
     if (!owner) return owner.error();
@@ -29,6 +84,11 @@ base::Result<io::ListenOptions> listen_options(const config::Listen& listen) {
     auto group = find_group(listen.group);
     if (!group) return group.error();
     options.unix_group = *group;
+  }
+  if (listen.mode) {
+    options.unix_mode = *listen.mode;
+  } else {
+    choose_mode(options, listen, config);
   }
   return options;
 }

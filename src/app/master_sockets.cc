@@ -34,8 +34,8 @@ std::string inherited_problem(int socket, const config::Listen& listen) {
 
 }  // namespace
 
-bool Sockets::open_listening(const config::Listen& listen, base::LogSink& log) {
-  const auto options = listen_options(listen);
+bool Sockets::open_listening(const config::Listen& listen, const config::Config& config, base::LogSink& log) {
+  const auto options = listen_options(listen, config);
   if (!options.ok()) {
     log.error("CW0801", "listen " + listen.address + ": " + options.error().message + "\nfix: correct owner or group");
     return false;
@@ -57,7 +57,7 @@ bool Sockets::open_listening(const config::Listen& listen, base::LogSink& log) {
 
 bool Sockets::open(const config::Config& config, base::LogSink& log) {
   bool all = true;
-  for (const config::Listen& listen : config.listens) all &= open_listening(listen, log);
+  for (const config::Listen& listen : config.listens) all &= open_listening(listen, config, log);
   for (const config::StaticRoute& route : config.static_routes) {
     all &= open_root(fmt::format("static files at {}", route.prefix), route.root, kCorrectRoot, log);
   }

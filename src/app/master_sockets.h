@@ -25,7 +25,7 @@ class Sockets {
   const std::vector<std::string>& urls() const { return urls_; }
 
  private:
-  bool open_listening(const config::Listen& listen, base::LogSink& log);
+  bool open_listening(const config::Listen& listen, const config::Config& config, base::LogSink& log);
   bool open_root(const std::string& what, const std::string& root, const std::string& fix, base::LogSink& log);
   std::vector<base::FileDescriptor> listening_;
   std::vector<base::FileDescriptor> static_roots_;

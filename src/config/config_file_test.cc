@@ -522,7 +522,7 @@ TEST(Settings, DefaultsAreThoseOfTheModel) {
   Config from_table;
   Listen listen;
   listen.address = listen.protocol = "";
-  listen.backlog = listen.mode = 0;
+  listen.backlog = 0;
   listen.trusted_proxies = listen.trusted_users = {};
   App app;
   ProxyDraft proxy;

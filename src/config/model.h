@@ -23,7 +23,7 @@ struct Place {
 struct Listen {
   std::string address = "127.0.0.1:8000";
   int backlog = 2048;
-  int mode = 0666;                // of a unix socket
+  std::optional<int> mode;        // of a unix socket; without it app/listen_options chooses
   std::string owner;              // of a unix socket; "" = whoever starts us
   std::string group;              // likewise
   std::string protocol = "http";  // "uwsgi" | "scgi" | "fastcgi": a web server in front hands requests over

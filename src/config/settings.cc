@@ -62,6 +62,9 @@ void assign(unsigned& to, const Value& value) {
 void assign(int& to, const Value& value) {
   to = static_cast<int>(std::get<uint64_t>(value));
 }
+void assign(std::optional<int>& to, const Value& value) {
+  to = static_cast<int>(std::get<uint64_t>(value));
+}
 void assign(base::Duration& to, const Value& value) {
   to = std::get<base::Duration>(value);
 }
@@ -120,12 +123,15 @@ constexpr Setting kSettings[] = {
      "What comes there: \"http\" from clients and proxies, or what a web server in front passes on: \"uwsgi\" (nginx's "
      "uwsgi_pass), \"scgi\" (scgi_pass) or \"fastcgi\" (fastcgi_pass).",
      "", to<&Listen::protocol>, 0, UINT64_MAX, "http|uwsgi|scgi|fastcgi"},
-    {Section::kListen, "mode", Kind::kOctalMode, "666",
-     "Permissions of a unix socket, in octal. By default everybody may open it, as a port of this machine; with any "
-     "protocol but \"http\" the kernel's word on who connects then decides: trusted_users.",
+    {Section::kListen, "mode", Kind::kOctalMode, "",
+     "Permissions of a unix socket, in octal. Without it everybody may open it (\"666\"), as a port of this machine. "
+     "With any protocol but \"http\" it is \"660\" where one group has all of trusted_users that exist (www-data on "
+     "Debian, started as root), and the socket gets that group; else \"666\". Then and in any case the kernel's word "
+     "on who connects decides: trusted_users.",
      "", to<&Listen::mode>},
     {Section::kListen, "trusted_proxies", Kind::kNetworkList, "127.0.0.1/32, ::1/128",
-     "Addresses and networks whose X-Forwarded-* and Forwarded fields are believed; \"*\" believes everybody. "
+     "Addresses and networks whose X-Forwarded-* and Forwarded fields are believed; \"unix\" believes who connects by "
+     "a unix socket, \"*\" everybody, down to what the client itself wrote there. "
      "FORWARDED_ALLOW_IPS changes the default. With any protocol but \"http\" also the only web servers that may "
      "connect by TCP; beyond this machine they must be named, and \"*\" names none. By FastCGI FCGI_WEB_SERVER_ADDRS "
      "of "

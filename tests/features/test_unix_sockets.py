@@ -36,3 +36,25 @@ def test_owner_and_group(serve, folder, owner, group):
     with GatewayClient(path, "scgi") as client:
         assert client.ask(target="/x").text == "kit /x"
     assert server.log.count("CW0407") == 0
+
+
+@pytest.mark.parametrize("given, mode, group", [
+    ({"protocol": "uwsgi"}, 0o660, "www-data"),
+    ({"protocol": "fastcgi"}, 0o660, "www-data"),
+    ({"protocol": "scgi", "group": "games"}, 0o666, "games"),  # which www-data has not
+    ({"protocol": "scgi", "trusted_users": ["root", "daemon"]}, 0o666, "root"),
+    ({"protocol": "scgi", "trusted_users": ["*"]}, 0o666, "root"),
+    ({"protocol": "scgi", "mode": "600"}, 0o600, "root"),
+    ({"protocol": "http"}, 0o666, "root"),
+])
+def test_by_default_those_may_open_it_who_are_trusted(serve, folder, given, mode, group):
+    """faults.md 92: and a group keeps the others away where one has them all."""
+    path = f"{folder}/app.sock"
+    server = serve("kit", listen={"addr": f"unix:{path}", **given}, allow=[r"CW0407"])
+    status = os.stat(path)
+    assert (stat.S_IMODE(status.st_mode), grp.getgrgid(status.st_gid).gr_name) == (mode, group)
+    assert may_open(path, "daemon", "daemon") == (mode == 0o666)
+    if given["protocol"] in ("uwsgi", "scgi"):
+        with GatewayClient(path, given["protocol"]) as client:
+            assert client.ask(target="/x").text == "kit /x"
+    server.stop()
