@@ -24,6 +24,11 @@ inline bool equals_ignoring_case(std::string_view left, std::string_view right) 
 }
 std::string to_ascii_lower(std::string_view text);
 
+// Empties `text` and gives its memory back, which the assignment of an empty string keeps.
+inline void release(std::string& text) {
+  std::string().swap(text);
+}
+
 // Only digits, no sign, no blanks; nullopt on anything else and on overflow.
 std::optional<uint64_t> parse_decimal(std::string_view digits);
 void append_decimal(std::string& to, uint64_t number);
@@ -49,9 +54,15 @@ constexpr size_t control_length(std::string_view text) {
 // Length of the well-formed UTF-8 sequence at the start of `text` (RFC 3629 section 4), 0 when there is none.
 size_t utf8_length(std::string_view text);
 
-// Whether a character of UTF-8 is more than itself to a terminal or to a reader of lines: controls, U+2028 and U+2029.
+// Whether a character of UTF-8 is more than itself to a terminal or to a reader of lines: controls, line ends (U+2028,
+// U+2029) and what turns the direction of the text round (U+202A to U+202E, U+2066 to U+2069).
 constexpr bool is_control_or_line_end(std::string_view character) {
-  return control_length(character) > 0 || character == "\xe2\x80\xa8" || character == "\xe2\x80\xa9";
+  if (control_length(character) > 0) return true;
+  if (character.size() != 3) return false;
+  const std::string_view start = character.substr(0, 2);
+  const char last = character.back();
+  return (start == "\xe2\x80" && last >= '\xa8' && last <= '\xae') ||
+         (start == "\xe2\x81" && last >= '\xa6' && last <= '\xa9');
 }
 
 // "\x1b"

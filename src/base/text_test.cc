@@ -53,8 +53,9 @@ TEST(Text, EscapesWhatBreaksALogLine) {
   append_log_escaped(to, "\xc2\x9b[2J \xc2\xa0 \xc2");  // C1, a blank that is none, and a byte cut off
   EXPECT_EQ(to, "\\xc2\\x9b[2J \xc2\xa0 \\xc2");
   to.clear();
-  append_log_escaped(to, "\xc2\x85 \xe2\x80\xa8 \xe2\x80\xa9 \xe2\x80\xaa \xf0\x9f\x98\x80 \xed\xa0\x80");
-  EXPECT_EQ(to, "\\xc2\\x85 \\xe2\\x80\\xa8 \\xe2\\x80\\xa9 \xe2\x80\xaa \xf0\x9f\x98\x80 \\xed\\xa0\\x80");
+  append_log_escaped(to, "\xc2\x85 \xe2\x80\xa8 \xe2\x80\xa9 \xe2\x80\xae \xe2\x80\xaf \xf0\x9f\x98\x80 \xed\xa0\x80");
+  EXPECT_EQ(to,
+            "\\xc2\\x85 \\xe2\\x80\\xa8 \\xe2\\x80\\xa9 \\xe2\\x80\\xae \xe2\x80\xaf \xf0\x9f\x98\x80 \\xed\\xa0\\x80");
   for (int byte = 0; byte < 256; ++byte) {
     const char c = static_cast<char>(byte);
     const bool breaks = byte < 0x20 || byte >= 0x7f || c == '"' || c == '\\';  // from 0x80 on: no UTF-8, and C1 to some
@@ -73,6 +74,13 @@ TEST(Text, Counted) {
   EXPECT_EQ(counted(2, "worker"), "2 workers");
   EXPECT_EQ(counted(1, "process"), "1 process");
   EXPECT_EQ(counted(3, "process"), "3 processes");
+}
+
+TEST(Release, GivesTheMemoryBack) {
+  std::string text(100'000, 'x');
+  release(text);
+  EXPECT_EQ(text, "");
+  EXPECT_EQ(text.capacity(), std::string().capacity());
 }
 
 }  // namespace cutwater::base

@@ -104,8 +104,8 @@ TEST(AccessLogLine, JsonStringsSteerNoTerminalAndEndNoLine) {
   std::string text;
   append_json_string(text,
                      "\x1b[31m \xc2\x9b"
-                     "31m \xc2\x85 \xe2\x80\xa8 \xe2\x80\xa9 \xc2\xa0");
-  EXPECT_EQ(text, "\"\\u001b[31m \\u009b31m \\u0085 \\u2028 \\u2029 \xc2\xa0\"");
+                     "31m \xc2\x85 \xe2\x80\xa8 \xe2\x80\xa9 \xe2\x80\xae \xe2\x81\xa6 \xc2\xa0");
+  EXPECT_EQ(text, "\"\\u001b[31m \\u009b31m \\u0085 \\u2028 \\u2029 \\u202e \\u2066 \xc2\xa0\"");
   EXPECT_TRUE(nlohmann::json::accept(text)) << text;
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/text.h"
 #include "handler/app_request.h"
 
 namespace cutwater::handler {
@@ -144,7 +145,7 @@ base::Task<void> AppSocket::read_client() {
       send_pongs();
       while (!drops_messages_ && !flush_to_worker()) co_await feed_.change();
     }
-    kept = std::string();
+    base::release(kept);
     send_pongs();
   }
 }
@@ -191,7 +192,7 @@ bool AppSocket::flush_to_worker() {
     to_worker_.erase(0, count);
     if (!last) continue;
     to_worker_last_ = false;
-    if (to_worker_.capacity() > kKeptByIdle) to_worker_ = std::string();
+    if (to_worker_.capacity() > kKeptByIdle) base::release(to_worker_);
   }
   return true;
 }
@@ -237,7 +238,7 @@ void AppSocket::send_pongs() {
   if (pongs_.empty() || close_sent_) return;
   if (client_is_behind()) return look_at(loop_.now() + kPongRetry);
   write(pongs_);
-  pongs_ = std::string();
+  base::release(pongs_);
 }
 
 bool AppSocket::client_is_behind() const {

@@ -5,6 +5,7 @@
 #include <bit>
 #include <utility>
 
+#include "base/text.h"
 #include "python/asgi_worker.h"
 #include "python/calls.h"
 #include "python/request_channel.h"
@@ -293,7 +294,7 @@ void AsgiExchange::take_in(const link::DownFrame& frame) {
     case link::DownKind::kWebSocketClose:
       close_code_ = frame.header.value;
       close_reason_ = frame.payload;
-      partial_ = std::string();
+      base::release(partial_);
       client_left_ = true;
       return tell_all();
     case link::DownKind::kCancel:

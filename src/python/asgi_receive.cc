@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/text.h"
 #include "python/asgi_exchange.h"
 #include "python/asgi_worker.h"
 #include "python/calls.h"
@@ -169,7 +170,7 @@ void AsgiExchange::take_in_message(const link::DownFrame& frame) {
   const bool text = (frame.header.value & 0xff) == 1;
   PyRef message = PyRef::steal(text ? PyUnicode_DecodeUTF8(whole.data(), length, "replace")
                                     : PyBytes_FromStringAndSize(whole.data(), length));
-  partial_ = std::string();  // as long as the longest message else, for good
+  base::release(partial_);  // as long as the longest message else, for good
   const uint32_t cost = std::exchange(partial_credit_, 0) + std::max(size, 1u);
   if (!message) {
     PyErr_Clear();  // short of memory

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/text.h"
+
 namespace cutwater::serve {
 
 namespace {
@@ -51,7 +53,7 @@ base::Task<std::string> BodyOverflow::take() {
 
 void BodyOverflow::drop() {
   dropped_ = true;
-  tail_ = std::string();
+  base::release(tail_);
 }
 
 }  // namespace cutwater::serve

@@ -1,5 +1,7 @@
 #include "serve/exchange_memory.h"
 
+#include "base/text.h"
+
 namespace cutwater::serve {
 
 namespace {
@@ -9,7 +11,7 @@ constexpr size_t kMostKept = 16 * 1024;  // capacity of a string that stays with
 
 void empty(std::string& text) {
   if (text.capacity() > kMostKept) {
-    text = std::string();
+    base::release(text);
   } else {
     text.clear();
   }

@@ -1,5 +1,7 @@
 #include "serve/input.h"
 
+#include "base/text.h"
+
 namespace cutwater::serve {
 
 std::span<char> ReceiveBuffer::claim(ConnectionInput& user) {
@@ -42,7 +44,7 @@ void ConnectionInput::discard() {
 }
 
 void ConnectionInput::release_memory() {
-  if (bytes_.empty() && kept_.capacity() > std::string().capacity()) kept_ = std::string();
+  if (bytes_.empty() && kept_.capacity() > std::string().capacity()) base::release(kept_);
 }
 
 }  // namespace cutwater::serve

@@ -159,6 +159,46 @@ def test_memory_of_a_rush_is_given_back(serve, sanitized):
     assert server.is_healthy()
 
 
+def test_memory_of_slow_readers_is_given_back(serve, sanitized):
+    """What waited for each of them does not stay with the pool of exchanges."""
+    if sanitized:
+        pytest.skip("the sanitizer keeps freed memory")
+    server = serve("kit", workers=2, fronts=1, allow=[r"slow", r"CW05\d\d"])
+    front = server.named("front")[0]
+    assert server.is_healthy()
+    before = processes.memory(front)
+    clients = [server.connect(receive_buffer=4096) for _ in range(40)]
+    for client in clients:
+        client.send(b"GET /big?n=4000000 HTTP/1.1\r\nHost: a\r\n\r\n")
+    for client in clients:
+        client.read_head()
+    wait_until(lambda: processes.memory(front) - before > 20 << 20, 20, "the answers to arrive")
+    for client in clients:
+        client.close()
+    wait_until(lambda: processes.memory(front) - before < 12 << 20, 30, "the memory to come back")
+    assert server.is_healthy()
+
+
+def test_idle_connections_keep_no_buffer(serve, sanitized):
+    """Also when their heads came in pieces, which had to be kept for a while."""
+    if sanitized:
+        pytest.skip("the sanitizer keeps freed memory")
+    server = serve("kit", workers=1, fronts=1)
+    front = server.named("front")[0]
+    assert server.is_healthy()
+    before = processes.memory(front)
+    clients = [server.connect() for _ in range(500)]
+    for client in clients:
+        client.send(b"GET / HTTP/1.1\r\nHost: a\r\nX-Long: " + b"x" * 15_000)
+    wait_until(lambda: processes.memory(front) - before > 7 << 20, 20, "the heads to arrive")
+    for client in clients:
+        client.send(b"x" * 100 + b"\r\n\r\n")
+        assert client.read_response().status == 200
+    wait_until(lambda: processes.memory(front) - before < 4 << 20, 20, "the memory to come back")
+    for client in clients:
+        client.close()
+
+
 def test_running_out_of_descriptors(serve):
     """no spinning, open connections go on, and it recovers."""
     server = serve("kit", workers=1, fronts=1, allow=[r"descriptor", r"EMFILE", r"Too many", r"CW\d+"])

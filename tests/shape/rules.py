@@ -106,6 +106,13 @@ def check_coroutine_rule(path, text):
             yield complaint(path, text, where, f"'{found[0]}' between co_await and ';': name the task or argument first")
 
 
+def check_given_back(path, text):
+    """Whoever writes so wants the memory back, and a string that is assigned an empty one keeps it."""
+    code = code_only(text)
+    for match in re.finditer(r"(?:^|[;{})])\s*([\w.>-]+ = std::string\(\);)", code, re.MULTILINE):
+        yield complaint(path, text, match.start(1), "an empty string assigned: base::release() gives the memory back, clear() keeps it")
+
+
 def check_length(path, text):
     lines = text.count("\n") + (not text.endswith("\n") and text != "")
     longest = LONGEST_MAIN if path == "src/main.cc" else LONGEST_FILE
@@ -118,5 +125,5 @@ def check_unfinished(path, text):
         yield complaint(path, text, match.start(), f"{match[0]} left behind")
 
 
-CXX_RULES = [check_include_table, check_pinned_headers, check_pragma_once, check_coroutine_rule]
+CXX_RULES = [check_include_table, check_pinned_headers, check_pragma_once, check_coroutine_rule, check_given_back]
 EVERY_FILE_RULES = [check_length, check_unfinished]

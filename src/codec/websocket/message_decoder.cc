@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/text.h"
+
 namespace cutwater::codec::websocket {
 
 namespace {
@@ -121,7 +123,7 @@ void MessageDecoder::end_message() {
   in_message_ = false;
   if (!inflater_) return;
   pool_->give_back(std::move(inflater_));
-  compressed_ = std::string();
+  base::release(compressed_);
 }
 
 MessageDecoder::Event MessageDecoder::end_of_control() {
