@@ -184,15 +184,13 @@ constexpr ErrorCode kCodes[] = {
      "and that worker alone.",
      "Raise `timeout`, or do this work outside of the request."},
     {"CW0502", "app raised",
-     "The app raised an exception that it did not handle; the client got 500, or a cut "
-     "connection when the response had begun.",
+     "The app raised an exception that it did not handle, or gave a status, header or body that WSGI or ASGI does not "
+     "allow; the client got 500, or a cut connection when the response had begun.",
      "Correct the code, at the line shown if there is one."},
-    {"CW0503", "response breaks PEP 3333",
-     "The app gave a status, header or body that WSGI does not allow, or more or "
-     "fewer bytes than its Content-Length.",
-     "Correct the response; the message names the part."},
+    {"CW0503", "response of another length", "The app gave more or fewer bytes than its Content-Length.",
+     "Correct the Content-Length, or leave it out: then it is counted."},
     {"CW0504", "body where none is allowed",
-     "The app gave a body with a status that has none (204, 304); it was "
+     "The app gave a body with a status that has none (204, 205, 304); it was "
      "dropped.",
      "Return an empty body there."},
     {"CW0505", "app ends its worker",

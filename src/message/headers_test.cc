@@ -69,6 +69,9 @@ TEST(Response, KnowsStandardPhrasesAndBodies) {
   EXPECT_FALSE(status_allows_body(304));
   EXPECT_TRUE(status_allows_body(200));
   EXPECT_TRUE(status_allows_body(205));
+  EXPECT_FALSE(status_allows_content(205));
+  EXPECT_FALSE(status_allows_content(204));
+  EXPECT_TRUE(status_allows_content(200));
 }
 
 }  // namespace

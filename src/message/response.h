@@ -23,5 +23,9 @@ std::string_view standard_reason(uint16_t status);
 constexpr bool status_allows_body(uint16_t status) {
   return status >= 200 && status != 204 && status != 304;
 }
+// Nor may a 205 have content, but it has the framing of a body, of no bytes (RFC 9110 section 15.3.6).
+constexpr bool status_allows_content(uint16_t status) {
+  return status_allows_body(status) && status != 205;
+}
 
 }  // namespace cutwater::message

@@ -32,7 +32,7 @@ AsgiExchange::AsgiExchange(AsgiWorker& worker, link::Claim claim, const message:
 }
 
 bool AsgiExchange::body_allowed() const {
-  return !head_request_ && message::status_allows_body(head_.status());
+  return !head_request_ && message::status_allows_content(head_.status());
 }
 
 // ---- the line

@@ -55,7 +55,7 @@ class Reply {
   uint16_t status() const { return head_.status(); }
 
  private:
-  bool body_allowed() const { return !for_head_request_ && message::status_allows_body(head_.status()); }
+  bool body_allowed() const { return !for_head_request_ && message::status_allows_content(head_.status()); }
   SendOutcome send(std::string_view bytes, bool complete, bool may_release);
 
   RequestChannel& channel_;

@@ -41,6 +41,7 @@ void ResponseHead::begin() {
 
 void ResponseHead::settle() {
   if (!message::status_allows_body(fresh_.status) && fresh_.status != 304) fresh_.content_length.reset();
+  if (fresh_.status == 205) fresh_.content_length = 0;
   std::swap(values_, fresh_);
 }
 

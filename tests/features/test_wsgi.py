@@ -354,6 +354,14 @@ class TestKit:
             assert client.request("GET", target).status == int(status[:3])
             assert client.request("GET", "/").status == 200
 
+    def test_a_reset_content_is_empty(self, serve):
+        """RFC 9110 section 15.3.6: no content, and said so."""
+        server = serve("kit", workers=1, allow=[r"CW0504"])
+        with server.connect() as client:
+            answer = client.request("GET", "/no_content?body=1&s=205%20Reset%20Content")
+            assert (answer.status, answer.body, answer.all("Content-Length")) == (205, b"", ["0"])
+            assert client.request("GET", "/").status == 200
+
     def test_a_body_where_none_is_allowed_is_told_once(self, serve):
         server = serve("kit", workers=1, allow=[r"CW0504"])
         for status in ("204%20No%20Content", "304%20Not%20Modified", "204%20No%20Content"):
