@@ -100,6 +100,25 @@ std::optional<std::vector<ForwardedHop>> read_forwarded(const message::Headers& 
   return hops;
 }
 
+std::string as_x_forwarded_for(const std::vector<ForwardedHop>& hops) {
+  std::string list;
+  for (const ForwardedHop& hop : hops) {
+    list.append(list.empty() ? "" : ", ").append(hop.address.empty() ? "unknown" : hop.address);
+  }
+  return list;
+}
+
+// RFC 7239: an IPv6 address stands in brackets and quotes.
+std::string as_forwarded(const std::vector<ForwardedHop>& hops) {
+  std::string list;
+  for (const ForwardedHop& hop : hops) {
+    const bool is_ipv6 = hop.address.find(':') != std::string_view::npos;
+    list.append(list.empty() ? "for=" : ", for=").append(is_ipv6 ? "\"[" : "");
+    list.append(hop.address.empty() ? "unknown" : hop.address).append(is_ipv6 ? "]\"" : "");
+  }
+  return list;
+}
+
 const ForwardedHop* find_client(const std::vector<ForwardedHop>& hops, const TrustedNetworks& trusted) {
   const ForwardedHop* client = nullptr;
   for (auto hop = hops.rbegin(); hop != hops.rend() && hop->parsed; ++hop) {

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -24,6 +25,10 @@ struct ForwardedHop {
 // Empty when the field is absent; nullopt when it is malformed.
 std::optional<std::vector<ForwardedHop>> read_x_forwarded_for(const message::Headers& headers);
 std::optional<std::vector<ForwardedHop>> read_forwarded(const message::Headers& headers);
+
+// The hops as the elements of one of these fields; what is no address is "unknown". Of Forwarded only `for` is said.
+std::string as_x_forwarded_for(const std::vector<ForwardedHop>& hops);
+std::string as_forwarded(const std::vector<ForwardedHop>& hops);
 
 // The hop that is the client: from the nearest on, the first that is not trusted; the farthest when all are. An entry
 // that is no address ends the walk: nothing behind it can be known. nullptr: no hop is usable.

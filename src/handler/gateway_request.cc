@@ -9,6 +9,7 @@
 
 #include "base/text.h"
 #include "codec/http1/request_encoder.h"
+#include "handler/forwarded_chain.h"
 #include "handler/trusted_networks.h"
 #include "message/grammar.h"
 #include "message/target.h"
@@ -53,10 +54,12 @@ std::string_view raw_path_of(const message::Request& request) {
   return target ? target->path : std::string_view();
 }
 
-// All values of that field as one list, and the element that `pieces` make, where there is one, behind them.
-void append_grown_list(std::string& to, const message::Headers& headers, std::string_view name,
+// `first` and all values of that field as one list, and the element that `pieces` make, where there is one, behind
+// them.
+void append_grown_list(std::string& to, std::string_view first, const message::Headers& headers, std::string_view name,
                        std::initializer_list<std::string_view> pieces) {
   const size_t begin = to.size();
+  to += first;
   for (const message::HeaderField& field : headers) {
     if (!equals_ignoring_case(field.name, name) || field.value.empty()) continue;
     if (to.size() > begin) to += ", ";
@@ -75,10 +78,10 @@ class GrownLists {
  public:
   explicit GrownLists(const message::Headers& received) : received_(received) { text_.reserve(kUsualLength); }
 
-  // At most kMost times.
-  void grow(std::string_view name, std::initializer_list<std::string_view> pieces) {
+  // At most kMost times. `first`: what the list begins with, before what was received of it.
+  void grow(std::string_view name, std::initializer_list<std::string_view> pieces, std::string_view first = {}) {
     const size_t begin = text_.size();
-    append_grown_list(text_, received_, name, pieces);
+    append_grown_list(text_, first, received_, name, pieces);
     lists_.at(count_++) = {name, begin, text_.size() - begin};
   }
   // Those that are not empty. Until the next grow().
@@ -105,9 +108,12 @@ class GrownLists {
   size_t count_ = 0;
 };
 
+constexpr std::string_view kForwardedFor = "X-Forwarded-For";
+constexpr std::string_view kForwarded = "Forwarded";
+
 // What is set here, and Proxy, of which a gateway behind us would make HTTP_PROXY (faults.md 38).
 constexpr std::array<std::string_view, 8> kNotCopied = {
-    "X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "X-Real-IP", "Forwarded", "Via", "CDN-Loop", "Proxy"};
+    kForwardedFor, "X-Forwarded-Proto", "X-Forwarded-Host", "X-Real-IP", kForwarded, "Via", "CDN-Loop", "Proxy"};
 constexpr std::array<std::string_view, 4> kFileSending = {"X-Sendfile-Type", "X-Accel-Mapping", "X-Accel-Redirect",
                                                           "X-Sendfile"};
 
@@ -124,6 +130,19 @@ bool is_copied(std::string_view name) {
 std::string_view address_or_nothing(std::string_view text) {
   return parse_ip_address(text) ? text : std::string_view();
 }
+
+// A chain that came in one of the two fields alone goes on in both: one that began here would contradict the other, and
+// name another client.
+struct EarlierHops {
+  explicit EarlierHops(const message::Headers& headers) {
+    const bool has_usual = headers.get(kForwardedFor).has_value();
+    if (has_usual == headers.get(kForwarded).has_value()) return;
+    const auto hops = has_usual ? read_x_forwarded_for(headers) : read_forwarded(headers);
+    if (!hops) return;
+    (has_usual ? standard : usual) = has_usual ? as_forwarded(*hops) : as_x_forwarded_for(*hops);
+  }
+  std::string usual, standard;  // of X-Forwarded-For and of Forwarded, where it is the other that came
+};
 
 }  // namespace
 
@@ -198,7 +217,7 @@ bool came_back(const message::Headers& headers, std::string_view instance) {
 
 std::string grown_list(const message::Headers& headers, std::string_view name, std::string_view element) {
   std::string list;
-  append_grown_list(list, headers, name, {element});
+  append_grown_list(list, {}, headers, name, {element});
   return list;
 }
 
@@ -210,10 +229,13 @@ std::string forwarded_head(const message::Exchange& exchange, const upstream::Re
   const std::string_view client = is_client ? asker : address_or_nothing(request.remote_address);
   // RFC 7239: an IPv6 address stands in brackets and quotes.
   const bool is_ipv6 = asker.find(':') != std::string_view::npos;
+  const EarlierHops earlier(request.headers);
   GrownLists grown(request.headers);
-  grown.grow("X-Forwarded-For", {asker});
-  grown.grow("Forwarded", {"for=", is_ipv6 ? "\"[" : "", asker.empty() ? "unknown" : asker, is_ipv6 ? "]\"" : "",
-                           ";proto=", request.scheme, ";host=\"", request.authority, "\""});
+  grown.grow(kForwardedFor, {asker}, earlier.usual);
+  grown.grow(kForwarded,
+             {"for=", is_ipv6 ? "\"[" : "", asker.empty() ? "unknown" : asker, is_ipv6 ? "]\"" : "",
+              ";proto=", request.scheme, ";host=\"", request.authority, "\""},
+             earlier.standard);
   grown.grow("Via", {request.version_minor == 0 ? "1.0 " : "1.1 ", options.instance});
   grown.grow("CDN-Loop", {options.instance});
 

@@ -15,8 +15,9 @@ struct ForwardedRequest {
   bool close = false;         // one request a connection
 };
 
-// The head's bytes. X-Forwarded-For and Forwarded grow by the peer that asked us, Via and CDN-Loop by us; X-Real-IP,
-// X-Forwarded-Proto and X-Forwarded-Host say what this server believes of the client (handler/forwarded).
+// The head's bytes. X-Forwarded-For and Forwarded tell of the same hops and grow by the peer that asked us, Via and
+// CDN-Loop by us; X-Real-IP, X-Forwarded-Proto and X-Forwarded-Host say what this server believes of the client
+// (handler/forwarded).
 std::string forwarded_head(const message::Exchange& exchange, const upstream::RequestBody& body,
                            const ForwardedRequest& options);
 

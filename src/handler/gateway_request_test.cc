@@ -89,6 +89,29 @@ TEST_F(HeadTest, GrowsWhatATrustedProxySaid) {
   }
 }
 
+// Who reads both must find one client: a chain that came in one field is said in the other as well.
+TEST_F(HeadTest, AChainInOneFieldGoesOnInBoth) {
+  exchange.exchange.connection_address = "10.0.0.1";
+  exchange.request.remote_address = "2001:db8::7";
+  exchange.request.headers.add("X-Forwarded-For", "192.0.2.1, 2001:db8::7");
+  exchange.request.headers.add("X-Forwarded-For", "hidden");
+  std::string bytes = head();
+  EXPECT_NE(bytes.find("\r\nX-Forwarded-For: 192.0.2.1, 2001:db8::7, hidden, 10.0.0.1\r\n"), std::string::npos)
+      << bytes;
+  EXPECT_NE(bytes.find("\r\nForwarded: for=192.0.2.1, for=\"[2001:db8::7]\", for=unknown, "
+                       "for=10.0.0.1;proto=http;host=\"localhost\"\r\n"),
+            std::string::npos)
+      << bytes;
+  exchange.request.headers.remove_all("X-Forwarded-For");
+  exchange.request.headers.add("Forwarded", "for=_a;proto=https, for=\"[2001:db8::7]:80\";by=192.0.2.9");
+  bytes = head();
+  EXPECT_NE(bytes.find("\r\nX-Forwarded-For: unknown, 2001:db8::7, 10.0.0.1\r\n"), std::string::npos) << bytes;
+  EXPECT_NE(bytes.find("\r\nForwarded: for=_a;proto=https, for=\"[2001:db8::7]:80\";by=192.0.2.9, "
+                       "for=10.0.0.1;proto=http;host=\"localhost\"\r\n"),
+            std::string::npos)
+      << bytes;
+}
+
 TEST_F(HeadTest, WhatAnAuthorizerGrantedIsAField) {
   message::Headers& granted = exchange.request.granted;
   granted.add("REMOTE_USER", "ada");

@@ -68,6 +68,9 @@ class ResponseWriter {
   virtual uint16_t status() const = 0;  // 0 before the head
   virtual uint64_t body_bytes_sent() const = 0;
   virtual bool client_gone() const = 0;
+  // Bytes of a body that could be written now without a wait. All, but where others write on the same connection: what
+  // they left there unsent is before it.
+  virtual size_t room() const { return SIZE_MAX; }
 };
 
 class ClientGoneListener {
@@ -90,8 +93,9 @@ struct Exchange {
   Request& request;
   BodySource& body;
   ResponseWriter& response;
-  base::Instant began;                          // first byte of the head
-  std::string_view connection_address;          // the peer's, before trusted proxies were believed
+  base::Instant began;  // first byte of the head
+  // Who asked, before trusted proxies were believed: the peer, or the one that a web server in front names.
+  std::string_view connection_address;
   uint64_t id = 0;                              // unique within this front: request id in log lines
   ClientGoneListener* gone_listener = nullptr;  // set by a handler while it waits for something slow
   BodySource* data = nullptr;                   // a FastCGI filter's second stream: what to filter. Read after the body

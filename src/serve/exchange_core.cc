@@ -102,6 +102,8 @@ void ExchangeCore::fill_in_connection() {
     request.scheme = "http";
     request.remote_address = peer_.host;
     request.remote_port = peer_.port;
+  } else if (!request.remote_address.empty()) {
+    exchange_.connection_address = request.remote_address;
   }
   const uint16_t own_port = local_.is_unix ? uint16_t{80} : local_.port;
   if (request.authority.empty()) {  // HTTP/1.0 without Host: the address that was asked
@@ -204,7 +206,7 @@ void ExchangeCore::report() {
   summary.aborted = writer_.head_sent() && (!writer_.complete() || writer_.broken());
   summary.refused = refused_;
   summary.id = exchange_.id;
-  server_.observer.on_exchange_end(memory_.request, exchange_.connection_address, summary);
+  server_.observer.on_exchange_end(memory_.request, peer_.host, summary);
 }
 
 }  // namespace cutwater::serve

@@ -66,3 +66,19 @@ def test_every_way_is_the_same(servers, front, back):
         if body:
             answer = ask(before, front, method, f"/echo/{back}/", fields, body)
             assert (answer.status, answer.body) == (200, body)
+
+
+@pytest.mark.parametrize("back", BACKS)
+@pytest.mark.parametrize("front", FRONTS)
+@pytest.mark.parametrize("fields", [[("X-Forwarded-For", "192.0.2.9, 127.0.0.1"), ("X-Forwarded-Proto", "https")],
+                                    [("Forwarded", "for=192.0.2.9;proto=https, for=127.0.0.1;proto=https")],
+                                    [("X-Forwarded-For", "192.0.2.9"), ("Forwarded", "for=192.0.2.9;proto=https")]])
+def test_every_way_names_the_client(servers, front, back, fields):
+    """What a proxy before the first one said of the client, and what a web server before it knows itself."""
+    before, _ = servers
+    seen = seen_by_the_app(ask(before, front, "GET", f"/environ/{back}/", fields, b""))
+    assert (seen["REMOTE_ADDR"], seen["wsgi.url_scheme"]) == ("192.0.2.9", "https")
+    if front != "http":
+        with GatewayClient(before.addresses[FRONTS.index(front)], front) as client:
+            seen = seen_by_the_app(client.ask("GET", f"/environ/{back}/", remote=("192.0.2.7", 99), HTTPS="on"))
+        assert (seen["REMOTE_ADDR"], seen["wsgi.url_scheme"]) == ("192.0.2.7", "https")
