@@ -23,13 +23,13 @@ void AppAnswer::look_at(const message::Response& head) {
   may_keep_ = may_keep_ && may_be_spooled(head) && !is_live(head);
 }
 
-base::Task<message::WriteStatus> AppAnswer::keep(std::string_view piece, bool complete) {
+base::Task<message::WriteStatus> AppAnswer::keep(const message::Response* head, std::string_view piece, bool complete) {
   if (!kept_) {
     SpooledAnswerLimits limits;
     if (!has_length_) limits.in_file = kKeptWithoutLength;
     kept_ = std::make_unique<SpooledAnswer>(response_, area_, loop_, limits);
   }
-  return kept_->write(nullptr, piece, complete);
+  return kept_->write(head, piece, complete);
 }
 
 }  // namespace cutwater::handler

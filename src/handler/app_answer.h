@@ -18,7 +18,7 @@ namespace cutwater::handler {
 
 class AppAnswer {
  public:
-  // So much of an answer fits the client's output buffer, where nobody waits for room.
+  // So much of an answer fits the client's output buffer, where nobody waits for room but who shares it with others.
   static constexpr uint64_t kSentAtOnce = 256 * 1024;
   // Of an answer that does not say where it ends.
   static constexpr uint64_t kKeptWithoutLength = uint64_t{16} << 20;
@@ -33,14 +33,16 @@ class AppAnswer {
   // These wait for room, as those of the ResponseWriter do. What `piece` shows is copied before.
   base::Task<message::WriteStatus> head(const message::Response& head, std::string_view piece, bool complete) {
     sent_ = piece.size();
+    if (!complete && may_keep_ && response_.room() < piece.size() + kMostOfHead) return keep(&head, piece, complete);
     return response_.head(head, piece, complete);
   }
   base::Task<message::WriteStatus> body(std::string_view piece, bool complete) {
     sent_ += piece.size();
-    if (kept_ || (may_keep_ && sent_ > kSentAtOnce)) return keep(piece, complete);
+    const bool may_wait = sent_ > kSentAtOnce || response_.room() < piece.size();
+    if (kept_ || (may_keep_ && may_wait)) return keep(nullptr, piece, complete);
     return response_.body(piece, complete);
   }
-  base::Task<message::WriteStatus> finish() { return kept_ ? keep({}, true) : response_.finish(); }
+  base::Task<message::WriteStatus> finish() { return kept_ ? keep(nullptr, {}, true) : response_.finish(); }
 
   // Until the client has taken all; to be asked for at the end, and before anything else is done with the
   // ResponseWriter.
@@ -48,7 +50,9 @@ class AppAnswer {
   base::Task<message::WriteStatus> drained() { return kept_->drained(); }
 
  private:
-  base::Task<message::WriteStatus> keep(std::string_view piece, bool complete);
+  static constexpr size_t kMostOfHead = 64 * 1024;
+
+  base::Task<message::WriteStatus> keep(const message::Response* head, std::string_view piece, bool complete);
 
   message::ResponseWriter& response_;
   SpoolArea& area_;

@@ -74,6 +74,27 @@ TEST_P(KeptAnswersOfAnyLength, FreeTheWorkerOfAClientThatDoesNotRead) {
 
 INSTANTIATE_TEST_SUITE_P(KnownAndUnknown, KeptAnswersOfAnyLength, testing::Bool());
 
+// The first bytes of a short one too, where others have filled the connection.
+TEST_F(KeptAnswers, AreThoseThatASharedConnectionHasNoRoomFor) {
+  constexpr size_t kPieces = 12;  // more than the worker has credit for, less than AppAnswer::kSentAtOnce
+  auto& worker = start_one_worker();
+  auto& crowded = get("/crowded");
+  crowded.writer.room_left = 0;
+  crowded.writer.held = true;
+  link::Claim claimed = claim(worker);
+  worker.send_response(claimed, plain(), "", 0);
+  ASSERT_TRUE(send(worker, claimed, kPieces));
+  end(worker, claimed);
+  auto& other = get("/other");
+  answer(worker, claim(worker), "free");
+  until_done(other);
+  EXPECT_FALSE(crowded.done);
+  crowded.writer.release();
+  until_done(crowded);
+  EXPECT_EQ(crowded.writer.content, std::string(kPieces * kPiece, 'x'));
+  EXPECT_TRUE(crowded.writer.finished);
+}
+
 TEST_F(KeptAnswers, AreCutBehindWhatCameBefore) {
   auto& worker = start_one_worker();
   link::Claim claimed;

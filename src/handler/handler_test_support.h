@@ -115,6 +115,7 @@ class NotingWriter final : public message::ResponseWriter {
   uint16_t status() const override { return status_; }
   uint64_t body_bytes_sent() const override { return held ? 0 : content.size(); }
   bool client_gone() const override { return gone; }
+  size_t room() const override { return room_left; }
 
   void release() {
     held = false;
@@ -141,6 +142,7 @@ class NotingWriter final : public message::ResponseWriter {
   bool aborted = false;
   bool held = false;
   bool gone = false;
+  size_t room_left = SIZE_MAX;
 
  private:
   struct Hold {

@@ -16,6 +16,7 @@ using message::WriteStatus;
 namespace {
 
 constexpr size_t kFilePiece = 32 * 1024;
+constexpr size_t kRecordHeaders = 1024;  // more than those of all records that output_buffer has room for
 
 }  // namespace
 
@@ -97,6 +98,11 @@ base::Task<WriteStatus> FastcgiWriter::settle() {
     if (!co_await waiting) co_return WriteStatus::kClientGone;
   }
   co_return writable() ? WriteStatus::kWritten : WriteStatus::kClientGone;
+}
+
+size_t FastcgiWriter::room() const {
+  const size_t taken = output_.pending() + kRecordHeaders;
+  return taken < options_.output_buffer ? options_.output_buffer - taken : 0;
 }
 
 bool FastcgiWriter::complete() const {

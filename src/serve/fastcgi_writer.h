@@ -38,6 +38,7 @@ class FastcgiWriter final : public ServedResponse {
   uint16_t status() const override { return status_; }
   uint64_t body_bytes_sent() const override { return body_bytes_; }
   bool client_gone() const override { return hung_up_ || !reachable(); }
+  size_t room() const override;
 
   bool complete() const override;
   bool aborted() const override { return aborted_; }

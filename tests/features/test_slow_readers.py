@@ -5,6 +5,7 @@ import signal
 import pytest
 
 from support import processes
+from support.gateways import END, GatewayClient, fastcgi_request, variables_of
 from support.processes import wait_until
 from test_uploads import everything_below, spooled_files
 
@@ -67,3 +68,24 @@ def test_a_worker_that_dies_later_is_not_missed(serve):
     with ask_and_not_read(server, f"/big?n={LONG}") as slow:
         assert server.get("/kill?signal=KILL").status == 502
         assert len(slow.read_exactly(LONG)) == LONG
+
+
+def test_many_answers_on_one_fastcgi_connection(serve):
+    """They share what is unsent of it; none of them holds a worker while the web server does not read."""
+    count, size = 24, 2_000_000
+    server = serve("kit", workers=1, fronts=1, listen={"addr": "127.0.0.1:0", "protocol": "fastcgi"})
+    with GatewayClient(server.address, "fastcgi", receive_buffer=4096) as slow:
+        for number in range(1, count + 1):
+            slow.send(fastcgi_request(variables_of("GET", f"/big?n={size}"), request_id=number, keep=True))
+        for _ in range(3):
+            with GatewayClient(server.address, "fastcgi") as other:
+                assert other.ask(target="/other").text == "kit /other"
+        outputs, ended = {number: bytearray() for number in range(1, count + 1)}, set()
+        while len(ended) < count:
+            kind, number, content = slow.read_record()
+            if kind == END:
+                ended.add(number)
+            else:
+                outputs[number] += content
+    expected = (BLOCK * (size // len(BLOCK) + 1))[:size]
+    assert all(output.partition(b"\r\n\r\n")[2] == expected for output in outputs.values())
