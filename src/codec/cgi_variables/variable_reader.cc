@@ -61,9 +61,14 @@ class VariableReader {
   std::string_view script_name_before(std::string_view path_info, std::string_view asked) const;
   static bool is_decoded_from(std::string_view path, std::string_view asked);
   bool asked_below_script_name(std::string_view asked) const;
-  void read_script_name();
+  void read_script_name(std::string_view asked);
 
+  bool is_fastcgi() const {
+    return std::any_of(variables_.begin(), variables_.end(),
+                       [](const Variable& variable) { return variable.name == "FCGI_ROLE"; });
+  }
   bool is_lighttpd() const { return get(KnownVariable::kServerSoftware).starts_with("lighttpd"); }
+  bool is_apache() const { return get(KnownVariable::kServerSoftware).starts_with("Apache"); }
   // Without the slashes at its end.
   std::string_view mount() const {
     std::string_view script_name = get(KnownVariable::kScriptName);
@@ -113,12 +118,16 @@ bool VariableReader::asked_below_script_name(std::string_view asked) const {
 }
 
 // SCRIPT_NAME is how some name the whole path, beside no PATH_INFO or an empty one: then the application does not begin
-// behind it. lighttpd splits what it passes on for "/" behind the first segment, whatever that is: its word says
-// nothing.
-void VariableReader::read_script_name() {
+// behind it. The usual parameters of FastCGI do that, and Apache's SCGI; else the client has asked for the very place
+// of the application. lighttpd splits what it passes on for "/" behind the first segment, whatever that is: its word
+// says nothing.
+void VariableReader::read_script_name(std::string_view asked) {
   if (is_lighttpd() || mount().empty() || !message::path_has_prefix(request_.path, mount())) return;
   const std::string_view whole = get(KnownVariable::kPathInfo).empty() ? get(KnownVariable::kScriptName) : mount();
-  if (whole.size() < request_.path.size()) request_.script_name = request_.path.substr(0, mount().size());
+  const bool goes_on = whole.size() < request_.path.size();
+  const bool may_be_whole = is_fastcgi() || (is_apache() && get(KnownVariable::kPathInfo).empty());
+  if (!goes_on && (may_be_whole || !is_decoded_from(request_.path, asked))) return;
+  request_.script_name = request_.path.substr(0, mount().size());
 }
 
 // The decoded path goes through the one place that decodes: its own '%' are encoded for that.
@@ -145,7 +154,7 @@ VariablesResult VariableReader::read_path() {
     if (decoded.error != nullptr) return {400, decoded.error};
     request_.path = stored_since(start);
     request_.path_had_encoded_slash = decoded.had_encoded_slash || (target && has_encoded_slash(target->path));
-    read_script_name();
+    read_script_name(asked);
   } else if (request_.method == "OPTIONS") {
     request_.path = "*";
   } else {

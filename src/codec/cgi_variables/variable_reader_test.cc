@@ -99,6 +99,7 @@ TEST(VariableReaderTest, WhereTheApplicationBegins) {
     const char* asked;
     const char* path;
     const char* begins_behind;
+    const char* by_others = nullptr;  // than FastCGI; nullptr: the same
   };
   constexpr Case kCases[] = {
       {"/app", "/x", "/app/x", "/app/x", "/app"},    // lighttpd's and Apache's mounts
@@ -106,14 +107,14 @@ TEST(VariableReaderTest, WhereTheApplicationBegins) {
       {"/app/", "x", "/app/x", "/app/x", "/app"},    //
       {"/app", "/x", "/x", "/app/x", "/app"},        // mounted by the variables alone
       {"/a%b", "/x", "/a%25b/x", "/a%b/x", "/a%b"},  //
-      {"/x", "", "/x", "/x", ""},                    // nginx's fastcgi_params: the path as SCRIPT_NAME
-      {"/x/", "", "/x/", "/x/", ""},
+      {"/x", "", "/x", "/x", "", "/x"},              // nginx's fastcgi_params: the path as SCRIPT_NAME
+      {"/x/", "", "/x/", "/x/", "", "/x"},
       {"/x", "", "/x/y?q=1", "/x/y", "/x"},             // nginx's scgi_params, and a line with SCRIPT_NAME
       {"/x", "", "/x/%20", "/x/ ", "/x"},               //
       {"/x", "", "/xy", "/x", ""},                      // another name: the path was rewritten
       {"/index.py", "", "/", "/index.py", ""},          //
-      {"/x/y", "/x/y", "/x/y", "/x/y", ""},             // and as PATH_INFO, too
-      {"/x y", "/x y", "/x%20y", "/x y", ""},           //
+      {"/x/y", "/x/y", "/x/y", "/x/y", "", "/x/y"},     // and as PATH_INFO, too
+      {"/x y", "/x y", "/x%20y", "/x y", "", "/x y"},   //
       {"/sn", "/sn/x", "/sn/x?q=1", "/sn/x", "/sn"},    // uwsgi_params, and a line with SCRIPT_NAME
       {"/sn", "/sn/x", "/sn/sn/x", "/sn/sn/x", "/sn"},  // a path that has it twice
       {"/sn", "/snx", "/snx", "/sn/snx", "/sn"},        // another name
@@ -128,11 +129,26 @@ TEST(VariableReaderTest, WhereTheApplicationBegins) {
       if (variable.name == "PATH_INFO") variable.value = each.path_info;
       if (variable.name == "REQUEST_URI") variable.value = each.asked;
     }
-    const Read read(variables);
-    ASSERT_EQ(read.result.status, 0) << read.result.reason;
-    EXPECT_EQ(read.request.path, each.path) << each.script_name << " " << each.path_info;
-    EXPECT_EQ(read.request.script_name, each.begins_behind) << each.script_name << " " << each.path_info;
+    for (bool is_fastcgi : {false, true}) {
+      if (is_fastcgi) variables.push_back({"FCGI_ROLE", "RESPONDER"});
+      const Read read(variables);
+      ASSERT_EQ(read.result.status, 0) << read.result.reason;
+      EXPECT_EQ(read.request.path, each.path) << each.script_name << " " << each.path_info;
+      const char* expected = is_fastcgi || each.by_others == nullptr ? each.begins_behind : each.by_others;
+      EXPECT_EQ(read.request.script_name, expected) << each.script_name << " " << each.path_info;
+    }
   }
+}
+
+TEST(VariableReaderTest, ApachesScgiNamesWholePaths) {
+  Variables variables = with("SCRIPT_NAME", "/shop/a b");
+  variables.push_back({"SERVER_SOFTWARE", "Apache/2.4.57 (Debian)"});
+  for (Variable& variable : variables) {
+    if (variable.name == "PATH_INFO") variable.value = "";
+  }
+  const Read read(variables);
+  EXPECT_EQ(read.request.path, "/shop/a b");
+  EXPECT_EQ(read.request.script_name, "");
 }
 
 TEST(VariableReaderTest, WhereTheApplicationBeginsIsNotLighttpdsToSay) {
