@@ -81,7 +81,8 @@ def fail_no_application(module: ModuleType, expression: str, application: Any, r
         raise BootFailure("CW0310", text, NO_SUCH_OBJECT)
     what = "None" if application is None else f"{type(application).__name__}"
     defined, served = _definitions(module)
-    lines = [f"{module.__name__}:{expression} is {what}, no app; of {shown_module(module, root)}: {defined}"]
+    defined = defined.replace("it", shown_module(module, root), 1)
+    lines = [f"{module.__name__}:{expression} is {what}, no app; {defined}"]
     if served:
         lines.append(f'fix: target = "{module.__name__}:{served}"')
     raise BootFailure("CW0310", "\n".join(lines), NO_SUCH_OBJECT)

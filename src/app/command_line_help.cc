@@ -177,7 +177,19 @@ std::string without_names(const std::string& word) {
   return fmt::format("{}", fmt::join(parts, "."));
 }
 
+// Variables that others have named, and that change the default of the setting whose help speaks of them.
+bool is_convention_of(const config::Setting& setting, const std::string& word) {
+  constexpr std::string_view kConventions[] = {"PORT", "WEB_CONCURRENCY", "FORWARDED_ALLOW_IPS", "SCRIPT_NAME",
+                                               "FCGI_WEB_SERVER_ADDRS"};
+  if (std::find(std::begin(kConventions), std::end(kConventions), word) == std::end(kConventions)) return false;
+  for (const std::string_view ending : {" changes the default", " is set", " of the environment"}) {
+    if (setting.help.find(word + std::string(ending)) != std::string_view::npos) return true;
+  }
+  return false;
+}
+
 bool is_called(const config::Setting& setting, const std::string& word) {
+  if (is_convention_of(setting, word)) return true;
   if (word == setting.key || without_names(word) == full_name(setting)) return true;
   return !setting.flag.empty() && (word == "--" + std::string(setting.flag) || word == environment_name(setting));
 }

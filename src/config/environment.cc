@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "config/address.h"
 #include "config/closest.h"
 #include "config/later.h"
 #include "config/project_files.h"
@@ -78,7 +79,7 @@ void apply_web_servers(Config& config, Reporter& reporter) {
   const std::string named = environment_value("FCGI_WEB_SERVER_ADDRS");
   if (named.empty()) return;
   for (const std::string& entry : split_list(named, ',')) {
-    if (entry != "*" && entry != "unix" && entry.find('/') == std::string::npos) continue;
+    if (entry != "*" && entry != "unix" && entry.find('/') == std::string::npos && is_network(entry)) continue;
     reporter.error("CW0103", "FCGI_WEB_SERVER_ADDRS: \"" + entry +
                                  "\" is no address\n  fix: list addresses, and networks in trusted_proxies");
     return;

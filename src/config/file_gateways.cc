@@ -138,10 +138,11 @@ void FileReader::check_protocols() {
                                        [&](const Upstream& other) { return other.name == use->upstream; });
     const bool is_http = std::any_of(upstream->servers.begin(), upstream->servers.end(),
                                      [](const Server& server) { return server.is_url; });
-    if (is_http && use->answer != "proxy") {
+    const bool is_section = is_name(upstream->name);
+    if (is_http && is_section && use->answer != "proxy") {
       error("CW0103", use->position, use->what + kOtherProtocol,
             "write its servers without \"http://\", or proxy = {...} for those that speak HTTP");
-    } else if (!is_http && first->answer != use->answer) {
+    } else if (!(is_http && is_section) && first->answer != use->answer) {
       error("CW0103", use->position,
             use->what + kOtherProtocol + ": by line " + std::to_string(first->position.line) + " it is asked by " +
                 first->answer,

@@ -76,7 +76,8 @@ class Loader {
     if (config_.apps.empty()) {
       App& app = config_.apps.emplace_back(app_defaults);
       app.name = "web";
-      app.root = target->folder;
+      // Where nobody says where the app is, it is beside the file.
+      app.root = words.empty() && variable.empty() ? base_folder_ : target->folder;
       implicit_app_ = true;
     }
     place_target(*target);

@@ -175,6 +175,7 @@ TEST_F(Load, WebServersOfFastcgiAreNamedByTheEnvironment) {
     environment_.set("FCGI_WEB_SERVER_ADDRS", wrong);
     ASSERT_EQ(trusted(fastcgi).size(), 1u) << wrong;
     EXPECT_TRUE(trusted(fastcgi)[0].starts_with("error[CW0103] FCGI_WEB_SERVER_ADDRS: ")) << trusted(fastcgi)[0];
+    EXPECT_NE(trusted(fastcgi)[0].find("is no address\n  fix: list addresses, "), std::string::npos);
   }
 }
 
@@ -267,6 +268,17 @@ TEST_F(Load, ConfigurationFiles) {
   loaded = load_target("shop:other");
   EXPECT_EQ(loaded.config.apps[0].name, "api");
   EXPECT_EQ(loaded.config.apps[0].target, "shop:other");
+}
+
+TEST_F(Load, AnAppThatNobodyNamesIsBesideTheFile) {
+  folder_.file("site/cutwater.toml", "[log]\nlevel = \"error\"\n").file("site/wsgi.py", "application = object()\n");
+  overrides_.config_file = "site/cutwater.toml";
+  Loaded loaded = load_target("");
+  EXPECT_EQ(first_error(loaded), "");
+  ASSERT_EQ(loaded.config.apps.size(), 1u);
+  EXPECT_EQ(loaded.config.apps[0].root, folder_.at("site"));
+  EXPECT_EQ(load_target("shop:application").config.apps[0].root, folder_.path());
+  EXPECT_EQ(load_target(folder_.path()).config.apps[0].root, folder_.path());
 }
 
 TEST_F(Load, PyprojectTable) {

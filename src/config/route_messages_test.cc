@@ -91,6 +91,11 @@ TEST_F(RouteMessages, ServersOfAnotherProtocol) {
 }
 
 TEST_F(RouteMessages, OneServerInTwoProtocols) {
+  const std::string proxied = route("/a/*", "proxy = { to = \"http://127.0.0.1:9000\" }");
+  const std::string by_uwsgi = messages(proxied + route("/b/*", "uwsgi = { to = \"127.0.0.1:9000\" }"));
+  EXPECT_NE(by_uwsgi.find("is a server of another protocol: by line 4 it is asked by proxy\n"), std::string::npos)
+      << by_uwsgi;
+  EXPECT_EQ(fix_of(by_uwsgi), "write proxy = {...} here too, or the address of another server");
   const std::string scgi = route("/a/*", "scgi = { to = \"127.0.0.1:9000\" }");
   const std::string fastcgi = route("/b/*", "fastcgi = { to = \"127.0.0.1:9000\" }");
   const std::string found = messages(scgi + fastcgi);

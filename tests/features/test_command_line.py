@@ -86,6 +86,8 @@ class TestCommands:
         ("upstream.check.servers", "servers in [upstream.NAME]"), ("site.route.static.root", "root in static = {...}"),
         ("site.route.uwsgi.to", "to in fastcgi, scgi or uwsgi = {...}"), ("limits.body", "body in [limits]"),
         ("CUTWATER_LIMIT_BODY", "body in [limits]"), ("--limit-body", "body in [limits]"),
+        ("PORT", "addr in [[listen]]"), ("WEB_CONCURRENCY", "workers in [app.NAME]"),
+        ("FORWARDED_ALLOW_IPS", "trusted_proxies in [[listen]]"), ("SCRIPT_NAME", "prefix in [app.NAME]"),
     ])
     def test_help_of_a_setting_as_messages_name_it(self, run_binary, word, title):
         text = run_binary("help", word).stdout

@@ -100,7 +100,7 @@ def test_nothing_that_looks_like_an_app(start):
 @pytest.mark.parametrize("target, text", [
     ("nowhere", "there is no module nowhere: "), ("shop.nowhere:app", "the package shop has no nowhere.py"),
     ("nowhere.py", "there is no file nowhere.py in "), ("app:1+1", "is no name and no call"),
-    ("app:application.missing", 'has no "missing"'), ("app:number", "app:number is int, no app; of app.py: it defines: application (WSGI)\nfix: target = \"app:application\""),
+    ("app:application.missing", 'has no "missing"'), ("app:number", "app:number is int, no app; app.py defines: application (WSGI)\nfix: target = \"app:application\""),
     ("app:nothing()", "app:nothing() returned nothing (None)\nfix: end the factory with `return app`"),
     ("app:nothing", "app:nothing() returned nothing (None)"), ("app.application:application", '\nfix: target = "app:application"'),
     ("app:nothing(x)", "is no name and no call"), ("", 'target = "" names no module'), (":app", 'target = ":app" names no module'),
