@@ -61,10 +61,17 @@ base::Result<supervise::Identity> choose_front_identity(const config::Config& co
       "\nfix: adduser --system --group cutwater, or set front_user to a user that no app, script or pool has"};
 }
 
-base::Result<void> drop_to_front_identity(const config::Config& config) {
-  if (supervise::running_as_root()) {
-    auto identity = choose_front_identity(config);
-    if (!identity) return identity.error();
+base::Result<void> check_front_identity(const supervise::Identity& front, const config::Config& config) {
+  if (auto chosen = choose_front_identity(config); !chosen) return chosen.error();
+  const std::vector<uid_t> taken = users_of_programs(config);
+  if (std::find(taken.begin(), taken.end(), front.user) == taken.end()) return {};
+  return base::Error{
+      "the front has no user of its own: until the next restart it runs as " + front.name +
+      ", and that is an app's, a script's or a pool's user now\nfix: give them another user, or restart"};
+}
+
+base::Result<void> drop_to_front_identity(const std::optional<supervise::Identity>& identity) {
+  if (identity) {
     if (auto became = supervise::become(*identity); !became) {
       return base::Error{"the front cannot become user " + identity->name + ": " + became.error().message +
                          "\nfix: start as an ordinary user, or with CAP_SETUID and CAP_SETGID"};

@@ -47,11 +47,12 @@ unsigned share_of(unsigned all, const config::Config& config) {
 }
 
 FrontGroup::FrontGroup(io::Loop& loop, supervise::Children& children, base::LogSink& log, const config::Config& config,
-                       const Sockets& sockets, Events events)
+                       const std::optional<supervise::Identity>& identity, const Sockets& sockets, Events events)
     : loop_(loop),
       children_(children),
       log_(log),
       config_(config),
+      identity_(identity),
       sockets_(sockets),
       events_(std::move(events)),
       instance_(make_instance_name()),
@@ -82,7 +83,7 @@ base::Result<void> FrontGroup::start_front(unsigned index) {
   keep.insert(keep.end(), static_roots.begin(), static_roots.end());
   keep.push_back(theirs.descriptor());
   auto started = supervise::fork_role(std::move(keep), [&, channel = theirs.descriptor()] {
-    return run_front({config_, index, control::Channel(base::FileDescriptor(channel)), own(listening),
+    return run_front({config_, identity_, index, control::Channel(base::FileDescriptor(channel)), own(listening),
                       own(static_roots), instance_});
   });
   if (!started) return started.error();

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "app/front_identity.h"
 #include "app/master_lines.h"
 #include "app/master_specs.h"
 #include "config/exit_codes.h"
@@ -88,6 +89,10 @@ bool Master::prepare() {
     return false;
   }
   library_ = std::move(*library);
+  if (!choose_identity_of_fronts()) {
+    exit_code_ = config::kUsage;
+    return false;
+  }
   prctl(PR_SET_CHILD_SUBREAPER, 1);
   prctl(PR_SET_DUMPABLE, 0);
   // A disposition of "ignore" inherited from nohup would keep the signal from the signalfd.
@@ -121,12 +126,13 @@ bool Master::start() {
   events.gone = [this](unsigned front) { on_front_gone(front); };
   events.never_ready = [this](int exit_code) { give_up(exit_code); };
   events.all_ended = [this] { end_apps(); };
-  fronts_ = std::make_unique<FrontGroup>(loop_, children_, log_, config_, sockets_, std::move(events));
+  fronts_ = std::make_unique<FrontGroup>(loop_, children_, log_, config_, front_identity_, sockets_, std::move(events));
   const auto make_segment = [this](unsigned fronts, unsigned lanes, unsigned requests) {
     return create_segment(config_.limits, fronts, lanes, requests);
   };
   world_ = std::make_unique<supervise::World>(supervise::World{loop_, app_log_, children_, *fronts_, make_segment});
-  spawner_ = std::make_unique<MasterSpawner>(loop_, children_, log_, config_, sockets_, *fronts_);
+  const auto front_user = front_identity_ ? std::optional(front_identity_->user) : std::nullopt;
+  spawner_ = std::make_unique<MasterSpawner>(loop_, children_, log_, config_, front_user, sockets_, *fronts_);
   if (!check_script_users(config_, log_) || !check_pools(config_, log_)) {
     give_up(config::kBootFailure);
   } else if (!make_apps()) {
@@ -145,8 +151,24 @@ bool Master::start_fronts() {
   return true;
 }
 
+bool Master::choose_identity_of_fronts() {
+  if (!supervise::running_as_root()) return true;
+  auto identity = choose_front_identity(config_);
+  if (identity) {
+    front_identity_ = std::move(*identity);
+  } else {
+    log_.error("CW0403", identity.error().message);
+  }
+  return front_identity_.has_value();
+}
+
 base::Result<supervise::AppSpec> Master::spec_of(const config::App& app, const supervise::AppSpec* before) {
   auto spec = make_app_spec(app, library_, log_, before);
+  // Its folder may have become somebody else's since that was looked at.
+  if (spec && front_identity_ && spec->identity && spec->identity->user == front_identity_->user) {
+    return base::Error{fmt::format("{}: {} is the user of the fronts\nfix: set app.{}.user", app.name,
+                                   front_identity_->name, app.name)};
+  }
   if (!spec || !log_.to_file()) return spec;
   std::unique_ptr<AppOutput>& output = app_outputs_[app.name];
   if (!output) {

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <tuple>
 
+#include "app/front_identity.h"
 #include "app/master_process.h"
 #include "app/master_specs.h"
 
@@ -126,7 +127,8 @@ void Master::reload() {
       log_.warning(diagnostic.code, diagnostic.text);
     }
   }
-  if (fresh.exit_code != 0) {
+  auto specs = fresh.exit_code == 0 && may_take(fresh.config) ? specs_of(fresh.config) : std::nullopt;
+  if (!specs) {
     log_.error("CW0807",
                "reload refused: the configuration cannot be used; everything keeps running as it is\n"
                "fix: correct the errors above and send HUP again");
@@ -135,7 +137,43 @@ void Master::reload() {
   warn_of_front_settings(fresh.config);
   spawner_->renew_warm();
   renew_pools();
-  for (const config::App& app : fresh.config.apps) reload_app(app);
+  for (supervise::AppSpec& spec : *specs) {
+    supervise::AppSupervisor& app = *find_app(spec.name);
+    app.reload(std::move(spec), kAskedToReload);
+  }
+}
+
+// Whether a start would, as far as it is about who is whom.
+bool Master::may_take(const config::Config& fresh) {
+  const auto apart = front_identity_ ? check_front_identity(*front_identity_, fresh) : base::Result<void>();
+  if (!apart) log_.error("CW0403", apart.error().message);
+  const bool scripts = check_script_users(fresh, log_);
+  const bool pools = check_pool_users(fresh, log_);
+  return apart && scripts && pools;
+}
+
+// All of them before any is reloaded: those of apps that are there since the start.
+std::optional<std::vector<supervise::AppSpec>> Master::specs_of(const config::Config& fresh) {
+  std::vector<supervise::AppSpec> specs;
+  bool all = true;
+  for (const config::App& app : fresh.apps) {
+    supervise::AppSupervisor* known = find_app(app.name);
+    if (!known) continue;  // told by warn_of_front_settings
+    const supervise::Generation* serving = known->serving();
+    auto spec = spec_of(app, serving ? &serving->spec() : nullptr);
+    if (spec) {
+      specs.push_back(std::move(*spec));
+    } else {
+      log_.error("CW0805", spec.error().message);
+      all = false;
+    }
+  }
+  return all ? std::optional(std::move(specs)) : std::nullopt;
+}
+
+supervise::AppSupervisor* Master::find_app(const std::string& name) {
+  auto known = std::find_if(apps_.begin(), apps_.end(), [&](const auto& each) { return each->name() == name; });
+  return known == apps_.end() ? nullptr : known->get();
 }
 
 // They read their own settings at their start, php.ini for one.
@@ -144,18 +182,6 @@ void Master::renew_pools() {
   log_.info("reload: the processes of pools make way for new ones, each when it has nothing to do");
   for (unsigned front = 0; front < fronts_->count(); ++front)
     fronts_->send(front, control::encode(control::RenewPools{}), {});
-}
-
-void Master::reload_app(const config::App& app) {
-  auto known = std::find_if(apps_.begin(), apps_.end(), [&](const auto& each) { return each->name() == app.name; });
-  if (known == apps_.end()) return;  // told by warn_of_front_settings
-  const supervise::Generation* serving = (*known)->serving();
-  auto spec = spec_of(app, serving ? &serving->spec() : nullptr);
-  if (spec) {
-    (*known)->reload(std::move(*spec), kAskedToReload);
-  } else {
-    log_.error("CW0805", spec.error().message + "; the app keeps running as it is");
-  }
 }
 
 void Master::warn_of_front_settings(const config::Config& fresh) {

@@ -10,6 +10,8 @@ import pytest
 from support.processes import wait_until
 
 pytestmark = pytest.mark.timeout(90)
+COLOURED = ("import os\ndef application(environ, start_response):\n    start_response('200 OK', [])\n"
+            "    return [os.environ['COLOUR'].encode()]\n")
 REFUSED = [r"CW03\d\d", r"Error", r"keeps serving", r"reload"]
 
 
@@ -171,6 +173,24 @@ class TestHup:
         assert server.is_healthy()
         wait_until(lambda: len(server.tree()) <= before, 15, "one generation")
         server.baseline = {server.pid: server.baseline[server.pid]}
+
+    def test_an_app_that_cannot_be_run_as_asked_holds_up_the_others(self, serve, folder, app_python):
+        """All or nothing of a configuration is taken."""
+        text = '[[listen]]\naddr = "127.0.0.1:0"\n'
+        for name in ("first", "second"):
+            (folder / name).mkdir()
+            (folder / name / "app.py").write_text(COLOURED)
+            text += (f'[app.{name}]\nroot = "{name}"\nprefix = "/{name}"\nworkers = 1\nwatch = "off"\npython = "{app_python}"\n'
+                     f'env = {{ COLOUR = "green" }}\n')
+        config = folder / "cutwater.toml"
+        config.write_text(text)
+        server = serve.run(["serve"], folder, allow=[r"CW080[57]"])
+        pids = set(server.tree())
+        config.write_text(text.replace("green", "blue") + 'user = "nobody-of-that-name"\n')
+        server.signal(signal.SIGHUP)
+        server.log.wait_for(r"CW0805\] app.second.user", 10)
+        server.log.wait_for(r"CW0807", 10)
+        assert server.get("/first").text == server.get("/second").text == "green" and set(server.tree()) == pids
 
     @pytest.mark.parametrize("then", ["pass", "raise ValueError"])
     def test_a_change_and_a_hup_while_a_generation_starts_are_one_reload(self, serve, then):
