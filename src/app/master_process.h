@@ -61,6 +61,7 @@ class Master : public io::TurnHook {
 
   const ServeRequest request_;
   config::Config config_;
+  std::string configuration_file_;                     // of the settings that apps have by now
   std::optional<supervise::Identity> front_identity_;  // as root: chosen once, for fronts that are started later, too
   ConsoleLog log_;
   io::Loop loop_;

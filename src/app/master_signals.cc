@@ -119,7 +119,7 @@ void Master::reload() {
       !apps_.empty() && std::all_of(apps_.begin(), apps_.end(), [](const auto& app) { return app->starting(); });
   if (busy || !announced_) return;
   reload_waits_ = false;
-  config::Loaded fresh = config::load(request_.target, request_.overrides);
+  config::Loaded fresh = config::load(request_.target, request_.overrides, configuration_file_);
   for (const config::Diagnostic& diagnostic : fresh.diagnostics) {
     if (diagnostic.is_error) {
       log_.error(diagnostic.code, diagnostic.text);
@@ -134,6 +134,7 @@ void Master::reload() {
                "fix: correct the errors above and send HUP again");
     return;
   }
+  configuration_file_ = fresh.config.file;
   warn_of_front_settings(fresh.config);
   spawner_->renew_warm();
   renew_pools();

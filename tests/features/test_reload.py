@@ -174,6 +174,30 @@ class TestHup:
         wait_until(lambda: len(server.tree()) <= before, 15, "one generation")
         server.baseline = {server.pid: server.baseline[server.pid]}
 
+    @pytest.mark.parametrize("place, code", [("TARGET", "CW0105"), ("-c", "CW0105"), ("pyproject.toml", "CW0109")])
+    def test_a_configuration_that_is_gone(self, serve, folder, app_python, place, code):
+        """Without it another user, interpreter and other limits would count."""
+        (folder / "app.py").write_text(COLOURED)
+        ours = "tool.cutwater." if place == "pyproject.toml" else ""
+        text = (f'[[{ours}listen]]\naddr = "127.0.0.1:0"\n[{ours}app.web]\nworkers = 1\nwatch = "off"\npython = "{app_python}"\n'
+                f'env = {{ COLOUR = "green" }}\n')
+        config = folder / ("pyproject.toml" if ours else "cutwater.toml")
+        config.write_text(text)
+        server = serve.run(["serve", *(["-c", config] if place == "-c" else [])], folder, workers=1, allow=[code, r"CW0807"])
+        if ours:
+            config.write_text("[project]\n")
+        else:
+            config.rename(folder / "elsewhere.toml")
+        pids = set(server.tree())
+        server.signal(signal.SIGHUP)
+        server.log.wait_for(rf"{code}\] .*{config.name}", 10)
+        server.log.wait_for(r"CW0807", 10)
+        assert server.get("/").text == "green" and set(server.tree()) == pids
+        config.write_text(text.replace("green", "blue"))
+        server.signal(signal.SIGHUP)
+        wait_until(lambda: server.get("/").text == "blue", 15, "the file that was put back")
+        server.baseline = {server.pid: server.baseline[server.pid]}
+
     def test_an_app_that_cannot_be_run_as_asked_holds_up_the_others(self, serve, folder, app_python):
         """All or nothing of a configuration is taken."""
         text = '[[listen]]\naddr = "127.0.0.1:0"\n'
