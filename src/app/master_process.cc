@@ -261,6 +261,7 @@ void Master::stop(base::Duration grace) {
   const base::Instant deadline = base::monotonic_now() + grace;
   if (deadline >= stop_deadline_) return;
   stop_deadline_ = deadline;
+  sockets_.close_listening();  // no front is started any more
   if (!fronts_) return;
   if (world_) world_->ends_at_once = grace == kNow;
   fronts_->stop(grace);
