@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from support import apps
 from support.processes import wait_until
 
 pytestmark = pytest.mark.timeout(90)
@@ -332,6 +333,21 @@ class TestWatch:
         wait_until(lambda: version(server) == "two", 15, "the new version")
         server.baseline = {server.pid: server.baseline[server.pid]}
 
+    @pytest.mark.parametrize("name", ["tmp/restart.txt", "restart.txt"])
+    def test_deploy_by_the_time_of_a_file_alone(self, serve, folder, name):
+        """As pathlib's touch() and Ruby's do it; touch(1) opens the file as well."""
+        place = folder / "kit"
+        apps.copy("kit", place)
+        (place / "tmp").mkdir()
+        (place / name).write_text("")
+        server = serve("kit", watch="deploy")
+        edit(place / "app.py", 'VERSION = "one"', 'VERSION = "two"')
+        os.utime(place / "app.py")
+        time.sleep(1.5)
+        assert version(server) == "one"
+        os.utime(place / name)
+        wait_until(lambda: version(server) == "two", 15, "the new version")
+        server.baseline = {server.pid: server.baseline[server.pid]}
 
     @pytest.mark.parametrize("preload", ["true", "false"])
     def test_broken_code_and_nobody_left_to_serve(self, serve, preload):
