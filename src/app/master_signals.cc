@@ -8,6 +8,7 @@
 #include "app/front_identity.h"
 #include "app/master_process.h"
 #include "app/master_specs.h"
+#include "base/text.h"
 
 namespace cutwater::app {
 namespace {
@@ -93,8 +94,7 @@ void Master::on_signal(int signal) {
 }
 
 std::string Master::ending_line(std::string_view signal) const {
-  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(config_.shutdown_grace).count();
-  return fmt::format("{}: what runs is finished, for at most {} s", signal, seconds);
+  return fmt::format("{}: what runs is finished, for at most {}", signal, base::seconds_text(config_.shutdown_grace));
 }
 
 // The first TERM or INT lets what runs finish, and the exit code is 0. A second one, as QUIT, ends all now: the exit

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/text.h"
 #include "supervise/worker_pool.h"
 
 namespace cutwater::supervise {
@@ -168,8 +169,7 @@ void WorkerPool::on_deadline(Worker& worker) {
     return;
   }
   const bool zygote_hangs = !worker.process->known() && !zygote_gone_;
-  const std::string limit = fmt::format("within start_timeout = {} s",
-                                        std::chrono::duration_cast<std::chrono::seconds>(spec_.start_timeout).count());
+  const std::string limit = "within start_timeout = " + base::seconds_text(spec_.start_timeout);
   if (zygote_hangs) {
     world_.log.error("CW0524", fmt::format("{}: its zygote did not fork {} {}; it is killed\n"
                                            "fix: look for what has stopped it, or raise app.{}.start_timeout",
