@@ -135,7 +135,7 @@ bool Master::start() {
   const auto front_user = front_identity_ ? std::optional(front_identity_->user) : std::nullopt;
   spawner_ = std::make_unique<MasterSpawner>(loop_, children_, log_, config_, front_user, sockets_, *fronts_);
   if (!check_script_users(config_, log_) || !check_pools(config_, log_)) {
-    give_up(config::kBootFailure);
+    give_up(config::kUsage);
   } else if (!make_apps()) {
     if (exit_code_ == 0) exit_code_ = config::kRuntimeFailure;
     return false;  // there is nobody to wait for
@@ -153,14 +153,13 @@ bool Master::start_fronts() {
 }
 
 bool Master::choose_identity_of_fronts() {
-  if (!supervise::running_as_root()) return true;
-  auto identity = choose_front_identity(config_);
+  auto identity = identity_of_fronts(config_);
   if (identity) {
     front_identity_ = std::move(*identity);
   } else {
     log_.error("CW0403", identity.error().message);
   }
-  return front_identity_.has_value();
+  return identity.ok();
 }
 
 base::Result<supervise::AppSpec> Master::spec_of(const config::App& app, const supervise::AppSpec* before) {
@@ -188,7 +187,7 @@ bool Master::make_apps() {
     auto spec = spec_of(app, nullptr);
     if (!spec) {
       log_.error("CW0805", spec.error().message);
-      exit_code_ = config::kBootFailure;
+      exit_code_ = config::kUsage;
       return false;
     }
     needed += supervise::descriptors_of_generation(spec->workers, fronts_->count());

@@ -146,7 +146,7 @@ void Master::reload() {
 
 // Whether a start would, as far as it is about who is whom.
 bool Master::may_take(const config::Config& fresh) {
-  const auto apart = front_identity_ ? check_front_identity(*front_identity_, fresh) : base::Result<void>();
+  const auto apart = check_front_identity(front_identity_, fresh);
   if (!apart) log_.error("CW0403", apart.error().message);
   const bool scripts = check_script_users(fresh, log_);
   const bool pools = check_pool_users(fresh, log_);

@@ -148,10 +148,11 @@ constexpr ErrorCode kCodes[] = {
      "The access log could not be written: its disk is full, or its reader went away or does not keep up. Requests are "
      "served all the same. It is said at once, then every 10 s with the number since, and in the end.",
      "Look at the disk or at who reads the pipe."},
-    {"CW0403", "front cannot drop its rights",
-     "Started as root, the front could not become its user, and it never "
-     "serves as root.",
-     "Set `front_user` to an existing user."},
+    {"CW0403", "front has no user of its own",
+     "Started as root, the front becomes another user, since it never serves as root, and never as an app, a script "
+     "or a pool: there is none left for it. Started as somebody else, it cannot become another `front_user`. At HUP "
+     "the reload is refused.",
+     "Set `front_user` to an existing user that nothing else runs as."},
     {"CW0404", "front cannot serve", "The front hit an error it cannot go on with; the master starts another one.",
      "The message has the reason; often a limit such as open files (ulimit -n)."},
     {"CW0405", "event loop held up",

@@ -1,10 +1,16 @@
-"""What messages say: the time that was set."""
+"""What messages say: the time that was set, and who it is about."""
 
+import os
+import re
 import signal
+import subprocess
 
 import pytest
 
+from support import apps
+
 pytestmark = pytest.mark.timeout(90)
+needs_root = pytest.mark.skipif(os.getuid() != 0, reason="only root changes its user")
 
 
 class TestDurations:
@@ -29,3 +35,26 @@ class TestDurations:
         code.write_text("import time\ntime.sleep(60)\n" + code.read_text())
         server.signal(signal.SIGHUP)
         server.log.wait_for(r"not ready within start_timeout = 1.5 s: gave up", 10)
+
+
+class TestUsers:
+    @needs_root
+    @pytest.mark.parametrize("setting, code", [("user", "CW0805"), ("front_user", "CW0403")])
+    def test_one_that_is_nobody_is_an_error_of_the_configuration(self, run_binary, folder, app_python, setting, code):
+        apps.copy("kit", folder / "kit")
+        flags = ["app:application", "-b", "127.0.0.1:0", "--python", app_python, f"--{setting.replace('_', '-')}", "nobody-of-that-name"]
+        for command in ("serve", "check"):
+            result = run_binary(command, *flags, cwd=folder / "kit")
+            assert result.returncode == 2 and re.findall(r"error\[(CW\d+)\]", result.stderr) == [code], result.stderr
+
+    @needs_root
+    @pytest.mark.parametrize("setting, code", [("user", "CW0805"), ("front_user", "CW0403")])
+    def test_another_one_than_the_own_needs_root(self, binary, folder, app_python, setting, code):
+        place = folder / "kit"
+        apps.copy("kit", place)
+        for command, asked, expected in (("serve", "daemon", 2), ("check", "daemon", 2), ("check", "games", 0)):
+            words = [binary, command, "app:application", "-b", "127.0.0.1:0", "--python", app_python, f"--{setting.replace('_', '-')}", asked]
+            result = subprocess.run(words, cwd=place, user="games", group="games", extra_groups=[], capture_output=True, text=True, timeout=30)
+            assert result.returncode == expected, result.stderr
+            assert expected == 0 or re.search(
+                rf'error\[{code}\] .*{setting} = "daemon" needs cutwater to be started as root; it runs as games\n +fix: remove', result.stderr), result.stderr
