@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <signal.h>
+#include <unistd.h>
 
 #include <algorithm>
 
@@ -140,8 +141,15 @@ void FrontGroup::on_exited(unsigned index, const supervise::ExitStatus& status) 
     events_.never_ready(misconfigured ? config::kUsage : config::kRuntimeFailure);
     return;
   }
-  log_.error("CW0802", fmt::format("a front (pid {}) {}; its connections are lost, another one is started", pid,
-                                   status.describe()));
+  if (status.clean()) {
+    log_.error("CW0802", fmt::format("a front (pid {}) exited with status 0, as a SIGTERM from outside makes it; its "
+                                     "connections are closed, another one is started\n"
+                                     "fix: send signals to the master, process {}",
+                                     pid, getpid()));
+  } else {
+    log_.error("CW0802", fmt::format("a front (pid {}) {}; its connections are lost, another one is started", pid,
+                                     status.describe()));
+  }
   const base::Duration wait = front.policy.wait_after(lived);
   front.restart->set(base::monotonic_now() + wait);
 }

@@ -263,9 +263,9 @@ constexpr ErrorCode kCodes[] = {
     {"CW0523", "not finished in time", "A worker or an old generation did not finish within `grace` and was killed.",
      "Raise `grace`, of the app or, when Cutwater stops, of `[shutdown]`; or make requests shorter."},
     {"CW0524", "worker cannot be started",
-     "The system refused a process or descriptor, or a worker was not ready within "
-     "`start_timeout`; it is tried again.",
-     "Look at the limits of processes, memory and open files."},
+     "The system refused a process or descriptor, code of the app ended the process that was to become a worker, or a "
+     "worker was not ready within `start_timeout`; it is tried again.",
+     "Look at the limits of processes, memory and open files; or at what the message names."},
     {"CW0525", "zygote ended",
      "The process that workers are forked from is gone. Workers serve on; a new one is started "
      "when it is needed.",
@@ -458,7 +458,7 @@ constexpr ErrorCode kCodes[] = {
     {"CW0802", "front ended",
      "The process that holds the connections ended; they are lost, another one is started within "
      "a second.",
-     "The message has the signal or exit code; report it."},
+     "The message has the signal or exit code. One that nobody has sent is an error of ours: report it."},
     {"CW0803", "master lacks something", "A helper process or the master's signal handling could not be set up.",
      "Look at the limits of processes and open files."},
     {"CW0804", "app runs as root", "Cutwater runs as root, the app has no `user`, and its folder belongs to root.",

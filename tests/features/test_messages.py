@@ -1,4 +1,4 @@
-"""What messages say: the time that was set, and who it is about."""
+"""What messages say: the time that was set, who it is about, how it ended, what comes next, and what is at fault."""
 
 import os
 import re
@@ -8,6 +8,7 @@ import subprocess
 import pytest
 
 from support import apps
+from support.processes import wait_until
 
 pytestmark = pytest.mark.timeout(90)
 needs_root = pytest.mark.skipif(os.getuid() != 0, reason="only root changes its user")
@@ -58,3 +59,42 @@ class TestUsers:
             assert result.returncode == expected, result.stderr
             assert expected == 0 or re.search(
                 rf'error\[{code}\] .*{setting} = "daemon" needs cutwater to be started as root; it runs as games\n +fix: remove', result.stderr), result.stderr
+
+
+class TestEnds:
+    def test_a_worker_is_named_by_its_pid_where_it_speaks_itself(self, serve):
+        server = serve("asgi", allow=[r"CW050[25]", r"CW0521", "Traceback", "SystemExit"])
+        server.check_leaks = False
+        pid = server.get("/pid").text
+        assert server.get("/exit").status == 500
+        server.log.wait_for(rf"CW0505\] web: worker \(pid {pid}\) ends, since the app asked for it", 10)
+        wait_until(lambda: server.get("/pid").text != pid and int(pid) not in server.named("worker"), 10, "its successor")
+
+    def test_a_front_that_was_asked_to(self, serve):
+        server = serve("kit", fronts=1, allow=["CW0802"])
+        server.check_leaks = False
+        (front,) = server.named("front")
+        os.kill(front, signal.SIGTERM)
+        server.log.wait_for(rf"CW0802\] a front \(pid {front}\) exited with status 0, as a SIGTERM from outside makes it", 10)
+        server.log.wait_for(rf"fix: send signals to the master, process {server.pid}$", 5)
+        wait_until(lambda: server.named("front") not in ([], [front]) and server.is_healthy(), 10, "another front")
+
+    def test_a_worker_whose_successor_has_to_wait(self, serve):
+        server = serve("crashing", workers=1, allow=["CW0521", "CW0529"])
+        server.check_leaks = False
+        (server.folder / "crash").write_text("")
+        os.kill(server.named("worker")[0], signal.SIGKILL)
+        server.log.wait_for(r"CW0521\] web: worker 1 \(pid \d+\) was killed by SIGKILL.*; another one is started$", 10)
+        server.log.wait_for(r"CW0521\] web: worker \d+ \(pid \d+\) exited with status 9; another one is started in 0\.[24] s$", 20)
+        (server.folder / "crash").unlink()
+
+    def test_a_hook_that_ends_what_is_forked(self, serve):
+        server = serve("kit", workers=1, start_timeout="3s", allow=["CW0524", "CW0317", "keeps serving"])
+        server.check_leaks = False
+        code = server.folder / "app.py"
+        code.write_text(code.read_text() + "\nos.register_at_fork(after_in_child=lambda: os._exit(9))\n")
+        server.signal(signal.SIGHUP)
+        server.log.wait_for(r"CW0524\] web: no worker can be forked: the process in between exited with status 9; it is tried again", 10)
+        server.log.wait_for(r"fix: look for what the app has registered with os.register_at_fork", 5)
+        assert server.is_healthy()
+        server.log.wait_for("keeps serving", 15)
