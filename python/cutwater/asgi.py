@@ -210,7 +210,7 @@ def serve(service: worker.Service, channel: Channel, lane: int, link: worker.Lin
         messages.emit("error", "CW0544", [f"{service.app}: {missing}", missing.fix])
         reason, status = "no_loop", 1
     except BaseException as error:
-        messages.emit("error", "CW0506", [f"{service.app}: worker {os.getpid()} ends: {failure.describe(error)}",
+        messages.emit("error", "CW0506", [f"{service.app}: worker (pid {os.getpid()}) ends: {failure.describe(error)}",
                                           failure.format_traceback(error)])
         reason, status = "broken", 1
     worker.leave(channel, reason, status)

@@ -94,6 +94,6 @@ def serve(service: worker.Service, channel: Channel, lane: int, link: worker.Lin
     if os.getpid() != own:
         host.leave_child(raised)
     if status and raised is not None:
-        messages.emit("error", "CW0506", [f"{service.app}: worker {os.getpid()} ends: {failure.describe(raised)}",
+        messages.emit("error", "CW0506", [f"{service.app}: worker (pid {os.getpid()}) ends: {failure.describe(raised)}",
                                           failure.format_traceback(raised)])
     worker.leave(channel, reason, status)

@@ -61,7 +61,7 @@ class Lifespan:
             return
         self._serving = False
         slow = asyncio.get_running_loop().call_later(_SLOW_SHUTDOWN_SECONDS, messages.note, (
-            f"{self._app}: worker {os.getpid()} waits for the app to answer lifespan.shutdown"))
+            f"{self._app}: worker (pid {os.getpid()}) waits for the app to answer lifespan.shutdown"))
         answer = await self._ask("shutdown", seconds)
         slow.cancel()
         if answer is not None and answer["type"] == "lifespan.shutdown.complete":

@@ -53,7 +53,7 @@ def _tell(severity: str, code: str, text: str) -> bool:
     if _channel is None:
         return False
     lost, _lost = _lost, 0  # by one thread, whoever tells meanwhile
-    missing = f"{lost} messages of worker {os.getpid()} were lost here: the master took no more"
+    missing = f"{lost} messages of worker (pid {os.getpid()}) were lost here: the master took no more"
     try:
         if lost and not _channel.offer("told", patient=False, severity="warning", code="", text=missing):
             _lost += lost + 1

@@ -57,7 +57,7 @@ class Host:
             pass
         except OSError:
             messages.emit("error", "CW0506", [
-                f"{self._app}: worker {os.getpid()} ends: the worker's own descriptors are closed: did the application close them?",
+                f"{self._app}: worker (pid {os.getpid()}) ends: the worker's own descriptors are closed: did the application close them?",
                 "fix: close only what the app has opened; look for os.closerange()"])
             return "descriptors_closed"
         if self._terminated:
@@ -91,7 +91,7 @@ class Host:
         messages.emit("error", "CW0502", lines)
         no_socket.tell(self._app, error)
         if isinstance(error, (SystemExit, KeyboardInterrupt)):
-            messages.emit("warning", "CW0505", [f"{self._app}: worker {os.getpid()} ends, since the app asked for it"])
+            messages.emit("warning", "CW0505", [f"{self._app}: worker (pid {os.getpid()}) ends, since the app asked for it"])
 
     def problem(self, code: str, method: str, path: str, text: str) -> None:
         severity = "warning" if code in ("CW0504", "CW0508") else "error"
@@ -122,7 +122,7 @@ class Host:
             thread.start()
         except (RuntimeError, MemoryError) as error:
             messages.emit("warning", "CW0509", [
-                f"{self._app}: worker {os.getpid()} gets no thread more than {len(self._threads)}: {error}",
+                f"{self._app}: worker (pid {os.getpid()}) gets no thread more than {len(self._threads)}: {error}",
                 "fix: raise the limit of processes (ulimit -u) and of memory, or lower threads"])
             return False
         self._threads.append(thread)
@@ -256,7 +256,7 @@ def serve(service: Service, channel: Channel, lane: int, link: LinkDescriptors) 
             **link._asdict())
         status = int(reason == "descriptors_closed")
     except BaseException as error:
-        messages.emit("error", "CW0506", [f"{service.app}: worker {os.getpid()} ends: {failure.describe(error)}",
+        messages.emit("error", "CW0506", [f"{service.app}: worker (pid {os.getpid()}) ends: {failure.describe(error)}",
                                           failure.format_traceback(error)])
         reason, status = "broken", 1
     leave(channel, reason, status)

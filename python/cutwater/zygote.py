@@ -15,6 +15,23 @@ from cutwater import failure, greenlets, messages, unpatched, worker
 from cutwater.channel import Channel, ChannelClosed
 
 
+_FIX_OF_LIMITS = "raise the limits of processes, memory and open files of the app's user"
+
+
+class _EndedInBetween(Exception):
+    """The process in between ended before it had forked the worker: nothing of ours does that."""
+
+    def __init__(self, status: int) -> None:
+        self.fix = "look for what kills it; short of memory the kernel does (dmesg)"
+        text = "the process in between was killed"
+        if os.WIFSIGNALED(status):
+            text += f" by signal {os.WTERMSIG(status)}"
+        elif os.WIFEXITED(status):
+            text = f"the process in between exited with status {os.WEXITSTATUS(status)}"
+            self.fix = "look for what the app has registered with os.register_at_fork() or pthread_atfork()"
+        super().__init__(text)
+
+
 def freeze() -> None:
     """Everything alive now is shared with the workers: no collection shall ever write to it."""
     gc.collect()
@@ -34,8 +51,11 @@ def run(service: worker.Service, channel: Channel) -> NoReturn:
         if message["type"] == "fork":
             try:
                 pid = _fork_worker(service, channel, message, descriptors, master)
+            except _EndedInBetween as error:
+                channel.send("fork_failed", worker=message["worker"], text=str(error), fix=error.fix)
             except (OSError, MemoryError) as error:  # for a while: the master asks again
-                channel.send("fork_failed", worker=message["worker"], text=getattr(error, "strerror", None) or str(error))
+                text = getattr(error, "strerror", None) or str(error)
+                channel.send("fork_failed", worker=message["worker"], text=text, fix=_FIX_OF_LIMITS)
             else:
                 channel.send("forked", worker=message["worker"], pid=pid)
         for descriptor in descriptors:
@@ -70,11 +90,11 @@ def _fork_worker(service: worker.Service, channel: Channel, message: Dict[str, A
         answer = int(unpatched.read(reader, 32) or 0)
     finally:
         os.close(reader)
-        unpatched.waitpid(middle, 0)
+        _, status = unpatched.waitpid(middle, 0)
     if answer < 0:
         raise OSError(-answer, os.strerror(-answer))
     if answer == 0:
-        raise OSError("the process in between was killed")
+        raise _EndedInBetween(status)
     return answer
 
 
@@ -100,7 +120,7 @@ def _fork_again(service: worker.Service, channel: Channel, message: Dict[str, An
     except SystemExit:
         raise
     except BaseException as error:
-        messages.emit("error", "CW0506", [f"{service.app}: worker {os.getpid()} does not start: {failure.describe(error)}",
+        messages.emit("error", "CW0506", [f"{service.app}: worker (pid {os.getpid()}) does not start: {failure.describe(error)}",
                                           failure.format_traceback(error)])
         os._exit(1)
 

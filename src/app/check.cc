@@ -191,8 +191,7 @@ int check_log(const std::string& setting, const std::string& path, base::LogSink
 }
 
 int check_front_user(const config::Config& config, base::LogSink& log) {
-  if (geteuid() != 0) return 0;
-  auto identity = choose_front_identity(config);
+  auto identity = identity_of_fronts(config);
   if (identity) return 0;
   log.error("CW0403", identity.error().message);
   return config::kUsage;

@@ -248,7 +248,7 @@ int run_front(FrontStart start) {
   }
   const size_t connections = raise_descriptor_limit(start.config.limits.connections, descriptors_each(start.config),
                                                     other_descriptors(start.config));
-  if (auto dropped = drop_to_front_identity(start.config); !dropped) {
+  if (auto dropped = drop_to_front_identity(start.identity); !dropped) {
     early_log.error("CW0403", dropped.error().message);
     return config::kUsage;
   }

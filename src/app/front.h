@@ -1,18 +1,21 @@
 // The front process: everything that touches the network. Runs in a child the master forked; returns its exit code.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/file_descriptor.h"
 #include "config/model.h"
 #include "control/channel.h"
+#include "supervise/identity.h"
 
 namespace cutwater::app {
 
 struct FrontStart {
   const config::Config& config;
-  unsigned index = 0;  // which of the fronts
+  const std::optional<supervise::Identity>& identity;  // who to become; none: whoever started us
+  unsigned index = 0;                                  // which of the fronts
   control::Channel master;
   std::vector<base::FileDescriptor> listening;     // in the order of config.listens; shared by all fronts
   std::vector<base::FileDescriptor> static_roots;  // as Sockets::static_roots() says

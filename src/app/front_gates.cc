@@ -41,6 +41,7 @@ base::Result<std::unique_ptr<FrontGates>> FrontGates::open(const std::vector<con
     if (!found) return found.error();
     Gate& gate = **found;
     Door& door = *gate.doors.emplace_back(std::make_unique<Door>());
+    door.most_waiting = static_cast<size_t>(listens[i].backlog) + 1;
     if (listens[i].protocol != "http") {
       auto trust = PeerTrust::make(listens[i], geteuid(), getenv("FCGI_WEB_SERVER_ADDRS"));
       if (!trust) return trust.error();
@@ -94,24 +95,28 @@ base::Result<FrontGates::Gate*> FrontGates::gate_for(const config::Listen& liste
 }
 
 void FrontGates::hold() {
+  held_ = true;
   for (auto& gate : gates_) {
     for (auto& listener : gate->listeners) listener->pause();
   }
 }
 
 void FrontGates::admit() {
+  held_ = false;
   for (auto& gate : gates_) {
     for (auto& listener : gate->listeners) listener->resume();
   }
 }
 
 void FrontGates::drain(std::function<void()> on_drained) {
+  if (held_) admit();
   draining_ = gates_.size();
   auto one_less = [this, on_drained = std::move(on_drained)] {
     if (--draining_ == 0) on_drained();
   };
   for (auto& gate : gates_) {
-    for (auto& listener : gate->listeners) listener->on_events(EPOLLIN);
+    gate->server->begin_drain();
+    for (size_t i = 0; i < gate->listeners.size(); ++i) gate->listeners[i]->take_waiting(gate->doors[i]->most_waiting);
     gate->listeners.clear();
     gate->server->drain(one_less);
   }

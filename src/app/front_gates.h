@@ -37,7 +37,8 @@ class FrontGates {
   // Held gates leave newcomers in the kernel's backlog until they are admitted.
   void hold();
   void admit();
-  // Takes what the kernel has accepted already, then nothing more; `on_drained` once all requests are answered.
+  // Takes what the kernel has accepted already, as far as there is room, then nothing more; `on_drained` once all
+  // requests are answered.
   void drain(std::function<void()> on_drained);
   void close_all();
 
@@ -45,6 +46,7 @@ class FrontGates {
   // A listener: its connections refer to the address.
   struct Door {
     io::Address address;
+    size_t most_waiting = 0;           // in the kernel's queue
     std::unique_ptr<PeerTrust> trust;  // nullptr: HTTP, for everybody
   };
   struct Gate {
@@ -61,6 +63,7 @@ class FrontGates {
   handler::RateLimitedLog turned_away_;
   std::vector<std::unique_ptr<Gate>> gates_;
   size_t draining_ = 0;
+  bool held_ = false;
 };
 
 serve::ServeOptions serve_options(const config::Limits& limits);

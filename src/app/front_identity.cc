@@ -61,10 +61,33 @@ base::Result<supervise::Identity> choose_front_identity(const config::Config& co
       "\nfix: adduser --system --group cutwater, or set front_user to a user that no app, script or pool has"};
 }
 
-base::Result<void> drop_to_front_identity(const config::Config& config) {
+base::Result<std::optional<supervise::Identity>> identity_of_fronts(const config::Config& config) {
   if (supervise::running_as_root()) {
-    auto identity = choose_front_identity(config);
-    if (!identity) return identity.error();
+    auto chosen = choose_front_identity(config);
+    if (!chosen) return chosen.error();
+    return std::optional(std::move(*chosen));
+  }
+  const supervise::Identity self = supervise::current_identity();
+  const std::string& asked = config.front_user;
+  if (asked.empty() || asked == self.name || asked == std::to_string(self.user)) {
+    return std::optional<supervise::Identity>();
+  }
+  return base::Error{"front_user = \"" + asked + "\" needs cutwater to be started as root; it runs as " + self.name +
+                     "\nfix: remove the setting, or start cutwater as root"};
+}
+
+base::Result<void> check_front_identity(const std::optional<supervise::Identity>& front, const config::Config& config) {
+  if (auto chosen = identity_of_fronts(config); !chosen) return chosen.error();
+  if (!front) return {};
+  const std::vector<uid_t> taken = users_of_programs(config);
+  if (std::find(taken.begin(), taken.end(), front->user) == taken.end()) return {};
+  return base::Error{
+      "the front has no user of its own: until the next restart it runs as " + front->name +
+      ", and that is an app's, a script's or a pool's user now\nfix: give them another user, or restart"};
+}
+
+base::Result<void> drop_to_front_identity(const std::optional<supervise::Identity>& identity) {
+  if (identity) {
     if (auto became = supervise::become(*identity); !became) {
       return base::Error{"the front cannot become user " + identity->name + ": " + became.error().message +
                          "\nfix: start as an ordinary user, or with CAP_SETUID and CAP_SETGID"};

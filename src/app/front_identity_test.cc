@@ -59,13 +59,30 @@ TEST(FrontIdentity, NeverThatOfAPool) {
   rmdir(folder);
 }
 
+TEST(FrontIdentity, AReloadGivesNobodyTheUserOfTheFrontsThatRun) {
+  if (geteuid() != 0) GTEST_SKIP() << "not root";
+  auto found = supervise::find_identity("bin");
+  ASSERT_TRUE(found);
+  const std::optional<supervise::Identity> front = *found;
+  config::Config config = with_app_user("daemon");
+  EXPECT_TRUE(check_front_identity(front, config));
+  config.apps.back().user = "bin";
+  EXPECT_TRUE(choose_front_identity(config)) << "a start would choose another user";
+  auto refused = check_front_identity(front, config);
+  ASSERT_FALSE(refused);
+  EXPECT_NE(refused.error().message.find("until the next restart it runs as bin"), std::string::npos);
+  config.apps.back().user = config.front_user = "daemon";
+  EXPECT_FALSE(check_front_identity(front, config)) << "a start would refuse it, too";
+}
+
 TEST(FrontIdentity, DroppingIsForGood) {
   if (geteuid() != 0) GTEST_SKIP() << "not root";
   const pid_t child = fork();
   if (child == 0) {
     config::Config config = with_app_user("daemon");
     config.front_user = "bin";
-    if (!drop_to_front_identity(config)) _exit(1);
+    auto identity = choose_front_identity(config);
+    if (!identity || !drop_to_front_identity(*identity)) _exit(1);
     if (geteuid() == 0 || getuid() == 0 || setuid(0) == 0) _exit(2);
     _exit(0);
   }

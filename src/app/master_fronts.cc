@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <signal.h>
+#include <unistd.h>
 
 #include <algorithm>
 
@@ -47,11 +48,12 @@ unsigned share_of(unsigned all, const config::Config& config) {
 }
 
 FrontGroup::FrontGroup(io::Loop& loop, supervise::Children& children, base::LogSink& log, const config::Config& config,
-                       const Sockets& sockets, Events events)
+                       const std::optional<supervise::Identity>& identity, const Sockets& sockets, Events events)
     : loop_(loop),
       children_(children),
       log_(log),
       config_(config),
+      identity_(identity),
       sockets_(sockets),
       events_(std::move(events)),
       instance_(make_instance_name()),
@@ -82,7 +84,7 @@ base::Result<void> FrontGroup::start_front(unsigned index) {
   keep.insert(keep.end(), static_roots.begin(), static_roots.end());
   keep.push_back(theirs.descriptor());
   auto started = supervise::fork_role(std::move(keep), [&, channel = theirs.descriptor()] {
-    return run_front({config_, index, control::Channel(base::FileDescriptor(channel)), own(listening),
+    return run_front({config_, identity_, index, control::Channel(base::FileDescriptor(channel)), own(listening),
                       own(static_roots), instance_});
   });
   if (!started) return started.error();
@@ -139,8 +141,15 @@ void FrontGroup::on_exited(unsigned index, const supervise::ExitStatus& status) 
     events_.never_ready(misconfigured ? config::kUsage : config::kRuntimeFailure);
     return;
   }
-  log_.error("CW0802", fmt::format("a front (pid {}) {}; its connections are lost, another one is started", pid,
-                                   status.describe()));
+  if (status.clean()) {
+    log_.error("CW0802", fmt::format("a front (pid {}) exited with status 0, as a SIGTERM from outside makes it; its "
+                                     "connections are closed, another one is started\n"
+                                     "fix: send signals to the master, process {}",
+                                     pid, getpid()));
+  } else {
+    log_.error("CW0802", fmt::format("a front (pid {}) {}; its connections are lost, another one is started", pid,
+                                     status.describe()));
+  }
   const base::Duration wait = front.policy.wait_after(lived);
   front.restart->set(base::monotonic_now() + wait);
 }

@@ -4,12 +4,14 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "app/master_sockets.h"
 #include "config/model.h"
 #include "supervise/fronts.h"
+#include "supervise/identity.h"
 #include "supervise/managed_process.h"
 #include "supervise/restart_policy.h"
 
@@ -34,9 +36,10 @@ class FrontGroup : public supervise::Fronts {
     std::function<void(int exit_code)> never_ready;
     std::function<void()> all_ended;  // after stop()
   };
-  // All must outlive this.
+  // All must outlive this. Every front runs as `identity`, those started later, too: what it was chosen by may have
+  // changed by then.
   FrontGroup(io::Loop& loop, supervise::Children& children, base::LogSink& log, const config::Config& config,
-             const Sockets& sockets, Events events);
+             const std::optional<supervise::Identity>& identity, const Sockets& sockets, Events events);
 
   bool start();
   // Stop accepting, finish what runs, be gone after `grace`. Zero: now. May be called again with less.
@@ -69,6 +72,7 @@ class FrontGroup : public supervise::Fronts {
   supervise::Children& children_;
   base::LogSink& log_;
   const config::Config& config_;
+  const std::optional<supervise::Identity>& identity_;
   const Sockets& sockets_;
   Events events_;
   const std::string instance_;

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "app/front_identity.h"
 #include "app/master_lines.h"
 #include "app/master_specs.h"
 #include "config/exit_codes.h"
@@ -19,6 +20,7 @@ namespace {
 constexpr base::Duration kNow = base::Duration::zero();
 // What workers get when the fronts used up the whole grace, or when everything shall end now.
 constexpr base::Duration kLeastGrace = std::chrono::seconds(1);
+constexpr base::Duration kLeastGraceAtOnce = std::chrono::milliseconds(200);  // after a second TERM or INT, or QUIT
 constexpr base::Duration kAnnouncePatience = std::chrono::seconds(2);
 constexpr unsigned kDescriptorsOfSpawner = 2;  // channel, pidfd
 constexpr unsigned kDescriptorsOfFront = 3;    // and its way to the spawner, while it is told
@@ -54,6 +56,7 @@ base::Result<base::FileDescriptor> create_segment(const config::Limits& limits, 
 Master::Master(const ServeRequest& request, config::Loaded loaded)
     : request_(request),
       config_(std::move(loaded.config)),
+      configuration_file_(config_.file),
       log_(to_severity(config_.log.level), config_.log.json),
       announce_timer_(loop_.timers(), [this] { announce_when_serving(); }),
       stop_timer_(loop_.timers(), [this] { end_apps(); }) {
@@ -88,6 +91,10 @@ bool Master::prepare() {
     return false;
   }
   library_ = std::move(*library);
+  if (!choose_identity_of_fronts()) {
+    exit_code_ = config::kUsage;
+    return false;
+  }
   prctl(PR_SET_CHILD_SUBREAPER, 1);
   prctl(PR_SET_DUMPABLE, 0);
   // A disposition of "ignore" inherited from nohup would keep the signal from the signalfd.
@@ -121,14 +128,15 @@ bool Master::start() {
   events.gone = [this](unsigned front) { on_front_gone(front); };
   events.never_ready = [this](int exit_code) { give_up(exit_code); };
   events.all_ended = [this] { end_apps(); };
-  fronts_ = std::make_unique<FrontGroup>(loop_, children_, log_, config_, sockets_, std::move(events));
+  fronts_ = std::make_unique<FrontGroup>(loop_, children_, log_, config_, front_identity_, sockets_, std::move(events));
   const auto make_segment = [this](unsigned fronts, unsigned lanes, unsigned requests) {
     return create_segment(config_.limits, fronts, lanes, requests);
   };
   world_ = std::make_unique<supervise::World>(supervise::World{loop_, app_log_, children_, *fronts_, make_segment});
-  spawner_ = std::make_unique<MasterSpawner>(loop_, children_, log_, config_, sockets_, *fronts_);
+  const auto front_user = front_identity_ ? std::optional(front_identity_->user) : std::nullopt;
+  spawner_ = std::make_unique<MasterSpawner>(loop_, children_, log_, config_, front_user, sockets_, *fronts_);
   if (!check_script_users(config_, log_) || !check_pools(config_, log_)) {
-    give_up(config::kBootFailure);
+    give_up(config::kUsage);
   } else if (!make_apps()) {
     if (exit_code_ == 0) exit_code_ = config::kRuntimeFailure;
     return false;  // there is nobody to wait for
@@ -145,8 +153,23 @@ bool Master::start_fronts() {
   return true;
 }
 
+bool Master::choose_identity_of_fronts() {
+  auto identity = identity_of_fronts(config_);
+  if (identity) {
+    front_identity_ = std::move(*identity);
+  } else {
+    log_.error("CW0403", identity.error().message);
+  }
+  return identity.ok();
+}
+
 base::Result<supervise::AppSpec> Master::spec_of(const config::App& app, const supervise::AppSpec* before) {
   auto spec = make_app_spec(app, library_, log_, before);
+  // Its folder may have become somebody else's since that was looked at.
+  if (spec && front_identity_ && spec->identity && spec->identity->user == front_identity_->user) {
+    return base::Error{fmt::format("{}: {} is the user of the fronts\nfix: set app.{}.user", app.name,
+                                   front_identity_->name, app.name)};
+  }
   if (!spec || !log_.to_file()) return spec;
   std::unique_ptr<AppOutput>& output = app_outputs_[app.name];
   if (!output) {
@@ -165,7 +188,7 @@ bool Master::make_apps() {
     auto spec = spec_of(app, nullptr);
     if (!spec) {
       log_.error("CW0805", spec.error().message);
-      exit_code_ = config::kBootFailure;
+      exit_code_ = config::kUsage;
       return false;
     }
     needed += supervise::descriptors_of_generation(spec->workers, fronts_->count());
@@ -238,6 +261,7 @@ void Master::stop(base::Duration grace) {
   const base::Instant deadline = base::monotonic_now() + grace;
   if (deadline >= stop_deadline_) return;
   stop_deadline_ = deadline;
+  sockets_.close_listening();  // no front is started any more
   if (!fronts_) return;
   if (world_) world_->ends_at_once = grace == kNow;
   fronts_->stop(grace);
@@ -248,9 +272,10 @@ void Master::stop(base::Duration grace) {
 void Master::end_apps() {
   if (!stopping()) return;
   apps_ending_ = true;
-  const base::Duration left = std::max(stop_deadline_ - base::monotonic_now(), kLeastGrace);
+  const base::Duration least = world_ && world_->ends_at_once ? kLeastGraceAtOnce : kLeastGrace;
+  const base::Duration left = std::max(stop_deadline_ - base::monotonic_now(), least);
   for (auto& app : apps_) app->end(left);
-  if (spawner_) spawner_->end(kSpawnerPatience, kLeastGrace);
+  if (spawner_) spawner_->end(kSpawnerPatience, least);
 }
 
 void Master::finish_when_over() {

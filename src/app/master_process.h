@@ -4,6 +4,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -33,13 +34,16 @@ class Master : public io::TurnHook {
   bool start_fronts();
   bool make_apps();
   bool start_apps();
+  bool choose_identity_of_fronts();
   base::Result<supervise::AppSpec> spec_of(const config::App& app, const supervise::AppSpec* before);
 
   void on_signal(int signal);
   void on_stop_signal(int number);
   std::string ending_line(std::string_view signal) const;
   void reload();
-  void reload_app(const config::App& app);
+  bool may_take(const config::Config& fresh);
+  std::optional<std::vector<supervise::AppSpec>> specs_of(const config::Config& fresh);
+  supervise::AppSupervisor* find_app(const std::string& name);
   void warn_of_front_settings(const config::Config& fresh);
   void reopen_logs();
   void renew_pools();
@@ -57,6 +61,8 @@ class Master : public io::TurnHook {
 
   const ServeRequest request_;
   config::Config config_;
+  std::string configuration_file_;                     // of the settings that apps have by now
+  std::optional<supervise::Identity> front_identity_;  // as root: chosen once, for fronts that are started later, too
   ConsoleLog log_;
   io::Loop loop_;
   supervise::RepeatedMessages app_log_{loop_, log_};               // what apps and their processes make us say

@@ -5,8 +5,10 @@
 #include <algorithm>
 #include <tuple>
 
+#include "app/front_identity.h"
 #include "app/master_process.h"
 #include "app/master_specs.h"
+#include "base/text.h"
 
 namespace cutwater::app {
 namespace {
@@ -92,8 +94,7 @@ void Master::on_signal(int signal) {
 }
 
 std::string Master::ending_line(std::string_view signal) const {
-  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(config_.shutdown_grace).count();
-  return fmt::format("{}: what runs is finished, for at most {} s", signal, seconds);
+  return fmt::format("{}: what runs is finished, for at most {}", signal, base::seconds_text(config_.shutdown_grace));
 }
 
 // The first TERM or INT lets what runs finish, and the exit code is 0. A second one, as QUIT, ends all now: the exit
@@ -118,7 +119,7 @@ void Master::reload() {
       !apps_.empty() && std::all_of(apps_.begin(), apps_.end(), [](const auto& app) { return app->starting(); });
   if (busy || !announced_) return;
   reload_waits_ = false;
-  config::Loaded fresh = config::load(request_.target, request_.overrides);
+  config::Loaded fresh = config::load(request_.target, request_.overrides, configuration_file_);
   for (const config::Diagnostic& diagnostic : fresh.diagnostics) {
     if (diagnostic.is_error) {
       log_.error(diagnostic.code, diagnostic.text);
@@ -126,16 +127,54 @@ void Master::reload() {
       log_.warning(diagnostic.code, diagnostic.text);
     }
   }
-  if (fresh.exit_code != 0) {
+  auto specs = fresh.exit_code == 0 && may_take(fresh.config) ? specs_of(fresh.config) : std::nullopt;
+  if (!specs) {
     log_.error("CW0807",
                "reload refused: the configuration cannot be used; everything keeps running as it is\n"
                "fix: correct the errors above and send HUP again");
     return;
   }
+  configuration_file_ = fresh.config.file;
   warn_of_front_settings(fresh.config);
   spawner_->renew_warm();
   renew_pools();
-  for (const config::App& app : fresh.config.apps) reload_app(app);
+  for (supervise::AppSpec& spec : *specs) {
+    supervise::AppSupervisor& app = *find_app(spec.name);
+    app.reload(std::move(spec), kAskedToReload);
+  }
+}
+
+// Whether a start would, as far as it is about who is whom.
+bool Master::may_take(const config::Config& fresh) {
+  const auto apart = check_front_identity(front_identity_, fresh);
+  if (!apart) log_.error("CW0403", apart.error().message);
+  const bool scripts = check_script_users(fresh, log_);
+  const bool pools = check_pool_users(fresh, log_);
+  return apart && scripts && pools;
+}
+
+// All of them before any is reloaded: those of apps that are there since the start.
+std::optional<std::vector<supervise::AppSpec>> Master::specs_of(const config::Config& fresh) {
+  std::vector<supervise::AppSpec> specs;
+  bool all = true;
+  for (const config::App& app : fresh.apps) {
+    supervise::AppSupervisor* known = find_app(app.name);
+    if (!known) continue;  // told by warn_of_front_settings
+    const supervise::Generation* serving = known->serving();
+    auto spec = spec_of(app, serving ? &serving->spec() : nullptr);
+    if (spec) {
+      specs.push_back(std::move(*spec));
+    } else {
+      log_.error("CW0805", spec.error().message);
+      all = false;
+    }
+  }
+  return all ? std::optional(std::move(specs)) : std::nullopt;
+}
+
+supervise::AppSupervisor* Master::find_app(const std::string& name) {
+  auto known = std::find_if(apps_.begin(), apps_.end(), [&](const auto& each) { return each->name() == name; });
+  return known == apps_.end() ? nullptr : known->get();
 }
 
 // They read their own settings at their start, php.ini for one.
@@ -144,18 +183,6 @@ void Master::renew_pools() {
   log_.info("reload: the processes of pools make way for new ones, each when it has nothing to do");
   for (unsigned front = 0; front < fronts_->count(); ++front)
     fronts_->send(front, control::encode(control::RenewPools{}), {});
-}
-
-void Master::reload_app(const config::App& app) {
-  auto known = std::find_if(apps_.begin(), apps_.end(), [&](const auto& each) { return each->name() == app.name; });
-  if (known == apps_.end()) return;  // told by warn_of_front_settings
-  const supervise::Generation* serving = (*known)->serving();
-  auto spec = spec_of(app, serving ? &serving->spec() : nullptr);
-  if (spec) {
-    (*known)->reload(std::move(*spec), kAskedToReload);
-  } else {
-    log_.error("CW0805", spec.error().message + "; the app keeps running as it is");
-  }
 }
 
 void Master::warn_of_front_settings(const config::Config& fresh) {

@@ -16,6 +16,8 @@ class Sockets {
   // Logs what cannot be opened, each with its code; false when anything failed.
   bool open(const config::Config& config, base::LogSink& log);
   SocketFiles& files() { return files_; }
+  // Who comes when the fronts have closed theirs, too, is refused by the kernel. The files stay.
+  void close_listening() { listening_.clear(); }
 
   const std::vector<base::FileDescriptor>& listening() const { return listening_; }
   // O_PATH: those of config.static_routes, then those of the routes that have scripts, each in their order, then those

@@ -91,11 +91,13 @@ bool starts_programs(const config::Config& config) {
 }
 
 MasterSpawner::MasterSpawner(io::Loop& loop, supervise::Children& children, base::LogSink& log,
-                             const config::Config& config, Sockets& sockets, FrontGroup& fronts)
+                             const config::Config& config, std::optional<uid_t> front_user, Sockets& sockets,
+                             FrontGroup& fronts)
     : loop_(loop),
       children_(children),
       log_(log),
       config_(config),
+      front_user_(front_user),
       sockets_(sockets),
       fronts_(fronts),
       restart_(loop.timers(),
@@ -125,7 +127,7 @@ bool MasterSpawner::start() {
     // In the child the parent's owners are never destroyed, so the numbers can be owned anew.
     for (size_t number = 0; number < folders.size(); ++number) entries[number].folder.reset(folders[number]);
     return run_spawner({control::Channel(base::FileDescriptor(descriptor)), sockets_.files(), std::move(entries),
-                        pool_entries(config_), front_user_of(config_), find_library().ok() ? *find_library() : ""});
+                        pool_entries(config_), front_user_, find_library().ok() ? *find_library() : ""});
   });
   if (!started) {
     log_.error("CW0803", "no spawner can be started: " + started.error().message + kLimitsFix);
@@ -212,14 +214,22 @@ bool check_script_users(const config::Config& config, base::LogSink& log) {
   return all;
 }
 
-bool check_pools(const config::Config& config, base::LogSink& log) {
+bool check_pool_users(const config::Config& config, base::LogSink& log) {
   bool all = true;
   for (const supervise::PoolEntry& entry : pool_entries(config)) {
     const auto identity = supervise::identity_for_pool(entry, front_user_of(config));
     if (!identity) log.error("CW0805", fmt::format("pool {}: {}", entry.name, identity.error().message));
+    all = all && identity;
+  }
+  return all;
+}
+
+bool check_pools(const config::Config& config, base::LogSink& log) {
+  bool all = check_pool_users(config, log);
+  for (const supervise::PoolEntry& entry : pool_entries(config)) {
     const auto program = supervise::program_of_pool(entry);
     if (!program) log.error("CW0711", fmt::format("pool {}: {}", entry.name, program.error().message));
-    all = all && identity && program;
+    all = all && program;
   }
   return all;
 }

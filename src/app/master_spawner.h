@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 
 #include "app/master_fronts.h"
 #include "app/master_sockets.h"
@@ -14,9 +15,9 @@ namespace cutwater::app {
 
 class MasterSpawner {
  public:
-  // All outlive this. `fronts` need not have been started.
+  // All outlive this. `fronts` need not have been started; nothing is started as `front_user`, whom they run as.
   MasterSpawner(io::Loop& loop, supervise::Children& children, base::LogSink& log, const config::Config& config,
-                Sockets& sockets, FrontGroup& fronts);
+                std::optional<uid_t> front_user, Sockets& sockets, FrontGroup& fronts);
 
   // Logs why not.
   bool start();
@@ -38,6 +39,7 @@ class MasterSpawner {
   supervise::Children& children_;
   base::LogSink& log_;
   const config::Config& config_;
+  const std::optional<uid_t> front_user_;
   Sockets& sockets_;
   FrontGroup& fronts_;
   std::unique_ptr<supervise::ManagedProcess> process_;
@@ -52,7 +54,10 @@ class MasterSpawner {
 // Whether there is anything that the spawner may be asked for.
 bool starts_programs(const config::Config& config);
 
-// Whether each pool has a program, and somebody that this server can run it as; logs where not.
+// Whether each pool has somebody that this server can run it as; logs where not.
+bool check_pool_users(const config::Config& config, base::LogSink& log);
+
+// The same, and whether each has a program.
 bool check_pools(const config::Config& config, base::LogSink& log);
 
 // Whether each `user` of routes with scripts is somebody that this server can run them as; logs who is not.

@@ -34,6 +34,16 @@ std::string counted(uint64_t number, std::string_view thing) {
   return text;
 }
 
+std::string seconds_text(Duration span) {
+  char digits[32];
+  const double seconds = std::chrono::duration<double>(span).count();
+  const auto written = std::to_chars(std::begin(digits), std::end(digits), seconds, std::chars_format::fixed, 3);
+  std::string text(std::begin(digits), written.ptr);
+  text.resize(text.find_last_not_of('0') + 1);
+  if (text.ends_with('.')) text.pop_back();
+  return text + " s";
+}
+
 namespace {
 
 constexpr std::array<bool, 256> make_plain_table() {

@@ -7,6 +7,8 @@
 #include <string>
 #include <string_view>
 
+#include "base/clock.h"
+
 namespace cutwater::base {
 
 constexpr char ascii_upper(char c) {
@@ -34,6 +36,8 @@ std::optional<uint64_t> parse_decimal(std::string_view digits);
 void append_decimal(std::string& to, uint64_t number);
 // For people: "1 worker", "3 workers", "2 processes".
 std::string counted(uint64_t number, std::string_view thing);
+// For people: "60 s", "1.5 s", "0.15 s".
+std::string seconds_text(Duration span);
 
 // Without SP and HTAB at both ends (OWS of RFC 9110 section 5.6.3).
 inline std::string_view trim_whitespace(std::string_view text) {

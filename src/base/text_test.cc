@@ -83,4 +83,13 @@ TEST(Release, GivesTheMemoryBack) {
   EXPECT_EQ(text.capacity(), std::string().capacity());
 }
 
+TEST(Text, SecondsAreNotCutOff) {
+  using std::chrono::milliseconds;
+  EXPECT_EQ(seconds_text(milliseconds(0)), "0 s");
+  EXPECT_EQ(seconds_text(milliseconds(1500)), "1.5 s");
+  EXPECT_EQ(seconds_text(milliseconds(150)), "0.15 s");
+  EXPECT_EQ(seconds_text(milliseconds(5)), "0.005 s");
+  EXPECT_EQ(seconds_text(std::chrono::hours(24 * 30)), "2592000 s");
+}
+
 }  // namespace cutwater::base

@@ -148,10 +148,11 @@ constexpr ErrorCode kCodes[] = {
      "The access log could not be written: its disk is full, or its reader went away or does not keep up. Requests are "
      "served all the same. It is said at once, then every 10 s with the number since, and in the end.",
      "Look at the disk or at who reads the pipe."},
-    {"CW0403", "front cannot drop its rights",
-     "Started as root, the front could not become its user, and it never "
-     "serves as root.",
-     "Set `front_user` to an existing user."},
+    {"CW0403", "front has no user of its own",
+     "Started as root, the front becomes another user, since it never serves as root, and never as an app, a script "
+     "or a pool: there is none left for it. Started as somebody else, it cannot become another `front_user`. At HUP "
+     "the reload is refused.",
+     "Set `front_user` to an existing user that nothing else runs as."},
     {"CW0404", "front cannot serve", "The front hit an error it cannot go on with; the master starts another one.",
      "The message has the reason; often a limit such as open files (ulimit -n)."},
     {"CW0405", "event loop held up",
@@ -260,9 +261,9 @@ constexpr ErrorCode kCodes[] = {
     {"CW0523", "not finished in time", "A worker or an old generation did not finish within `grace` and was killed.",
      "Raise `grace`, of the app or, when Cutwater stops, of `[shutdown]`; or make requests shorter."},
     {"CW0524", "worker cannot be started",
-     "The system refused a process or descriptor, or a worker was not ready within "
-     "`start_timeout`; it is tried again.",
-     "Look at the limits of processes, memory and open files."},
+     "The system refused a process or descriptor, code of the app ended the process that was to become a worker, or a "
+     "worker was not ready within `start_timeout`; it is tried again.",
+     "Look at the limits of processes, memory and open files; or at what the message names."},
     {"CW0525", "zygote ended",
      "The process that workers are forked from is gone. Workers serve on; a new one is started "
      "when it is needed.",
@@ -455,7 +456,7 @@ constexpr ErrorCode kCodes[] = {
     {"CW0802", "front ended",
      "The process that holds the connections ended; they are lost, another one is started within "
      "a second.",
-     "The message has the signal or exit code; report it."},
+     "The message has the signal or exit code. One that nobody has sent is an error of ours: report it."},
     {"CW0803", "master lacks something", "A helper process or the master's signal handling could not be set up.",
      "Look at the limits of processes and open files."},
     {"CW0804", "app runs as root", "Cutwater runs as root, the app has no `user`, and its folder belongs to root.",

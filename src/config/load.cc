@@ -28,7 +28,8 @@ bool mentions_us(const Document& document) {
 
 class Loader {
  public:
-  explicit Loader(const Overrides& overrides) : overrides_(overrides) {}
+  Loader(const Overrides& overrides, const std::string& file_in_force)
+      : overrides_(overrides), file_in_force_(file_in_force) {}
 
   Loaded run(const std::string& words) {
     bool complete = read_everything(words);
@@ -96,7 +97,9 @@ class Loader {
       apply_document(read_document(file, reporter_), nullptr, listen_defaults, app_defaults);
       return;
     }
-    if (!named) file = shown_path(target.folder + "/pyproject.toml");
+    if (file.empty() && is_gone(target.folder)) return;
+    named = named || !file_in_force_.empty();
+    if (file.empty()) file = shown_path(target.folder + "/pyproject.toml");
     if (!named && !is_file(file)) return;
     // A pyproject.toml that other tools have trouble with is none of our business until it speaks of us.
     Reporter own;
@@ -116,6 +119,17 @@ class Loader {
       return;
     }
     apply_document(document, "cutwater", listen_defaults, app_defaults);
+  }
+
+  // Without it the defaults would count: another user for the app, other limits.
+  bool is_gone(const std::string& folder) {
+    const bool is_pyproject = file_in_force_.ends_with("pyproject.toml");
+    const std::string file = folder + (is_pyproject ? "/pyproject.toml" : "/cutwater.toml");
+    if (file_in_force_.empty() || exists(file)) return false;
+    reporter_.error("CW0105", shown_path(file) +
+                                  " is gone, which has the settings in force\n  fix: put it back, or restart to go "
+                                  "on without it");
+    return true;
   }
 
   static const Entry* find_ours(const Document& document) {
@@ -225,6 +239,7 @@ class Loader {
   }
 
   const Overrides& overrides_;
+  const std::string& file_in_force_;
   Reporter reporter_;
   Config config_;
   std::string base_folder_;
@@ -235,8 +250,8 @@ class Loader {
 
 }  // namespace
 
-Loaded load(const std::string& target, const Overrides& overrides) {
-  return Loader(overrides).run(target);
+Loaded load(const std::string& target, const Overrides& overrides, const std::string& file) {
+  return Loader(overrides, file).run(target);
 }
 
 }  // namespace cutwater::config

@@ -35,7 +35,8 @@ struct Loaded {
   int exit_code = 0;                    // 0, 2 (usage or configuration), 4 (no app found)
 };
 
-// `target`: a folder, "module:attr", file.py, cutwater.toml or "" (current folder). Called again at each HUP.
-Loaded load(const std::string& target, const Overrides& overrides);
+// `target`: a folder, "module:attr", file.py, cutwater.toml or "" (current folder). Called again at each HUP, with the
+// `file` that the settings in force come from: where one was found it must not be gone.
+Loaded load(const std::string& target, const Overrides& overrides, const std::string& file = "");
 
 }  // namespace cutwater::config

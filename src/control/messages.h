@@ -333,10 +333,12 @@ struct ForkFailed {
   static constexpr const char* kType = "fork_failed";
   uint64_t worker = 0;
   std::string text;
+  std::string fix;
   template <class Visitor>
   void visit(Visitor& field) {
     field("worker", worker);
     field("text", text);
+    field("fix", fix);
   }
 };
 

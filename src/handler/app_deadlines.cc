@@ -97,8 +97,8 @@ void AppGeneration::cancel(SlotUse& use, uint32_t lane, base::Instant now) {
   std::string path;
   base::append_log_escaped(path, asked.path);
   app_.log_.write(base::Severity::kError, "CW0501",
-                  fmt::format("{}: {} {} took longer than timeout = {:g} s; cancelled and answered 504", options_.app,
-                              asked.method, path, std::chrono::duration<double>(options_.timeout).count()),
+                  fmt::format("{}: {} {} took longer than timeout = {}; cancelled and answered 504", options_.app,
+                              asked.method, path, base::seconds_text(options_.timeout)),
                   now);
   use.request->fail(504);
 }

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <utility>
 
+#include "base/text.h"
 #include "handler/app.h"
 
 namespace cutwater::handler {
@@ -37,11 +38,10 @@ bool AppHandler::waits_in_vain(const AppRequest& request, base::Instant now) con
 void AppHandler::turn_away(AppRequest& request, base::Instant now) {
   const std::optional<WaitingLimits> limits = this->limits();
   if (limits && now - request.entered > limits->queue_timeout) {
-    const auto milliseconds = std::chrono::duration_cast<std::chrono::milliseconds>(limits->queue_timeout).count();
     log_.write(base::Severity::kWarning, "CW0511",
-               fmt::format("{}: a request waited queue_timeout = {} ms for a worker; answered 503\n"
+               fmt::format("{}: a request waited queue_timeout = {} for a worker; answered 503\n"
                            "fix: more workers, a faster app, or raise app.{}.queue_timeout",
-                           name_, milliseconds, name_),
+                           name_, base::seconds_text(limits->queue_timeout), name_),
                now);
   }
   request.fail(503);

@@ -117,7 +117,7 @@ TEST_F(AppQueueTest, WaitingTooLongIs503) {
   for (auto& exchange : exchanges_) EXPECT_EQ(exchange->writer.status(), 503);
   ASSERT_EQ(log_.lines.size(), 1u);
   EXPECT_TRUE(log_.lines[0].starts_with("CW0511")) << log_.lines[0];
-  EXPECT_NE(log_.lines[0].find("a request waited queue_timeout = 150 ms"), std::string::npos) << log_.lines[0];
+  EXPECT_NE(log_.lines[0].find("a request waited queue_timeout = 0.15 s"), std::string::npos) << log_.lines[0];
   link::Claim claimed;
   EXPECT_FALSE(worker.claim(claimed));
 }

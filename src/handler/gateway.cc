@@ -160,11 +160,10 @@ void Gateway::log_problem(std::string_view code, const upstream::Peer& peer, std
 
 void Gateway::note_failure(upstream::Peer& peer, upstream::Failure failure) {
   if (!peer.note_failure(loop_.now(), failure)) return;
-  const auto pause = std::chrono::duration_cast<std::chrono::seconds>(peer.options().fail_time);
-  log_.warning("CW0603",
-               fmt::format("{}: {} failed {} in a row and is left alone for {}s at a time\n"
-                           "fix: the messages before say how it failed",
-                           who_, peer.name(), base::counted(peer.options().max_fails, "time"), pause.count()));
+  log_.warning("CW0603", fmt::format("{}: {} failed {} in a row and is left alone for {} at a time\n"
+                                     "fix: the messages before say how it failed",
+                                     who_, peer.name(), base::counted(peer.options().max_fails, "time"),
+                                     base::seconds_text(peer.options().fail_time)));
 }
 
 void Gateway::note_success(upstream::Peer& peer) {

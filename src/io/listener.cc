@@ -11,7 +11,7 @@ namespace cutwater::io {
 
 namespace {
 
-constexpr int kAcceptsPerEvent = 64;  // then other connections have their turn
+constexpr size_t kAcceptsPerEvent = 64;  // then other connections have their turn
 constexpr int kAcceptFlags = SOCK_NONBLOCK | SOCK_CLOEXEC;
 constexpr base::Duration kRetryAfter = std::chrono::milliseconds(100);
 constexpr base::Duration kLogAtMostEvery = std::chrono::seconds(1);
@@ -78,9 +78,17 @@ void Listener::update_registration() {
 }
 
 void Listener::on_events(uint32_t) {
+  accept_up_to(kAcceptsPerEvent);
+}
+
+void Listener::take_waiting(size_t most) {
+  accept_up_to(most);
+}
+
+void Listener::accept_up_to(size_t most) {
   bool destroyed = false;
   destroyed_ = &destroyed;
-  for (int count = 0; count < kAcceptsPerEvent && !paused_; ++count) {
+  for (size_t count = 0; count < most && !paused_; ++count) {
     sockaddr_storage raw;
     socklen_t length = sizeof raw;
     // Clients of a unix socket have no name that would say anything.

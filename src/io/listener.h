@@ -35,11 +35,15 @@ class Listener : public Watcher {
 
   void pause();  // connection limit reached, or shutting down: the kernel's backlog holds newcomers
   void resume();
+  // At the end: all that the kernel has accepted already and would reset, but for what a pause leaves, and no more than
+  // `most`, as others may come for ever.
+  void take_waiting(size_t most);
   void on_events(uint32_t events) override;
   const Address& local_address() const { return local_; }
   int descriptor() const { return socket_.get(); }
 
  private:
+  void accept_up_to(size_t most);
   void update_registration();
   void back_off(int error);
 

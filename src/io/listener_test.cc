@@ -117,6 +117,29 @@ TEST(Listener, OneThatSaysNothingIsLeftToTheKernelForASecond) {
   EXPECT_EQ(accepted, 2);
 }
 
+TEST(Listener, AtTheEndTakesAllThatWaitsOrSoMany) {
+  Loop loop;
+  CountingLog log;
+  for (const std::string& place : {std::string("127.0.0.1:0"), "unix:" + scratch_path("waiting")}) {
+    auto socket = open_listening_socket(place, {});
+    ASSERT_TRUE(socket.ok());
+    std::vector<FileDescriptor> accepted;
+    Listener listener(loop, std::move(*socket), log,
+                      [&](FileDescriptor connection, const Address&) { accepted.push_back(std::move(connection)); });
+    std::vector<FileDescriptor> clients;
+    for (int count = 0; count < 200; ++count) clients.push_back(connect_to(listener.local_address()));
+    listener.take_waiting(150);
+    EXPECT_EQ(accepted.size(), 150u);
+    listener.pause();
+    listener.take_waiting(1000);
+    EXPECT_EQ(accepted.size(), 150u);
+    listener.resume();
+    listener.take_waiting(1000);
+    EXPECT_EQ(accepted.size(), 200u);
+  }
+  unlink(scratch_path("waiting").c_str());
+}
+
 TEST(Listener, PausedLeavesNewcomersInTheBacklog) {
   Loop loop;
   CountingLog log;

@@ -177,9 +177,13 @@ void HttpServer::accept(std::unique_ptr<io::Stream> stream, const io::Address& p
   impl_->accept(std::move(stream), peer, local);
 }
 
-void HttpServer::drain(std::function<void()> on_drained) {
-  impl_->on_drained = std::move(on_drained);
+void HttpServer::begin_drain() {
   impl_->state.draining = true;
+}
+
+void HttpServer::drain(std::function<void()> on_drained) {
+  begin_drain();
+  impl_->on_drained = std::move(on_drained);
   impl_->grace_over.set(impl_->state.loop.now() + kFirstRequestGrace);
   impl_->close_idle(false);
 }

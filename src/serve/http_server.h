@@ -79,6 +79,8 @@ class HttpServer {
   // The same for a connection of another kind than a plain socket.
   void accept(std::unique_ptr<io::Stream> stream, const io::Address& peer, const io::Address& local);
 
+  // Before drain(), for what is accepted meanwhile: each answer is its connection's last.
+  void begin_drain();
   // Graceful end: idle connections are closed now (those that never asked anything within a second), the
   // others after their running request ("Connection: close"). Listeners are the caller's. `on_drained` is
   // called once from the loop when no connection is left.

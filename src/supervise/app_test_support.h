@@ -63,7 +63,8 @@ def run():
         if "zygote_dies_at_fork" in words:
             os._exit(7)
         if "fork_fails" in open("behaviour").read():
-            send({"type": "fork_failed", "worker": message["worker"], "text": "no more processes"})
+            send({"type": "fork_failed", "worker": message["worker"], "text": "no more processes",
+                  "fix": "buy some"})
             for fd in fds:
                 os.close(fd)
             continue

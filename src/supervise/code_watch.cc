@@ -17,6 +17,9 @@ namespace fs = std::filesystem;
 
 constexpr uint32_t kNameEvents = IN_CREATE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE;
 constexpr uint32_t kCodeEvents = kNameEvents | IN_CLOSE_WRITE;
+// Who says that there is something to deploy may do it by the time of a file alone, as os.utime() does; code
+// that nobody has written to is as it was.
+constexpr uint32_t kDeployEvents = kCodeEvents | IN_ATTRIB;
 // A folder may be watched for both.
 constexpr uint32_t kAddFolder = IN_ONLYDIR | IN_MASK_ADD;
 constexpr size_t kMostFolders = 4096;
@@ -139,7 +142,8 @@ void CodeWatch::watch_way() {
 }
 
 void CodeWatch::add(const std::string& folder) {
-  const int descriptor = inotify_add_watch(inotify_.get(), folder.c_str(), kCodeEvents | kAddFolder);
+  const uint32_t events = mode_ == Mode::kDeploy ? kDeployEvents : kCodeEvents;
+  const int descriptor = inotify_add_watch(inotify_.get(), folder.c_str(), events | kAddFolder);
   if (descriptor >= 0) {
     watched_[descriptor].folder = folder;
     watched_[descriptor].code = true;
@@ -215,6 +219,7 @@ void CodeWatch::on_event(const std::string& folder, uint32_t mask, const std::st
   if (mode_ == Mode::kCode && name == kEnvironmentMark && folder != real_root_) forget_below(folder);
   // A created file is empty yet; what fills it closes it.
   if (mask & IN_CREATE) return;
+  if ((mask & IN_ATTRIB) && mode_ != Mode::kDeploy) return;  // of a watch that was made for deploys
   if (matters(folder, name)) note_change(folder + "/" + name);
 }
 

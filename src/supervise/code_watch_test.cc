@@ -1,6 +1,8 @@
 #include "supervise/code_watch.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include "supervise/app_test_support.h"
 
@@ -131,6 +133,24 @@ TEST_F(CodeWatchTest, DeployModeKnowsItsFiles) {
   run_for(milliseconds(50));
   write("tmp/restart.txt");
   EXPECT_EQ(changes_after(kLong), Paths{"tmp/restart.txt"});
+}
+
+TEST_F(CodeWatchTest, ATimeAloneIsADeployButNoChangeOfCode) {
+  for (const char* name : {"tmp/restart.txt", "restart.txt", "views.py"}) write(name);
+  const auto touch = [this](const char* name) {
+    EXPECT_EQ(utimensat(AT_FDCWD, (spec.root + "/" + name).c_str(), nullptr, 0), 0);
+  };
+  for (const char* name : {"restart.txt", "tmp/restart.txt"}) {
+    watch_.watch(CodeWatch::Mode::kDeploy, spec.root, {});
+    touch("views.py");
+    EXPECT_EQ(changes_after(kLong), Paths{});
+    touch(name);
+    EXPECT_EQ(changes_after(kLong), Paths{name});
+  }
+  watch_.watch(CodeWatch::Mode::kCode, spec.root, {spec.root});  // some watches stay as they are
+  touch("views.py");
+  std::filesystem::permissions(spec.root + "/views.py", std::filesystem::perms::owner_read);
+  EXPECT_EQ(changes_after(kLong), Paths{});
 }
 
 TEST_F(CodeWatchTest, OffIsOff) {

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "base/text.h"
+
 namespace cutwater::supervise {
 namespace {
 
@@ -76,12 +78,11 @@ void Generation::on_successor_failed() {
 
 void Generation::on_start_deadline() {
   if (state_ == State::kStarting) {
-    const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(spec_.start_timeout).count();
     fail({3,
           "CW0317",
-          fmt::format("not ready within start_timeout = {} s: gave up {}\n"
+          fmt::format("not ready within start_timeout = {}: gave up {}\n"
                       "fix: raise app.{}.start_timeout, or do slow work after the import, and after lifespan.startup",
-                      seconds, journey_.where(base::monotonic_now()), spec_.name),
+                      base::seconds_text(spec_.start_timeout), journey_.where(base::monotonic_now()), spec_.name),
           {}});
   } else if (state_ == State::kDraining) {
     world_.log.warning("CW0523", fmt::format("{} had requests running longer than grace; they are ended\n"

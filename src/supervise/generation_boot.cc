@@ -71,7 +71,7 @@ void Generation::on_interpreter_message(control::Message& message) {
     if (forked) pool_->on_forked(forked->worker, forked->pid);
   } else if (type == control::ForkFailed::kType && pool_) {
     auto failed = control::decode<control::ForkFailed>(message.body);
-    if (failed) pool_->on_fork_failed(failed->worker, failed->text);
+    if (failed) pool_->on_fork_failed(failed->worker, failed->text, failed->fix);
   }
 }
 

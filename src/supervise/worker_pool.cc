@@ -78,8 +78,10 @@ void WorkerPool::fill(Position& position) {
 }
 
 void WorkerPool::retry_later(Position& position, base::Duration lived) {
-  if (!filling_) return;
-  const base::Duration wait = position.policy.wait_after(lived);
+  if (filling_) fill_after(position, position.policy.wait_after(lived));
+}
+
+void WorkerPool::fill_after(Position& position, base::Duration wait) {
   if (wait == base::Duration::zero()) {
     fill(position);
   } else {

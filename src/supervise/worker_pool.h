@@ -43,7 +43,7 @@ class WorkerPool {
   // The process of a worker that was launched without one is known now.
   void adopt(Worker& worker, StartedProcess process);
   void on_forked(uint64_t number, pid_t pid);
-  void on_fork_failed(uint64_t number, const std::string& text);
+  void on_fork_failed(uint64_t number, const std::string& text, const std::string& fix);
   void on_zygote_gone();
   void on_stuck(unsigned lane, const std::string& what, const std::string& fix);
   void on_broken(unsigned lane, const std::string& why);
@@ -62,6 +62,8 @@ class WorkerPool {
 
   void fill(Position& position);
   void retry_later(Position& position, base::Duration lived);
+  void fill_after(Position& position, base::Duration wait);
+  std::optional<base::Duration> wait_for_successor(const Worker& worker);
   Position* let_leave(Worker& worker, base::Duration patience);
   void replace(Worker& worker);
   void end_worker(Worker& worker, base::Duration patience, base::Duration grace);
@@ -76,7 +78,7 @@ class WorkerPool {
   void on_deadline(Worker& worker);
   void look_for_stopped();
   void mark_gone(Worker& worker);
-  void log_end(const Worker& worker, const ExitStatus& status);
+  void log_end(const Worker& worker, const ExitStatus& status, std::optional<base::Duration> wait);
   void release_strangers(Worker& worker);
   Worker* on_lane(unsigned lane);
   Worker* unknown_worker(uint64_t number);

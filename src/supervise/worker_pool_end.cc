@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "base/text.h"
+#include "supervise/journey.h"
 #include "supervise/worker_pool.h"
 
 namespace cutwater::supervise {
@@ -45,27 +47,34 @@ void WorkerPool::on_ending(Worker& worker, std::string reason) {
   worker.reason = std::move(reason);
   worker.ends_by_itself = true;
   if (worker.state != Worker::State::kReady || !filling_) return;
-  log_end(worker, {.code = 0});
+  const std::optional<base::Duration> wait = wait_for_successor(worker);
+  log_end(worker, {.code = 0}, wait);
   Position* position = let_leave(worker, spec_.grace);
   if (!position) return;
   position->worker = nullptr;
-  retry_later(*position, base::monotonic_now() - worker.ready_at);
+  fill_after(*position, *wait);
 }
 
 void WorkerPool::on_exited(Worker& worker, const ExitStatus& status) {
   if (worker.state == Worker::State::kGone) return;
-  const base::Duration lived =
-      worker.ready_at == base::kNever ? base::Duration::zero() : base::monotonic_now() - worker.ready_at;
-  log_end(worker, status);
+  const std::optional<base::Duration> wait = wait_for_successor(worker);
+  log_end(worker, status, wait);
   Position* position = worker.position;
   mark_gone(worker);
-  if (!filling_ || !position) return;
+  if (!wait) return;
   if (!ever_ready_ && ++failed_starts_ >= target() + kSpareStarts) {
     events_.cannot_start(fmt::format("{} workers in a row ended before they were ready; the last one {}",
                                      failed_starts_, status.describe()));
     return;
   }
-  retry_later(*position, lived);
+  fill_after(*position, *wait);
+}
+
+// nullopt: this pool starts none. To be asked once for each end: the next wait is longer.
+std::optional<base::Duration> WorkerPool::wait_for_successor(const Worker& worker) {
+  if (!filling_ || !worker.position) return std::nullopt;
+  const bool was_ready = worker.ready_at != base::kNever;
+  return worker.position->policy.wait_after(was_ready ? base::monotonic_now() - worker.ready_at : base::Duration());
 }
 
 void WorkerPool::mark_gone(Worker& worker) {
@@ -85,7 +94,7 @@ void WorkerPool::release_strangers(Worker& worker) {
   if (std::exchange(worker.holds_strangers, false)) world_.children.release();
 }
 
-void WorkerPool::log_end(const Worker& worker, const ExitStatus& status) {
+void WorkerPool::log_end(const Worker& worker, const ExitStatus& status, std::optional<base::Duration> wait) {
   const std::string who = spec_.name + ": " + name_of(worker);
   const bool killed = status.signal == SIGKILL;
   if (worker.state == Worker::State::kLeaving || ending_) {
@@ -95,10 +104,11 @@ void WorkerPool::log_end(const Worker& worker, const ExitStatus& status) {
                        fmt::format("{} did not finish in time and was killed\n"
                                    "fix: raise app.{}.grace (of a stop: [shutdown] grace), or make requests shorter",
                                    who, spec_.name));
-  } else if (status.clean()) {
-    world_.log.warning("CW0521", who + " ended by itself" + in_words(worker.reason) + "; another one is started");
   } else {
-    world_.log.warning("CW0521", who + " " + status.describe() + "; another one is started");
+    const bool pauses = wait && *wait > base::Duration::zero();
+    world_.log.warning(
+        "CW0521", fmt::format("{} {}{}; another one is started{}", who, status.describe(),
+                              status.clean() ? in_words(worker.reason) : "", pauses ? " in " + to_seconds(*wait) : ""));
   }
 }
 
@@ -168,8 +178,7 @@ void WorkerPool::on_deadline(Worker& worker) {
     return;
   }
   const bool zygote_hangs = !worker.process->known() && !zygote_gone_;
-  const std::string limit = fmt::format("within start_timeout = {} s",
-                                        std::chrono::duration_cast<std::chrono::seconds>(spec_.start_timeout).count());
+  const std::string limit = "within start_timeout = " + base::seconds_text(spec_.start_timeout);
   if (zygote_hangs) {
     world_.log.error("CW0524", fmt::format("{}: its zygote did not fork {} {}; it is killed\n"
                                            "fix: look for what has stopped it, or raise app.{}.start_timeout",

@@ -52,14 +52,14 @@ void WorkerPool::on_forked(uint64_t number, pid_t pid) {
 }
 
 // Short of processes or memory: told once, until it works again.
-void WorkerPool::on_fork_failed(uint64_t number, const std::string& text) {
+void WorkerPool::on_fork_failed(uint64_t number, const std::string& text, const std::string& fix) {
   Worker* worker = unknown_worker(number);
   if (!worker) return;
   if (!std::exchange(fork_fails_, true)) {
-    world_.log.error("CW0524",
-                     fmt::format("{}: no worker can be forked: {}; {} serve, it is tried again\n"
-                                 "fix: raise the limits of processes, memory and open files of the app's user",
-                                 spec_.name, text, ready_count()));
+    // Before one was ever ready others serve, of an older generation.
+    const std::string left = ever_ready_ ? fmt::format("{} serve, ", ready_count()) : "";
+    world_.log.error("CW0524", fmt::format("{}: no worker can be forked: {}; {}it is tried again\nfix: {}", spec_.name,
+                                           text, left, fix));
   }
   Position* position = worker->position;
   mark_gone(*worker);

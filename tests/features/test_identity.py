@@ -1,7 +1,10 @@
 """Who each process is, what it is called, and what it holds."""
 
 import os
+import pwd
+import re
 import signal
+from pathlib import Path
 
 import pytest
 
@@ -36,6 +39,42 @@ def test_the_app_runs_as_the_owner_of_its_folder(serve, folder):
     assert status.split("Gid:")[1].split()[:4] == ["65500"] * 4
     groups = status.split("Groups:")[1].splitlines()[0].split()
     assert "0" not in groups and "CapEff:\t0000000000000000" in status
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="needs root")
+@pytest.mark.parametrize("how", ["user", "owner", "cgi", "front_user"])
+def test_a_reload_gives_nobody_the_user_of_the_front(serve, folder, how):
+    """A start refuses it, so nothing of such a configuration is taken, and a front that dies is who it was."""
+    place = folder / "kit"
+    apps.copy("kit", place)
+    scripts = folder / "cgi"
+    scripts.mkdir()
+    route = f'[[site]]\n[[site.route]]\nmatch = {{ path = "/cgi-bin" }}\ncgi = {{ dir = "{scripts}", user = "games" }}\n'
+    front = "daemon" if how == "front_user" else "nobody"
+    server = serve("kit", user=None if how == "owner" else "games", env={"COLOUR": "green"}, allow=["CW0403", "CW0807", "CW0802"],
+                   config=f'front_user = "{front}"\n{route}')
+    config = server.folder / "cutwater.toml"
+    good = config.read_text()
+    bad = {"user": good.replace('user = "games"\nenv', f'user = "{front}"\nenv'), "owner": good,
+           "cgi": good.replace('user = "games" }', f'user = "{front}" }}'),
+           "front_user": good.replace('front_user = "daemon"\n', "").replace('user = "games"\nenv', 'user = "daemon"\nenv')}[how]
+    assert how == "owner" or bad != good
+    config.write_text(bad.replace("green", "blue"))
+    if how == "owner":
+        os.chown(place, pwd.getpwnam(front).pw_uid, 0)
+    pids = set(server.tree())
+    server.signal(signal.SIGHUP)
+    told = "until the next restart it runs as daemon" if how == "front_user" else f"user {front} is an app's, a script's or a pool's"
+    server.log.wait_for(rf"CW0403\] the front has no user of its own: {told}", 10)
+    server.log.wait_for(r"CW0807\] reload refused", 10)
+    assert server.get("/variable?name=COLOUR").text == "green" and set(server.tree()) == pids
+    before = server.named("front")
+    os.kill(before[0], signal.SIGKILL)
+    wait_until(lambda: len(set(server.named("front")) - set(before)) == 1 and server.is_healthy(), 10, "another front")
+    users = {re.search(r"Uid:\t(\d+)", Path(f"/proc/{pid}/status").read_text())[1] for pid in server.named("front")}
+    assert users == {str(pwd.getpwnam(front).pw_uid)}
+    assert server.log.count(r"error\[CW0403") == 1, "the front that was started again has found its user"
+    server.check_leaks = False
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="needs root")

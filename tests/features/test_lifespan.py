@@ -87,7 +87,7 @@ def test_a_shutdown_that_fails_is_told(serve, mode, said):
 def test_a_shutdown_has_its_grace(serve):
     server = serve("lifespans", environment={"MODE": "shutdown takes long"})
     server.signal(signal.SIGTERM)
-    server.log.wait_for(r"web: worker \d+ waits for the app to answer lifespan.shutdown")
+    server.log.wait_for(r"web: worker \(pid \d+\) waits for the app to answer lifespan.shutdown")
     server.out.wait_for("flushed")
     end(server, asked=True)
 

@@ -47,7 +47,7 @@ class TestWorkers:
         """It costs its worker, and the log says why."""
         server = serve("kit", workers=2, allow=DEATHS)
         assert server.request("GET", "/close_all", timeout=20).status in (200, 502)
-        server.log.wait_for(r"error\[CW0506\] web: worker \d+ ends: .*own descriptors are closed", 10)
+        server.log.wait_for(r"error\[CW0506\] web: worker \(pid \d+\) ends: .*own descriptors are closed", 10)
         for _ in range(10):
             assert server.is_healthy()
         wait_until(lambda: len(server.named("worker")) == 2, 10, "both workers")

@@ -7,9 +7,12 @@ import time
 
 import pytest
 
+from support import apps
 from support.processes import wait_until
 
 pytestmark = pytest.mark.timeout(90)
+COLOURED = ("import os\ndef application(environ, start_response):\n    start_response('200 OK', [])\n"
+            "    return [os.environ['COLOUR'].encode()]\n")
 REFUSED = [r"CW03\d\d", r"Error", r"keeps serving", r"reload"]
 
 
@@ -172,6 +175,48 @@ class TestHup:
         wait_until(lambda: len(server.tree()) <= before, 15, "one generation")
         server.baseline = {server.pid: server.baseline[server.pid]}
 
+    @pytest.mark.parametrize("place, code", [("TARGET", "CW0105"), ("-c", "CW0105"), ("pyproject.toml", "CW0109")])
+    def test_a_configuration_that_is_gone(self, serve, folder, app_python, place, code):
+        """Without it another user, interpreter and other limits would count."""
+        (folder / "app.py").write_text(COLOURED)
+        ours = "tool.cutwater." if place == "pyproject.toml" else ""
+        text = (f'[[{ours}listen]]\naddr = "127.0.0.1:0"\n[{ours}app.web]\nworkers = 1\nwatch = "off"\npython = "{app_python}"\n'
+                f'env = {{ COLOUR = "green" }}\n')
+        config = folder / ("pyproject.toml" if ours else "cutwater.toml")
+        config.write_text(text)
+        server = serve.run(["serve", *(["-c", config] if place == "-c" else [])], folder, workers=1, allow=[code, r"CW0807"])
+        if ours:
+            config.write_text("[project]\n")
+        else:
+            config.rename(folder / "elsewhere.toml")
+        pids = set(server.tree())
+        server.signal(signal.SIGHUP)
+        server.log.wait_for(rf"{code}\] .*{config.name}", 10)
+        server.log.wait_for(r"CW0807", 10)
+        assert server.get("/").text == "green" and set(server.tree()) == pids
+        config.write_text(text.replace("green", "blue"))
+        server.signal(signal.SIGHUP)
+        wait_until(lambda: server.get("/").text == "blue", 15, "the file that was put back")
+        server.baseline = {server.pid: server.baseline[server.pid]}
+
+    def test_an_app_that_cannot_be_run_as_asked_holds_up_the_others(self, serve, folder, app_python):
+        """All or nothing of a configuration is taken."""
+        text = '[[listen]]\naddr = "127.0.0.1:0"\n'
+        for name in ("first", "second"):
+            (folder / name).mkdir()
+            (folder / name / "app.py").write_text(COLOURED)
+            text += (f'[app.{name}]\nroot = "{name}"\nprefix = "/{name}"\nworkers = 1\nwatch = "off"\npython = "{app_python}"\n'
+                     f'env = {{ COLOUR = "green" }}\n')
+        config = folder / "cutwater.toml"
+        config.write_text(text)
+        server = serve.run(["serve"], folder, allow=[r"CW080[57]"])
+        pids = set(server.tree())
+        config.write_text(text.replace("green", "blue") + 'user = "nobody-of-that-name"\n')
+        server.signal(signal.SIGHUP)
+        server.log.wait_for(r"CW0805\] app.second.user", 10)
+        server.log.wait_for(r"CW0807", 10)
+        assert server.get("/first").text == server.get("/second").text == "green" and set(server.tree()) == pids
+
     @pytest.mark.parametrize("then", ["pass", "raise ValueError"])
     def test_a_change_and_a_hup_while_a_generation_starts_are_one_reload(self, serve, then):
         server = serve("kit", workers=1, watch="code", allow=REFUSED)
@@ -288,6 +333,21 @@ class TestWatch:
         wait_until(lambda: version(server) == "two", 15, "the new version")
         server.baseline = {server.pid: server.baseline[server.pid]}
 
+    @pytest.mark.parametrize("name", ["tmp/restart.txt", "restart.txt"])
+    def test_deploy_by_the_time_of_a_file_alone(self, serve, folder, name):
+        """As pathlib's touch() and Ruby's do it; touch(1) opens the file as well."""
+        place = folder / "kit"
+        apps.copy("kit", place)
+        (place / "tmp").mkdir()
+        (place / name).write_text("")
+        server = serve("kit", watch="deploy")
+        edit(place / "app.py", 'VERSION = "one"', 'VERSION = "two"')
+        os.utime(place / "app.py")
+        time.sleep(1.5)
+        assert version(server) == "one"
+        os.utime(place / name)
+        wait_until(lambda: version(server) == "two", 15, "the new version")
+        server.baseline = {server.pid: server.baseline[server.pid]}
 
     @pytest.mark.parametrize("preload", ["true", "false"])
     def test_broken_code_and_nobody_left_to_serve(self, serve, preload):

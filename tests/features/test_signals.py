@@ -1,15 +1,26 @@
-"""TERM, INT and QUIT: what still runs is finished, until the deadline or a second signal."""
+"""TERM, INT and QUIT: what still runs is finished, until the deadline or a second signal; who comes then is refused."""
 
+import os
 import re
 import signal
 import time
 
 import pytest
 
-from support import apps
+from support import apps, processes
+from support.processes import wait_until
+from support.server import free_port
 
 pytestmark = pytest.mark.timeout(90)
 DEATHS = [r"CW05\d\d", r"CW08\d\d", r"worker", r"zygote", r"front"]
+
+
+def is_refused(server):
+    try:
+        server.connect(timeout=5).close()
+    except ConnectionRefusedError:
+        return True
+    return False
 
 
 def test_term_finishes_what_runs(serve):
@@ -17,13 +28,56 @@ def test_term_finishes_what_runs(serve):
     slow = apps.start_slow(server, 1.5)
     server.check_leaks = False
     server.signal(signal.SIGTERM)
-    time.sleep(0.3)
-    with pytest.raises(OSError):
-        server.connect(timeout=1).request("GET", "/")
+    wait_until(lambda: is_refused(server), 1, "newcomers to be refused")
     response = slow.read_response()
     assert response.text == "slept" and response.get("Connection") == "close"
     assert server.wait_exit(10) == 0
     slow.close()
+
+
+@pytest.mark.parametrize("place", ["tcp", "unix"])
+@pytest.mark.parametrize("fronts", [1, 2])
+def test_term_serves_who_waits_and_refuses_who_comes(serve, folder, fronts, place):
+    """What the kernel had accepted is not reset, and who comes while the rest is finished is not left waiting."""
+    server = serve("kit", workers=2, fronts=fronts, queue=1000, listen="127.0.0.1:0" if place == "tcp" else f"unix:{folder}/s.sock")
+    slow = apps.start_slow(server, 2)
+    server.check_leaks = False
+    stopped = server.named("front")
+    for front in stopped:
+        os.kill(front, signal.SIGSTOP)
+    wait_until(lambda: all(processes.state(front) == "T" for front in stopped), 5, "the fronts to stand still")
+    waiting = [server.connect(timeout=20) for _ in range(300)]
+    for client in waiting:
+        client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    server.signal(signal.SIGTERM)
+    server.log.wait_for("what runs is finished")
+    time.sleep(0.2)  # it is told after that line
+    for front in stopped:
+        os.kill(front, signal.SIGCONT)
+    wait_until(lambda: is_refused(server), 1.5, "newcomers to be refused")
+    answers = [client.read_response() for client in waiting]
+    assert {(answer.status, answer.get("Connection")) for answer in answers} == {(200, "close")}
+    assert slow.read_response().text == "slept"
+    assert server.wait_exit(10) == 0
+    for client in [slow, *waiting]:
+        client.close()
+
+
+def test_term_while_the_app_starts_answers_who_waits(serve, folder):
+    place = folder / "kit"
+    apps.copy("kit", place)
+    (place / "app.py").write_text("import time\ntime.sleep(60)\n")
+    port = free_port()
+    server = serve("kit", listen=f"127.0.0.1:{port}", ready=False)
+    server.addresses = [("127.0.0.1", port)]
+    wait_until(lambda: server.named("zygote"), 10, "the import")
+    with server.connect() as client:
+        client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        time.sleep(0.2)
+        server.check_leaks = False
+        server.signal(signal.SIGTERM)
+        assert client.read_response().status == 503
+    assert server.wait_exit(10) == 0
 
 
 def test_term_closes_idle_connections_at_once(serve):

@@ -57,7 +57,7 @@ def split_config(text):
 def start_slow(server, seconds):
     """A request that runs for `seconds`, begun."""
     client = server.connect(timeout=60)
-    name = f"{client.socket.getsockname()[1]}-{time.monotonic_ns()}"
+    name = f"{client.socket.fileno()}-{time.monotonic_ns()}"
     client.send(f"GET /sleep?s={seconds}&say={name} HTTP/1.1\r\nHost: a\r\n\r\n")
     server.out.wait_for(f"sleeps {name}$")
     return client
