@@ -318,5 +318,5 @@ class TestIdentities:
             f'cgi = {{ dir = "{scripts}", user = "root" }}\n'
         )
         outcome = run_binary("serve", "-c", "cutwater.toml")
-        assert outcome.returncode == 3
+        assert outcome.returncode == 2
         assert "CW0805" in outcome.stderr and "no script runs as root" in outcome.stderr
