@@ -155,7 +155,7 @@ int check_listen(const config::Listen& listen, const config::Config& config, con
     log.error("CW0801", "listen " + listen.address + ": " + options.error().message + "\nfix: correct owner or group");
     return config::kUsage;
   }
-  auto socket = io::open_listening_socket(listen.address, options.value());
+  auto socket = open_listener(listen, options.value());
   if (socket) {
     if (listen.address.starts_with("unix:/")) unlink(listen.address.substr(5).c_str());
     const std::string protocol = listen.protocol == "http" ? "" : " (" + listen.protocol + ")";

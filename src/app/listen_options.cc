@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 
 #include "app/front_identity.h"
 #include "base/text.h"
@@ -15,6 +16,7 @@ using supervise::Identity;
 
 constexpr int kEverybody = 0666;
 constexpr int kOwnerAndGroup = 0660;
+constexpr gid_t kNobodys = 65534;  // "nogroup": of daemons that have nothing in common
 
 // A name or a number.
 base::Result<gid_t> find_group(const std::string& group) {
@@ -30,6 +32,14 @@ bool has_group(const Identity& user, gid_t group) {
 
 bool all_have(const std::vector<Identity>& users, gid_t group) {
   return std::all_of(users.begin(), users.end(), [group](const Identity& user) { return has_group(user, group); });
+}
+
+// As the kernel has it of this process, whatever /etc/group says.
+bool own_process_has_group(gid_t group) {
+  std::vector<gid_t> groups(static_cast<size_t>(std::max(getgroups(0, nullptr), 0)));
+  const int count = getgroups(static_cast<int>(groups.size()), groups.data());
+  groups.resize(static_cast<size_t>(std::max(count, 0)));
+  return getegid() == group || std::find(groups.begin(), groups.end(), group) != groups.end();
 }
 
 // The users whose programs PeerTrust lets in. Root needs no permission.
@@ -56,7 +66,7 @@ void choose_mode(io::ListenOptions& options, const config::Listen& listen, const
   if (!options.unix_group && !users.empty()) {
     options.unix_group = common_group(users);
     if (!options.unix_group) return;
-    if (!supervise::running_as_root() && !has_group(supervise::current_identity(), *options.unix_group)) {
+    if (!supervise::running_as_root() && !own_process_has_group(*options.unix_group)) {
       options.unix_group.reset();
       return;
     }
@@ -67,10 +77,25 @@ void choose_mode(io::ListenOptions& options, const config::Listen& listen, const
 }  // namespace
 
 std::optional<gid_t> common_group(const std::vector<Identity>& users) {
-  for (const Identity& user : users) {
-    if (all_have(users, user.group)) return user.group;
-  }
-  return std::nullopt;
+  if (users.empty()) return std::nullopt;
+  std::vector<gid_t> candidates = users.front().groups;
+  candidates.insert(candidates.begin(), users.front().group);
+  std::erase(candidates, kNobodys);
+  const auto shared =
+      std::find_if(candidates.begin(), candidates.end(), [&users](gid_t group) { return all_have(users, group); });
+  return shared == candidates.end() ? std::nullopt : std::optional(*shared);
+}
+
+base::Result<base::FileDescriptor> open_listener(const config::Listen& listen, const io::ListenOptions& options) {
+  auto socket = io::open_listening_socket(listen.address, options);
+  const bool chosen_here = !listen.mode && listen.group.empty() && options.unix_group;
+  if (socket || !chosen_here) return socket;
+  const int refused = socket.error().system_errno;
+  if (refused != EPERM && refused != EINVAL) return socket;
+  io::ListenOptions open_to_all = options;
+  open_to_all.unix_group.reset();
+  open_to_all.unix_mode = kEverybody;
+  return io::open_listening_socket(listen.address, open_to_all);
 }
 
 base::Result<io::ListenOptions> listen_options(const config::Listen& listen, const config::Config& config) {

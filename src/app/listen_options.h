@@ -6,6 +6,7 @@
 #include <optional>
 #include <vector>
 
+#include "base/file_descriptor.h"
 #include "base/result.h"
 #include "config/model.h"
 #include "io/listener.h"
@@ -17,7 +18,11 @@ namespace cutwater::app {
 // owner and a group, 0660, where a group has everybody who is trusted there; else, and for HTTP, to all.
 base::Result<io::ListenOptions> listen_options(const config::Listen& listen, const config::Config& config);
 
-// The first user's own group that all of them have.
+// A group that all of them have, the first one's own before others; never nobody's.
 std::optional<gid_t> common_group(const std::vector<supervise::Identity>& users);
+
+// A group that was chosen here and may not be given (without CAP_CHOWN, say) is done without: then the socket is open
+// to all.
+base::Result<base::FileDescriptor> open_listener(const config::Listen& listen, const io::ListenOptions& options);
 
 }  // namespace cutwater::app

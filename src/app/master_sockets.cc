@@ -40,7 +40,7 @@ bool Sockets::open_listening(const config::Listen& listen, const config::Config&
     log.error("CW0801", "listen " + listen.address + ": " + options.error().message + "\nfix: correct owner or group");
     return false;
   }
-  auto socket = io::open_listening_socket(listen.address, options.value());
+  auto socket = open_listener(listen, options.value());
   if (!socket) {
     log.error("CW0801", socket.error().message + listen_advice(listen.address, socket.error()));
     return false;

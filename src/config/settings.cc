@@ -125,9 +125,9 @@ constexpr Setting kSettings[] = {
      "", to<&Listen::protocol>, 0, UINT64_MAX, "http|uwsgi|scgi|fastcgi"},
     {Section::kListen, "mode", Kind::kOctalMode, "",
      "Permissions of a unix socket, in octal. Without it everybody may open it (\"666\"), as a port of this machine. "
-     "With any protocol but \"http\" it is \"660\" where one group has all of trusted_users that exist (www-data on "
-     "Debian, started as root), and the socket gets that group; else \"666\". Then and in any case the kernel's word "
-     "on who connects decides: trusted_users.",
+     "With any protocol but \"http\" it is \"660\" where one group has the front's user and all of trusted_users that "
+     "exist (www-data on Debian, started as root), and the socket gets that group; else \"666\". In any case the "
+     "kernel's word on who connects decides: trusted_users.",
      "", to<&Listen::mode>},
     {Section::kListen, "trusted_proxies", Kind::kNetworkList, "127.0.0.1/32, ::1/128",
      "Addresses and networks whose X-Forwarded-* and Forwarded fields are believed; \"unix\" believes who connects by "

@@ -38,9 +38,20 @@ def test_owner_and_group(serve, folder, owner, group):
     assert server.log.count("CW0407") == 0
 
 
+def are_web_servers_of_one_group():
+    """Whether users that are trusted by default are all in www-data."""
+    there = [user.pw_name for user in pwd.getpwall() if user.pw_name in ("www-data", "nginx")]
+    return all(grp.getgrnam("www-data").gr_gid in os.getgrouplist(name, pwd.getpwnam(name).pw_gid) for name in there)
+
+
+SHARED = (0o660, "www-data") if are_web_servers_of_one_group() else (0o666, "root")
+
+
 @pytest.mark.parametrize("given, mode, group", [
-    ({"protocol": "uwsgi"}, 0o660, "www-data"),
-    ({"protocol": "fastcgi"}, 0o660, "www-data"),
+    ({"protocol": "uwsgi"}, *SHARED),
+    ({"protocol": "fastcgi"}, *SHARED),
+    ({"protocol": "scgi", "trusted_users": ["root"]}, 0o660, "www-data"),  # the front's own user alone, who has that group
+    ({"protocol": "scgi", "group": "www-data"}, SHARED[0], "www-data"),
     ({"protocol": "scgi", "group": "games"}, 0o666, "games"),  # which www-data has not
     ({"protocol": "scgi", "trusted_users": ["root", "daemon"]}, 0o666, "root"),
     ({"protocol": "scgi", "trusted_users": ["*"]}, 0o666, "root"),
@@ -58,3 +69,15 @@ def test_by_default_those_may_open_it_who_are_trusted(serve, folder, given, mode
         with GatewayClient(path, given["protocol"]) as client:
             assert client.ask(target="/x").text == "kit /x"
     server.stop()
+
+
+def test_a_group_that_cannot_be_given_is_done_without(binary, folder):
+    """Nobody asked for it, and root need not have CAP_CHOWN."""
+    (folder / "cutwater.toml").write_text('[[listen]]\naddr = "unix:app.sock"\nprotocol = "scgi"\n[app.web]\ntarget = "app:application"\n')
+    (folder / "app.py").write_text("def application(environ, start_response):\n    start_response('200 OK', [])\n    return []\n")
+    without = ["setpriv", "--bounding-set=-chown", "--inh-caps=-chown"]
+    done = subprocess.run([*without, binary, "check"], cwd=folder, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0 and "app.sock (scgi): free" in done.stdout, done
+    (folder / "cutwater.toml").write_text((folder / "cutwater.toml").read_text().replace("[app.web]", 'group = "games"\n[app.web]'))
+    done = subprocess.run([*without, binary, "check"], cwd=folder, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2 and "Operation not permitted" in done.stderr, done
