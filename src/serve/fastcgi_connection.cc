@@ -283,6 +283,7 @@ void FastcgiConnection::on_ended(FastcgiExchange& exchange) {
     say_end(request_id);
   } else if (!exchange.gone()) {
     cut_ = true;
+    cut_needs_reset_ = cut_needs_reset_ || !session_.keeps_connection(request_id);
   }
   closing_ = closing_ || server_.draining || !session_.keeps_connection(request_id);
   unread_ = unread_ || !exchange.input_ended();
@@ -361,8 +362,9 @@ void FastcgiConnection::go_on() {
     if (may_read && !full()) reader_.start(run());
     return;
   }
-  if (peer_left_ || cut_ || output_.failed()) return close(cut_ || output_.failed());
-  closing_ = closing_ || session_.wants_close() || (server_.draining && !never_asked());
+  const bool with_reset = output_.failed() || cut_needs_reset_;
+  if (peer_left_ || with_reset) return close(with_reset);
+  closing_ = closing_ || cut_ || session_.wants_close() || (server_.draining && !never_asked());
   const bool must_flush = closing_ ? !lingering_ : output_.pending() > 0;
   if (must_flush && finisher_.size() == 0) finisher_.start(flush());
   if (closing_) {

@@ -93,9 +93,12 @@ class FastcgiConnection final : public ServedConnection, private FastcgiExchange
   bool peer_left_ = false;      // or it spoke nonsense
   bool sending_ended_ = false;  // the peer's; it may still read
   bool cut_ = false;            // an answer is missing its end, which only the connection's end can show
-  bool closing_ = false;        // when nothing runs any more
-  bool unread_ = false;         // a request ended before its streams had
-  bool lingering_ = false;      // everything is said; what still comes is dropped
+  // Who does not keep the connection may take its end for that of the answer. Who does misses END_REQUEST, and a reset
+  // would take the answers of others along that are on their way.
+  bool cut_needs_reset_ = false;
+  bool closing_ = false;    // when nothing runs any more
+  bool unread_ = false;     // a request ended before its streams had
+  bool lingering_ = false;  // everything is said; what still comes is dropped
   bool closed_ = false;
   bool tidying_ = false;  // is in server_.hung_up
   bool tidy_again_ = false;

@@ -293,6 +293,22 @@ TEST_F(FastcgiServer, WhoWaitsAtTheEndOfAStopGets503) {
   EXPECT_FALSE(server.observer.entries[1].summary.aborted);
 }
 
+// The one that is cut shows by its missing end: a reset would take the other along, whose bytes still wait for the
+// peer.
+TEST_F(FastcgiServer, ACutAnswerCostsNoOther) {
+  server.handler.big_size = 400'000;
+  ASSERT_TRUE(client.send(get(1, "/big") + get(2, "/a") + get(3, "/abort")));
+  ASSERT_TRUE(server.run_until([&] { return server.observer.entries.size() == 3; }));
+  ASSERT_TRUE(client.receive_to_end());
+  EXPECT_FALSE(client.reset);
+  const auto all = answers(client.received);
+  EXPECT_TRUE(all.at(1).ended);
+  EXPECT_EQ(all.at(1).output.size(), std::string("Status: 200 OK\r\n\r\n").size() + server.handler.big_size);
+  EXPECT_TRUE(all.at(2).ended);
+  EXPECT_FALSE(all.at(3).ended);
+  EXPECT_EQ(all.at(3).output, "Status: 200 OK\r\n\r\npartial");
+}
+
 // An answer that has begun is cut, and its end is not said: that would make it whole.
 TEST_F(FastcgiServer, AnAnswerThatHasBegunIsCutByTheEndOfAStop) {
   server.handler.big_size = SIZE_MAX;
