@@ -147,7 +147,7 @@ const char* ForwardedFilter::believe(message::Request& request, std::string& sto
   if (!believed) return nullptr;
   storage.assign(believed->address);
   request.remote_address = storage;
-  request.remote_port = believed->port;
+  request.remote_port = believed->port == 0 && standard_client ? standard_client->port : believed->port;
   return nullptr;
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <initializer_list>
+#include <optional>
 #include <span>
 #include <utility>
 #include <vector>
@@ -54,21 +55,20 @@ std::string_view raw_path_of(const message::Request& request) {
   return target ? target->path : std::string_view();
 }
 
-// `first` and all values of that field as one list, and the element that `pieces` make, where there is one, behind
-// them.
-void append_grown_list(std::string& to, std::string_view first, const message::Headers& headers, std::string_view name,
-                       std::initializer_list<std::string_view> pieces) {
+// All values of that field as one list.
+void append_received(std::string& to, const message::Headers& headers, std::string_view name) {
   const size_t begin = to.size();
-  to += first;
   for (const message::HeaderField& field : headers) {
     if (!equals_ignoring_case(field.name, name) || field.value.empty()) continue;
     if (to.size() > begin) to += ", ";
     to += field.value;
   }
-  bool begins = to.size() > begin;
+}
+// The element that `pieces` make, where there is one. `begins`: the list with it.
+void append_element(std::string& to, bool begins, std::initializer_list<std::string_view> pieces) {
   for (std::string_view piece : pieces) {
-    if (begins && !piece.empty()) to += ", ";
-    begins = begins && piece.empty();
+    if (!begins && !piece.empty()) to += ", ";
+    begins = begins || !piece.empty();
     to += piece;
   }
 }
@@ -78,10 +78,16 @@ class GrownLists {
  public:
   explicit GrownLists(const message::Headers& received) : received_(received) { text_.reserve(kUsualLength); }
 
-  // At most kMost times. `first`: what the list begins with, before what was received of it.
-  void grow(std::string_view name, std::initializer_list<std::string_view> pieces, std::string_view first = {}) {
+  // At most kMost times. `instead` of what was received of that list.
+  void grow(std::string_view name, std::initializer_list<std::string_view> pieces,
+            const std::optional<std::string>& instead = std::nullopt) {
     const size_t begin = text_.size();
-    append_grown_list(text_, first, received_, name, pieces);
+    if (instead) {
+      text_ += *instead;
+    } else {
+      append_received(text_, received_, name);
+    }
+    append_element(text_, text_.size() == begin, pieces);
     lists_.at(count_++) = {name, begin, text_.size() - begin};
   }
   // Those that are not empty. Until the next grow().
@@ -131,17 +137,25 @@ std::string_view address_or_nothing(std::string_view text) {
   return parse_ip_address(text) ? text : std::string_view();
 }
 
-// A chain that came in one of the two fields alone goes on in both: one that began here would contradict the other, and
-// name another client.
+// Of the hops before this one the two fields say the same: where only one names the nearest, as the other is not there
+// or hides it, that other is made of it. A server behind us that believes both would find two clients else.
 struct EarlierHops {
   explicit EarlierHops(const message::Headers& headers) {
-    const bool has_usual = headers.get(kForwardedFor).has_value();
-    if (has_usual == headers.get(kForwarded).has_value()) return;
-    const auto hops = has_usual ? read_x_forwarded_for(headers) : read_forwarded(headers);
-    if (!hops) return;
-    (has_usual ? standard : usual) = has_usual ? as_forwarded(*hops) : as_x_forwarded_for(*hops);
+    any = headers.get(kForwardedFor) || headers.get(kForwarded);
+    if (!any) return;
+    const auto of_usual = read_x_forwarded_for(headers);
+    const auto of_standard = read_forwarded(headers);
+    if (!of_usual || !of_standard) return;
+    const auto names_nearest = [](const auto& hops) { return !hops.empty() && hops.back().parsed; };
+    if (names_nearest(*of_usual) == names_nearest(*of_standard)) return;
+    if (names_nearest(*of_usual)) {
+      standard = as_forwarded(*of_usual);
+    } else {
+      usual = as_x_forwarded_for(*of_standard);
+    }
   }
-  std::string usual, standard;  // of X-Forwarded-For and of Forwarded, where it is the other that came
+  bool any = false;
+  std::optional<std::string> usual, standard;  // instead of what came of X-Forwarded-For and of Forwarded
 };
 
 }  // namespace
@@ -217,7 +231,8 @@ bool came_back(const message::Headers& headers, std::string_view instance) {
 
 std::string grown_list(const message::Headers& headers, std::string_view name, std::string_view element) {
   std::string list;
-  append_grown_list(list, {}, headers, name, {element});
+  append_received(list, headers, name);
+  append_element(list, list.empty(), {element});
   return list;
 }
 
@@ -232,10 +247,14 @@ std::string forwarded_head(const message::Exchange& exchange, const upstream::Re
   const EarlierHops earlier(request.headers);
   GrownLists grown(request.headers);
   grown.grow(kForwardedFor, {asker}, earlier.usual);
-  grown.grow(kForwarded,
-             {"for=", is_ipv6 ? "\"[" : "", asker.empty() ? "unknown" : asker, is_ipv6 ? "]\"" : "",
-              ";proto=", request.scheme, ";host=\"", request.authority, "\""},
-             earlier.standard);
+  if (asker.empty() && earlier.any) {  // neither list grows: they must not have different lengths
+    grown.grow(kForwarded, {}, earlier.standard);
+  } else {
+    grown.grow(kForwarded,
+               {"for=", is_ipv6 ? "\"[" : "", asker.empty() ? "unknown" : asker, is_ipv6 ? "]\"" : "",
+                ";proto=", request.scheme, ";host=\"", request.authority, "\""},
+               earlier.standard);
+  }
   grown.grow("Via", {request.version_minor == 0 ? "1.0 " : "1.1 ", options.instance});
   grown.grow("CDN-Loop", {options.instance});
 

@@ -93,12 +93,12 @@ TEST_F(HeadTest, GrowsWhatATrustedProxySaid) {
 TEST_F(HeadTest, AChainInOneFieldGoesOnInBoth) {
   exchange.exchange.connection_address = "10.0.0.1";
   exchange.request.remote_address = "2001:db8::7";
-  exchange.request.headers.add("X-Forwarded-For", "192.0.2.1, 2001:db8::7");
-  exchange.request.headers.add("X-Forwarded-For", "hidden");
+  exchange.request.headers.add("X-Forwarded-For", "192.0.2.1, hidden");
+  exchange.request.headers.add("X-Forwarded-For", "2001:db8::7");
   std::string bytes = head();
-  EXPECT_NE(bytes.find("\r\nX-Forwarded-For: 192.0.2.1, 2001:db8::7, hidden, 10.0.0.1\r\n"), std::string::npos)
+  EXPECT_NE(bytes.find("\r\nX-Forwarded-For: 192.0.2.1, hidden, 2001:db8::7, 10.0.0.1\r\n"), std::string::npos)
       << bytes;
-  EXPECT_NE(bytes.find("\r\nForwarded: for=192.0.2.1, for=\"[2001:db8::7]\", for=unknown, "
+  EXPECT_NE(bytes.find("\r\nForwarded: for=192.0.2.1, for=unknown, for=\"[2001:db8::7]\", "
                        "for=10.0.0.1;proto=http;host=\"localhost\"\r\n"),
             std::string::npos)
       << bytes;
@@ -110,6 +110,25 @@ TEST_F(HeadTest, AChainInOneFieldGoesOnInBoth) {
                        "for=10.0.0.1;proto=http;host=\"localhost\"\r\n"),
             std::string::npos)
       << bytes;
+}
+
+TEST_F(HeadTest, WhatHidesTheClientInOneFieldDoesNotContradictTheOther) {
+  exchange.exchange.connection_address = "10.0.0.1";
+  exchange.request.remote_address = "192.0.2.9";
+  for (const char* hidden : {"for=_hidden", "proto=https", "", "for=192.0.2.1, for=unknown"}) {
+    exchange.request.headers.clear();
+    exchange.request.headers.add("X-Forwarded-For", "192.0.2.9");
+    exchange.request.headers.add("Forwarded", hidden);
+    const std::string bytes = head();
+    EXPECT_NE(bytes.find("\r\nX-Forwarded-For: 192.0.2.9, 10.0.0.1\r\n"), std::string::npos) << bytes;
+    EXPECT_NE(bytes.find("\r\nForwarded: for=192.0.2.9, for=10.0.0.1;proto="), std::string::npos) << bytes;
+  }
+  exchange.request.headers.clear();
+  exchange.request.headers.add("X-Forwarded-For", "unknown");
+  exchange.request.headers.add("Forwarded", "for=192.0.2.9;by=_x");
+  const std::string bytes = head();
+  EXPECT_NE(bytes.find("\r\nX-Forwarded-For: 192.0.2.9, 10.0.0.1\r\n"), std::string::npos) << bytes;
+  EXPECT_NE(bytes.find("\r\nForwarded: for=192.0.2.9;by=_x, for=10.0.0.1;proto="), std::string::npos) << bytes;
 }
 
 TEST_F(HeadTest, WhatAnAuthorizerGrantedIsAField) {
@@ -132,6 +151,10 @@ TEST_F(HeadTest, PeersOnUnixSocketsHaveNoAddress) {
   EXPECT_EQ(bytes.find("X-Forwarded-For"), std::string::npos);
   EXPECT_EQ(bytes.find("X-Real-IP"), std::string::npos);
   EXPECT_NE(bytes.find("Forwarded: for=unknown;"), std::string::npos);
+  // What such a peer says of others is all there is.
+  exchange.request.headers.add("X-Forwarded-For", "192.0.2.9");
+  const std::string chain = head();
+  EXPECT_NE(chain.find("\r\nX-Forwarded-For: 192.0.2.9\r\nForwarded: for=192.0.2.9\r\n"), std::string::npos) << chain;
 }
 
 // A gateway behind us would make HTTP_PROXY of it (faults.md 38).

@@ -102,7 +102,7 @@ void ExchangeCore::fill_in_connection() {
     request.scheme = "http";
     request.remote_address = peer_.host;
     request.remote_port = peer_.port;
-  } else if (!request.remote_address.empty()) {
+  } else {
     exchange_.connection_address = request.remote_address;
   }
   const uint16_t own_port = local_.is_unix ? uint16_t{80} : local_.port;
