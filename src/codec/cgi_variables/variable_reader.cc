@@ -63,9 +63,11 @@ class VariableReader {
   bool asked_below_script_name(std::string_view asked) const;
   void read_script_name(std::string_view asked);
 
-  bool is_fastcgi() const {
-    return std::any_of(variables_.begin(), variables_.end(),
-                       [](const Variable& variable) { return variable.name == "FCGI_ROLE"; });
+  // By a web server's usual parameters of FastCGI; one of us says what it means.
+  bool is_usual_fastcgi() const {
+    const auto is_role = [](const Variable& variable) { return variable.name == "FCGI_ROLE"; };
+    return !get(KnownVariable::kServerSoftware).starts_with("cutwater") &&
+           std::any_of(variables_.begin(), variables_.end(), is_role);
   }
   bool is_lighttpd() const { return get(KnownVariable::kServerSoftware).starts_with("lighttpd"); }
   bool is_apache() const { return get(KnownVariable::kServerSoftware).starts_with("Apache"); }
@@ -125,7 +127,7 @@ void VariableReader::read_script_name(std::string_view asked) {
   if (is_lighttpd() || mount().empty() || !message::path_has_prefix(request_.path, mount())) return;
   const std::string_view whole = get(KnownVariable::kPathInfo).empty() ? get(KnownVariable::kScriptName) : mount();
   const bool goes_on = whole.size() < request_.path.size();
-  const bool may_be_whole = is_fastcgi() || (is_apache() && get(KnownVariable::kPathInfo).empty());
+  const bool may_be_whole = is_usual_fastcgi() || (is_apache() && get(KnownVariable::kPathInfo).empty());
   if (!goes_on && (may_be_whole || !is_decoded_from(request_.path, asked))) return;
   request_.script_name = request_.path.substr(0, mount().size());
 }

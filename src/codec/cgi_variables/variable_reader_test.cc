@@ -151,6 +151,16 @@ TEST(VariableReaderTest, ApachesScgiNamesWholePaths) {
   EXPECT_EQ(read.request.script_name, "");
 }
 
+TEST(VariableReaderTest, OneOfUsNamesThePlaceOfTheApplicationByFastcgiToo) {
+  Variables variables = with("SCRIPT_NAME", "/shop/a b");
+  variables.push_back({"SERVER_SOFTWARE", "cutwater"});
+  variables.push_back({"FCGI_ROLE", "RESPONDER"});
+  for (Variable& variable : variables) {
+    if (variable.name == "PATH_INFO") variable.value = "";
+  }
+  EXPECT_EQ(Read(variables).request.script_name, "/shop/a b");
+}
+
 TEST(VariableReaderTest, WhereTheApplicationBeginsIsNotLighttpdsToSay) {
   Variables variables = with("SCRIPT_NAME", "/shop");
   variables.push_back({"SERVER_SOFTWARE", "lighttpd/1.4.69"});
