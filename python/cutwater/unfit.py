@@ -50,14 +50,14 @@ def _rank(module: ModuleType, name: str) -> Tuple[int, int]:
     return known, int(hasattr(getattr(module, name), "__code__"))
 
 
-def _definitions(module: ModuleType) -> Tuple[str, str]:
+def _definitions(module: ModuleType, subject: str = "it") -> Tuple[str, str]:
     """"it defines: site (WSGI)", and the name of the first that can be served or nothing."""
     found = applications(module)
     served = [name for name, kind in found if kind in _SERVED]
     if found:
-        return "it defines: " + ", ".join(f"{name} ({kind})" for name, kind in found[:8]), served[0] if served else ""
+        return f"{subject} defines: " + ", ".join(f"{name} ({kind})" for name, kind in found[:8]), served[0] if served else ""
     names = [n for n, v in vars(module).items() if not n.startswith("_") and not isinstance(v, ModuleType)]
-    return ("it defines: " + ", ".join(names[:12]) if names else "it defines nothing"), ""
+    return (f"{subject} defines: " + ", ".join(names[:12]) if names else f"{subject} defines nothing"), ""
 
 
 def fail_no_object(module: ModuleType, wanted: str, root: str) -> NoReturn:
@@ -80,8 +80,7 @@ def fail_no_application(module: ModuleType, expression: str, application: Any, r
         text = f"{module.__name__}:{expression} returned {is_what}\nfix: {fix}"
         raise BootFailure("CW0310", text, NO_SUCH_OBJECT)
     what = "None" if application is None else f"{type(application).__name__}"
-    defined, served = _definitions(module)
-    defined = defined.replace("it", shown_module(module, root), 1)
+    defined, served = _definitions(module, shown_module(module, root))
     lines = [f"{module.__name__}:{expression} is {what}, no app; {defined}"]
     if served:
         lines.append(f'fix: target = "{module.__name__}:{served}"')

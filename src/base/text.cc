@@ -95,7 +95,7 @@ void append_log_escaped(std::string& to, std::string_view text) {
     if (text.empty()) return;
     const size_t length = utf8_length(text);
     const std::string_view character = text.substr(0, std::max<size_t>(length, 1));
-    if (length > 1 && !is_control_or_line_end(character)) {
+    if (length > 1 && !must_be_escaped(character)) {
       to += character;
     } else {
       for (char c : character) append_hex_escape(to, c);

@@ -60,7 +60,7 @@ size_t utf8_length(std::string_view text);
 
 // Whether a character of UTF-8 is more than itself to a terminal or to a reader of lines: controls, line ends (U+2028,
 // U+2029) and what turns the direction of the text round (U+202A to U+202E, U+2066 to U+2069).
-constexpr bool is_control_or_line_end(std::string_view character) {
+constexpr bool must_be_escaped(std::string_view character) {
   if (control_length(character) > 0) return true;
   if (character.size() != 3) return false;
   const std::string_view start = character.substr(0, 2);

@@ -24,7 +24,7 @@ void append_or_dash(std::string& to, std::string_view text) {
 
 // The JSON escape of a character of several bytes that must not stand for itself, or "".
 std::string escape_of(std::string_view character) {
-  if (!base::is_control_or_line_end(character)) return "";
+  if (!base::must_be_escaped(character)) return "";
   if (character.size() == 2) return fmt::format("\\u00{:02x}", static_cast<unsigned char>(character[1]));
   const auto low_bits = [character](size_t index) { return static_cast<unsigned char>(character[index]) & 0x3fu; };
   return fmt::format("\\u2{:03x}", low_bits(1) << 6 | low_bits(2));  // all of them begin with the byte e2
