@@ -264,7 +264,8 @@ ProgramStarted start_apart(const ProgramStart& program) {
   if (!top) return failed(StartStep::kProcess, ENOMEM);
   Child child{program, arguments.data(), environment.data(), getpid(), writing.get()};
   const uid_t user = program.identity ? program.identity->user : geteuid();
-  const bool shares = !slow_users().contains(user);
+  const bool is_slow = slow_users().contains(user);
+  const bool shares = kStartsShareMemory && !is_slow;
   // No signal runs a handler in the child, or interrupts what waits for it here.
   sigset_t all, before;
   sigfillset(&all);
@@ -274,7 +275,7 @@ ProgramStarted start_apart(const ProgramStart& program) {
   Progress progress = Progress::kDone;
   if (pid > 0) {
     writing.reset();
-    progress = watch_start(pid, reading.get(), shares ? kPatience : kShortPatience);
+    progress = watch_start(pid, reading.get(), is_slow ? kShortPatience : kPatience);
   }
   sigprocmask(SIG_SETMASK, &before, nullptr);
   if (pid < 0) return failed(StartStep::kProcess, error);

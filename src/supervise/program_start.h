@@ -17,6 +17,12 @@
 
 namespace cutwater::supervise {
 
+#ifdef __SANITIZE_THREAD__
+constexpr bool kStartsShareMemory = false;  // ThreadSanitizer knows of no second process in one memory
+#else
+constexpr bool kStartsShareMemory = true;
+#endif
+
 struct ProgramStart {
   std::string executable;                // absolute, or "./NAME" in `folder`
   std::vector<std::string> arguments;    // argv, its first included

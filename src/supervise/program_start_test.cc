@@ -32,6 +32,7 @@ class ProgramStartTest : public testing::Test {
 
 // A start of a copied process makes each page that is written to afterwards be copied.
 TEST_F(ProgramStartTest, CostsNoMoreInAProcessWithMuchMemory) {
+  if (!kStartsShareMemory) GTEST_SKIP() << "starts share no memory in this build";
   constexpr size_t kPages = 16 * 1024;
   const auto page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
   std::vector<char> memory(kPages * page, 1);

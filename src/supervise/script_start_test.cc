@@ -214,6 +214,7 @@ TEST_F(ScriptStartTest, MayHaveOnlySoManyProcesses) {
 }
 
 TEST_F(ScriptStartTest, SaysOfASlowStartAtItsEndWhyItFailed) {
+  if (!kStartsShareMemory) GTEST_SKIP() << "starts share no memory in this build";
   if (!running_as_root()) GTEST_SKIP() << "needs root";
   entry_.user = "games";
   scripts_.write("text.cgi", "just text\n");
