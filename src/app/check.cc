@@ -11,6 +11,7 @@
 #include "app/listen_advice.h"
 #include "app/listen_options.h"
 #include "app/master.h"
+#include "app/master_fronts.h"
 #include "app/master_lines.h"
 #include "app/master_spawner.h"
 #include "app/master_specs.h"
@@ -21,6 +22,7 @@
 #include "handler/file_rights.h"
 #include "io/listener.h"
 #include "io/signals.h"
+#include "supervise/descriptor_room.h"
 #include "supervise/identity.h"
 #include "supervise/interpreter.h"
 #include "supervise/told.h"
@@ -148,8 +150,9 @@ int check_taken(const std::string& address, const std::string& text, const Serve
   return config::kUsage;
 }
 
+// `opened` get what listens: it does so until all are tried, for one may be in the way of another.
 int check_listen(const config::Listen& listen, const config::Config& config, const ServeRequest& request,
-                 base::LogSink& log, const Say& say) {
+                 std::vector<base::FileDescriptor>& opened, base::LogSink& log, const Say& say) {
   const auto options = listen_options(listen, config);
   if (!options.ok()) {
     log.error("CW0801", "listen " + listen.address + ": " + options.error().message + "\nfix: correct owner or group");
@@ -160,6 +163,7 @@ int check_listen(const config::Listen& listen, const config::Config& config, con
     if (listen.address.starts_with("unix:/")) unlink(listen.address.substr(5).c_str());
     const std::string protocol = listen.protocol == "http" ? "" : " (" + listen.protocol + ")";
     say("listen " + listen.address + protocol + ": free");
+    opened.push_back(std::move(*socket));
     return 0;
   }
   const std::string& text = socket.error().message;
@@ -237,12 +241,15 @@ int check_upstream(const config::Upstream& upstream, const config::Config& confi
   return outcome;
 }
 
-int check_app(const config::App& app, const std::string& library, base::LogSink& log, const Say& say) {
+// `descriptors`: of what would be started with it, in all.
+int check_app(const config::App& app, const std::string& library, unsigned fronts, unsigned& descriptors,
+              base::LogSink& log, const Say& say) {
   auto spec = make_app_spec(app, library, log);
   if (!spec) {
     log.error("CW0805", spec.error().message);
     return config::kUsage;
   }
+  descriptors += supervise::descriptors_of_generation(spec->workers, fronts);
   return ImportCheck(std::move(*spec), log, say).run();
 }
 
@@ -254,8 +261,9 @@ int run_check(const ServeRequest& request, const config::Loaded& loaded, base::L
   signal(SIGPIPE, SIG_IGN);
   int worst = 0;
   const auto note = [&worst](int outcome) { worst = worst == 0 ? outcome : worst; };
+  std::vector<base::FileDescriptor> listening;
   for (const config::Listen& listen : loaded.config.listens)
-    note(check_listen(listen, loaded.config, request, log, say));
+    note(check_listen(listen, loaded.config, request, listening, log, say));
   for (const config::StaticRoute& route : loaded.config.static_routes) note(check_static(route, log));
   for (const std::string& line : route_lines(loaded.config)) say(line);
   for (const config::Upstream& upstream : loaded.config.upstreams) note(check_upstream(upstream, loaded.config, log));
@@ -270,7 +278,14 @@ int run_check(const ServeRequest& request, const config::Loaded& loaded, base::L
     log.error("CW0206", library.error().message);
     return worst == 0 ? 1 : worst;
   }
-  for (const config::App& app : loaded.config.apps) note(check_app(app, *library, log, say));
+  const unsigned fronts = front_count(loaded.config);
+  listening.clear();
+  unsigned descriptors = descriptors_beside_apps(fronts) + static_cast<unsigned>(loaded.config.listens.size());
+  for (const config::App& app : loaded.config.apps) note(check_app(app, *library, fronts, descriptors, log, say));
+  if (const std::string lack = supervise::lack_of_descriptors(descriptors); !lack.empty()) {
+    log.error("CW0810", "cutwater cannot start: " + lack);
+    note(config::kRuntimeFailure);
+  }
   const size_t warnings =
       log.warnings() +
       static_cast<size_t>(std::count_if(loaded.diagnostics.begin(), loaded.diagnostics.end(),

@@ -22,8 +22,6 @@ constexpr base::Duration kNow = base::Duration::zero();
 constexpr base::Duration kLeastGrace = std::chrono::seconds(1);
 constexpr base::Duration kLeastGraceAtOnce = std::chrono::milliseconds(200);  // after a second TERM or INT, or QUIT
 constexpr base::Duration kAnnouncePatience = std::chrono::seconds(2);
-constexpr unsigned kDescriptorsOfSpawner = 2;  // channel, pidfd
-constexpr unsigned kDescriptorsOfFront = 3;    // and its way to the spawner, while it is told
 constexpr base::Duration kSpawnerPatience = std::chrono::seconds(1);
 
 // Any request that may come fits a chunk: what its target says is in its record as it came and decoded.
@@ -183,7 +181,7 @@ base::Result<supervise::AppSpec> Master::spec_of(const config::App& app, const s
 
 // And looks whether there is room for all: an app whose workers cannot be started would say so worker by worker.
 bool Master::make_apps() {
-  unsigned needed = kDescriptorsOfSpawner + kDescriptorsOfFront * fronts_->count();
+  unsigned needed = descriptors_beside_apps(fronts_->count());
   for (const config::App& app : config_.apps) {
     auto spec = spec_of(app, nullptr);
     if (!spec) {

@@ -54,6 +54,10 @@ auto key_of(const config::Limits& limits) {
                   limits.websocket_ping);
 }
 
+bool is_named(const config::Config& config, const std::string& app) {
+  return std::any_of(config.apps.begin(), config.apps.end(), [&](const config::App& each) { return each.name == app; });
+}
+
 auto key_of(const config::Log& log) {
   return std::tie(log.access, log.format, log.error, log.level);
 }
@@ -142,15 +146,26 @@ void Master::reload() {
     supervise::AppSupervisor& app = *find_app(spec.name);
     app.reload(std::move(spec), kAskedToReload);
   }
+  for (auto& app : apps_) {
+    if (!is_named(fresh.config, app->name())) app->reload(app->spec(), kAskedToReload);
+  }
 }
 
 // Whether a start would, as far as it is about who is whom.
 bool Master::may_take(const config::Config& fresh) {
+  // As one is that is just being written. With the defaults another user, interpreter and other limits would count.
+  const bool lost = fresh.file_is_empty && !config_.file_is_empty && !config_.file.empty();
+  if (lost) {
+    log_.error("CW0105",
+               fmt::format("{} is empty, which had settings\nfix: put them back, or restart to go on without; "
+                           "a file that is written elsewhere and moved into place is never seen half",
+                           fresh.file));
+  }
   const auto apart = check_front_identity(front_identity_, fresh);
   if (!apart) log_.error("CW0403", apart.error().message);
   const bool scripts = check_script_users(fresh, log_);
   const bool pools = check_pool_users(fresh, log_);
-  return apart && scripts && pools;
+  return !lost && apart && scripts && pools;
 }
 
 // All of them before any is reloaded: those of apps that are there since the start.
@@ -209,6 +224,9 @@ void Master::warn_of_front_settings(const config::Config& fresh) {
   const auto same_app = [](const config::App& one, const config::App& other) { return one.name == other.name; };
   if (!std::is_permutation(config_.apps.begin(), config_.apps.end(), fresh.apps.begin(), fresh.apps.end(), same_app)) {
     changed.push_back("the list of apps");
+    for (const auto& app : apps_) {
+      if (!is_named(fresh, app->name())) changed.back() += " (" + app->name() + " keeps its settings)";
+    }
   }
   if (changed.empty()) return;
   log_.warning("CW0808", fmt::format("changes of {} take effect at the next restart; all others do now\n"

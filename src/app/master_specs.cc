@@ -107,4 +107,10 @@ base::Result<supervise::AppSpec> make_app_spec(const config::App& app, const std
   return spec;
 }
 
+unsigned descriptors_beside_apps(unsigned fronts) {
+  constexpr unsigned kOfSpawner = 2;    // channel, pidfd
+  constexpr unsigned kOfEachFront = 3;  // and its way to the spawner, while it is told
+  return kOfSpawner + kOfEachFront * fronts;
+}
+
 }  // namespace cutwater::app

@@ -20,4 +20,7 @@ base::Result<std::string> find_library();
 base::Result<supervise::AppSpec> make_app_spec(const config::App& app, const std::string& library, base::LogSink& log,
                                                const supervise::AppSpec* before = nullptr);
 
+// What the master needs for its spawner and its fronts.
+unsigned descriptors_beside_apps(unsigned fronts);
+
 }  // namespace cutwater::app

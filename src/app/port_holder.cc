@@ -128,6 +128,10 @@ std::optional<PortHolder> find_port_holder(const std::string& address) {
 }
 
 std::string taken_by(const PortHolder& holder) {
+  if (holder.pid == getpid()) {
+    return "\nanother listener of this configuration has it: \"0.0.0.0\" and \"[::]\" take a port on every address"
+           "\nfix: remove one of them, or give it another port";
+  }
   return "\nprocess " + std::to_string(holder.pid) + " (" + holder.name +
          ") has it\nfix: end that process, or choose another address with -b";
 }

@@ -80,6 +80,11 @@ void check_config(const Config& config, Reporter& reporter) {
   std::map<std::string, std::string> prefixes;
   for (const App& app : config.apps) {
     check_folder(place_of(app, "root"), "app." + app.name + ".root", app.root, "root", reporter);
+    if (app.user.empty() && app.places.contains("user")) {
+      // As of "${NAME:-}" with nothing in it: the app would run as somebody else than is meant, perhaps as root.
+      reporter.error_at("CW0103", place_of(app, "user"), "app." + app.name + ".user: is empty",
+                        "name the user, or remove the line: then it is the owner of the app's folder");
+    }
     if (is_routed(config, app)) continue;  // the routes tell it from others
     auto [known, is_new] = prefixes.emplace(app.prefix, app.name);
     if (is_new) continue;

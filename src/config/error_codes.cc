@@ -20,7 +20,7 @@ constexpr ErrorCode kCodes[] = {
      "Correct that line; nothing behind it was read."},
     {"CW0105", "configuration cannot be read",
      "The file named with -c or as TARGET does not exist, is not a file, or "
-     "this user may not read it.",
+     "this user may not read it; or at HUP it is gone or empty, which had settings.",
      "Check the path and its permissions."},
     {"CW0106", "known, not in this version",
      "The key, value or command is part of Cutwater's design but this version "

@@ -55,7 +55,7 @@ std::string kind_text(const Setting& setting) {
     case Kind::kPath:
       return "a path";
     case Kind::kPathOrWord:
-      return "one of " + choices + " or a path";
+      return (choices.find(',') == std::string::npos ? "" : "one of ") + choices + " or a path";
     case Kind::kUrlPrefix:
       return "a URL path such as \"/shop\"";
     case Kind::kAddress:

@@ -143,6 +143,7 @@ class Loader {
     if (!document.folder.empty()) base_folder_ = document.folder;
     const Node* table = &document.root;
     if (tool != nullptr) table = &table->find("tool")->node.find(tool)->node;
+    config_.file_is_empty = table->entries.empty();
     apply_file(document, *table, listen_defaults, app_defaults, config_, reporter_);
     check_file_permissions(config_.file, reporter_);
   }

@@ -418,6 +418,16 @@ TEST_F(Load, AScriptIsServedByItsFolder) {
   EXPECT_EQ(load_target("b.py:application").exit_code, 0);
 }
 
+// A user that a variable was to name, and did not: the app must not run as whoever the default is.
+TEST_F(Load, AnEmptyUser) {
+  folder_.file("app.py", "def application(e, s): pass\n")
+      .file("cutwater.toml", "[app.web]\nuser = \"${NOBODY_HERE:-}\"\n");
+  const Loaded loaded = load_target("");
+  EXPECT_EQ(loaded.exit_code, 2);
+  EXPECT_TRUE(first_error(loaded).starts_with("error[CW0103] cutwater.toml:2:8: app.web.user: is empty\n"))
+      << first_error(loaded);
+}
+
 TEST_F(Load, NothingFound) {
   folder_.file("empty/readme.txt");
   Loaded loaded = load_target("empty");

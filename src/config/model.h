@@ -203,7 +203,8 @@ struct Log {
 };
 
 struct Config {
-  std::string file;  // "" = none
+  std::string file;            // "" = none
+  bool file_is_empty = false;  // it sets nothing
   std::vector<Listen> listens;
   std::vector<App> apps;                   // longest prefix wins
   std::vector<StaticRoute> static_routes;  // what `routes` has of them, in its order

@@ -127,6 +127,17 @@ Parsed parse_prefix(const Setting& setting, const Node& node) {
   return Value(prefix);
 }
 
+// As a file it would be one that nobody looks for.
+bool is_word_for_output(std::string_view text) {
+  constexpr std::string_view kWords[] = {"stdout", "stderr", "off", "none", "-"};
+  return std::find(std::begin(kWords), std::end(kWords), text) != std::end(kWords);
+}
+
+Problem wrong_word(const Setting& setting, const Node& node) {
+  return {"CW0103", "takes " + kind_text(setting) + ", not " + quoted(node.text),
+          "for a file of that name write ./" + node.text};
+}
+
 Parsed parse_text(const Setting& setting, const Node& node, const std::string& folder) {
   if (!is_text(node)) return wrong_type(setting, node);
   if (node.text.find('\0') != std::string::npos) return Problem{"CW0103", "holds a zero byte"};
@@ -140,6 +151,7 @@ Parsed parse_text(const Setting& setting, const Node& node, const std::string& f
       if (is_later_choice(setting.later_choices, node.text)) {
         return Problem{"CW0106", quoted(node.text) + " is known, not in this version", "use a file"};
       }
+      if (is_word_for_output(node.text)) return wrong_word(setting, node);
       [[fallthrough]];
     case Kind::kPath:
       if (node.text.empty()) return Problem{"CW0103", "is empty; it takes a path"};

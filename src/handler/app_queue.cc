@@ -42,7 +42,7 @@ void AppHandler::turn_away(AppRequest& request, base::Instant now) {
                fmt::format("{}: a request waited queue_timeout = {} for a worker; answered 503\n"
                            "fix: more workers, a faster app, or raise app.{}.queue_timeout",
                            name_, base::seconds_text(limits->queue_timeout), name_),
-               now);
+               now, "queue_timeout");
   }
   request.fail(503);
 }
@@ -58,7 +58,7 @@ uint16_t AppHandler::enqueue(AppRequest& request) {
     log_.write(base::Severity::kWarning, "CW0511",
                name_ + ": more than queue = " + std::to_string(limits->queue) +
                    " requests wait for a worker; answered 503\nfix: more workers, or raise app." + name_ + ".queue",
-               request.entered);
+               request.entered, "queue");
     return 503;
   }
   if (!line_.empty() || !current_ || !current_->submit(request)) {

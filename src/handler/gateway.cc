@@ -151,11 +151,12 @@ base::Task<void> Gateway::answer_instead(message::Exchange& exchange, const Inst
 }
 
 void Gateway::log_problem(std::string_view code, const upstream::Peer& peer, std::string_view what,
-                          std::string_view fix) {
+                          std::string_view fix, std::string_view kind) {
   const upstream::PeerAddress& address = peer.address();
   std::string place = peer.name() + " ";
   if (address.text == group_.name()) place = address.found.empty() ? "" : "(" + address.found + ") ";
-  problems_.write(base::Severity::kError, code, fmt::format("{}: {}{}\nfix: {}", who_, place, what, fix), loop_.now());
+  problems_.write(base::Severity::kError, code, fmt::format("{}: {}{}\nfix: {}", who_, place, what, fix), loop_.now(),
+                  peer.name() + " " + std::string(kind));
 }
 
 void Gateway::note_failure(upstream::Peer& peer, upstream::Failure failure) {

@@ -78,8 +78,9 @@ class Gateway final : public message::Handler {
   base::Task<std::unique_ptr<CollectedBody>> collect_body(message::Exchange& exchange);
   base::Task<void> answer_instead(message::Exchange& exchange, const Instead& instead);
   bool must_collect(const message::Request& request) const;
-  // A problem of one server: "upstream api: 10.0.0.5:8000 <what>".
-  void log_problem(std::string_view code, const upstream::Peer& peer, std::string_view what, std::string_view fix);
+  // A problem of one server: "upstream api: 10.0.0.5:8000 <what>". One of another server or `kind` does not hide it.
+  void log_problem(std::string_view code, const upstream::Peer& peer, std::string_view what, std::string_view fix,
+                   std::string_view kind = {});
   void note_failure(upstream::Peer& peer, upstream::Failure failure);
   void note_success(upstream::Peer& peer);
   // Seconds until a server that is down is tried again.

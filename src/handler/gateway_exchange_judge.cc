@@ -152,8 +152,10 @@ GatewayExchange::Outcome GatewayExchange::judge(upstream::Peer& peer, const upst
 
 void GatewayExchange::log_foreign_answer(const upstream::Peer& peer, const char* reason) {
   const std::string_view protocol = name_of(gateway_.options_.protocol);
-  gateway_.log_problem("CW0604", peer, fmt::format("sent what is no {} answer: {}", protocol, reason),
-                       fmt::format("see what listens there; {} is spoken to it", protocol));
+  gateway_.log_problem("CW0604", peer,
+                       fmt::format("sent what is no {} answer to {} {}: {}", protocol, exchange_.request.method,
+                                   exchange_.request.path, reason),
+                       fmt::format("see what listens there; {} is spoken to it", protocol), reason);
 }
 
 void GatewayExchange::note_cut(upstream::Peer& peer, const upstream::Call& call, CallStatus status,

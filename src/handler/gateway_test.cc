@@ -179,6 +179,18 @@ TEST_F(GatewayTest, WhoTakesNoConnectionsIs503AtOnceAndBackLater) {
   EXPECT_TRUE(logged("CW0604"));
 }
 
+TEST_F(GatewayTest, OneReasonDoesNotHideAnother) {
+  const std::string_view wrong[] = {"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n",
+                                    "HTTP/1.1 200 OK\r\nA B: x\r\n\r\n"};
+  size_t asked = 0;
+  server([&](const std::string&) { return FakeAnswer{std::string(wrong[asked++ / 2]), Then::kClose}; });
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(status_of("POST"), 502);
+  EXPECT_EQ(std::count_if(log.lines.begin(), log.lines.end(),
+                          [](const std::string& line) { return line.starts_with("CW0604"); }),
+            2);
+  EXPECT_NE(log.lines[0].find(" answer to POST /"), std::string::npos) << log.lines[0];
+}
+
 TEST_F(GatewayTest, WhoTakesNoConnectionsLeavesTimeToAskAnother) {
   options.timeout = std::chrono::milliseconds(400);
   auto socket = io::open_listening_socket("127.0.0.1:0", {.backlog = 0});

@@ -29,6 +29,7 @@ class AppSupervisor : public io::TurnHook {
   void reload(AppSpec spec, const std::string& why);
   // reload() will be called when nothing starts any more: told, and what has been starting for too long is given up.
   void on_reload_waits(const std::string& why);
+  // More or fewer workers. A generation has room for so many: where one is too many for it, a new one starts.
   void scale(int change);
   // Everything ends: finish what runs, be gone after `grace`. May be called again with less.
   void end(base::Duration grace);
@@ -39,6 +40,7 @@ class AppSupervisor : public io::TurnHook {
   void on_front_gone(unsigned front);
 
   const std::string& name() const { return spec_.name; }
+  const AppSpec& spec() const { return spec_; }
   const Generation* serving() const { return serving_.get(); }
   bool starting() const { return starting_ && starting_->state() < Generation::State::kEnding; }
   bool over() const { return ending_ && !serving_ && !starting_ && retired_.empty(); }
@@ -46,6 +48,7 @@ class AppSupervisor : public io::TurnHook {
 
  private:
   void begin();
+  unsigned wanted_workers() const;
   void give_up_start();
   void on_ready();
   void on_failed(const BootFailure& failure);

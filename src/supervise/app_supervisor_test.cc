@@ -192,7 +192,9 @@ TEST_F(AppTest, WorkerThatEndsByItselfIsReplacedBeforeItIsDone) {
   behave("ignore_quit end_by_themselves");
   ASSERT_TRUE(start_serving());
   ASSERT_TRUE(run_until([this] { return fronts->sent_of("worker_started") == 3; })) << log.all();
-  EXPECT_TRUE(log.has("ended by itself, as the app called for (sys.exit); another one is started")) << log.all();
+  EXPECT_TRUE(
+      log.has("ended by itself, as the app called for (SystemExit or KeyboardInterrupt); another one is started"))
+      << log.all();
   EXPECT_EQ(fronts->sent_of("retire_worker"), 1u);
   ASSERT_TRUE(run_until([this] { return app->serving()->ready_workers() == 2; }));
   // It still runs requests, but not for ever.
@@ -317,7 +319,7 @@ TEST_F(AppTest, ZygoteThatHangsAtAForkIsKilled) {
   EXPECT_TRUE(log.has("CW0524 shop: its zygote did not fork worker 3 within start_timeout = 1 s; it is killed"))
       << log.all();
   EXPECT_TRUE(log.has("its zygote was killed; its workers serve on")) << log.all();
-  EXPECT_TRUE(log.has("shop: worker 3 never started; another one is started")) << log.all();
+  EXPECT_TRUE(log.has("shop: worker 3 never started; the next one comes with a new generation")) << log.all();
   ASSERT_TRUE(run_until([this] { return fronts->sent_of("drop_generation") == 2; })) << log.all();
 }
 
@@ -418,6 +420,20 @@ TEST_F(AppTest, ScalesUpAndDown) {
   app->reload(spec, "test");
   ASSERT_TRUE(run_until([this] { return fronts->swapped == 2; }));
   EXPECT_EQ(app->serving()->workers(), 1u);
+}
+
+TEST_F(AppTest, ScalesBeyondTheRoomOfAGeneration) {
+  ASSERT_TRUE(start_serving());
+  const unsigned most = app->serving()->most_workers();
+  for (unsigned workers = 2; workers < most + 3; ++workers) app->scale(1);
+  ASSERT_TRUE(run_until([&] { return app->serving()->ready_workers() == most + 3; })) << log.all();
+  EXPECT_TRUE(log.has(std::to_string(most) + " workers"));
+  EXPECT_TRUE(log.has(std::to_string(most + 1) + " workers need more room than there is; generation 2 starts"));
+  for (unsigned i = 0; i < Generation::kMostWorkers; ++i) app->scale(1);
+  ASSERT_TRUE(run_until([this] { return app->serving()->ready_workers() == Generation::kMostWorkers; })) << log.all();
+  EXPECT_TRUE(log.has("60 workers, the most there can be"));
+  app->scale(-1);
+  ASSERT_TRUE(run_until([this] { return app->serving()->ready_workers() == Generation::kMostWorkers - 1; }));
 }
 
 TEST_F(AppTest, ChangedCodeStartsANewGeneration) {

@@ -148,7 +148,7 @@ void Generation::end(base::Duration grace) {
 }
 
 void Generation::set_workers(unsigned workers) {
-  if (pool_ && state_ <= State::kServing) pool_->set_target(std::min(workers, kMostWorkers));
+  if (pool_ && state_ <= State::kServing) pool_->set_target(std::min(workers, most_workers()));
 }
 
 void Generation::on_lane_free(unsigned front, unsigned lane) {

@@ -45,11 +45,12 @@ class Generation {
   ~Generation();
 
   void start();
-  void give_up();                  // its start, which takes too long while another reload waits
-  void serve();                    // takes the traffic; the fronts are told
-  void drain();                    // a newer one serves: finish what runs, then end
-  void end(base::Duration grace);  // ask the workers to finish now; kill them after `grace`
-  void set_workers(unsigned workers);
+  void give_up();                      // its start, which takes too long while another reload waits
+  void serve();                        // takes the traffic; the fronts are told
+  void drain();                        // a newer one serves: finish what runs, then end
+  void end(base::Duration grace);      // ask the workers to finish now; kill them after `grace`
+  void set_workers(unsigned workers);  // at most most_workers()
+  unsigned most_workers() const;       // with room for one that replaces another
 
   // From the fronts. Those about lanes ignore what names nothing.
   void on_lane_free(unsigned front, unsigned lane);

@@ -30,6 +30,10 @@ void Generation::start() {
   start_interpreter(lone_);
 }
 
+unsigned Generation::most_workers() const {
+  return std::min(kMostWorkers, lanes_for(std::min(spec_.workers, kMostWorkers)) - 1);
+}
+
 void Generation::start_interpreter(bool as_lone) {
   journey_.enter(Journey::Step::kStartingInterpreter, base::monotonic_now());
   ManagedProcess::Events events{[this](control::Message& message) { on_interpreter_message(message); },

@@ -13,7 +13,7 @@ namespace {
 
 // What workers give as their reason (docs/processes.md), for people.
 std::string in_words(const std::string& reason) {
-  if (reason == "system_exit") return ", as the app called for (sys.exit)";
+  if (reason == "system_exit") return ", as the app called for (SystemExit or KeyboardInterrupt)";
   if (reason == "terminated") return ", as a SIGTERM from outside asked it to";
   if (reason == "descriptors_closed") return ", since the app closed descriptors that are not its own";
   return reason.empty() || reason == "retired" || reason == "quit" ? "" : " (" + reason + ")";
@@ -106,9 +106,10 @@ void WorkerPool::log_end(const Worker& worker, const ExitStatus& status, std::op
                                    who, spec_.name));
   } else {
     const bool pauses = wait && *wait > base::Duration::zero();
-    world_.log.warning(
-        "CW0521", fmt::format("{} {}{}; another one is started{}", who, status.describe(),
-                              status.clean() ? in_words(worker.reason) : "", pauses ? " in " + to_seconds(*wait) : ""));
+    const std::string what = status.clean() ? in_words(worker.reason) : "";
+    const std::string next = zygote_gone_ ? "the next one comes with a new generation" : "another one is started";
+    world_.log.warning("CW0521", fmt::format("{} {}{}; {}{}", who, status.describe(), what, next,
+                                             pauses && !zygote_gone_ ? " in " + to_seconds(*wait) : ""));
   }
 }
 

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from support.server import free_port
+
 pytestmark = pytest.mark.timeout(90)
 APP = "def application(environ, start_response):\n    start_response('200 OK', [])\n    return [b'app']\n"
 CODE = re.compile(r"error\[(CW\d{4})\]")
@@ -120,6 +122,16 @@ class TestCommands:
         config(project, "[[site]]\n" + wide + narrow)
         done = run_binary("check", cwd=project)
         assert done.returncode == 2 and "cutwater.toml:6:1: the route \"/api/*\" is never reached, nor is its auth asked" in done.stderr
+
+    @pytest.mark.parametrize("one, other", [("127.0.0.1", ""), ("0.0.0.0", "localhost")])
+    def test_listeners_that_are_in_each_others_way(self, run_binary, project, one, other):
+        port = free_port()
+        listen = f'[[listen]]\naddr = "{one}:{port}"\n[[listen]]\naddr = "{other}:{port}"\n'
+        config(project, listen)
+        for command, exit_code in (("check", 2), ("serve", 1)):
+            done = run_binary(command, cwd=project)
+            assert done.returncode == exit_code and "CW0801" in done.stderr, done.stderr
+            assert "another listener of this configuration has it" in done.stderr and "fix: remove one of them" in done.stderr
 
     def test_every_setting_is_documented(self, run_binary):
         """docs/settings.md is what the program prints."""

@@ -71,6 +71,16 @@ def test_a_check_without_descriptors(binary, folder, app_python):
     assert re.search(r"error\[CW0205\] web: the interpreter does not start: .*\n  fix: raise the limits of .*ulimit -n", result.stderr), result.stderr
 
 
+def test_a_check_says_when_a_start_would_lack_descriptors(binary, folder, app_python):
+    (folder / "app.py").write_text("def application(environ, start_response): pass\n")
+    result = subprocess.run(
+        ["/bin/sh", "-c", 'ulimit -n 24; exec "$@"', "sh", binary, "check", "-b", "127.0.0.1:0", "-w", "2", "--python", app_python],
+        cwd=folder, capture_output=True, text=True, timeout=60,
+    )
+    assert result.returncode == 1 and "everything is in order" not in result.stdout
+    assert re.search(r"error\[CW0810\] cutwater cannot start: .*\n  fix: ulimit -n \d+", result.stderr), result.stderr
+
+
 def test_a_reload_without_descriptors_is_refused(serve_with):
     server = serve_with(64, ONE)
     server.wait_ready()

@@ -199,6 +199,42 @@ class TestHup:
         wait_until(lambda: server.get("/").text == "blue", 15, "the file that was put back")
         server.baseline = {server.pid: server.baseline[server.pid]}
 
+    def test_a_configuration_that_is_just_being_written(self, serve, folder, app_python):
+        """One that a deployment has emptied and not yet filled would be the defaults: another user, another interpreter."""
+        (folder / "app.py").write_text(COLOURED)
+        text = (f'[[listen]]\naddr = "127.0.0.1:0"\n[app.web]\nworkers = 1\nwatch = "off"\npython = "{app_python}"\n'
+                'env = {{ COLOUR = "{}" }}\n')
+        config = folder / "cutwater.toml"
+        config.write_text(text.format("green"))
+        server = serve.run(["serve"], folder, workers=1, allow=["CW0105", "CW0207", "CW0807"])
+        for nothing in ("", "# soon\n"):
+            config.write_text(nothing)
+            start = len(server.log.lines)
+            server.signal(signal.SIGHUP)
+            server.log.wait_for(r"CW0105\] .*cutwater.toml is empty, which had settings", 10, start)
+            server.log.wait_for(r"CW0807", 10, start)
+        assert server.get("/").text == "green"
+        config.write_text(text.format("blue"))
+        server.signal(signal.SIGHUP)
+        wait_until(lambda: server.get("/").text == "blue", 15, "the file that was written")
+        server.baseline = {server.pid: server.baseline[server.pid]}
+
+    def test_an_app_that_is_named_no_more(self, serve, folder, app_python):
+        """It is reloaded as it was: what it is called changes at a restart."""
+        (folder / "app.py").write_text(COLOURED)
+        text = (f'[[listen]]\naddr = "127.0.0.1:0"\n[app.web]\nworkers = 1\nwatch = "off"\npython = "{app_python}"\n'
+                'env = { COLOUR = "green" }\n')
+        config = folder / "cutwater.toml"
+        config.write_text(text)
+        server = serve.run(["serve"], folder, workers=1, allow=["CW0808"])
+        config.write_text(text.replace("app.web", "app.shop"))
+        (folder / "app.py").write_text(COLOURED.replace("os.environ['COLOUR']", "(os.environ['COLOUR'] + 'er')"))
+        server.signal(signal.SIGHUP)
+        server.log.wait_for(r"CW0808\] changes of the list of apps \(web keeps its settings\) take effect at the next restart", 10)
+        server.log.wait_for(r"web: generation 2 serves", 15)
+        assert server.get("/").text == "greener"
+        server.baseline = {server.pid: server.baseline[server.pid]}
+
     def test_an_app_that_cannot_be_run_as_asked_holds_up_the_others(self, serve, folder, app_python):
         """All or nothing of a configuration is taken."""
         text = '[[listen]]\naddr = "127.0.0.1:0"\n'

@@ -136,6 +136,8 @@ void VariableReader::read_script_name(std::string_view asked) {
 VariablesResult VariableReader::read_path() {
   const std::string_view path_info = get(KnownVariable::kPathInfo);
   const auto target = message::split_target(request_.method, get(KnownVariable::kRequestUri));
+  // What is of no use in it, such as the server of an absolute form, goes on to others all the same.
+  if (target && !message::is_field_value(get(KnownVariable::kRequestUri))) return {400, "control byte in REQUEST_URI"};
   const std::string_view asked = target ? target->path : std::string_view();
   std::string_view script_name = script_name_before(path_info, asked);
   if (path_info.empty() && asked_below_script_name(asked)) script_name = {};

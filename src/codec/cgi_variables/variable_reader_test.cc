@@ -10,6 +10,7 @@
 
 #include "base/text.h"
 #include "codec/cgi_variables/cgi_variables.h"
+#include "message/grammar.h"
 
 namespace cutwater::codec {
 namespace {
@@ -187,6 +188,16 @@ TEST(VariableReaderTest, PathsAreNormalisedAndSplitAnywhere) {
   EXPECT_EQ(Read(with("PATH_INFO", "")).request.path, "/shop/a b");
   const Read without(with("REQUEST_URI", ""));
   EXPECT_EQ(without.request.raw_target, "/shop/a%20b?x=%41");
+}
+
+// What follows a zero byte would be variables of their own for a server behind us that is asked by SCGI.
+TEST(VariableReaderTest, ControlBytesNowhereInTheTarget) {
+  for (const char control : {'\0', '\n', '\x7f'}) {
+    const std::string end(1, control);
+    EXPECT_EQ(Read(with("REQUEST_URI", "http://a:8" + end + "b/x")).result.status, 400);
+    EXPECT_TRUE(message::is_field_value(Read(with("REQUEST_URI", "/x?a" + end)).request.raw_target));
+  }
+  EXPECT_EQ(Read(with("REQUEST_URI", "http://a:8000/x")).result.status, 0);
 }
 
 TEST(VariableReaderTest, SchemeAndPort) {
