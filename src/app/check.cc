@@ -160,7 +160,6 @@ int check_listen(const config::Listen& listen, const config::Config& config, con
   }
   auto socket = open_listener(listen, options.value());
   if (socket) {
-    if (listen.address.starts_with("unix:/")) unlink(listen.address.substr(5).c_str());
     const std::string protocol = listen.protocol == "http" ? "" : " (" + listen.protocol + ")";
     say("listen " + listen.address + protocol + ": free");
     opened.push_back(std::move(*socket));
@@ -262,8 +261,12 @@ int run_check(const ServeRequest& request, const config::Loaded& loaded, base::L
   int worst = 0;
   const auto note = [&worst](int outcome) { worst = worst == 0 ? outcome : worst; };
   std::vector<base::FileDescriptor> listening;
-  for (const config::Listen& listen : loaded.config.listens)
+  std::vector<config::Listen> made;  // unix sockets
+  for (const config::Listen& listen : loaded.config.listens) {
+    const size_t before = listening.size();
     note(check_listen(listen, loaded.config, request, listening, log, say));
+    if (listening.size() > before && listen.address.starts_with("unix:/")) made.push_back(listen);
+  }
   for (const config::StaticRoute& route : loaded.config.static_routes) note(check_static(route, log));
   for (const std::string& line : route_lines(loaded.config)) say(line);
   for (const config::Upstream& upstream : loaded.config.upstreams) note(check_upstream(upstream, loaded.config, log));
@@ -279,6 +282,7 @@ int run_check(const ServeRequest& request, const config::Loaded& loaded, base::L
     return worst == 0 ? 1 : worst;
   }
   const unsigned fronts = front_count(loaded.config);
+  for (const config::Listen& listen : made) unlink(listen.address.substr(5).c_str());
   listening.clear();
   unsigned descriptors = descriptors_beside_apps(fronts) + static_cast<unsigned>(loaded.config.listens.size());
   for (const config::App& app : loaded.config.apps) note(check_app(app, *library, fronts, descriptors, log, say));

@@ -153,7 +153,8 @@ std::string check_help(bool bold) {
   text +=
       "Reads the configuration, imports every app in its own Python, tries ports and folders.\n"
       "No app is asked anything: what it does at its first request, or at ASGI's lifespan, is not tried.\n"
-      "Exit code 0: it would serve; 2: configuration; 3: an app does not boot; 4: no such app.\n\n";
+      "Exit code 0: it would serve; 1: too few descriptors; 2: configuration; 3: an app does not boot; 4: no such "
+      "app.\n\n";
   text += heading("Flags", bold) + common_flags(false);
   return text + "\nTARGET and all other flags are those of cutwater serve.\n";
 }

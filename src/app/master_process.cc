@@ -55,6 +55,7 @@ Master::Master(const ServeRequest& request, config::Loaded loaded)
     : request_(request),
       config_(std::move(loaded.config)),
       configuration_file_(config_.file),
+      configuration_is_empty_(config_.file.empty() || config_.file_is_empty),
       log_(to_severity(config_.log.level), config_.log.json),
       announce_timer_(loop_.timers(), [this] { announce_when_serving(); }),
       stop_timer_(loop_.timers(), [this] { end_apps(); }) {

@@ -62,6 +62,7 @@ class Master : public io::TurnHook {
   const ServeRequest request_;
   config::Config config_;
   std::string configuration_file_;                     // of the settings that apps have by now
+  bool configuration_is_empty_;                        // likewise: they set nothing, or there are none
   std::optional<supervise::Identity> front_identity_;  // as root: chosen once, for fronts that are started later, too
   ConsoleLog log_;
   io::Loop loop_;

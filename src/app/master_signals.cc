@@ -87,10 +87,9 @@ void Master::on_signal(int signal) {
                    "fix: restart instead; what runs is finished first");
       break;
     case SIGTTIN:
-      for (auto& app : apps_) app->scale(1);
-      break;
     case SIGTTOU:
-      for (auto& app : apps_) app->scale(-1);
+      if (stopping()) break;
+      for (auto& app : apps_) app->scale(signal == SIGTTIN ? 1 : -1);
       break;
     default:
       break;
@@ -139,6 +138,7 @@ void Master::reload() {
     return;
   }
   configuration_file_ = fresh.config.file;
+  configuration_is_empty_ = fresh.config.file.empty() || fresh.config.file_is_empty;
   warn_of_front_settings(fresh.config);
   spawner_->renew_warm();
   renew_pools();
@@ -154,7 +154,7 @@ void Master::reload() {
 // Whether a start would, as far as it is about who is whom.
 bool Master::may_take(const config::Config& fresh) {
   // As one is that is just being written. With the defaults another user, interpreter and other limits would count.
-  const bool lost = fresh.file_is_empty && !config_.file_is_empty && !config_.file.empty();
+  const bool lost = fresh.file_is_empty && !configuration_is_empty_;
   if (lost) {
     log_.error("CW0105",
                fmt::format("{} is empty, which had settings\nfix: put them back, or restart to go on without; "

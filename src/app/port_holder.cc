@@ -1,9 +1,13 @@
 #include "app/port_holder.h"
 
+#include <arpa/inet.h>
 #include <dirent.h>
+#include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
+#include <cstring>
 #include <memory>
 #include <set>
 #include <sstream>
@@ -37,16 +41,55 @@ std::vector<std::vector<std::string>> rows(const char* table) {
   return found;
 }
 
-// "socket:[123]" of each socket that listens on that TCP port. Row: sl local:port remote state ... (9) inode
-std::set<std::string> listening_on_port(uint64_t port) {
+// As the tables write them: each 32 bits of an address as one number of this machine.
+std::string table_text(const void* address, size_t bytes) {
+  std::string text;
+  for (size_t at = 0; at < bytes; at += 4) {
+    uint32_t word;
+    std::memcpy(&word, static_cast<const char*>(address) + at, sizeof word);
+    text += fmt::format("{:08X}", word);
+  }
+  return text;
+}
+
+const std::string kAny4(8, '0');
+const std::string kAny6(32, '0');
+
+// Those of a host that is written as a number, or "localhost", or as any ("", "*").
+std::set<std::string> addresses_of(std::string host) {
+  if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
+  if (host.empty() || host == "*") return {kAny4, kAny6};
+  if (host == "localhost") {
+    const in_addr four{htonl(INADDR_LOOPBACK)};
+    return {table_text(&four, sizeof four), table_text(&in6addr_loopback, sizeof in6addr_loopback)};
+  }
+  in_addr four{};
+  if (inet_aton(host.c_str(), &four) != 0) return {table_text(&four, sizeof four)};
+  in6_addr six{};
+  if (inet_pton(AF_INET6, host.c_str(), &six) == 1) return {table_text(&six, sizeof six)};
+  return {};
+}
+
+// Whether who listens on `local` is in the way of one of `wanted`. "[::]" is there for IPv4 as well.
+bool is_in_the_way(const std::string& local, const std::set<std::string>& wanted) {
+  if (wanted.contains(local) || wanted.contains(kAny6) || local == kAny6) return true;
+  if (local.size() != kAny4.size()) return false;
+  return wanted.contains(kAny4) || (local == kAny4 && std::any_of(wanted.begin(), wanted.end(), [](const auto& each) {
+                                      return each.size() == kAny4.size();
+                                    }));
+}
+
+// "socket:[123]" of each socket that listens on that TCP port, and on the same address, or where one of the two is any.
+// Row: sl local:port remote state ... (9) inode
+std::set<std::string> listening_on(const std::string& host, uint64_t port) {
+  const std::set<std::string> wanted = addresses_of(host);
   std::set<std::string> links;
   for (const char* table : {"/proc/net/tcp", "/proc/net/tcp6"}) {
     for (const auto& row : rows(table)) {
       if (row.size() < 10 || row[3] != kTcpListening) continue;
-      const std::string& local = row[1];
-      if (strtoul(local.substr(local.rfind(':') + 1).c_str(), nullptr, 16) == port) {
-        links.insert("socket:[" + row[9] + "]");
-      }
+      const size_t colon = row[1].rfind(':');
+      if (strtoul(row[1].substr(colon + 1).c_str(), nullptr, 16) != port) continue;
+      if (is_in_the_way(row[1].substr(0, colon), wanted)) links.insert("socket:[" + row[9] + "]");
     }
   }
   return links;
@@ -118,7 +161,7 @@ std::optional<PortHolder> find_port_holder(const std::string& address) {
   if (address.starts_with("unix:")) {
     links = bound_to_path(address.substr(5));
   } else if (auto port = base::parse_decimal(address.substr(address.rfind(':') + 1))) {
-    links = listening_on_port(*port);
+    links = listening_on(address.substr(0, address.rfind(':')), *port);
   }
   if (links.empty()) return std::nullopt;
   const std::optional<pid_t> pid = oldest_with(links);

@@ -158,7 +158,7 @@ TEST_F(ConfigFile, AWordThatIsNoneForThisLogIsNoFile) {
             "[CW0103] cutwater.toml:2:9: log.error: takes \"stderr\" or a path, not \"off\"\n"
             "  2 | error = \"off\"\n"
             "    |         ^\n"
-            "  fix: for a file of that name write ./off\n");
+            "  fix: write \"stderr\"; for a file of that name ./off\n");
   EXPECT_TRUE(messages("[log]\naccess = \"stderr\"\n").starts_with("[CW0103]"));
   EXPECT_EQ(messages("[log]\nerror = \"./off\"\naccess = \"off\"\n"), "");
 }

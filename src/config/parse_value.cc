@@ -134,8 +134,11 @@ bool is_word_for_output(std::string_view text) {
 }
 
 Problem wrong_word(const Setting& setting, const Node& node) {
+  const std::vector<std::string> choices = split_list(setting.choices, '|');
+  const bool is_none = node.text == "none" && contains_choice(setting.choices, "off");
+  const std::string meant = is_none ? "off" : choices.front();
   return {"CW0103", "takes " + kind_text(setting) + ", not " + quoted(node.text),
-          "for a file of that name write ./" + node.text};
+          "write " + quoted(meant) + "; for a file of that name ./" + node.text};
 }
 
 Parsed parse_text(const Setting& setting, const Node& node, const std::string& folder) {

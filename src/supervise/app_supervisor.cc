@@ -32,18 +32,15 @@ void AppSupervisor::for_each(Work work) {
   if (starting_) work(*starting_);
 }
 
-unsigned AppSupervisor::wanted_workers() const {
-  return static_cast<unsigned>(
-      std::clamp(static_cast<int>(spec_.workers) + extra_workers_, 1, static_cast<int>(Generation::kMostWorkers)));
-}
-
 void AppSupervisor::begin() {
   if (starting_) retired_.push_back(std::move(starting_));  // it failed in this turn
   waiting_.reset();
   waiting_told_.clear();
   give_up_.cancel();
   AppSpec spec = spec_;
-  spec.workers = wanted_workers();
+  const int wanted = static_cast<int>(spec.workers) + extra_workers_;
+  spec.workers = static_cast<unsigned>(std::clamp(wanted, 1, static_cast<int>(Generation::kMostWorkers)));
+  extra_workers_ = extra_at_start_ = static_cast<int>(spec.workers) - static_cast<int>(spec_.workers);
   // What could not be forked the last time is not imported twice again to find the same.
   const bool lone = serving_ && serving_->lone() && !serving_->imported().fork_safe && spec.preload == "auto";
   starting_ = std::make_unique<Generation>(
@@ -96,7 +93,10 @@ void AppSupervisor::on_ready() {
   last_start_ = serving_->journey().lasted(base::monotonic_now());
   give_up_.cancel();
   serving_->serve();
-  if (wanted_workers() <= serving_->most_workers()) serving_->set_workers(wanted_workers());  // asked for meanwhile
+  if (extra_workers_ != extra_at_start_) {  // asked for meanwhile
+    const int wanted = static_cast<int>(serving_->workers()) + extra_workers_ - extra_at_start_;
+    serving_->set_workers(static_cast<unsigned>(std::max(wanted, 1)));
+  }
   last_failure_.clear();
   watch_code(serving_->imported().watch);
   if (first) {
@@ -151,20 +151,16 @@ void AppSupervisor::watch_code(const std::vector<std::string>& folders) {
 
 void AppSupervisor::scale(int change) {
   if (!serving_ || ending_) return;
-  const unsigned before = wanted_workers();
-  extra_workers_ += change;
-  const unsigned wanted = wanted_workers();
-  const std::string workers = base::counted(wanted, "worker");
-  if (wanted == before) {
-    extra_workers_ -= change;
-    world_.log.info(
-        fmt::format("{}: {}, {} there can be", spec_.name, workers, change > 0 ? "the most" : "the fewest"));
-  } else if (wanted > serving_->most_workers()) {
-    reload(spec_, workers + " need more room than there is");
-  } else {
-    serving_->set_workers(wanted);
-    world_.log.info(spec_.name + ": " + workers);
+  const unsigned before = serving_->workers();
+  serving_->set_workers(static_cast<unsigned>(std::max(static_cast<int>(before) + change, 1)));
+  const unsigned now = serving_->workers();
+  extra_workers_ += static_cast<int>(now) - static_cast<int>(before);
+  const char* why = "";
+  if (now == before && change < 0) why = ", the fewest there can be";
+  if (now == before && change > 0) {
+    why = now == Generation::kMostWorkers ? ", the most there can be" : ", the most there is room for until a reload";
   }
+  world_.log.info(spec_.name + ": " + base::counted(now, "worker") + why);
 }
 
 void AppSupervisor::end(base::Duration grace) {

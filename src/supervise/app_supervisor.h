@@ -29,7 +29,7 @@ class AppSupervisor : public io::TurnHook {
   void reload(AppSpec spec, const std::string& why);
   // reload() will be called when nothing starts any more: told, and what has been starting for too long is given up.
   void on_reload_waits(const std::string& why);
-  // More or fewer workers. A generation has room for so many: where one is too many for it, a new one starts.
+  // More or fewer workers, within what the generation has room for; those after it have so many, too.
   void scale(int change);
   // Everything ends: finish what runs, be gone after `grace`. May be called again with less.
   void end(base::Duration grace);
@@ -48,7 +48,6 @@ class AppSupervisor : public io::TurnHook {
 
  private:
   void begin();
-  unsigned wanted_workers() const;
   void give_up_start();
   void on_ready();
   void on_failed(const BootFailure& failure);
@@ -73,6 +72,7 @@ class AppSupervisor : public io::TurnHook {
   uint64_t next_number_ = 1;
   std::string last_failure_;  // of a new generation that nobody asked for, as the log has it
   int extra_workers_ = 0;     // TTIN, TTOU; kept over reloads
+  int extra_at_start_ = 0;    // when the last generation began
   bool ending_ = false;
   bool end_told_ = false;
   CodeWatch code_watch_;

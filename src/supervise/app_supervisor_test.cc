@@ -422,18 +422,39 @@ TEST_F(AppTest, ScalesUpAndDown) {
   EXPECT_EQ(app->serving()->workers(), 1u);
 }
 
-TEST_F(AppTest, ScalesBeyondTheRoomOfAGeneration) {
+TEST_F(AppTest, ScalesWithinTheRoomOfAGeneration) {
   ASSERT_TRUE(start_serving());
   const unsigned most = app->serving()->most_workers();
   for (unsigned workers = 2; workers < most + 3; ++workers) app->scale(1);
-  ASSERT_TRUE(run_until([&] { return app->serving()->ready_workers() == most + 3; })) << log.all();
-  EXPECT_TRUE(log.has(std::to_string(most) + " workers"));
-  EXPECT_TRUE(log.has(std::to_string(most + 1) + " workers need more room than there is; generation 2 starts"));
-  for (unsigned i = 0; i < Generation::kMostWorkers; ++i) app->scale(1);
-  ASSERT_TRUE(run_until([this] { return app->serving()->ready_workers() == Generation::kMostWorkers; })) << log.all();
-  EXPECT_TRUE(log.has("60 workers, the most there can be"));
-  app->scale(-1);
-  ASSERT_TRUE(run_until([this] { return app->serving()->ready_workers() == Generation::kMostWorkers - 1; }));
+  ASSERT_TRUE(run_until([&] { return app->serving()->ready_workers() == most; })) << log.all();
+  EXPECT_TRUE(log.has(std::to_string(most) + " workers, the most there is room for until a reload"));
+  EXPECT_FALSE(log.has(std::to_string(most + 1) + " workers"));
+  app->reload(spec, "room");
+  ASSERT_TRUE(run_until([this] { return fronts->swapped == 2; })) << log.all();
+  EXPECT_EQ(app->serving()->workers(), most);
+  app->scale(1);
+  ASSERT_TRUE(run_until([&] { return app->serving()->ready_workers() == most + 1; })) << log.all();
+}
+
+// Counted from the workers that serve, whatever a reload that failed had wanted; and below none that there is a floor.
+TEST_F(AppTest, ScalesWhatServes) {
+  spec.workers = 4;
+  ASSERT_TRUE(start_serving());
+  for (int i = 0; i < 3; ++i) app->scale(-1);
+  EXPECT_EQ(app->serving()->workers(), 1u);
+  spec.workers = 2;  // and three fewer: one
+  app->reload(spec, "fewer");
+  ASSERT_TRUE(run_until([this] { return fronts->swapped == 2; })) << log.all();
+  EXPECT_EQ(app->serving()->workers(), 1u);
+  app->scale(1);
+  EXPECT_EQ(app->serving()->workers(), 2u);
+  spec.workers = 20;
+  app->reload(spec, "more");
+  ASSERT_TRUE(app->starting());
+  app->scale(1);
+  EXPECT_EQ(app->serving()->workers(), 3u);
+  ASSERT_TRUE(run_until([this] { return fronts->swapped == 3; })) << log.all();
+  EXPECT_EQ(app->serving()->workers(), 21u);  // also what was asked for meanwhile
 }
 
 TEST_F(AppTest, ChangedCodeStartsANewGeneration) {
