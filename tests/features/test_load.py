@@ -183,7 +183,8 @@ def test_idle_connections_keep_no_buffer(serve, sanitized):
     """Also when their heads came in pieces, which had to be kept for a while."""
     if sanitized:
         pytest.skip("the sanitizer keeps freed memory")
-    server = serve("kit", workers=1, fronts=1)
+    # A slow system takes back so many pages in longer than a turn should last: CW0405.
+    server = serve("kit", workers=1, fronts=1, allow=["CW0405"])
     front = server.named("front")[0]
     assert server.is_healthy()
     before = processes.memory(front)
