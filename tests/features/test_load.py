@@ -17,6 +17,7 @@ from support.processes import wait_until
 from test_reload import edit, version
 
 pytestmark = [pytest.mark.load, pytest.mark.timeout(300)]
+GIVING_BACK = [r"CW0405"]  # a slow system takes back thousands of pages in longer than a turn should last
 
 
 class Load:
@@ -145,7 +146,7 @@ def test_memory_of_a_rush_is_given_back(serve, sanitized):
     """Thousands of bodies that never came whole: what they took is the system's again soon after they are gone."""
     if sanitized:
         pytest.skip("the sanitizer keeps freed memory")
-    server = serve("kit", workers=1, fronts=1)
+    server = serve("kit", workers=1, fronts=1, allow=GIVING_BACK)
     front = server.named("front")[0]
     assert server.is_healthy()
     before = processes.memory(front)
@@ -163,7 +164,7 @@ def test_memory_of_slow_readers_is_given_back(serve, sanitized):
     """What waited for each of them does not stay with the pool of exchanges."""
     if sanitized:
         pytest.skip("the sanitizer keeps freed memory")
-    server = serve("kit", workers=2, fronts=1, allow=[r"slow", r"CW05\d\d"])
+    server = serve("kit", workers=2, fronts=1, allow=[r"slow", r"CW05\d\d", *GIVING_BACK])
     front = server.named("front")[0]
     assert server.is_healthy()
     before = processes.memory(front)
@@ -183,8 +184,7 @@ def test_idle_connections_keep_no_buffer(serve, sanitized):
     """Also when their heads came in pieces, which had to be kept for a while."""
     if sanitized:
         pytest.skip("the sanitizer keeps freed memory")
-    # A slow system takes back so many pages in longer than a turn should last: CW0405.
-    server = serve("kit", workers=1, fronts=1, allow=["CW0405"])
+    server = serve("kit", workers=1, fronts=1, allow=GIVING_BACK)
     front = server.named("front")[0]
     assert server.is_healthy()
     before = processes.memory(front)
