@@ -153,16 +153,6 @@ TEST_F(ConfigFile, WrongTypes) {
   EXPECT_TRUE(messages("[[listen]]\ntrusted_proxies = [\"::1\", 5]\n").starts_with("[CW0102] cutwater.toml:2:27:"));
 }
 
-TEST_F(ConfigFile, AWordThatIsNoneForThisLogIsNoFile) {
-  EXPECT_EQ(messages("[log]\nerror = \"off\"\n"),
-            "[CW0103] cutwater.toml:2:9: log.error: takes \"stderr\" or a path, not \"off\"\n"
-            "  2 | error = \"off\"\n"
-            "    |         ^\n"
-            "  fix: write \"stderr\"; for a file of that name ./off\n");
-  EXPECT_TRUE(messages("[log]\naccess = \"stderr\"\n").starts_with("[CW0103]"));
-  EXPECT_EQ(messages("[log]\nerror = \"./off\"\naccess = \"off\"\n"), "");
-}
-
 TEST_F(ConfigFile, WrongValues) {
   EXPECT_EQ(messages("[limits]\nheader = \"2TB\"\n"),
             "[CW0103] cutwater.toml:2:10: limits.header: takes 1KB to 1MB, not 2TB\n"

@@ -16,6 +16,14 @@ COLOURED = ("import os\ndef application(environ, start_response):\n    start_res
 REFUSED = [r"CW03\d\d", r"Error", r"keeps serving", r"reload"]
 
 
+def coloured(folder, app_python):
+    """The configuration of one green app, and its text."""
+    text = (f'[[listen]]\naddr = "127.0.0.1:0"\n[app.web]\nworkers = 1\nwatch = "off"\npython = "{app_python}"\n'
+            'env = { COLOUR = "green" }\n')
+    (folder / "cutwater.toml").write_text(text)
+    return folder / "cutwater.toml", text
+
+
 def edit(path, before, after):
     """As an editor does: a new file renamed over the old one, with a time stamp of its own."""
     text = path.read_text()
@@ -202,10 +210,7 @@ class TestHup:
     def test_a_configuration_that_is_just_being_written(self, serve, folder, app_python):
         """One that a deployment has emptied and not yet filled would be the defaults: another user, another interpreter."""
         (folder / "app.py").write_text(COLOURED)
-        text = (f'[[listen]]\naddr = "127.0.0.1:0"\n[app.web]\nworkers = 1\nwatch = "off"\npython = "{app_python}"\n'
-                'env = {{ COLOUR = "{}" }}\n')
-        config = folder / "cutwater.toml"
-        config.write_text(text.format("green"))
+        config, text = coloured(folder, app_python)
         server = serve.run(["serve"], folder, workers=1, allow=["CW0105", "CW0207", "CW0807"])
         for nothing in ("", "# soon\n"):
             config.write_text(nothing)
@@ -214,7 +219,7 @@ class TestHup:
             server.log.wait_for(r"CW0105\] .*cutwater.toml is empty, which had settings", 10, start)
             server.log.wait_for(r"CW0807", 10, start)
         assert server.get("/").text == "green"
-        config.write_text(text.format("blue"))
+        config.write_text(text.replace("green", "blue"))
         server.signal(signal.SIGHUP)
         wait_until(lambda: server.get("/").text == "blue", 15, "the file that was written")
         server.baseline = {server.pid: server.baseline[server.pid]}
@@ -222,10 +227,7 @@ class TestHup:
     def test_an_app_that_is_named_no_more(self, serve, folder, app_python):
         """It is reloaded as it was: what it is called changes at a restart."""
         (folder / "app.py").write_text(COLOURED)
-        text = (f'[[listen]]\naddr = "127.0.0.1:0"\n[app.web]\nworkers = 1\nwatch = "off"\npython = "{app_python}"\n'
-                'env = { COLOUR = "green" }\n')
-        config = folder / "cutwater.toml"
-        config.write_text(text)
+        config, text = coloured(folder, app_python)
         server = serve.run(["serve"], folder, workers=1, allow=["CW0808"])
         config.write_text(text.replace("app.web", "app.shop"))
         (folder / "app.py").write_text(COLOURED.replace("os.environ['COLOUR']", "(os.environ['COLOUR'] + 'er')"))
