@@ -13,6 +13,7 @@ serve::ServeOptions serve_options(const config::Limits& limits) {
   const size_t one_line = std::min<size_t>(limits.header, std::max<size_t>(options.head.field, limits.header / 2));
   options.head.request_line = options.head.field = one_line;
   options.head.fields = limits.header_count;
+  options.head.only_plain_names = limits.header_names == "refuse";
   options.body_limit = limits.body;
   options.header_timeout = limits.header_timeout;
   options.keepalive = limits.keepalive;

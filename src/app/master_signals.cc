@@ -49,9 +49,9 @@ bool differ(const std::vector<Setting>& left, const std::vector<Setting>& right)
 }
 
 auto key_of(const config::Limits& limits) {
-  return std::tie(limits.header, limits.header_count, limits.body, limits.header_timeout, limits.body_min_rate,
-                  limits.keepalive, limits.connections, limits.websocket_message, limits.websocket_unfinished,
-                  limits.websocket_ping);
+  return std::tie(limits.header, limits.header_count, limits.header_names, limits.body, limits.header_timeout,
+                  limits.body_min_rate, limits.keepalive, limits.connections, limits.websocket_message,
+                  limits.websocket_unfinished, limits.websocket_ping);
 }
 
 bool is_named(const config::Config& config, const std::string& app) {

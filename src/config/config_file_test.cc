@@ -46,6 +46,7 @@ queue_timeout = "500ms"
 [limits]
 header = "16KB"
 header_count = 50
+header_names = "refuse"
 body = "1GB"
 header_timeout = "3s"
 body_min_rate = "1KB/s"
@@ -80,6 +81,7 @@ static = { root = "media", cache = "1h", index = "" }
   EXPECT_EQ(app.environment, (TextMap{{"A", "x"}, {"B", "1"}}));
   EXPECT_EQ(app.queue_timeout, std::chrono::milliseconds(500));
   EXPECT_EQ(config_.limits.body, 1u << 30);
+  EXPECT_EQ(config_.limits.header_names, "refuse");
   EXPECT_EQ(config_.limits.body_min_rate, 1024u);
   EXPECT_EQ(config_.log.access, "/srv/shop/access.log");
   EXPECT_EQ(config_.shutdown_grace, std::chrono::seconds(9));

@@ -317,7 +317,8 @@ constexpr ErrorCode kCodes[] = {
     {"CW0604", "server answered wrongly",
      "A server behind Cutwater closed the connection without an answer, sent something that is no answer in its "
      "protocol, refused the request, switched to a protocol that was not asked for (or to WebSocket without the right "
-     "Sec-WebSocket-Accept), or broke off in the middle. The client got 502, or a cut when the answer had begun.",
+     "Sec-WebSocket-Accept), broke off in the middle, or went on after its Content-Length. The client got 502, or a "
+     "cut when the answer had begun.",
      "Look at that server's own log."},
     {"CW0605", "server took too long",
      "A server behind Cutwater took longer than `timeout` of the route over the head of its answer, or was silent for "
@@ -356,9 +357,9 @@ constexpr ErrorCode kCodes[] = {
      "Make room for spool files; or set keepalive = 0 for an upstream of long downloads, so that each request has a "
      "connection of its own."},
     {"CW0612", "request cannot be passed on",
-     "A request does not fit the protocol of the server behind Cutwater: by uwsgi all variables together have at most "
-     "64 KiB. The client got 431.",
-     "Lower `limits.header`, so that such a request is refused at once, or use fastcgi, scgi or proxy."},
+     "A request does not fit the protocol of the server behind Cutwater: by uwsgi and SCGI all variables together have "
+     "at most 64 KiB. The client got 431.",
+     "Lower `limits.header`, so that such a request is refused at once, or use fastcgi or proxy."},
     {"CW0613", "variable of no use",
      "An authorizer (`auth` of a route) let a request through with a Variable-NAME that cannot be passed on: its name "
      "has other characters than letters, digits and '_', or is one that requests have themselves, or one that what the "

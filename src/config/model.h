@@ -184,6 +184,7 @@ inline bool has_scripts(const Route& route) {
 struct Limits {
   uint64_t header = 32 * 1024;
   uint64_t header_count = 100;
+  std::string header_names = "drop";  // "drop" | "refuse": names with other bytes than [A-Za-z0-9-]
   uint64_t body = 100 * 1024 * 1024;
   base::Duration header_timeout = std::chrono::seconds(10);
   uint64_t body_min_rate = 500;  // bytes per second

@@ -237,6 +237,12 @@ constexpr Setting kSettings[] = {
      "limit-header", to<&Limits::header>, kKilobyte, 1024 * kKilobyte},
     {Section::kLimits, "header_count", Kind::kInteger, "100", "Most header fields of a request; beyond: 431.",
      "limit-header-count", to<&Limits::header_count>, 1, 10'000},
+    {Section::kLimits, "header_names", Kind::kChoice, "drop",
+     "What becomes of a request field whose name has other characters than letters, digits and dashes, such as "
+     "X_Forwarded_For, which a CGI or WSGI variable could not be told from X-Forwarded-For: \"drop\" makes no variable "
+     "of "
+     "it, \"refuse\" answers 400.",
+     "limit-header-names", to<&Limits::header_names>, 0, UINT64_MAX, "drop|refuse"},
     {Section::kLimits, "body", Kind::kSize, "100MB", "Largest request body; beyond: 413.", "limit-body",
      to<&Limits::body>, 0, 1024 * kTerabyte},
     {Section::kLimits, "header_timeout", Kind::kDuration, "10s",

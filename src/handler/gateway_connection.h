@@ -29,7 +29,7 @@ struct ConnectionWish {
   GatewayProtocol protocol;
   bool harmless_twice;  // the request may be sent again on another connection
   bool only_fresh;      // no kept one
-  bool has_upload;      // a body that is not here as a whole
+  bool alone;           // nobody shares the connection while it runs
   base::Instant deadline;
 };
 // A kept connection, or what is known of a new one at once; with in_progress() finish_connecting() waits for it.

@@ -130,7 +130,9 @@ base::Task<GatewayExchange::Outcome> GatewayExchange::try_peer(upstream::Peer& p
   // Whether a process of ours had a request that was not to be sent twice is known on a new connection alone. And a
   // filter may have left data of its last request unread, and end the connection for that.
   const bool only_fresh = only_fresh_ || ((process_ || file_) && !harmless_twice);
-  const ConnectionWish wish = {gateway_.options_.protocol, harmless_twice, only_fresh, !body_.is_small(), deadline};
+  // What breaks a shared connection must cost nobody's request: the others on it can be sent again.
+  const bool alone = !harmless_twice || !body_.is_small();
+  const ConnectionWish wish = {gateway_.options_.protocol, harmless_twice, only_fresh, alone, deadline};
   GatewayConnection connection = start_connecting(peer, wish);
   if (connection.in_progress()) {
     auto finishing = finish_connecting(peer, std::move(connection), wish);
@@ -201,6 +203,10 @@ base::Task<CallStatus> GatewayExchange::pass_hints(upstream::Call& call) {
 base::Task<void> GatewayExchange::relay(upstream::Peer& peer, upstream::Call& call, GatewayConnection& connection) {
   message::ResponseWriter& response = exchange_.response;
   CallPiece piece = call.take_body();
+  if (piece.awaits_end) {
+    auto reading = call.read_body();
+    piece = co_await reading;
+  }
   std::optional<SpooledAnswer> spooled;
   // On a shared connection one whose client is slow would hold up the others.
   const bool is_spooled = !piece.complete && (connection.shared || may_be_spooled(call.response()));
@@ -215,12 +221,7 @@ base::Task<void> GatewayExchange::relay(upstream::Peer& peer, upstream::Call& ca
       co_return;
     }
     if (piece.complete) gateway_.note_success(peer);
-    if (piece.complete && call.said_too_much()) {
-      gateway_.log_problem("CW0604", peer,
-                           fmt::format("went on after the Content-Length of its answer to {} {}",
-                                       exchange_.request.method, exchange_.request.path),
-                           "let the application state the length of what it sends, or none");
-    }
+    if (piece.complete && call.said_too_much()) note_excess(peer, "what it sent then was dropped");
     // Before the client has taken the rest: it may be slow, and the server is free.
     if (piece.complete) {
       keep(peer, call, connection);

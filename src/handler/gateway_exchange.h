@@ -80,6 +80,7 @@ class GatewayExchange final : public message::ClientGoneListener, private Pooled
   void note_cut(upstream::Peer& peer, const upstream::Call& call, upstream::CallStatus status,
                 const GatewayConnection& connection);
   void log_foreign_answer(const upstream::Peer& peer, const char* reason);
+  void note_excess(const upstream::Peer& peer, std::string_view consequence);
   void note_cut_off();
   static bool is_told(upstream::CallStatus status, const GatewayConnection& connection);
   bool note_nonsense(upstream::Peer& peer, const GatewayConnection& connection);

@@ -164,6 +164,7 @@ void GatewayExchange::note_cut(upstream::Peer& peer, const upstream::Call& call,
   if (connection.shared && connection.shared->was_cut_off()) return note_cut_off();
   if (note_nonsense(peer, connection) || is_told(status, connection)) return;
   gateway_.note_failure(peer, failure_of(status));
+  if (call.said_too_much()) return note_excess(peer, "the client saw a cut, or 502");
   const std::string request = fmt::format("{} {}", exchange_.request.method, exchange_.request.path);
   if (status == CallStatus::kTimedOut) {
     const bool too_slow = *call.reason() != '\0';
@@ -177,6 +178,13 @@ void GatewayExchange::note_cut(upstream::Peer& peer, const upstream::Call& call,
                        "its own log says why; the client saw a cut, or 502");
 }
 
+void GatewayExchange::note_excess(const upstream::Peer& peer, std::string_view consequence) {
+  gateway_.log_problem("CW0604", peer,
+                       fmt::format("went on after the Content-Length of its answer to {} {}; {}",
+                                   exchange_.request.method, exchange_.request.path, consequence),
+                       "let the application state the length of what it sends, or none");
+}
+
 void GatewayExchange::note_cut_off() {
   gateway_.problems_.write(
       base::Severity::kWarning, "CW0611",
@@ -187,7 +195,6 @@ void GatewayExchange::note_cut_off() {
       gateway_.loop_.now());
 }
 
-// uwsgi says the length of the variables in 16 bits; SCGI ends each with a zero byte.
 void GatewayExchange::note_too_long() {
   gateway_.problems_.write(base::Severity::kWarning, "CW0612",
                            fmt::format("{}: {} {} was answered 431: its variables {}\n"
@@ -195,7 +202,7 @@ void GatewayExchange::note_too_long() {
                                        gateway_.who(), exchange_.request.method, exchange_.request.path,
                                        gateway_.options_.protocol == GatewayProtocol::kUwsgi
                                            ? "are longer than the 64 KiB that uwsgi can say"
-                                           : "hold a zero byte, which SCGI cannot say"),
+                                           : "are longer than 64 KiB, or hold a zero byte, which SCGI cannot say"),
                            gateway_.loop_.now());
 }
 

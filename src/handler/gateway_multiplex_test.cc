@@ -134,14 +134,16 @@ struct SharedGateway : GatewayTest {
 
 TEST_F(SharedGateway, ManyRequestsOnOneConnection) {
   make_shared();
-  for (int i = 0; i < 10; ++i) start(i % 2 ? "POST" : "GET");
+  for (int i = 0; i < 10; ++i) start(i % 2 ? "HEAD" : "GET");
   until_asked(0, 10);
   EXPECT_EQ(program.lines.size(), 1u);
   for (uint16_t id = 10; id >= 1; --id) line(0).answer(id, std::to_string(id));
   for (size_t i = 0; i < 10; ++i) {
     until_done(*exchanges[i]);
     EXPECT_EQ(exchanges[i]->writer.status(), 200);
-    EXPECT_EQ(exchanges[i]->writer.content, std::to_string(i + 1));
+    if (i % 2 == 0) {
+      EXPECT_EQ(exchanges[i]->writer.content, std::to_string(i + 1));
+    }
   }
   EXPECT_EQ(line(0).asked, 1u);
   EXPECT_TRUE(line(0).aborted.empty());
@@ -215,7 +217,7 @@ TEST_F(SharedGateway, ThreeThatWaitForADeadConnectionAreOneFailure) {
   until_asked(1, 1);
 }
 
-TEST_F(SharedGateway, UploadsHaveAConnectionOfTheirOwn) {
+TEST_F(SharedGateway, UploadsAndPostsHaveAConnectionOfTheirOwn) {
   make_shared();
   TestExchange upload("POST", "/");
   upload.with_body({std::string(60'000, 'x'), std::string(60'000, 'x')});
@@ -230,43 +232,62 @@ TEST_F(SharedGateway, UploadsHaveAConnectionOfTheirOwn) {
   EXPECT_EQ(other.writer.content + upload.writer.content, "otherupload");
 }
 
-TEST_F(SharedGateway, OneThatEndsCostsNoRequestThatMayBeSentTwice) {
+// What must not be sent twice shares with nobody: whatever ends a shared connection, each on it goes to another.
+TEST_F(SharedGateway, OneThatEndsCostsNobodyHisRequest) {
   make_shared();
   TestExchange& one = start();
   TestExchange& two = start();
   TestExchange& post = start("POST");
-  until_asked(0, 3);
-  line(0).hang_up();
-  until_done(post);
-  EXPECT_EQ(post.writer.status(), 502);
+  until_asked(0, 2);
   until_asked(1, 1);
-  runner.until([&] { return program.lines.size() == 3 && !program.lines[2]->requests.empty(); });
-  line(1).answer(1, "again");
-  line(2).answer(1, "again");
-  until_done(one);
-  until_done(two);
-  EXPECT_EQ(one.writer.content + two.writer.content, "againagain");
+  line(0).hang_up();
+  runner.until([&] {
+    return program.lines.size() == 4 && !program.lines[2]->requests.empty() && !program.lines[3]->requests.empty();
+  });
+  for (const size_t number : {size_t{1}, size_t{2}, size_t{3}}) line(number).answer(1, "there");
+  for (TestExchange* exchange : {&one, &two, &post}) {
+    until_done(*exchange);
+    EXPECT_EQ(exchange->writer.content, "there");
+  }
   EXPECT_FALSE(peer().is_down());
 }
 
-TEST_F(SharedGateway, NonsenseIsSaidOnce) {
+TEST_F(SharedGateway, NonsenseIsSaidOnceAndCostsNobodyHisRequest) {
   make_shared();
-  start("POST");
-  start("POST");
+  start();
+  start();
   until_asked(0, 2);
   line(0).output(9, "nobody's");
+  until_asked(1, 1);
+  until_asked(2, 1);
+  line(1).answer(1, "again");
+  line(2).answer(1, "again");
   for (const auto& exchange : exchanges) {
     until_done(*exchange);
-    EXPECT_EQ(exchange->writer.status(), 502);
+    EXPECT_EQ(exchange->writer.content, "again");
   }
   ASSERT_EQ(log.lines.size(), 1u);
   EXPECT_NE(log.lines[0].find("a record for a request that was not made"), std::string::npos) << log.lines[0];
 }
 
+TEST_F(SharedGateway, NonsenseInAnswerToAPostIsItsOwn) {
+  make_shared();
+  TestExchange& post = start("POST");
+  until_asked(0, 1);
+  TestExchange& get = start();
+  until_asked(1, 1);
+  line(0).output(9, "nobody's");
+  until_done(post);
+  EXPECT_EQ(post.writer.status(), 502);
+  line(1).answer(1, "there");
+  until_done(get);
+  EXPECT_EQ(get.writer.content, "there");
+}
+
 TEST_F(SharedGateway, WhoCannotAfterAllIsAskedAgainOneByOne) {
   make_shared();
-  TestExchange& first = start("POST");
-  TestExchange& second = start("POST");
+  TestExchange& first = start();
+  TestExchange& second = start();
   until_asked(0, 2);
   line(0).end(2, ProtocolStatus::kCannotMultiplex);
   until_asked(1, 1);

@@ -11,6 +11,8 @@ namespace cutwater::handler {
 namespace {
 
 constexpr uint8_t kWsgiModifier = 0;
+// SCGI could say more; its servers have buffers of 64 KiB, as for uwsgi (faults.md 112).
+constexpr size_t kLongestScgiHead = 65535;
 
 std::optional<uint64_t> length_of(const upstream::RequestBody& body) {
   if (body.framing() != message::BodyFraming::kLength) return std::nullopt;
@@ -59,7 +61,8 @@ std::optional<std::string> variables_head(GatewayProtocol protocol, const codec:
   if (protocol == GatewayProtocol::kFastcgi) {
     codec::fastcgi::append_request(head, upstream::kFastcgiRequestId, role, keep, variables);
   } else if (protocol == GatewayProtocol::kScgi) {
-    fits = codec::scgi::append_request_head(head, content_length.value_or(0), variables);
+    fits = codec::scgi::append_request_head(head, content_length.value_or(0), variables) &&
+           head.size() <= kLongestScgiHead;
   } else {
     fits = codec::uwsgi::append_packet(head, kWsgiModifier, 0, variables);
   }

@@ -41,6 +41,9 @@ struct CallPiece {
   CallStatus status = CallStatus::kFine;
   std::string_view bytes;  // until the next co_await of anything
   bool complete = false;   // nothing follows
+  // All that was announced is there, and held back until the peer says that this is all, or for as long as that may
+  // take. Nothing of the answer should go on before the next read_body() has come back.
+  bool awaits_end = false;
 };
 
 class Call {
@@ -67,7 +70,7 @@ class Call {
   virtual void abandon() = 0;
 
   virtual const char* reason() const = 0;
-  // The peer went on after Content-Length bytes of body; they were dropped.
+  // The peer went on after Content-Length bytes of body; what came then was dropped.
   virtual bool said_too_much() const { return false; }
   virtual message::BodyStatus client_failure() const = 0;
   // Whether all of the request was sent: the peer waits for no more of it.

@@ -7,9 +7,18 @@ namespace cutwater::upstream {
 
 using codec::CgiHeadScanner;
 
+namespace {
+
+constexpr std::string_view kSpace = " \t\r\n";
+// Programs end an answer in the same breath; some go on working behind it.
+constexpr base::Duration kEndFollows = std::chrono::milliseconds(100);
+
+}  // namespace
+
 CgiCall::CgiCall(io::Loop& loop, io::Stream& stream, std::string_view method, RequestBody& body,
                  const PieceFraming& framing, const CallOptions& options)
-    : method_(method),
+    : loop_(loop),
+      method_(method),
       options_(options),
       scanner_(options.head),
       receiver_(loop, stream, upload_, options.silence),
@@ -74,6 +83,7 @@ CallStatus CgiCall::finish_head(std::string_view bytes) {
 std::string_view CgiCall::within_length(std::string_view piece) {
   const std::string_view taken = piece.substr(0, std::min<uint64_t>(left_, piece.size()));
   said_too_much_ |= taken.size() < piece.size();
+  went_on_ |= piece.find_first_not_of(kSpace, taken.size()) != std::string_view::npos;
   if (parsed_.response.content_length) left_ -= taken.size();
   return taken;
 }
@@ -83,8 +93,26 @@ CallPiece CgiCall::end_body(CallPiece piece) {
     piece.status = CallStatus::kTruncated;
     return piece;
   }
+  if (holding_) piece.bytes = release();
   body_complete_ = piece.complete = true;
   return piece;
+}
+
+// A client that has all of an answer could not be told any more that it broke off (faults.md 110).
+void CgiCall::hold_back(CallPiece& piece) {
+  if (held_until_ == base::kNever) {
+    held_until_ = loop_.now() + kEndFollows;
+    holding_ = true;
+  }
+  if (!holding_) return;
+  held_.append(std::exchange(piece.bytes, {}));
+  piece.awaits_end = loop_.now() < held_until_;
+  if (!piece.awaits_end) piece.bytes = release();
+}
+
+std::string_view CgiCall::release() {
+  holding_ = false;
+  return held_;
 }
 
 CallPiece CgiCall::take_body() {
@@ -109,21 +137,29 @@ CallPiece CgiCall::take_body() {
     piece.bytes = {};
     piece.complete = true;
     body_complete_ = output.kind == Output::kEnd;
+  } else if (went_on_ && !ends_with_connection()) {
+    piece.status = broken("it went on after its Content-Length");
   } else if (output.kind == Output::kFailed) {
     piece.status = output.failure;
   } else if (output.kind == Output::kEnd) {
     return end_body(piece);
-  } else if (ends_with_connection() && parsed_.response.content_length && left_ == 0) {
+  } else if (ends_with_connection() && has_all_announced()) {
     body_complete_ = piece.complete = true;
+  } else if (has_all_announced()) {
+    hold_back(piece);
   }
   return piece;
 }
 
 base::Task<CallPiece> CgiCall::read_body() {
   while (true) {
-    auto receiving = receiver_.receive();
+    auto receiving = receiver_.receive(holding_ ? held_until_ : base::kNever);
     const Receiver::Outcome received = co_await receiving;
     CallPiece piece;
+    if (received == Receiver::Outcome::kNothingYet) {
+      piece.bytes = release();
+      co_return piece;
+    }
     if (received == Receiver::Outcome::kBytes) {
       rest_ = receiver_.bytes();
       piece = take_body();
@@ -134,10 +170,8 @@ base::Task<CallPiece> CgiCall::read_body() {
     if (receiver_.too_slow()) reason_ = "sent less than 100 bytes a second of its answer to ";
     if (piece.status != CallStatus::kFine) co_return piece;
     if (received == Receiver::Outcome::kEnd && ends_with_connection()) co_return end_body(piece);
-    // Who announced a length and kept to it has said all, whatever became of the connection.
-    const bool said_all = !options_.authorizes && parsed_.response.content_length && left_ == 0;
-    piece.complete = said_all;
-    if (!said_all) piece.status = CallStatus::kTruncated;
+    if (has_all_announced()) reason_ = "the connection ended before the answer did";
+    piece.status = CallStatus::kTruncated;
     co_return piece;
   }
 }

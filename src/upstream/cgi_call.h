@@ -63,20 +63,28 @@ class CgiCall : public Call {
   CallStatus finish_head(std::string_view bytes);
   CallStatus no_head(Receiver::Outcome received);
   CallPiece end_body(CallPiece piece);
+  void hold_back(CallPiece& piece);
+  std::string_view release();
+  bool has_all_announced() const { return parsed_.response.content_length && left_ == 0; }
   std::string_view within_length(std::string_view piece);
 
+  io::Loop& loop_;
   const std::string_view method_;
   const CallOptions& options_;
   std::string_view rest_;   // received, not used: in the shared buffer, until the next co_await
   std::string head_;        // the bytes of response(); and what came with it, when the head came in pieces
   std::string_view first_;  // of the body, with the head: in the shared buffer or in head_
   std::string joined_;      // first_, and what came with it, when that lay in head_
+  std::string held_;        // what completes a body of announced length, while its end may follow
+  base::Instant held_until_ = base::kNever;
+  bool holding_ = false;
   codec::CgiHeadScanner scanner_;
   codec::CgiResponse parsed_;
   const char* reason_ = "";
   uint64_t left_ = UINT64_MAX;  // of a body whose length was announced
   bool body_complete_ = false;
   bool said_too_much_ = false;
+  bool went_on_ = false;  // with more than the space that templates leave behind
   Receiver receiver_;
 
  protected:

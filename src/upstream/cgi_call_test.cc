@@ -205,12 +205,69 @@ TEST_F(CgiCallTest, FastcgiWithoutAnEnd) {
   EXPECT_EQ(status_, CallStatus::kTruncated);
 }
 
+// faults.md 110.
 TEST_F(CgiCallTest, FastcgiWithoutAnEndButWithAllItAnnounced) {
   start(true);
   far_.say(out("Content-Length: 4\n\nbody"));
   far_.hang_up();
+  finish();
+  EXPECT_EQ(status_, CallStatus::kTruncated);
+  EXPECT_STREQ(call_->reason(), "the connection ended before the answer did");
+}
+
+TEST_F(CgiCallTest, FastcgiGoesOnBehindItsLength) {
+  start(true);
+  far_.say(out("Content-Length: 4\n\nbo") + out("dy and more") + end());
+  finish();
+  EXPECT_EQ(status_, CallStatus::kBroken);
+  EXPECT_STREQ(call_->reason(), "it went on after its Content-Length");
+  EXPECT_TRUE(call_->said_too_much());
+  EXPECT_FALSE(call_->connection_reusable());
+}
+
+TEST_F(CgiCallTest, FastcgiGoesOnLater) {
+  start(true);
+  say_apart(out("Content-Length: 4\n\nbody"));
+  EXPECT_EQ(seen_, "200 bod");
+  say_apart(out("x"));
+  EXPECT_EQ(finish(), "200 bod");
+  EXPECT_EQ(status_, CallStatus::kBroken);
+}
+
+// Who works on behind what he has announced keeps nobody waiting for it.
+TEST_F(CgiCallTest, AnEndThatDoesNotFollowIsNotWaitedForWithTheAnswer) {
+  for (const std::string& body : {std::string(), std::string("body")}) {
+    start(true);
+    far_.say(out("Content-Length: " + std::to_string(body.size()) + "\n\n" + body));
+    runner_.turns(std::chrono::milliseconds(20));
+    EXPECT_EQ(seen_, "200 ");
+    runner_.until([&] { return seen_ == "200 " + body; });
+    runner_.turns(std::chrono::milliseconds(100));
+    EXPECT_FALSE(done_);
+    far_.say(err("still there") + end());
+    EXPECT_EQ(finish(), "200 " + body);
+    EXPECT_EQ(status_, CallStatus::kFine);
+    EXPECT_TRUE(call_->connection_reusable());
+    done_ = false;
+  }
+}
+
+TEST_F(CgiCallTest, AnEndThatFollowsCompletesTheAnswerAtOnce) {
+  start(true);
+  far_.say(out("Content-Length: 4\n\nbody"));
+  runner_.turns(std::chrono::milliseconds(1));
+  EXPECT_EQ(seen_, "200 ");
+  far_.say(end());
   EXPECT_EQ(finish(), "200 body");
-  EXPECT_EQ(status_, CallStatus::kFine);
+  EXPECT_TRUE(call_->connection_reusable());
+}
+
+// What stands behind the last "?>" of a script that announced the length of a file.
+TEST_F(CgiCallTest, SpaceBehindItsLengthIsDropped) {
+  start(true);
+  far_.say(out("Content-Length: 4\n\nbody\r\n") + out(" \n") + end());
+  EXPECT_EQ(finish(), "200 body");
+  EXPECT_TRUE(call_->said_too_much());
   EXPECT_FALSE(call_->connection_reusable());
 }
 

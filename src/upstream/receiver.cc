@@ -14,15 +14,16 @@ constexpr unsigned kReadsPerTurn = 8;  // of full buffers: a fast peer must not 
 
 }  // namespace
 
-base::Task<Receiver::Outcome> Receiver::receive() {
+base::Task<Receiver::Outcome> Receiver::receive(base::Instant until) {
   while (true) {
     if (!more_likely_ || ++reads_this_turn_ == kReadsPerTurn) {
       reads_this_turn_ = 0;
       const base::Instant began = loop_.now();
       while (true) {
         const base::Instant deadline = quiet_since(began) + silence_;
-        if (co_await stream_.readable(deadline) == io::WaitResult::kReady) break;
+        if (co_await stream_.readable(std::min(deadline, until)) == io::WaitResult::kReady) break;
         if (loop_.now() >= quiet_since(began) + silence_) co_return Outcome::kTimedOut;
+        if (loop_.now() >= until) co_return Outcome::kNothingYet;
       }
       waited_ += loop_.now() - began;
     }

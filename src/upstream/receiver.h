@@ -21,8 +21,9 @@ class Receiver {
   Receiver(io::Loop& loop, io::Stream& stream, const Upload& upload, base::Duration silence)
       : loop_(loop), stream_(stream), upload_(upload), silence_(silence) {}
 
-  enum class Outcome { kBytes, kEnd, kReset, kTimedOut };
-  base::Task<Outcome> receive();
+  enum class Outcome { kBytes, kEnd, kReset, kTimedOut, kNothingYet };
+  // kNothingYet: `until` is over.
+  base::Task<Outcome> receive(base::Instant until = base::kNever);
   // With kBytes: in the shared buffer, ours to write, until the next co_await of anything.
   std::string_view bytes() const { return bytes_; }
   bool received_any() const { return received_any_; }

@@ -126,6 +126,15 @@ def test_names_that_could_pose_as_others_are_dropped(server):
         assert name not in values, name
 
 
+def test_names_that_could_pose_as_others_are_refused_where_told_to(serve):
+    """faults.md 37, mode "refuse"."""
+    server = serve("kit", config='[limits]\nheader_names = "refuse"\n[log]\nlevel = "debug"\n')
+    assert server.get("/environ", [("X-Real-IP", "6.6.6.6"), ("X-2", "a_b")]).status == 200
+    for name in ("X_Forwarded_For", "Content_Length", "X.Real.IP", "REMOTE_USER"):
+        assert server.get("/environ", [(name, "9")]).status == 400, name
+    server.log.wait_for("a header name that may be taken for another")
+
+
 def test_hop_by_hop_fields_cannot_take_ours_away(server):
     """What clients claim about themselves is not believed."""
     named_away = "keep-alive, Host, Cookie, Content-Length, X-Forwarded-For, Authorization, X-Custom"

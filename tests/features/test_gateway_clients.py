@@ -331,6 +331,8 @@ BAD_RECORDS = {
     "a head on the error stream alone": gateways.record(gateways.STDERR, b"Status: 200\r\n\r\n") + gateways.end(),
     "half a record": gateways.stdout(b"A: b\n")[:-2],
     "half a header": b"\1\6\0",
+    "no end behind its length": GOOD,
+    "more than its length": GOOD + gateways.stdout(b" and more") + gateways.end(),
 }
 
 
@@ -402,13 +404,35 @@ def test_a_cut_is_seen(serve, peer, protocol, data):
             pass
 
 
-def test_more_than_its_length_is_dropped(serve, peer):
-    data = gateways.stdout(b"Content-Length: 5\r\n\r\nhello and more") + gateways.end()
+@pytest.mark.parametrize("late", [gateways.stdout(b" and more") + gateways.end(), b""], ids=["more", "no end"])
+def test_what_is_wrong_behind_its_length_ends_the_connection_of_who_has_it_all(serve, peer, late):
+    """faults.md 110."""
+    gate = threading.Event()
+
+    def script(connection, request):
+        connection.sendall(GOOD)
+        gate.wait(20)  # longer than it is held back
+        connection.sendall(late)
+        return False
+
+    behind = peer(gateways.RawGatewayPeer, "fastcgi", script)
+    server = gateway(serve, route("fastcgi", behind), allow=[r"\[CW0604\]"])
+    with server.connect() as client:
+        client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert client.read_response().text == "hello"
+        gate.set()
+        assert client.closed_by_server()
+
+
+def test_space_behind_its_length_is_dropped(serve, peer):
+    """What stands behind the last "?>" of a script that sends a file."""
+    data = gateways.stdout(b"Content-Length: 5\r\n\r\nhello\r\n \n") + gateways.end()
     behind = peer(gateways.RawGatewayPeer, "fastcgi", gateways.answering(data, True))
     server = gateway(serve, route("fastcgi", "api", before=pool(behind, keepalive=8)), allow=[r"\[CW0604\]"])
     for _ in range(2):
         assert server.get("/").text == "hello"
     assert behind.accepted == 2  # the connection was not used again
+    server.log.wait_for("went on after the Content-Length of its answer to GET /; what it sent then was dropped")
 
 
 def test_bytes_behind_the_end_meet_no_other_request(serve, peer):

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
 #include <vector>
 
 #include "base/text.h"
@@ -34,6 +35,12 @@ bool may_be_taken(std::string_view offer) {
     any = true;
   }
   return any;
+}
+
+// Where names become variables, "X_A" and "X-A" are one (faults.md 37).
+bool is_plain(std::string_view name) {
+  return std::all_of(name.begin(), name.end(),
+                     [](char c) { return c == '-' || std::isalnum(static_cast<unsigned char>(c)); });
 }
 
 // One head's way through: the request line, field after field, then what only all of them together say.
@@ -143,6 +150,7 @@ ParseResult HeadParser::parse_field(std::string_view line) {
   if (line.front() == ' ' || line.front() == '\t') return {400, "folded header line"};
   if (colon == line.begin() || colon == line.end() || *colon != ':') return {400, "malformed header name"};
   std::string_view name(line.begin(), colon);
+  if (limits_.only_plain_names && !is_plain(name)) return {400, "a header name that may be taken for another"};
   std::string_view value = base::trim_whitespace(std::string_view(colon + 1, line.end()));
   KnownField known = recognise_field(name);
   if (known != KnownField::kOther) return act_on_field(known, name, value);

@@ -20,6 +20,7 @@ struct HeadLimits {
   size_t field = 16 * 1024;         // longer: 431; likewise
   size_t total = 32 * 1024;         // limits.header; longer: 431
   size_t fields = 100;              // limits.header_count; more: 431
+  bool only_plain_names = false;    // limits.header_names: names with other bytes than [A-Za-z0-9-]: 400
 };
 
 // Finds the end of a head that arrives in pieces. Linear in all bytes ever fed: each byte is looked at once.

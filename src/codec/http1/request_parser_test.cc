@@ -63,6 +63,22 @@ TEST(Upgrade, IsTakenOnlyWhereItMayBe) {
   }
 }
 
+// faults.md 37, mode "refuse".
+TEST(RequestParser, RefusesNamesThatMayBeTakenForOthersWhereToldTo) {
+  HeadLimits limits;
+  message::Request request;
+  std::string decoded;
+  for (const char* name :
+       {"X_Forwarded_For", "Content_Length", "Transfer_Encoding", "X.Real.IP", "Remote_User", "a!"}) {
+    const std::string head = std::string("GET / HTTP/1.1\r\nHost: a\r\n") + name + ": 9\r\n\r\n";
+    limits.only_plain_names = false;
+    EXPECT_EQ(parse_request_head(head, limits, request, decoded).status, 0) << name;
+    limits.only_plain_names = true;
+    EXPECT_EQ(parse_request_head(head, limits, request, decoded).status, 400) << name;
+  }
+  EXPECT_EQ(parse_request_head("GET / HTTP/1.1\r\nHost: a\r\nx-2-Y: 9\r\n\r\n", limits, request, decoded).status, 0);
+}
+
 TEST(HeadScanner, CountsTheHeadOnly) {
   HeadScanner scanner{HeadLimits{}};
   std::string bytes = "\r\n" + std::string(kSimple) + "BODY";
