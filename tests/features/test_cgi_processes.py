@@ -216,7 +216,7 @@ class TestDeaths:
         server.signal(signal.SIGQUIT)
         server.expected_exit = 128 + signal.SIGQUIT
         server.wait_exit(10)
-        assert not alive(pid)
+        wait_until(lambda: not alive(pid), 5, "the script's end")
         client.close()
 
 

@@ -1,5 +1,6 @@
 """Limits and deadlines: what is too large, too many, too slow."""
 
+import os
 import time
 
 import pytest
@@ -136,16 +137,18 @@ def test_slow_body_gets_408_and_never_holds_a_worker(serve):
 
 def test_a_client_that_does_not_read_costs_little(serve):
     """Memory stays bounded, others are served, and the worker is free again when the client goes."""
-    server = serve("kit", workers=2, allow=REFUSED)
+    # What was freed and is not yet used again, by an address sanitizer's choice, is no cost of the client's.
+    sanitizer = os.environ.get("ASAN_OPTIONS", "") + ":quarantine_size_mb=1"
+    server = serve("kit", workers=2, allow=REFUSED, env={"ASAN_OPTIONS": sanitizer})
     front = server.named("front")[0]
     server.get("/big?n=30000000")
     before = processes.memory(front)
     with server.connect(receive_buffer=4096) as slow:
-        slow.send("GET /big?n=30000000 HTTP/1.1\r\nHost: a\r\n\r\n")
+        slow.send("GET /big?n=100000000 HTTP/1.1\r\nHost: a\r\n\r\n")
         slow.read_head()
         for number in range(50):
             assert server.get(f"/{number}").status == 200
-        assert processes.memory(front) - before < 16 << 20
+        assert processes.memory(front) - before < 48 << 20
         slow.reset()
     with server.connect() as first, server.connect() as second:
         for client in (first, second):
@@ -160,7 +163,7 @@ def test_a_client_that_does_not_read_costs_little(serve):
 def test_a_client_that_does_not_read_is_cut_off(serve):
     server = serve("kit", workers=1, timeout="10m", allow=REFUSED)
     with server.connect(receive_buffer=4096, timeout=100) as slow:
-        slow.send("GET /big?n=30000000 HTTP/1.1\r\nHost: a\r\n\r\n")
+        slow.send("GET /big?n=100000000 HTTP/1.1\r\nHost: a\r\n\r\n")
         slow.read_head()
         assert server.request("GET", "/", timeout=150).status in (200, 503)
         processes.wait_until(lambda: server.request("GET", "/", timeout=30).status == 200, 100, "the worker")
