@@ -165,9 +165,9 @@ TEST_F(FrontMasterLinkTest, AGenerationsWholeLife) {
   EXPECT_FALSE(worker->claim(none));
   message::Response response;
   worker->send_response(claimed, response, "old", link::kComplete | link::kReleases);
-  worker->wake_fronts(false);
+  worker->wake_fronts();
   other->send_response(moved, response, "new", link::kComplete | link::kReleases);
-  other->wake_fronts(false);
+  other->wake_fronts();
   runner_.until([&] { return running.done && queued.done; });
   EXPECT_EQ(running.writer.content, "old");
   EXPECT_EQ(queued.writer.content, "new");
@@ -225,7 +225,7 @@ TEST_F(FrontMasterLinkTest, AWorkerIsTakenInThoughEveryDescriptorIsInUse) {
     runner_.until([&] { return worker->claim(claimed); });
     message::Response response;
     worker->send_response(claimed, response, "alive", link::kComplete | link::kReleases);
-    worker->wake_fronts(false);
+    worker->wake_fronts();
     runner_.until([&] { return served.done; });
   }
   EXPECT_EQ(served.writer.content, "alive");

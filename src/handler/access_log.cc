@@ -32,8 +32,9 @@ const LogTime& AccessLog::time_now() {
 
 void AccessLog::on_exchange_end(const message::Request& request, std::string_view connection_address,
                                 const Summary& summary) {
-  const LogRecord record{request, connection_address, summary};
+  LogRecord record{request, connection_address, summary};
   if (format_ == LogFormat::kJson) {
+    record.duration = base::monotonic_now() - summary.began;
     append_json(lines_, time_now(), record);
   } else {
     append_combined(lines_, time_now(), record);

@@ -29,7 +29,7 @@ message::Request browser_request() {
 }
 
 serve::ExchangeObserver::Summary summary(uint16_t status, uint64_t bytes, const char* refused = nullptr) {
-  return {status, bytes, std::chrono::microseconds(1234), false, refused, 0x2a};
+  return {status, bytes, {}, false, refused, 0x2a};
 }
 
 std::string combined(const message::Request& request, const serve::ExchangeObserver::Summary& summary) {
@@ -39,7 +39,7 @@ std::string combined(const message::Request& request, const serve::ExchangeObser
 }
 std::string json(const message::Request& request, const serve::ExchangeObserver::Summary& summary) {
   std::string line;
-  append_json(line, kTime, {request, "10.0.0.1", summary});
+  append_json(line, kTime, {request, "10.0.0.1", summary, std::chrono::microseconds(1234)});
   return line;
 }
 

@@ -33,7 +33,7 @@ class KeptAnswers : public AppTest {
       size_t sent = 0;
       while (sent == 0) {
         sent = worker.send_body(claimed, std::string(kPiece, 'x'), 0).body_bytes;
-        worker.wake_fronts(false);
+        worker.wake_fronts();
         if (sent == 0) runner_.turns(std::chrono::milliseconds(2));
       }
       credit_ -= sent;
@@ -45,7 +45,7 @@ class KeptAnswers : public AppTest {
     while (!worker.send_up(claimed, how, link::kReleases, "")) {
       runner_.turns(std::chrono::milliseconds(2));
     }
-    worker.wake_fronts(false);
+    worker.wake_fronts();
   }
 
   size_t credit_ = link::kInitialCredit;

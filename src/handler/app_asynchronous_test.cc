@@ -33,11 +33,11 @@ class AsynchronousAppTest : public AppTest, public testing::WithParamInterface<u
   DownKind kind(link::WorkerLink& worker) { return static_cast<DownKind>(frame(worker)->header.kind); }
   void want(link::WorkerLink& worker, const link::Claim& claim, uint32_t credit = 0) {
     EXPECT_TRUE(worker.send_up(claim, credit == 0 ? UpKind::kBodyWanted : UpKind::kCredit, credit, ""));
-    worker.wake_fronts(false);
+    worker.wake_fronts();
   }
   void end(link::WorkerLink& worker, const link::Claim& claim) {
     worker.send_up(claim, UpKind::kEnd, link::kReleases, "");
-    worker.wake_fronts(false);
+    worker.wake_fronts();
   }
   static std::string fields(std::string_view name, std::string_view value) {
     message::Headers headers;
@@ -128,7 +128,7 @@ TEST_P(AsynchronousAppTest, AFullRingHoldsTheBodyUp) {
       received += piece->payload.size();
       ended = static_cast<DownKind>(piece->header.kind) == DownKind::kBodyEnd;
     }
-    worker.wake_fronts(false);
+    worker.wake_fronts();
     return ended;
   });
   EXPECT_EQ(received, 1'000'000u);
@@ -150,7 +150,7 @@ TEST_P(AsynchronousAppTest, ARequestThatEndsBeforeThereIsRoomIsForgotten) {
     }
     worker->prepare_to_wait();
     worker->awake();
-    worker->wake_fronts(false);
+    worker->wake_fronts();
     runner_.turns(std::chrono::milliseconds(20));
   };
   for (bool dies : {false, true, false}) {
@@ -205,7 +205,7 @@ TEST_P(AsynchronousAppTest, ABodyThatBreaksOffEndsTheRequest) {
     EXPECT_EQ(kind(worker), DownKind::kBodyPiece);
     EXPECT_EQ(kind(worker), DownKind::kDisconnect);
     worker.release(claimed);
-    worker.wake_fronts(false);
+    worker.wake_fronts();
   }
   EXPECT_TRUE(reports_.notes.empty());
 }
@@ -221,7 +221,7 @@ TEST_P(AsynchronousAppTest, ASlowHeadIsCancelledAndItsWorkerLives) {
   ASSERT_EQ(log_.lines.size(), 1u);
   EXPECT_TRUE(log_.lines[0].starts_with("CW0501 shop: GET /slow took longer than timeout = 0.15 s")) << log_.lines[0];
   worker.release(claimed);
-  worker.wake_fronts(false);
+  worker.wake_fronts();
   auto& next = get();
   answer(worker, claim(worker), "next");
   until_done(next);
@@ -244,7 +244,7 @@ TEST_P(AsynchronousAppTest, AnAnswerMayLastAsLongAsItLikes) {
   auto& exchange = get("/events");
   auto claimed = claim(worker);
   worker.send_response(claimed, plain(), "x", 0);
-  worker.wake_fronts(false);
+  worker.wake_fronts();
   turn_loop(worker, std::chrono::milliseconds(600));
   EXPECT_FALSE(exchange.done);
   end(worker, claimed);
@@ -276,13 +276,13 @@ TEST_P(AsynchronousAppTest, ARunningRequestHearsOfAClientThatLeft) {
   auto& exchange = get("/events");
   auto claimed = claim(worker);
   worker.send_response(claimed, plain(), "x", 0);
-  worker.wake_fronts(false);
+  worker.wake_fronts();
   runner_.turns(std::chrono::milliseconds(250));  // its deadline is not looked at any more
   exchange.exchange.gone_listener->on_client_gone(false);
   EXPECT_EQ(kind(worker), DownKind::kDisconnect);
   EXPECT_FALSE(exchange.done);  // it may have closed one half only
   worker.send_body(claimed, "last", link::kComplete | link::kReleases);
-  worker.wake_fronts(false);
+  worker.wake_fronts();
   until_done(exchange);
   EXPECT_EQ(exchange.writer.content, "xlast");
   EXPECT_FALSE(worker.receive());
@@ -295,7 +295,7 @@ TEST_P(AsynchronousAppTest, WhatNobodyReadsIsCancelled) {
   auto& leaver = get("/left");
   auto claimed = claim(worker);
   worker.send_response(claimed, plain(), "x", 0);
-  worker.wake_fronts(false);
+  worker.wake_fronts();
   runner_.until([&] { return leaver.writer.head_sent(); });
   leaver.leave(true);
   EXPECT_EQ(kind(worker), DownKind::kDisconnect);
@@ -309,7 +309,7 @@ TEST_P(AsynchronousAppTest, LoopThatLooksAtNothingHangs) {
   auto& exchange = get("/endless");
   auto claimed = claim(worker);
   worker.send_response(claimed, plain(), "x", 0);
-  worker.wake_fronts(false);
+  worker.wake_fronts();
   runner_.until([&] { return exchange.writer.head_sent(); });
   turn_loop(worker, std::chrono::seconds(1));
   EXPECT_TRUE(reports_.notes.empty());
@@ -347,7 +347,7 @@ TEST_P(AsynchronousAppTest, EarlyHintsThatNobodyTakesAreDropped) {
     const std::string hint = fields("Link", std::string(size, 'l'));
     for (int i = 0; i < count; ++i) {
       runner_.until([&] { return worker.send_up(claimed, UpKind::kEarlyHints, 0, hint); });
-      worker.wake_fronts(false);
+      worker.wake_fronts();
     }
     runner_.turns(std::chrono::milliseconds(20));
   };
@@ -381,11 +381,11 @@ TEST_P(AsynchronousAppTest, MoreFilesThanAClientTakesAreRefused) {
     exchange.writer.held = true;
     auto claimed = claim(worker);
     worker.send_response(claimed, plain(), "x", 0);
-    worker.wake_fronts(false);
+    worker.wake_fronts();
     runner_.until([&] { return exchange.writer.head_sent(); });
     for (int i = 0; i < count; ++i) {
       EXPECT_EQ(worker.send_file(claimed, file.get(), 0, 1), link::SendResult::kSent);
-      worker.wake_fronts(false);
+      worker.wake_fronts();
       runner_.turns(std::chrono::milliseconds(2));
     }
     EXPECT_LE(static_cast<AppRequest*>(exchange.exchange.gone_listener)->kept_items(), 9u);
@@ -407,7 +407,7 @@ TEST_P(AsynchronousAppTest, TrailersWithoutEndEndTheAnswer) {
   auto claimed = claim(worker);
   worker.send_response(claimed, plain(), "x", 0);
   for (int i = 0; i < 100; ++i) worker.send_up(claimed, UpKind::kTrailers, 0, fields("Digest", "x"));
-  worker.wake_fronts(false);
+  worker.wake_fronts();
   runner_.turns(std::chrono::milliseconds(20));
   EXPECT_LE(static_cast<AppRequest*>(exchange.exchange.gone_listener)->kept_items(), 17u);
   exchange.writer.release();

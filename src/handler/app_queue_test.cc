@@ -143,7 +143,7 @@ TEST_F(AppQueueTest, ADeadWorkerLosesOnlyWhatItRan) {
   claim(worker);
   auto second = claim(worker);
   worker.send_response(second, plain(100), "part", 0);
-  worker.wake_fronts(false);
+  worker.wake_fronts();
   runner_.until([&] { return begun.writer.head_sent(); });
   generations_[0]->processes[0]->kill();
   until_done(running);

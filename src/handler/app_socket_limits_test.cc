@@ -56,7 +56,7 @@ TEST_P(AppSocketLimits, EmptyMessagesAreNotWithoutLimit) {
     while (worker.receive()) ++received;
     worker.prepare_to_wait();
     worker.awake();
-    worker.wake_fronts(false);
+    worker.wake_fronts();
   };
   runner_.until([&] {
     take();
@@ -112,7 +112,7 @@ TEST_P(AppSocketLimits, SmallMessagesAreKeptTogether) {
     }
     worker.prepare_to_wait();
     worker.awake();
-    worker.wake_fronts(false);
+    worker.wake_fronts();
   };
   const base::Instant give_up = base::monotonic_now() + std::chrono::seconds(20);
   while (used < 1'000'000 && base::monotonic_now() < give_up) {
@@ -128,7 +128,7 @@ TEST_P(AppSocketLimits, SmallMessagesAreKeptTogether) {
         if (++count % 200 != 0) continue;
       }
     }
-    worker.wake_fronts(false);
+    worker.wake_fronts();
     runner_.turns(std::chrono::milliseconds(1));
     most_kept = std::max(most_kept, request.kept_items());
     if (credit < 30'000) socket.writer.take_one();
@@ -137,7 +137,7 @@ TEST_P(AppSocketLimits, SmallMessagesAreKeptTogether) {
   EXPECT_GE(used, 1'000'000u);
   EXPECT_LE(most_kept, 64u);
   EXPECT_GE(most_kept, 2u);
-  worker.wake_fronts(false);
+  worker.wake_fronts();
   socket.writer.release();
   runner_.until([&] { return socket.writer.content.size() >= expected.size(); });
   EXPECT_TRUE(socket.writer.content == expected);

@@ -97,7 +97,7 @@ TEST_P(AppSocketTest, ARequestInTheSlotOfASocketIsNone) {
     leaver.leave(true);
     EXPECT_EQ(static_cast<DownKind>(frame(worker).header.kind), DownKind::kDisconnect);
     worker.release(left);
-    worker.wake_fronts(false);
+    worker.wake_fronts();
     runner_.until([&] { return app_.current()->idle(); });
   }
   auto& socket = open(worker);
@@ -294,7 +294,7 @@ TEST_P(AppSocketTest, SocketsOfAnOldGenerationGoOnForItsGrace) {
   EXPECT_EQ(next(worker), "close 1012 ");
   until_done(socket);
   worker.release(claimed_);
-  worker.wake_fronts(false);
+  worker.wake_fronts();
   runner_.until([&] { return noted("drained 1"); });
 }
 

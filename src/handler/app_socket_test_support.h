@@ -44,11 +44,11 @@ class AppSocketTest : public AppTest, public testing::WithParamInterface<uint32_
     head.status = 101;
     head.headers.add("Sec-WebSocket-Protocol", "chat");
     worker.send_response(claimed_, head, "", 0);
-    worker.wake_fronts(false);
+    worker.wake_fronts();
   }
   void send(link::WorkerLink& worker, UpKind kind, uint32_t value, std::string_view payload) {
     runner_.until([&] { return worker.send_up(claimed_, kind, value, payload); });
-    worker.wake_fronts(false);
+    worker.wake_fronts();
   }
   link::DownFrame frame(link::WorkerLink& worker) {
     std::optional<link::DownFrame> frame;
@@ -66,7 +66,7 @@ class AppSocketTest : public AppTest, public testing::WithParamInterface<uint32_
   }
   void release(link::WorkerLink& worker) {
     worker.release(claimed_);
-    worker.wake_fronts(false);
+    worker.wake_fronts();
     runner_.until([&] { return app_.current()->idle() || app_.current() == nullptr; });
   }
   static std::string close_frame(uint16_t code, std::string_view reason = "") {

@@ -29,14 +29,14 @@ TEST_F(AppTest, StreamedPiecesGoOutOneByOne) {
   auto& exchange = get();
   auto claimed = claim(worker);
   worker.send_response(claimed, plain(), "one", 0);
-  worker.wake_fronts(false);
+  worker.wake_fronts();
   runner_.until([&] { return exchange.writer.pieces.size() == 1; });
   worker.send_body(claimed, "two", 0);
-  worker.wake_fronts(false);
+  worker.wake_fronts();
   runner_.until([&] { return exchange.writer.pieces.size() == 2; });
   EXPECT_FALSE(exchange.done);
   worker.send_up(claimed, link::UpKind::kEnd, link::kReleases, "");
-  worker.wake_fronts(false);
+  worker.wake_fronts();
   until_done(exchange);
   EXPECT_EQ(exchange.writer.content, "onetwo");
   EXPECT_TRUE(exchange.writer.finished);
@@ -50,7 +50,7 @@ TEST_F(AppTest, SmallPiecesOfOneTurnGoOutTogether) {
   worker.send_body(claimed, "one", 0);
   worker.send_body(claimed, "two", 0);
   worker.send_up(claimed, link::UpKind::kEnd, link::kReleases, "");
-  worker.wake_fronts(false);
+  worker.wake_fronts();
   until_done(exchange);
   EXPECT_EQ(exchange.writer.pieces, (std::vector<std::string>{"head", "onetwo"}));
   EXPECT_TRUE(exchange.writer.finished);
@@ -61,11 +61,11 @@ TEST_F(AppTest, HeadAloneIsSentWithTheTurn) {
   auto& exchange = get();
   auto claimed = claim(worker);
   worker.send_response(claimed, plain(), "", 0);
-  worker.wake_fronts(false);
+  worker.wake_fronts();
   runner_.until([&] { return exchange.writer.head_sent(); });
   EXPECT_FALSE(exchange.done);
   worker.send_body(claimed, "x", link::kComplete | link::kReleases);
-  worker.wake_fronts(false);
+  worker.wake_fronts();
   until_done(exchange);
   EXPECT_EQ(exchange.writer.content, "x");
 }
@@ -78,7 +78,7 @@ TEST_F(AppTest, CreditComesBackOnlyWhenTheClientHasTaken) {
   const std::string piece(32 * 1024, 'x');
   ASSERT_EQ(worker.send_response(claimed, plain(), piece, 0).body_bytes, piece.size());
   for (int i = 0; i < 3; ++i) ASSERT_EQ(worker.send_body(claimed, piece, 0).body_bytes, piece.size());
-  worker.wake_fronts(false);
+  worker.wake_fronts();
   runner_.turns(std::chrono::milliseconds(20));
   EXPECT_FALSE(worker.receive());
   exchange.writer.release();
@@ -87,7 +87,7 @@ TEST_F(AppTest, CreditComesBackOnlyWhenTheClientHasTaken) {
   EXPECT_EQ(static_cast<link::DownKind>(credit->header.kind), link::DownKind::kCredit);
   EXPECT_GE(credit->header.value, link::kInitialCredit / 2);
   worker.send_up(claimed, link::UpKind::kEnd, link::kReleases, "");
-  worker.wake_fronts(false);
+  worker.wake_fronts();
   until_done(exchange);
   EXPECT_EQ(exchange.writer.content.size(), 4 * piece.size());
 }
@@ -102,7 +102,7 @@ TEST_F(AppTest, MoreThanItsCreditIsRefused) {
   for (int i = 0; i < 4; ++i) {
     while (worker.send_body(claimed, piece, 0).body_bytes == 0) runner_.turns(std::chrono::milliseconds(2));
   }
-  worker.wake_fronts(false);
+  worker.wake_fronts();
   runner_.turns(std::chrono::milliseconds(20));
   exchange.writer.release();
   until_done(exchange);
@@ -114,14 +114,14 @@ TEST_F(AppTest, AbortBeforeTheHeadIs500AndAfterItACut) {
   auto& early = get();
   auto claimed = claim(worker);
   worker.send_up(claimed, link::UpKind::kAbort, link::kBeforeHead | link::kReleases, "");
-  worker.wake_fronts(false);
+  worker.wake_fronts();
   until_done(early);
   EXPECT_EQ(early.writer.status(), 500);
   auto& late = get();
   claimed = claim(worker);
   worker.send_response(claimed, plain(100), "begun", 0);
   worker.send_up(claimed, link::UpKind::kAbort, link::kReleases, "");
-  worker.wake_fronts(false);
+  worker.wake_fronts();
   until_done(late);
   EXPECT_EQ(late.writer.status(), 200);
   EXPECT_TRUE(late.writer.aborted);
@@ -155,7 +155,7 @@ TEST_F(AppTest, FileAnswersAreSentFromTheDescriptor) {
   worker.send_response(claimed, plain(), "", 0);
   EXPECT_EQ(worker.send_file(claimed, file.get(), 10, UINT64_MAX), link::SendResult::kSent);
   worker.send_up(claimed, link::UpKind::kEnd, link::kReleases, "");
-  worker.wake_fronts(false);
+  worker.wake_fronts();
   until_done(exchange);
   EXPECT_EQ(exchange.writer.content, content.substr(10));
   EXPECT_EQ(exchange.writer.content_length, content.size() - 10);
@@ -168,7 +168,7 @@ TEST_F(AppTest, OnlyRegularFilesAreFileAnswers) {
   base::FileDescriptor device(open("/dev/zero", O_RDONLY | O_CLOEXEC));
   worker.send_response(claimed, plain(), "", 0);
   EXPECT_EQ(worker.send_file(claimed, device.get(), 0, 100), link::SendResult::kSent);
-  worker.wake_fronts(false);
+  worker.wake_fronts();
   until_done(exchange);
   EXPECT_EQ(exchange.writer.status(), 200);
   EXPECT_TRUE(exchange.writer.aborted || exchange.writer.status() == 502);
@@ -199,7 +199,7 @@ TEST_F(AppTest, LargeBodiesGoByDescriptor) {
   EXPECT_EQ(extras.body_place, link::BodyPlace::kDescriptor);
   EXPECT_EQ(extras.body_length, 600'000u);
   worker.send_up(claimed, link::UpKind::kBodyWanted, 0, "");
-  worker.wake_fronts(false);
+  worker.wake_fronts();
   base::FileDescriptor body;
   runner_.until([&] { return (body = worker.receive_body_descriptor(claimed)).valid(); });
   std::string content(600'001, '\0');
@@ -255,18 +255,18 @@ TEST_F(AppTest, AClientThatLeavesARunningRequestIsToldToTheWorker) {
   leaver.leave();
   // It may have closed one half only: the first write that fails decides.
   worker.send_response(claimed, plain(), "x", 0);
-  worker.wake_fronts(false);
+  worker.wake_fronts();
   until_done(leaver);
   std::optional<link::DownFrame> frame;
   runner_.until([&] { return (frame = worker.receive()).has_value(); });
   EXPECT_EQ(static_cast<link::DownKind>(frame->header.kind), link::DownKind::kDisconnect);
   // What the worker still sends is dropped, with credit so that it can come to its end.
   worker.send_body(claimed, std::string(1000, 'x'), 0);
-  worker.wake_fronts(false);
+  worker.wake_fronts();
   runner_.until([&] { return (frame = worker.receive()).has_value(); });
   EXPECT_EQ(static_cast<link::DownKind>(frame->header.kind), link::DownKind::kCredit);
   worker.send_up(claimed, link::UpKind::kEnd, link::kReleases, "");
-  worker.wake_fronts(false);
+  worker.wake_fronts();
   auto& next = get();
   answer(worker, claim(worker), "next");
   until_done(next);
@@ -309,11 +309,11 @@ TEST_F(AppTest, TheTimeoutCountsFromTheClaimWhateverComes) {
   auto& exchange = get("/endless");
   auto claimed = claim(worker);
   worker.send_response(claimed, plain(), "x", 0);
-  worker.wake_fronts(false);
+  worker.wake_fronts();
   const base::Instant began = base::monotonic_now();
   while (!exchange.done && base::monotonic_now() - began < std::chrono::seconds(5)) {
     worker.send_body(claimed, "y", 0);
-    worker.wake_fronts(false);
+    worker.wake_fronts();
     runner_.turns(std::chrono::milliseconds(20));
   }
   EXPECT_TRUE(exchange.done);
@@ -328,7 +328,7 @@ TEST_F(AppTest, AnAbandonedRequestHasATimeoutToo) {
   auto claimed = claim(worker);
   leaver.leave();
   worker.send_response(claimed, plain(), "x", 0);
-  worker.wake_fronts(false);
+  worker.wake_fronts();
   until_done(leaver);
   runner_.until([&] { return noted("stuck 1/0 GET /left none"); });
 }
@@ -340,12 +340,12 @@ TEST_F(AppTest, AClientThatDoesNotReadIsNotTheWorkersFault) {
   exchange.writer.held = true;
   auto claimed = claim(worker);
   worker.send_response(claimed, plain(), "x", 0);
-  worker.wake_fronts(false);
+  worker.wake_fronts();
   runner_.turns(std::chrono::milliseconds(500));
   EXPECT_TRUE(reports_.notes.empty());
   exchange.writer.release();
   worker.send_up(claimed, link::UpKind::kEnd, link::kReleases, "");
-  worker.wake_fronts(false);
+  worker.wake_fronts();
   until_done(exchange);
 }
 
@@ -364,7 +364,7 @@ TEST_F(AppTest, NamesAFileInsteadOfSendingIt) {
     for (int sent = 0; sent < pieces; ++sent) worker.send_body(claimed, "body", 0);
     EXPECT_FALSE(exchange.done);
     worker.send_up(claimed, link::UpKind::kEnd, link::kReleases, "");
-    worker.wake_fronts(false);
+    worker.wake_fronts();
     until_done(exchange);
     EXPECT_EQ(exchange.writer.status(), 404);
     EXPECT_EQ(exchange.writer.header("X-Sendfile"), "");

@@ -143,7 +143,7 @@ class AppTest : public testing::Test {
   void answer(link::WorkerLink& worker, const link::Claim& claim, std::string_view text) {
     auto sent = worker.send_response(claim, plain(text.size()), text, link::kComplete | link::kReleases);
     EXPECT_EQ(sent.status, link::SendResult::kSent);
-    worker.wake_fronts(false);
+    worker.wake_fronts();
   }
   void until_done(TestExchange& exchange) {
     if (!exchange.done) runner_.until([&] { return exchange.done; });

@@ -136,7 +136,7 @@ void append_json(std::string& to, const LogTime& time, const LogRecord& record) 
   append_number(to, "status", logged_status(record.summary));
   append_number(to, "bytes", record.summary.body_bytes_sent);
   append_key(to, "ms");
-  append_milliseconds(to, record.summary.duration);
+  append_milliseconds(to, record.duration);
   if (auto referer = request.headers.get("Referer")) append_text(to, "referer", *referer);
   if (auto agent = request.headers.get("User-Agent")) append_text(to, "agent", *agent);
   if (record.summary.refused) append_text(to, "refused", record.summary.refused);

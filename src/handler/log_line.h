@@ -23,6 +23,7 @@ struct LogRecord {
   const message::Request& request;  // with an empty method when the head was refused
   std::string_view connection_address;
   const serve::ExchangeObserver::Summary& summary;
+  base::Duration duration{};  // from the first byte of the head to the last byte handed to the kernel; JSON says it
 };
 
 // Append one line with its newline.

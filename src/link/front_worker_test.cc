@@ -345,7 +345,7 @@ TEST_F(FrontWorkerTest, ReleaseIsNeverLostInAFullRing) {
   EXPECT_EQ(take_count(world_.lane_wake(0)), 1u);
   worker_->awake();
   EXPECT_EQ(front_->in_use(), 2u);
-  worker_->wake_fronts(false);
+  worker_->wake_fronts();
   EXPECT_FALSE(worker_->receive());
   worker_->prepare_to_sleep();  // sends what was kept
   worker_->awake();

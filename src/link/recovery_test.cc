@@ -190,7 +190,7 @@ TEST_F(RecoveryTest, ForkedChildOfAWorkerCannotAnswer) {
                   !worker_->prepare_to_wait() && !worker_->has_queued() &&
                   !worker_->receive_body_descriptor(claimed).valid();
     worker_->release(claimed);
-    worker_->wake_fronts(false);
+    worker_->wake_fronts();
     worker_->awake();
     worker_.reset();
     _exit(silent ? 0 : 1);

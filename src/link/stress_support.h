@@ -33,10 +33,10 @@ class StressWorker {
     while (true) {
       while (link_.claim(claim_)) {
         if (!serve()) return false;
-        link_.wake_fronts(true);
+        link_.wake_fronts_after_call();
         ++served;
       }
-      link_.wake_fronts(false);
+      link_.wake_fronts();
       while (link_.receive()) {
       }
       if (link_.retired()) return true;
@@ -71,7 +71,7 @@ class StressWorker {
   template <class Attempt>
   bool until_sent(Attempt attempt) {
     while (!attempt()) {
-      link_.wake_fronts(false);
+      link_.wake_fronts();
       if (!wait()) return false;
     }
     return true;
@@ -105,7 +105,7 @@ class StressWorker {
         received_ = 0;
         body_ended_ = false;
         if (!send(UpKind::kBodyWanted, 0)) return false;
-        link_.wake_fronts(false);
+        link_.wake_fronts();
         while (!body_ended_)
           if (!wait()) return false;
         return send_head(text, kComplete | kReleases);

@@ -147,15 +147,15 @@ TEST_F(WakeTest, FrontIsWokenOnlyWhileItSleeps) {
   Claim claim;
   ASSERT_TRUE(workers_[0]->claim(claim));
   workers_[0]->send_response(claim, hello_response(), "", 0);
-  workers_[0]->wake_fronts(false);
+  workers_[0]->wake_fronts();
   EXPECT_EQ(take_count(world_.front_wake(0)), 0u);
   EXPECT_FALSE(front_->prepare_to_sleep());  // the frame is waiting
   front_->drain();
   EXPECT_TRUE(front_->prepare_to_sleep());
   workers_[0]->send_body(claim, "x", 0);
-  workers_[0]->wake_fronts(false);
+  workers_[0]->wake_fronts();
   workers_[0]->send_body(claim, "y", 0);
-  workers_[0]->wake_fronts(false);  // woken already
+  workers_[0]->wake_fronts();  // woken already
   EXPECT_EQ(take_count(world_.front_wake(0)), 1u);
   front_->awake();
 }
@@ -283,7 +283,8 @@ class DelayTest : public WakeTest {
     Claim claim;
     ASSERT_TRUE(workers_[0]->claim(claim));
     workers_[0]->send_response(claim, hello_response(), "", kComplete | kReleases);
-    workers_[0]->wake_fronts(may_delay);
+    if (may_delay) return workers_[0]->wake_fronts_after_call();
+    workers_[0]->wake_fronts();
   }
 };
 

@@ -32,7 +32,7 @@ struct WorkerLink::Impl {
   Impl(Segment mapped, uint32_t lane_index, Descriptors descriptors);
 
   void release_leftovers();
-  bool take(uint32_t front, const QueuedEntry& entry, Claim& claim);
+  bool take(uint32_t front, const QueuedEntry& entry, Claim& claim, base::Instant now);
   void read_slot(Claim& claim) const;
   bool any_queued() const;
   bool work_came();
@@ -90,14 +90,13 @@ WorkerLink::WorkerLink(Segment segment, uint32_t lane, Descriptors descriptors)
 WorkerLink::~WorkerLink() = default;
 
 // The CAS is the claim. Whatever comes after it may be cut off by a kill: the word already says whose it is.
-bool WorkerLink::Impl::take(uint32_t front, const QueuedEntry& entry, Claim& claim) {
+bool WorkerLink::Impl::take(uint32_t front, const QueuedEntry& entry, Claim& claim, base::Instant now) {
   crash_point(CrashPoint::kBeforeClaim);
   SlotControl& control = map.slot_control(front, entry.slot);
   uint64_t word = entry.word;
   uint32_t generation = word_generation(word);
   if (!control.word.compare_exchange_strong(word, slot_word(generation, SlotWordState::kClaimed, lane))) return false;
   crash_point(CrashPoint::kAfterClaim);
-  base::Instant now = base::monotonic_now();
   control.claimed_at.store(now.nanoseconds, std::memory_order_release);
   delay.call_began(now);
   piece_delay.call_began(now);
@@ -145,7 +144,7 @@ void WorkerLink::Impl::read_slot(Claim& claim) const {
   claim.record = record;
 }
 
-bool WorkerLink::claim(Claim& claim) {
+bool WorkerLink::claim(Claim& claim, base::Instant now) {
   if (retired()) return false;
   auto count = static_cast<uint32_t>(impl_->fronts.size());
   for (uint32_t step = 0; step < count; ++step) {
@@ -153,7 +152,7 @@ bool WorkerLink::claim(Claim& claim) {
     impl_->next_front = front + 1 < count ? front + 1 : 0;
     QueuedEntry entry;
     while (find_queued(impl_->map, front, impl_->tail(front), entry)) {
-      if (!impl_->take(front, entry, claim)) continue;
+      if (!impl_->take(front, entry, claim, now)) continue;
       impl_->read_slot(claim);
       return true;
     }
@@ -269,13 +268,14 @@ bool WorkerLink::Impl::ensure_alarms(base::Instant now) {
   return true;
 }
 
-void WorkerLink::wake_fronts(bool may_delay) {
+void WorkerLink::wake_fronts() {
+  if (attached() && impl_->leaves_sleeper()) impl_->wake_fronts();
+}
+
+void WorkerLink::wake_fronts_after_call(base::Instant now) {
   if (!attached() || !impl_->leaves_sleeper()) return;
-  if (may_delay) {
-    base::Instant now = base::monotonic_now();
-    impl_->delay.call_ended(now);
-    if (impl_->delay.trusts() && impl_->any_queued() && impl_->delay.may_wait(now) && impl_->ensure_alarms(now)) return;
-  }
+  impl_->delay.call_ended(now);
+  if (impl_->delay.trusts() && impl_->any_queued() && impl_->delay.may_wait(now) && impl_->ensure_alarms(now)) return;
   impl_->wake_fronts();
 }
 

@@ -12,6 +12,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/file_descriptor.h"
 #include "link/frame.h"
 #include "link/request_record.h"
@@ -57,8 +58,9 @@ class WorkerLink {
   WorkerLink(Segment segment, uint32_t lane, Descriptors descriptors);
   ~WorkerLink();
 
-  // One CAS on the slot word; stamps the time. False: nothing is queued, or retired().
-  bool claim(Claim& claim);
+  // One CAS on the slot word; stamps it with `now`, which is the present but for some instructions. False: nothing is
+  // queued, or retired().
+  bool claim(Claim& claim, base::Instant now = base::monotonic_now());
   // A request is queued in some front: claim() would probably find it.
   bool has_queued() const;
   // About how many requests are queued in all fronts: what was taken back counts until it is passed.
@@ -82,10 +84,12 @@ class WorkerLink {
   // As send_up, with the payload in several pieces (copied once, straight into the ring).
   bool send_up(const Claim& claim, UpKind kind, uint32_t value, std::initializer_list<std::string_view> payload);
   uint32_t maximum_up_payload() const;
-  // After a response. Wakes fronts that sleep. `may_delay`: the caller goes straight on to claim(); then the
-  // wake may wait for up to 4 responses or 200 us, if a request is queued and the last calls were short (both
-  // known here), and 1 ms if the next call is not. Call with false before anything that may last.
-  void wake_fronts(bool may_delay);
+  // Wakes fronts that sleep. Call it before anything that may last.
+  void wake_fronts();
+  // After a response, when the caller goes straight on to claim(): the wake may wait for up to 4 responses or 200 us,
+  // if a request is queued and the last calls were short (both known here), and 1 ms if the next call is not. `now`:
+  // about when the call ended.
+  void wake_fronts_after_call(base::Instant now = base::monotonic_now());
   // After a streamed piece, when the caller at once asks the application for the next one: the same, for up to
   // 16 pieces, if they lately came fast.
   void wake_fronts_between_pieces();

@@ -52,7 +52,7 @@ bool AsgiWorker::turn() {
   }
   if (scheduled_ || started) {  // more will be sent by the first steps: one wake for all
     schedule();
-    link_->wake_fronts(false);
+    link_->wake_fronts();
     return true;
   }
   const bool may_claim = reason_.empty() && active_ < setup_.concurrency;

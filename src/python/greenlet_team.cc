@@ -62,7 +62,7 @@ void GreenletTeam::turn() {
   forget_finished();
   in_turn_ = false;
   if (!link_->attached()) return;
-  link_->wake_fronts(false);
+  link_->wake_fronts();
   if (more || !woken_.empty()) return call_again(0, turn_.get());
   if (!(may_claim() ? link_->prepare_to_sleep() : link_->prepare_to_wait())) return call_again(0, turn_.get());
   end_if_drained();
@@ -88,7 +88,7 @@ bool GreenletTeam::claim_some() {
     ++active_;
     switch_to(member->resume.get());
     if (!link_->attached()) return false;
-    link_->wake_fronts(true);
+    link_->wake_fronts_after_call();
     if (member->runs && --may_stay == 0) return true;
   }
   return false;

@@ -94,7 +94,7 @@ void RequestChannel::settle() {
 
 bool RequestChannel::wait(SendOutcome& outcome, FrameWait::For what) {
   Inside inside(*this);
-  link_.wake_fronts(false);
+  link_.wake_fronts();
   switch (waiter_.for_frame(*this, claim_->front, what, kRoomPollMilliseconds)) {
     case FrameWait::Woken::kFrontGone:
       outcome = gone();

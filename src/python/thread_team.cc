@@ -29,7 +29,7 @@ bool ThreadTeam::serve(std::string& reason) {
   attend();
   wait_for_members();
   if (is_over()) service_.host.join_threads();
-  link_.wake_fronts(false);
+  link_.wake_fronts();
   if (failure_) {
     PyErr_SetObject(reinterpret_cast<PyObject*>(Py_TYPE(failure_.get())), failure_.get());
     return false;

@@ -42,7 +42,7 @@ void ThreadTeam::lead(Member& me) {
       run_request(me);
       continue;
     }
-    link_.wake_fronts(false);
+    link_.wake_fronts();
     sleep_as_leader(me);
   }
 }
@@ -61,7 +61,11 @@ void ThreadTeam::run_request(Member& me) {
   if (std::exchange(me.computes, false)) --computing_;
   if (!stays) judge_call(base::monotonic_now() - me.call_began, processor_time(me.clock) - processor);
   if (!service_.end_reason.empty() && !ending_) end(service_.end_reason);
-  link_.wake_fronts(leader_ == &me);
+  if (leader_ == &me) {
+    link_.wake_fronts_after_call();
+  } else {
+    link_.wake_fronts();
+  }
   // A leader that sleeps has not announced that it waits for room, too.
   if (leader_ != nullptr && leader_ != &me && link_.keeps_releases()) leader_->sleeper.wake();
 }

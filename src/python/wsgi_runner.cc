@@ -33,8 +33,8 @@ bool WsgiRunner::prepare() {
   return environ_.prepare(service_.errors.get(), service_.types.file_wrapper, service_.multithread);
 }
 
-bool WsgiRunner::claim() {
-  if (!service_.link.claim(claim_)) return false;
+bool WsgiRunner::claim(base::Instant now) {
+  if (!service_.link.claim(claim_, now)) return false;
   channel_.begin(claim_);
   return true;
 }
@@ -195,7 +195,7 @@ void WsgiRunner::close(PyObject* result) {
     }
     return;
   }
-  service_.link.wake_fronts(false);
+  service_.link.wake_fronts();
   PyRef done = PyRef::steal(PyObject_CallObject(method.get(), nullptr));
   leave_if_child();
   if (!done) failed("close() raised", false);
@@ -219,7 +219,7 @@ void WsgiRunner::failed(std::string_view what, bool abort) {
   bool told_of_lost_client = !channel_.released() && !channel_.still_wanted() &&
                              PyErr_GivenExceptionMatches(exception.get(), PyExc_ConnectionResetError) != 0;
   if (abort && reply_.abort() == SendOutcome::kError) PyErr_Clear();
-  service_.link.wake_fronts(false);
+  service_.link.wake_fronts();
   if (!told_of_lost_client) service_.host.exception(method_, path_, what, exception.get());
   if (exits) service_.end_reason = "system_exit";
 }

@@ -68,7 +68,7 @@ class WsgiRunner {
   // Once, before the first request. False with a Python exception.
   bool prepare();
   // Takes a request out of a queue; false: there is none for this worker. Then run() is to follow.
-  bool claim();
+  bool claim(base::Instant now = base::monotonic_now());
   void run();
   RequestChannel& channel() { return channel_; }
 

@@ -16,28 +16,31 @@ WsgiWorker::WsgiWorker(const WsgiTypes& types, const WsgiSetup& setup, link::Wor
 
 bool WsgiWorker::serve(std::string& reason) {
   if (!runner_.prepare()) return false;
-  while (!shall_end()) {
-    if (runner_.claim()) {
+  // The clock is read once for each request: it takes longer than most of what is done beside the call.
+  base::Instant now = base::monotonic_now();
+  while (!shall_end(now)) {
+    if (runner_.claim(now)) {
       runner_.run();
-      link_.wake_fronts(true);
+      now = base::monotonic_now();
+      link_.wake_fronts_after_call(now);
       continue;
     }
-    link_.wake_fronts(false);
+    link_.wake_fronts();
     if (idle() == Step::kError) return false;
+    now = base::monotonic_now();
   }
-  link_.wake_fronts(false);
+  link_.wake_fronts();
   reason = service_.end_reason;
   return true;
 }
 
-bool WsgiWorker::shall_end() {
+bool WsgiWorker::shall_end(base::Instant now) {
   runner_.channel().still_wanted();
   if (!service_.end_reason.empty()) return true;
   if (link_.retired()) {
     service_.end_reason = "retired";
     return true;
   }
-  base::Instant now = base::monotonic_now();
   if (now - control_checked_ < kControlInterval) return false;
   control_checked_ = now;
   return waiter_.control_pending() && service_.host.control(service_.end_reason);

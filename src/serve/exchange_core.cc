@@ -202,7 +202,7 @@ void ExchangeCore::report() {
   ExchangeObserver::Summary summary;
   summary.status = writer_.head_sent() ? writer_.status() : status_of_cut_;
   summary.body_bytes_sent = writer_.body_bytes_sent();
-  summary.duration = base::monotonic_now() - exchange_.began;
+  summary.began = exchange_.began;
   summary.aborted = writer_.head_sent() && (!writer_.complete() || writer_.broken());
   summary.refused = refused_;
   summary.id = exchange_.id;

@@ -57,10 +57,10 @@ class ExchangeObserver {
   struct Summary {
     uint16_t status;  // of a request that we gave up ourselves 503; 0: the client left before an answer
     uint64_t body_bytes_sent;
-    base::Duration duration;  // from the first byte of the head to the last byte handed to the kernel
-    bool aborted;             // the response was cut
-    const char* refused;      // why the request was refused by the server itself, or nullptr
-    uint64_t id = 0;          // the exchange's: what messages call the request
+    base::Instant began;  // when the first byte of the head was here
+    bool aborted;         // the response was cut
+    const char* refused;  // why the request was refused by the server itself, or nullptr
+    uint64_t id = 0;      // the exchange's: what messages call the request
   };
   virtual void on_exchange_end(const message::Request& request, std::string_view connection_address,
                                const Summary& summary) = 0;
