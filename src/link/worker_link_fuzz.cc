@@ -89,7 +89,11 @@ class Machine {
         worker_->awake();
         break;
       case 12:
-        worker_->wake_fronts((what & 16) != 0);
+        if ((what & 16) != 0) {
+          worker_->wake_fronts_after_call();
+        } else {
+          worker_->wake_fronts();
+        }
         break;
       case 13:
         if (!claims_.empty()) worker_->send_body(claims_.back(), std::string(program.integer<uint8_t>() * 90u, 'x'), 0);
