@@ -147,7 +147,7 @@ void Master::reload() {
     app.reload(std::move(spec), kAskedToReload);
   }
   for (auto& app : apps_) {
-    if (!is_named(fresh.config, app->name())) app->reload(app->spec(), kAskedToReload);
+    if (!is_named(fresh.config, app->name())) app->reload_as_it_is(kAskedToReload);
   }
 }
 

@@ -142,7 +142,7 @@ void AppSupervisor::on_needs_successor() {
 }
 
 void AppSupervisor::on_code_changed(const std::string& path) {
-  reload(spec_, path + " changed");
+  reload_as_it_is(path + " changed");
 }
 
 void AppSupervisor::watch_code(const std::vector<std::string>& folders) {

@@ -27,6 +27,8 @@ class AppSupervisor : public io::TurnHook {
   void start() { begin(); }
   // A new generation beside the old one. While one starts the request waits; more requests are one.
   void reload(AppSpec spec, const std::string& why);
+  // With the settings that it was given last, also those that still wait.
+  void reload_as_it_is(const std::string& why) { reload(waiting_ ? *waiting_ : spec_, why); }
   // reload() will be called when nothing starts any more: told, and what has been starting for too long is given up.
   void on_reload_waits(const std::string& why);
   // More or fewer workers, within what the generation has room for; those after it have so many, too.
@@ -40,7 +42,6 @@ class AppSupervisor : public io::TurnHook {
   void on_front_gone(unsigned front);
 
   const std::string& name() const { return spec_.name; }
-  const AppSpec& spec() const { return spec_; }
   const Generation* serving() const { return serving_.get(); }
   bool starting() const { return starting_ && starting_->state() < Generation::State::kEnding; }
   bool over() const { return ending_ && !serving_ && !starting_ && retired_.empty(); }

@@ -139,6 +139,18 @@ TEST_F(AppTest, ReloadStormIsTwoReloads) {
   EXPECT_EQ(fronts->swapped, 3u);
 }
 
+// Settings come with a HUP, and the files that were written with them are seen while the app still starts.
+TEST_F(AppTest, ChangedCodeTakesNoSettingsBackThatWait) {
+  ASSERT_TRUE(start_serving());
+  app->reload(spec, "test");
+  AppSpec more = spec;
+  more.workers = 3;
+  app->reload(more, "test");
+  app->reload_as_it_is("test");
+  ASSERT_TRUE(run_until([this] { return fronts->sent_of("drop_generation") == 2; })) << log.all();
+  EXPECT_EQ(app->serving()->spec().workers, 3u);
+}
+
 TEST_F(AppTest, ReloadsLeaveNothingBehind) {
   ASSERT_TRUE(start_serving(2));
   app->reload(spec, "warm up");
