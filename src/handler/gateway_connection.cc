@@ -70,7 +70,7 @@ GatewayConnection start_connecting(upstream::Peer& peer, const ConnectionWish& w
     if (kept.stream) return kept;
   }
   // Where one may hold all the processes there are, those that cannot be used must not.
-  if (wish.protocol == GatewayProtocol::kFastcgi) peer.pool().close_all();
+  if (wish.protocol == GatewayProtocol::kFastcgi) peer.close_idle();
   GatewayConnection begun = connection_of(peer.start_connecting());
   return begun.in_progress() ? std::move(begun) : share_new(peer, std::move(begun), wish);
 }

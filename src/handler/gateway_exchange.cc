@@ -221,7 +221,7 @@ base::Task<void> GatewayExchange::relay(upstream::Peer& peer, upstream::Call& ca
       co_return;
     }
     if (piece.complete) gateway_.note_success(peer);
-    if (piece.complete && call.said_too_much()) note_excess(peer, "what it sent then was dropped");
+    if (piece.complete && call.excess() != upstream::Excess::kNone) note_excess(peer, "what it sent then was dropped");
     // Before the client has taken the rest: it may be slow, and the server is free.
     if (piece.complete) {
       keep(peer, call, connection);

@@ -163,8 +163,10 @@ void GatewayExchange::note_cut(upstream::Peer& peer, const upstream::Call& call,
   if (status == CallStatus::kDataFailed) return note_lost_file();
   if (connection.shared && connection.shared->was_cut_off()) return note_cut_off();
   if (note_nonsense(peer, connection) || is_told(status, connection)) return;
+  // The page is at fault, not the server, which serves others.
+  if (status == CallStatus::kBroken && call.excess() == upstream::Excess::kMore)
+    return note_excess(peer, "the client saw a cut, or 502");
   gateway_.note_failure(peer, failure_of(status));
-  if (call.said_too_much()) return note_excess(peer, "the client saw a cut, or 502");
   const std::string request = fmt::format("{} {}", exchange_.request.method, exchange_.request.path);
   if (status == CallStatus::kTimedOut) {
     const bool too_slow = *call.reason() != '\0';

@@ -45,6 +45,7 @@ class Program {
     std::vector<uint16_t> requests;
     std::vector<uint16_t> aborted;
     unsigned asked = 0;
+    bool closed = false;  // by the other side
 
    private:
     base::Task<void> listen() {
@@ -53,7 +54,8 @@ class Program {
         char buffer[65536];
         const io::IoResult result = stream_->read(buffer);
         if (result.status == io::IoStatus::kWouldBlock) continue;
-        if (result.status != io::IoStatus::kDone) co_return;
+        closed = result.status != io::IoStatus::kDone;
+        if (closed) co_return;
         received_.append(buffer, result.count);
         take_records();
       }
@@ -233,6 +235,21 @@ TEST_F(SharedGateway, UploadsAndPostsHaveAConnectionOfTheirOwn) {
 }
 
 // What must not be sent twice shares with nobody: whatever ends a shared connection, each on it goes to another.
+TEST_F(SharedGateway, WhatIsIdleMakesRoomForWhoWaits) {
+  make_shared();
+  TestExchange& get = start();
+  until_asked(0, 1);
+  TestExchange& post = start("POST");
+  until_asked(1, 1);
+  line(0).answer(1, "first");
+  until_done(get);
+  EXPECT_FALSE(line(0).closed);
+  runner.until([&] { return line(0).closed; });  // the program may take no more than one at a time
+  line(1).answer(1, "then");
+  until_done(post);
+  EXPECT_EQ(post.writer.content, "then");
+}
+
 TEST_F(SharedGateway, OneThatEndsCostsNobodyHisRequest) {
   make_shared();
   TestExchange& one = start();
@@ -313,8 +330,8 @@ TEST_F(SharedGateway, WhoIsOverloadedOnOneConnectionIsAskedOnAnother) {
   EXPECT_EQ(lucky.writer.content, "there");
   EXPECT_TRUE(log.lines.empty());
   TestExchange& unlucky = start("POST");
-  until_asked(0, 2);
-  line(0).end(1, ProtocolStatus::kOverloaded);
+  until_asked(1, 2);
+  line(1).end(1, ProtocolStatus::kOverloaded);
   until_asked(2, 1);
   line(2).end(1, ProtocolStatus::kOverloaded);
   until_done(unlucky);
@@ -342,6 +359,7 @@ TEST_F(SharedGateway, WhatMustNotBeSentTwiceIsNotSentOnAnOldOne) {
   TestExchange& post = start("POST");
   until_asked(1, 1);
   EXPECT_TRUE(line(0).requests.empty());
+  runner.until([&] { return line(0).closed; });
   line(1).answer(1, "new");
   until_done(post);
   EXPECT_EQ(post.writer.content, "new");

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <sys/uio.h>
+#include <algorithm>
 
 #include <coroutine>
 #include <cstddef>
@@ -22,24 +23,26 @@ enum class WaitResult { kReady, kTimedOut };
 
 class Stream;
 
-// co_await stream.readable(deadline): resumes when a read would not block (data, FIN or error) or at the
-// deadline.
+// co_await stream.readable(deadline): resumes when a read would not block (data, FIN or error) or at the deadline,
+// which a stream may put off while it is not the peer that is silent; at `limit` in any case.
 class [[nodiscard]] ReadinessAwaiter {
  public:
-  ReadinessAwaiter(Stream& stream, bool for_reading, base::Instant deadline)
-      : stream_(stream), for_reading_(for_reading), deadline_(deadline) {}
+  ReadinessAwaiter(Stream& stream, bool for_reading, base::Instant deadline, base::Instant limit = base::kNever)
+      : stream_(stream), for_reading_(for_reading), deadline_(std::min(deadline, limit)), limit_(limit) {}
   ReadinessAwaiter(const ReadinessAwaiter&) = delete;
   ~ReadinessAwaiter();  // a destroyed wait is forgotten by its stream
   bool await_ready() const noexcept { return false; }
   bool await_suspend(std::coroutine_handle<> waiter);
   WaitResult await_resume() const noexcept { return result_; }
   base::Instant deadline() const { return deadline_; }
+  base::Instant limit() const { return limit_; }
 
  private:
   friend class Stream;
   Stream& stream_;
   bool for_reading_;
   base::Instant deadline_;
+  base::Instant limit_;
   WaitResult result_ = WaitResult::kReady;
   std::coroutine_handle<> waiter_;
 };
@@ -92,7 +95,9 @@ class Stream {
   virtual int descriptor() const { return -1; }
 
   // Both resume their coroutine from within the loop's dispatch, which may then destroy the stream.
-  ReadinessAwaiter readable(base::Instant deadline) { return {*this, true, deadline}; }
+  ReadinessAwaiter readable(base::Instant deadline, base::Instant limit = base::kNever) {
+    return {*this, true, deadline, limit};
+  }
   ReadinessAwaiter writable(base::Instant deadline) { return {*this, false, deadline}; }
 
   // At most one listener; nullptr ends it. It must outlive its registration.

@@ -34,7 +34,7 @@ bool WsgiWorker::serve(std::string& reason) {
   return true;
 }
 
-bool WsgiWorker::shall_end(base::Instant now) {
+bool WsgiWorker::shall_end(base::Instant& now) {
   runner_.channel().still_wanted();
   if (!service_.end_reason.empty()) return true;
   if (link_.retired()) {
@@ -43,7 +43,10 @@ bool WsgiWorker::shall_end(base::Instant now) {
   }
   if (now - control_checked_ < kControlInterval) return false;
   control_checked_ = now;
-  return waiter_.control_pending() && service_.host.control(service_.end_reason);
+  if (!waiter_.control_pending()) return false;
+  const bool ends = service_.host.control(service_.end_reason);
+  now = base::monotonic_now();
+  return ends;
 }
 
 WsgiWorker::Step WsgiWorker::idle() {

@@ -23,7 +23,7 @@ class WsgiWorker {
  private:
   enum class Step { kGoOn, kEnd, kError };
   Step idle();
-  bool shall_end(base::Instant now);
+  bool shall_end(base::Instant& now);
 
   WsgiService service_;
   link::WorkerLink& link_;

@@ -46,6 +46,13 @@ struct CallPiece {
   bool awaits_end = false;
 };
 
+// What the peer sent after Content-Length bytes of body, which was dropped.
+enum class Excess {
+  kNone,
+  kSpace,  // no more than templates leave behind
+  kMore
+};
+
 class Call {
  public:
   virtual ~Call() = default;
@@ -70,8 +77,7 @@ class Call {
   virtual void abandon() = 0;
 
   virtual const char* reason() const = 0;
-  // The peer went on after Content-Length bytes of body; what came then was dropped.
-  virtual bool said_too_much() const { return false; }
+  virtual Excess excess() const { return Excess::kNone; }
   virtual message::BodyStatus client_failure() const = 0;
   // Whether all of the request was sent: the peer waits for no more of it.
   virtual bool request_sent() const { return true; }

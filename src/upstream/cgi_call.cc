@@ -82,8 +82,11 @@ CallStatus CgiCall::finish_head(std::string_view bytes) {
 
 std::string_view CgiCall::within_length(std::string_view piece) {
   const std::string_view taken = piece.substr(0, std::min<uint64_t>(left_, piece.size()));
-  said_too_much_ |= taken.size() < piece.size();
-  went_on_ |= piece.find_first_not_of(kSpace, taken.size()) != std::string_view::npos;
+  if (piece.find_first_not_of(kSpace, taken.size()) != std::string_view::npos) {
+    excess_ = Excess::kMore;
+  } else if (taken.size() < piece.size() && excess_ == Excess::kNone) {
+    excess_ = Excess::kSpace;
+  }
   if (parsed_.response.content_length) left_ -= taken.size();
   return taken;
 }
@@ -101,7 +104,7 @@ CallPiece CgiCall::end_body(CallPiece piece) {
 // A client that has all of an answer could not be told any more that it broke off (faults.md 110).
 void CgiCall::hold_back(CallPiece& piece) {
   if (held_until_ == base::kNever) {
-    held_until_ = loop_.now() + kEndFollows;
+    held_until_ = loop_.now() + std::min(kEndFollows, options_.silence / 2);
     holding_ = true;
   }
   if (!holding_) return;
@@ -137,7 +140,7 @@ CallPiece CgiCall::take_body() {
     piece.bytes = {};
     piece.complete = true;
     body_complete_ = output.kind == Output::kEnd;
-  } else if (went_on_ && !ends_with_connection()) {
+  } else if (excess_ == Excess::kMore && !ends_with_connection()) {
     piece.status = broken("it went on after its Content-Length");
   } else if (output.kind == Output::kFailed) {
     piece.status = output.failure;
@@ -162,8 +165,10 @@ base::Task<CallPiece> CgiCall::read_body() {
     }
     if (received == Receiver::Outcome::kBytes) {
       rest_ = receiver_.bytes();
+      const bool held = holding_;
       piece = take_body();
-      if (piece.bytes.empty() && !piece.complete && piece.status == CallStatus::kFine) continue;
+      const bool released = held && !holding_;
+      if (piece.bytes.empty() && !piece.complete && !released && piece.status == CallStatus::kFine) continue;
       co_return piece;
     }
     piece.status = receiver_.cause_of(received);

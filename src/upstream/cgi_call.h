@@ -37,7 +37,7 @@ class CgiCall : public Call {
   bool request_sent() const override { return upload_.state() == Upload::State::kComplete; }
   bool delivered_nothing() const override { return !upload_.delivered_any(); }
   bool connection_reusable() const override { return false; }
-  bool said_too_much() const override { return said_too_much_; }
+  Excess excess() const override { return excess_; }
 
  protected:
   CgiCall(io::Loop& loop, io::Stream& stream, std::string_view method, RequestBody& body, const PieceFraming& framing,
@@ -55,7 +55,7 @@ class CgiCall : public Call {
 
   CallStatus broken(const char* why);
   bool answer_complete() const { return body_complete_; }
-  bool nothing_left() const { return rest_.empty() && !said_too_much_; }
+  bool nothing_left() const { return rest_.empty() && excess_ == Excess::kNone; }
   bool request_complete() const { return request_sent() && !receiver_.abandoned(); }
 
  private:
@@ -83,8 +83,7 @@ class CgiCall : public Call {
   const char* reason_ = "";
   uint64_t left_ = UINT64_MAX;  // of a body whose length was announced
   bool body_complete_ = false;
-  bool said_too_much_ = false;
-  bool went_on_ = false;  // with more than the space that templates leave behind
+  Excess excess_ = Excess::kNone;
   Receiver receiver_;
 
  protected:

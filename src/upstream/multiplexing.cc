@@ -11,6 +11,10 @@ namespace {
 
 constexpr base::Duration kPatience = std::chrono::seconds(1);
 
+bool is_idle(const std::shared_ptr<SharedConnection>& connection) {
+  return connection->running() == 0;
+}
+
 }  // namespace
 
 Multiplexing::~Multiplexing() {
@@ -22,9 +26,9 @@ std::unique_ptr<SharedRequest> Multiplexing::take(base::Duration freshness, bool
   const base::Instant now = loop_.now();
   for (const auto& connection : connections_) {
     if (!connection->takes_requests()) continue;
-    const bool is_idle = connection->running() == 0;
-    if (is_idle ? now - connection->idle_since() > freshness : alone) continue;
-    if (!is_idle || connection->is_silent()) return connection->add(alone);
+    const bool idle = is_idle(connection);
+    if (idle ? now - connection->idle_since() > freshness : alone) continue;
+    if (!idle || connection->is_silent()) return connection->add(alone);
   }
   return nullptr;
 }
@@ -108,19 +112,33 @@ size_t Multiplexing::connections() {
   return connections_.size();
 }
 
+bool Multiplexing::has_idle() const {
+  return std::any_of(connections_.begin(), connections_.end(), is_idle);
+}
+
+void Multiplexing::close_idle() {
+  for (auto idle = connections_.begin(); idle != connections_.end();) {
+    idle = is_idle(*idle) ? close(idle) : idle + 1;
+  }
+}
+
+Multiplexing::Connections::iterator Multiplexing::close(Connections::iterator connection) {
+  (*connection)->disown();
+  (*connection)->retire();
+  return connections_.erase(connection);
+}
+
 // The one that has been so for longest goes when there are too many.
 void Multiplexing::on_idle() {
   forget_closed();
-  const auto is_idle = [](const auto& connection) { return connection->running() == 0; };
+  became_idle_();
   if (static_cast<size_t>(std::count_if(connections_.begin(), connections_.end(), is_idle)) <= most_idle_) return;
   auto oldest = connections_.end();
   for (auto connection = connections_.begin(); connection != connections_.end(); ++connection) {
     const bool older = oldest == connections_.end() || (*connection)->idle_since() < (*oldest)->idle_since();
     if (is_idle(*connection) && older) oldest = connection;
   }
-  (*oldest)->disown();
-  (*oldest)->retire();
-  connections_.erase(oldest);
+  close(oldest);
 }
 
 }  // namespace cutwater::upstream

@@ -22,10 +22,17 @@ class Multiplexing final : private SharedConnectionOwner {
  public:
   // Takes a connection whose peer takes one request at a time on it, as keep() does.
   using KeepAlone = std::function<void(PooledConnection connection)>;
+  // Nothing runs on one of them any more.
+  using BecameIdle = std::function<void()>;
   // Keeps `most_idle` connections on which nothing runs, each for `longest_idle`; with 0 none, and the peer is never
   // asked. `loop` outlives this.
-  Multiplexing(io::Loop& loop, size_t most_idle, base::Duration longest_idle, KeepAlone keep_alone)
-      : loop_(loop), most_idle_(most_idle), longest_idle_(longest_idle), keep_alone_(std::move(keep_alone)) {}
+  Multiplexing(io::Loop& loop, size_t most_idle, base::Duration longest_idle, KeepAlone keep_alone,
+               BecameIdle became_idle)
+      : loop_(loop),
+        most_idle_(most_idle),
+        longest_idle_(longest_idle),
+        keep_alone_(std::move(keep_alone)),
+        became_idle_(std::move(became_idle)) {}
   ~Multiplexing();
   Multiplexing(const Multiplexing&) = delete;
   Multiplexing& operator=(const Multiplexing&) = delete;
@@ -43,26 +50,32 @@ class Multiplexing final : private SharedConnectionOwner {
   void turn_off();
   // It may be another program when it comes back.
   void forget();
+  // Those on which nothing runs: the peer may have no more of them at once.
+  void close_idle();
+  bool has_idle() const;
 
   size_t connections();
 
  private:
   enum class State { kUnknown, kAsking, kOff, kOn };
+  using Connections = std::vector<std::shared_ptr<SharedConnection>>;
 
   base::Task<void> ask(PooledConnection connection);
   std::shared_ptr<SharedConnection> add(std::unique_ptr<io::Stream> stream, bool used_before);
   bool may_run_another() const;
   void retire_all();
   void forget_closed();
+  Connections::iterator close(Connections::iterator connection);
   void on_idle() override;
 
   io::Loop& loop_;
   const size_t most_idle_;
   const base::Duration longest_idle_;
   const KeepAlone keep_alone_;
+  const BecameIdle became_idle_;
   State state_ = State::kUnknown;
   uint64_t most_requests_ = 0;
-  std::vector<std::shared_ptr<SharedConnection>> connections_;  // the oldest first: those last opened become idle
+  Connections connections_;  // the oldest first: those last opened become idle
   base::TaskSet asking_;
 };
 

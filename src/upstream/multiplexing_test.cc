@@ -27,9 +27,12 @@ class MultiplexingTest : public testing::Test {
  protected:
   Multiplexing& multiplexing() {
     if (!made_)
-      made_.emplace(loop_, most_idle_, longest_idle_, [this](PooledConnection connection) {
-        if (keeps_) pool_.keep(std::move(connection));
-      });
+      made_.emplace(
+          loop_, most_idle_, longest_idle_,
+          [this](PooledConnection connection) {
+            if (keeps_) pool_.keep(std::move(connection));
+          },
+          [this] { ++became_idle_; });
     return *made_;
   }
   FarEnd& far() { return far_.emplace_back(loop_); }
@@ -64,6 +67,7 @@ class MultiplexingTest : public testing::Test {
   std::string most_requests_ = "100";
   bool keeps_ = true;
   std::deque<FarEnd> far_;
+  unsigned became_idle_ = 0;
   std::optional<Multiplexing> made_;
   std::deque<std::unique_ptr<Asked>> asked_;
 };

@@ -21,8 +21,9 @@ Peer::Peer(io::Loop& loop, PeerAddress address, const PeerOptions& options)
       options_(options),
       pool_(loop, {options.keepalive, options.longest_idle, options.brief_life.value_or(base::Duration::max())}),
       sharing_(loop.timers(), [this] { share(); }),
-      multiplexing_(loop, options.keepalive, options.longest_idle,
-                    [this](PooledConnection connection) { keep_alone(std::move(connection)); }) {}
+      multiplexing_(
+          loop, options.keepalive, options.longest_idle,
+          [this](PooledConnection connection) { keep_alone(std::move(connection)); }, [this] { share_processes(); }) {}
 
 void Peer::keep_alone(PooledConnection connection) {
   if (!keeps_connections() || !may_keep_one()) return;
@@ -33,6 +34,11 @@ void Peer::keep_alone(PooledConnection connection) {
 void Peer::note_stale() {
   if (keeps_briefly() && !pool_.proven()) keeps_none_until_ = loop_.now() + kNoneKept;
   pool_.doubt();
+}
+
+void Peer::close_idle() {
+  pool_.close_all();
+  multiplexing_.close_idle();
 }
 
 void Peer::close_all() {
@@ -68,8 +74,8 @@ void Peer::share_processes() {
 }
 
 void Peer::share() {
-  if (!may_keep_one()) pool_.close_all();
-  if (pool_.size() > 0) share_processes();
+  if (!may_keep_one()) close_idle();
+  if (pool_.size() > 0 || multiplexing_.has_idle()) share_processes();
 }
 
 // The trial is over with its head: what it opened may last for hours.

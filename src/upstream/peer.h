@@ -80,6 +80,8 @@ class Peer : public std::enable_shared_from_this<Peer> {
   bool may_keep_one() const;
   // Ends kept ones that nobody takes while others wait so.
   void share_processes();
+  // Kept ones on which nothing runs.
+  void close_idle();
 
   Pool& pool() { return pool_; }
   // Of one that speaks FastCGI. What may be kept goes through here, not to the pool.

@@ -21,7 +21,7 @@ base::Task<Receiver::Outcome> Receiver::receive(base::Instant until) {
       const base::Instant began = loop_.now();
       while (true) {
         const base::Instant deadline = quiet_since(began) + silence_;
-        if (co_await stream_.readable(std::min(deadline, until)) == io::WaitResult::kReady) break;
+        if (co_await stream_.readable(deadline, until) == io::WaitResult::kReady) break;
         if (loop_.now() >= quiet_since(began) + silence_) co_return Outcome::kTimedOut;
         if (loop_.now() >= until) co_return Outcome::kNothingYet;
       }

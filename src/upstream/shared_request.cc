@@ -150,7 +150,7 @@ base::Instant SharedRequest::end_of(const io::ReadinessAwaiter& wait, base::Inst
   const base::Instant held_up_until = std::min(connection_->held_up_until_, loop_.now());
   const base::Instant deadline = wait.deadline();
   if (deadline == base::kNever || held_up_until <= began) return deadline;
-  return std::max(deadline, held_up_until + (deadline - began));
+  return std::min(wait.limit(), std::max(deadline, held_up_until + (deadline - began)));
 }
 
 void SharedRequest::arm() {
