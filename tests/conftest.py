@@ -51,6 +51,13 @@ def pytest_collection_modifyitems(config, items):
                 item.add_marker(pytest.mark.skip(reason="only with --long"))
 
 
+def pytest_terminal_summary(terminalreporter):
+    """Why a test had to be run again: what only a busy machine shows is a fault all the same, of the test or of ours."""
+    for report in terminalreporter.stats.get("rerun", []):
+        lines = [line[1:].strip() for line in str(report.longrepr).splitlines() if line.startswith("E ")]
+        terminalreporter.write_line(f"run again: {report.nodeid} ({report.when}): {' | '.join(lines[:4])[:600]}")
+
+
 @pytest.fixture(scope="session")
 def binary(pytestconfig):
     path = Path(pytestconfig.getoption("--binary")).resolve()

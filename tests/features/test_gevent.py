@@ -489,5 +489,5 @@ class TestSettings:
         assert "replaced Python's threads by gevent's greenlets" in text
 
     def test_what_is_set_and_does_nothing_is_told(self, serve):
-        assert serve("hello", concurrency=5).log.count("concurrency = 5 does nothing for a WSGI app: threads, or loop") == 1
+        serve("hello", concurrency=5).log.wait_for("concurrency = 5 does nothing for a WSGI app: threads, or loop")
         assert serve("hello").log.count("does nothing") == 0
