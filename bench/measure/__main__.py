@@ -2,6 +2,7 @@
 
 import argparse
 import shutil
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -48,6 +49,7 @@ def main():
     folder = Path(tempfile.mkdtemp(prefix="cutwater-bench-"))
     folder.chmod(0o755)
     options, results = Options(words, folder), []
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # `timeout` must not leave the servers behind
     try:
         for scenario in chosen:
             print(f"== {scenario.name}: {scenario.text}", flush=True)
