@@ -62,7 +62,8 @@ bool Host::plain_file(PyObject* file, PlainFile& plain) {
   unsigned long long offset = 0;
   if (!PyArg_ParseTuple(answer.get(), "iK", &descriptor, &offset)) return false;
   struct stat status;
-  bool regular = ::fstat(descriptor, &status) == 0 && S_ISREG(status.st_mode);
+  // What the kernel makes up when it is read (/proc, /sys) has a size that says nothing, and no blocks.
+  bool regular = ::fstat(descriptor, &status) == 0 && S_ISREG(status.st_mode) && status.st_blocks > 0;
   if (!regular) return true;
   plain.descriptor = descriptor;
   plain.offset = offset;

@@ -62,7 +62,7 @@ void Reply::announce_total(uint64_t bytes) {
   // Who leaves the body of a HEAD away has not said how long that of a GET is.
   if (for_head_request_ && bytes == 0) return;
   bool has_length = head_.given() && (message::status_allows_body(head_.status()));
-  if (has_length && !declared_) declared_ = bytes;
+  if (has_length && !declared_ && !head_sent_) declared_ = bytes;
 }
 
 SendOutcome Reply::send(std::string_view bytes, bool complete, bool may_release) {

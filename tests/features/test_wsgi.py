@@ -6,6 +6,7 @@ import io
 import os
 import signal
 import time
+from pathlib import Path
 
 import pytest
 
@@ -88,8 +89,9 @@ class TestInput:
 
 
 class TestOutput:
-    def test_write_and_iterator_keep_their_order(self, faults):
-        assert faults.get("/write_then_iterate").body == b"1234"
+    @pytest.mark.parametrize("kind", ["iterator", "list", "one", "tuple"])
+    def test_write_and_iterator_keep_their_order(self, faults, kind):
+        assert faults.get("/write_then_iterate?" + kind).body == b"1234"
 
     def test_the_head_may_be_replaced_until_the_first_byte(self, faults):
         response = faults.get("/empty_pieces")
@@ -393,6 +395,11 @@ class TestKit:
             assert client.request("GET", f"/file?path={path}&offset=7").body == data[7:]
             assert client.request("GET", "/").status == 200
         assert kit.get(f"/file?path={path}&offset=2&length=5").body == data[2:7]
+
+    @pytest.mark.parametrize("path", ["/proc/version", "/sys/kernel/mm/transparent_hugepage/enabled"])
+    def test_file_wrapper_of_what_the_kernel_makes_up(self, kit, path):
+        """Its size is said to be 0, or a page."""
+        assert kit.get(f"/file?path={path}").body == Path(path).read_bytes()
 
     def test_file_wrapper_shorter_than_its_length(self, kit, folder):
         path = folder / "data.bin"

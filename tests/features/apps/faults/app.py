@@ -284,7 +284,8 @@ def write_then_iterate(environ, start_response):
     write = start_response("200 OK", PLAIN)
     write(b"1")
     write(b"2")
-    return Body(b"3", b"4")
+    rest = [b"3", b"4"]
+    return {"list": rest, "one": [b"34"], "tuple": tuple(rest)}.get(environ["QUERY_STRING"]) or Body(*rest)
 
 
 def waits_until_seen(environ, start_response):
