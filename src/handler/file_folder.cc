@@ -100,7 +100,7 @@ FileFolder::Found FileFolder::judge(io::OpenOutcome outcome, const std::string& 
     cache_.confirm(path, loop_.now());
     return {std::move(known.file), 0};
   }
-  FileReference file(new OpenFile(std::move(outcome.file), identity, settled, path, cache_control_for(path)));
+  FileReference file(new OpenFile(std::move(outcome.file), identity, now, path, cache_control_for(path)));
   keep(path, file);
   return {std::move(file), 0};
 }

@@ -128,8 +128,8 @@ const char* ForwardedFilter::filter(message::Request& request, const io::Address
 const char* ForwardedFilter::believe(message::Request& request, std::string& storage) const {
   auto hops = read_x_forwarded_for(request.headers);
   auto standard_hops = read_forwarded(request.headers);
-  if (!hops) return "a malformed X-Forwarded-For";
-  if (!standard_hops) return "a malformed Forwarded";
+  if (!hops) return "a malformed X-Forwarded-For, or one of more than 64 addresses";
+  if (!standard_hops) return "a malformed Forwarded, or one of more than 64 hops";
   const ForwardedHop* client = find_client(*hops, trusted_);
   const ForwardedHop* standard_client = find_client(*standard_hops, trusted_);
   if (client && standard_client && client->parsed != standard_client->parsed) {
@@ -137,9 +137,10 @@ const char* ForwardedFilter::believe(message::Request& request, std::string& sto
   }
   const size_t hops_behind_client = client ? static_cast<size_t>(&hops->back() - client) : 0;
   Scheme scheme = read_scheme(request.headers, hops->size(), hops_behind_client);
-  if (standard_client && !standard_client->scheme.empty()) {
-    scheme = merge(scheme, scheme_named(standard_client->scheme));
-  }
+  // Where no client is named the nearest proxy still says how it was asked.
+  const ForwardedHop* const nearest = standard_hops->empty() ? nullptr : &standard_hops->back();
+  const ForwardedHop* const witness = standard_client ? standard_client : nearest;
+  if (witness && !witness->scheme.empty()) scheme = merge(scheme, scheme_named(witness->scheme));
   if (scheme == Scheme::kUnknown) return "a forwarding field with a scheme that is neither http nor https";
   if (scheme == Scheme::kContradictory) return "the forwarding fields name different schemes";
   apply_scheme(request, scheme);

@@ -161,6 +161,23 @@ const Case kCases[] = {
      "192.0.2.1",
      "https",
      1},
+    {"Forwarded, the scheme alone", kLocal, "127.0.0.1", {{"Forwarded", "proto=https"}}, 0, "127.0.0.1", "https", 1},
+    {"Forwarded, a client unknown",
+     kLocal,
+     "127.0.0.1",
+     {{"Forwarded", "for=1.1.1.1;proto=http, for=unknown;proto=https"}},
+     0,
+     "127.0.0.1",
+     "https",
+     1},
+    {"Forwarded, the client's own scheme is what it is",
+     kChain,
+     "127.0.0.1",
+     {{"Forwarded", "for=192.0.2.1, for=10.0.0.9;proto=https"}},
+     0,
+     "192.0.2.1",
+     "http",
+     1},
     {"Forwarded, an open quote", kLocal, "127.0.0.1", {{"Forwarded", "for=\"192.0.2.1"}}, 400, "127.0.0.1", "http", 1},
     {"both agree",
      kLocal,
@@ -213,8 +230,8 @@ TEST(Forwarded, WhyItIsRefused) {
     const char* reason = filter.filter(request, {"127.0.0.1", 1, false}, storage);
     return std::string(reason ? reason : "");
   };
-  EXPECT_EQ(why({{"Forwarded", "garbage"}}), "a malformed Forwarded");
-  EXPECT_EQ(why({{"X-Forwarded-For", "\""}}), "a malformed X-Forwarded-For");
+  EXPECT_EQ(why({{"Forwarded", "garbage"}}), "a malformed Forwarded, or one of more than 64 hops");
+  EXPECT_EQ(why({{"X-Forwarded-For", "\""}}), "a malformed X-Forwarded-For, or one of more than 64 addresses");
   EXPECT_EQ(why({{"X-Forwarded-Proto", "gopher"}}), "a forwarding field with a scheme that is neither http nor https");
   EXPECT_EQ(why({{"X-Forwarded-Proto", "https"}, {"X-Forwarded-Ssl", "off"}}),
             "the forwarding fields name different schemes");

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "handler/file_sender.h"
 #include "handler/mime_types.h"
 #include "message/http_date.h"
@@ -30,17 +32,18 @@ bool FileIdentity::is_settled(int64_t now_unix_seconds) const {
   return now_unix_seconds - (from_the_future ? changed_seconds : modified_seconds) > kSettledSeconds;
 }
 
-OpenFile::OpenFile(base::FileDescriptor file, const FileIdentity& identity, bool settled, std::string_view name,
+OpenFile::OpenFile(base::FileDescriptor file, const FileIdentity& identity, int64_t now, std::string_view name,
                    std::string cache_control)
     : file_(std::move(file)),
       identity_(identity),
-      settled_(settled),
+      settled_(identity.is_settled(now)),
       content_type_(content_type_of(name)),
       cache_control_(std::move(cache_control)) {
-  etag_ = fmt::format("{}\"{:x}-{:x}-{:x}-{:x}\"", settled ? "" : "W/",
+  etag_ = fmt::format("{}\"{:x}-{:x}-{:x}-{:x}\"", settled_ ? "" : "W/",
                       nanoseconds(identity.modified_seconds, identity.modified_nanoseconds), identity.size,
                       identity.inode, nanoseconds(identity.changed_seconds, identity.changed_nanoseconds));
-  last_modified_ = message::format_http_date(identity.modified_seconds);
+  // Never later than the Date beside it (RFC 9110 section 8.8.2.1).
+  last_modified_ = message::format_http_date(std::min(identity.modified_seconds, now));
   whole_.content_length = identity.size;
   whole_.headers.add("Content-Type", content_type_);
   whole_.headers.add("Accept-Ranges", "bytes");

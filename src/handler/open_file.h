@@ -34,10 +34,10 @@ struct FileIdentity {
 
 class OpenFile {
  public:
-  // `name` decides Content-Type; `cache_control` is the field's value. `settled`: as `identity` said before it was
-  // read. A file that was changed just now has a weak ETag: a further change may leave its time and size as they are,
-  // and a strong one never names other bytes (RFC 9110 section 8.8.1).
-  OpenFile(base::FileDescriptor file, const FileIdentity& identity, bool settled, std::string_view name,
+  // `name` decides Content-Type; `cache_control` is the field's value. `now`, in Unix seconds: when `identity`
+  // was read. A file that was changed just now has a weak ETag: a further change may leave its time and size as they
+  // are, and a strong one never names other bytes (RFC 9110 section 8.8.1).
+  OpenFile(base::FileDescriptor file, const FileIdentity& identity, int64_t now, std::string_view name,
            std::string cache_control);
   OpenFile(const OpenFile&) = delete;
   OpenFile& operator=(const OpenFile&) = delete;

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
+#include <ctime>
 #include <filesystem>
 #include <fstream>
 
@@ -320,6 +321,13 @@ TEST_F(StaticFilesTest, SettledSmallFilesAreKeptAndAChangeIsSeen) {
   EXPECT_EQ(get("/static/small.txt")->writer.content, "third");
 }
 
+TEST(OpenFile, WasNeverChangedLaterThanNow) {
+  FileIdentity identity;
+  identity.modified_seconds = 2'000'000'000;
+  EXPECT_EQ(OpenFile({}, identity, 784'111'777, "a", "").last_modified(), "Sun, 06 Nov 1994 08:49:37 GMT");
+  EXPECT_EQ(OpenFile({}, identity, 2'000'000'001, "a", "").last_modified(), "Wed, 18 May 2033 03:33:20 GMT");
+}
+
 TEST(OpenFile, KeepsOnlyWhatIsSmallAndSettled) {
   const std::string path = testing::TempDir() + "open-file-content";
   auto opened = [&](size_t size) {
@@ -327,7 +335,8 @@ TEST(OpenFile, KeepsOnlyWhatIsSmallAndSettled) {
     base::FileDescriptor descriptor(open(path.c_str(), O_RDONLY | O_CLOEXEC));
     struct stat status;
     EXPECT_EQ(fstat(descriptor.get(), &status), 0);
-    return FileReference(new OpenFile(std::move(descriptor), FileIdentity::of(status), true, "a", ""));
+    return FileReference(
+        new OpenFile(std::move(descriptor), FileIdentity::of(status), std::time(nullptr) + 60, "a", ""));
   };
   const auto small = opened(4096);
   const int64_t modified = small->identity().modified_seconds;
@@ -344,7 +353,7 @@ TEST(OpenFile, KeepsOnlyWhatIsSmallAndSettled) {
 TEST(OpenFileCache, KeepsTheMostRecentlyUsed) {
   OpenFileCache cache(2);
   base::Instant now{1};
-  auto file = [] { return FileReference(new OpenFile({}, {}, true, "a", "")); };
+  auto file = [] { return FileReference(new OpenFile({}, {}, 60, "a", "")); };
   cache.put("a", file(), now);
   cache.put("b", file(), now);
   EXPECT_TRUE(cache.find("a", now).fresh);
