@@ -249,8 +249,10 @@ constexpr Setting kSettings[] = {
      "Time a client has for a whole request head, however it trickles; then 408.", "limit-header-timeout",
      to<&Limits::header_timeout>, 100 * kMillisecond, kDay},
     {Section::kLimits, "body_min_rate", Kind::kRate, "500B/s",
-     "Slowest body a client may send, measured after 10 s; slower: 408. 0 is no limit.", "limit-body-min-rate",
-     to<&Limits::body_min_rate>, 0, kTerabyte},
+     "Slowest body a client may send, measured after 10 s; slower: 408. With 0 a body may be as slow as it likes, and "
+     "is "
+     "given up when nothing of it comes for a minute.",
+     "limit-body-min-rate", to<&Limits::body_min_rate>, 0, kTerabyte},
     {Section::kLimits, "keepalive", Kind::kDuration, "75s", "How long an idle connection stays open.",
      "limit-keepalive", to<&Limits::keepalive>, 0, kDay},
     {Section::kLimits, "connections", Kind::kInteger, "20000", "Most client connections of one front.",

@@ -12,35 +12,33 @@ constexpr base::Duration kDrainTime = std::chrono::seconds(5);
 
 }  // namespace
 
-ActiveExchange::ActiveExchange(ServerState& server, io::Stream& stream, ConnectionInput& input, const io::Address& peer,
-                               const io::Address& local, ActiveExchange*& place)
+ActiveExchange::ActiveExchange(ServerState& server, const ClientSide& client, ActiveExchange*& place)
     : server_(server),
-      stream_(stream),
-      input_(input),
+      stream_(client.stream),
+      input_(client.input),
       place_(place),
       memory_(server.exchanges.take()),
-      output_(server.loop, stream, server.options, memory_->output, Output::Timing::kWithOthers),
+      output_(server.loop, stream_, client.pace, memory_->output, Output::Timing::kWithOthers),
       writer_(output_, memory_->request, server.dates, server.options, server.draining),
-      body_(server.loop, stream, input, server.options, writer_),
-      core_(server, *memory_, writer_, body_, peer, local) {
+      body_(server.loop, stream_, input_, server.options, writer_),
+      core_(server, *memory_, writer_, body_, client.peer, client.local) {
   writer_.set_body(body_);
   place_ = this;
 }
 
-base::Task<Ending> ActiveExchange::run(ServerState& server, io::Stream& stream, ConnectionInput& input,
-                                       const io::Address& peer, const io::Address& local, ActiveExchange*& place) {
-  ActiveExchange exchange(server, stream, input, peer, local, place);
+base::Task<Ending> ActiveExchange::run(ServerState& server, const ClientSide& client, ActiveExchange*& place) {
+  ActiveExchange exchange(server, client, place);
   ExchangeCore& core = exchange.core_;
   RequestHead head(server.options, *exchange.memory_);
-  auto taken = head.take_from(input);
+  auto taken = head.take_from(client.input);
   if (taken == RequestHead::Outcome::kIncomplete) {
     auto waiting = exchange.wait_for_head(head);
     taken = co_await waiting;
   }
   if (head.modifier() != 0) {
-    warn_of_modifier(server, local, head.modifier());
+    warn_of_modifier(server, client.local, head.modifier());
   } else if (head.foreign() && core.is_trusted_web_server()) {
-    warn_of_foreigner(server, local, head.foreign());
+    warn_of_foreigner(server, client.local, head.foreign());
   }
   core.refused_because(head.reason());
   if (taken == RequestHead::Outcome::kUnspoken) {

@@ -27,6 +27,15 @@ enum class Ending {
   kReset,   // the answer was cut and only a reset shows it, or the client takes nothing any more
 };
 
+// The connection whose requests are served; its parts outlive every exchange on it.
+struct ClientSide {
+  io::Stream& stream;
+  ConnectionInput& input;
+  SendPace& pace;
+  const io::Address& peer;
+  const io::Address& local;
+};
+
 class ActiveExchange {
  public:
   ActiveExchange(const ActiveExchange&) = delete;
@@ -39,16 +48,14 @@ class ActiveExchange {
 
   // Takes the head out of the input and answers; waits for the rest of the head where it is incomplete. The exchange
   // lives in the task's frame; `place` points to it for so long, and then is nullptr. All of these outlive the task.
-  static base::Task<Ending> run(ServerState& server, io::Stream& stream, ConnectionInput& input,
-                                const io::Address& peer, const io::Address& local, ActiveExchange*& place);
+  static base::Task<Ending> run(ServerState& server, const ClientSide& client, ActiveExchange*& place);
 
   // The peer's side ended while a handler was running.
   void peer_hung_up() { writer_.peer_hung_up(); }
   message::ClientGoneListener* gone_listener() const { return core_.exchange().gone_listener; }
 
  private:
-  ActiveExchange(ServerState& server, io::Stream& stream, ConnectionInput& input, const io::Address& peer,
-                 const io::Address& local, ActiveExchange*& place);
+  ActiveExchange(ServerState& server, const ClientSide& client, ActiveExchange*& place);
 
   base::Task<RequestHead::Outcome> wait_for_head(RequestHead& head);
   uint16_t parse(RequestHead& head);  // 0, or the status to refuse with

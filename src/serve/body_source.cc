@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "serve/body_pace.h"
+
 namespace cutwater::serve {
 
 using codec::http1::BodyDecoder;
@@ -129,14 +131,8 @@ BodyPiece RequestBody::end_with(BodyStatus status) {
   return {status, {}};
 }
 
-// The next bytes must come within the grace, and all so far at the minimum rate, the grace apart (faults.md
-// 70).
 base::Instant RequestBody::deadline() const {
-  const auto rate = static_cast<double>(std::max<uint64_t>(options_.body_min_rate, 1));
-  const double seconds = std::min(static_cast<double>(received_) / rate, 1e9);
-  const auto earned = std::chrono::duration_cast<base::Duration>(std::chrono::duration<double>(seconds));
-  const base::Duration left = options_.body_grace + earned - waited_;
-  return loop_.now() + std::clamp(left, base::Duration(0), options_.body_grace);
+  return loop_.now() + patience_with_body(options_, received_, waited_);
 }
 
 base::Task<bool> RequestBody::wait(base::Instant until) {

@@ -15,7 +15,12 @@ constexpr uint64_t kMostLingering = 64 * 1024 * 1024;
 
 Connection::Connection(ServerState& server, std::unique_ptr<io::Stream> stream, const io::Address& peer,
                        const io::Address& local)
-    : server_(server), stream_(std::move(stream)), input_(server.receive_buffer), peer_(peer), local_(local) {
+    : server_(server),
+      stream_(std::move(stream)),
+      input_(server.receive_buffer),
+      pace_(*stream_, server.options),
+      peer_(peer),
+      local_(local) {
   stream_->listen_for_hangup(this);
   stream_->read_with_others();
   append_to(server_.busy);
@@ -29,6 +34,7 @@ Connection::~Connection() {
 base::Task<void> Connection::run() {
   Ending ending = Ending::kKeepAlive;
   int in_a_row = 0;
+  const ClientSide client{*stream_, input_, pace_, peer_, local_};
   while (ending == Ending::kKeepAlive) {
     if (input_.empty()) {
       in_a_row = 0;
@@ -45,7 +51,7 @@ base::Task<void> Connection::run() {
       co_await stream_->writable(soon);
     }
     {
-      auto serving = ActiveExchange::run(server_, *stream_, input_, peer_, local_, exchange_);
+      auto serving = ActiveExchange::run(server_, client, exchange_);
       ending = co_await serving;
     }
     if (std::exchange(hangup_waits_, false)) std::erase(server_.hung_up, this);

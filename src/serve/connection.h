@@ -42,6 +42,7 @@ class Connection final : public ServedConnection, private io::HangupListener {
   ServerState& server_;
   std::unique_ptr<io::Stream> stream_;
   ConnectionInput input_;
+  SendPace pace_;
   const io::Address peer_;
   const io::Address& local_;
   base::Instant idle_since_{0};

@@ -144,6 +144,31 @@ TEST(Connection, HeadRequestsAndBodilessStatuses) {
   EXPECT_NE(client.received.find("Content-Length: 8\r\n"), std::string::npos);
 }
 
+TEST(Connection, ARefusedHeadRequestGetsNoBody) {
+  const std::string rests[] = {"HEAD / HTTP/2.0\r\nHost: a\r\n\r\n", "HEAD /" + std::string(20'000, 'a'),
+                               "HEAD / HTTP/1.1\r\nHost: a\r\nX: \1\r\n\r\n",
+                               "\r\nHEAD / HTTP/1.1\r\nHost: a\r\nX: " + std::string(20'000, 'a'),
+                               "HEAD / HTTP/1.1\r\nHost: a b\r\n\r\n"};
+  for (const std::string& request : rests) {
+    TestServer server;
+    Client client(server);
+    client.send(get("/a") + request);
+    ASSERT_TRUE(client.receive_to_end()) << request.substr(0, 40);
+    EXPECT_EQ(client.count("HTTP/1.1 "), 2u);
+    EXPECT_TRUE(client.received.ends_with("\r\n\r\n")) << client.received;
+  }
+}
+
+TEST(Connection, WithoutKeepAliveItSaysSo) {
+  ServeOptions options;
+  options.keepalive = base::Duration(0);
+  TestServer server(options);
+  Client client(server);
+  client.send(get("/a"));
+  ASSERT_TRUE(client.receive_to_end());
+  EXPECT_NE(client.received.find("\r\nConnection: close\r\n"), std::string::npos);
+}
+
 TEST(Connection, StreamedResponseIsChunkedOrUntilClose) {
   TestServer server;
   Client client(server);

@@ -59,7 +59,8 @@ FastcgiConnection::FastcgiConnection(ServerState& server, std::unique_ptr<io::St
       peer_(peer),
       local_(local),
       session_(session_limits(server.options)),
-      output_(server.loop, *stream_, server.options, output_memory_),
+      pace_(*stream_, server.options),
+      output_(server.loop, *stream_, pace_, output_memory_),
       lingered_(server.loop.timers(), [this] { peer_left(); }),
       held_up_(server.loop.timers(), [this] { spill_what_is_full(); }) {
   stream_->listen_for_hangup(this);

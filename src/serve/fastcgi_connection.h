@@ -83,6 +83,7 @@ class FastcgiConnection final : public ServedConnection, private FastcgiExchange
   const io::Address& local_;
   codec::fastcgi::ServerSession session_;
   std::string output_memory_;
+  SendPace pace_;
   Output output_;
   std::string replies_;  // records of the protocol itself
   base::Instant idle_since_{0};

@@ -139,6 +139,25 @@ TEST(Lifetime, ATrickleReaderIsCutASteadyOneIsNot) {
   EXPECT_FALSE(other.observer.entries.at(0).summary.aborted);
 }
 
+// Each of the answers is soon the kernel's. All the same nothing of them is ever taken.
+TEST(Lifetime, WhoAsksForMuchThatIsSmallAndReadsNothingIsCut) {
+  ServeOptions options;
+  options.send_timeout = milliseconds(300);
+  TestServer server(options);
+  Client client(server, 4096);
+  const std::string request = get("/" + std::string(3000, 'a'));  // comes back
+  std::string requests;
+  while (requests.size() < 100'000) requests += request;
+  const base::Instant end = base::monotonic_now() + std::chrono::seconds(20);
+  ASSERT_TRUE(server.run_until([&] { return server.server->connections() > 0; }));
+  while (server.server->connections() > 0 && base::monotonic_now() < end) {
+    const ssize_t sent = ::send(client.descriptor(), requests.data(), requests.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (sent > 0) requests = requests.substr(static_cast<size_t>(sent)) + requests.substr(0, static_cast<size_t>(sent));
+    server.run_for(5);
+  }
+  EXPECT_EQ(server.server->connections(), 0u);
+}
+
 // Within output_buffer the handler is done at once; the connection must still get rid of the client.
 TEST(Lifetime, AReaderThatStopsIsCutAfterTheHandlerEnded) {
   ServeOptions options;

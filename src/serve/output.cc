@@ -37,7 +37,8 @@ class Awaited {
 }  // namespace
 
 base::Instant SendPace::deadline(base::Instant now) {
-  if (!running_) {
+  const bool took_some = std::exchange(resting_, false) && acknowledged() > acknowledged_before_;
+  if (!running_ || took_some) {
     running_ = true;
     window_began_ = now;
     acknowledged_before_ = acknowledged();
@@ -55,8 +56,8 @@ bool SendPace::renew(base::Instant now) {
   return true;
 }
 
-Output::Output(io::Loop& loop, io::Stream& stream, const ServeOptions& options, std::string& memory, Timing timing)
-    : loop_(loop), stream_(stream), pending_(memory), timing_(timing), pace_(stream, options) {
+Output::Output(io::Loop& loop, io::Stream& stream, SendPace& pace, std::string& memory, Timing timing)
+    : loop_(loop), stream_(stream), pending_(memory), timing_(timing), pace_(pace) {
   pending_.clear();
 }
 

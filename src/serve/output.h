@@ -19,7 +19,8 @@ namespace cutwater::serve {
 
 // A client must take bytes at limits.body_min_rate on average over each send_timeout in which the kernel's
 // buffer was full: that ends also those that read one byte a second (faults.md 71). Counts what the peer's
-// kernel acknowledged, since a socket buffer of megabytes says nothing about the client for minutes.
+// kernel acknowledged, since a socket buffer of megabytes says nothing about the client for minutes. One for a
+// connection: whoever asks for thousands of small answers and reads none of them must not begin anew with each.
 class SendPace {
  public:
   SendPace(io::Stream& stream, const ServeOptions& options) : stream_(stream), options_(options) {}
@@ -28,7 +29,7 @@ class SendPace {
   base::Instant deadline(base::Instant now);
   // At the deadline: whether the client may have another window.
   bool renew(base::Instant now);
-  void rest() { running_ = false; }  // nothing waits any more
+  void rest() { resting_ = true; }  // nothing waits any more
 
  private:
   int64_t acknowledged() const {
@@ -39,6 +40,7 @@ class SendPace {
   const ServeOptions& options_;
   uint64_t handed_over_ = 0;
   bool running_ = false;
+  bool resting_ = false;
   base::Instant window_began_{0};
   int64_t acknowledged_before_ = 0;
 };
@@ -47,8 +49,7 @@ class Output final : private io::LateWrite {
  public:
   enum class Timing { kAtOnce, kWithOthers };
   // `memory` is borrowed for the kept bytes; it and the others outlive the output.
-  Output(io::Loop& loop, io::Stream& stream, const ServeOptions& options, std::string& memory,
-         Timing timing = Timing::kAtOnce);
+  Output(io::Loop& loop, io::Stream& stream, SendPace& pace, std::string& memory, Timing timing = Timing::kAtOnce);
   ~Output() override;
   Output(const Output&) = delete;
   Output& operator=(const Output&) = delete;
@@ -104,7 +105,7 @@ class Output final : private io::LateWrite {
   bool blocked_ = false;  // the kernel takes no more now
   bool failed_ = false;
   bool awaited_ = false;  // somebody waits for the kernel: the background need not
-  SendPace pace_;
+  SendPace& pace_;
   base::TaskSet background_;
 };
 

@@ -183,6 +183,23 @@ TEST(RequestBody, ATrickleBelowTheRateGets408) {
   EXPECT_LT(base::monotonic_now() - began, std::chrono::seconds(3));
 }
 
+TEST(RequestBody, WithoutARateOnlySilenceEndsIt) {
+  ServeOptions options;
+  options.body_grace = std::chrono::milliseconds(20);
+  options.send_timeout = std::chrono::milliseconds(400);
+  options.body_min_rate = 0;
+  TestServer server(options);
+  Client client(server);
+  client.send("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n");
+  for (int i = 0; i < 5; ++i) {
+    server.run_for(60);
+    client.send("x");
+  }
+  server.run_for(20);
+  EXPECT_EQ(client.received, "");
+  ASSERT_TRUE(client.receive_text("HTTP/1.1 408 "));
+}
+
 TEST(RequestBody, TheHandlersOwnPausesDoNotCount) {
   ServeOptions options;
   options.body_grace = std::chrono::milliseconds(50);

@@ -54,8 +54,10 @@ RequestHead::Outcome RequestHead::take_from(ConnectionInput& input) {
 RequestHead::Outcome RequestHead::scan_http(ConnectionInput& input) {
   switch (scanner_.scan(input.bytes())) {
     case HeadScanner::Outcome::kIncomplete:
+      note_head_request(input.bytes());
       return Outcome::kIncomplete;
     case HeadScanner::Outcome::kRefused:
+      note_head_request(input.bytes());
       foreign_ = web_server_request(input.bytes());
       return refuse(scanner_.status, scanner_.reason);
     case HeadScanner::Outcome::kComplete:
@@ -64,6 +66,12 @@ RequestHead::Outcome RequestHead::scan_http(ConnectionInput& input) {
   memory_.head.assign(input.bytes().substr(0, scanner_.head_length));
   input.consume(scanner_.head_length);
   return Outcome::kComplete;
+}
+
+// What is refused before it is a request is answered all the same, and to HEAD without a body (RFC 9110 section 9.3.2).
+void RequestHead::note_head_request(std::string_view bytes) {
+  bytes.remove_prefix(std::min(bytes.find_first_not_of("\r\n"), bytes.size()));
+  memory_.request.method = bytes.starts_with("HEAD ") ? "HEAD" : "";
 }
 
 RequestHead::Outcome RequestHead::scan_uwsgi(ConnectionInput& input) {
@@ -121,7 +129,9 @@ RequestHead::Outcome RequestHead::take_variables(ConnectionInput& input, size_t 
 RequestHead::Outcome RequestHead::parse() {
   if (options_.protocol != Protocol::kHttp) return parse_variables();
   const auto parsed = codec::http1::parse_request_head(memory_.head, options_.head, memory_.request, memory_.decoded);
-  return parsed.status == 0 ? Outcome::kComplete : refuse(parsed.status, parsed.reason);
+  if (parsed.status == 0) return Outcome::kComplete;
+  note_head_request(memory_.head);
+  return refuse(parsed.status, parsed.reason);
 }
 
 RequestHead::Outcome RequestHead::parse_variables() {

@@ -47,6 +47,7 @@ class RequestHead {
 
  private:
   Outcome scan_http(ConnectionInput& input);
+  void note_head_request(std::string_view bytes);
   Outcome scan_uwsgi(ConnectionInput& input);
   Outcome scan_scgi(ConnectionInput& input);
   Outcome take_variables(ConnectionInput& input, size_t length);

@@ -9,7 +9,12 @@ using message::WriteStatus;
 
 HttpResponseWriter::HttpResponseWriter(Output& output, const message::Request& request, DateCache& dates,
                                        const ServeOptions& options, const bool& draining)
-    : output_(output), request_(request), dates_(dates), options_(options), draining_(draining) {}
+    : output_(output),
+      request_(request),
+      dates_(dates),
+      options_(options),
+      draining_(draining),
+      may_keep_alive_(options.keepalive > base::Duration(0)) {}
 
 base::Task<WriteStatus> HttpResponseWriter::informational(const message::Response& response) {
   const bool interim = response.status > 101 && response.status < 200;  // 101 would end HTTP here

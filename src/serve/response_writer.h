@@ -88,7 +88,7 @@ class HttpResponseWriter final : public ServedResponse, public ContinueSender {
   uint64_t announced_left_ = 0;  // with kLength
   uint64_t body_bytes_ = 0;      // taken from the handler
   std::string last_chunk_;       // with trailers; empty: the plain one
-  bool may_keep_alive_ = true;
+  bool may_keep_alive_;
   bool keep_alive_ = false;
   bool finished_ = false;
   bool tunnel_ = false;

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "serve/body_pace.h"
+
 namespace cutwater::serve {
 
 using message::BodyPiece;
@@ -134,13 +136,8 @@ void StreamedBody::wake() {
   std::exchange(reader_, nullptr).resume();
 }
 
-// As RequestBody has it (faults.md 70).
 base::Instant StreamedBody::deadline() const {
-  const auto rate = static_cast<double>(std::max<uint64_t>(options_.body_min_rate, 1));
-  const double seconds = std::min(static_cast<double>(received_) / rate, 1e9);
-  const auto earned = std::chrono::duration_cast<base::Duration>(std::chrono::duration<double>(seconds));
-  const base::Duration left = options_.body_grace + earned - waited_;
-  return loop_.now() + std::clamp(left, base::Duration(0), options_.body_grace);
+  return loop_.now() + patience_with_body(options_, received_, waited_);
 }
 
 }  // namespace cutwater::serve
