@@ -47,8 +47,15 @@ base::Task<void> Connection::run() {
       if (received == io::IoStatus::kWouldBlock) continue;
       if (received != io::IoStatus::kDone) break;
     } else if (++in_a_row % kRequestsInARow == 0) {
-      const base::Instant soon = server_.loop.now() + std::chrono::seconds(1);
-      co_await stream_->writable(soon);
+      // The others have their turn, and a client that reads nothing gets no more until it does: the kernel goes on
+      // taking small answers for megabytes after it has said that it is full.
+      auto waiting = pace_.wait_writable(server_.loop);
+      const bool takes_more = co_await waiting;
+      if (!takes_more) {
+        ending = Ending::kReset;
+        break;
+      }
+      pace_.rest();
     }
     {
       auto serving = ActiveExchange::run(server_, client, exchange_);

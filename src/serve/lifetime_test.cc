@@ -145,7 +145,7 @@ TEST(Lifetime, WhoAsksForMuchThatIsSmallAndReadsNothingIsCut) {
   options.send_timeout = milliseconds(300);
   TestServer server(options);
   Client client(server, 4096);
-  const std::string request = get("/" + std::string(3000, 'a'));  // comes back
+  const std::string request = get("/a");
   std::string requests;
   while (requests.size() < 100'000) requests += request;
   const base::Instant end = base::monotonic_now() + std::chrono::seconds(20);

@@ -56,6 +56,14 @@ bool SendPace::renew(base::Instant now) {
   return true;
 }
 
+base::Task<bool> SendPace::wait_writable(io::Loop& loop) {
+  while (true) {
+    const base::Instant until = deadline(loop.now());
+    if (co_await stream_.writable(until) == io::WaitResult::kReady) co_return true;
+    if (!renew(loop.now())) co_return false;
+  }
+}
+
 Output::Output(io::Loop& loop, io::Stream& stream, SendPace& pace, std::string& memory, Timing timing)
     : loop_(loop), stream_(stream), pending_(memory), timing_(timing), pace_(pace) {
   pending_.clear();
@@ -172,13 +180,10 @@ base::Task<void> Output::flush() {
 }
 
 base::Task<bool> Output::wait_writable() {
-  while (true) {
-    const base::Instant deadline = pace_.deadline(loop_.now());
-    if (co_await stream_.writable(deadline) == io::WaitResult::kReady) co_return true;
-    if (!pace_.renew(loop_.now())) break;
-  }
-  fail();
-  co_return false;
+  auto waiting = pace_.wait_writable(loop_);
+  const bool writable = co_await waiting;
+  if (!writable) fail();
+  co_return writable;
 }
 
 base::Task<bool> Output::wait_until_below(size_t limit) {

@@ -25,13 +25,15 @@ class SendPace {
  public:
   SendPace(io::Stream& stream, const ServeOptions& options) : stream_(stream), options_(options) {}
   void sent(size_t count) { handed_over_ += count; }
+  // Until the kernel takes more, or false: the client is too slow.
+  base::Task<bool> wait_writable(io::Loop& loop);
+  void rest() { resting_ = true; }  // nothing waits any more
+
+ private:
   // When to judge next; starts a window if none runs.
   base::Instant deadline(base::Instant now);
   // At the deadline: whether the client may have another window.
   bool renew(base::Instant now);
-  void rest() { resting_ = true; }  // nothing waits any more
-
- private:
   int64_t acknowledged() const {
     return static_cast<int64_t>(handed_over_) - static_cast<int64_t>(stream_.unacknowledged());
   }
