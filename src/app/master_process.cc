@@ -100,7 +100,7 @@ bool Master::prepare() {
   for (int taken : {SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2, SIGTTIN, SIGTTOU, SIGWINCH, SIGCHLD}) {
     ::signal(taken, SIG_DFL);
   }
-  ::signal(SIGPIPE, SIG_IGN);
+  for (int ignored : {SIGPIPE, SIGXFSZ}) ::signal(ignored, SIG_IGN);  // they come as errors, too
   auto signals = io::SignalWatcher::create(
       loop_, {SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2, SIGTTIN, SIGTTOU, SIGWINCH, SIGCHLD},
       [this](int signal) { on_signal(signal); });

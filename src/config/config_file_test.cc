@@ -177,6 +177,8 @@ TEST_F(ConfigFile, WrongValues) {
                            "[app.\"a b\"]",
                            "[app.web]\nroot = \"\"",
                            "[app.web]\nprefix = \"/a?b\"",
+                           "[app.web]\nprefix = \"/a/../b\"",
+                           "[app.web]\nprefix = \"/a%2fb\"",
                            "[[listen]]\nmode = \"999\"",
                            "[app.web]\nwebsocket_origins = [\"example.com\"]",
                            "[app.web]\nwebsocket_origins = [\"https://example.com/\"]",

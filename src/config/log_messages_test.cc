@@ -12,6 +12,8 @@ TEST_F(ConfigFile, AWordThatIsNoneForThisLogIsNoFile) {
             "  fix: write \"stderr\"; for a file of that name ./off\n");
   EXPECT_TRUE(messages("[log]\naccess = \"stderr\"\n").starts_with("[CW0103]"));
   EXPECT_EQ(messages("[log]\nerror = \"./off\"\naccess = \"off\"\n"), "");
+  EXPECT_EQ(messages("[log]\nerror = \"/dev/stderr\"\naccess = \"/dev/stdout\"\n"), "");
+  EXPECT_NE(messages("[log]\naccess = \"/dev/stderr\"\n").find("write \"stdout\""), std::string::npos);
 }
 
 }  // namespace

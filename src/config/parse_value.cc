@@ -123,13 +123,26 @@ Parsed parse_prefix(const Setting& setting, const Node& node) {
   bool good = prefix.empty() || (prefix.front() == '/' && prefix.find("//") == std::string::npos &&
                                  prefix.find_first_of("?#* \t\r\n") == std::string::npos);
   if (!good) return not_a(setting, node, prefix.starts_with('/') ? "" : "begin it with \"/\"");
+  if (prefix.find('%') != std::string::npos) {
+    return not_a(setting, node, "write the characters themselves: a path is decoded before it is compared");
+  }
+  const std::string whole = prefix + "/";
+  if (whole.find("/./") != std::string::npos || whole.find("/../") != std::string::npos) {
+    return not_a(setting, node, "leave the dots out: no path has them when it is compared");
+  }
   if (prefix.ends_with('/')) prefix.pop_back();
   return Value(prefix);
 }
 
+// What containers are often told, for the outputs we know by their names.
+std::string word_for_device(std::string_view text) {
+  constexpr std::string_view kDevices = "/dev/";
+  return text.starts_with(kDevices) ? std::string(text.substr(kDevices.size())) : std::string();
+}
+
 // As a file it would be one that nobody looks for.
 bool is_word_for_output(std::string_view text) {
-  constexpr std::string_view kWords[] = {"stdout", "stderr", "off", "none", "-"};
+  constexpr std::string_view kWords[] = {"stdout", "stderr", "off", "none", "-", "/dev/stdout", "/dev/stderr"};
   return std::find(std::begin(kWords), std::end(kWords), text) != std::end(kWords);
 }
 
@@ -151,6 +164,8 @@ Parsed parse_text(const Setting& setting, const Node& node, const std::string& f
       return parse_prefix(setting, node);
     case Kind::kPathOrWord:
       if (contains_choice(setting.choices, node.text)) return Value(node.text);
+      if (const std::string word = word_for_device(node.text); contains_choice(setting.choices, word))
+        return Value(word);
       if (is_later_choice(setting.later_choices, node.text)) {
         return Problem{"CW0106", quoted(node.text) + " is known, not in this version", "use a file"};
       }

@@ -108,7 +108,8 @@ constexpr Setting kSettings[] = {
      "fronts", to<&Config::fronts>, 1, 64},
 
     {Section::kListen, "addr", Kind::kAddress, "127.0.0.1:8000",
-     "Where to listen: \"127.0.0.1:8000\", \":8000\" (every address), \"unix:/run/shop.sock\" or \"fd:3\". "
+     "Where to listen: \"127.0.0.1:8000\", \":8000\" (every IPv4 address), \"[::]:8000\" (every "
+     "IPv6 address), \"unix:/run/shop.sock\" or \"fd:3\". "
      "When PORT is set, the default is 0.0.0.0:$PORT.",
      "bind", to<&Listen::address>},
     {Section::kListen, "backlog", Kind::kInteger, "2048", "How many new connections the kernel holds for us.",
