@@ -269,7 +269,7 @@ constexpr ErrorCode kCodes[] = {
      "when it is needed.",
      "The message has the signal or exit code."},
     {"CW0526", "no shared memory", "The memory between front and workers could not be made.",
-     "Look at the limits of memory and open files."},
+     "Look at the limits of memory, of files (ulimit -f) and of open files (ulimit -n)."},
     {"CW0527", "too many workers", "More workers were asked for than the 60 that one app can have; it has 60.",
      "Lower `workers`."},
     {"CW0528", "no worker became ready", "The app imports, but its workers end before they are ready.",

@@ -124,7 +124,11 @@ void Generation::on_imported(control::Imported imported) {
   const unsigned lanes = lanes_for(std::min(spec_.workers, kMostWorkers));
   auto memory = SharedMemory::make(world_, lanes, std::min(spec_.workers, kMostWorkers) * requests_per_worker());
   if (!memory) {
-    fail({3, "CW0526", memory.error().message + "\nfix: raise the limits of memory, of files (ulimit -f) and of open files (ulimit -n)", {}});
+    fail({3,
+          "CW0526",
+          memory.error().message +
+              "\nfix: raise the limits of memory, of files (ulimit -f) and of open files (ulimit -n)",
+          {}});
     return;
   }
   memory_ = std::move(*memory);
