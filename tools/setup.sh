@@ -6,7 +6,7 @@ export PIP_ROOT_USER_ACTION=ignore PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=
 
 build_packages=(cmake ninja-build g++ ccache libfmt-dev nlohmann-json3-dev libtomlplusplus-dev libcli11-dev
   python3-dev python3-venv zlib1g-dev)
-test_packages=(libgtest-dev libgmock-dev clang clang-format libclang-rt-14-dev llvm-14 binutils curl openssl
+test_packages=(libgtest-dev libgmock-dev clang clang-format libclang-rt-dev llvm binutils curl openssl
   nginx apache2-bin lighttpd lighttpd-mod-openssl php-fpm php-cgi uwsgi-core uwsgi-plugin-python3 libfcgi-dev chromium
   chromium-driver)
 

@@ -75,6 +75,8 @@ def check_include_table(path, text):
     allowed = MAY_INCLUDE[room] + ([] if room == "main.cc" else [room])
     for offset, quote, header in includes(text):
         if quote == "<":
+            if header.split("/")[0] in MAY_INCLUDE and "/" in header:
+                yield complaint(path, text, offset, f"<{header}>: what is ours stands in quotes")
             continue
         if "/" not in header or header.startswith("."):
             yield complaint(path, text, offset, f'"{header}": name the file from src/ on')

@@ -65,6 +65,7 @@ def test_every_room_is_in_the_table():
 # Each rule on made-up text: what it must let pass and what it must find, with the line.
 MADE_UP = [
     (rules.check_include_table, "src/io/a.cc", '#include <vector>\n#include "base/b.h"\n#include "io/a.h"\n', None),
+    (rules.check_include_table, "src/io/a.cc", "#include <vector>\n#include <handler/b.h>\n", 2),
     (rules.check_include_table, "src/io/a.cc", '#include "base/b.h"\n#include "codec/http1/x.h"\n', 2),
     (rules.check_include_table, "src/base/a.cc", '#include "io/loop.h"\n', 1),
     (rules.check_include_table, "src/codec/http1/a.cc", '\n\n#  include "serve/x.h"\n', 3),
