@@ -25,6 +25,14 @@ bool is_app_section(const Entry& entry) {
                      [](const Entry& each) { return find_setting(Section::kApp, each.key) != nullptr; });
 }
 
+std::vector<std::string> keys_of(Section section) {
+  std::vector<std::string> keys;
+  for (const Setting& setting : settings()) {
+    if (setting.section == section) keys.emplace_back(setting.key);
+  }
+  return keys;
+}
+
 }  // namespace
 
 bool is_name(const std::string& name) {
@@ -43,13 +51,14 @@ bool FileReader::expect(const Node& node, Node::Type type, const std::string& na
 // A key nobody reads: not in this version, or meant for another section, or mistyped.
 void FileReader::refuse(const Entry& entry, Section section, const std::string& later_name, const std::string& title,
                         const Keys& known) {
+  std::string near = closest(entry.key, known);
   if (is_later_key(later_name, entry.key)) {
+    const std::string other = near.empty() ? "" : "; or did you mean " + quoted(near) + "?";
     error("CW0106", entry.position, quoted(entry.key) + at(title) + " is known, not in this version",
-          later_fix(later_name, entry.key));
+          later_fix(later_name, entry.key) + other);
     return;
   }
   std::string message = "unknown key " + quoted(entry.key) + at(title);
-  std::string near = closest(entry.key, known);
   if (!near.empty()) message += "; did you mean " + quoted(near) + "?";
   std::string fix = near.empty() ? "remove it; cutwater help settings lists what there is" : "write " + quoted(near);
   std::string places;
@@ -58,6 +67,10 @@ void FileReader::refuse(const Entry& entry, Section section, const std::string& 
     places += (places.empty() ? "" : " or in ") + section_title(setting.section);
   }
   if (near.empty() && !places.empty()) fix = "it belongs in " + places;
+  if (near.empty() && places.empty() && section == Section::kTop && entry.node.type != Node::Type::kTable) {
+    const std::string of_app = closest(entry.key, keys_of(Section::kApp));
+    if (!of_app.empty()) fix = "if it is meant to be " + quoted(of_app) + ", that belongs in [app.NAME]";
+  }
   if (near.empty() && section == Section::kTop && is_app_section(entry)) {
     fix = "write [app." + entry.key + "], if it is meant to be an app";
   }
@@ -66,10 +79,8 @@ void FileReader::refuse(const Entry& entry, Section section, const std::string& 
 
 bool FileReader::read_section(Section section, const Node& table, Scope scope, const std::string& later_name,
                               const std::string& title, const std::string& name, const Keys& more) {
-  Keys known = more;
-  for (const Setting& setting : settings()) {
-    if (setting.section == section) known.emplace_back(setting.key);
-  }
+  Keys known = keys_of(section);
+  known.insert(known.begin(), more.begin(), more.end());
   bool all_stored = true;
   for (const Entry& entry : table.entries) {
     if (const Setting* setting = find_setting(section, entry.key)) {

@@ -105,6 +105,9 @@ TEST_F(ConfigFile, UnknownKeyWithSuggestion) {
             "  fix: write \"limits\"\n");
   EXPECT_NE(messages("colour = 1\n").find("\n  fix: remove it; cutwater help settings lists what there is\n"),
             std::string::npos);
+  EXPECT_NE(messages("wokers = 2\n").find("\n  fix: if it is meant to be \"workers\", that belongs in [app.NAME]\n"),
+            std::string::npos);
+  EXPECT_NE(messages("[limit]\n").find("; or did you mean \"limits\"?\n"), std::string::npos);
 }
 
 TEST_F(ConfigFile, KeyOfAnotherSection) {
