@@ -1,4 +1,4 @@
-"""The real Apache (mod_proxy_uwsgi, _scgi, _fcgi) and lighttpd (mod_scgi, mod_fastcgi, with `host` and without) in front."""
+"""The real Apache (mod_proxy_uwsgi, _scgi, _fcgi) and lighttpd (mod_scgi, which speaks uwsgi too, mod_fastcgi, with `host` and without) in front."""
 
 import hashlib
 import json
@@ -12,7 +12,7 @@ from support.client import Client, Closed
 
 pytestmark = pytest.mark.timeout(120)
 
-PROTOCOLS = {"apache": ("uwsgi", "scgi", "fastcgi"), "lighttpd": ("scgi", "fastcgi")}
+PROTOCOLS = {"apache": ("uwsgi", "scgi", "fastcgi"), "lighttpd": ("scgi", "fastcgi", "uwsgi")}
 WAYS = [(name, protocol, family) for name, protocols in PROTOCOLS.items() for protocol in protocols for family in ("tcp", "unix")]
 
 

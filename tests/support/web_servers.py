@@ -87,7 +87,9 @@ def lighttpd(program, place, backs, starts=None, secure=(), mount="/", guard=Non
         if starts:
             to += f', "bin-path" => "{starts}", "max-procs" => 1'
         guarding = f'( {way_to(guard)}, "mode" => "authorizer", "check-local" => "disable" ), ' if guard else ""
-        server = f'{protocol}.server = ( "{mount}" => ( {guarding}( {to}, "check-local" => "disable" )) )'
+        spoken = 'scgi.protocol = "uwsgi"\n' if protocol == "uwsgi" else ""
+        module = "scgi" if spoken else protocol
+        server = f'{spoken}{module}.server = ( "{mount}" => ( {guarding}( {to}, "check-local" => "disable" )) )'
         return f'$SERVER["socket"] == "127.0.0.1:{port}" {{ {server}\n{lines} }}\n'
 
     def configure(ports):
