@@ -139,7 +139,8 @@ void Authorizer::drop_claims(message::Request& request, std::string_view name) {
 }
 
 void Authorizer::grant(message::Request& request, std::string_view name, std::string_view value) {
-  if (!codec::is_extra_variable(name)) return note_unusable(name);
+  const bool is_misspelt = name.find('-') != std::string_view::npos;  // as a field's name is written
+  if (is_misspelt || !codec::is_extra_variable(name)) return note_unusable(name);
   for (message::Headers* list : {&request.variables, &request.granted}) {
     list->remove_all(name);
     list->add(name, value);

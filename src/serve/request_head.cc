@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "codec/cgi_variables/variable_reader.h"
+#include "codec/http1/request_line.h"
 #include "codec/scgi/request_head.h"
 #include "codec/uwsgi/packet.h"
 
@@ -147,6 +148,7 @@ RequestHead::Outcome RequestHead::parse_variables() {
 // As if the head had come by HTTP: the same request gets the same answer. What else is said counts as fields do.
 RequestHead::Outcome RequestHead::check_limits() {
   const message::Request& request = memory_.request;
+  if (request.method.size() > codec::http1::kLongestMethod) return refuse(400, "malformed method");
   const size_t line = request.method.size() + request.raw_target.size() + std::string_view("  HTTP/1.1\r\n").size();
   if (line > options_.head.request_line) return refuse(414, "the request target is too long");
   if (request.headers.size() > options_.head.fields) return refuse(431, "too many fields");

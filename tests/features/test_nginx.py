@@ -23,8 +23,11 @@ SERVER = """
     server_name shop.example;
     set_real_ip_from unix:;
     real_ip_header X-Test-Client;
+    ignore_invalid_headers off;
     location / {{
       include /etc/nginx/{protocol}_params;
+      {index}
+      {protocol}_param X-Real-IP $remote_addr;
       {protocol}_param REMOTE_USER ann;
       {protocol}_param UWSGI_FILE /etc/passwd;
       {protocol}_param PHP_VALUE auto_prepend_file=/etc/passwd;
@@ -36,6 +39,16 @@ SERVER = """
       include /etc/nginx/{protocol}_params;
       {protocol}_param HTTPS on;
       {protocol}_param SERVER_PORT 443;
+      {protocol}_pass {back};
+    }}
+    location /environ/scheme {{
+      include /etc/nginx/{protocol}_params;
+      {protocol}_param UWSGI_SCHEME https;
+      {protocol}_pass {back};
+    }}
+    location /old/ {{
+      rewrite ^/old/(.*)$ /environ/$1 break;
+      include /etc/nginx/{protocol}_params;
       {protocol}_pass {back};
     }}
   }}
@@ -70,7 +83,8 @@ def fronts(serve_module, tool):
         back = f"unix:{back}" if isinstance(back, str) else f"{back[0]}:{back[1]}"
         for buffering, ending in (("on", ""), ("off", UNBUFFERED)):
             front = addresses[protocol, family] + ending
-            servers.append(SERVER.format(protocol=protocol, front=front, back=back, buffering=buffering))
+            index = "fastcgi_index index.php;" if protocol == "fastcgi" else ""  # left over from PHP
+            servers.append(SERVER.format(protocol=protocol, front=front, back=back, buffering=buffering, index=index))
     (place / "nginx.conf").write_text(configuration(place, servers))
     nginx = start(tool, place, [path + ending for path in addresses.values() for ending in ("", UNBUFFERED)])
     yield server, addresses
@@ -126,6 +140,28 @@ def test_https_comes_from_nginx_alone(nginx):
     assert values["wsgi.url_scheme"] == "http" and values["REMOTE_ADDR"] == "192.0.2.77"
     values = environ(nginx, "/environ/tls")
     assert values["wsgi.url_scheme"] == "https" and values["HTTPS"] == "on" and values["SERVER_PORT"] == "443"
+
+
+def test_the_scheme_as_uwsgi_has_it(nginx):
+    """Its users write this beside parameters that say neither HTTPS nor REQUEST_SCHEME."""
+    values = environ(nginx, "/environ/scheme")
+    assert values["wsgi.url_scheme"] == "https" and values["UWSGI_SCHEME"] == "https"
+
+
+def test_paths_are_as_nginx_has_rewritten_them(nginx):
+    values = environ(nginx, "/old/a%20b?x=1")
+    assert (values["SCRIPT_NAME"], values["PATH_INFO"]) == ("", "/environ/a b")
+    assert (values["REQUEST_URI"], values["QUERY_STRING"]) == ("/old/a%20b?x=1", "x=1")
+
+
+def test_an_index_for_php_is_no_part_of_the_path(nginx):
+    values = environ(nginx, "/environ/")
+    assert (values["SCRIPT_NAME"], values["PATH_INFO"]) == ("", "/environ/")
+
+
+def test_names_that_are_no_variables(nginx):
+    values = environ(nginx, "/environ", [("X.Foo", "a"), ("X-Test-Client", "192.0.2.77")])
+    assert values["X-Real-IP"] == "192.0.2.77" and not [key for key in values if "FOO" in key]
 
 
 # By uwsgi_params the path is PATH_INFO too. The others' do not name that, and their users add a line, or have nginx split the path.

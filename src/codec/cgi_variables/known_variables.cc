@@ -13,6 +13,8 @@ struct Name {
 };
 
 constexpr Name kNames[] = {
+    {"DOCUMENT_URI", KnownVariable::kDocumentUri},
+    {"UWSGI_SCHEME", KnownVariable::kUwsgiScheme},
     {"REQUEST_METHOD", KnownVariable::kRequestMethod},
     {"REQUEST_URI", KnownVariable::kRequestUri},
     {"REQUEST_SCHEME", KnownVariable::kRequestScheme},
@@ -52,7 +54,7 @@ constexpr size_t kShortest = std::string_view("SCGI").size();
 constexpr size_t place_of(std::string_view name) {
   const auto middle = static_cast<unsigned char>(name[name.size() / 2]);
   const auto last_but_one = static_cast<unsigned char>(name[name.size() - 2]);
-  return (name.size() + 2 * size_t{middle} + 13 * size_t{last_but_one}) % kPlaces;
+  return (name.size() + 2 * size_t{middle} + 28 * size_t{last_but_one}) % kPlaces;
 }
 
 constexpr auto kTable = [] {

@@ -11,6 +11,9 @@ namespace cutwater::codec {
 
 enum class KnownVariable {
   kOther,
+  // Read for what they say, and an app's to get as they are.
+  kDocumentUri,
+  kUwsgiScheme,
   // Read for what they say, or belong to a protocol: never an app's to get as they are.
   kRequestMethod,
   kRequestUri,
@@ -42,6 +45,10 @@ inline constexpr size_t kKnownVariables = static_cast<size_t>(KnownVariable::kOt
 
 // Exact, in capitals.
 KnownVariable known_variable(std::string_view name);
+
+constexpr bool is_for_the_app(KnownVariable which) {
+  return which <= KnownVariable::kUwsgiScheme;
+}
 
 constexpr bool is_left_out(KnownVariable which) {
   return which >= KnownVariable::kTransferEncoding;

@@ -11,6 +11,8 @@ TEST(KnownVariables, FindsEachByItsName) {
   EXPECT_EQ(known_variable("REQUEST_METHOD"), KnownVariable::kRequestMethod);
   EXPECT_EQ(known_variable("REQUEST_URI"), KnownVariable::kRequestUri);
   EXPECT_EQ(known_variable("REQUEST_SCHEME"), KnownVariable::kRequestScheme);
+  EXPECT_EQ(known_variable("DOCUMENT_URI"), KnownVariable::kDocumentUri);
+  EXPECT_EQ(known_variable("UWSGI_SCHEME"), KnownVariable::kUwsgiScheme);
   EXPECT_EQ(known_variable("SCRIPT_NAME"), KnownVariable::kScriptName);
   EXPECT_EQ(known_variable("PATH_INFO"), KnownVariable::kPathInfo);
   EXPECT_EQ(known_variable("QUERY_STRING"), KnownVariable::kQueryString);

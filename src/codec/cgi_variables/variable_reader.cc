@@ -18,9 +18,16 @@ constexpr KnownVariable kOnce[] = {KnownVariable::kHost, KnownVariable::kAuthori
 // No dot: "wsgi.input" is not a web server's to say.
 bool is_name(std::string_view variable) {
   const auto plain = [](char c) {
-    return c == '_' || (c >= '0' && c <= '9') || (base::ascii_lower(c) >= 'a' && base::ascii_lower(c) <= 'z');
+    return c == '_' || c == '-' || (c >= '0' && c <= '9') ||
+           (base::ascii_lower(c) >= 'a' && base::ascii_lower(c) <= 'z');
   };
   return !variable.empty() && std::all_of(variable.begin(), variable.end(), plain);
+}
+
+// Behind HTTP_. Any other byte would let two variables become one field.
+bool is_name_of_field(std::string_view variable) {
+  return std::all_of(variable.begin(), variable.end(),
+                     [](char c) { return c == '_' || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9'); });
 }
 
 // In a path that the web server has decoded nothing tells it from any other.
@@ -57,11 +64,20 @@ class VariableReader {
   VariablesResult read_authority();
   VariablesResult read_addresses();
   VariablesResult read_others();
+  bool says_https() const;
   void make_target();
+  struct Parts {
+    std::string_view script_name = {};
+    std::string_view path_info = {};
+  };
+  Parts parts_of_path(std::string_view asked) const;
+  bool goes_on_below_script_name(std::string_view path) const;
+  bool has_index_behind_path() const;
   std::string_view script_name_before(std::string_view path_info, std::string_view asked) const;
   static bool is_decoded_from(std::string_view path, std::string_view asked);
   bool asked_below_script_name(std::string_view asked) const;
   void read_script_name(std::string_view asked);
+  std::string_view store_name_of_field(std::string_view variable);
 
   // By a web server's usual parameters of FastCGI; one of us says what it means.
   bool is_usual_fastcgi() const {
@@ -71,6 +87,7 @@ class VariableReader {
   }
   bool is_lighttpd() const { return get(KnownVariable::kServerSoftware).starts_with("lighttpd"); }
   bool is_apache() const { return get(KnownVariable::kServerSoftware).starts_with("Apache"); }
+  bool is_nginx() const { return get(KnownVariable::kServerSoftware).starts_with("nginx"); }
   // Without the slashes at its end.
   std::string_view mount() const {
     std::string_view script_name = get(KnownVariable::kScriptName);
@@ -92,9 +109,43 @@ VariablesResult VariableReader::read_line() {
   if (!message::is_token(request_.method)) return {400, "REQUEST_METHOD is no token"};
   if (request_.method == "TRACE" || request_.method == "CONNECT") return {405, "TRACE and CONNECT are not allowed"};
   request_.version_minor = get(KnownVariable::kServerProtocol) == "HTTP/1.0" ? 0 : 1;
-  request_.scheme =
-      is_on(get(KnownVariable::kHttps)) || get(KnownVariable::kRequestScheme) == "https" ? "https" : "http";
+  request_.scheme = says_https() ? "https" : "http";
   return {};
+}
+
+// Any of three ways will do: nginx's parameters have the first two, users of uWSGI are told to write the third.
+bool VariableReader::says_https() const {
+  return is_on(get(KnownVariable::kHttps)) || get(KnownVariable::kRequestScheme) == "https" ||
+         get(KnownVariable::kUwsgiScheme) == "https";
+}
+
+// What the path is made of; of neither where REQUEST_URI says it. nginx's scgi_params tell of a path that it has
+// rewritten by DOCUMENT_URI alone (Apache's is that of the page that includes this one).
+VariableReader::Parts VariableReader::parts_of_path(std::string_view asked) const {
+  const std::string_view path_info = get(KnownVariable::kPathInfo);
+  const std::string_view document = is_apache() ? std::string_view() : get(KnownVariable::kDocumentUri);
+  if (path_info.empty() && goes_on_below_script_name(document)) return {{}, document};
+  if (has_index_behind_path()) return {{}, document};
+  if (path_info.empty() && asked_below_script_name(asked)) return {};
+  return {script_name_before(path_info, asked), path_info};
+}
+
+bool VariableReader::goes_on_below_script_name(std::string_view path) const {
+  return path.starts_with('/') && message::path_has_prefix(path, mount()) &&
+         path.size() > get(KnownVariable::kScriptName).size();
+}
+
+// nginx's fastcgi_index, for PHP: it stands behind a path that ends with a slash, in $fastcgi_script_name alone. Who
+// adds a SCRIPT_NAME to nginx's parameters has it said a second time, and means it.
+bool VariableReader::has_index_behind_path() const {
+  const std::string_view path = get(KnownVariable::kDocumentUri);
+  const std::string_view path_info = get(KnownVariable::kPathInfo);
+  std::string_view index = get(KnownVariable::kScriptName);
+  if (!path.starts_with('/') || !path.ends_with('/') || !index.starts_with(path)) return false;
+  if (!path_info.empty() && path_info != index) return false;
+  if (!is_nginx() || !is_usual_fastcgi() || known_.count(KnownVariable::kScriptName) != 1) return false;
+  index.remove_prefix(path.size());
+  return !index.empty() && index.find('/') == std::string_view::npos;
 }
 
 // What of SCRIPT_NAME stands before PATH_INFO in the path. With nginx's usual parameters and one line more both begin
@@ -116,7 +167,7 @@ bool VariableReader::is_decoded_from(std::string_view path, std::string_view ask
 bool VariableReader::asked_below_script_name(std::string_view asked) const {
   std::string decoded;
   if (mount().empty() || !asked.starts_with('/') || message::decode_path(asked, decoded).error != nullptr) return false;
-  return message::path_has_prefix(decoded, mount()) && decoded.size() > get(KnownVariable::kScriptName).size();
+  return goes_on_below_script_name(decoded);
 }
 
 // SCRIPT_NAME is how some name the whole path, beside no PATH_INFO or an empty one: then the application does not begin
@@ -134,15 +185,13 @@ void VariableReader::read_script_name(std::string_view asked) {
 
 // The decoded path goes through the one place that decodes: its own '%' are encoded for that.
 VariablesResult VariableReader::read_path() {
-  const std::string_view path_info = get(KnownVariable::kPathInfo);
   const auto target = message::split_target(request_.method, get(KnownVariable::kRequestUri));
   // What is of no use in it, such as the server of an absolute form, goes on to others all the same.
   if (target && !message::is_field_value(get(KnownVariable::kRequestUri))) return {400, "control byte in REQUEST_URI"};
   const std::string_view asked = target ? target->path : std::string_view();
-  std::string_view script_name = script_name_before(path_info, asked);
-  if (path_info.empty() && asked_below_script_name(asked)) script_name = {};
+  const Parts parts = parts_of_path(asked);
   std::string encoded;
-  for (std::string_view part : {script_name, path_info}) {
+  for (std::string_view part : {parts.script_name, parts.path_info}) {
     for (size_t percent = part.find('%'); percent != std::string_view::npos; percent = part.find('%')) {
       encoded.append(part.substr(0, percent)).append("%25");
       part.remove_prefix(percent + 1);
@@ -195,25 +244,29 @@ void VariableReader::make_target() {
   request_.raw_target = stored_since(start);
 }
 
-// HTTP_USER_AGENT is User-Agent again. A name that comes twice is a field that came twice: nginx before 1.23 sends them
-// so, and only those that HTTP allows once are refused (faults.md 23, 40).
+std::string_view VariableReader::store_name_of_field(std::string_view variable) {
+  const size_t start = storage_.size();
+  bool begins = true;
+  for (char c : variable) {
+    storage_ += c == '_' ? '-' : begins ? c : base::ascii_lower(c);
+    begins = c == '_';
+  }
+  return stored_since(start);
+}
+
+// HTTP_USER_AGENT is User-Agent again; X.Foo, which a web server may let pass, has no variable by HTTP either. A name
+// that comes twice is a field that came twice: nginx before 1.23 sends them so, and only those that HTTP allows once
+// are refused (faults.md 23, 40).
 VariablesResult VariableReader::read_headers() {
   for (const KnownVariable which : kOnce) {
     if (known_.count(which) > 1) return {400, "an HTTP_ variable twice that is one field's"};
   }
   for (const Variable& variable : variables_) {
     if (!variable.name.starts_with(kHeaderPrefix) || is_left_out(known_variable(variable.name))) continue;
-    const size_t start = storage_.size();
-    bool begins = true;
-    for (char c : variable.name.substr(kHeaderPrefix.size())) {
-      const bool letter = c >= 'A' && c <= 'Z';
-      if (!letter && c != '_' && !(c >= '0' && c <= '9')) return {400, "malformed name of an HTTP_ variable"};
-      storage_ += c == '_' ? '-' : begins ? c : base::ascii_lower(c);
-      begins = c == '_';
-    }
+    const std::string_view name = variable.name.substr(kHeaderPrefix.size());
     const std::string_view value = base::trim_whitespace(variable.value);
-    if (stored_since(start).empty() || !message::is_field_value(value)) return {400, "malformed HTTP_ variable"};
-    request_.headers.add(stored_since(start), value);
+    if (!message::valid_field(name, value)) return {400, "malformed HTTP_ variable"};
+    if (is_name_of_field(name)) request_.headers.add(store_name_of_field(name), value);
   }
   const std::string_view type = get(KnownVariable::kContentType);
   if (!message::is_field_value(type)) return {400, "control byte in CONTENT_TYPE"};
@@ -288,7 +341,7 @@ VariablesResult VariableReader::read_others() {
 }  // namespace
 
 bool is_extra_variable(std::string_view name) {
-  return known_variable(name) == KnownVariable::kOther && !name.starts_with(kHeaderPrefix) && is_name(name);
+  return is_for_the_app(known_variable(name)) && !name.starts_with(kHeaderPrefix) && is_name(name);
 }
 
 VariablesResult read_variables(const Variables& variables, message::Request& request, std::string& storage) {

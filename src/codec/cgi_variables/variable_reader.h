@@ -2,8 +2,8 @@
 // same request that HTTP would have brought, with the same strictness (faults.md 102).
 //
 //   REQUEST_METHOD, SCRIPT_NAME + PATH_INFO (decoded), QUERY_STRING, REQUEST_URI, CONTENT_TYPE, CONTENT_LENGTH,
-//   SERVER_NAME, SERVER_PORT, SERVER_PROTOCOL, REMOTE_ADDR, REMOTE_PORT, HTTPS or REQUEST_SCHEME, HTTP_*
-//   all others: request.variables
+//   SERVER_NAME, SERVER_PORT, SERVER_PROTOCOL, REMOTE_ADDR, REMOTE_PORT, HTTPS or REQUEST_SCHEME or UWSGI_SCHEME,
+//   HTTP_* all others: request.variables
 #pragma once
 
 #include <cstdint>
@@ -22,15 +22,16 @@ struct VariablesResult {
 // The bytes of `variables` must outlive `request`, and so must `storage`, which receives what cannot be a view into
 // them. HTTP_ variables of one name are fields of one name; of any other name the last counts,
 // as an administrator expects who adds a line to those the web server came with. The path is SCRIPT_NAME
-// and PATH_INFO together, unless both begin alike and REQUEST_URI does so once; without PATH_INFO it is REQUEST_URI's
-// if that goes on behind SCRIPT_NAME, or there is none. Routes look at all of it; script_name is where it was split, if
-// that may mean where the application begins. Addresses are taken as they are: the sender is trusted. The authority and
-// server_name are empty when neither HTTP_HOST nor SERVER_NAME names one.
-// With HTTP_TRANSFER_ENCODING "chunked" and no CONTENT_LENGTH the framing is kChunked: a body of unknown length,
-// without the chunks.
+// and PATH_INFO together, unless both begin alike and REQUEST_URI does so once; without PATH_INFO it is DOCUMENT_URI's,
+// or REQUEST_URI's, if that goes on behind SCRIPT_NAME, or there is none. Routes look at all of it; script_name is
+// where it was split, if that may mean where the application begins. Addresses are taken as they are: the sender is
+// trusted. The authority and server_name are empty when neither HTTP_HOST nor SERVER_NAME names one. With
+// HTTP_TRANSFER_ENCODING "chunked" and no CONTENT_LENGTH the framing is kChunked: a body of unknown length, without the
+// chunks.
 VariablesResult read_variables(const Variables& variables, message::Request& request, std::string& storage);
 
-// Whether a variable may be handed to an app beside those of the request: letters, digits and '_', and none of theirs.
+// Whether a variable may be handed to an app beside those of the request: letters, digits, '_' and '-', and none of
+// theirs.
 bool is_extra_variable(std::string_view name);
 
 }  // namespace cutwater::codec

@@ -141,6 +141,71 @@ TEST(VariableReaderTest, WhereTheApplicationBegins) {
   }
 }
 
+// DOCUMENT_URI is the path as nginx has rewritten it: SCRIPT_NAME, DOCUMENT_URI, REQUEST_URI -> the path.
+TEST(VariableReaderTest, ThePathThatNginxHasRewritten) {
+  struct Case {
+    const char* script_name;
+    const char* document_uri;
+    const char* asked;
+    const char* path;
+    const char* begins_behind;
+  };
+  constexpr Case kCases[] = {
+      {"", "/new/x", "/old/x", "/new/x", ""},                           // scgi_params
+      {"", "/a%b", "/a%25b", "/a%b", ""},                               // decoded by the web server
+      {"", "", "/old/x", "/old/x", ""},                                 //
+      {"/shop", "/shop/new/x", "/shop/old/x", "/shop/new/x", "/shop"},  // and a line with SCRIPT_NAME
+      {"/shop", "/x", "/shop/x", "/shop/x", "/shop"},                   // which was taken off by `rewrite`
+      {"/shop", "/shop", "/shop", "/shop", "/shop"},                    //
+  };
+  for (const Case& each : kCases) {
+    Variables variables = with("SCRIPT_NAME", each.script_name);
+    for (Variable& variable : variables) {
+      if (variable.name == "PATH_INFO") variable.value = "";
+      if (variable.name == "REQUEST_URI") variable.value = each.asked;
+    }
+    variables.push_back({"DOCUMENT_URI", each.document_uri});
+    const Read read(variables);
+    ASSERT_EQ(read.result.status, 0) << read.result.reason;
+    EXPECT_EQ(read.request.path, each.path) << each.asked;
+    EXPECT_EQ(read.request.script_name, each.begins_behind) << each.asked;
+    variables.push_back({"SERVER_SOFTWARE", "Apache/2.4.57 (Debian)"});  // where it is of the page around this one
+    if (each.script_name[0] == '\0') {
+      EXPECT_EQ(Read(variables).request.raw_target, each.asked);
+    }
+  }
+}
+
+Variables of_fastcgi_index(std::string_view script_name, std::string_view document_uri) {
+  Variables variables = with("SCRIPT_NAME", script_name);
+  for (Variable& variable : variables) {
+    if (variable.name == "PATH_INFO") variable.value = "";
+    if (variable.name == "REQUEST_URI") variable.value = document_uri;
+  }
+  variables.push_back({"DOCUMENT_URI", document_uri});
+  variables.push_back({"FCGI_ROLE", "RESPONDER"});
+  variables.push_back({"SERVER_SOFTWARE", "nginx/1.22.1"});
+  return variables;
+}
+
+TEST(VariableReaderTest, TheIndexOfNginxIsNoPartOfThePath) {
+  for (const char* path : {"/", "/admin/"}) {
+    const std::string script_name = std::string(path) + "index.php";
+    Variables variables = of_fastcgi_index(script_name, path);
+    EXPECT_EQ(Read(variables).request.path, path);
+    EXPECT_EQ(Read(variables).request.script_name, "");
+    variables.push_back({"PATH_INFO", script_name});  // $fastcgi_script_name
+    EXPECT_EQ(Read(variables).request.path, path);
+    variables.push_back({"PATH_INFO", "/home"});
+    EXPECT_EQ(Read(variables).request.path, script_name + "/home");
+  }
+  Variables said_again = of_fastcgi_index("/", "/");
+  said_again.push_back({"SCRIPT_NAME", "/home"});
+  EXPECT_EQ(Read(said_again).request.path, "/home");
+  EXPECT_EQ(Read(of_fastcgi_index("/a/b", "/")).request.path, "/a/b");
+  EXPECT_EQ(Read(of_fastcgi_index("/index.php", "/index.php")).request.path, "/index.php");
+}
+
 TEST(VariableReaderTest, ApachesScgiNamesWholePaths) {
   Variables variables = with("SCRIPT_NAME", "/shop/a b");
   variables.push_back({"SERVER_SOFTWARE", "Apache/2.4.57 (Debian)"});
@@ -204,6 +269,8 @@ TEST(VariableReaderTest, SchemeAndPort) {
   EXPECT_EQ(Read(with("HTTPS", "on")).request.scheme, "https");
   EXPECT_EQ(Read(with("HTTPS", "off")).request.scheme, "http");
   EXPECT_EQ(Read(with("REQUEST_SCHEME", "https")).request.scheme, "https");
+  EXPECT_EQ(Read(with("UWSGI_SCHEME", "https")).request.scheme, "https");
+  EXPECT_EQ(Read(with("UWSGI_SCHEME", "wss")).request.scheme, "http");
   EXPECT_EQ(Read(with("HTTP_HOST", "a.example")).request.server_port, 8000);
   EXPECT_EQ(Read(with("HTTP_HOST", "")).request.server_name, "fallback.example");
   EXPECT_EQ(Read(with("SERVER_PROTOCOL", "HTTP/1.0")).request.version_minor, 0);
@@ -249,6 +316,16 @@ TEST(VariableReaderTest, HopByHopAndHttpoxyAreLeftOut) {
     EXPECT_EQ(Read(with(name, "x")).request.headers.size(), 3u) << name;
 }
 
+// As a field of that name has no variable when it comes by HTTP.
+TEST(VariableReaderTest, FieldsWithoutAVariableAreLeftOut) {
+  for (const char* name : {"HTTP_a", "HTTP_X.FOO", "HTTP_X-Real-IP", "HTTP_X!"}) {
+    const Read read(with(name, "x"));
+    EXPECT_EQ(read.result.status, 0) << name;
+    EXPECT_EQ(read.request.headers.size(), 3u) << name;
+    EXPECT_FALSE(read.request.variables.get(name)) << name;
+  }
+}
+
 TEST(VariableReaderTest, Refused) {
   const std::pair<const char*, std::string_view> cases[] = {
       {"REQUEST_METHOD", ""},
@@ -262,8 +339,8 @@ TEST(VariableReaderTest, Refused) {
       {"HTTP_X", "a\r\nSet: b"},
       {"HTTP_X", std::string_view("a\0b", 3)},
       {"HTTP_", "x"},
-      {"HTTP_a", "x"},
       {"HTTP_A:B", "x"},
+      {"HTTP_X.Y", "a\nb"},
       {"SERVER_PORT", "99999"},
       {"SERVER_PORT", "-1"},
       {"QUERY_STRING", "a\nb"},
@@ -289,6 +366,10 @@ TEST(VariableReaderTest, WhatElseIsSaidIsForTheApp) {
                              {"", "x"},
                              {"HTTPS", "off"},
                              {"SCGI", "1"},
+                             {"UWSGI_SCHEME", "http"},
+                             {"DOCUMENT_URI", "/shop/a b"},
+                             {"X-Real-IP", "192.0.2.1"},
+                             {"HTTP_X-Y", "x"},
                              {"a b", "x"}}) {
     variables.push_back({name, value});
   }
@@ -297,7 +378,8 @@ TEST(VariableReaderTest, WhatElseIsSaidIsForTheApp) {
   ASSERT_EQ(read.result.status, 0);
   std::vector<std::string> names;
   for (const message::HeaderField& field : read.request.variables) names.emplace_back(field.name);
-  EXPECT_EQ(names, (std::vector<std::string>{"DOCUMENT_ROOT", "REMOTE_USER", "SSL_CLIENT_CERT", "LD_PRELOAD"}));
+  EXPECT_EQ(names, (std::vector<std::string>{"DOCUMENT_ROOT", "REMOTE_USER", "SSL_CLIENT_CERT", "LD_PRELOAD",
+                                             "UWSGI_SCHEME", "DOCUMENT_URI", "X-Real-IP"}));
   EXPECT_EQ(read.request.variables.get("SSL_CLIENT_CERT"), "-----\nx\n");
 }
 
