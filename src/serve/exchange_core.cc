@@ -184,6 +184,17 @@ void ExchangeCore::write_small(uint16_t status) {
   const auto written = writer_.head(response, text, true);
 }
 
+void report_unspoken(ServerState& server, const io::Address& peer, const char* reason) {
+  if (server.options.log_refusals)
+    server.log.write(base::Severity::kDebug, "",
+                     std::string(peer.host).append(": closed without an answer, ") + reason);
+  ExchangeObserver::Summary summary;
+  summary.began = server.loop.now();
+  summary.refused = reason;
+  summary.id = ++server.last_exchange;
+  server.observer.on_exchange_end(message::Request(), peer.host, summary);
+}
+
 // For who looks for the fault of a client. Only when asked for: whoever sends nonsense must not fill a log.
 void ExchangeCore::tell_refusal() {
   const std::string_view client = head_taken_ ? memory_.request.remote_address : exchange_.connection_address;

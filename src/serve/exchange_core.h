@@ -68,4 +68,7 @@ class ExchangeCore final : private message::Sender {
   message::Exchange exchange_;
 };
 
+// Of a request that came to nothing before there was one to speak of: the log hears of it all the same.
+void report_unspoken(ServerState& server, const io::Address& peer, const char* reason);
+
 }  // namespace cutwater::serve

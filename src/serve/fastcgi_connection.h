@@ -50,6 +50,8 @@ class FastcgiConnection final : public ServedConnection, private FastcgiExchange
   void begin(uint16_t request_id);
   FastcgiExchange& add(uint16_t request_id);
   void refuse(uint16_t request_id);
+  void refuse_head(const codec::fastcgi::ServerSession::Event& event);
+  void report_heads(const char* reason);
   void note_heads();
   void refuse_slow_heads();
   FastcgiExchange* find(uint16_t request_id);

@@ -126,11 +126,40 @@ TEST(Fastcgi, MalformedIsClosed) {
   std::string application_record_without_id = get(1, "/a");
   application_record_without_id[3] = 0;
   for (const std::string& bytes : {other_version, application_record_without_id, std::string("GET / HTTP/1.1\r\n\r\n"),
-                                   begin(1, kKeep) + begin(1, kKeep), begin(1, kKeep) + input(1, "early")}) {
+                                   begin(1, kKeep) + begin(1, kKeep)}) {
     Play play(bytes, Protocol::kFastcgi);
     ASSERT_TRUE(play.end());
     EXPECT_EQ(play.handled(), 0);
     EXPECT_EQ(play.peer.received, "");
+  }
+}
+
+// faults.md 99: where the next record begins is known all the same.
+TEST(Fastcgi, RecordsOutOfOrderEndOneRequestAlone) {
+  const std::string head = params(1, "POST", "/echo", "5");
+  const std::string filter = begin(1, kKeep, Role::kFilter) + params(1, "POST", "/filter", "2", "3");
+  const std::pair<std::string, std::string> cases[] = {
+      {begin(1, kKeep) + input(1, "early") + head + input(1, "hello"), "Status: 400 "},
+      {begin(1, kKeep) + head + data(1, "more") + input(1, "hello"), ok("refused")},
+      {begin(1, kKeep) + head + input(1, "hell").substr(0, 16) + head + input(1, "o"), ok("refused")},
+      {begin(1, kKeep) + params(1, "GET", "/a", "") + data(1, "more"), "Status: 400 "},
+      {filter + data(1, "mor") + input(1, "hi"), ok("refused")},
+      {filter + input(1, "hi") + input(1, "hi") + data(1, "mor"), ok("refused")},
+  };
+  for (const auto& [bytes, expected] : cases) {
+    for (size_t together : {size_t{0}, size_t{1000}}) {
+      Play play(begin(5, kKeep) + params(5, "POST", "/echo", "4") + bytes + get(2, "/z") + input(5, "slow") +
+                    get(1, "/again"),
+                Protocol::kFastcgi);
+      for (size_t count = 0; count < together; ++count) play.quiet_step(1);
+      ASSERT_TRUE(play.end());
+      auto all = answers(play.peer.received);
+      EXPECT_TRUE(all[1].output.starts_with(expected)) << all[1].output;
+      EXPECT_TRUE(all[1].output.ends_with(ok("/again"))) << all[1].output;
+      EXPECT_EQ(all[2].output, ok("/z"));
+      EXPECT_EQ(all[5].output, ok("slow"));
+      EXPECT_FALSE(play.peer.reset);
+    }
   }
 }
 

@@ -61,6 +61,7 @@ base::Task<void> FastcgiExchange::run() {
     auto caught = handling.caught();
     const std::exception_ptr failure = co_await caught;
     core_.end_handler(failure);
+    if (spoilt_) core_.refused_because(spoilt_);
   }
   if (!gone_) {
     auto waiting = owner_.wait_for_room();
@@ -101,7 +102,7 @@ base::Task<uint16_t> FastcgiExchange::wait_for_empty_body() {
       core_.refused_because("STDIN does not end");
       co_return 408;
     case message::BodyStatus::kMalformed:
-      core_.refused_because("a body without CONTENT_LENGTH");
+      core_.refused_because(spoilt_ ? spoilt_ : "a body without CONTENT_LENGTH");
       co_return 400;
     default:
       co_return 0;
@@ -129,6 +130,7 @@ void FastcgiExchange::take(const codec::fastcgi::ServerSession::Event& event) {
   using Event = codec::fastcgi::ServerSession::Event;
   if (event.kind == Event::kStdin) return body_.feed(event.piece);
   if (event.kind == Event::kData && data_) return data_->feed(event.piece);
+  if (event.kind == Event::kMisordered) return spoil(event.reason);
   if (event.kind != Event::kStdinEnd && event.kind != Event::kDataEnd) return;
   --streams_left_;
   if (event.kind == Event::kStdinEnd) {
@@ -136,6 +138,13 @@ void FastcgiExchange::take(const codec::fastcgi::ServerSession::Event& event) {
   } else if (data_) {
     data_->end();
   }
+}
+
+// As if the body were of another length than was announced: no handler takes it for whole (faults.md 99).
+void FastcgiExchange::spoil(const char* reason) {
+  spoilt_ = reason;
+  body_.spoil();
+  if (data_) data_->spoil();
 }
 
 bool FastcgiExchange::spill_to(BodySpool& spool) {

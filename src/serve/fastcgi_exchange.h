@@ -37,7 +37,7 @@ class FastcgiExchange {
   // Instead: an answer of ours. `reason` is for the log.
   void start_refused(uint16_t status, const char* reason);
   uint16_t request_id() const { return request_id_; }
-  // Of a stream: a piece, or its end. May resume the handler.
+  // Of a stream: a piece, its end, or that it is none. May resume the handler.
   void take(const codec::fastcgi::ServerSession::Event& event);
   // More waits for the handler than may.
   bool full() const { return body_.full() || (data_ && data_->full()); }
@@ -69,11 +69,13 @@ class FastcgiExchange {
   void begin_body();
   base::Task<uint16_t> wait_for_empty_body();
   uint16_t begin_data();
+  void spoil(const char* reason);
 
   ServerState& server_;
   FastcgiExchangeOwner& owner_;
   const uint16_t request_id_;
   uint16_t refused_ = 0;
+  const char* spoilt_ = nullptr;  // why its streams are none
   bool aborted_ = false;
   bool gone_ = false;
   bool gone_untold_ = false;

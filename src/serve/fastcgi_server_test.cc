@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <tuple>
 
 #include "serve/fastcgi_test_support.h"
 
@@ -33,14 +34,62 @@ TEST_F(FastcgiServer, WhatIsNoRequestIsNamed) {
       << server.log.lines[0];
 }
 
-TEST_F(FastcgiServer, TooManyVariablesNameTheLimit) {
+TEST_F(FastcgiServer, TooManyVariablesAreRefusedAlone) {
+  ASSERT_TRUE(client.send(get(5, "/wait")));
   std::string bytes = begin(1, kKeep);
-  codec::fastcgi::append_stream(bytes, RecordType::kParams, 1, std::string(200'000, 'x'));
-  ASSERT_TRUE(client.send(bytes));
-  ASSERT_TRUE(server.run_until([&] { return server.server->connections() == 0 && !server.log.lines.empty(); }));
-  EXPECT_NE(server.log.lines[0].find(": closed a connection: variables over the limit\nfix: raise limits.header"),
-            std::string::npos)
-      << server.log.lines[0];
+  codec::fastcgi::append_stream(bytes, RecordType::kParams, 1, std::string(3'000'000, 'x'));
+  codec::fastcgi::append_record(bytes, RecordType::kParams, 1, {});
+  ASSERT_TRUE(client.send(bytes + input(1, "body") + get(2, "/a")));
+  ASSERT_TRUE(receive_end(1) && receive_end(2));
+  const auto all = answers(client.received);
+  EXPECT_TRUE(all.at(1).output.starts_with("Status: 431 ")) << all.at(1).output;
+  EXPECT_TRUE(all.at(2).output.ends_with("hello /a"));
+  ASSERT_EQ(server.observer.entries.size(), 2u);
+  EXPECT_EQ(server.observer.entries[0].refused, "variables over the limit");
+  EXPECT_EQ(server.observer.entries[0].summary.status, 431);
+  server.handler.gate.let_go();
+  ASSERT_TRUE(receive_end(5));
+  client.received.clear();
+  ASSERT_TRUE(client.send(get(1, "/again")));
+  ASSERT_TRUE(receive_end(1));
+  EXPECT_TRUE(answers(client.received).at(1).output.ends_with("hello /again"));
+}
+
+TEST_F(FastcgiServer, WhoDoesNotKeepTheConnectionIsToldToo) {
+  std::string bytes = begin(1, !kKeep);
+  codec::fastcgi::append_stream(bytes, RecordType::kParams, 1, std::string(3'000'000, 'x'));
+  ASSERT_TRUE(client.send(bytes)) << "it is read on";
+  client.finish_sending();
+  ASSERT_TRUE(client.receive_to_end());
+  EXPECT_FALSE(client.reset);
+  EXPECT_TRUE(answers(client.received).at(1).output.starts_with("Status: 431 "));
+  EXPECT_TRUE(answers(client.received).at(1).ended);
+}
+
+// Where SCGI and uwsgi have a line in the access log.
+TEST(Fastcgi, WhatCameToNothingIsReportedOnce) {
+  const std::string half = begin(1, kKeep) + begin(2, kKeep) + params(2, "GET", "/a", "").substr(0, 20);
+  std::string no_list = begin(1, kKeep) + begin(2, kKeep);
+  codec::fastcgi::append_record(no_list, RecordType::kParams, 1, "\x80");
+  codec::fastcgi::append_record(no_list, RecordType::kParams, 1, {});
+  for (const auto& [bytes, lines, reason] :
+       {std::tuple(std::string("GET / HTTP/1.1\r\n\r\n"), 1u, "an HTTP request, where a web server's is expected"),
+        {half, 2u, "the client left in the middle of a request head"},
+        {no_list, 2u, "PARAMS that are no list of names and values"},
+        {get(1, "/a"), 1u, ""}}) {
+    test::TestServer server(fastcgi_options());
+    test::Client client(server);
+    ASSERT_TRUE(client.send(bytes));
+    client.finish_sending();
+    ASSERT_TRUE(client.receive_to_end());
+    ASSERT_TRUE(server.run_until([&] { return server.server->connections() == 0; }));
+    ASSERT_EQ(server.observer.entries.size(), lines) << reason;
+    for (const auto& entry : server.observer.entries) {
+      EXPECT_EQ(entry.refused, reason);
+      EXPECT_EQ(entry.summary.status, reason[0] == '\0' ? 200 : 0);
+      EXPECT_FALSE(entry.summary.aborted);
+    }
+  }
 }
 
 TEST_F(FastcgiServer, AnAbortEndsOneRequest) {

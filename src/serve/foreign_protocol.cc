@@ -61,13 +61,4 @@ void warn_of_modifier(ServerState& server, const io::Address& local, uint8_t mod
                                            "is told of this socket"));
 }
 
-void warn_of_limit(ServerState& server, const io::Address& local, std::string_view reason) {
-  if (!may_warn(server, server.warned_of_foreigner)) return;
-  server.log.warning("CW0408", std::string("listen ")
-                                   .append(io::to_text(local))
-                                   .append(": closed a connection: ")
-                                   .append(reason)
-                                   .append("\nfix: raise limits.header (bytes) or limits.header_count (how many)"));
-}
-
 }  // namespace cutwater::serve

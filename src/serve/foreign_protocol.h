@@ -15,8 +15,4 @@ void warn_of_foreigner(ServerState& server, const io::Address& local, std::strin
 // Likewise of uwsgi's modifier1, which says for what language a request is.
 void warn_of_modifier(ServerState& server, const io::Address& local, uint8_t modifier1);
 
-// Likewise when a web server's request has more variables than `limits.header` leaves room for, by a protocol that has
-// no answer to that before they are complete.
-void warn_of_limit(ServerState& server, const io::Address& local, std::string_view reason);
-
 }  // namespace cutwater::serve

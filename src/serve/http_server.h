@@ -55,12 +55,12 @@ class ExchangeObserver {
  public:
   virtual ~ExchangeObserver() = default;
   struct Summary {
-    uint16_t status;  // of a request that we gave up ourselves 503; 0: the client left before an answer
-    uint64_t body_bytes_sent;
-    base::Instant began;  // when the first byte of the head was here
-    bool aborted;         // the response was cut
-    const char* refused;  // why the request was refused by the server itself, or nullptr
-    uint64_t id = 0;      // the exchange's: what messages call the request
+    uint16_t status = 0;  // of a request that we gave up ourselves 503; 0: the client left before an answer
+    uint64_t body_bytes_sent = 0;
+    base::Instant began{0};         // when the first byte of the head was here
+    bool aborted = false;           // the response was cut
+    const char* refused = nullptr;  // why the request was refused by the server itself, or nullptr
+    uint64_t id = 0;                // the exchange's: what messages call the request
   };
   virtual void on_exchange_end(const message::Request& request, std::string_view connection_address,
                                const Summary& summary) = 0;

@@ -167,7 +167,7 @@ RequestHead::Outcome RequestHead::timed_out() {
 }
 
 RequestHead::Outcome RequestHead::client_left() {
-  reason_ = "the client left in the middle of a request head";
+  reason_ = kLeftInHead;
   return Outcome::kUnspoken;
 }
 

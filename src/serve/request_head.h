@@ -14,6 +14,7 @@ namespace cutwater::serve {
 codec::VariableLimits variable_limits(const codec::http1::HeadLimits& head);
 
 constexpr const char* kHttpCame = "an HTTP request, where a web server's is expected";
+constexpr const char* kLeftInHead = "the client left in the middle of a request head";
 // Whether what came where a web server's protocol is expected is an HTTP request.
 bool looks_like_http(std::string_view bytes);
 // What a web server sends that is told to speak a gateway protocol where HTTP is expected; nullptr for all else.

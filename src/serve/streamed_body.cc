@@ -122,6 +122,10 @@ void StreamedBody::break_off() {
   end_with(BodyStatus::kDisconnected);
 }
 
+void StreamedBody::spoil() {
+  end_with(BodyStatus::kMalformed);
+}
+
 void StreamedBody::end_with(BodyStatus status) {
   if (ended_) return;
   ended_ = status;

@@ -44,6 +44,7 @@ class StreamedBody final : public message::BodySource {
   void feed(std::string_view piece);
   void end();        // no more comes
   void break_off();  // the peer left, or wants no answer
+  void spoil();      // what came is not the body
   // Never while only the end is still to come: nobody can take the last piece before it.
   bool full() const;
   // From now on what would make it full goes there. `spool` outlives the body. False: it does already.

@@ -114,9 +114,9 @@ ServerSession::Event ServerSession::take_begin(std::string_view content, std::st
   if (!begin) return malformed("BEGIN_REQUEST of another length than 8");
   if (find() != nullptr) return malformed("BEGIN_REQUEST with the id of a request that runs");
   if (!known_role(begin->role)) {
-    refuse(*begin, ProtocolStatus::kUnknownRole, replies);
+    turn_away(*begin, ProtocolStatus::kUnknownRole, replies);
   } else if (requests_.size() >= limits_.requests) {
-    refuse(*begin, limits_.requests == 1 ? ProtocolStatus::kCannotMultiplex : ProtocolStatus::kOverloaded, replies);
+    turn_away(*begin, limits_.requests == 1 ? ProtocolStatus::kCannotMultiplex : ProtocolStatus::kOverloaded, replies);
   } else {
     Request& request = requests_[record_->request_id];
     request.role = static_cast<Role>(begin->role);
@@ -125,7 +125,7 @@ ServerSession::Event ServerSession::take_begin(std::string_view content, std::st
   return event(Event::kNeedMore);
 }
 
-void ServerSession::refuse(const BeginRequest& begin, ProtocolStatus status, std::string& replies) {
+void ServerSession::turn_away(const BeginRequest& begin, ProtocolStatus status, std::string& replies) {
   append_end_request(replies, record_->request_id, {0, status});
   if (!begin.keep_connection) wants_close_ = true;
 }
@@ -134,7 +134,7 @@ void ServerSession::refuse(const BeginRequest& begin, ProtocolStatus status, std
 ServerSession::Event ServerSession::take_abort(std::string& replies) {
   Request* request = find();
   if (request == nullptr || request->aborted) return event(Event::kNeedMore);
-  if (request->stage != Request::Stage::kParams) {
+  if (request->has_head()) {
     request->stage = Request::Stage::kOver;
     request->aborted = true;
     return event(Event::kAbort);
@@ -151,12 +151,13 @@ ServerSession::Event ServerSession::take_piece(std::string_view piece) {
   if (type() == RecordType::kParams) return take_params(*request, piece);
   if (type() == RecordType::kStdin && request->stage == Request::Stage::kStdin) return event(Event::kStdin, piece);
   if (type() == RecordType::kData && request->stage == Request::Stage::kData) return event(Event::kData, piece);
-  return malformed("STDIN or DATA out of order");
+  return misordered(*request);
 }
 
 ServerSession::Event ServerSession::take_params(Request& request, std::string_view piece) {
-  if (request.stage != Request::Stage::kParams) return malformed("PARAMS after their end");
-  if (piece.size() > limits_.variables.bytes - request.params.size()) return over_limit("variables over the limit");
+  if (request.has_head()) return misordered(request);
+  if (piece.size() > limits_.variables.bytes - request.params.size())
+    return refused(request, "variables over the limit", true);
   request.params += piece;
   return event(Event::kNeedMore);
 }
@@ -164,7 +165,7 @@ ServerSession::Event ServerSession::take_params(Request& request, std::string_vi
 ServerSession::Event ServerSession::end_stream() {
   Request* request = find();
   if (request == nullptr || request->stage == Request::Stage::kOver) return event(Event::kNeedMore);
-  if (type() == RecordType::kParams && request->stage == Request::Stage::kParams) return end_params(*request);
+  if (type() == RecordType::kParams && !request->has_head()) return end_params(*request);
   if (type() == RecordType::kStdin && request->stage == Request::Stage::kStdin) {
     request->stage = request->role == Role::kFilter ? Request::Stage::kData : Request::Stage::kOver;
     return event(Event::kStdinEnd);
@@ -173,17 +174,41 @@ ServerSession::Event ServerSession::end_stream() {
     request->stage = Request::Stage::kOver;
     return event(Event::kDataEnd);
   }
-  return malformed("the end of a stream out of order");
+  return misordered(*request);
 }
 
 ServerSession::Event ServerSession::end_params(Request& request) {
   if (!read_pairs(request.params, limits_.variables.count, request.variables)) {
-    if (request.variables.size() >= limits_.variables.count) return over_limit("too many variables");
+    if (request.variables.size() >= limits_.variables.count) return refused(request, "too many variables", true);
     return malformed("PARAMS that are no list of names and values");
   }
   // An authorizer is sent no body (section 6.3).
   request.stage = request.role == Role::kAuthorizer ? Request::Stage::kOver : Request::Stage::kStdin;
   return event(Event::kRequest);
+}
+
+// Its bytes are given back at once: of 64 such requests on each connection nothing may be kept.
+void ServerSession::refuse(Request& request) {
+  request.stage = Request::Stage::kOver;
+  request.variables.clear();
+  std::string().swap(request.params);
+}
+
+ServerSession::Event ServerSession::refused(Request& request, const char* reason, bool over_limit) {
+  refuse(request);
+  Event result = event(Event::kRefused);
+  result.reason = reason;
+  result.over_limit = over_limit;
+  return result;
+}
+
+// A record of a stream that has not begun, or has ended.
+ServerSession::Event ServerSession::misordered(Request& request) {
+  if (!request.has_head()) return refused(request, "STDIN or DATA before the end of PARAMS");
+  request.stage = Request::Stage::kOver;
+  Event result = event(Event::kMisordered);
+  result.reason = "PARAMS, STDIN or DATA out of order";
+  return result;
 }
 
 // Names that we do not know are left out (section 4.1).
@@ -206,7 +231,7 @@ void ServerSession::answer_values(std::string_view content, std::string& replies
 std::vector<uint16_t> ServerSession::unfinished_heads() const {
   std::vector<uint16_t> ids;
   for (const auto& [id, request] : requests_) {
-    if (request.stage == Request::Stage::kParams) ids.push_back(id);
+    if (!request.has_head()) ids.push_back(id);
   }
   return ids;
 }
@@ -228,12 +253,6 @@ ServerSession::Event ServerSession::malformed(const char* reason) {
   failure_ = reason;
   Event result = event(Event::kMalformed);
   result.reason = reason;
-  return result;
-}
-
-ServerSession::Event ServerSession::over_limit(const char* reason) {
-  Event result = malformed(reason);
-  result.over_limit = true;
   return result;
 }
 

@@ -5,6 +5,9 @@
 //
 //   BEGIN_REQUEST, PARAMS* and an empty one, STDIN* and an empty one, with FILTER also DATA* and an empty one;
 //   ABORT_REQUEST at any time. Record id 0: GET_VALUES.
+//
+// A record out of that order, or variables over a limit, are the end of one request: where the next record begins is
+// known all the same. Only what is no record, or says lengths that cannot be, ends the connection (faults.md 95 to 99).
 #pragma once
 
 #include <cstdint>
@@ -37,20 +40,22 @@ class ServerSession {
       kStdinEnd,  // follows for responders and filters alone
       kData,      // a piece of a filter's second stream
       kDataEnd,
-      kAbort,      // the web server wants no answer any more; end_request() is due all the same
-      kMalformed,  // `reason`: close. Every further call says the same
+      kAbort,       // the web server wants no answer any more; end_request() is due all the same
+      kRefused,     // `reason`: no request comes of it, and nothing more; variables(id) is empty, end_request() is due
+      kMisordered,  // `reason`: the streams of a request are not what they should be, and nothing more comes of them
+      kMalformed,   // `reason`: close. Every further call says the same
     } kind = kNeedMore;
     uint16_t request_id = 0;
     size_t consumed = 0;          // of `bytes`, with every kind
     std::string_view piece = {};  // a view into `bytes`, never empty
     const char* reason = "";
-    bool over_limit = false;  // kMalformed: it is FastCGI, of more variables than SessionLimits allow
+    bool over_limit = false;  // kRefused: more variables came than SessionLimits allow
   };
   // The next event. `bytes` is what was received and not consumed; with kNeedMore it must have grown by the next
   // call (by no more than 8 KiB). `replies` gets the records that are to be written before anything else.
   Event next(std::string_view bytes, std::string& replies);
 
-  // Of a request whose kRequest came and that was not ended; views are valid until it is.
+  // Of a request whose kRequest or kRefused came and that was not ended; views are valid until it is.
   const Variables& variables(uint16_t request_id) const { return requests_.at(request_id).variables; }
   Role role(uint16_t request_id) const { return requests_.at(request_id).role; }
   bool keeps_connection(uint16_t request_id) const { return requests_.at(request_id).keep_connection; }
@@ -59,6 +64,8 @@ class ServerSession {
   size_t running() const { return requests_.size(); }
   // Of these, whose variables are not complete.
   std::vector<uint16_t> unfinished_heads() const;
+  // Of one of these: what still comes of it is ignored, until its end_request() and behind it. As after kRefused.
+  void refuse_head(uint16_t request_id) { refuse(requests_.at(request_id)); }
   // A request was refused that came without FCGI_KEEP_CONN: close when nothing runs any more.
   bool wants_close() const { return wants_close_; }
 
@@ -70,6 +77,8 @@ class ServerSession {
     bool aborted = false;
     std::string params;  // the stream as it comes; `variables` are views into it once it is complete
     Variables variables;
+
+    bool has_head() const { return stage != Stage::kParams; }
   };
 
   Event begin_record(std::string_view bytes);
@@ -82,14 +91,16 @@ class ServerSession {
   Event take_params(Request& request, std::string_view piece);
   Event end_stream();
   Event end_params(Request& request);
+  static void refuse(Request& request);
+  Event refused(Request& request, const char* reason, bool over_limit = false);
+  Event misordered(Request& request);
   void answer_values(std::string_view content, std::string& replies) const;
-  void refuse(const BeginRequest& begin, ProtocolStatus status, std::string& replies);
+  void turn_away(const BeginRequest& begin, ProtocolStatus status, std::string& replies);
 
   RecordType type() const { return static_cast<RecordType>(record_->type); }
   Request* find();
   Event event(Event::Kind kind, std::string_view piece = {}) const;
   Event malformed(const char* reason);
-  Event over_limit(const char* reason);
 
   const SessionLimits limits_;
   std::map<uint16_t, Request> requests_;  // nodes stay where they are: variables are views into them

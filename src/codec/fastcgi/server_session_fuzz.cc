@@ -34,7 +34,10 @@ std::string play(std::string_view bytes, size_t step, std::string& replies) {
         if (event.kind == Event::kRequest) {
           for (const auto& variable : session.variables(event.request_id)) log += variable.name, log += variable.value;
         }
-        if (event.kind == Event::kDataEnd || event.kind == Event::kAbort) session.end_request(event.request_id);
+        const bool refused = event.kind == Event::kRefused;
+        if (refused && !session.variables(event.request_id).empty()) std::abort();
+        if (refused || event.kind == Event::kDataEnd || event.kind == Event::kAbort)
+          session.end_request(event.request_id);
       }
       buffer.erase(0, event.consumed);
       if (event.kind == Event::kNeedMore) break;
