@@ -217,7 +217,8 @@ TEST_F(Load, TargetForms) {
   folder_.file("site/app.py", "site = make()\nfrom flask import Flask\nweb = Flask(__name__)\n")
       .file("pack/__init__.py")
       .file("pack/web.py", "def app(environ, start_response): pass\n")
-      .file("my-app.py", "app = 1\n");
+      .file("my-app.py", "app = 1\n")
+      .file("app.v2.py", "app = 1\n");
   auto target = [&](const std::string& words) {
     Loaded loaded = load_target(words);
     if (loaded.exit_code != 0) return std::to_string(loaded.exit_code) + " " + loaded.diagnostics[0].code;
@@ -232,6 +233,7 @@ TEST_F(Load, TargetForms) {
   EXPECT_EQ(target("site/app.py:make()"), "/site app:make()");
   EXPECT_EQ(target("pack/web.py"), " pack.web:app");
   EXPECT_EQ(target("my-app.py:app"), " my-app.py:app");
+  EXPECT_EQ(target("app.v2.py:app"), " app.v2.py:app");
   EXPECT_EQ(target("site"), "/site app:web");
   EXPECT_EQ(target("none.py"), "2 CW0112");
   EXPECT_EQ(target("none"), "2 CW0112");

@@ -29,6 +29,7 @@ bool imports_neighbours(const std::string& folder, const std::string& project, c
 ModulePlace place_module(const std::string& path, const std::string& project, const PythonModule& content) {
   std::string module = name_of(path).substr(0, name_of(path).rfind('.'));
   std::string folder = parent_of(path);
+  if (module.find('.') != std::string::npos) return {folder, ""};  // "app.v2.py": an import would look for app/v2.py
   bool is_package = module == "__init__";
   if (is_package) {
     module = name_of(folder);
