@@ -67,6 +67,16 @@ def takes(application: Any, count: int) -> bool:
     return True
 
 
+def names_arguments(application: Any) -> bool:
+    """Whether it needs arguments, and has a name for each that it takes."""
+    try:
+        parameters = inspect.signature(application).parameters.values()
+    except (ValueError, TypeError):
+        return False
+    named = all(p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD) for p in parameters)
+    return named and any(p.default is p.empty for p in parameters)
+
+
 def is_old_asgi(application: Any) -> bool:
     """ASGI 2, for who knows already that it is one of the two: a plain callable of the scope alone."""
     return not _is_coroutine(application) and takes(application, 1) and not takes(application, 3)

@@ -198,7 +198,7 @@ def _evaluate(module: ModuleType, expression: str, root: str) -> Tuple[Any, str]
     try:
         tree = ast.parse(expression.strip(), mode="eval").body
     except SyntaxError:
-        unfit.fail_expression(expression)
+        unfit.fail_expression(module, expression)
     call = tree if isinstance(tree, ast.Call) else None
     value = _resolve(module, call.func if call else tree, expression, root)
     if call is None:
@@ -207,7 +207,7 @@ def _evaluate(module: ModuleType, expression: str, root: str) -> Tuple[Any, str]
         arguments = [ast.literal_eval(argument) for argument in call.args]
         keywords = {k.arg: ast.literal_eval(k.value) for k in call.keywords if k.arg is not None}
     except ValueError:
-        unfit.fail_expression(expression)
+        unfit.fail_expression(module, expression)
     return _call_factory(module, value, expression.strip(), root, *arguments, **keywords), expression.strip()
 
 
@@ -222,7 +222,7 @@ def _resolve(module: ModuleType, tree: ast.AST, expression: str, root: str) -> A
             text = f'"{expression}" in {unfit.shown_module(module, root)}: {type(owner).__name__} has no "{tree.attr}"'
             raise BootFailure("CW0310", text, NO_SUCH_OBJECT)
         return getattr(owner, tree.attr)
-    unfit.fail_expression(expression)
+    unfit.fail_expression(module, expression)
 
 
 def _call_factory(module: ModuleType, factory: Any, shown: str, root: str, *arguments: Any, **keywords: Any) -> Any:

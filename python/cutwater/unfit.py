@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from types import ModuleType
 from typing import Any, List, NoReturn, Optional, Tuple
 
@@ -60,9 +61,16 @@ def _definitions(module: ModuleType, subject: str = "it") -> Tuple[str, str]:
     return (f"{subject} defines: " + ", ".join(names[:12]) if names else f"{subject} defines nothing"), ""
 
 
+def _empty(module: ModuleType) -> Optional[str]:
+    """A name of which an app is expected, and that was left at None."""
+    return next((name for name in OBJECT_NAMES if name in vars(module) and vars(module)[name] is None), None)
+
+
 def fail_no_object(module: ModuleType, wanted: str, root: str) -> NoReturn:
     defined, served = _definitions(module)
     lines = [f"{shown_module(module, root)} has no {wanted}; {defined}"]
+    if not served and (empty := _empty(module)):
+        lines = [f"{shown_module(module, root)}: {empty} is None, no app", f"fix: look where {empty} is assigned, and let it be the app"]
     if served:
         lines.append(f'fix: target = "{module.__name__}:{served}"')
     raise BootFailure("CW0310", "\n".join(lines), NO_SUCH_OBJECT)
@@ -84,6 +92,9 @@ def fail_no_application(module: ModuleType, expression: str, application: Any, r
     lines = [f"{module.__name__}:{expression} is {what}, no app; {defined}"]
     if served:
         lines.append(f'fix: target = "{module.__name__}:{served}"')
+    elif application is None:
+        lines = [f"{module.__name__}:{expression} is None, no app", f"fix: look where {shown_module(module, root)} assigns it, "
+                 "and let it be the app"]
     raise BootFailure("CW0310", "\n".join(lines), NO_SUCH_OBJECT)
 
 
@@ -92,8 +103,12 @@ def fail_without_module(target: str) -> NoReturn:
     raise BootFailure("CW0310", text, NO_SUCH_OBJECT)
 
 
-def fail_expression(expression: str) -> NoReturn:
-    text = f'"{expression}" is no name and no call with plain arguments\nfix: target = "module:create_app(\'x\')"'
+def fail_expression(module: ModuleType, expression: str) -> NoReturn:
+    name = re.match(r"[A-Za-z_][\w.]*", expression.strip())
+    example = f"{module.__name__}:{name[0] if name else 'app'}"
+    is_called = name is not None and "(" in expression
+    fix = f"target = \"{example}('x')\", with texts, numbers, lists and the like alone" if is_called else f'target = "{example}"'
+    text = f'"{expression}" is no name and no call with plain arguments\nfix: {fix}'
     raise BootFailure("CW0310", text, NO_SUCH_OBJECT)
 
 
@@ -146,13 +161,26 @@ def fail_protocol(shown: str, kind: Optional[str], application: Any) -> NoReturn
     if kind == classify.DASH:
         raise BootFailure("CW0314", f'{shown} is a Dash app; its WSGI app is its server\nfix: target = "{shown}.server"')
     if kind == classify.AIOHTTP:
-        raise BootFailure("CW0314", f"{shown} is an aiohttp app, which is neither WSGI nor ASGI: it cannot be served")
+        raise BootFailure("CW0314", f"{shown} is an aiohttp app, which is neither WSGI nor ASGI: it cannot be served\n"
+                                    "fix: let aiohttp serve it, on a port of its own, and pass requests to that by a route with proxy")
     if kind in _PROTOCOL_NAMES:
         name = _PROTOCOL_NAMES[kind]
         raise BootFailure("CW0314", f"{shown} is {'an' if name[0] == 'A' else 'a'} {name} app; "
                                     f"{name} is known, not in this version, which serves WSGI, ASGI and Tornado")
+    if _is_factory_with_arguments(application):
+        raise BootFailure("CW0315", f"{shown} looks like a factory that needs arguments: it takes {inspect.signature(application)}\n"
+                                    f'fix: write plain values for them into target: "{shown}(\'prod\')", or give them defaults; '
+                                    'if it is the app itself: protocol = "wsgi", "asgi" or "tornado"')
     raise BootFailure("CW0315", f"cannot tell WSGI from ASGI for {shown}{_takes(application)}\n"
                                 'fix: protocol = "wsgi", "asgi" or "tornado"')
+
+
+def _is_factory_with_arguments(application: Any) -> bool:
+    """By its name, or since one argument is what no app of WSGI or ASGI takes."""
+    if not inspect.isfunction(application) or inspect.iscoroutinefunction(application) or not classify.names_arguments(application):
+        return False
+    known = ("create", "make", "build", "get", "factory")
+    return application.__name__.lower().startswith(known) or application.__name__.endswith("factory") or classify.takes(application, 1)
 
 
 def _takes(application: Any) -> str:

@@ -109,10 +109,13 @@ constexpr ErrorCode kCodes[] = {
     {"CW0313", "factory raised", "The factory named in `target` was called and raised an exception.",
      "Correct the factory, or the arguments in `target`."},
     {"CW0314", "interface not in this version", "The app speaks another interface than WSGI, ASGI and Tornado's.",
-     "Serve it with a server of that interface; for Dash name the app's server."},
+     "Do what the message says: for Dash name the app's server. What speaks another interface, aiohttp for one, "
+     "needs a server of its own: serve that behind a route with proxy."},
     {"CW0315", "cannot tell WSGI from ASGI",
-     "The object can be called, but neither its type nor its parameters say how.",
-     "Set protocol = \"wsgi\", \"asgi\" or \"tornado\"."},
+     "The object can be called, but neither its type nor its parameters say how; or it looks like a factory that needs "
+     "arguments.",
+     "Set protocol = \"wsgi\", \"asgi\" or \"tornado\". Write a factory's arguments into target, "
+     "or give them defaults."},
     {"CW0316", "interpreter ended while the app was imported",
      "The app's Python exited, crashed or sent something "
      "unreadable before the app was ready. Native packages that crash at import do that.",

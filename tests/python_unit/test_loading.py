@@ -100,16 +100,33 @@ def test_nothing_that_looks_like_an_app(start):
 @pytest.mark.parametrize("target, text", [
     ("nowhere", "there is no module nowhere: "), ("shop.nowhere:app", "the package shop has no nowhere.py"),
     ("nowhere.py", "there is no file nowhere.py in "), ("app:1+1", "is no name and no call"),
+    ("app:application:x", 'is no name and no call with plain arguments\nfix: target = "app:application"'),
+    ("app:make(", '"make(" is no name and no call with plain arguments\nfix: target = "app:make(\'x\')", with texts'),
+    ("app:none", "app:none is None, no app; app.py defines: application (WSGI)\nfix: target = \"app:application\""),
     ("app:application.missing", 'has no "missing"'), ("app:number", "app:number is int, no app; app.py defines: application (WSGI)\nfix: target = \"app:application\""),
     ("app:nothing()", "app:nothing() returned nothing (None)\nfix: end the factory with `return app`"),
     ("app:nothing", "app:nothing() returned nothing (None)"), ("app.application:application", '\nfix: target = "app:application"'),
     ("app:nothing(x)", "is no name and no call"), ("", 'target = "" names no module'), (":app", 'target = ":app" names no module'),
 ])
 def test_no_such_target(start, target, text):
-    files = {"app.py": HELLO + "number = 1\ndef nothing():\n    return None\n", "shop/__init__.py": ""}
+    files = {"app.py": HELLO + "number = 1\nnone = None\ndef nothing():\n    return None\n", "shop/__init__.py": ""}
     message = text_of(start, target, files)
     assert (message["code"], message["exit_code"]) == ("CW0310", 4)
     assert text in message["text"]
+
+
+def test_an_app_that_was_left_at_none(start):
+    message = text_of(start, "app.py", {"app.py": "app = None\n"})
+    assert message["text"] == "app.py: app is None, no app\nfix: look where app is assigned, and let it be the app"
+
+
+def test_an_exception_with_a_very_long_text(start):
+    """Where it was raised is worth more than all of it."""
+    files = {"app.py": "import module\n", "module.py": "def load():\n    raise ValueError('x' * 300_000 + 'end')\nload()\n"}
+    text = text_of(start, "app", files)["text"]
+    assert text.startswith("module.py:2: ValueError: xxx") and len(text) < 8000
+    assert '/app.py", line 1' in text and '/module.py", line 2, in load' in text and text.endswith("xend")
+    assert "characters more) ..." in text
 
 
 def test_missing_package(start):
@@ -153,6 +170,13 @@ def test_exception_while_importing(start):
 def test_exit_while_importing(start):
     message = text_of(start, "app", {"app.py": "import sys\nsys.exit('no database')\n"})
     assert message["text"].splitlines()[0].endswith("ended the interpreter with exit code 'no database' while it was imported")
+
+def test_a_factory_that_needs_arguments(start):
+    message = text_of(start, "app:create_app", {"app.py": "def create_app(config):\n    pass\n"})
+    assert (message["code"], message["exit_code"]) == ("CW0315", 3)
+    assert message["text"].startswith("app:create_app looks like a factory that needs arguments: it takes (config)\n"
+                                      "fix: write plain values for them into target: \"app:create_app('prod')\", or give them defaults")
+
 
 
 def test_a_factory_that_raises(start):
