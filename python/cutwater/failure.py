@@ -12,6 +12,7 @@ BOOT_FAILED = 3
 NO_SUCH_OBJECT = 4
 
 _MAXIMUM_TEXT = 16 * 1024
+_MAXIMUM_LINE = 2 * 1024  # of an exception's own text, so that there is room for where it was raised
 _OWN_FOLDER = os.path.dirname(os.path.abspath(__file__)) + os.sep
 
 
@@ -29,14 +30,18 @@ class BootFailure(Exception):
     def __init__(self, code: str, text: str, exit_code: int = BOOT_FAILED) -> None:
         super().__init__(text)
         self.code = code
-        self.text = text if len(text) <= _MAXIMUM_TEXT else text[:_MAXIMUM_TEXT] + "\n..."
+        self.text = _both_ends(text, _MAXIMUM_TEXT)
         self.exit_code = exit_code
+
+
+def _both_ends(text: str, maximum: int) -> str:
+    half = maximum // 2
+    return text if len(text) <= maximum else f"{text[:half]} ... ({len(text) - 2 * half} characters more) ... {text[-half:]}"
 
 
 def printable(text: str) -> str:
     """One line that cannot steer a terminal or fake another line of the log; of a very long one both ends."""
-    if len(text) > 2 * _MAXIMUM_TEXT:
-        text = f"{text[:_MAXIMUM_TEXT]} ... ({len(text) - 2 * _MAXIMUM_TEXT} characters more) ... {text[-_MAXIMUM_TEXT:]}"
+    text = _both_ends(text, 2 * _MAXIMUM_TEXT)
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
@@ -66,7 +71,7 @@ def describe(error: BaseException) -> str:
     module = type(error).__module__
     if module not in ("builtins", "__main__"):
         name = f"{module}.{name}"
-    return f"{name}: {printable(text)}" if text else name
+    return f"{name}: {printable(_both_ends(text, _MAXIMUM_LINE))}" if text else name
 
 
 def last_user_line(error: BaseException, root: str) -> Optional[str]:
@@ -125,4 +130,5 @@ def format_traceback(error: BaseException) -> str:
         kept = [frame for frame in part.stack if not _is_ours(frame.filename)]
         part.stack = traceback.StackSummary.from_list(kept)
         pending += [part.__cause__, part.__context__]
-    return "".join(shown.format()).rstrip("\n")
+    lines = "".join(shown.format()).rstrip("\n").split("\n")
+    return "\n".join(_both_ends(line, _MAXIMUM_LINE) for line in lines)
