@@ -13,7 +13,7 @@ from types import FrameType
 from typing import Any, Dict, NoReturn, Optional, Tuple
 
 import _cutwater
-from cutwater import failure, fitting, fork_safety, framework, loader, messages, project, worker, zygote
+from cutwater import failure, fitting, fork_safety, framework, loader, messages, project, sources, template_folders, worker, zygote
 from cutwater.channel import Channel, ChannelClosed
 from cutwater.failure import BootFailure
 
@@ -69,25 +69,30 @@ def _import(start: Dict[str, Any], channel: Channel) -> Tuple[loader.Loaded, boo
     root = start["root"]
     if start["mode"] == "zygote":
         gc.disable()  # holes left by a collection would be filled, and so copied, in every worker
+    read = sources.SourcesRead()
     try:
-        fitting.patch_for(start)
-        loaded = loader.load(start["target"], root, start.get("protocol", "auto"))
-        fitting.check(loaded.target, loaded.protocol, start)
-        probe = framework.probe(loaded, root, None if start["mode"] == "check" else f"kill -HUP {os.getppid()}")
+        with read:
+            fitting.patch_for(start)
+            loaded = loader.load(start["target"], root, start.get("protocol", "auto"))
+            fitting.check(loaded.target, loaded.protocol, start)
+            probe = framework.probe(loaded, root, None if start["mode"] == "check" else f"kill -HUP {os.getppid()}")
     except BootFailure as failed:
-        channel.send("failed", exit_code=failed.exit_code, code=failed.code, text=failed.text,
-                     watch=project.watched_folders(root))
+        if start["mode"] != "check":
+            project.tell(channel, project.watched(root))
+        channel.send("failed", exit_code=failed.exit_code, code=failed.code, text=failed.text)
         worker.flush_streams()
         os._exit(failed.exit_code)
     if start["mode"] == "zygote":
         framework.warm_up_for_workers()
     framework.close_database_connections()
     verdict = _may_fork(start.get("preload", "auto"), channel)
+    if start["mode"] != "check":
+        named = probe.templates + template_folders.find(loaded.application, root)
+        project.tell(channel, project.watched(root, named, probe.not_watched), read.changed(root))
     channel.send(
         "imported", python=platform.python_version(), target=loaded.target, framework=probe.framework,
-        protocol=loaded.protocol, static=probe.static,
-        watch=project.watched_folders(root, probe.templates, probe.not_watched), fork_safe=verdict.safe,
-        fork_reason=verdict.reason, notes=loaded.notes + probe.notes + fitting.hints(loaded.protocol, start))
+        protocol=loaded.protocol, static=probe.static, fork_safe=verdict.safe, fork_reason=verdict.reason,
+        notes=loaded.notes + probe.notes + fitting.hints(loaded.protocol, start))
     return loaded, verdict.safe
 
 

@@ -147,7 +147,8 @@ def _django_templates(settings: Any) -> List[str]:
     for engine in settings.TEMPLATES:
         folders += [str(folder) for folder in engine.get("DIRS", [])]
     if apps.ready:
-        folders += [os.path.join(config.path, "templates") for config in apps.get_app_configs()]
+        for name in ("templates", "jinja2"):
+            folders += [os.path.join(config.path, name) for config in apps.get_app_configs()]
     return folders
 
 

@@ -58,5 +58,5 @@ def _refuse(channel: Channel, code: str, text: str) -> None:
         channel.receive()  # what to start: left unread it would reset the channel, and what we say would be lost
     except ChannelClosed:
         pass
-    channel.send("failed", exit_code=BOOT_FAILED, code=code, text=text, watch=[])
+    channel.send("failed", exit_code=BOOT_FAILED, code=code, text=text)
     os._exit(BOOT_FAILED)

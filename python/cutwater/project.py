@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
-from typing import Iterable, List, Set
+from collections import deque
+from typing import Deque, Dict, Iterable, Iterator, List, NamedTuple, Set, Tuple
+
+from cutwater.channel import Channel
 
 _SKIPPED_NAMES = {"__pycache__", "node_modules", "static", "staticfiles", "media", "site-packages"}
-_ENVIRONMENT_MARKS = ("pyvenv.cfg", "conda-meta")
-_MAXIMUM_VISITED = 4000
-_MAXIMUM_FOLDERS = 500
-_MAXIMUM_BYTES = 40 * 1024  # they travel in one message
-_MAXIMUM_DEPTH = 12
+_ENVIRONMENT_MARKS = {"pyvenv.cfg", "conda-meta"}
+_MAXIMUM_VISITED = 10_000
+_MESSAGE_BYTES = 32 * 1024
 
 
-def _skipped(folder: str, name: str) -> bool:
-    if name.startswith(".") or name in _SKIPPED_NAMES:
-        return True
-    return any(os.path.exists(os.path.join(folder, name, mark)) for mark in _ENVIRONMENT_MARKS)
+class Watched(NamedTuple):
+    folders: List[str]  # those of loaded modules first
+    templates: List[str]  # below these any text is a template, beside what is called "templates"
+    left_out: str  # one of the folders that were too many to be looked at, or ""
 
 
 def _inside(folder: str, root: str) -> bool:
@@ -28,58 +30,128 @@ def _inside(folder: str, root: str) -> bool:
         return False
     parent = root
     for name in os.path.relpath(folder, root).split(os.sep):
-        if _skipped(parent, name):
-            return False
         parent = os.path.join(parent, name)
+        if name.startswith(".") or name in _SKIPPED_NAMES:
+            return False
+        if any(os.path.exists(os.path.join(parent, mark)) for mark in _ENVIRONMENT_MARKS):
+            return False
     return True
 
 
-def _of_loaded_modules(root: str) -> Iterable[str]:
-    for module in list(sys.modules.values()):
-        file = getattr(module, "__file__", None)
-        if isinstance(file, str):
-            folder = os.path.dirname(os.path.realpath(file))
-            if _inside(folder, root):
-                yield folder
+def _can_be_told(folder: str) -> bool:
+    try:
+        folder.encode()
+    except UnicodeEncodeError:  # its name is no text
+        return False
+    return True
 
 
-def _of_files(root: str, everything: bool = False) -> Iterable[str]:
-    """Folders with Python files; below one called "templates" all of them."""
-    visited = 0
-    root_depth = root.rstrip(os.sep).count(os.sep)
-    for folder, names, files in os.walk(root):
-        visited += 1
-        if visited > _MAXIMUM_VISITED:
-            return
-        names[:] = sorted(name for name in names if not _skipped(folder, name))
-        if folder.count(os.sep) - root_depth >= _MAXIMUM_DEPTH:
-            names.clear()
-        in_templates = "templates" in os.path.relpath(folder, root).split(os.sep)
-        if everything or in_templates or any(name.endswith(".py") for name in files):
-            yield folder
+def _holds(folder: str, others: Iterable[str]) -> bool:
+    return any(other == folder or other.startswith(folder + os.sep) for other in others)
 
 
-def watched_folders(root: str, templates: Iterable[str] = (), excluded: Iterable[str] = ()) -> List[str]:
-    """Bounded; the folders of loaded modules first. `excluded`: collected static files, uploads."""
-    root = os.path.realpath(root)
-    hidden = [os.path.realpath(folder) for folder in excluded if folder]
-    hidden = [folder for folder in hidden if folder != root]
-    found: List[str] = []
-    seen: Set[str] = set()
+class _Search:
+    def __init__(self, root: str, excluded: Iterable[str]) -> None:
+        self.root = os.path.realpath(root)
+        self.hidden = {os.path.realpath(folder) for folder in excluded if folder} - {self.root}
+        self.found: Dict[str, None] = {}  # in order
+        self.templates: Set[str] = set()
+        self.left_out = ""
+        self._visited = 0
 
-    def take(folders: Iterable[str]) -> None:
+    def take(self, folder: str) -> None:
+        if not any(folder == other or folder.startswith(other + os.sep) for other in self.hidden) and _can_be_told(folder):
+            self.found[folder] = None
+
+    def take_modules(self) -> List[str]:
+        inside: Dict[str, bool] = {}
+        for module in list(sys.modules.values()):
+            file = getattr(module, "__file__", None)
+            if isinstance(file, str):
+                folder = os.path.dirname(os.path.realpath(file))
+                if folder not in inside:
+                    inside[folder] = _inside(folder, self.root)
+        folders = [folder for folder, is_inside in inside.items() if is_inside]
         for folder in folders:
-            kept_out = any(folder == other or folder.startswith(other + os.sep) for other in hidden)
-            if folder not in seen and not kept_out and sum(map(len, found)) + len(folder) < _MAXIMUM_BYTES:
-                seen.add(folder)
-                if len(found) < _MAXIMUM_FOLDERS:
-                    found.append(folder)
+            self.take(folder)
+        return folders
 
-    take([root])
-    take(_of_loaded_modules(root))
-    for folder in templates:
+    def take_templates(self, folder: str, modules: Iterable[str]) -> None:
+        """A folder that holds code as well may hold anything that the app writes: there not every text is a template."""
         real = os.path.realpath(folder)
-        if os.path.isdir(real) and _inside(real, root):
-            take(_of_files(real, everything=True))
-    take(_of_files(root))
-    return found
+        if not os.path.isdir(real) or not _inside(real, self.root):
+            return
+        if not _holds(real, modules) and real != self.root:
+            self.templates.add(real)
+        self.take_tree(real, everything=True)
+
+    def take_tree(self, top: str, everything: bool = False) -> None:
+        """Folders with Python files; below one of templates all of them. Those near the top first."""
+        waiting: Deque[Tuple[str, bool]] = deque([(top, everything)])
+        while waiting:
+            folder, all_below = waiting.popleft()
+            self._visited += 1
+            if self._visited > _MAXIMUM_VISITED:
+                self.left_out = self.left_out or folder
+                return
+            names, files = _entries(folder)
+            if folder != self.root and not _ENVIRONMENT_MARKS.isdisjoint(names + files):
+                continue
+            has_code = any(name.endswith(".py") for name in files)
+            name = os.path.basename(folder)
+            if folder != self.root and name == "views" and not has_code and not all_below:
+                self.templates.add(folder)
+            all_below = all_below or (folder != self.root and name == "templates") or folder in self.templates
+            if all_below or has_code:
+                self.take(folder)
+            waiting.extend((os.path.join(folder, name), all_below) for name in names
+                           if not name.startswith(".") and name not in _SKIPPED_NAMES)
+
+
+def _entries(folder: str) -> Tuple[List[str], List[str]]:
+    """The names of its folders and of its files; none of one that we may not read."""
+    folders: List[str] = []
+    files: List[str] = []
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                (folders if entry.is_dir(follow_symlinks=False) else files).append(entry.name)
+    except OSError:
+        pass
+    return sorted(folders), files
+
+
+def watched(root: str, templates: Iterable[str] = (), excluded: Iterable[str] = ()) -> Watched:
+    """`templates`: the folders that the app's frameworks name; `excluded`: collected static files, uploads."""
+    search = _Search(root, excluded)
+    search.take(search.root)
+    modules = search.take_modules()
+    for folder in templates:
+        search.take_templates(folder, modules)
+    search.take_tree(search.root)
+    below = sorted(folder for folder in search.templates if folder in search.found)
+    return Watched(list(search.found), below, search.left_out if _can_be_told(search.left_out) else search.root)
+
+
+def tell(channel: Channel, found: Watched, changed: str = "") -> None:
+    """In as many messages as it takes. `changed`: a file that is not any more what was imported."""
+    for part in _parts(found.folders):
+        channel.send("watch", folders=part, templates=[], left_out="", changed="")
+    for part in _parts(found.templates):
+        channel.send("watch", folders=[], templates=part, left_out="", changed="")
+    if found.left_out or changed:
+        channel.send("watch", folders=[], templates=[], left_out=found.left_out, changed=changed)
+
+
+def _parts(paths: List[str]) -> Iterator[List[str]]:
+    part: List[str] = []
+    size = 0
+    for path in paths:
+        length = len(json.dumps(path)) + 2
+        if part and size + length > _MESSAGE_BYTES:
+            yield part
+            part, size = [], 0
+        part.append(path)
+        size += length
+    if part:
+        yield part

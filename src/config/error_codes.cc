@@ -283,9 +283,10 @@ constexpr ErrorCode kCodes[] = {
      "once.",
      "The messages before say how the workers ended."},
     {"CW0530", "changes of code are not seen",
-     "The system gives no more inotify watches, so watch = \"code\" does not see "
-     "every file; or the app's root is gone, and is looked for until it is there again.",
-     "Raise fs.inotify.max_user_watches, or reload with HUP. Put the code where the message says."},
+     "The system gives no more inotify watches, or the app's root has more folders than are looked at, so watch = "
+     "\"code\" does not see every file; or the root is gone, and is looked for until it is there again.",
+     "Raise fs.inotify.max_user_watches, or reload with HUP. Keep data out of the root, or in folders called media or "
+     "static. Put the code where the message says."},
     {"CW0541", "request cancelled by its own app",
      "The task of a request ended by a CancelledError that neither its client nor the server caused. A client that had "
      "no answer yet got 500.",

@@ -295,7 +295,6 @@ struct Imported {
   std::string framework;
   std::string protocol;
   std::vector<StaticFolder> static_folders;
-  std::vector<std::string> watch;
   bool fork_safe = false;
   std::string fork_reason;
   std::vector<std::string> notes;
@@ -306,7 +305,6 @@ struct Imported {
     field("framework", framework);
     field("protocol", protocol);
     field("static", static_folders);
-    field("watch", watch);
     field("fork_safe", fork_safe);
     field("fork_reason", fork_reason);
     field("notes", notes);
@@ -318,13 +316,27 @@ struct BootFailed {
   int exit_code = 3;
   std::string code;
   std::string text;
-  std::vector<std::string> watch;
   template <class Visitor>
   void visit(Visitor& field) {
     field("exit_code", exit_code);
     field("code", code);
     field("text", text);
-    field("watch", watch);
+  }
+};
+
+// Where code and templates are; several of them, before `imported` or `failed`.
+struct WatchFolders {
+  static constexpr const char* kType = "watch";
+  std::vector<std::string> folders;
+  std::vector<std::string> templates;  // below these any text is a template
+  std::string left_out;                // one of the folders that were too many to be looked at, or ""
+  std::string changed;                 // a file that is not any more what was imported, or ""
+  template <class Visitor>
+  void visit(Visitor& field) {
+    field("folders", folders);
+    field("templates", templates);
+    field("left_out", left_out);
+    field("changed", changed);
   }
 };
 

@@ -29,12 +29,15 @@ TEST(Messages, ComeBackAsTheyWere) {
   Imported message;
   message.python = "3.11.2";
   message.static_folders = {{"/static/", "/srv/static", seconds(5)}};
-  message.watch = {"/srv/shop", "/srv/shop/templates"};
   message.fork_safe = true;
   message.notes = {"run collectstatic"};
   auto read = decode<Imported>(encode(message));
   ASSERT_TRUE(read.ok()) << read.error().message;
   EXPECT_EQ(encode(*read), encode(message));
+  const WatchFolders watch{{"/srv/shop", "/srv/shop/pages"}, {"/srv/shop/pages"}, "/srv/shop/data", "/srv/shop/app.py"};
+  auto watch_read = decode<WatchFolders>(encode(watch));
+  ASSERT_TRUE(watch_read.ok()) << watch_read.error().message;
+  EXPECT_EQ(encode(*watch_read), encode(watch));
 }
 
 TEST(Messages, NullOptionalIsAbsent) {
@@ -65,8 +68,9 @@ TEST(Messages, RefuseWrongElements) {
   imported["static"] = nlohmann::json::array({7});
   EXPECT_FALSE(decode<Imported>(imported).ok());
   imported["static"] = nlohmann::json::array();
-  imported["watch"] = nlohmann::json::array({nlohmann::json::array()});
-  EXPECT_FALSE(decode<Imported>(imported).ok());
+  auto watch = encode(WatchFolders{});
+  watch["folders"] = nlohmann::json::array({nlohmann::json::array()});
+  EXPECT_FALSE(decode<WatchFolders>(watch).ok());
 }
 
 TEST(Messages, RefuseEndlessDurations) {

@@ -17,7 +17,8 @@ AppSupervisor::AppSupervisor(World& world, AppSpec spec, Events events)
                [this] {
                  if (starting()) give_up_start();
                }),
-      code_watch_(world.loop, world.log, [this](const std::string& path) { on_code_changed(path); }) {
+      code_watch_(world.loop, world.log,
+                  [this](const std::string& path, base::Instant at) { on_code_changed(path, at); }) {
   world_.loop.add_hook(*this);
 }
 
@@ -46,7 +47,8 @@ void AppSupervisor::begin() {
   starting_ = std::make_unique<Generation>(
       world_, std::move(spec), next_number_++, lone,
       Generation::Events{[this] { on_ready(); }, [this](const BootFailure& failure) { on_failed(failure); },
-                         [this] { on_needs_successor(); }});
+                         [this] { on_needs_successor(); }, [this] { on_imported(); }});
+  last_began_ = base::monotonic_now();
   starting_->start();
 }
 
@@ -86,6 +88,14 @@ void AppSupervisor::give_up_start() {
   starting_->give_up();
 }
 
+// From the first import on, before there is a worker: what is saved while they start is not missed. A file saved before
+// that, and after the import had read it, is told by the generation itself.
+void AppSupervisor::on_imported() {
+  if (!serving_) watch_code(starting_->watch());
+  const std::string& changed = starting_->watch().changed;
+  if (!changed.empty()) code_watch_.tell_stale(changed);
+}
+
 void AppSupervisor::on_ready() {
   const bool first = !serving_;
   if (serving_) retired_.push_back(std::move(serving_));
@@ -98,7 +108,7 @@ void AppSupervisor::on_ready() {
     serving_->set_workers(static_cast<unsigned>(std::max(wanted, 1)));
   }
   last_failure_.clear();
-  watch_code(serving_->imported().watch);
+  watch_code(serving_->watch());
   if (first) {
     if (events_.first_served) events_.first_served();
     return;
@@ -125,10 +135,12 @@ void AppSupervisor::on_failed(const BootFailure& failure) {
                                meanwhile, known ? "with the same error as before" : failure.text));
   serving_->on_successor_failed();
   // And what is watched: the root may have become another folder that nobody could import from.
-  std::vector<std::string> folders = code_watch_.folders();
-  for (const auto& more : {serving_->imported().watch, failure.watch}) {
-    folders.insert(folders.end(), more.begin(), more.end());
-  }
+  control::WatchFolders folders = serving_->watch();
+  const std::vector<std::string> watched = code_watch_.folders();
+  folders.folders.insert(folders.folders.end(), watched.begin(), watched.end());
+  const control::WatchFolders& failed = starting_->watch();
+  folders.folders.insert(folders.folders.end(), failed.folders.begin(), failed.folders.end());
+  folders.templates.insert(folders.templates.end(), failed.templates.begin(), failed.templates.end());
   watch_code(folders);
 }
 
@@ -141,12 +153,14 @@ void AppSupervisor::on_needs_successor() {
   begin();
 }
 
-void AppSupervisor::on_code_changed(const std::string& path) {
-  reload_as_it_is(path + " changed");
+// Nothing new for what began later and has read it, for one because of a signal.
+void AppSupervisor::on_code_changed(const std::string& path, base::Instant at) {
+  if (last_began_ <= at) reload_as_it_is(path + " changed");
 }
 
-void AppSupervisor::watch_code(const std::vector<std::string>& folders) {
-  code_watch_.watch(CodeWatch::to_mode(spec_.watch), spec_.root, folders);
+void AppSupervisor::watch_code(const control::WatchFolders& found) {
+  code_watch_.watch(CodeWatch::to_mode(spec_.watch), spec_.root, found.folders, found.templates);
+  if (!found.left_out.empty()) code_watch_.tell_left_out(found.left_out);
 }
 
 void AppSupervisor::scale(int change) {

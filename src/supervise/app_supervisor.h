@@ -53,8 +53,9 @@ class AppSupervisor : public io::TurnHook {
   void on_ready();
   void on_failed(const BootFailure& failure);
   void on_needs_successor();
-  void on_code_changed(const std::string& path);
-  void watch_code(const std::vector<std::string>& folders);
+  void on_imported();
+  void on_code_changed(const std::string& path, base::Instant at);
+  void watch_code(const control::WatchFolders& found);
   Generation* find(uint64_t number);
   template <class Work>
   void for_each(Work work);
@@ -68,6 +69,7 @@ class AppSupervisor : public io::TurnHook {
   std::vector<std::unique_ptr<Generation>> retired_;
   std::optional<AppSpec> waiting_;  // the reload that comes after the one that starts
   std::string waiting_told_;        // why, as the log has it
+  base::Instant last_began_{};      // when the last generation began to start
   base::Duration last_start_{};     // how long the last generation took that became ready
   io::Timer give_up_;
   uint64_t next_number_ = 1;

@@ -477,6 +477,36 @@ TEST_F(AppTest, ChangedCodeStartsANewGeneration) {
   EXPECT_TRUE(log.has("views.py changed")) << log.all();
 }
 
+TEST_F(AppTest, AFileSavedAfterTheFirstImportHadReadItIsOneReload) {
+  spec.watch = "code";
+  behave("stale");
+  ASSERT_TRUE(start_serving());
+  ASSERT_TRUE(run_until([this] { return fronts->swapped == 2; })) << log.all();
+  EXPECT_TRUE(log.has("shop: views.py changed")) << log.all();
+  run_for(seconds(2));
+  EXPECT_EQ(fronts->swapped, 2u) << log.all();
+}
+
+TEST_F(AppTest, CodeIsWatchedBeforeThereIsAWorker) {
+  spec.watch = "code";
+  behave("never_ready");
+  start();
+  ASSERT_TRUE(run_until([this] { return app->serving() || fronts->sent_of("worker_started") == 2; })) << log.all();
+  std::ofstream(spec.root + "/views.py") << "pass";
+  ASSERT_TRUE(run_until([this] { return log.has("views.py changed; generation 1 is still starting"); })) << log.all();
+}
+
+TEST_F(AppTest, AReloadThatBeganAfterAFileWasSavedHasTakenIt) {
+  spec.watch = "code";
+  ASSERT_TRUE(start_serving());
+  std::ofstream(spec.root + "/views.py") << "pass";
+  run_for(milliseconds(100));
+  app->reload(spec, "asked to reload");
+  run_for(seconds(3));
+  EXPECT_EQ(fronts->swapped, 2u) << log.all();
+  EXPECT_FALSE(log.has("views.py changed")) << log.all();
+}
+
 TEST_F(AppTest, ManyKillsNeverSlowTheReturn) {
   ASSERT_TRUE(start_serving());
   for (int i = 0; i < 15; ++i) {

@@ -44,13 +44,17 @@ def run():
     if "hang_at_import" in words:
         time.sleep(100)
     if "fail" in words:
-        send({"type": "failed", "exit_code": 4, "code": "CW0310", "text": "no such object", "watch": []})
+        send({"type": "failed", "exit_code": 4, "code": "CW0310", "text": "no such object"})
         sys.exit(4)
     if "nonsense" in words:
         channel.send(b"nonsense")
         time.sleep(100)
+    send({"type": "watch", "folders": [os.getcwd()], "templates": [], "left_out": "",
+          "changed": os.getcwd() + "/views.py" if "stale" in words and not os.path.exists("stale") else ""})
+    if "stale" in words:
+        open("stale", "w").close()
     send({"type": "imported", "python": "3.11.2", "target": start["target"], "framework": "", "protocol": "wsgi",
-          "static": [], "watch": [os.getcwd()], "fork_safe": "unsafe" not in words, "fork_reason": "a thread",
+          "static": [], "fork_safe": "unsafe" not in words, "fork_reason": "a thread",
           "notes": []})
     if start["mode"] == "worker":
         message, fds = receive()

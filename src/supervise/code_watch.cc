@@ -8,6 +8,7 @@
 #include <cstring>
 #include <filesystem>
 
+#include "supervise/code_names.h"
 #include "supervise/path_steps.h"
 
 namespace cutwater::supervise {
@@ -22,32 +23,8 @@ constexpr uint32_t kCodeEvents = kNameEvents | IN_CLOSE_WRITE;
 constexpr uint32_t kDeployEvents = kCodeEvents | IN_ATTRIB;
 // A folder may be watched for both.
 constexpr uint32_t kAddFolder = IN_ONLYDIR | IN_MASK_ADD;
-constexpr size_t kMostFolders = 4096;
-
-constexpr std::array kSourceEndings = {".py",     ".pyx", ".html", ".htm",  ".jinja",
-                                       ".jinja2", ".j2",  ".mako", ".tmpl", ".tpl"};
-// Templates of mails and feeds; anywhere else such files are data.
-constexpr std::array kTemplateEndings = {".txt", ".xml"};
-constexpr std::array kDeployNames = {"restart.txt", ".deploy", "pyproject.toml"};
-// What tools and the app itself write into; never source.
-constexpr std::array kForeignFolders = {"node_modules", "__pycache__", "site-packages",
-                                        "static",       "staticfiles", "media"};
-constexpr const char* kEnvironmentMark = "pyvenv.cfg";  // whatever the folder's name is
-constexpr const char* kCondaMark = "conda-meta";        // a folder
-
-bool is_foreign(std::string_view name) {
-  if (name.starts_with('.')) return true;
-  return std::find(kForeignFolders.begin(), kForeignFolders.end(), name) != kForeignFolders.end();
-}
-
-bool ends_with_any(std::string_view name, const auto& endings) {
-  return std::any_of(endings.begin(), endings.end(), [name](std::string_view end) { return name.ends_with(end); });
-}
-
-bool is_environment(const std::string& folder) {
-  std::error_code error;
-  return fs::exists(folder + "/" + kEnvironmentMark, error) || fs::exists(folder + "/" + kCondaMark, error);
-}
+// inotify takes as many as fs.inotify.max_user_watches says.
+constexpr size_t kMostFolders = 16384;
 
 std::string without_end_slash(fs::path path) {
   std::string text = path.lexically_normal().native();
@@ -55,17 +32,9 @@ std::string without_end_slash(fs::path path) {
   return text;
 }
 
-// Whether `folder` is `root` or lies below it without passing through a foreign folder.
-bool belongs(const fs::path& root, const fs::path& folder) {
-  const fs::path inside = folder.lexically_normal().lexically_relative(root);
-  if (inside.empty()) return false;
-  return inside == "." ||
-         std::none_of(inside.begin(), inside.end(), [](const fs::path& part) { return is_foreign(part.native()); });
-}
-
 }  // namespace
 
-CodeWatch::CodeWatch(io::Loop& loop, base::LogSink& log, std::function<void(const std::string&)> changed)
+CodeWatch::CodeWatch(io::Loop& loop, base::LogSink& log, Changed changed)
     : loop_(loop), log_(log), changed_(std::move(changed)), quiet_(loop.timers(), [this] { on_quiet(); }) {}
 
 CodeWatch::~CodeWatch() = default;
@@ -75,8 +44,10 @@ CodeWatch::Mode CodeWatch::to_mode(std::string_view setting) {
   return setting == "deploy" ? Mode::kDeploy : Mode::kOff;
 }
 
-void CodeWatch::watch(Mode mode, const std::string& root, const std::vector<std::string>& folders) {
+void CodeWatch::watch(Mode mode, const std::string& root, const std::vector<std::string>& folders,
+                      const std::vector<std::string>& templates) {
   mode_ = mode;
+  templates_ = templates;
   root_ = without_end_slash(root);
   if (mode == Mode::kOff) {
     watcher_.reset();
@@ -90,6 +61,18 @@ void CodeWatch::watch(Mode mode, const std::string& root, const std::vector<std:
   watch_way();
   for (const std::string& folder : choose(folders)) add(folder);
   forget_all_but_watched(before);
+}
+
+void CodeWatch::tell_left_out(const std::string& folder) {
+  if (mode_ != Mode::kCode || std::exchange(left_out_told_, true)) return;
+  log_.warning("CW0530", "not every change of code is seen: " + root_ +
+                             " has too many folders, one that is left out is " + folder +
+                             "\nfix: reload with SIGHUP after a change there; keep data out of the app's root, " +
+                             "or in folders called media or static, which are not looked at");
+}
+
+void CodeWatch::tell_stale(const std::string& path) {
+  if (mode_ == Mode::kCode) note_change(path);
 }
 
 std::vector<std::string> CodeWatch::folders() const {
@@ -111,11 +94,16 @@ bool CodeWatch::open_inotify() {
   return true;
 }
 
-std::set<std::string> CodeWatch::choose(const std::vector<std::string>& folders) const {
+std::set<std::string> CodeWatch::choose(const std::vector<std::string>& folders) {
   if (mode_ == Mode::kDeploy) return {real_root_, real_root_ + "/tmp"};
   std::set<std::string> chosen = {real_root_};
   for (const std::string& folder : folders) {
-    if (chosen.size() < kMostFolders && belongs(real_root_, folder)) chosen.insert(folder);
+    if (!belongs(real_root_, folder)) continue;
+    if (chosen.size() >= kMostFolders) {
+      tell_left_out(folder);
+      break;
+    }
+    chosen.insert(folder);
   }
   return chosen;
 }
@@ -204,19 +192,21 @@ void CodeWatch::on_way_changed(const std::string& path) {
   if (mode_ == Mode::kDeploy) on_new_folder(real_root_ + "/tmp");
   forget_all_but_watched(before);
   last_change_ = last_change_.empty() ? last_change : path;
+  last_at_ = base::monotonic_now();
   quiet_.set(base::monotonic_now() + kQuiet);
 }
 
 void CodeWatch::on_event(const std::string& folder, uint32_t mask, const std::string& name) {
   if (mask & IN_ISDIR) {
     const bool appeared = mask & (IN_CREATE | IN_MOVED_TO);
-    if (mode_ == Mode::kCode && appeared && name == kCondaMark && folder != real_root_) return forget_below(folder);
-    const bool wanted = mode_ == Mode::kCode ? !is_foreign(name) && !is_environment(folder + "/" + name)
+    const bool makes_environment = mode_ == Mode::kCode && appeared && is_environment_folder_mark(name);
+    if (makes_environment && folder != real_root_) return forget_below(folder);
+    const bool wanted = mode_ == Mode::kCode ? !is_foreign_folder(name) && !is_environment(folder + "/" + name)
                                              : name == "tmp" && folder == real_root_;
     if (appeared && wanted) on_new_folder(folder + "/" + name);
     return;
   }
-  if (mode_ == Mode::kCode && name == kEnvironmentMark && folder != real_root_) forget_below(folder);
+  if (mode_ == Mode::kCode && is_environment_mark(name) && folder != real_root_) forget_below(folder);
   // A created file is empty yet; what fills it closes it.
   if (mask & IN_CREATE) return;
   if ((mask & IN_ATTRIB) && mode_ != Mode::kDeploy) return;  // of a watch that was made for deploys
@@ -225,13 +215,13 @@ void CodeWatch::on_event(const std::string& folder, uint32_t mask, const std::st
 
 // A folder that comes with its files: they may have been written before it was watched.
 void CodeWatch::on_new_folder(const std::string& folder) {
-  if (watched_.size() >= kMostFolders) return;
+  if (watched_.size() >= kMostFolders) return tell_left_out(folder);
   add(folder);
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(folder, error)) {
     const std::string name = entry.path().filename().native();
     if (entry.is_directory(error) && !entry.is_symlink(error)) {
-      const bool wanted = mode_ == Mode::kCode && !is_foreign(name) && !is_environment(entry.path().native());
+      const bool wanted = mode_ == Mode::kCode && !is_foreign_folder(name) && !is_environment(entry.path().native());
       if (wanted) on_new_folder(entry.path().native());
     } else if (matters(folder, name)) {
       note_change(entry.path().native());
@@ -239,15 +229,20 @@ void CodeWatch::on_new_folder(const std::string& folder) {
   }
 }
 
-bool CodeWatch::matters(std::string_view folder, std::string_view name) const {
-  if (mode_ == Mode::kDeploy) return std::find(kDeployNames.begin(), kDeployNames.end(), name) != kDeployNames.end();
-  if (name.starts_with('.')) return false;
-  const bool among_templates = folder.find("/templates") != std::string_view::npos;
-  return ends_with_any(name, kSourceEndings) || (among_templates && ends_with_any(name, kTemplateEndings));
+bool CodeWatch::matters(const std::string& folder, std::string_view name) const {
+  if (mode_ == Mode::kDeploy) return is_deploy_file(name);
+  return is_source(name) || (is_text(name) && holds_templates(folder));
+}
+
+bool CodeWatch::holds_templates(const std::string& folder) const {
+  return is_among_templates(real_root_, folder) ||
+         std::any_of(templates_.begin(), templates_.end(),
+                     [&](const std::string& other) { return (folder + "/").starts_with(other + "/"); });
 }
 
 void CodeWatch::note_change(const std::string& path) {
   last_change_ = path.starts_with(real_root_ + "/") ? path.substr(real_root_.size() + 1) : path;
+  last_at_ = base::monotonic_now();
   quiet_.set(base::monotonic_now() + kQuiet);
 }
 
@@ -255,7 +250,7 @@ void CodeWatch::on_quiet() {
   std::error_code error;
   if (fs::is_directory(root_, error)) {
     gone_told_ = false;
-    if (!last_change_.empty()) changed_(std::exchange(last_change_, {}));
+    if (!last_change_.empty()) changed_(std::exchange(last_change_, {}), last_at_);
   } else if (!std::exchange(gone_told_, true)) {
     log_.warning("CW0530", root_ + " is gone: changes of code are not seen until it is there again\n" +
                                "fix: put the code there, or correct the app's root and reload with SIGHUP");

@@ -23,14 +23,21 @@ class CodeWatch {
   enum class Mode { kCode, kDeploy, kOff };
   static constexpr base::Duration kQuiet = std::chrono::seconds(1);
 
-  // `loop` and `log` must outlive this. `changed` gets the path of the last change, relative to the root, or the whole
-  // path of what is another root now.
-  CodeWatch(io::Loop& loop, base::LogSink& log, std::function<void(const std::string& path)> changed);
+  // Gets the path of the last change, relative to the root, or the whole path of what is another root now; and when it
+  // was seen.
+  using Changed = std::function<void(const std::string& path, base::Instant at)>;
+  // `loop` and `log` must outlive this.
+  CodeWatch(io::Loop& loop, base::LogSink& log, Changed changed);
   ~CodeWatch();
 
   // From now on `root`, these folders (real paths; those outside of `root` and in hidden or foreign folders are left
-  // out) and no others. What is watched already stays so without a gap.
-  void watch(Mode mode, const std::string& root, const std::vector<std::string>& folders);
+  // out) and no others. What is watched already stays so without a gap. Below `templates` any text matters.
+  void watch(Mode mode, const std::string& root, const std::vector<std::string>& folders,
+             const std::vector<std::string>& templates = {});
+  // This one is not watched, as there are too many: said once.
+  void tell_left_out(const std::string& folder);
+  // A file that was changed before it was watched.
+  void tell_stale(const std::string& path);
   std::vector<std::string> folders() const;  // watched for code
 
   static Mode to_mode(std::string_view setting);  // "code" | "deploy" | "off"
@@ -44,7 +51,7 @@ class CodeWatch {
   using WatchedFolders = std::map<int, Watched>;  // by watch descriptor
 
   bool open_inotify();
-  std::set<std::string> choose(const std::vector<std::string>& folders) const;
+  std::set<std::string> choose(const std::vector<std::string>& folders);
   void watch_way();
   void add(const std::string& folder);
   void forget_all_but_watched(const WatchedFolders& before);
@@ -53,22 +60,26 @@ class CodeWatch {
   void on_way_changed(const std::string& path);
   void on_event(const std::string& folder, uint32_t mask, const std::string& name);
   void on_new_folder(const std::string& folder);
-  bool matters(std::string_view folder, std::string_view name) const;
+  bool matters(const std::string& folder, std::string_view name) const;
+  bool holds_templates(const std::string& folder) const;
   void note_change(const std::string& path);
   void on_quiet();
 
   io::Loop& loop_;
   base::LogSink& log_;
-  std::function<void(const std::string&)> changed_;
+  Changed changed_;
   Mode mode_ = Mode::kOff;
   std::string root_;       // as it was given
   std::string real_root_;  // where that led when it was looked at last
+  std::vector<std::string> templates_;
   base::FileDescriptor inotify_;
   std::unique_ptr<io::CallbackWatcher> watcher_;
   WatchedFolders watched_;
   std::string last_change_;  // empty: none that was not told
+  base::Instant last_at_{};
   io::Timer quiet_;
   bool limit_told_ = false;
+  bool left_out_told_ = false;
   bool gone_told_ = false;  // that there is no root
 };
 

@@ -13,7 +13,7 @@ using std::chrono::milliseconds;
 
 class CodeWatchTest : public AppTest {
  protected:
-  CodeWatchTest() : watch_(loop, log, [this](const std::string& path) { changes_.push_back(path); }) {}
+  CodeWatchTest() : watch_(loop, log, [this](const std::string& path, base::Instant) { changes_.push_back(path); }) {}
   void write(const std::string& path) {
     std::filesystem::create_directories(std::filesystem::path(spec.root + "/" + path).parent_path());
     std::ofstream(spec.root + "/" + path) << "text";
@@ -54,6 +54,43 @@ TEST_F(CodeWatchTest, SeesMailTemplates) {
   watch_.watch(CodeWatch::Mode::kCode, spec.root, {spec.root + "/shop/templates/mail"});
   write("shop/templates/mail/welcome.txt");
   EXPECT_EQ(changes_after(kLong), Paths{"shop/templates/mail/welcome.txt"});
+}
+
+TEST_F(CodeWatchTest, AnyTextIsATemplateWhereTemplatesAre) {
+  std::filesystem::create_directories(spec.root + "/pages");
+  watch_.watch(CodeWatch::Mode::kCode, spec.root, {spec.root + "/pages"}, {spec.root + "/pages"});
+  for (const char* name : {"pages/feed.xml", "pages/theme.css", "pages/home.pt", "pages/new/notes.md"}) {
+    write(name);
+    EXPECT_EQ(changes_after(kLong), Paths{name});
+  }
+  for (const char* name :
+       {"pages/upload.png", "pages/4913", "pages/feed.xml~", "pages/.feed.xml.swp", "pages2/a.txt"}) {
+    write(name);
+  }
+  EXPECT_EQ(changes_after(kLong), Paths{});
+}
+
+TEST_F(CodeWatchTest, OnlyWholeNamesBelowTheRootMeanTemplates) {
+  spec.root = folder_ + "/templates/shop";
+  std::filesystem::create_directories(spec.root + "/templates_old");
+  watch_.watch(CodeWatch::Mode::kCode, spec.root, {spec.root, spec.root + "/templates_old"});
+  write("orders.txt");
+  write("templates_old/orders.txt");
+  EXPECT_EQ(changes_after(kLong), Paths{});
+  write("templates/mail.txt");
+  EXPECT_EQ(changes_after(kLong), Paths{"templates/mail.txt"});
+}
+
+TEST_F(CodeWatchTest, WhatIsLeftOutIsToldOnce) {
+  watch_.watch(CodeWatch::Mode::kDeploy, spec.root, {});
+  watch_.tell_left_out(spec.root + "/data/1");
+  EXPECT_TRUE(log.lines.empty());
+  watch_.watch(CodeWatch::Mode::kCode, spec.root, {});
+  watch_.tell_left_out(spec.root + "/data/1");
+  watch_.tell_left_out(spec.root + "/data/2");
+  ASSERT_EQ(log.lines.size(), 1u);
+  EXPECT_TRUE(log.has("CW0530 not every change of code is seen")) << log.all();
+  EXPECT_TRUE(log.has("one that is left out is " + spec.root + "/data/1")) << log.all();
 }
 
 TEST_F(CodeWatchTest, SeesEditorsThatReplaceFiles) {

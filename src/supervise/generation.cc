@@ -78,12 +78,10 @@ void Generation::on_successor_failed() {
 
 void Generation::on_start_deadline() {
   if (state_ == State::kStarting) {
-    fail({3,
-          "CW0317",
+    fail({3, "CW0317",
           fmt::format("not ready within start_timeout = {}: gave up {}\n"
                       "fix: raise app.{}.start_timeout, or do slow work after the import, and after lifespan.startup",
-                      base::seconds_text(spec_.start_timeout), journey_.where(base::monotonic_now()), spec_.name),
-          {}});
+                      base::seconds_text(spec_.start_timeout), journey_.where(base::monotonic_now()), spec_.name)});
   } else if (state_ == State::kDraining) {
     world_.log.warning("CW0523", fmt::format("{} had requests running longer than grace; they are ended\n"
                                              "fix: raise app.{}.grace, or make requests shorter",
@@ -95,12 +93,10 @@ void Generation::on_start_deadline() {
 }
 
 void Generation::give_up() {
-  fail({3,
-        "CW0317",
+  fail({3, "CW0317",
         fmt::format("gave up {}, more than twice what the last start took, because another reload waits\n"
                     "fix: look for what the import waits for; slow work comes after it, and after lifespan.startup",
-                    journey_.where(base::monotonic_now())),
-        {}});
+                    journey_.where(base::monotonic_now()))});
 }
 
 void Generation::fail(BootFailure failure) {

@@ -25,7 +25,6 @@ struct BootFailure {
   int exit_code = 3;
   std::string code;  // "CW0312"
   std::string text;  // what happened, the user's last line first
-  std::vector<std::string> watch;
 };
 
 class Generation {
@@ -39,6 +38,7 @@ class Generation {
     std::function<void()> ready;                     // a worker is ready: may serve
     std::function<void(const BootFailure&)> failed;  // ends by itself now
     std::function<void()> needs_successor;           // workers are missing and the zygote is gone
+    std::function<void()> imported;                  // watch() is known
   };
   // `world` must outlive this. `lone`: do not try a zygote, as the last generation could not be forked.
   Generation(World& world, AppSpec spec, uint64_t number, bool lone, Events events);
@@ -74,6 +74,7 @@ class Generation {
   unsigned ready_workers() const { return pool_ ? pool_->ready_count() : 0; }
   const Journey& journey() const { return journey_; }
   const control::Imported& imported() const { return imported_; }
+  const control::WatchFolders& watch() const { return watch_; }
 
  private:
   static constexpr base::Duration kQuitPatience = std::chrono::seconds(1);
@@ -83,6 +84,7 @@ class Generation {
   void on_interpreter_message(control::Message& message);
   void on_interpreter_exit(const ExitStatus& status);
   void on_interpreter_silent(const std::string& why);
+  void on_watch(const control::Message& message);
   void on_imported(control::Imported imported);
   bool is_asynchronous() const;
   bool runs_greenlets() const;
@@ -113,6 +115,7 @@ class Generation {
   State state_ = State::kStarting;
   Journey journey_;
   control::Imported imported_;
+  control::WatchFolders watch_;
   std::unique_ptr<ManagedProcess> interpreter_;  // the zygote; or the first lone worker until it has imported
   std::vector<std::unique_ptr<ManagedProcess>> dismissed_;  // zygotes that are told to quit
   std::optional<SharedMemory> memory_;

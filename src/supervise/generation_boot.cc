@@ -26,7 +26,7 @@ void Generation::start() {
   deadline_.set(base::monotonic_now() + spec_.start_timeout);
   const unsigned workers = std::min(spec_.workers, kMostWorkers);
   const std::string lack = lack_of_descriptors(descriptors_of_generation(workers, world_.fronts.count()));
-  if (!lack.empty()) return fail({kCannotRun, "CW0810", lack, {}});
+  if (!lack.empty()) return fail({kCannotRun, "CW0810", lack});
   start_interpreter(lone_);
 }
 
@@ -42,10 +42,8 @@ void Generation::start_interpreter(bool as_lone) {
   auto started = supervise::start_interpreter(world_.loop, world_.children, spec_, as_lone ? "worker" : "zygote",
                                               std::move(events));
   if (!started) {
-    fail({3,
-          "CW0205",
-          "the interpreter does not start: " + started.error().message + fix_for_start(started.error(), spec_.name),
-          {}});
+    fail({3, "CW0205",
+          "the interpreter does not start: " + started.error().message + fix_for_start(started.error(), spec_.name)});
     return;
   }
   interpreter_ = std::move(*started);
@@ -55,18 +53,20 @@ void Generation::start_interpreter(bool as_lone) {
 void Generation::on_interpreter_message(control::Message& message) {
   if (log_if_told(message, world_.log)) return;
   const std::string type = message.type();
-  if (type == control::Imported::kType) {
+  if (type == control::WatchFolders::kType) {
+    if (state_ == State::kStarting) on_watch(message);
+  } else if (type == control::Imported::kType) {
     if (state_ != State::kStarting || journey_.step() != Journey::Step::kImporting) return;
     auto imported = control::decode<control::Imported>(message.body);
     if (imported) {
       on_imported(std::move(*imported));
     } else {
-      fail({3, "CW0316", "the interpreter sent nonsense: " + imported.error().message, {}});
+      fail({3, "CW0316", "the interpreter sent nonsense: " + imported.error().message});
     }
   } else if (type == control::BootFailed::kType) {
     auto failed = control::decode<control::BootFailed>(message.body);
     if (state_ == State::kStarting && failed) {
-      fail({failed->exit_code == 4 ? 4 : 3, failed->code, failed->text, failed->watch});
+      fail({failed->exit_code == 4 ? 4 : 3, failed->code, failed->text});
     } else if (failed) {
       world_.log.error(failed->code, spec_.name + ": " + failed->text);
     }
@@ -81,11 +81,9 @@ void Generation::on_interpreter_message(control::Message& message) {
 
 void Generation::on_interpreter_exit(const ExitStatus& status) {
   if (state_ == State::kStarting) {
-    fail({3,
-          "CW0316",
+    fail({3, "CW0316",
           fmt::format("the interpreter {} {}\n{}", status.describe(), journey_.where(base::monotonic_now()),
-                      import_by_hand(spec_)),
-          {}});
+                      import_by_hand(spec_))});
   } else if (state_ <= State::kServing) {
     world_.log.warning("CW0525", fmt::format("{}: its zygote {}; its workers serve on, a new one is started when it is "
                                              "needed",
@@ -99,11 +97,21 @@ void Generation::on_interpreter_silent(const std::string& why) {
   if (!why.empty()) {
     const std::string text = "the interpreter sent " + why;
     if (state_ == State::kStarting)
-      fail({3, "CW0316", text, {}});
+      fail({3, "CW0316", text});
     else
       world_.log.error("CW0316", label() + ": " + text);
   }
   if (interpreter_) interpreter_->terminate_after(kQuitPatience, kZygoteGrace);
+}
+
+void Generation::on_watch(const control::Message& message) {
+  auto more = control::decode<control::WatchFolders>(message.body);
+  constexpr size_t kMostFolders = 1 << 16;
+  if (!more || watch_.folders.size() + watch_.templates.size() > kMostFolders) return;
+  watch_.folders.insert(watch_.folders.end(), more->folders.begin(), more->folders.end());
+  watch_.templates.insert(watch_.templates.end(), more->templates.begin(), more->templates.end());
+  if (!more->left_out.empty()) watch_.left_out = more->left_out;
+  if (!more->changed.empty()) watch_.changed = more->changed;
 }
 
 void Generation::on_imported(control::Imported imported) {
@@ -117,18 +125,18 @@ void Generation::on_imported(control::Imported imported) {
                               [](const ExitStatus&) {}, [](const std::string&) {}});
     interpreter_->end(kQuitPatience, kZygoteGrace);
     dismissed_.push_back(std::move(interpreter_));
+    watch_ = {};
     start_interpreter(true);
     return;
   }
+  events_.imported();
   journey_.enter(Journey::Step::kMakingSharedMemory, base::monotonic_now());
   const unsigned lanes = lanes_for(std::min(spec_.workers, kMostWorkers));
   auto memory = SharedMemory::make(world_, lanes, std::min(spec_.workers, kMostWorkers) * requests_per_worker());
   if (!memory) {
-    fail({3,
-          "CW0526",
+    fail({3, "CW0526",
           memory.error().message +
-              "\nfix: raise the limits of memory, of files (ulimit -f) and of open files (ulimit -n)",
-          {}});
+              "\nfix: raise the limits of memory, of files (ulimit -f) and of open files (ulimit -n)"});
     return;
   }
   memory_ = std::move(*memory);
@@ -186,7 +194,7 @@ void Generation::start_workers() {
                          [this](Worker& worker, control::Message& message) { on_lone_message(worker, message); },
                          [this] { on_worker_ready(); },
                          [this](const std::string& why) {
-                           fail({3, "CW0528", why, {}});
+                           fail({3, "CW0528", why});
                          },
                          [this] { tell_pause(); },
                          [this] {

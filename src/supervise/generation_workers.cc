@@ -63,7 +63,7 @@ void Generation::on_lone_message(Worker& worker, control::Message& message) {
     auto failed = control::decode<control::BootFailed>(message.body);
     if (!failed) return;
     if (state_ == State::kStarting) {
-      fail({failed->exit_code == 4 ? 4 : 3, failed->code, failed->text, failed->watch});
+      fail({failed->exit_code == 4 ? 4 : 3, failed->code, failed->text});
     } else {
       code_is_broken_ = state_ == State::kServing;
       world_.log.error(failed->code, spec_.name + ": " + failed->text);

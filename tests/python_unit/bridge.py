@@ -50,11 +50,12 @@ class Response:
 
 
 class Channel:
-    """The master's end. What is told for the log, `told`, is kept apart from the conversation."""
+    """The master's end. What is told for the log, `told`, and of what to `watch` is kept apart from the conversation."""
 
     def __init__(self):
         self.ours, self.theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.waiting, self.told = [], []
+        self.watch = {"folders": [], "templates": [], "left_out": "", "changed": ""}
 
     def send(self, kind, descriptors=(), **fields):
         socket.send_fds(self.ours, [json.dumps({"type": kind, **fields}).encode()], list(descriptors))
@@ -84,6 +85,8 @@ class Channel:
         if message["type"] == "told":
             code = f"[{message['code']}]" if message["code"] else ""
             self.told.append(f"{message['severity']}{code} " + message["text"].replace("\n", "\n  ") + "\n")
+        elif message["type"] == "watch":
+            self.watch = {name: value + message[name] for name, value in self.watch.items()}
         else:
             self.waiting.append(message)
         return True

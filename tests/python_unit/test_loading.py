@@ -156,7 +156,6 @@ def test_syntax_error(start):
     assert (message["code"], message["exit_code"]) == ("CW0312", 3)
     assert message["text"].splitlines()[0] == "shop/views.py:2: SyntaxError: '(' was never closed"
     assert 'File "' in message["text"] and "loader.py" not in message["text"]
-    assert message["watch"]
 
 
 def test_exception_while_importing(start):
@@ -495,14 +494,50 @@ def test_watched_folders(start):
              "env/pyvenv.cfg": "", "env/lib/x.py": "", "conda/conda-meta/history": "", "conda/lib/x.py": "",
              "venv/models.py": "", "media/upload.py": "", "shop/__pycache__/x.py": ""}
     bridge = start("app", files=files)
-    relative = {os.path.relpath(folder, bridge.root) for folder in imported(bridge)["watch"]}
+    imported(bridge)
+    relative = {os.path.relpath(folder, bridge.root) for folder in bridge.channel.watch["folders"]}
     assert relative == {".", "shop", "shop/templates", "shop/templates/shop", "tools", "venv"}
 
 
-def test_a_huge_tree_stays_within_a_message(start):
+def test_a_huge_tree_takes_several_messages(start):
     files = {f"package{number}/{'deep_' * 20}{number}/module.py": "" for number in range(700)}
     bridge = start("app", files={"app.py": HELLO, **files})
-    assert 50 < len(imported(bridge)["watch"]) <= 500
+    imported(bridge)
+    assert len(bridge.channel.watch["folders"]) == 701
+    assert bridge.channel.watch["left_out"] == ""
+
+
+def test_of_too_many_folders_those_of_modules_are_watched_and_one_that_is_not_is_named(start):
+    files = {"z/deep/er/module.py": "", "app.py": "import cutwater.project\nimport z.deep.er.module\n"
+             "cutwater.project._MAXIMUM_VISITED = 10\n" + HELLO, **{f"a{number}/module.py": "" for number in range(20)}}
+    bridge = start("app", files=files)
+    imported(bridge)
+    watch = bridge.channel.watch
+    assert f"{bridge.root}/z/deep/er" in watch["folders"] and len(watch["folders"]) < 13
+    assert watch["left_out"].startswith(f"{bridge.root}/a")
+
+
+def test_folders_of_templates(start):
+    files = {"app.py": HELLO, "views/a.tpl": "", "views/b/c.txt": "", "shop/views/__init__.py": "", "templates-old/x.html": "",
+             "shop/templates/a/b.txt": ""}
+    bridge = start("app", files=files)
+    imported(bridge)
+    watch = {name: {os.path.relpath(folder, bridge.root) for folder in bridge.channel.watch[name]} for name in ("folders", "templates")}
+    assert watch["folders"] == {".", "views", "views/b", "shop/views", "shop/templates", "shop/templates/a"}
+    assert watch["templates"] == {"views"}
+
+
+@pytest.mark.parametrize("files, changed", [
+    ({"app.py": "import module\nopen('module.py', 'a').write('x = 2\\n')\n" + HELLO, "module.py": "x = 1\n"}, "module.py"),
+    ({"my-app.py": "open('my-app.py', 'a').write('x = 2\\n')\n" + HELLO}, "my-app.py"),
+    ({"app.py": "import time\nopen('module.py', 'w').write(f'x = {time.time()}\\n')\nimport module\n" + HELLO}, ""),
+    ({"app.py": "open('other.py', 'w').write('x = 1\\n')\n" + HELLO}, ""),
+])
+def test_a_file_saved_after_it_was_imported(start, files, changed):
+    """But none that the app writes and imports then, as it would with each import."""
+    bridge = start(next(iter(files)), files=files)
+    imported(bridge)
+    assert bridge.channel.watch["changed"] == (str(bridge.root / changed) if changed else "")
 
 
 # ---- the extension as a file

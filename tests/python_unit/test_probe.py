@@ -48,7 +48,7 @@ def test_django(start):
     assert message["static"] == [{"prefix": "/static/", "root": str(bridge.root / "collected")}]
     assert message["notes"] == []
     assert (message["fork_safe"], message["fork_reason"]) == (True, "")
-    relative = {os.path.relpath(folder, bridge.root) for folder in message["watch"]}
+    relative = {os.path.relpath(folder, bridge.root) for folder in bridge.channel.watch["folders"]}
     assert relative == {".", "site_of_ours", "shop", "shop/templates", "shop/templates/shop", "pages", "pages/deep"}
     bridge.start_worker()
     form = bridge.request("POST", "/shop/", [("Content-Type", "application/x-www-form-urlencoded")], b"a=b%20c")
@@ -104,7 +104,7 @@ def test_django_that_does_not_import(start, changes, first):
     message = django(start, changes=changes).channel.expect("failed")
     assert (message["code"], message["exit_code"]) == ("CW0312", 3)
     assert first in message["text"].splitlines()[0]
-    assert message["watch"]
+    assert bridge.channel.watch["folders"]
 
 
 def test_flask(start):
@@ -116,7 +116,7 @@ def test_flask(start):
     message = bridge.channel.expect("imported")
     assert message["framework"].startswith("Flask ")
     assert message["static"] == [{"prefix": "/static/", "root": str(bridge.root / "static")}]
-    assert {os.path.relpath(folder, bridge.root) for folder in message["watch"]} == {".", "templates", "templates/a"}
+    assert {os.path.relpath(folder, bridge.root) for folder in bridge.channel.watch["folders"]} == {".", "templates", "templates/a"}
     bridge.start_worker()
     body = (b"--b\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\ntext\r\n--b\r\nContent-Disposition: form-data; "
             b"name=\"f\"; filename=\"x\"\r\n\r\n" + b"z" * 50_000 + b"\r\n--b--\r\n")
@@ -151,3 +151,48 @@ def test_numpy_is_reseeded_and_its_threads_allow_a_fork(start):
         worker.retire()
         assert worker.wait() == 0
     assert answers[0][0] != answers[1][0] and answers[0][1] == 400.0
+ENGINES = {
+    "jinja2": "import jinja2\nengine = jinja2.Environment(loader=jinja2.ChoiceLoader([jinja2.FileSystemLoader(['pages', '.'])]))\n",
+    "starlette": "from starlette.templating import Jinja2Templates\nengine = Jinja2Templates(directory='pages')\n",
+    "bottle": "import bottle\nbottle.TEMPLATE_PATH.append('pages')\n",
+    "quart": "import quart\nengine = quart.Quart(__name__, template_folder='pages')\n",
+    "flask": "import flask, jinja2\nengine = flask.Flask(__name__)\nengine.jinja_loader = jinja2.FileSystemLoader('pages')\n",
+    "tornado": "import tornado.web\nengine = tornado.web.Application(template_path='pages')\n",
+    "package": "import jinja2\nengine = jinja2.Environment(loader=jinja2.PackageLoader('shop', '../pages'))\n",
+    "litestar": "from pathlib import Path\nfrom litestar import Litestar\nfrom litestar.contrib.jinja import JinjaTemplateEngine\n"
+                "from litestar.template.config import TemplateConfig\n"
+                "engine = Litestar(template_config=TemplateConfig(directory=Path('pages'), engine=JinjaTemplateEngine))\n",
+}
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_folders_that_template_engines_look_in(start, engine):
+    hello = "def application(environ, start_response):\n    start_response('200 OK', [])\n    return [b'hello']\n"
+    bridge = start("app", files={"app.py": ENGINES[engine] + hello, "pages/mail/a.txt": "", "data/x.txt": "", "shop/__init__.py": ""},
+                   python=sys.executable)
+    bridge.channel.expect("imported")
+    watch = bridge.channel.watch
+    assert watch["templates"] == [str(bridge.root / "pages")]
+    assert str(bridge.root / "pages/mail") in watch["folders"] and str(bridge.root / "data") not in watch["folders"]
+
+
+def test_templates_of_pyramid(start):
+    app = ("from pyramid.config import Configurator\nclass Renderer:\n    def __init__(self, info): pass\n"
+           "    def __call__(self, value, system): return 'x'\n"
+           "config = Configurator()\nconfig.add_renderer('.pt', Renderer)\nconfig.add_route('home', '/')\n"
+           "config.add_view(lambda request: {}, route_name='home', renderer='shop:pages/home.pt')\napp = config.make_wsgi_app()\n")
+    bridge = start("app", files={"app.py": app, "shop/__init__.py": "", "shop/pages/home.pt": "x"}, python=sys.executable)
+    assert bridge.channel.expect("imported")["framework"].startswith("Pyramid ")
+    assert bridge.channel.watch["templates"] == [str(bridge.root / "shop/pages")]
+
+
+def test_a_folder_of_templates_that_holds_code(start):
+    """There the app may write anything."""
+    hello = "import shop\ndef application(environ, start_response):\n    start_response('200 OK', [])\n    return [b'hello']\n"
+    engine = "import jinja2\nengine = jinja2.Environment(loader=jinja2.FileSystemLoader('shop'))\n"
+    bridge = start("app", files={"app.py": engine + hello, "shop/__init__.py": "", "shop/a/b.html": ""}, python=sys.executable)
+    bridge.channel.expect("imported")
+    assert bridge.channel.watch["templates"] == []
+    assert str(bridge.root / "shop/a") in bridge.channel.watch["folders"]
+
+
