@@ -75,7 +75,7 @@ def _import(start: Dict[str, Any], channel: Channel) -> Tuple[loader.Loaded, boo
             fitting.patch_for(start)
             loaded = loader.load(start["target"], root, start.get("protocol", "auto"))
             fitting.check(loaded.target, loaded.protocol, start)
-            probe = framework.probe(loaded, root, None if start["mode"] == "check" else f"kill -HUP {os.getppid()}")
+            probe = framework.probe(loaded, root, start.get("prefix", ""), None if start["mode"] == "check" else f"kill -HUP {os.getppid()}")
     except BootFailure as failed:
         if start["mode"] != "check":
             project.tell(channel, project.watched(root))
@@ -83,7 +83,7 @@ def _import(start: Dict[str, Any], channel: Channel) -> Tuple[loader.Loaded, boo
         worker.flush_streams()
         os._exit(failed.exit_code)
     if start["mode"] == "zygote":
-        framework.warm_up_for_workers()
+        framework.warm_up_for_workers(start.get("prefix", ""))
     framework.close_database_connections()
     verdict = _may_fork(start.get("preload", "auto"), channel)
     if start["mode"] != "check":

@@ -7,7 +7,7 @@ import os
 import sys
 from typing import Any, Dict, List, NamedTuple, Optional
 
-from cutwater import failure, loader, warm_up
+from cutwater import failure, loader, script_prefix, warm_up
 
 # By module and name of a class: the framework's name and its distribution.
 _FRAMEWORKS = (
@@ -34,15 +34,16 @@ class Probe(NamedTuple):
     notes: List[str]
 
 
-def probe(loaded: loader.Loaded, root: str, reload: Optional[str]) -> Probe:
-    """Raises BootFailure when a part of the app that the framework imports later is broken. `reload`: the command that
-    makes the server look at the app anew, None where none runs."""
+def probe(loaded: loader.Loaded, root: str, prefix: str, reload: Optional[str]) -> Probe:
+    """Raises BootFailure when a part of the app that the framework imports later is broken. `prefix`: what it lives below,
+    or ""; `reload`: the command that makes the server look at the app anew, None where none runs."""
     try:
         if _is_django():
-            return _probe_django(root, reload)
+            with script_prefix.applied(prefix):
+                return _probe_django(root, prefix, reload)
         application = _find(loaded.application)
         if application is not None and type(application).__mro__ and _is(application, "flask.app", "Flask"):
-            return _probe_flask(application, root)
+            return _probe_flask(application, prefix)
         return Probe(_name(application), [], [], [], [])
     except Exception as error:  # from the app's settings, views or URLs
         loader.fail_import(error, root)
@@ -96,7 +97,7 @@ def _is_django() -> bool:
     return conf is not None and conf.settings.configured
 
 
-def _probe_django(root: str, reload: Optional[str]) -> Probe:
+def _probe_django(root: str, prefix: str, reload: Optional[str]) -> Probe:
     import django
     from django.conf import settings
     from django.urls import get_resolver
@@ -107,7 +108,8 @@ def _probe_django(root: str, reload: Optional[str]) -> Probe:
         notes.append("DEBUG = True: an error shows settings and code to whoever caused it")
     elif not settings.ALLOWED_HOSTS:
         notes.append("ALLOWED_HOSTS is empty and DEBUG is False: Django answers every request with 400")
-    static = _django_static(settings, root, reload, notes)
+    urls = _django_static_urls(settings, prefix)
+    static = _django_static(settings, urls, root, reload, notes) if urls else []
     not_watched = [str(folder) for folder in (settings.STATIC_ROOT, settings.MEDIA_ROOT) if folder]
     return Probe(f"Django {django.get_version()}", static, _django_templates(settings), not_watched, notes)
 
@@ -119,25 +121,31 @@ def _resolve_patterns(resolver: Any) -> None:
             _resolve_patterns(pattern)
 
 
-def _django_static(settings: Any, root: str, reload: Optional[str], notes: List[str]) -> List[Dict[str, str]]:
-    url = settings.STATIC_URL
+def _django_static_urls(settings: Any, prefix: str) -> List[str]:
+    """Where the pages say the static files are, and where a web server in front asks for them that takes the prefix away."""
+    url = script_prefix.written(settings, "STATIC_URL")
     if not isinstance(url, str) or "//" in url:
         return []  # on another host
+    below = script_prefix.of(settings, prefix)
+    return [_prefix(f"{below}/{url}"), _prefix(url)] if below.strip("/") and script_prefix.is_relative(url) else [_prefix(url)]
+
+
+def _django_static(settings: Any, urls: List[str], root: str, reload: Optional[str], notes: List[str]) -> List[Dict[str, str]]:
     fix = "python manage.py collectstatic"
     # Folders are opened when a generation starts, with the rights of its app.
     and_reload = f", then: {reload}" if reload else ""
     if not settings.STATIC_ROOT:
         if "django.contrib.staticfiles" in settings.INSTALLED_APPS:
-            notes.append(f"{_prefix(url)} is not served: STATIC_ROOT is not set; set it and run: {fix}{and_reload}")
+            notes.append(f"{urls[0]} is not served: STATIC_ROOT is not set; set it and run: {fix}{and_reload}")
         return []
     folder = os.path.join(root, str(settings.STATIC_ROOT))
     shown = failure.shown_path(folder, root)
     if not os.path.isdir(folder):
-        notes.append(f"{_prefix(url)} is not served: STATIC_ROOT {shown} does not exist; run: {fix}{and_reload}")
+        notes.append(f"{urls[0]} is not served: STATIC_ROOT {shown} does not exist; run: {fix}{and_reload}")
         return []
     if not any(os.scandir(folder)):
         notes.append(f"STATIC_ROOT {shown} is empty; run: {fix}")
-    return [{"prefix": _prefix(url), "root": folder}]
+    return [{"prefix": url, "root": folder} for url in urls]
 
 
 def _django_templates(settings: Any) -> List[str]:
@@ -152,9 +160,10 @@ def _django_templates(settings: Any) -> List[str]:
     return folders
 
 
-def warm_up_for_workers() -> None:
+def warm_up_for_workers(prefix: str) -> None:
     if _is_django():
-        warm_up.django()
+        with script_prefix.applied(prefix):
+            warm_up.django(prefix)
 
 
 def close_database_connections() -> None:
@@ -168,12 +177,13 @@ def close_database_connections() -> None:
 # ---- Flask
 
 
-def _probe_flask(application: Any, root: str) -> Probe:
+def _probe_flask(application: Any, prefix: str) -> Probe:
     static: List[Dict[str, str]] = []
     folder = application.static_folder
     url = application.static_url_path
     if folder and isinstance(url, str) and os.path.isdir(folder) and _prefix(url) != "/":
-        static.append({"prefix": _prefix(url), "root": os.path.abspath(folder)})
+        urls = [_prefix(f"{prefix}/{url.lstrip('/')}"), _prefix(url)] if prefix else [_prefix(url)]
+        static += [{"prefix": url, "root": os.path.abspath(folder)} for url in urls]
     templates = [os.path.join(owner.root_path, owner.template_folder)
                  for owner in [application, *application.blueprints.values()] if owner.template_folder]
     notes = []

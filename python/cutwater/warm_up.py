@@ -11,12 +11,14 @@ import sysconfig
 import time
 from typing import Any, Iterator
 
+from cutwater import script_prefix
+
 _TEMPLATES = 200
 _SECONDS = 0.3
 
 
-def django() -> None:
-    for step in (_urls, _database_compilers, _stores, _templates):
+def django(prefix: str) -> None:
+    for step in (_urls, _database_compilers, lambda: _stores(prefix), _templates):
         try:
             step()
         except Exception:  # the request that needs it tells its story better
@@ -37,7 +39,7 @@ def _database_compilers() -> None:
             connections[alias].ops.compiler("SQLCompiler")
 
 
-def _stores() -> None:
+def _stores(prefix: str) -> None:
     from django.conf import settings
     from django.utils import formats
     from django.utils.module_loading import import_string
@@ -48,7 +50,9 @@ def _stores() -> None:
         import_string(settings.SESSION_SERIALIZER)
     if "django.contrib.messages" in installed:
         import_string(settings.MESSAGE_STORAGE)
-    if "django.contrib.staticfiles" in installed:
+    # It keeps STATIC_URL, which for some only the first request decides.
+    is_known = script_prefix.of(settings, prefix) or not script_prefix.is_relative(script_prefix.written(settings, "STATIC_URL"))
+    if "django.contrib.staticfiles" in installed and is_known:
         from django.contrib.staticfiles import storage
 
         if settings.STORAGES["staticfiles"]["BACKEND"].startswith("django."):

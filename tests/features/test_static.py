@@ -11,6 +11,7 @@ import time
 
 import pytest
 
+from support import apps
 from support.places import reachable
 from support.processes import wait_until
 
@@ -350,6 +351,27 @@ def test_hashed_names_are_kept_for_long(serve, folder):
     (server.folder / "collected" / "site.55e7cbb9ba48.css").write_text("b {}")
     assert server.get("/static/site.55e7cbb9ba48.css").get("Cache-Control") == "public, max-age=31536000, immutable"
     assert server.get("/").text == "hello from django"
+
+
+@pytest.mark.parametrize("preload", ["auto", "true", "false"])
+@pytest.mark.parametrize("prefix, variables", [("/shop", {}), (None, {"SCRIPT_NAME": "/shop"})])
+def test_a_relative_static_url_of_django_below_a_prefix(serve, prefix, variables, preload):
+    server = serve("django_site", target=None, env={"STATIC_AT": "static/"}, prefix=prefix, environment=variables, preload=preload)
+    assert server.get("/shop/stylesheet").text == "/shop/static/site.css"
+    response = server.get("/shop/static/site.css")
+    assert response.status == 200 and response.get("ETag")  # from the front
+    assert server.get("/static/site.css").status == 200  # of a proxy that takes the prefix away
+
+
+def test_static_files_of_flask_below_a_prefix(serve, folder):
+    apps.copy("flask_app", folder / "flask_app")
+    (folder / "flask_app" / "static").mkdir()
+    (folder / "flask_app" / "static" / "a.css").write_text("a {}")
+    server = serve("flask_app", target="app:app", prefix="/shop")
+    for path in ("/shop/static/a.css", "/static/a.css"):
+        response = server.get(path)
+        assert (response.status, response.body) == (200, b"a {}")
+        assert response.get("Content-Disposition") is None  # of the front, not of Flask
 
 
 def test_files_collected_later_are_served_after_what_the_message_says(serve):

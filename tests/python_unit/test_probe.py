@@ -35,10 +35,10 @@ FILES = {
 }
 
 
-def django(start, *, debug=False, hosts=("*",), more="", changes=None):
+def django(start, *, debug=False, hosts=("*",), more="", changes=None, **options):
     settings = SETTINGS.format(debug=debug, hosts=list(hosts), more=more)
     files = {**FILES, "site_of_ours/settings.py": settings, **(changes or {})}
-    return start("site_of_ours.wsgi", files=files, python=sys.executable)
+    return start("site_of_ours.wsgi", files=files, python=sys.executable, **options)
 
 
 def test_django(start):
@@ -77,6 +77,30 @@ def test_django_is_warm_before_the_fork(start):
     bridge.settle()
 
 
+STATIC_URLS = {"shop/views.py": "from django.conf import settings\nfrom django.http import HttpResponse\n"
+                               "from django.templatetags.static import static\n"
+                               "def index(request):\n    return HttpResponse(settings.STATIC_URL + ' ' + static('a.css'))\nfile = index\n"}
+
+
+@pytest.mark.parametrize("preload", ["auto", "false"])
+@pytest.mark.parametrize("prefix, said, more, mounted, answer", [
+    ("", "", "", ["/static/"], "/static/ /static/a.css"),
+    ("", "/late", "", ["/static/"], "/late/static/ /late/static/a.css"),
+    ("/shop", "/shop", "", ["/shop/static/", "/static/"], "/shop/static/ /shop/static/a.css"),
+    ("/shop", "/shop", "STATIC_URL = '/static/'", ["/static/"], "/static/ /static/a.css"),
+    ("", "", "FORCE_SCRIPT_NAME = '/forced'", ["/forced/static/", "/static/"], "/forced/static/ /forced/static/a.css"),
+])
+def test_static_url_of_django_below_a_prefix(start, preload, prefix, said, more, mounted, answer):
+    """As Django has it after its first request."""
+    bridge = django(start, more=f"STATIC_ROOT = BASE_DIR / 'collected'\n{more}", changes=STATIC_URLS, prefix=prefix,
+                    preload=preload, mode="worker" if preload == "false" else "zygote")
+    message = bridge.channel.expect("imported")
+    assert [entry["prefix"] for entry in message["static"]] == mounted
+    bridge.start_worker()
+    response = bridge.get(f"{said}/shop/", script_name=said)
+    assert (response.status, response.body.decode()) == (200, answer)
+
+
 @pytest.mark.parametrize("options, note", [
     ({"debug": True}, "DEBUG = True"), ({"hosts": ()}, "ALLOWED_HOSTS is empty"),
     ({}, "/static/ is not served: STATIC_ROOT is not set"),
@@ -101,7 +125,8 @@ def test_django_notes(start, options, note):
      "site_of_ours/settings.py:1: RuntimeError: no secret"),
 ])
 def test_django_that_does_not_import(start, changes, first):
-    message = django(start, changes=changes).channel.expect("failed")
+    bridge = django(start, changes=changes)
+    message = bridge.channel.expect("failed")
     assert (message["code"], message["exit_code"]) == ("CW0312", 3)
     assert first in message["text"].splitlines()[0]
     assert bridge.channel.watch["folders"]
@@ -126,31 +151,6 @@ def test_flask(start):
     assert bridge.get("/nowhere").status == 404
 
 
-def test_flask_behind_middleware(start):
-    app = ("from flask import Flask\nflask = Flask(__name__)\n"
-           "class Middleware:\n    def __init__(self, application):\n        self.application = application\n"
-           "    def __call__(self, environ, start_response):\n        return self.application(environ, start_response)\n"
-           "app = Middleware(flask.wsgi_app)\n")
-    bridge = start("app", files={"app.py": app}, python=sys.executable)
-    assert bridge.channel.expect("imported")["framework"].startswith("Flask ")
-
-
-def test_numpy_is_reseeded_and_its_threads_allow_a_fork(start):
-    pytest.importorskip("numpy", reason="numpy is no requirement of the tests")
-    app = ("import numpy\nnumpy.dot(numpy.ones((500, 500)), numpy.ones((500, 500)))\n"
-           "def application(environ, start_response):\n    start_response('200 OK', [])\n"
-           "    a = numpy.ones((400, 400))\n"
-           "    return [repr((numpy.random.random(), float(numpy.dot(a, a)[0, 0]))).encode()]\n")
-    bridge = start("app", files={"app.py": app}, python=sys.executable)
-    message = bridge.channel.expect("imported")
-    assert message["fork_safe"], message["fork_reason"]
-    answers = []
-    for lane in (0, 1):
-        worker = bridge.start_worker(lane)
-        answers.append(eval(bridge.get().body))
-        worker.retire()
-        assert worker.wait() == 0
-    assert answers[0][0] != answers[1][0] and answers[0][1] == 400.0
 ENGINES = {
     "jinja2": "import jinja2\nengine = jinja2.Environment(loader=jinja2.ChoiceLoader([jinja2.FileSystemLoader(['pages', '.'])]))\n",
     "starlette": "from starlette.templating import Jinja2Templates\nengine = Jinja2Templates(directory='pages')\n",
@@ -196,3 +196,28 @@ def test_a_folder_of_templates_that_holds_code(start):
     assert str(bridge.root / "shop/a") in bridge.channel.watch["folders"]
 
 
+def test_flask_behind_middleware(start):
+    app = ("from flask import Flask\nflask = Flask(__name__)\n"
+           "class Middleware:\n    def __init__(self, application):\n        self.application = application\n"
+           "    def __call__(self, environ, start_response):\n        return self.application(environ, start_response)\n"
+           "app = Middleware(flask.wsgi_app)\n")
+    bridge = start("app", files={"app.py": app}, python=sys.executable)
+    assert bridge.channel.expect("imported")["framework"].startswith("Flask ")
+
+
+def test_numpy_is_reseeded_and_its_threads_allow_a_fork(start):
+    pytest.importorskip("numpy", reason="numpy is no requirement of the tests")
+    app = ("import numpy\nnumpy.dot(numpy.ones((500, 500)), numpy.ones((500, 500)))\n"
+           "def application(environ, start_response):\n    start_response('200 OK', [])\n"
+           "    a = numpy.ones((400, 400))\n"
+           "    return [repr((numpy.random.random(), float(numpy.dot(a, a)[0, 0]))).encode()]\n")
+    bridge = start("app", files={"app.py": app}, python=sys.executable)
+    message = bridge.channel.expect("imported")
+    assert message["fork_safe"], message["fork_reason"]
+    answers = []
+    for lane in (0, 1):
+        worker = bridge.start_worker(lane)
+        answers.append(eval(bridge.get().body))
+        worker.retire()
+        assert worker.wait() == 0
+    assert answers[0][0] != answers[1][0] and answers[0][1] == 400.0

@@ -5,6 +5,7 @@ import time
 from django.db import connection
 from django.http import HttpResponse, StreamingHttpResponse
 from django.shortcuts import render
+from django.templatetags.static import static
 from django.urls import path
 
 
@@ -52,6 +53,10 @@ def page(request):
     return render(request, "page.html", {"title": "First title", "rows": range(20)})
 
 
+def stylesheet(request):
+    return HttpResponse(static("site.css"))
+
+
 urlpatterns = [path("", hello), path("form", form), path("upload", upload), path("stream", stream),
                path("error", error), path("page", page), path("download", download),
-               path("database", database)]
+               path("database", database), path("stylesheet", stylesheet)]
