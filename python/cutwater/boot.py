@@ -20,7 +20,8 @@ from cutwater.failure import BootFailure
 
 def run(channel: Channel) -> NoReturn:
     messages.speak_through(channel)
-    signal.signal(signal.SIGINT, worker.ignore_signal)
+    for number in worker.IGNORED_SIGNALS:
+        signal.signal(number, worker.ignore_signal)
     try:
         start, _ = channel.receive()
         if start["type"] != "start":

@@ -21,6 +21,9 @@ _EXIT_MILLISECONDS = 3000
 _PYTHONS_SWITCH_INTERVAL = 0.005
 _SWITCH_INTERVAL = 0.0005
 
+# A terminal sends them to all, and so does who looks for processes by name; the master decides.
+IGNORED_SIGNALS = (signal.SIGINT, signal.SIGHUP)
+
 # File objects that only hold another one.
 _FILE_SHELLS = {("tempfile", "_TemporaryFileWrapper"), ("django.core.files.base", "File")}
 
@@ -175,7 +178,8 @@ def reset_signals() -> None:
         handler = signal.getsignal(number)
         if callable(handler) and handler is not signal.default_int_handler:
             signal.signal(number, signal.SIG_DFL)
-    signal.signal(signal.SIGINT, ignore_signal)  # a terminal sends it to all; the master decides
+    for number in IGNORED_SIGNALS:
+        signal.signal(number, ignore_signal)
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
 
 

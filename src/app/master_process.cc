@@ -262,6 +262,7 @@ void Master::stop(base::Duration grace) {
   stop_deadline_ = deadline;
   sockets_.close_listening();  // no front is started any more
   if (!fronts_) return;
+  if (world_) world_->stops = true;
   if (world_) world_->ends_at_once = grace == kNow;
   fronts_->stop(grace);
   stop_timer_.set(deadline + kLeastGrace);

@@ -13,6 +13,7 @@
 #include "supervise/children.h"
 #include "supervise/fronts.h"
 #include "supervise/identity.h"
+#include "supervise/stop_pending.h"
 
 namespace cutwater::supervise {
 
@@ -53,7 +54,10 @@ struct World {
   Children& children;
   Fronts& fronts;
   std::function<base::Result<base::FileDescriptor>(unsigned fronts, unsigned lanes, unsigned requests)> create_segment;
+  bool stops = false;         // what runs is finished, and nothing new begins
   bool ends_at_once = false;  // somebody has asked for it: nobody gets the time that settings give
+
+  bool is_stopping() const { return stops || stop_is_pending(); }
 };
 
 }  // namespace cutwater::supervise

@@ -53,7 +53,7 @@ void AppSupervisor::begin() {
 }
 
 void AppSupervisor::reload(AppSpec spec, const std::string& why) {
-  if (ending_) return;
+  if (ending_ || world_.is_stopping()) return;
   last_failure_.clear();  // who asks wants to see why
   if (starting()) {
     on_reload_waits(why);
@@ -147,7 +147,7 @@ void AppSupervisor::on_failed(const BootFailure& failure) {
 // Forking from today's code into a generation of yesterday's would mix them; so the next need brings a new
 // generation.
 void AppSupervisor::on_needs_successor() {
-  if (ending_ || starting_ || waiting_) return;
+  if (ending_ || starting_ || waiting_ || world_.is_stopping()) return;
   world_.log.info(
       fmt::format("{}: workers are missing and the zygote is gone; generation {} starts", spec_.name, next_number_));
   begin();

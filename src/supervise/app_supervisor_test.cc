@@ -507,6 +507,27 @@ TEST_F(AppTest, AReloadThatBeganAfterAFileWasSavedHasTakenIt) {
   EXPECT_FALSE(log.has("views.py changed")) << log.all();
 }
 
+// As systemd stops a service: the fronts still finish what runs.
+TEST_F(AppTest, WhatTheSignalToStopHasEndedIsNotStartedAgain) {
+  for (const char* behaviour : {"well", "unsafe"}) {
+    behave(behaviour);
+    ASSERT_TRUE(start_serving());
+    log.lines.clear();
+    world->stops = true;
+    for (auto [lane, pid] : fronts->workers) kill(pid, SIGTERM);
+    if (app->serving()->interpreter_pid() != 0) kill(app->serving()->interpreter_pid(), SIGTERM);
+    run_for(seconds(1));
+    EXPECT_TRUE(log.lines.empty()) << log.all();
+    EXPECT_EQ(fronts->sent_of("generation"), 1u);
+    EXPECT_EQ(fronts->sent_of("worker_started"), 2u);
+    EXPECT_EQ(fronts->sent_of("workers_paused"), 1u);
+    app->end({});
+    ASSERT_TRUE(run_until([this] { return app->over(); })) << log.all();
+    app.reset();
+    served = false;
+  }
+}
+
 TEST_F(AppTest, ManyKillsNeverSlowTheReturn) {
   ASSERT_TRUE(start_serving());
   for (int i = 0; i < 15; ++i) {

@@ -56,7 +56,7 @@ bool Generation::makes_workers() const {
 void Generation::tell_pause() {
   const std::optional<base::Duration> pause = pool_->pause();
   if (state_ != State::kServing || !pause) return;
-  if (!code_is_broken_) {
+  if (!code_is_broken_ && !world_.is_stopping()) {
     if (!makes_workers() || *pause <= spec_.queue_timeout) return;
     world_.log.warning(
         "CW0529", fmt::format("{}: no worker stays alive; the next one is started in {}, requests are answered 503 "

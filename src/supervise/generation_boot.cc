@@ -80,11 +80,13 @@ void Generation::on_interpreter_message(control::Message& message) {
 }
 
 void Generation::on_interpreter_exit(const ExitStatus& status) {
-  if (state_ == State::kStarting) {
+  if (state_ == State::kStarting && status.signal == SIGTERM && world_.is_stopping()) {
+    end(kZygoteGrace);  // by the signal that stops the server, sent to all of its processes
+  } else if (state_ == State::kStarting) {
     fail({3, "CW0316",
           fmt::format("the interpreter {} {}\n{}", status.describe(), journey_.where(base::monotonic_now()),
                       import_by_hand(spec_))});
-  } else if (state_ <= State::kServing) {
+  } else if (state_ <= State::kServing && !world_.is_stopping()) {
     world_.log.warning("CW0525", fmt::format("{}: its zygote {}; its workers serve on, a new one is started when it is "
                                              "needed",
                                              label(), status.describe()));

@@ -78,6 +78,7 @@ class WorkerPool {
   void on_deadline(Worker& worker);
   void look_for_stopped();
   void mark_gone(Worker& worker);
+  bool was_stopped_with_us(const Worker& worker, const ExitStatus& status) const;
   void log_end(const Worker& worker, const ExitStatus& status, std::optional<base::Duration> wait);
   void release_strangers(Worker& worker);
   Worker* on_lane(unsigned lane);

@@ -47,6 +47,7 @@ void WorkerPool::on_ending(Worker& worker, std::string reason) {
   worker.reason = std::move(reason);
   worker.ends_by_itself = true;
   if (worker.state != Worker::State::kReady || !filling_) return;
+  if (was_stopped_with_us(worker, {.code = 0})) return;
   const std::optional<base::Duration> wait = wait_for_successor(worker);
   log_end(worker, {.code = 0}, wait);
   Position* position = let_leave(worker, spec_.grace);
@@ -57,8 +58,12 @@ void WorkerPool::on_ending(Worker& worker, std::string reason) {
 
 void WorkerPool::on_exited(Worker& worker, const ExitStatus& status) {
   if (worker.state == Worker::State::kGone) return;
-  const std::optional<base::Duration> wait = wait_for_successor(worker);
-  log_end(worker, status, wait);
+  std::optional<base::Duration> wait = wait_for_successor(worker);
+  if (was_stopped_with_us(worker, status)) {
+    if (wait) *wait = spec_.queue_timeout + spec_.grace + kQuitPatience;  // there is none
+  } else {
+    log_end(worker, status, wait);
+  }
   Position* position = worker.position;
   mark_gone(worker);
   if (!wait) return;
@@ -68,6 +73,12 @@ void WorkerPool::on_exited(Worker& worker, const ExitStatus& status) {
     return;
   }
   fill_after(*position, *wait);
+}
+
+// By the signal that stops the server, sent to all of its processes.
+bool WorkerPool::was_stopped_with_us(const Worker& worker, const ExitStatus& status) const {
+  const bool asked = status.signal == SIGTERM || (status.clean() && worker.reason == "terminated");
+  return asked && worker.state != Worker::State::kLeaving && world_.is_stopping();
 }
 
 // nullopt: this pool starts none. To be asked once for each end: the next wait is longer.

@@ -92,6 +92,36 @@ def test_term_closes_idle_connections_at_once(serve):
         assert time.monotonic() - began < 3
 
 
+@pytest.mark.parametrize("preload", ["true", "false"])
+def test_term_to_all_processes_is_as_term_to_the_master(serve, preload):
+    """As systemd stops a service: nothing is started anew, and nobody is warned of what was asked for."""
+    server = serve("kit", workers=2, preload=preload)
+    slow = apps.start_slow(server, 1.5)
+    server.check_leaks = False
+    everybody = [server.pid, *sorted(set(server.tree()) - {server.pid})]
+    start = len(server.log.lines)
+    for pid in everybody:
+        os.kill(pid, signal.SIGTERM)
+    assert slow.read_response().text == "slept"
+    assert server.wait_exit(10) == 0
+    slow.close()
+    told = "\n".join(server.log.lines[start:])
+    assert "CW05" not in told and "generation 2" not in told, told
+
+
+def test_hup_to_all_processes_is_as_hup_to_the_master(serve):
+    server = serve("kit", workers=2)
+    slow = apps.start_slow(server, 1.5)
+    start = len(server.log.lines)
+    for pid in server.tree():
+        os.kill(pid, signal.SIGHUP)
+    assert slow.read_response().text == "slept"
+    slow.close()
+    server.log.wait_for("generation 2 serves", 15)
+    assert "CW05" not in "\n".join(server.log.lines[start:])
+    server.baseline = {server.pid: server.baseline[server.pid]}
+
+
 def test_term_has_a_deadline(serve):
     server = serve("kit", config='[shutdown]\ngrace = "1s"\n', grace="1s", allow=DEATHS)
     slow = apps.start_slow(server, 60)

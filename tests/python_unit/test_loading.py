@@ -170,12 +170,12 @@ def test_exit_while_importing(start):
     message = text_of(start, "app", {"app.py": "import sys\nsys.exit('no database')\n"})
     assert message["text"].splitlines()[0].endswith("ended the interpreter with exit code 'no database' while it was imported")
 
+
 def test_a_factory_that_needs_arguments(start):
     message = text_of(start, "app:create_app", {"app.py": "def create_app(config):\n    pass\n"})
     assert (message["code"], message["exit_code"]) == ("CW0315", 3)
     assert message["text"].startswith("app:create_app looks like a factory that needs arguments: it takes (config)\n"
                                       "fix: write plain values for them into target: \"app:create_app('prod')\", or give them defaults")
-
 
 
 def test_a_factory_that_raises(start):
@@ -440,11 +440,14 @@ def test_connections_forbid_a_fork(start, name):
 def test_workers_get_their_own_random_numbers_and_signals(start):
     app = '''
 import random, signal
-signal.signal(signal.SIGHUP, lambda *a: None)
-signal.signal(signal.SIGTERM, lambda *a: None)
+mine = lambda *a: None
+for number in (signal.SIGUSR2, signal.SIGHUP, signal.SIGTERM):
+    signal.signal(number, mine)
 def application(environ, start_response):
     start_response("200 OK", [])
-    return [repr((random.random(), signal.getsignal(signal.SIGHUP) == signal.SIG_DFL)).encode()]
+    signal.raise_signal(signal.SIGHUP)  # ignored
+    kept = [signal.getsignal(number) for number in (signal.SIGHUP, signal.SIGTERM)]
+    return [repr((random.random(), mine not in kept and signal.getsignal(signal.SIGUSR2) == signal.SIG_DFL)).encode()]
 '''
     bridge = start("app", files={"app.py": app})
     imported(bridge)
