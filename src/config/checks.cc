@@ -24,11 +24,16 @@ bool is_loopback(const std::string& address) {
   return host.starts_with("127.") || host == "[::1]" || host == "localhost" || host.starts_with("[::ffff:127.");
 }
 
-// "*" names nobody: FORWARDED_ALLOW_IPS=* is common, and meant for what proxies say, not for who a web server is.
+// FORWARDED_ALLOW_IPS=* is common, and meant for what proxies say, not for who a web server is.
+bool is_everybody(const std::string& entry) {
+  return entry == "*" || entry.ends_with("/0");
+}
+
 bool trusts_beyond_loopback(const Listen& listen) {
   const std::vector<std::string>& trusted = listen.trusted_proxies;
+  if (std::any_of(trusted.begin(), trusted.end(), is_everybody)) return false;
   return std::any_of(trusted.begin(), trusted.end(), [](const std::string& entry) {
-    return entry != "*" && !entry.starts_with("127.") && !entry.starts_with("::1") && entry != "unix";
+    return !entry.starts_with("127.") && !entry.starts_with("::1") && entry != "unix";
   });
 }
 
@@ -72,8 +77,8 @@ std::string trust_problem(const Listen& listen, const std::string& address) {
   if (listen.protocol == "http" || is_loopback(address) || trusts_beyond_loopback(listen)) return "";
   return "listen " + address + ": by protocol \"" + listen.protocol +
          "\" a web server says who its clients are; where other machines can connect it must be known which one may\n"
-         "  fix: trusted_proxies = [\"10.0.0.5\"], with the web server's address; or listen on 127.0.0.1 or a unix "
-         "socket";
+         "  fix: trusted_proxies = [\"10.0.0.5\"], with the web server's address (\"*\" and \"0.0.0.0/0\" name none); "
+         "or listen on 127.0.0.1 or a unix socket";
 }
 
 void check_config(const Config& config, Reporter& reporter) {

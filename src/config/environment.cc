@@ -52,8 +52,41 @@ bool is_special(const Setting& setting) {
   return setting.flag == "bind" || setting.flag == "app";
 }
 
+// What of a [[listen]] is not as it would be without one, but its address.
+std::string other_settings(const Listen& listen, const Listen& defaults) {
+  const std::pair<std::string_view, bool> kinds[] = {
+      {"protocol", listen.protocol != defaults.protocol},
+      {"trusted_proxies", listen.trusted_proxies != defaults.trusted_proxies},
+      {"trusted_users", listen.trusted_users != defaults.trusted_users},
+      {"mode", listen.mode != defaults.mode},
+      {"owner", listen.owner != defaults.owner},
+      {"group", listen.group != defaults.group},
+      {"backlog", listen.backlog != defaults.backlog},
+  };
+  std::string others;
+  for (const auto& [key, differs] : kinds) {
+    if (!differs) continue;
+    others.append(others.empty() ? "" : ", ").append(key);
+    if (key == "protocol") others += " = \"" + listen.protocol + "\"";
+  }
+  return others;
+}
+
+void warn_of_dropped(const std::string& source, const Listen& defaults, const Config& config, Reporter& reporter) {
+  for (const Listen& listen : config.listens) {
+    const std::string others = other_settings(listen, defaults);
+    if (others.empty()) continue;
+    reporter.warning_at(
+        "CW0121", listen.place,
+        source + " stands for all [[listen]] of the file: " + others +
+            " of this one is dropped, and what listens instead speaks http",
+        "change addr in the file instead, or keep " + source + " where http to clients is what you want");
+  }
+}
+
 void replace_listens(const std::vector<Word>& words, const Listen& defaults, Config& config, Reporter& reporter) {
   if (words.empty()) return;
+  warn_of_dropped(words.front().source, defaults, config, reporter);
   config.listens.clear();
   for (const Word& word : words) {
     Listen& listen = config.listens.emplace_back(defaults);

@@ -64,6 +64,15 @@ constexpr ErrorCode kCodes[] = {
      "Name it in a route: fastcgi = { to = \"NAME\" }; or remove it."},
     {"CW0120", "wrong use of the command line", "A command, flag or argument is unknown or incomplete.",
      "`cutwater help` lists the commands, `cutwater help flags` the flags."},
+    {"CW0121", "flag drops settings of a listener",
+     "--bind or CUTWATER_BIND stands for all [[listen]] of the file. One of them has more than an address, such as "
+     "another protocol than \"http\", which is dropped with it.",
+     "Change `addr` in the file instead; or keep the flag where http to clients is what you want."},
+    {"CW0122", "path is written encoded",
+     "A match.path has a byte in the form %20. Routes look at paths that are decoded, so it takes none that anybody "
+     "asks "
+     "for, and its `auth` guards nothing.",
+     "Write the byte itself: \"/a b/*\"."},
     {"CW0201", "no Python found", "There is no virtual environment in the project and no python3 on PATH.",
      "Make one: python3 -m venv .venv; or set `python` to an interpreter."},
     {"CW0202", "Python not found",
@@ -175,10 +184,6 @@ constexpr ErrorCode kCodes[] = {
      "trusted, "
      "and was closed unread.",
      "If it is your web server: add its user to trusted_users, or its address to trusted_proxies, of that [[listen]]."},
-    {"CW0408", "too many variables",
-     "A web server's request by FastCGI has more variables, or longer ones, than `limits.header` and "
-     "`limits.header_count` leave room for (twice the bytes, 256 more of them); the connection was closed.",
-     "Raise `limits.header` or `limits.header_count` if such requests are meant to work."},
     {"CW0409", "TMPDIR not used",
      "The front's user can have no folder of its own in TMPDIR: what is too large for memory goes to /var/tmp or /tmp.",
      "Let that user write to TMPDIR, or remove what has the name of its folder, or unset TMPDIR."},

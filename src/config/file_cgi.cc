@@ -47,7 +47,8 @@ bool FileReader::read_cgi(const Entry& entry, Route& route) {
   if (strip == nullptr) cgi.strip = whole;
   if (strip == nullptr || route.path.empty() || (whole + "/").starts_with(cgi.strip + "/")) return true;
   error("CW0103", strip->node.position,
-        "cgi.strip: " + quoted(cgi.strip) + " is not the beginning of match.path " + quoted(pattern_of(route)),
+        "cgi.strip: " + quoted(cgi.strip) + " is not the beginning of match.path " + quoted(pattern_of(route)) +
+            ", or is all of it",
         "leave strip away, or write strip = " + quoted(whole));
   return false;
 }

@@ -42,7 +42,8 @@ bool FileReader::read_proxy(const Entry& entry, Route& route) {
   const bool fits = draft.strip.empty() || (whole + "/").starts_with(draft.strip + "/");
   if (!route.path.empty() && !fits) {
     error("CW0103", entry.node.find("strip")->node.position,
-          word + ".strip: " + quoted(draft.strip) + " is not the beginning of match.path " + quoted(pattern_of(route)),
+          word + ".strip: " + quoted(draft.strip) + " is not the beginning of match.path " + quoted(pattern_of(route)) +
+              ", or is all of it",
           whole.empty() ? "leave strip away" : "leave strip away, or write strip = " + quoted(whole));
     return false;
   }

@@ -34,6 +34,7 @@ class FileReader {
   const Entry* one_answer(const Node& route);
   bool refuse_foreign(const Entry& entry);
   bool read_match(const Node& match, Route& route);
+  void warn_of_encoding(const Entry& path, const Route& route);
   bool read_answer(const Entry& answer, Route& route);
   std::optional<ProxyRoute> read_role(const Entry& entry, const Route& route, const std::string& program);
   bool read_filter(const Entry& entry, Route& route);

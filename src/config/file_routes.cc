@@ -8,6 +8,7 @@
 #include "config/later.h"
 #include "config/project_files.h"
 #include "config/route_pattern.h"
+#include "message/target.h"
 
 namespace cutwater::config {
 namespace {
@@ -66,7 +67,7 @@ void FileReader::read_route(const Node& node) {
   for (size_t i = 0; i < config_.routes.size(); ++i) {
     const Route& other = config_.routes[i];
     if (other.path != route.path || other.exact != route.exact) continue;
-    error("CW0108", answer->node.position,
+    error("CW0108", match->position,
           "two routes match " + quoted(pattern_of(route)) + ", this one and that of line " + match_line(i),
           "remove one");
     return;
@@ -178,7 +179,17 @@ bool FileReader::read_match(const Node& match, Route& route) {
     warning("CW0117", path->node.position,
             "match.path: " + quoted(written) + " takes that path alone, nothing below it", meant);
   }
+  warn_of_encoding(*path, route);
   return true;
+}
+
+void FileReader::warn_of_encoding(const Entry& path, const Route& route) {
+  std::string decoded;
+  if (message::decode_path(route.path, decoded).error != nullptr || decoded == route.path) return;
+  warning("CW0122", path.node.position,
+          "match.path: " + quoted(path.node.text) + " is compared with paths that are decoded: it does not take " +
+              quoted(decoded) + ", but a client would have to send \"%25\" for each \"%\"",
+          "match = { path = " + quoted(decoded + (route.exact ? "" : "*")) + " }");
 }
 
 bool FileReader::read_answer(const Entry& answer, Route& route) {
@@ -272,7 +283,8 @@ bool FileReader::finish_static(RouteDraft draft, const Node& files, Route& route
   bool fits = whole.starts_with(strip) && (whole.size() == strip.size() || whole[strip.size()] == '/');
   if (!fits) {
     error("CW0103", files.find("strip")->node.position,
-          "static.strip: " + quoted(strip) + " is not the beginning of match.path " + quoted(pattern_of(route)),
+          "static.strip: " + quoted(strip) + " is not the beginning of match.path " + quoted(pattern_of(route)) +
+              ", or is all of it",
           "leave strip away, or write strip = " + quoted(whole));
     return false;
   }

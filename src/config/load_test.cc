@@ -79,7 +79,8 @@ TEST_F(Load, GatewayProtocolsTrustSomebodyInParticular) {
     EXPECT_NE(text.find("\n  fix: trusted_proxies = "), std::string::npos) << text;
     EXPECT_EQ(error(addr + "protocol = \"scgi\"\ntrusted_proxies = [\"127.0.0.1\", \"10.0.0.5\"]"), "") << open;
     EXPECT_NE(error(addr + "protocol = \"uwsgi\"\ntrusted_proxies = [\"*\"]"), "") << open;
-    EXPECT_EQ(error(addr + "protocol = \"uwsgi\"\ntrusted_proxies = [\"0.0.0.0/0\"]"), "") << open;
+    for (const char* all : {"0.0.0.0/0", "::/0", "10.0.0.5\", \"*", "10.0.0.5\", \"::/0"})
+      EXPECT_NE(error(addr + "protocol = \"uwsgi\"\ntrusted_proxies = [\"" + all + "\"]"), "") << open << all;
     EXPECT_NE(error(addr + "protocol = \"uwsgi\"\ntrusted_proxies = [\"unix\", \"::1\"]"), "") << open;
     EXPECT_EQ(error(addr + "protocol = \"http\""), "") << open;
   }
@@ -455,6 +456,33 @@ TEST_F(Load, FileThatOthersMayChange) {
   EXPECT_EQ(loaded.exit_code, 0);
   ASSERT_EQ(loaded.diagnostics.size(), 1u);
   EXPECT_EQ(loaded.diagnostics[0].code, "CW0114");
+}
+
+TEST_F(Load, WhatAFlagDropsIsSaid) {
+  const auto warning = [this](const std::string& listen) {
+    folder_.file("cutwater.toml", "[[listen]]\naddr = \"127.0.0.1:1\"\n" + listen);
+    const Loaded loaded = load_target();
+    EXPECT_EQ(loaded.exit_code, 0) << first_error(loaded);
+    EXPECT_EQ(loaded.config.listens.size(), 1u);
+    for (const Diagnostic& diagnostic : loaded.diagnostics) {
+      if (diagnostic.code == "CW0121") return to_text(diagnostic);
+    }
+    return std::string();
+  };
+  const std::string uwsgi = "protocol = \"uwsgi\"\ntrusted_proxies = [\"10.0.0.5\"]\n";
+  EXPECT_EQ(warning(uwsgi), "");
+  overrides_.bind = {"127.0.0.1:4"};
+  const std::string said = warning(uwsgi);
+  EXPECT_NE(said.find("cutwater.toml:2:8: --bind stands for all [[listen]] of the file: protocol = \"uwsgi\", "
+                      "trusted_proxies of this one is dropped"),
+            std::string::npos)
+      << said;
+  EXPECT_NE(said.find("\n  fix: change addr in the file instead"), std::string::npos) << said;
+  EXPECT_EQ(warning(""), "");
+  EXPECT_NE(warning("[[listen]]\naddr = \"unix:s\"\nmode = \"600\"\n").find(": mode of this one"), std::string::npos);
+  overrides_.bind.clear();
+  environment_.set("CUTWATER_BIND", "127.0.0.1:4");
+  EXPECT_NE(warning(uwsgi).find(": CUTWATER_BIND stands for"), std::string::npos);
 }
 
 TEST_F(Load, AnotherLoadSeesTheChangedFile) {

@@ -41,6 +41,9 @@ class Reporter {
   void error_at(std::string_view code, const Place& place, const std::string& what, const std::string& fix) {
     add_at(code, place, what, fix, true);
   }
+  void warning_at(std::string_view code, const Place& place, const std::string& what, const std::string& fix) {
+    add_at(code, place, what, fix, false);
+  }
 
   // What another Reporter collected.
   void add(Diagnostic diagnostic) { add(diagnostic.code, std::move(diagnostic.text), diagnostic.is_error); }

@@ -59,7 +59,7 @@ TEST_F(RouteMessages, RoutesThatAreReached) {
     EXPECT_EQ(found.find("[CW", 1), std::string::npos) << found;
   }
   const std::string twice = messages(route("/a", "app = \"web\"") + route("/a", "app = \"web\""));
-  EXPECT_TRUE(twice.starts_with("[CW0108] cutwater.toml:7:7: two routes match \"/a\", this one and that of line 3"))
+  EXPECT_TRUE(twice.starts_with("[CW0108] cutwater.toml:6:1: two routes match \"/a\", this one and that of line 3"))
       << twice;
 }
 
@@ -242,6 +242,15 @@ TEST_F(RouteMessages, PathThatTakesItselfAlone) {
             "  fix: match = { path = \"/api/*\" }\n");
   EXPECT_FALSE(failed_);
   EXPECT_EQ(messages(route("/", "app = \"web\"")), "");
+}
+
+TEST_F(RouteMessages, PathThatIsWrittenEncoded) {
+  const std::string found = messages(route("/a%20b/*", "app = \"web\""));
+  EXPECT_TRUE(found.starts_with("[CW0122] cutwater.toml:3:18: match.path: \"/a%20b/*\" is compared with")) << found;
+  EXPECT_EQ(fix_of(found), "match = { path = \"/a b/*\" }");
+  EXPECT_EQ(fix_of(messages(route("/a%2Fb", "app = \"web\""))), "match = { path = \"/a/b\" }");
+  EXPECT_FALSE(failed_);
+  for (const char* plain : {"/a b/*", "/100%", "/a%zz/*"}) EXPECT_EQ(messages(route(plain, "app = \"web\"")), "");
 }
 
 TEST_F(RouteMessages, AuthorizersAndFiltersSpeakFastcgi) {

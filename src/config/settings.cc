@@ -108,9 +108,10 @@ constexpr Setting kSettings[] = {
      "fronts", to<&Config::fronts>, 1, 64},
 
     {Section::kListen, "addr", Kind::kAddress, "127.0.0.1:8000",
-     "Where to listen: \"127.0.0.1:8000\", \":8000\" (every IPv4 address), \"[::]:8000\" (every "
-     "IPv6 address), \"unix:/run/shop.sock\" or \"fd:3\". "
-     "When PORT is set, the default is 0.0.0.0:$PORT.",
+     "Where to listen: \"127.0.0.1:8000\", \":8000\" (every IPv4 address), \"[::]:8000\" (every IPv6 address), "
+     "\"unix:/run/shop.sock\" or \"fd:3\". When PORT is set, the default is 0.0.0.0:$PORT. --bind and CUTWATER_BIND "
+     "stand for all [[listen]] of the file, whose other settings are dropped then, with a warning: what listens there "
+     "speaks http.",
      "bind", to<&Listen::address>},
     {Section::kListen, "backlog", Kind::kInteger, "2048", "How many new connections the kernel holds for us.",
      "backlog", to<&Listen::backlog>, 1, 65535},
@@ -134,7 +135,8 @@ constexpr Setting kSettings[] = {
      "Addresses and networks whose X-Forwarded-* and Forwarded fields are believed; \"unix\" believes who connects by "
      "a unix socket, \"*\" everybody, down to what the client itself wrote there. "
      "FORWARDED_ALLOW_IPS changes the default. With any protocol but \"http\" also the only web servers that may "
-     "connect by TCP; beyond this machine they must be named, and \"*\" names none. By FastCGI FCGI_WEB_SERVER_ADDRS "
+     "connect by TCP; beyond this machine they must be named, and \"*\" or \"0.0.0.0/0\" names none. By FastCGI "
+     "FCGI_WEB_SERVER_ADDRS "
      "of "
      "the environment changes the default too, and who connects must be in both.",
      "trusted-proxies", to<&Listen::trusted_proxies>},
