@@ -143,7 +143,7 @@ TEST_F(HttpCallTest, SwitchingToWhatWasOffered) {
 TEST_F(HttpCallTest, SwitchingByteByByte) {
   offer_.protocols = "echo";
   start();
-  for (char byte : std::string_view("HTTP/1.1 101 Switching\r\nUpgrade: echo\r\n\r\n")) {
+  for (char byte : std::string_view("HTTP/1.1 101 Switching\r\nUpgrade: echo\r\nConnection: upgrade\r\n\r\n")) {
     far_.say(std::string_view(&byte, 1));
     runner_.turns(base::Duration(0));
   }
@@ -155,7 +155,7 @@ TEST_F(HttpCallTest, SwitchingByteByByte) {
 TEST_F(HttpCallTest, SwitchingToSomethingElse) {
   offer_.protocols = "echo";
   start();
-  far_.say("HTTP/1.1 101 Switching\r\nUpgrade: other\r\n\r\n");
+  far_.say("HTTP/1.1 101 Switching\r\nUpgrade: other\r\nConnection: upgrade\r\n\r\n");
   finish();
   EXPECT_EQ(status_, CallStatus::kBroken);
 }

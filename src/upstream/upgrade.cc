@@ -35,6 +35,7 @@ UpgradeOffer upgrade_offer(const message::Request& request) {
 
 const char* fault_of_switch(const UpgradeOffer& offer, const message::Response& response) {
   if (offer.protocols.empty()) return "101 Switching Protocols, which was not asked for";
+  if (response.upgrade.empty()) return "101 without the protocol in Upgrade, and Upgrade in Connection";
   if (!lists(offer.protocols, response.upgrade)) return "101 Switching Protocols to one that was not offered";
   if (!base::equals_ignoring_case(response.upgrade, kWebSocket)) return nullptr;
   const std::string_view accept = only(response.headers, "Sec-WebSocket-Accept");

@@ -223,6 +223,7 @@ def test_slow_readers_hold_the_sender_back(serve, behind):
 @pytest.mark.parametrize("answer", [
     b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: other\r\n\r\n",
     b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n\r\n",
+    b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: echo\r\n\r\n",
 ])
 def test_another_protocol_than_was_offered(serve, behind, answer):
     far = behind(lambda connection, _: connection.sendall(answer))

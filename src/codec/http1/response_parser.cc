@@ -46,6 +46,7 @@ class HeadReader {
   bool close_ = false;
   bool keep_alive_ = false;
   unsigned upgrades_ = 0;
+  bool upgrade_named_ = false;                // by Connection
   std::vector<std::string_view> named_away_;  // by Connection; nearly always empty
 };
 
@@ -135,6 +136,8 @@ const char* HeadReader::read_connection(std::string_view value) {
       close_ = true;
     } else if (equals_ignoring_case(option, "keep-alive")) {
       keep_alive_ = true;
+    } else if (equals_ignoring_case(option, "upgrade")) {
+      upgrade_named_ = true;
     } else if (message::is_token(option) && recognise_field(option) == KnownField::kOther &&
                removable_by_connection(option)) {
       if (named_away_.size() == kMostConnectionOptions) return "too many Connection options";
@@ -149,6 +152,7 @@ const char* HeadReader::settle(std::string_view method) {
   if (chunked_ && has_length_) return "both Content-Length and Transfer-Encoding";
   if (chunked_ && is_http_1_0_) return "Transfer-Encoding in HTTP/1.0";
   message::Response& response = parsed_.response;
+  if (response.status == 101 && !upgrade_named_) response.upgrade = {};  // RFC 9110 section 7.8
   for (std::string_view name : named_away_) response.headers.remove_all(name);
   parsed_.keep_alive = !close_ && (!is_http_1_0_ || keep_alive_);
   if (!message::status_allows_body(response.status)) {

@@ -67,8 +67,9 @@ TEST(ResponseParser, TheProtocolIsTakenFromOneField) {
     EXPECT_EQ(parse_response_head(head, "GET", ResponseLimits{}, parsed), nullptr) << head;
     return std::string(parsed.response.upgrade);
   };
-  EXPECT_EQ(protocol_in("HTTP/1.1 101 Switching\r\nUpgrade: a/1\r\n\r\n"), "a/1");
-  EXPECT_EQ(protocol_in("HTTP/1.1 101 Switching\r\nUpgrade: a\r\nupgrade: b\r\n\r\n"), "");
+  EXPECT_EQ(protocol_in("HTTP/1.1 101 Switching\r\nUpgrade: a/1\r\nConnection: x, UPGRADE\r\n\r\n"), "a/1");
+  EXPECT_EQ(protocol_in("HTTP/1.1 101 Switching\r\nUpgrade: a/1\r\n\r\n"), "");
+  EXPECT_EQ(protocol_in("HTTP/1.1 101 Switching\r\nConnection: upgrade\r\nUpgrade: a\r\nupgrade: b\r\n\r\n"), "");
   EXPECT_EQ(protocol_in("HTTP/1.1 101 Switching\r\nUpgrade: a\r\nUpgrade: b\r\nUpgrade: c\r\n\r\n"), "");
   EXPECT_EQ(protocol_in("HTTP/1.1 101 Switching\r\n\r\n"), "");
 }
