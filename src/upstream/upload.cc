@@ -74,7 +74,10 @@ base::Task<bool> Upload::send_data() {
       auto flushing = flush();
       if (!co_await flushing) co_return false;
     }
-    if (pieces % kPiecesPerTurn == 0) co_await stream_.writable(loop_.now() + silence_);
+    if (pieces % kPiecesPerTurn == 0) {
+      auto waiting = await_room();
+      if (!co_await waiting) co_return false;
+    }
     auto reading = data_->source.read();
     const BodyPiece piece = co_await reading;
     last_progress_ = loop_.now();
@@ -131,17 +134,23 @@ bool Upload::write(std::string_view first, std::string_view second, std::string_
   return true;
 }
 
-base::Task<bool> Upload::flush() {
-  while (sent_ < pending_.size()) {
+// False: the peer took nothing for `silence`. Its answer is not read while the client takes nothing, and it may take
+// nothing of the request until it is: that is not its fault.
+base::Task<bool> Upload::await_room() {
+  while (true) {
     const base::Instant deadline = loop_.now() + silence_;
     const io::WaitResult waited = co_await stream_.writable(deadline);
-    if (waited == io::WaitResult::kTimedOut) {
-      // The peer's answer is not read while the client takes nothing, and it may take nothing of the request until it
-      // is.
-      if (stream_.has_unread()) continue;
-      end(State::kPeerTooSlow);
-      co_return false;
-    }
+    if (waited == io::WaitResult::kReady) co_return true;
+    if (stream_.has_unread()) continue;
+    end(State::kPeerTooSlow);
+    co_return false;
+  }
+}
+
+base::Task<bool> Upload::flush() {
+  while (sent_ < pending_.size()) {
+    auto waiting = await_room();
+    if (!co_await waiting) co_return false;
     const iovec rest{pending_.data() + sent_, pending_.size() - sent_};
     const io::IoResult result = stream_.write(std::span(&rest, 1));
     if (result.status == io::IoStatus::kFailed) {

@@ -55,6 +55,7 @@ class Upload {
   base::Task<bool> send_body();
   base::Task<bool> send_data();
   base::Task<bool> flush();
+  base::Task<bool> await_room();
   bool write_piece(const PieceFraming& framing, std::string_view piece, bool is_last);
   // False: the peer takes no more. What the kernel has no room for is kept.
   bool write(std::string_view first, std::string_view second = {}, std::string_view third = {});
