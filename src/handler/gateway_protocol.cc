@@ -12,7 +12,12 @@ namespace {
 
 constexpr uint8_t kWsgiModifier = 0;
 // SCGI could say more; its servers have buffers of 64 KiB, as for uwsgi (faults.md 112).
-constexpr size_t kLongestScgiHead = 65535;
+constexpr size_t kMostScgiVariables = 65535;  // bytes
+
+// Without what makes a netstring of them.
+size_t variables_in(const std::string& scgi_head) {
+  return scgi_head.size() - scgi_head.find(':') - 2;
+}
 
 std::optional<uint64_t> length_of(const upstream::RequestBody& body) {
   if (body.framing() != message::BodyFraming::kLength) return std::nullopt;
@@ -62,7 +67,7 @@ std::optional<std::string> variables_head(GatewayProtocol protocol, const codec:
     codec::fastcgi::append_request(head, upstream::kFastcgiRequestId, role, keep, variables);
   } else if (protocol == GatewayProtocol::kScgi) {
     fits = codec::scgi::append_request_head(head, content_length.value_or(0), variables) &&
-           head.size() <= kLongestScgiHead;
+           variables_in(head) <= kMostScgiVariables;
   } else {
     fits = codec::uwsgi::append_packet(head, kWsgiModifier, 0, variables);
   }
