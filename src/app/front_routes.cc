@@ -106,7 +106,8 @@ handler::Guard* FrontRoutes::guard_of(const config::Route& route, const config::
   if (!route.auth) return nullptr;
   handler::Gateway* gateway = gateway_to(*route.auth, config, nullptr, codec::fastcgi::Role::kAuthorizer);
   if (gateway) {
-    guards_.push_back(std::make_unique<handler::Authorizer>(*gateway, services_.log, onward_of(route)));
+    guards_.push_back(
+        std::make_unique<handler::Authorizer>(*gateway, services_.log, onward_of(route), route.auth->variables));
   } else {
     guards_.push_back(std::make_unique<LetsNobodyPass>());
   }

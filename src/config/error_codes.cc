@@ -327,12 +327,13 @@ constexpr ErrorCode kCodes[] = {
      "A server behind Cutwater closed the connection without an answer, sent something that is no answer in its "
      "protocol, refused the request, switched to a protocol that was not asked for (or to WebSocket without the right "
      "Sec-WebSocket-Accept), broke off in the middle, or went on after its Content-Length. The client got 502, or a "
-     "cut when the answer had begun.",
+     "cut when the answer had begun; or all of it, where the message says that what came then was dropped or late.",
      "Look at that server's own log."},
     {"CW0605", "server took too long",
      "A server behind Cutwater took longer than `timeout` of the route over the head of its answer, or was silent for "
      "so long in its body, or sent less than 100 bytes a second of that; the client got 504, or a cut when the answer "
-     "had begun.",
+     "had begun. Or a FastCGI program did not say within `timeout` that an answer was complete which the client had "
+     "whole.",
      "Raise `timeout`, or look at what keeps that server. A stream of events should be text/event-stream, or say "
      "X-Accel-Buffering: no."},
     {"CW0606", "request came back",

@@ -36,7 +36,9 @@ class FileReader {
   bool read_match(const Node& match, Route& route);
   void warn_of_encoding(const Entry& path, const Route& route);
   bool read_answer(const Entry& answer, Route& route);
-  std::optional<ProxyRoute> read_role(const Entry& entry, const Route& route, const std::string& program);
+  void read_auth(const Entry& entry, Route& route);
+  std::optional<ProxyRoute> read_role(const Entry& entry, const Route& route, const std::string& program,
+                                      std::string_view more = {});
   bool read_filter(const Entry& entry, Route& route);
   bool read_static(const Entry& entry, Route& route);
   bool finish_static(RouteDraft draft, const Node& files, Route& route);

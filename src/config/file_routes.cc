@@ -59,7 +59,7 @@ void FileReader::read_route(const Node& node) {
   Route route;
   const bool matched = match != nullptr && read_match(match->node, route);
   const Entry* auth = node.find("auth");
-  if (auth != nullptr) route.auth = read_role(*auth, route, "an authorizer");
+  if (auth != nullptr) read_auth(*auth, route);
   const bool guarded = auth == nullptr || route.auth;
   if (answer == nullptr || !read_answer(*answer, route) || !matched || !guarded) return;
   const Entry* filter = node.find("filter");
@@ -219,23 +219,42 @@ void FileReader::check_app_names() {
   }
 }
 
-// auth = { fastcgi = {...} }, filter likewise. `program` is what FastCGI calls it.
-std::optional<ProxyRoute> FileReader::read_role(const Entry& entry, const Route& route, const std::string& program) {
+void FileReader::read_auth(const Entry& entry, Route& route) {
+  route.auth = read_role(entry, route, "an authorizer", "variables");
+  const Entry* variables = entry.node.find("variables");
+  if (!route.auth || variables == nullptr) return;
+  ProxyDraft draft;
+  Scope scope{.proxy = &draft};
+  const Setting& setting = *find_setting(Section::kAuth, "variables");
+  if (!store_value(setting, variables->node, scope, source_, document_.folder, "auth.variables", reporter_)) {
+    return route.auth.reset();
+  }
+  route.auth->variables = draft.variables;
+}
+
+// auth = { fastcgi = {...} }, filter likewise. `program` is what FastCGI calls it; `more` is a key beside fastcgi.
+std::optional<ProxyRoute> FileReader::read_role(const Entry& entry, const Route& route, const std::string& program,
+                                                std::string_view more) {
   const std::string& word = entry.key;
   const std::string example = word + " = { fastcgi = { to = \"127.0.0.1:9000\" } }";
   if (!expect(entry.node, Node::Type::kTable, word, example)) return std::nullopt;
   for (const Entry& key : entry.node.entries) {
-    if (key.key == "fastcgi") continue;
+    if (key.key == "fastcgi" || key.key == more) continue;
     if (is_answer(key.key) || closest(key.key, {"proxy"}) == "proxy") {
       error("CW0101", key.position, word + " takes fastcgi alone, not " + quoted(key.key),
             "let a FastCGI program be " + program + ": " + example);
     } else {
-      refuse(key, Section::kStatic, word, word + " = {...}", {"fastcgi"});
+      Keys known = {"fastcgi"};
+      if (!more.empty()) known.emplace_back(more);
+      refuse(key, Section::kAuth, word, word + " = {...}", known);
     }
   }
   const Entry* fastcgi = entry.node.find("fastcgi");
   if (fastcgi == nullptr) {
-    if (entry.node.entries.empty()) error("CW0109", entry.position, word + " is empty", example);
+    const bool is_empty = entry.node.entries.empty();
+    if (is_empty || entry.node.find(more) != nullptr) {
+      error("CW0109", entry.position, word + (is_empty ? " is empty" : " has no fastcgi"), example);
+    }
     return std::nullopt;
   }
   Route asked;

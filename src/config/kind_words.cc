@@ -21,6 +21,8 @@ std::string example_value(const Setting& setting, bool in_file) {
       return in_file ? "[\"10.0.0.0/8\"]" : "10.0.0.0/8";
     case Kind::kUserList:
       return "[\"www-data\"]";
+    case Kind::kVariableNames:
+      return "[\"REMOTE_USER\"]";
     case Kind::kEndings:
       return "[\".cgi\"]";
     case Kind::kOrigins:
@@ -80,6 +82,8 @@ std::string kind_text(const Setting& setting) {
       return "a list of servers such as \"http://10.0.0.5:8000\"";
     case Kind::kUserList:
       return "a list of users";
+    case Kind::kVariableNames:
+      return "a list of names such as \"REMOTE_USER\"";
     case Kind::kEndings:
       return "a list of endings such as \".cgi\"";
     case Kind::kOrigins:

@@ -121,8 +121,9 @@ struct ProxyRoute {
   std::vector<std::string> closed = {};  // "data": folders below root of which nothing is run or sent
   // "uploads": names of folders, wherever they lie below root and however they are written, of which no script is run
   std::vector<std::string> never_run = {};
-  std::string buffer = "true";  // no server is taken before the body is complete
-  FolderMap sendfile;           // files that servers may name instead of sending them
+  std::string buffer = "true";              // no server is taken before the body is complete
+  FolderMap sendfile;                       // files that servers may name instead of sending them
+  std::vector<std::string> variables = {};  // of an authorizer: those it is known to set
 
   bool operator==(const ProxyRoute&) const = default;
 };

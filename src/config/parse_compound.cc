@@ -33,6 +33,13 @@ bool is_origin(std::string_view text) {
   return plain && !host.empty() && host.front() != '.';
 }
 
+// As an authorizer says it behind Variable-.
+bool is_name_of_request_variable(std::string_view text) {
+  const bool plain = std::all_of(text.begin(), text.end(),
+                                 [](char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_'; });
+  return plain && !text.empty() && !text.starts_with("HTTP_");
+}
+
 Parsed parse_list(const Setting& setting, const Node& node) {
   std::vector<Node> items = node.items;
   if (node.type == Node::Type::kWord) {
@@ -53,6 +60,11 @@ Parsed parse_list(const Setting& setting, const Node& node) {
     }
     if (setting.kind == Kind::kEndings && !is_ending(item.text)) {
       return Problem{"CW0103", quoted(item.text) + " is no ending of file names", "write for example \".cgi\"",
+                     item.position};
+    }
+    if (setting.kind == Kind::kVariableNames && !is_name_of_request_variable(item.text)) {
+      return Problem{"CW0103", quoted(item.text) + " is no name of a variable",
+                     "write letters, digits and '_', such as \"REMOTE_USER\", without HTTP_ or Variable- before it",
                      item.position};
     }
     if (setting.kind == Kind::kOrigins && !is_origin(item.text)) {

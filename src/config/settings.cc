@@ -426,6 +426,15 @@ constexpr Setting kSettings[] = {
      "answer to a request that does no harm when sent twice (GET, HEAD, PUT, DELETE, OPTIONS).",
      "", to<&ProxyRoute::retries>, 0, 100},
 
+    {Section::kAuth, "variables", Kind::kVariableNames, "",
+     "Which variables the program sets: [\"REMOTE_USER\", \"X_ROLE\"]. What a client sends as a field of such a name, "
+     "however it spells it, is removed from every request. A name that is not listed is known once the program has "
+     "said "
+     "it, after each start anew; until then what a client sends under that name is passed on, where the program says "
+     "200 "
+     "without it. REMOTE_USER is always known.",
+     "", to<&ProxyRoute::variables>},
+
     {Section::kCgi, "dir", Kind::kPath, "",
      "The folder of the scripts. What the URL path has behind the script's name is PATH_INFO; what is no script there "
      "is "
@@ -582,6 +591,8 @@ std::string section_title(Section section, std::string_view name) {
       return "fastcgi, scgi or uwsgi = {...}";
     case Section::kCheck:
       return "check = {...}";
+    case Section::kAuth:
+      return "auth = {...}";
     case Section::kCgi:
       return "cgi = {...}";
     case Section::kPool:

@@ -25,6 +25,7 @@ enum class Section {
   kUpstream,
   kGateway,
   kCheck,
+  kAuth,
   kCgi,
   kPool
 };
@@ -44,8 +45,9 @@ enum class Kind {
   kOctalMode,
   kNetworkList,
   kUserList,
-  kEndings,    // of file names: ".py"
-  kOrigins,    // of pages: "https://example.com", "https://*.example.com", "same"
+  kEndings,  // of file names: ".py"
+  kOrigins,  // of pages: "https://example.com", "https://*.example.com", "same"
+  kVariableNames,
   kVariables,  // table of environment variables
   kPrograms,   // table: ending of file names -> program
   kFolders,    // table: URL path -> folder

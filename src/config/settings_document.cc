@@ -87,11 +87,16 @@ constexpr SectionText kSections[] = {
      "}`: a "
      "FastCGI program in the authorizer role is asked first. When it says 200 the request goes on, and what it calls "
      "Variable-NAME is a variable NAME for the app or server, and for a server of `proxy` a field: "
-     "Variable-REMOTE_USER is Remote-User. What the client sent under that name is removed. Any other answer is the "
+     "Variable-REMOTE_USER is Remote-User. What the client sent under a name that the program has said, or that "
+     "`variables` of `auth` lists, is removed. Any other answer is the "
      "client's. And beside `static` a "
      "route may have `filter = { fastcgi = {...} }`: the file that was found goes to a FastCGI program in the filter "
      "role as FCGI_DATA, with FCGI_DATA_LENGTH and FCGI_DATA_LAST_MOD among the variables; what it makes of it is the "
      "answer to GET, HEAD and POST."},
+    {Section::kAuth, "auth site.route route", "`[[site.route]]`: `auth = {...}`",
+     "Beside `fastcgi = {...}`, which names the authorizer and takes what any `fastcgi` of a route takes but `root` "
+     "and "
+     "`sendfile`."},
     {Section::kCgi, "cgi", "`[[site.route]]`: `cgi = {...}`",
      "CGI/1.1 scripts (RFC 3875): each request starts a program, which gets the request in variables and on its "
      "standard "

@@ -102,6 +102,7 @@ TEST(Later, NothingIsBothKnownAndLater) {
                                                 {Section::kUpstream, "upstream"},
                                                 {Section::kGateway, "gateway"},
                                                 {Section::kCheck, "check"},
+                                                {Section::kAuth, "auth"},
                                                 {Section::kCgi, "cgi"},
                                                 {Section::kPool, "pool"}};
   for (const Setting& setting : settings()) {

@@ -21,7 +21,7 @@ namespace {
 
 constexpr std::string_view kVariable = "Variable-";
 constexpr size_t kMostTold = 16;              // unusable names
-constexpr size_t kMostGranted = 64;           // names
+constexpr size_t kMostLearned = 64;           // names
 constexpr size_t kMostSwallowed = 64 * 1024;  // of the body of a grant, which nobody reads
 
 // Keeps a 200 to itself; everything else is written to the client.
@@ -43,8 +43,8 @@ class Verdict final : public message::ResponseWriter, public message::ClientGone
   base::Task<WriteStatus> informational(const message::Response&) override { co_return WriteStatus::kWritten; }
   base::Task<WriteStatus> head(const message::Response& response, std::string_view first_piece,
                                bool complete) override {
-    if (response.status != 200) return deny(response, first_piece, complete);
-    grants_ = true;
+    grants_ = response.status == 200;  // an error page comes behind a 200 that was not whole
+    if (!grants_) return deny(response, first_piece, complete);
     for (const message::HeaderField& field : response.headers) {
       if (is_variable(field)) variables_.emplace_back(field.name.substr(kVariable.size()), field.value);
     }
@@ -64,7 +64,7 @@ class Verdict final : public message::ResponseWriter, public message::ClientGone
   void abort() override {
     if (!grants_) client_.abort();
   }
-  bool head_sent() const override { return grants_ || client_.head_sent(); }
+  bool head_sent() const override { return client_.head_sent(); }
   uint16_t status() const override { return grants_ ? uint16_t{200} : client_.status(); }
   uint64_t body_bytes_sent() const override { return client_.body_bytes_sent(); }
   bool client_gone() const override { return client_.client_gone(); }
@@ -100,6 +100,14 @@ class Verdict final : public message::ResponseWriter, public message::ClientGone
 };
 
 }  // namespace
+
+Authorizer::Authorizer(Gateway& gateway, base::LogSink& log, Onward onward, const std::vector<std::string>& names)
+    : gateway_(gateway), log_(log), onward_(onward) {
+  for (const std::string& name : names) {
+    if (!field_of_variable(name).empty()) granted_.insert(name);
+  }
+  most_granted_ = granted_.size() + kMostLearned;
+}
 
 base::Task<void> Authorizer::pass(message::Exchange& exchange, message::Handler& inner) {
   Verdict verdict(exchange.response);
@@ -148,7 +156,7 @@ void Authorizer::grant(message::Request& request, std::string_view name, std::st
   if (!reaches(name)) note_lost(name);
   if (field_of_variable(name).empty()) return;
   drop_claims(request, name);
-  if (granted_.size() < kMostGranted) granted_.emplace(name);
+  if (granted_.size() < most_granted_) granted_.emplace(name);
 }
 
 bool Authorizer::reaches(std::string_view name) const {

@@ -5,6 +5,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/log.h"
 #include "base/task.h"
@@ -23,9 +24,9 @@ enum class Onward {
 
 class Authorizer final : public Guard {
  public:
-  // `gateway` asks in that role; both outlive this.
-  Authorizer(Gateway& gateway, base::LogSink& log, Onward onward = Onward::kAll)
-      : gateway_(gateway), log_(log), onward_(onward) {}
+  // `gateway` asks in that role; both outlive this. `names`: variables that it is known to grant.
+  Authorizer(Gateway& gateway, base::LogSink& log, Onward onward = Onward::kAll,
+             const std::vector<std::string>& names = {});
 
   base::Task<void> pass(message::Exchange& exchange, message::Handler& inner) override;
 
@@ -40,8 +41,9 @@ class Authorizer final : public Guard {
   Gateway& gateway_;
   base::LogSink& log_;
   const Onward onward_;
-  // Names that it has granted: what a client says under one is dropped also when it grants none.
+  // Names that it is known to grant, or has granted: what a client says under one is dropped also when it grants none.
   std::set<std::string, std::less<>> granted_ = {"REMOTE_USER"};
+  size_t most_granted_ = 0;
   std::set<std::string, std::less<>> told_;  // names that are of no use, once each
 };
 
