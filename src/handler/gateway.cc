@@ -159,6 +159,12 @@ void Gateway::log_problem(std::string_view code, const upstream::Peer& peer, std
                   peer.name() + " " + std::string(kind));
 }
 
+void Gateway::note_excess(const upstream::Peer& peer, std::string_view request, std::string_view consequence) {
+  log_problem("CW0604", peer,
+              fmt::format("went on after the Content-Length of its answer to {}; {}", request, consequence),
+              "let the application state the length of what it sends, or none");
+}
+
 void Gateway::note_failure(upstream::Peer& peer, upstream::Failure failure) {
   if (!peer.note_failure(loop_.now(), failure)) return;
   log_.warning("CW0603", fmt::format("{}: {} failed {} in a row and is left alone for {} at a time\n"

@@ -44,6 +44,8 @@ struct Instead {
   std::string path;                // of this server, with its query
 };
 
+struct GatewayLateEnd;
+
 class Gateway final : public message::Handler {
  public:
   // The others outlive the gateway; `group` may be shared.
@@ -71,6 +73,7 @@ class Gateway final : public message::Handler {
 
  private:
   friend class GatewayExchange;
+  friend base::Task<void> await_late_end(Gateway& gateway, std::unique_ptr<GatewayLateEnd> late);
 
   base::Task<void> answer(message::Exchange& exchange, const FilteredFile* file);
   base::Task<void> refuse_circle(message::Exchange& exchange);
@@ -83,6 +86,9 @@ class Gateway final : public message::Handler {
                    std::string_view kind = {});
   void note_failure(upstream::Peer& peer, upstream::Failure failure);
   void note_success(upstream::Peer& peer);
+  // `request`: "GET /path".
+  void note_excess(const upstream::Peer& peer, std::string_view request, std::string_view consequence);
+  void judge_late_end(GatewayLateEnd& late, upstream::CallRest::Outcome outcome);
   // Seconds until a server that is down is tried again.
   std::string retry_after() const;
 
@@ -102,6 +108,7 @@ class Gateway final : public message::Handler {
   message::Handler* files_ = nullptr;
   RateLimitedLog problems_;
   StderrPace stderr_pace_;
+  base::TaskSet late_ends_;  // first to end
 };
 
 }  // namespace cutwater::handler

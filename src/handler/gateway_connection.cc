@@ -14,6 +14,7 @@ GatewayConnection share_of(std::unique_ptr<upstream::SharedRequest> request) {
   GatewayConnection connection;
   connection.shared = request.get();
   connection.is_kept = request->used_before();
+  connection.opened = request->connection_shared_since();
   connection.stream = std::move(request);
   return connection;
 }
@@ -32,7 +33,8 @@ GatewayConnection take_kept(upstream::Peer& peer, const ConnectionWish& wish) {
   const base::Duration freshness = freshness_for(wish);
   const bool is_fastcgi = wish.protocol == GatewayProtocol::kFastcgi;
   if (is_fastcgi) {
-    if (auto request = peer.multiplexing().take(freshness, wish.alone)) return share_of(std::move(request));
+    if (auto request = peer.multiplexing().take(freshness, wish.alone, peer.shares_since()))
+      return share_of(std::move(request));
   }
   if (wish.harmless_twice || !is_fastcgi || (peer.pool().proven() && !peer.keeps_briefly())) {
     upstream::PooledConnection kept = peer.pool().take(freshness, silence_for(wish));
@@ -47,7 +49,7 @@ GatewayConnection take_kept(upstream::Peer& peer, const ConnectionWish& wish) {
 GatewayConnection share_new(upstream::Peer& peer, GatewayConnection connection, const ConnectionWish& wish) {
   if (wish.protocol != GatewayProtocol::kFastcgi || !connection.stream) return connection;
   if (!wish.only_fresh) {
-    auto place = peer.multiplexing().take(freshness_for(wish), wish.alone);
+    auto place = peer.multiplexing().take(freshness_for(wish), wish.alone, peer.shares_since());
     if (place) return share_of(std::move(place));
   }
   auto request = peer.multiplexing().share(connection.stream, wish.alone);

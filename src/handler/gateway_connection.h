@@ -23,6 +23,8 @@ struct GatewayConnection {
   bool in_progress() const { return stream && error != 0; }
   // The connection broke, and with it every request on it.
   bool broke_for_all() const { return shared && shared->broke(); }
+  // Likewise, and another one of them may be the cause.
+  bool broke_beside_others() const { return broke_for_all() && shared->had_company(); }
 };
 
 struct ConnectionWish {

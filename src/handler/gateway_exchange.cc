@@ -9,6 +9,7 @@
 #include "codec/http1/request_encoder.h"
 #include "handler/error_pages.h"
 #include "handler/file_body.h"
+#include "handler/gateway_late_end.h"
 #include "handler/gateway_request.h"
 #include "handler/kept_head.h"
 #include "handler/refusals.h"
@@ -99,8 +100,9 @@ base::Task<void> GatewayExchange::run() {
     if (outcome == Outcome::kAnswered) co_return;
     if (!may_repeat(outcome)) break;
     body_.rewind();
-    if (outcome == Outcome::kStale || outcome == Outcome::kNoRoom) {
+    if (outcome == Outcome::kStale || outcome == Outcome::kNoRoom || outcome == Outcome::kInCompany) {
       only_fresh_ = true;
+      alone_ = alone_ || outcome == Outcome::kInCompany;
       continue;
     }
     tried_.push_back(peer.get());
@@ -131,7 +133,7 @@ base::Task<GatewayExchange::Outcome> GatewayExchange::try_peer(upstream::Peer& p
   // filter may have left data of its last request unread, and end the connection for that.
   const bool only_fresh = only_fresh_ || ((process_ || file_) && !harmless_twice);
   // What breaks a shared connection must cost nobody's request: the others on it can be sent again.
-  const bool alone = !harmless_twice || !body_.is_small();
+  const bool alone = alone_ || !harmless_twice || !body_.is_small();
   const ConnectionWish wish = {gateway_.options_.protocol, harmless_twice, only_fresh, alone, deadline};
   GatewayConnection connection = start_connecting(peer, wish);
   if (connection.in_progress()) {
@@ -158,7 +160,7 @@ base::Task<GatewayExchange::Outcome> GatewayExchange::try_peer(upstream::Peer& p
   begun_ = gateway_.loop_.now();
   call.begin(std::move(head_));
   std::optional<upstream::PeerWait> waiting;
-  if (!connection.is_kept) waiting.emplace(peer);
+  if (!connection.is_kept) waiting.emplace(peer, connection.opened);
   auto reading = call.read_head();
   CallStatus status = co_await reading;
   if (status == CallStatus::kFine && is_interim(call.response())) {
@@ -220,6 +222,7 @@ base::Task<void> GatewayExchange::relay(upstream::Peer& peer, upstream::Call& ca
       co_await cutting;
       co_return;
     }
+    const bool ends_late = piece.only_end_missing && may_leave(call);
     if (piece.complete) gateway_.note_success(peer);
     if (piece.complete && call.excess() != upstream::Excess::kNone) note_excess(peer, "what it sent then was dropped");
     // Before the client has taken the rest: it may be slow, and the server is free.
@@ -227,6 +230,8 @@ base::Task<void> GatewayExchange::relay(upstream::Peer& peer, upstream::Call& ca
       keep(peer, call, connection);
       free_server();
     }
+    if (ends_late) leave(peer, call, connection);
+    piece.complete = piece.complete || ends_late;
     if (process_) process_->hold_time(true);
     auto writing = spooled    ? spooled->write(is_first ? &call.response() : nullptr, piece.bytes, piece.complete)
                    : is_first ? response.head(call.response(), piece.bytes, piece.complete)
@@ -262,6 +267,35 @@ base::Task<void> GatewayExchange::cut(upstream::Peer& peer, upstream::Call& call
                                                           : Cause::kOfStatus;
   auto answering = answer_error(exchange_, status == CallStatus::kTimedOut ? 504 : 502, cause);
   co_await answering;
+}
+
+// What is granted must be whole.
+bool GatewayExchange::may_leave(upstream::Call& call) const {
+  return gateway_.options_.role != codec::fastcgi::Role::kAuthorizer || call.response().status != 200;
+}
+
+// The client can have all of the answer, and the server may go on working: whoever waits for its end, the client does
+// not. One that has not taken all of the request would wait for more of it.
+void GatewayExchange::leave(upstream::Peer& peer, upstream::Call& call, GatewayConnection& connection) {
+  if (process_) process_->forget_listener();
+  if (!call.request_sent() || gateway_.late_ends_.size() >= kMostLateEnds) {
+    call_ = nullptr;
+    use_.reset();
+    if (process_) return leave_process(call, connection);
+    return connection.stream->close();
+  }
+  call_ = nullptr;
+  auto late = std::make_unique<GatewayLateEnd>();
+  late->rest = call.leave();
+  late->connection = std::exchange(connection, GatewayConnection());
+  late->keeps = keeps_;
+  use_.reset();
+  late->use = std::make_unique<upstream::PeerUse>(peer);
+  late->process = std::exchange(process_, nullptr);
+  late->method = exchange_.request.method;
+  late->path = exchange_.request.path;
+  late->request_id = exchange_.id;
+  gateway_.late_ends_.start(await_late_end(gateway_, std::move(late)));
 }
 
 // A connection that is not kept is closed at once: it may hold a process of the server, and the client may be slow.

@@ -43,6 +43,7 @@ class GatewayExchange final : public message::ClientGoneListener, private Pooled
   enum class Outcome {
     kAnswered,     // or nobody is left to answer
     kStale,        // a kept connection had ended: the same server may be asked on a new one
+    kInCompany,    // what ended a shared connection may be another one's fault: likewise, with nobody beside it
     kNoRoom,       // the server takes no more on a shared connection: likewise, as it had nothing of the request
     kUndelivered,  // the server had nothing of the request
     kDelivered,    // it may have begun to act on it
@@ -70,6 +71,8 @@ class GatewayExchange final : public message::ClientGoneListener, private Pooled
   base::Task<void> note_instead(upstream::Peer& peer, upstream::Call& call, GatewayConnection& connection);
   base::Task<void> cut(upstream::Peer& peer, upstream::Call& call, upstream::CallStatus status,
                        GatewayConnection& connection, SpooledAnswer* spooled = nullptr);
+  bool may_leave(upstream::Call& call) const;
+  void leave(upstream::Peer& peer, upstream::Call& call, GatewayConnection& connection);
   void keep(upstream::Peer& peer, upstream::Call& call, GatewayConnection& connection);
   base::Task<void> relay(upstream::Peer& peer, upstream::Call& call, GatewayConnection& connection);
   base::Task<void> tunnel(upstream::Peer& peer, upstream::Call& call, io::Stream& stream);
@@ -110,6 +113,7 @@ class GatewayExchange final : public message::ClientGoneListener, private Pooled
   base::Instant begun_{};               // the last try
   bool keeps_ = true;                   // the server was told that the connection stays
   bool only_fresh_ = false;             // a kept connection had ended: no other kept one
+  bool alone_ = false;                  // nobody shares its connection: it may be what breaks them
   bool asked_ = false;                  // some server that was believed to work, or took the connection
   bool hinted_ = false;                 // the client has had something of an answer
   bool client_gone_ = false;

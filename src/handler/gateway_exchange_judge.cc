@@ -100,8 +100,10 @@ GatewayExchange::Outcome GatewayExchange::judge(upstream::Peer& peer, const upst
       status == CallStatus::kNoAnswer && connection.is_kept && gateway_.loop_.now() - begun_ < kStaleWithin;
   const bool spoke_nonsense = note_nonsense(peer, connection);
   if (was_stale) peer.note_stale();
-  if (was_stale && may_repeat(unless_answered)) return Outcome::kStale;
   const bool is_unanswered = status == CallStatus::kNoAnswer || (status == CallStatus::kCutHead && !hinted_);
+  // The one that is the cause meets nobody the next time.
+  if (is_unanswered && connection.broke_beside_others() && may_repeat(Outcome::kDelivered)) return Outcome::kInCompany;
+  if (was_stale && may_repeat(unless_answered)) return Outcome::kStale;
   if (spoke_nonsense) cause_ = Cause::kNotUnderstood;
   if (spoke_nonsense) return is_unanswered ? unless_answered : Outcome::kFinal;
   const bool refused = status == CallStatus::kOverloaded || status == CallStatus::kCannotMultiplex;
@@ -181,10 +183,7 @@ void GatewayExchange::note_cut(upstream::Peer& peer, const upstream::Call& call,
 }
 
 void GatewayExchange::note_excess(const upstream::Peer& peer, std::string_view consequence) {
-  gateway_.log_problem("CW0604", peer,
-                       fmt::format("went on after the Content-Length of its answer to {} {}; {}",
-                                   exchange_.request.method, exchange_.request.path, consequence),
-                       "let the application state the length of what it sends, or none");
+  gateway_.note_excess(peer, fmt::format("{} {}", exchange_.request.method, exchange_.request.path), consequence);
 }
 
 void GatewayExchange::note_cut_off() {

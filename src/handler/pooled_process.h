@@ -81,6 +81,8 @@ class PooledProcess final {
 
   // A request is given to it: the clock runs. `request`: "GET /path?query".
   void begin(std::string request, PooledProcessListener& listener);
+  // Nobody waits for the answer any more; its end is waited for, and its clock runs.
+  void forget_listener() { listener_ = nullptr; }
   // While a client holds the answer up its time stands still.
   void hold_time(bool hold);
   // The request is over, the answer complete.

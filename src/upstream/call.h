@@ -3,12 +3,15 @@
 //   begin -> read_head, until it is no interim one -> take_body -> read_body, until it ends
 #pragma once
 
+#include <memory>
 #include <string>
 #include <string_view>
 
 #include "base/clock.h"
 #include "base/task.h"
 #include "codec/http1/response_parser.h"
+#include "io/loop.h"
+#include "io/stream.h"
 #include "message/exchange.h"
 #include "message/response.h"
 
@@ -44,6 +47,8 @@ struct CallPiece {
   // All that was announced is there, and held back until the peer says that this is all, or for as long as that may
   // take. Nothing of the answer should go on before the next read_body() has come back.
   bool awaits_end = false;
+  // With these bytes all that was announced has been given out, and the peer has not said in time that this is all.
+  bool only_end_missing = false;
 };
 
 // What the peer sent after Content-Length bytes of body, which was dropped.
@@ -51,6 +56,25 @@ enum class Excess {
   kNone,
   kSpace,  // no more than templates leave behind
   kMore
+};
+
+class StderrSink;
+
+// What is outstanding of a call when its caller has all of the answer: the word that this was all. It needs nothing of
+// the call but its stream.
+class CallRest {
+ public:
+  enum class Outcome {
+    kReusable,  // the peer takes another request on the connection
+    kEnded,     // it may not be used again
+    kBroken,    // reason() says what was wrong
+    kTimedOut,
+  };
+  virtual ~CallRest() = default;
+  virtual base::Task<Outcome> run(io::Loop& loop, io::Stream& stream, StderrSink& errors, base::Instant deadline) = 0;
+  virtual const char* reason() const = 0;
+  // More than was announced came, and was dropped.
+  virtual bool went_on() const = 0;
 };
 
 class Call {
@@ -72,6 +96,9 @@ class Call {
   // The part of the body that came with the head, without waiting; call it before any co_await.
   virtual CallPiece take_body() = 0;
   virtual base::Task<CallPiece> read_body() = 0;
+
+  // With only_end_missing, of a request that was sent whole: ends the call.
+  virtual std::unique_ptr<CallRest> leave() { return nullptr; }
 
   // Whoever waits for the peer is woken and told kClientFailed (kDisconnected).
   virtual void abandon() = 0;

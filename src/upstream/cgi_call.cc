@@ -9,7 +9,6 @@ using codec::CgiHeadScanner;
 
 namespace {
 
-constexpr std::string_view kSpace = " \t\r\n";
 // Programs end an answer in the same breath; some go on working behind it.
 constexpr base::Duration kEndFollows = std::chrono::milliseconds(100);
 
@@ -82,7 +81,7 @@ CallStatus CgiCall::finish_head(std::string_view bytes) {
 
 std::string_view CgiCall::within_length(std::string_view piece) {
   const std::string_view taken = piece.substr(0, std::min<uint64_t>(left_, piece.size()));
-  if (piece.find_first_not_of(kSpace, taken.size()) != std::string_view::npos) {
+  if (piece.find_first_not_of(kTemplateSpace, taken.size()) != std::string_view::npos) {
     excess_ = Excess::kMore;
   } else if (taken.size() < piece.size() && excess_ == Excess::kNone) {
     excess_ = Excess::kSpace;
@@ -92,7 +91,7 @@ std::string_view CgiCall::within_length(std::string_view piece) {
 }
 
 CallPiece CgiCall::end_body(CallPiece piece) {
-  if (parsed_.response.content_length && left_ > 0) {
+  if (!has_all_announced() && parsed_.response.content_length) {
     piece.status = CallStatus::kTruncated;
     return piece;
   }
@@ -107,10 +106,17 @@ void CgiCall::hold_back(CallPiece& piece) {
     held_until_ = loop_.now() + std::min(kEndFollows, options_.silence / 2);
     holding_ = true;
   }
+  piece.only_end_missing = !holding_;
   if (!holding_) return;
   held_.append(std::exchange(piece.bytes, {}));
   piece.awaits_end = loop_.now() < held_until_;
+  piece.only_end_missing = !piece.awaits_end;
   if (!piece.awaits_end) piece.bytes = release();
+}
+
+// To a HEAD, or with such a status. Nobody waits for what comes of one all the same; it is dropped (faults.md 116).
+bool CgiCall::has_no_body() const {
+  return (method_ == "HEAD" && !options_.authorizes) || !message::status_allows_body(parsed_.response.status);
 }
 
 std::string_view CgiCall::release() {
@@ -120,9 +126,7 @@ std::string_view CgiCall::release() {
 
 CallPiece CgiCall::take_body() {
   CallPiece piece;
-  // Nobody waits for a body that is none; what of it has come, or broke, is dropped (faults.md 116).
-  const bool none =
-      (method_ == "HEAD" && !options_.authorizes) || !message::status_allows_body(parsed_.response.status);
+  const bool none = has_no_body();
   const bool apart = first_.data() >= head_.data() && first_.data() < head_.data() + head_.size();
   piece.bytes = within_length(std::exchange(first_, {}));
   if (apart) joined_.assign(piece.bytes);
@@ -136,8 +140,8 @@ CallPiece CgiCall::take_body() {
     }
   }
   if (apart) piece.bytes = joined_;
-  if (none) {
-    piece.bytes = {};
+  if (none) piece.bytes = {};
+  if (none && ends_with_connection()) {
     piece.complete = true;
     body_complete_ = output.kind == Output::kEnd;
   } else if (excess_ == Excess::kMore && !ends_with_connection()) {
@@ -155,12 +159,14 @@ CallPiece CgiCall::take_body() {
 }
 
 base::Task<CallPiece> CgiCall::read_body() {
+  const base::Instant since = loop_.now();
   while (true) {
-    auto receiving = receiver_.receive(holding_ ? held_until_ : base::kNever);
+    auto receiving = receiver_.receive(holding_ ? held_until_ : base::kNever, since);
     const Receiver::Outcome received = co_await receiving;
     CallPiece piece;
     if (received == Receiver::Outcome::kNothingYet) {
       piece.bytes = release();
+      piece.only_end_missing = true;
       co_return piece;
     }
     if (received == Receiver::Outcome::kBytes) {

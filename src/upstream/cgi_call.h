@@ -18,6 +18,9 @@
 
 namespace cutwater::upstream {
 
+// No more than templates leave behind.
+inline constexpr std::string_view kTemplateSpace = " \t\r\n";
+
 class CgiCall : public Call {
  public:
   // All outlive the call. `method` is the request's.
@@ -54,6 +57,7 @@ class CgiCall : public Call {
   virtual bool ends_with_connection() const { return true; }
 
   CallStatus broken(const char* why);
+  uint64_t left_of_body() const { return left_; }
   bool answer_complete() const { return body_complete_; }
   bool nothing_left() const { return rest_.empty() && excess_ == Excess::kNone; }
   bool request_complete() const { return request_sent() && !receiver_.abandoned(); }
@@ -65,7 +69,8 @@ class CgiCall : public Call {
   CallPiece end_body(CallPiece piece);
   void hold_back(CallPiece& piece);
   std::string_view release();
-  bool has_all_announced() const { return parsed_.response.content_length && left_ == 0; }
+  bool has_no_body() const;
+  bool has_all_announced() const { return has_no_body() || (parsed_.response.content_length && left_ == 0); }
   std::string_view within_length(std::string_view piece);
 
   io::Loop& loop_;

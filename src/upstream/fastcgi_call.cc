@@ -1,12 +1,29 @@
 #include "upstream/fastcgi_call.h"
 
 #include <string>
+#include <utility>
+
+#include "upstream/fastcgi_rest.h"
 
 namespace cutwater::upstream {
 
 using codec::fastcgi::ProtocolStatus;
 using codec::fastcgi::RecordType;
 using codec::fastcgi::ResponseReader;
+
+const char* fault_of(const codec::fastcgi::EndRequest& end) {
+  switch (end.protocol_status) {
+    case ProtocolStatus::kOverloaded:
+      return "it is overloaded";
+    case ProtocolStatus::kCannotMultiplex:
+      return "it believes that another request runs on the connection";
+    case ProtocolStatus::kUnknownRole:
+      return "it does not know the role";
+    case ProtocolStatus::kRequestComplete:
+      break;
+  }
+  return end.application_status == 0 ? nullptr : "the application ended with a status other than 0";
+}
 
 StreamFraming::StreamFraming(RecordType type) : type_(type) {
   codec::fastcgi::append_header(last_, type_, kFastcgiRequestId, 0);
@@ -61,18 +78,14 @@ CgiCall::Output FastcgiCall::take_output(std::string_view& bytes) {
 }
 
 CgiCall::Output FastcgiCall::take_end(const codec::fastcgi::EndRequest& end, std::string_view& bytes) {
-  switch (end.protocol_status) {
-    case ProtocolStatus::kOverloaded:
-      return failed(CallStatus::kOverloaded, "it is overloaded");
-    case ProtocolStatus::kCannotMultiplex:
-      return failed(CallStatus::kCannotMultiplex, "it believes that another request runs on the connection");
-    case ProtocolStatus::kUnknownRole:
-      return failed(CallStatus::kBroken, "it does not know the role");
-    case ProtocolStatus::kRequestComplete:
-      break;
+  const bool overloaded = end.protocol_status == ProtocolStatus::kOverloaded;
+  const bool refused = end.protocol_status == ProtocolStatus::kCannotMultiplex;
+  if (const char* fault = fault_of(end)) {
+    return failed(overloaded ? CallStatus::kOverloaded
+                  : refused  ? CallStatus::kCannotMultiplex
+                             : CallStatus::kBroken,
+                  fault);
   }
-  if (end.application_status != 0)
-    return failed(CallStatus::kBroken, "the application ended with a status other than 0");
   const ResponseReader::Event padding = reader_.next(bytes);
   bytes.remove_prefix(padding.consumed);
   said_more_ = padding.kind != ResponseReader::Event::kNeedMore;
@@ -82,6 +95,12 @@ CgiCall::Output FastcgiCall::take_end(const codec::fastcgi::EndRequest& end, std
 bool FastcgiCall::connection_reusable() const {
   return options_.keeps_connection && answer_complete() && nothing_left() && !said_more_ && reader_.at_boundary() &&
          request_complete();
+}
+
+std::unique_ptr<CallRest> FastcgiCall::leave() {
+  const uint64_t left = left_of_body();
+  const bool may_be_kept = options_.keeps_connection && request_complete();
+  return std::make_unique<FastcgiRest>(std::move(reader_), FastcgiRest::Limits{left, may_be_kept});
 }
 
 }  // namespace cutwater::upstream

@@ -3,6 +3,7 @@
 // (SharedRequest).
 #pragma once
 
+#include <memory>
 #include <string_view>
 
 #include "codec/fastcgi/request_encoder.h"
@@ -19,6 +20,9 @@ class StderrSink {
   virtual ~StderrSink() = default;
   virtual void on_stderr(std::string_view piece) = 0;
 };
+
+// nullptr: the request is complete, and that was no failure.
+const char* fault_of(const codec::fastcgi::EndRequest& end);
 
 class StreamFraming final : public PieceFraming {
  public:
@@ -46,6 +50,7 @@ class FastcgiCall final : public CgiCall {
   // `head`: BEGIN_REQUEST and PARAMS.
   void begin(std::string head) override;
   bool connection_reusable() const override;
+  std::unique_ptr<CallRest> leave() override;
 
  private:
   Output take_output(std::string_view& bytes) override;

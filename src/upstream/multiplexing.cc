@@ -21,11 +21,11 @@ Multiplexing::~Multiplexing() {
   retire_all();
 }
 
-std::unique_ptr<SharedRequest> Multiplexing::take(base::Duration freshness, bool alone) {
+std::unique_ptr<SharedRequest> Multiplexing::take(base::Duration freshness, bool alone, base::Instant since) {
   if (!may_run_another()) return nullptr;
   const base::Instant now = loop_.now();
   for (const auto& connection : connections_) {
-    if (!connection->takes_requests()) continue;
+    if (!connection->takes_requests() || connection->shared_since() < since) continue;
     const bool idle = is_idle(connection);
     if (idle ? now - connection->idle_since() > freshness : alone) continue;
     if (!idle || connection->is_silent()) return connection->add(alone);

@@ -39,8 +39,9 @@ class Multiplexing final : private SharedConnectionOwner {
 
   // A place on a connection that is open, or nullptr: on one where something runs, or that has been idle for no longer
   // than `freshness`. `alone`: on one where nothing else runs, nor will before it has ended: some programs (Go's
-  // net/http/fcgi) read the body of one request before they read what comes behind it.
-  std::unique_ptr<SharedRequest> take(base::Duration freshness, bool alone = false);
+  // net/http/fcgi) read the body of one request before they read what comes behind it. `since`: on none that was there
+  // before.
+  std::unique_ptr<SharedRequest> take(base::Duration freshness, bool alone = false, base::Instant since = {});
   // A place on a new connection, which is shared from now on; or nullptr, and the caller has it for itself.
   std::unique_ptr<SharedRequest> share(std::unique_ptr<io::Stream>& stream, bool alone = false);
   // A connection that is nobody's now, and whose peer takes another request on it.

@@ -69,6 +69,10 @@ bool Peer::may_keep_one() const {
   return !first_wait_ || loop_.now() - first_wait_->since_ < kMayBeWaiting;
 }
 
+base::Instant Peer::shares_since() const {
+  return may_keep_one() ? base::Instant{} : first_wait_->opened_;
+}
+
 void Peer::share_processes() {
   if (first_wait_ && !sharing_.armed()) sharing_.set(first_wait_->since_ + kMayBeWaiting);
 }
@@ -95,7 +99,8 @@ bool Peer::note_check(bool passed, unsigned fails) {
   return true;
 }
 
-PeerWait::PeerWait(Peer& peer) : peer_(peer), since_(peer.loop_.now()), previous_(peer.last_wait_) {
+PeerWait::PeerWait(Peer& peer, base::Instant opened)
+    : peer_(peer), since_(peer.loop_.now()), opened_(opened), previous_(peer.last_wait_) {
   (previous_ ? previous_->next_ : peer.first_wait_) = this;
   peer.last_wait_ = this;
 }

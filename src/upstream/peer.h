@@ -78,6 +78,9 @@ class Peer : public std::enable_shared_from_this<Peer> {
   // Whether a connection may stay when its request has ended. Where each holds a process, as with php-fpm, it must not
   // while a request on a new connection may be waiting for one: it has had no answer for some time.
   bool may_keep_one() const;
+  // Shared connections that are older get no new requests: one that has waited for some time on a newer one may be
+  // waiting for one of them to become idle.
+  base::Instant shares_since() const;
   // Ends kept ones that nobody takes while others wait so.
   void share_processes();
   // Kept ones on which nothing runs.
@@ -139,7 +142,8 @@ class PeerUse {
 // A request on a new connection that waits for the head of its answer, likewise. The peer outlives it.
 class PeerWait {
  public:
-  explicit PeerWait(Peer& peer);
+  // `opened`: the connection.
+  explicit PeerWait(Peer& peer, base::Instant opened = {});
   ~PeerWait();
   PeerWait(const PeerWait&) = delete;
   PeerWait& operator=(const PeerWait&) = delete;
@@ -149,6 +153,7 @@ class PeerWait {
 
   Peer& peer_;
   const base::Instant since_;
+  const base::Instant opened_;
   PeerWait* previous_;
   PeerWait* next_ = nullptr;
 };

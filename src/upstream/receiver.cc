@@ -14,15 +14,18 @@ constexpr unsigned kReadsPerTurn = 8;  // of full buffers: a fast peer must not 
 
 }  // namespace
 
-base::Task<Receiver::Outcome> Receiver::receive(base::Instant until) {
+base::Task<Receiver::Outcome> Receiver::receive(base::Instant until, base::Instant since) {
+  since = std::min(since, loop_.now());
+  // What brings nothing of the answer may come without a pause.
+  if (in_body_ && loop_.now() >= quiet_since(since) + silence_) co_return Outcome::kTimedOut;
   while (true) {
     if (!more_likely_ || ++reads_this_turn_ == kReadsPerTurn) {
       reads_this_turn_ = 0;
       const base::Instant began = loop_.now();
       while (true) {
-        const base::Instant deadline = quiet_since(began) + silence_;
+        const base::Instant deadline = quiet_since(since) + silence_;
         if (co_await stream_.readable(deadline, until) == io::WaitResult::kReady) break;
-        if (loop_.now() >= quiet_since(began) + silence_) co_return Outcome::kTimedOut;
+        if (loop_.now() >= quiet_since(since) + silence_) co_return Outcome::kTimedOut;
         if (loop_.now() >= until) co_return Outcome::kNothingYet;
       }
       waited_ += loop_.now() - began;

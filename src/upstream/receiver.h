@@ -22,8 +22,8 @@ class Receiver {
       : loop_(loop), stream_(stream), upload_(upload), silence_(silence) {}
 
   enum class Outcome { kBytes, kEnd, kReset, kTimedOut, kNothingYet };
-  // kNothingYet: `until` is over.
-  base::Task<Outcome> receive(base::Instant until = base::kNever);
+  // kNothingYet: `until` is over. `since`: nothing of the answer has come since then, whatever else has.
+  base::Task<Outcome> receive(base::Instant until = base::kNever, base::Instant since = base::kNever);
   // With kBytes: in the shared buffer, ours to write, until the next co_await of anything.
   std::string_view bytes() const { return bytes_; }
   bool received_any() const { return received_any_; }

@@ -24,6 +24,7 @@ SharedConnection::SharedConnection(io::Loop& loop, std::unique_ptr<io::Stream> s
       stream_(std::move(stream)),
       options_(options),
       owner_(owner),
+      shared_since_(loop.now()),
       used_before_(options.used_before),
       idle_since_(loop.now()),
       wake_(loop.timers(), [this] { wake(); }),
@@ -298,6 +299,7 @@ void SharedConnection::end(const char* reason) {
   if (ended_) return;
   ended_ = takes_no_more_ = true;
   reason_ = reason;
+  had_company_ = running_.size() > 1;
   wake_later();
 }
 

@@ -62,6 +62,7 @@ class SharedConnection final : public std::enable_shared_from_this<SharedConnect
   SharedConnection(const SharedConnection&) = delete;
   SharedConnection& operator=(const SharedConnection&) = delete;
   void disown() { owner_ = nullptr; }
+  base::Instant shared_since() const { return shared_since_; }
 
   // One more; only if it takes_requests().
   // `alone`: it takes no others before that one has ended.
@@ -128,6 +129,7 @@ class SharedConnection final : public std::enable_shared_from_this<SharedConnect
   std::unique_ptr<io::Stream> stream_;  // nullptr: closed
   const SharedConnectionOptions options_;
   SharedConnectionOwner* owner_;
+  const base::Instant shared_since_;
   std::map<uint16_t, Running> running_;
   std::set<uint16_t> spent_;              // ids never used again: the peer may still speak of them
   std::vector<SharedRequest*> requests_;  // all that live, also ended ones
@@ -140,6 +142,7 @@ class SharedConnection final : public std::enable_shared_from_this<SharedConnect
   bool retired_ = false;
   bool takes_no_more_ = false;  // the peer; what it has said may still come
   bool ended_ = false;          // it broke, or was closed
+  bool had_company_ = false;    // with ended_: several ran then, and any of them may be the cause
   bool blamed_ = false;         // somebody told that to the peer's record
   const char* reason_ = "";     // with ended_: what came that may not; "": the peer closed it
   bool idle_ = false;           // and the owner knows

@@ -26,12 +26,15 @@ class SharedRequest final : public io::Stream {
   SharedRequest& operator=(const SharedRequest&) = delete;
 
   bool used_before() const { return used_before_; }
+  base::Instant connection_shared_since() const { return connection_->shared_since(); }
   // The answer is there but for its end, which nobody waits for: no reason to abort it. What still comes is dropped.
   void let_end();
   // The connection ended under it.
   bool broke() const { return attached_ && connection_->ended_; }
   // Why; "": the peer closed it.
   const char* reason() const { return connection_->reason_; }
+  // With broke(): others ran on it as well, so that any of them may be the cause.
+  bool had_company() const { return connection_->had_company_; }
   // Nothing has come on the connection since it began, for whomever: no use to wait there. Takes no more, then.
   bool fell_silent() {
     if (!attached_ || !connection_->fell_silent(request_id_)) return false;
