@@ -264,6 +264,22 @@ TEST_F(RouteMessages, AuthorizersAndFiltersSpeakFastcgi) {
   EXPECT_EQ(fix_of(messages(route("/*", "app = \"web\"\nauth = { fcgi = {} }"))), "write \"fastcgi\"");
 }
 
+TEST_F(RouteMessages, VariablesOfAnAuthorizer) {
+  const auto with = [this](const std::string& keys) {
+    return messages(route("/*", "app = \"web\"\nauth = { fastcgi = { to = \"unix:/x\" }, " + keys + " }"));
+  };
+  EXPECT_EQ(with("variables = [\"REMOTE_USER\", \"X_ROLE\"]"), "");
+  EXPECT_EQ(config_.routes.at(0).auth->variables, (std::vector<std::string>{"REMOTE_USER", "X_ROLE"}));
+  for (const char* name : {"X-Role", "HTTP_X_ROLE", "Variable-X", ""}) {
+    EXPECT_TRUE(with("variables = [\"" + std::string(name) + "\"]")
+                    .starts_with("[CW0103] cutwater.toml:5:53: auth.variables: \"" + std::string(name) +
+                                 "\" is no name of a variable"));
+  }
+  EXPECT_EQ(fix_of(with("variable = []")), "write \"variables\"");
+  EXPECT_TRUE(messages(route("/*", "app = \"web\"\nauth = { variables = [] }")).find("auth has no fastcgi") !=
+              std::string::npos);
+}
+
 TEST_F(RouteMessages, WhatMeansNothingForAListener) {
   const std::pair<const char*, const char*> kCases[] = {
       {"addr = \":80\"\nmode = \"660\"", "3:1: listen.mode: is for a unix socket, and \":80\" is none of ours"},

@@ -89,6 +89,20 @@ TEST_F(AuthorizerTest, WhatAClientSaysInTheNameOfAVariableIsRemoved) {
   EXPECT_EQ(inner.granted, "REMOTE_USER;HOST;");
 }
 
+TEST_F(AuthorizerTest, WhatItIsKnownToGrantNobodyCanSayBefore) {
+  Authorizer authorizer(gateway(), log, Onward::kFields, {"X_ROLE", "HOST"});
+  Router router;
+  router.add_route({"/", false}, inner, &authorizer);
+  program.output = "Status: 200\r\n\r\n";
+  TestExchange exchange("GET", "/a");
+  for (const char* name : {"X-Role", "x_role", "X_ROLE", "X-Roles", "Host"}) exchange.request.headers.add(name, "evil");
+  exchange.start(router);
+  runner.until([&] { return exchange.done; });
+  std::string left;
+  for (const auto& field : exchange.request.headers) left.append(field.name) += ";";
+  EXPECT_EQ(left, "X-Roles;Host;");
+}
+
 // Who lets somebody pass without a name must not leave him one of his own.
 TEST_F(AuthorizerTest, WhatItOnceGrantedNobodyCanSayWhenItGrantsNone) {
   Authorizer authorizer(gateway(), log);

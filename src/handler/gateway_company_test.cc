@@ -75,6 +75,23 @@ TEST_F(Company, LikewiseOnAConnectionThatWasOpenedForThem) {
   EXPECT_EQ(exchanges[0]->writer.status() + exchanges[1]->writer.status(), 200 + 502);
 }
 
+TEST_F(Company, WhatWasHeldBackIsAskedForAgain) {
+  make_shared();
+  TestExchange& innocent = start();
+  start();
+  until_asked(0, 2);
+  line(0).output(1, "Status: 200\nContent-Length: 5\n\nwhole");
+  runner.turns(std::chrono::milliseconds(20));
+  line(0).hang_up();
+  until_lines(3);
+  line(1).answer(1, "again");
+  line(2).answer(1, "again");
+  until_done(innocent);
+  EXPECT_EQ(innocent.writer.content, "again");
+  until_done(*exchanges[1]);
+  EXPECT_FALSE(peer().is_down());
+}
+
 TEST_F(Company, WhoWasAloneIsNotAskedAgain) {
   make_shared();
   run_together(0, 1);

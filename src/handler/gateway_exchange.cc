@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <utility>
 
 #include "base/text.h"
 #include "codec/http1/request_encoder.h"
@@ -177,6 +178,7 @@ base::Task<GatewayExchange::Outcome> GatewayExchange::try_peer(upstream::Peer& p
     co_await answering;
   }
   call_ = nullptr;
+  if (std::exchange(cut_in_company_, false)) co_return Outcome::kInCompany;
   if (status == CallStatus::kFine) co_return Outcome::kAnswered;
   if (process_ && !client_gone_) {
     auto judging = judge_in_pool(call, status, connection);
@@ -253,6 +255,13 @@ base::Task<void> GatewayExchange::relay(upstream::Peer& peer, upstream::Call& ca
 base::Task<void> GatewayExchange::cut(upstream::Peer& peer, upstream::Call& call, CallStatus status,
                                       GatewayConnection& connection, SpooledAnswer* spooled) {
   if (status == CallStatus::kClientFailed) co_return exchange_.response.abort();
+  // What was held back was nobody's yet.
+  const bool has_nothing = !exchange_.response.head_sent() && !hinted_;
+  if (has_nothing && connection.broke_beside_others() && may_repeat(Outcome::kDelivered)) {
+    note_nonsense(peer, connection);
+    cut_in_company_ = true;
+    co_return;
+  }
   note_cut(peer, call, status, connection);
   call.abandon();
   use_.reset();

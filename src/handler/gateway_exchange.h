@@ -82,7 +82,7 @@ class GatewayExchange final : public message::ClientGoneListener, private Pooled
   Outcome cannot_connect(upstream::Peer& peer, int error);
   void note_cut(upstream::Peer& peer, const upstream::Call& call, upstream::CallStatus status,
                 const GatewayConnection& connection);
-  void log_foreign_answer(const upstream::Peer& peer, const char* reason);
+  void log_foreign_answer(const upstream::Peer& peer, const char* reason, bool beside_others = false);
   void note_excess(const upstream::Peer& peer, std::string_view consequence);
   void note_cut_off();
   static bool is_told(upstream::CallStatus status, const GatewayConnection& connection);
@@ -114,6 +114,7 @@ class GatewayExchange final : public message::ClientGoneListener, private Pooled
   bool keeps_ = true;                   // the server was told that the connection stays
   bool only_fresh_ = false;             // a kept connection had ended: no other kept one
   bool alone_ = false;                  // nobody shares its connection: it may be what breaks them
+  bool cut_in_company_ = false;         // the last try, before the client had anything
   bool asked_ = false;                  // some server that was believed to work, or took the connection
   bool hinted_ = false;                 // the client has had something of an answer
   bool client_gone_ = false;

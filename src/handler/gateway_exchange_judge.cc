@@ -85,7 +85,7 @@ bool GatewayExchange::note_nonsense(upstream::Peer& peer, const GatewayConnectio
   if (!connection.broke_for_all() || !*connection.shared->reason()) return false;
   if (!connection.shared->take_blame()) return true;
   gateway_.note_failure(peer, Failure::kAtOnce);
-  log_foreign_answer(peer, connection.shared->reason());
+  log_foreign_answer(peer, connection.shared->reason(), connection.broke_beside_others());
   return true;
 }
 
@@ -152,12 +152,14 @@ GatewayExchange::Outcome GatewayExchange::judge(upstream::Peer& peer, const upst
   }
 }
 
-void GatewayExchange::log_foreign_answer(const upstream::Peer& peer, const char* reason) {
+// `beside_others`: whose answer it should have been nobody knows.
+void GatewayExchange::log_foreign_answer(const upstream::Peer& peer, const char* reason, bool beside_others) {
   const std::string_view protocol = name_of(gateway_.options_.protocol);
-  gateway_.log_problem("CW0604", peer,
-                       fmt::format("sent what is no {} answer to {} {}: {}", protocol, exchange_.request.method,
-                                   exchange_.request.path, reason),
-                       fmt::format("see what listens there; {} is spoken to it", protocol), reason);
+  gateway_.log_problem(
+      "CW0604", peer,
+      fmt::format("sent what is no {} answer to {} {}{}: {}", protocol, exchange_.request.method,
+                  exchange_.request.path, beside_others ? ", or to another request on its connection" : "", reason),
+      fmt::format("see what listens there; {} is spoken to it", protocol), reason);
 }
 
 void GatewayExchange::note_cut(upstream::Peer& peer, const upstream::Call& call, CallStatus status,

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import threading
+import time
 
 import pytest
 
@@ -27,9 +28,9 @@ def site(folder):
 
 @pytest.fixture
 def filtered(serve, site):
-    def start(to, keepalive="", **options):
+    def start(to, keepalive="", more="", **options):
         config = f'[upstream.filters]\nservers = ["{to}"]\n{keepalive}\n[[site]]\n[[site.route]]\nmatch = {{ path = "/*" }}\n'
-        config += f'static = {{ root = "{site}" }}\nfilter = {{ fastcgi = {{ to = "filters" }} }}\n'
+        config += f'static = {{ root = "{site}" }}\nfilter = {{ fastcgi = {{ to = "filters"{more} }} }}\n'
         return gateway(serve, config, **options)
 
     return start
@@ -155,6 +156,18 @@ def test_a_file_that_becomes_shorter(peer, site, filtered):  # noqa: F811
     wait_until(lambda: len(seen) == 2)
     assert [ended for _, ended in seen] == [False, False]
     assert server.log.count(r"\[CW0609\] upstream filters: the file for /big") >= 1
+
+
+def test_a_program_that_takes_nothing_more(peer, site, filtered):  # noqa: F811
+    """One `timeout`, as for the body of a request."""
+    gate = threading.Event()
+    behind = peer(RawFilter, lambda *_: gate.wait(30) and False)
+    server = filtered(behind.url, more=', timeout = "2s"', allow=[r"\[CW0605\]"])
+    put(site, b"x" * (64 << 20), "big")
+    began = time.monotonic()
+    assert server.get("/big").status == 504
+    assert 1.9 < time.monotonic() - began < 5
+    gate.set()
 
 
 def test_back_pressure(peer, site, filtered, sanitized):  # noqa: F811

@@ -111,6 +111,7 @@ def test_an_answer_without_a_body_needs_its_end_no_longer_than_a_moment(serve, p
         assert client.request("GET", "/other").text == "there"
         assert time.monotonic() - began < 1
         behind.release.set()
+        wait_until(lambda: behind.ended == 1)
 
 
 @pytest.mark.parametrize("noise", [gateways.record(gateways.STDERR, b"still here\n"), gateways.record(gateways.STDOUT)])
@@ -134,3 +135,20 @@ def test_what_is_no_part_of_an_answer_is_no_progress(serve, peer, noise):  # noq
             assert time.monotonic() - began < 4
     finally:
         stop.set()
+
+
+@pytest.mark.parametrize(("status", "answered"), [("200", 504), ("401", 401)])
+def test_an_authorizer_that_does_not_end(serve, peer, status, answered):  # noqa: F811
+    """It lets nobody in before it is done; who is refused waits no longer than for other answers."""
+    head = gateways.stdout(f"Status: {status}\r\nContent-Length: 2\r\n\r\nno".encode())
+    guard, behind = program(peer, x=(head, True, gateways.end())), program(peer)
+    auth = f'auth = {{ fastcgi = {{ to = "{guard.url}", timeout = "1s" }} }}\n'
+    server = gateway(serve, route("fastcgi", behind) + auth, allow=("CW0605",))
+    with server.connect() as client:
+        began = time.monotonic()
+        assert client.request("GET", "/x").status == answered
+        assert (time.monotonic() - began < 0.9) == (answered == 401)
+        assert client.request("GET", "/other").text == "there"
+    assert len(behind.requests) == 1
+    wait_until(lambda: "CW0605" in server.log.text)
+    guard.release.set()

@@ -12,6 +12,7 @@ import pytest
 
 from support import gateway_peers as gateways
 from support import processes
+from support.processes import wait_until
 from test_gateway_clients import gateway, peer, route  # noqa: F401 (a fixture)
 
 pytestmark = pytest.mark.timeout(90)
@@ -142,6 +143,19 @@ def test_streaming(php, folder):
         assert client.read_line() == "6" and client.read_line() == "first\n"
         flag.write_text("")
         assert client.read_chunks()[0] == b"last\n"
+
+
+def test_a_page_that_works_on_behind_its_answer(php, folder):
+    """To its end, though what it says then reaches nobody; and its client waits for none of that."""
+    server = php()
+    flag, done = folder / "go", folder / "fpm" / "sessions" / "done"
+    with server.connect() as client:
+        assert client.request("GET", f"/late.php?until={flag}&done={done}").text == "whole"
+        assert client.request("GET", "/").status == 200
+        assert not done.exists()
+        flag.write_text("")
+        wait_until(done.exists)
+        assert client.request("GET", "/").status == 200
 
 
 def test_the_error_log_of_php(php):
