@@ -556,9 +556,9 @@ const Setting* find_flag(std::string_view flag) {
 }
 
 std::string full_name(const Setting& setting) {
-  static constexpr std::array<std::string_view, 13> kPrefixes = {
-      "",       "listen.",   "app.",     "limits.", "log.", "shutdown.", "static.",
-      "proxy.", "upstream.", "fastcgi.", "check.",  "cgi.", "pool."};
+  static constexpr std::array<std::string_view, 14> kPrefixes = {
+      "",       "listen.",   "app.",     "limits.", "log.",  "shutdown.", "static.",
+      "proxy.", "upstream.", "fastcgi.", "check.",  "auth.", "cgi.",      "pool."};
   return std::string(kPrefixes[static_cast<size_t>(setting.section)]) + std::string(setting.key);
 }
 

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "codec/cgi_variables/variable_reader.h"
+#include "handler/gateway_protocol.h"
 
 namespace cutwater::handler {
 namespace {
@@ -116,6 +117,22 @@ TEST(GatewayVariables, AreReadBack) {
   EXPECT_EQ(read.headers.get("X-Mine"), "1");
   EXPECT_EQ(read.headers.get("CDN-Loop"), "cutwater-1");
   EXPECT_EQ(read.remote_address, "192.0.2.1");
+}
+
+// faults.md 112: what makes a netstring of the variables does not count.
+TEST(GatewayVariables, ScgiSays65535BytesOfThem) {
+  constexpr std::string_view kOfEachRequest("CONTENT_LENGTH\0000\0SCGI\0001\0", 24);
+  const auto fits = [&](size_t bytes) {
+    const std::string value(bytes - kOfEachRequest.size() - 3, 'x');  // with its name and two zero bytes
+    const auto head =
+        variables_head(GatewayProtocol::kScgi, {{"A", value}}, 0, codec::fastcgi::Role::kResponder, false);
+    if (head) {
+      EXPECT_TRUE(head->starts_with(std::to_string(bytes) + ":"));
+    }
+    return head.has_value();
+  };
+  EXPECT_TRUE(fits(65535));
+  EXPECT_FALSE(fits(65536));
 }
 
 }  // namespace

@@ -85,6 +85,7 @@ class TestCommands:
     @pytest.mark.parametrize("word, title", [
         ("app.web.timeout", "timeout in [app.NAME]"), ("app.timeout", "timeout in [app.NAME]"), ("app.cgi.env", "env in [app.NAME]"),
         ("pool.php.timeout", "timeout in [pool.NAME]"), ("upstream.api.check.path", "path in check = {...}"),
+        ("site.route.auth.variables", "variables in auth = {...}"),
         ("upstream.check.servers", "servers in [upstream.NAME]"), ("site.route.static.root", "root in static = {...}"),
         ("site.route.uwsgi.to", "to in fastcgi, scgi or uwsgi = {...}"), ("limits.body", "body in [limits]"),
         ("CUTWATER_LIMIT_BODY", "body in [limits]"), ("--limit-body", "body in [limits]"),

@@ -92,7 +92,7 @@ def test_a_libfcgi_program_whose_client_left(serve, folder, leave):
     )
     server = gateway(serve, config, allow=["CW0608"])
     server.check_leaks = False
-    before = pool_processes(server)
+    before = wait_until(lambda: pool_processes(server), 5, "the process")
     for _ in range(20):
         client = server.connect()
         client.send("POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 10000\r\n\r\n" + "a" * 10_000)
