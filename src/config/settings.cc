@@ -350,7 +350,8 @@ constexpr Setting kSettings[] = {
      "holds an idle connection serves nobody else: so, unless this is written, a connection to a FastCGI server takes "
      "requests for 50 ms only, and less while others have waited for 10 ms on new ones. If you write it, keep fewer, "
      "over all fronts, than the server has processes; it is then asked once whether it takes several requests at once "
-     "on a connection, and where it does, up to 16 share one.",
+     "on a connection, and where it does, up to 16 share one. Say 0 where PHP pages call "
+     "fastcgi_finish_request() and work on: what comes within those 50 ms would wait for them.",
      "", to<&Upstream::keepalive>, 0, 100'000},
     {Section::kUpstream, "look_up", Kind::kDuration, "10s",
      "How often names of servers are looked up again. Each address that a name has is a server: new ones get requests, "
