@@ -148,7 +148,7 @@ def test_a_long_message_keeps_beginning_and_end(serve, place):
     server = serve(allow=["CW0502"])
     assert server.get("/long").status == 500
     server.log.wait_for("GET /long raised ValueError: xxx")
-    server.log.wait_for(r"\d+ bytes more")
+    server.log.wait_for(r"\d+ characters more")
     server.log.wait_for("x the end$")
     assert server.get("/").status == 200
 

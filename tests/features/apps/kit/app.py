@@ -81,7 +81,7 @@ def ignore_body(environ, start_response, query):
 
 def sleep(environ, start_response, query):
     if "say" in query:
-        print("sleeps", query["say"], flush=True)
+        print(f"sleeps {query['say']}\n", end="", flush=True)  # in one piece, whatever else is logged
     time.sleep(float(query.get("s", "0.1")))
     return text(start_response, "slept")
 
