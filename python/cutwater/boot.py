@@ -85,10 +85,10 @@ def _import(start: Dict[str, Any], channel: Channel) -> Tuple[loader.Loaded, boo
         os._exit(failed.exit_code)
     if start["mode"] == "zygote":
         framework.warm_up_for_workers(start.get("prefix", ""))
+    named = probe.templates if start["mode"] == "check" else probe.templates + template_folders.find(loaded.application, root)
     framework.close_database_connections()
     verdict = _may_fork(start.get("preload", "auto"), channel)
     if start["mode"] != "check":
-        named = probe.templates + template_folders.find(loaded.application, root)
         project.tell(channel, project.watched(root, named, probe.not_watched), read.changed(root))
     channel.send(
         "imported", python=platform.python_version(), target=loaded.target, framework=probe.framework,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+from types import ModuleType
 from typing import Any, Iterable, Iterator, List
 
 # By module and name of a class: the attribute with its folders, or with an object that has some.
@@ -40,21 +41,26 @@ def find(application: Any, root: str) -> List[str]:
 
 def _values(below: str) -> Iterator[Any]:
     for module in list(sys.modules.values()):
-        file = getattr(module, "__file__", None)
-        if isinstance(file, str) and os.path.realpath(file).startswith(below) and "site-packages" not in file:
-            yield from list(vars(module).values())
+        if not issubclass(type(module), ModuleType):
+            continue
+        names = object.__getattribute__(module, "__dict__")
+        file = names.get("__file__")
+        if type(file) is str and os.path.realpath(file).startswith(below) and "site-packages" not in file:
+            yield from list(names.values())
 
 
 def _folders(owner: Any, depth: int) -> Iterable[str]:
-    if isinstance(owner, (str, os.PathLike)):
+    """Asks the type alone: isinstance() reads __class__, at which lazy objects are made, and with them connections."""
+    kind = type(owner)
+    if issubclass(kind, (str, os.PathLike)):
         return [os.fspath(owner)] if depth < _DEPTH else []
     if depth == 0:
         return []
-    if depth < _DEPTH and isinstance(owner, (list, tuple)):
+    if depth < _DEPTH and issubclass(kind, (list, tuple)):
         return [folder for part in owner for folder in _folders(part, depth - 1)]
-    if depth < _DEPTH and isinstance(owner, dict):
+    if depth < _DEPTH and issubclass(kind, dict):
         return _folders(list(owner.values()), depth)
-    classes = {(base.__module__, base.__name__) for base in type(owner).__mro__}
+    classes = {(base.__module__, base.__name__) for base in kind.__mro__}
     for module, name, attribute in _PLACES:
         if (module, name) in classes:
             return _folders(getattr(owner, attribute), depth - 1)

@@ -43,7 +43,10 @@ class Verdict final : public message::ResponseWriter, public message::ClientGone
   base::Task<WriteStatus> informational(const message::Response&) override { co_return WriteStatus::kWritten; }
   base::Task<WriteStatus> head(const message::Response& response, std::string_view first_piece,
                                bool complete) override {
-    grants_ = response.status == 200;  // an error page comes behind a 200 that was not whole
+    grants_ = response.status == 200;  // an error page comes behind a 200 that was not whole, or another 200
+    complete_ = false;
+    swallowed_ = 0;
+    variables_.clear();
     if (!grants_) return deny(response, first_piece, complete);
     for (const message::HeaderField& field : response.headers) {
       if (is_variable(field)) variables_.emplace_back(field.name.substr(kVariable.size()), field.value);

@@ -1,5 +1,7 @@
 // Requests that share a connection to a FastCGI program, and one of them breaks it for all, or keeps it for all.
+#include "handler/authorizer.h"
 #include "handler/gateway_multiplex_test_support.h"
+#include "handler/router.h"
 
 namespace cutwater::handler {
 namespace {
@@ -90,6 +92,40 @@ TEST_F(Company, WhatWasHeldBackIsAskedForAgain) {
   EXPECT_EQ(innocent.writer.content, "again");
   until_done(*exchanges[1]);
   EXPECT_FALSE(peer().is_down());
+}
+
+class Guarded final : public message::Handler {
+ public:
+  base::Task<void> handle(message::Exchange& exchange) override {
+    for (const auto& field : exchange.request.variables) seen.append(field.name).append("=").append(field.value) += ";";
+    co_return;
+  }
+  std::string seen;
+};
+
+TEST_F(Company, WhatAGuardDidNotSayToItsEndIsNotGranted) {
+  options.role = codec::fastcgi::Role::kAuthorizer;
+  program.last_of_request = RecordType::kParams;
+  make_shared();
+  Guarded guarded;
+  Authorizer authorizer(gateway(), log);
+  Router router;
+  router.add_route({"/", false}, guarded, &authorizer);
+  TestExchange exchange("GET", "/a");
+  exchange.start(router);
+  until_asked(0, 1);
+  start();
+  until_asked(0, 2);
+  line(0).output(1, "Status: 200\nVariable-ROLE: admin\n\nbody begins");
+  runner.turns(std::chrono::milliseconds(20));
+  line(0).hang_up();
+  until_lines(3);
+  for (const size_t number : {size_t{1}, size_t{2}}) {
+    line(number).output(1, "Status: 200\nVariable-WHO: ada\n\n");
+    line(number).end(1);
+  }
+  until_done(exchange);
+  EXPECT_EQ(guarded.seen, "WHO=ada;");
 }
 
 TEST_F(Company, WhoWasAloneIsNotAskedAgain) {

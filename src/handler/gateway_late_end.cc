@@ -23,6 +23,7 @@ void Gateway::judge_late_end(GatewayLateEnd& late, CallRest::Outcome outcome) {
                                    request),
                        "raise `timeout` of the route if it is to work on behind its answer, or see what keeps it");
   }
+  if (outcome == CallRest::Outcome::kGivenUp) return;
   if (outcome != CallRest::Outcome::kBroken) return note_success(peer);
   upstream::SharedRequest* const shared = late.connection.shared;
   if (shared && shared->broke() && !shared->take_blame()) return;

@@ -15,7 +15,9 @@ class Program {
  public:
   class Line {
    public:
-    Line(io::Loop& loop, base::FileDescriptor socket) : stream_(io::make_socket_stream(loop, std::move(socket))) {
+    // `last`: the stream whose end makes a request whole; an authorizer gets no body.
+    Line(io::Loop& loop, base::FileDescriptor socket, RecordType last)
+        : stream_(io::make_socket_stream(loop, std::move(socket))), last_(last) {
       tasks_.start(listen());
     }
     void say(std::string_view bytes) {
@@ -66,7 +68,7 @@ class Program {
         if (received_.size() < whole) return;
         received_.erase(0, whole);
         const auto type = static_cast<RecordType>(header->type);
-        if (type == RecordType::kStdin && header->content_length == 0) requests.push_back(header->request_id);
+        if (type == last_ && header->content_length == 0) requests.push_back(header->request_id);
         if (type == RecordType::kAbortRequest) aborted.push_back(header->request_id);
         if (type != RecordType::kGetValues) continue;
         ++asked;
@@ -77,6 +79,7 @@ class Program {
       }
     }
     std::unique_ptr<io::Stream> stream_;
+    const RecordType last_;
     std::string received_;
     base::TaskSet tasks_;
   };
@@ -84,14 +87,15 @@ class Program {
   Program(io::Loop& loop, base::LogSink& log) {
     auto socket = io::open_listening_socket("127.0.0.1:0", {});
     EXPECT_TRUE(socket.ok());
-    listener_ = std::make_unique<io::Listener>(loop, std::move(*socket), log,
-                                               [&](base::FileDescriptor accepted, const io::Address&) {
-                                                 lines.push_back(std::make_unique<Line>(loop, std::move(accepted)));
-                                               });
+    listener_ = std::make_unique<io::Listener>(
+        loop, std::move(*socket), log, [&](base::FileDescriptor accepted, const io::Address&) {
+          lines.push_back(std::make_unique<Line>(loop, std::move(accepted), last_of_request));
+        });
     address = io::to_text(listener_->local_address());
   }
   std::string address;
   std::vector<std::unique_ptr<Line>> lines;
+  RecordType last_of_request = RecordType::kStdin;
 
  private:
   std::unique_ptr<io::Listener> listener_;

@@ -68,6 +68,7 @@ class CallRest {
     kReusable,  // the peer takes another request on the connection
     kEnded,     // it may not be used again
     kBroken,    // reason() says what was wrong
+    kGivenUp,   // more came that nobody reads than was worth reading
     kTimedOut,
   };
   virtual ~CallRest() = default;

@@ -8,6 +8,13 @@ namespace cutwater::upstream {
 
 using codec::fastcgi::ResponseReader;
 
+namespace {
+
+// A program that sends nobody an endless body, to HEAD or behind its Content-Length, must not be read for `timeout`.
+constexpr uint64_t kMostDropped = 64 * 1024;
+
+}  // namespace
+
 CallRest::Outcome FastcgiRest::broken(const char* reason) {
   reason_ = reason;
   return Outcome::kBroken;
@@ -39,10 +46,12 @@ std::optional<CallRest::Outcome> FastcgiRest::take(std::string_view bytes, Stder
     if (event.kind == ResponseReader::Event::kEnd) return take_end(event.end, bytes);
     if (event.kind == ResponseReader::Event::kStderr) errors.on_stderr(event.piece);
     if (event.kind == ResponseReader::Event::kStdout) drop(event.piece);
+    if (dropped_ > kMostDropped) return Outcome::kGivenUp;
   }
 }
 
 void FastcgiRest::drop(std::string_view piece) {
+  dropped_ += piece.size();
   const std::string_view more = piece.substr(std::min<uint64_t>(limits_.body, piece.size()));
   limits_.body -= piece.size() - more.size();
   if (!more.empty()) limits_.may_be_kept = false;

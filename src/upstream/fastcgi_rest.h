@@ -1,5 +1,6 @@
 // FastcgiRest: what comes of a FastCGI call when its caller has all of the answer already: what an application writes
-// for the log while it goes on working, and END_REQUEST.
+// for the log while it goes on working, and END_REQUEST. Up to 64 KiB of a body that nobody reads are
+// waited through; with more the call is over, and the connection to be closed.
 #pragma once
 
 #include <cstdint>
@@ -33,6 +34,7 @@ class FastcgiRest final : public CallRest {
 
   codec::fastcgi::ResponseReader reader_;
   Limits limits_;
+  uint64_t dropped_ = 0;
   bool went_on_ = false;
   const char* reason_ = "";
 };

@@ -71,6 +71,23 @@ def application(environ, start_response):
     assert eval(served(bridge)) == [root, root, ["cutwater"], "local", "yes", [], []]
 
 
+def test_objects_of_the_app_are_not_woken(start):
+    """Lazy ones are made when somebody asks for their __class__, and with them what the workers must not share."""
+    app = '''
+class Lazy:
+    @property
+    def __class__(self):
+        raise SystemExit("woken")
+    def __getattr__(self, name):
+        raise SystemExit("woken")
+lazy = Lazy()
+def application(environ, start_response):
+    start_response("200 OK", [])
+    return [b"asleep"]
+'''
+    assert served(start("app", files={"app.py": app})) == "asleep"
+
+
 # ---- failures
 
 
