@@ -75,11 +75,13 @@ bool follow_master(pid_t master) {
   return getppid() == master;
 }
 
-class FrontProcess {
+class FrontProcess final : public io::TurnHook {
  public:
   FrontProcess(FrontStart& start, LogFiles files, FrontLog& log, size_t connections);
+  ~FrontProcess() override { loop_.remove_hook(*this); }
   base::Result<void> open();
   int run();
+  bool end_of_turn() override;
 
  private:
   void make_observer(base::FileDescriptor access_file);
@@ -113,6 +115,7 @@ class FrontProcess {
   MemoryReturn memory_return_{loop_.timers()};
   bool ready_said_ = false;
   bool stopping_ = false;
+  bool clients_are_served_ = false;  // the last of them, while stopping
 };
 
 FrontProcess::FrontProcess(FrontStart& start, LogFiles files, FrontLog& log, size_t connections)
@@ -138,6 +141,7 @@ FrontProcess::FrontProcess(FrontStart& start, LogFiles files, FrontLog& log, siz
         gates_->close_all();
         loop_.stop();
       }) {
+  loop_.add_hook(*this);
   loop_.watch_turns(log);
   scripts_.on_notice([&log](const std::string& text) {
     log.warning("CW0710", "cgi: " + text + "\nfix: see what it names, or write warm = false into `cgi` of the route");
@@ -213,7 +217,13 @@ void FrontProcess::stop(base::Duration grace) {
   if (deadline < deadline_.deadline()) deadline_.set(deadline);
   if (std::exchange(stopping_, true)) return;
   apps_.stop_expecting();
-  if (grace > base::Duration::zero()) gates_->drain([this] { loop_.stop(); });
+  if (grace > base::Duration::zero()) gates_->drain([this] { clients_are_served_ = true; });
+}
+
+// A page that works on behind its answer is a request that runs, though no client waits for it.
+bool FrontProcess::end_of_turn() {
+  if (clients_are_served_ && !routes_.works_on()) loop_.stop();
+  return false;
 }
 
 void FrontProcess::reopen_logs(std::vector<base::FileDescriptor> files) {

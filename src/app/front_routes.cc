@@ -74,6 +74,10 @@ void FrontRoutes::add(const config::Config& config, std::vector<base::FileDescri
   }
 }
 
+bool FrontRoutes::works_on() const {
+  return std::any_of(gateways_.begin(), gateways_.end(), [](const auto& gateway) { return gateway->works_on(); });
+}
+
 // Where every file of a folder is a script, none below it is ever sent; else those with the endings are not.
 void FrontRoutes::note_scripts(const config::Config& config, const std::vector<base::FileDescriptor>& static_roots) {
   next_named_root_ = next_script_root_;

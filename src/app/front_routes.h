@@ -50,6 +50,9 @@ class FrontRoutes {
   void add(const config::Config& config, std::vector<base::FileDescriptor> static_roots, FrontApps& apps,
            size_t most_kept);
 
+  // Servers behind us work on for requests that are answered.
+  bool works_on() const;
+
  private:
   handler::Guard* guard_of(const config::Route& route, const config::Config& config);
   message::Handler* handler_of(const config::Route& route, const config::Config& config,

@@ -56,6 +56,7 @@ base::Task<void> await_late_end(Gateway& gateway, std::unique_ptr<GatewayLateEnd
   }
   late->use.reset();
   if (late->process) ended ? late->process->done() : late->process->finish(true);
+  gateway.loop_.run_hooks_again();  // the front may wait for this to end
 }
 
 }  // namespace cutwater::handler

@@ -1,6 +1,7 @@
 """FastCGI programs that say late, wrongly or never that their answer is complete, when its length is known all the same: they
 are held back for a moment (faults.md 110), and harm nobody after that."""
 
+import signal
 import threading
 import time
 
@@ -53,6 +54,17 @@ def test_the_next_request_of_a_client_waits_for_no_late_end(serve, peer, shared)
         behind.release.set()
         wait_until(lambda: behind.ended == 1)
         assert client.request("POST", "/other", body=b"x").text == "there"
+
+
+def test_a_stop_waits_for_a_late_end_as_long_as_for_requests(serve, peer):  # noqa: F811
+    behind = program(peer, never=(WHOLE, True, gateways.end()))
+    server = gateway(serve, route("fastcgi", behind, before='[shutdown]\ngrace = "1s"\n'))
+    assert server.get("/never").text == "hi"
+    began = time.monotonic()
+    server.signal(signal.SIGTERM)
+    assert server.wait_exit() == 0
+    assert 0.8 < time.monotonic() - began < 5
+    behind.release.set()
 
 
 def test_a_missing_end_costs_no_later_request(serve, peer):  # noqa: F811

@@ -6,7 +6,9 @@ import json
 import os
 import re
 import shutil
+import signal
 import socket
+import time
 
 import pytest
 
@@ -156,6 +158,26 @@ def test_a_page_that_works_on_behind_its_answer(php, folder):
         flag.write_text("")
         wait_until(done.exists)
         assert client.request("GET", "/").status == 200
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_what_works_on_behind_its_answer_is_no_less_finished(php, folder, number):
+    """By a stop as by a reload: PHP ends a page whose connection is closed."""
+    server = php()
+    works_on_to_its_end(server, number, folder / "go", folder / "fpm" / "sessions" / "done")
+
+
+def works_on_to_its_end(server, number, flag, done):
+    assert server.get(f"/late.php?until={flag}&done={done}").text == "whole"
+    server.signal(number)
+    if number == signal.SIGTERM:
+        server.log.wait_for("what runs is finished")
+    time.sleep(0.5)
+    assert server.process.poll() is None and not done.exists()
+    flag.write_text("")
+    if number == signal.SIGTERM:
+        assert server.wait_exit() == 0
+    wait_until(done.exists)
 
 
 def test_the_error_log_of_php(php):

@@ -8,7 +8,7 @@ import pytest
 
 from support import processes
 from support.processes import wait_until
-from test_php import site  # noqa: F401 (a fixture)
+from test_php import site, works_on_to_its_end  # noqa: F401 (a fixture)
 from test_pools import begin, php, pool_processes, read_chunk  # noqa: F401 (a fixture)
 
 pytestmark = pytest.mark.timeout(90)
@@ -84,3 +84,10 @@ def test_a_broken_configuration_replaces_nothing(php):
     server.signal(signal.SIGHUP)
     server.log.wait_for("CW0807")
     assert server.get("/pid.php").text == pid
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_what_works_on_behind_its_answer_is_no_less_finished(php, folder, number):
+    server = php()
+    server.check_leaks = False
+    works_on_to_its_end(server, number, folder / "flags" / "go", folder / "flags" / "done")
