@@ -128,6 +128,35 @@ TEST_F(Company, WhatAGuardDidNotSayToItsEndIsNotGranted) {
   EXPECT_EQ(guarded.seen, "WHO=ada;");
 }
 
+TEST_F(Company, NobodyIsAskedAgainWhenTheTimeIsOver) {
+  options.timeout = std::chrono::milliseconds(800);
+  make_shared();
+  auto other = std::make_unique<Program>(loop, log);
+  add_peer(other->address);
+  start();
+  start();  // one to each
+  until_asked(0, 1);
+  runner.until([&] { return other->lines.size() == 1 && other->lines[0]->requests.size() == 1; });
+  line(0).answer(line(0).requests.front(), "short");
+  runner.until([&] { return exchanges[0]->done || exchanges[1]->done; });
+  TestExchange& late = *exchanges[exchanges[0]->done ? 1 : 0];
+  line(0).requests.clear();
+  runner.turns(std::chrono::milliseconds(500));
+  other.reset();
+  until_asked(0, 1);
+  TestExchange& young = start();
+  until_asked(0, 2);
+  runner.turns(std::chrono::milliseconds(400));
+  line(0).hang_up();
+  until_done(late);
+  EXPECT_EQ(late.writer.status(), 502);
+  until_asked(1, 1);
+  line(1).answer(1, "again");
+  until_done(young);
+  EXPECT_EQ(young.writer.content, "again");
+  EXPECT_EQ(program.lines.size(), 2u);
+}
+
 TEST_F(Company, WhoWasAloneIsNotAskedAgain) {
   make_shared();
   run_together(0, 1);

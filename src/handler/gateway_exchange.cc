@@ -121,6 +121,7 @@ base::Task<void> GatewayExchange::run() {
 
 bool GatewayExchange::may_repeat(Outcome outcome) const {
   if (outcome == Outcome::kFinal || !body_.replayable()) return false;
+  if (outcome == Outcome::kInCompany && gateway_.loop_.now() >= end_) return false;
   return outcome == Outcome::kUndelivered || outcome == Outcome::kNoRoom ||
          codec::http1::is_idempotent(exchange_.request.method);
 }
@@ -257,7 +258,7 @@ base::Task<void> GatewayExchange::cut(upstream::Peer& peer, upstream::Call& call
   if (status == CallStatus::kClientFailed) co_return exchange_.response.abort();
   // What was held back was nobody's yet.
   const bool has_nothing = !exchange_.response.head_sent() && !hinted_;
-  if (has_nothing && connection.broke_beside_others() && may_repeat(Outcome::kDelivered)) {
+  if (has_nothing && connection.broke_beside_others() && may_repeat(Outcome::kInCompany)) {
     note_nonsense(peer, connection);
     cut_in_company_ = true;
     co_return;

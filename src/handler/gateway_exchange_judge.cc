@@ -102,7 +102,7 @@ GatewayExchange::Outcome GatewayExchange::judge(upstream::Peer& peer, const upst
   if (was_stale) peer.note_stale();
   const bool is_unanswered = status == CallStatus::kNoAnswer || (status == CallStatus::kCutHead && !hinted_);
   // The one that is the cause meets nobody the next time.
-  if (is_unanswered && connection.broke_beside_others() && may_repeat(Outcome::kDelivered)) return Outcome::kInCompany;
+  if (is_unanswered && connection.broke_beside_others() && may_repeat(Outcome::kInCompany)) return Outcome::kInCompany;
   if (was_stale && may_repeat(unless_answered)) return Outcome::kStale;
   if (spoke_nonsense) cause_ = Cause::kNotUnderstood;
   if (spoke_nonsense) return is_unanswered ? unless_answered : Outcome::kFinal;
