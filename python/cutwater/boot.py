@@ -20,7 +20,7 @@ from cutwater.failure import BootFailure
 
 def run(channel: Channel) -> NoReturn:
     messages.speak_through(channel)
-    for number in worker.IGNORED_SIGNALS:
+    for number in worker.IGNORED_SIGNALS:  # until here by SIG_IGN, as the master started it
         signal.signal(number, worker.ignore_signal)
     try:
         start, _ = channel.receive()

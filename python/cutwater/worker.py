@@ -176,7 +176,7 @@ def reset_signals() -> None:
     """What the app installed while it was imported was meant for another kind of process."""
     for number in signal.valid_signals():
         handler = signal.getsignal(number)
-        if callable(handler) and handler is not signal.default_int_handler:
+        if callable(handler) and handler is not signal.default_int_handler and number not in IGNORED_SIGNALS:
             signal.signal(number, signal.SIG_DFL)
     for number in IGNORED_SIGNALS:
         signal.signal(number, ignore_signal)

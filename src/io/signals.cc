@@ -3,6 +3,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <utility>
 
 namespace cutwater::io {
@@ -37,10 +38,13 @@ void SignalWatcher::read_signals() {
   }
 }
 
-void reset_signals_for_child() {
+void reset_signals_for_child(std::initializer_list<int> ignored) {
   struct sigaction action {};
-  action.sa_handler = SIG_DFL;
-  for (int signal = 1; signal < NSIG; ++signal) sigaction(signal, &action, nullptr);
+  for (int signal = 1; signal < NSIG; ++signal) {
+    const bool is_ignored = std::find(ignored.begin(), ignored.end(), signal) != ignored.end();
+    action.sa_handler = is_ignored ? SIG_IGN : SIG_DFL;
+    sigaction(signal, &action, nullptr);
+  }
   sigset_t none;
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, nullptr);

@@ -34,7 +34,8 @@ class SignalWatcher {
   CallbackWatcher watcher_;
 };
 
-// Between fork and exec: default dispositions (SIGPIPE included) and an empty mask. Async-signal-safe.
-void reset_signals_for_child();
+// Between fork and exec: default dispositions (SIGPIPE included), but for what is ignored, and an empty mask.
+// Async-signal-safe.
+void reset_signals_for_child(std::initializer_list<int> ignored = {});
 
 }  // namespace cutwater::io

@@ -122,6 +122,29 @@ def test_hup_to_all_processes_is_as_hup_to_the_master(serve):
     server.baseline = {server.pid: server.baseline[server.pid]}
 
 
+@pytest.mark.parametrize("preload", ["true", "false"])
+def test_hup_to_all_processes_while_interpreters_just_start(serve, folder, preload):
+    """Before any of our code runs in them. And what the app starts meets signals that are not ignored."""
+    place = folder / "kit"
+    apps.copy("kit", place)
+    early = folder / "early"
+    early.mkdir()
+    (early / "sitecustomize.py").write_text(f"import pathlib, time\npathlib.Path({str(place)!r}, 'begun').touch()\ntime.sleep(1)\n")
+    code = "import subprocess\nsubprocess.run('grep SigIgn /proc/self/status > ignored', shell=True, env={})\n"
+    (place / "app.py").write_text(code + (place / "app.py").read_text())
+    place.chmod(0o777)
+    server = serve("kit", workers=2, preload=preload, ready=False, environment={"PYTHONPATH": str(early)})
+    wait_until((place / "begun").exists, 10, "the interpreter to start")
+    for pid in server.tree():
+        os.kill(pid, signal.SIGHUP)
+        if pid != server.pid:
+            os.kill(pid, signal.SIGINT)
+    server.wait_ready()
+    server.log.wait_for("generation 2 serves", 15)
+    assert "CW05" not in server.log.text and int((place / "ignored").read_text().split()[1], 16) == 0
+    server.baseline = {server.pid: server.baseline[server.pid]}
+
+
 def test_term_has_a_deadline(serve):
     server = serve("kit", config='[shutdown]\ngrace = "1s"\n', grace="1s", allow=DEATHS)
     slow = apps.start_slow(server, 60)
