@@ -292,6 +292,13 @@ constexpr ErrorCode kCodes[] = {
      "\"code\" does not see every file; or the root is gone, and is looked for until it is there again.",
      "Raise fs.inotify.max_user_watches, or reload with HUP. Keep data out of the root, or in folders called media or "
      "static. Put the code where the message says."},
+    {"CW0531", "the app changes its own code",
+     "A source file or template changed in each of the last three starts of an app, before its workers were ready: the "
+     "app seems to write it, and a reload would do so again. So there is none for that file until it changes while "
+     "nothing starts. All other files are reloaded as ever.",
+     "Let the app write what it keeps to a file that is no Python and no template, or above its root; or set watch = "
+     "\"deploy\" or \"off\". Somebody who saved it during all of these starts saves it once more, or reloads with "
+     "HUP."},
     {"CW0541", "request cancelled by its own app",
      "The task of a request ended by a CancelledError that neither its client nor the server caused. A client that had "
      "no answer yet got 500.",

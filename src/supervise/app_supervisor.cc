@@ -17,8 +17,9 @@ AppSupervisor::AppSupervisor(World& world, AppSpec spec, Events events)
                [this] {
                  if (starting()) give_up_start();
                }),
-      code_watch_(world.loop, world.log,
-                  [this](const std::string& path, base::Instant at) { on_code_changed(path, at); }) {
+      code_watch_(
+          world.loop, world.log, [this](const std::string& path, base::Instant at) { on_code_changed(path, at); },
+          [this](const std::string& path) { return is_news(path); }) {
   world_.loop.add_hook(*this);
 }
 
@@ -49,6 +50,7 @@ void AppSupervisor::begin() {
       Generation::Events{[this] { on_ready(); }, [this](const BootFailure& failure) { on_failed(failure); },
                          [this] { on_needs_successor(); }, [this] { on_imported(); }});
   last_began_ = base::monotonic_now();
+  changes_at_start_.begin();
   starting_->start();
 }
 
@@ -100,7 +102,8 @@ void AppSupervisor::on_ready() {
   const bool first = !serving_;
   if (serving_) retired_.push_back(std::move(serving_));
   serving_ = std::move(starting_);
-  last_start_ = serving_->journey().lasted(base::monotonic_now());
+  last_ready_ = base::monotonic_now();
+  last_start_ = serving_->journey().lasted(last_ready_);
   give_up_.cancel();
   serving_->serve();
   if (extra_workers_ != extra_at_start_) {  // asked for meanwhile
@@ -151,6 +154,26 @@ void AppSupervisor::on_needs_successor() {
   world_.log.info(
       fmt::format("{}: workers are missing and the zygote is gone; generation {} starts", spec_.name, next_number_));
   begin();
+}
+
+// The first one is ready, the others may still import the app themselves, side by side.
+bool AppSupervisor::workers_start() const {
+  return serving_ && serving_->ready_workers() < serving_->workers() &&
+         base::monotonic_now() < last_ready_ + last_start_ * serving_->workers();
+}
+
+bool AppSupervisor::is_news(const std::string& path) {
+  if (!starting() && !workers_start()) return true;
+  const ChangesAtStart::Verdict verdict = changes_at_start_.judge(path);
+  if (verdict == ChangesAtStart::Verdict::kNoNewsForTheFirstTime) {
+    world_.log.warning(
+        "CW0531",
+        fmt::format("{}: {} changed in each of the last {} starts of the app, which seems to write it: it is "
+                    "not reloaded for that file any more, unless it changes while nothing starts; for others "
+                    "it is\nfix: let the app write what it keeps to a file that is no code, or set app.{}.watch",
+                    spec_.name, path, ChangesAtStart::kGenerations, spec_.name));
+  }
+  return verdict == ChangesAtStart::Verdict::kNews;
 }
 
 // Nothing new for what began later and has read it, for one because of a signal.

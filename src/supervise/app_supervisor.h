@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "supervise/changes_at_start.h"
 #include "supervise/code_watch.h"
 #include "supervise/generation.h"
 
@@ -54,6 +55,8 @@ class AppSupervisor : public io::TurnHook {
   void on_failed(const BootFailure& failure);
   void on_needs_successor();
   void on_imported();
+  bool workers_start() const;
+  bool is_news(const std::string& path);
   void on_code_changed(const std::string& path, base::Instant at);
   void watch_code(const control::WatchFolders& found);
   Generation* find(uint64_t number);
@@ -70,6 +73,7 @@ class AppSupervisor : public io::TurnHook {
   std::optional<AppSpec> waiting_;  // the reload that comes after the one that starts
   std::string waiting_told_;        // why, as the log has it
   base::Instant last_began_{};      // when the last generation began to start
+  base::Instant last_ready_{};      // when the last one became ready that did
   base::Duration last_start_{};     // how long the last generation took that became ready
   io::Timer give_up_;
   uint64_t next_number_ = 1;
@@ -78,6 +82,7 @@ class AppSupervisor : public io::TurnHook {
   int extra_at_start_ = 0;    // when the last generation began
   bool ending_ = false;
   bool end_told_ = false;
+  ChangesAtStart changes_at_start_;
   CodeWatch code_watch_;
 };
 

@@ -51,6 +51,8 @@ def run():
         time.sleep(100)
     send({"type": "watch", "folders": [os.getcwd()], "templates": [], "left_out": "",
           "changed": os.getcwd() + "/views.py" if "stale" in words and not os.path.exists("stale") else ""})
+    if "stamp" in words:
+        open("stamp.py", "w").close()
     if "stale" in words:
         open("stale", "w").close()
     send({"type": "imported", "python": "3.11.2", "target": start["target"], "framework": "", "protocol": "wsgi",

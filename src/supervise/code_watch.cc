@@ -34,8 +34,10 @@ std::string without_end_slash(fs::path path) {
 
 }  // namespace
 
-CodeWatch::CodeWatch(io::Loop& loop, base::LogSink& log, Changed changed)
-    : loop_(loop), log_(log), changed_(std::move(changed)), quiet_(loop.timers(), [this] { on_quiet(); }) {}
+CodeWatch::CodeWatch(io::Loop& loop, base::LogSink& log, Changed changed, IsNews is_news)
+    : loop_(loop), log_(log), changed_(std::move(changed)), is_news_(std::move(is_news)), quiet_(loop.timers(), [this] {
+        on_quiet();
+      }) {}
 
 CodeWatch::~CodeWatch() = default;
 
@@ -241,7 +243,9 @@ bool CodeWatch::holds_templates(const std::string& folder) const {
 }
 
 void CodeWatch::note_change(const std::string& path) {
-  last_change_ = path.starts_with(real_root_ + "/") ? path.substr(real_root_.size() + 1) : path;
+  std::string shown = path.starts_with(real_root_ + "/") ? path.substr(real_root_.size() + 1) : path;
+  if (is_news_ && !is_news_(shown)) return;
+  last_change_ = std::move(shown);
   last_at_ = base::monotonic_now();
   quiet_.set(base::monotonic_now() + kQuiet);
 }

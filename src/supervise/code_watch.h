@@ -26,8 +26,10 @@ class CodeWatch {
   // Gets the path of the last change, relative to the root, or the whole path of what is another root now; and when it
   // was seen.
   using Changed = std::function<void(const std::string& path, base::Instant at)>;
+  // Asked at once when such a path changed: whether that is a change.
+  using IsNews = std::function<bool(const std::string& path)>;
   // `loop` and `log` must outlive this.
-  CodeWatch(io::Loop& loop, base::LogSink& log, Changed changed);
+  CodeWatch(io::Loop& loop, base::LogSink& log, Changed changed, IsNews is_news = {});
   ~CodeWatch();
 
   // From now on `root`, these folders (real paths; those outside of `root` and in hidden or foreign folders are left
@@ -68,6 +70,7 @@ class CodeWatch {
   io::Loop& loop_;
   base::LogSink& log_;
   Changed changed_;
+  IsNews is_news_;
   Mode mode_ = Mode::kOff;
   std::string root_;       // as it was given
   std::string real_root_;  // where that led when it was looked at last

@@ -25,10 +25,10 @@ def write(root, files):
 
 @pytest.fixture
 def serve_files(serve, folder, app_python):
-    def start(files, ready=True, options=(), allow=()):
+    def start(files, ready=True, options=(), allow=(), workers=1):
         write(folder / "site", files)
         environment = {"VIRTUAL_ENV": os.path.dirname(os.path.dirname(app_python))}
-        return serve.run(["serve", "site/app.py", "-b", "127.0.0.1:0", "-w", "1", *options], folder, environment, allow, ready=ready)
+        return serve.run(["serve", "site/app.py", "-b", "127.0.0.1:0", "-w", str(workers), *options], folder, environment, allow, ready=ready)
 
     return start
 
@@ -67,6 +67,21 @@ def test_a_module_that_the_app_writes_before_it_imports_it(serve_files):
     server = serve_files({"app.py": code + HELLO.format(answer="1")})
     time.sleep(2.5)
     assert "generation 2" not in server.log.text
+
+
+@pytest.mark.parametrize("options", [(), ("--preload", "false")])
+def test_a_module_that_the_app_writes_after_it_has_imported_it(serve_files, folder, options):
+    """As what remembers its last start: each reload would change it again."""
+    code = "import time, stamp\nwith open('stamp.py', 'w') as file:\n    file.write(f'started = {time.time()}')\n"
+    server = serve_files({"app.py": code + HELLO.format(answer="1"), "stamp.py": "started = 0\n"}, options=options, allow=["CW0531"], workers=3)
+    server.log.wait_for(r"CW0531.*stamp.py changed in each of the last 3 starts", 20)
+    time.sleep(3)
+    assert server.log.count("stamp.py changed; generation") == 2 and "generation 4" not in server.log.text
+    write(folder / "site", {"app.py": code + HELLO.format(answer="2")})
+    expect(server, "2")
+    time.sleep(3)
+    assert "generation 5" not in server.log.text and server.log.count("CW0531") == 1
+    server.baseline = {server.pid: server.baseline[server.pid]}
 
 
 @pytest.mark.parametrize("code, name", [(BOTTLE, "views/mail.txt"), (FLASK, "html/feed.xml"), (JINJA, "pages/theme.css")],
