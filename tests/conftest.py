@@ -136,7 +136,10 @@ class Launcher:
         return self.run(["serve", "-c", "cutwater.toml", *arguments], place, environment, allow, ready, workers)
 
     def run(self, arguments, place, environment=None, allow=(), ready=True, workers=None):
-        """Any command line, in any folder. `workers`: how many there will be, if the test knows."""
+        """Any command line, in any folder. `workers`: how many there will be, if the test knows, or says so by -w."""
+        words = [str(word) for word in arguments]
+        if workers is None and "-w" in words:
+            workers = int(words[words.index("-w") + 1])
         server = Server(self.binary, arguments, place, environment, allow_root(allow), workers)
         self.started.append(server)
         if ready:

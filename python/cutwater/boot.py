@@ -70,7 +70,7 @@ def _import(start: Dict[str, Any], channel: Channel) -> Tuple[loader.Loaded, boo
     root = start["root"]
     if start["mode"] == "zygote":
         gc.disable()  # holes left by a collection would be filled, and so copied, in every worker
-    read = sources.SourcesRead()
+    read = sources.SourcesRead(root)
     try:
         with read:
             fitting.patch_for(start)
@@ -89,7 +89,7 @@ def _import(start: Dict[str, Any], channel: Channel) -> Tuple[loader.Loaded, boo
     framework.close_database_connections()
     verdict = _may_fork(start.get("preload", "auto"), channel)
     if start["mode"] != "check":
-        project.tell(channel, project.watched(root, named, probe.not_watched), read.changed(root))
+        project.tell(channel, project.watched(root, named, probe.not_watched), read.changed())
     channel.send(
         "imported", python=platform.python_version(), target=loaded.target, framework=probe.framework,
         protocol=loaded.protocol, static=probe.static, fork_safe=verdict.safe, fork_reason=verdict.reason,

@@ -9,9 +9,12 @@ from typing import Any, Dict, Mapping, Tuple
 
 class SourcesRead:
     """Listens in to the import system, which looks at the time and size of each source file before it reads it. Comparing the
-    times of files with the start of the import would take what the app itself writes and then imports for a change."""
+    times of files with the start of the import would take what the app itself writes and then imports for a change. Nothing is
+    kept of the many that are not the app's: freed, they would be holes between its objects, which each worker fills anew."""
 
-    def __init__(self) -> None:
+    def __init__(self, root: str) -> None:
+        self._below = os.path.realpath(root).rstrip(os.sep) + os.sep
+        self._library = os.path.dirname(os.__file__) + os.sep
         self._seen: Dict[str, Tuple[float, int]] = {}
         self._original: Any = None
 
@@ -20,7 +23,8 @@ class SourcesRead:
 
         def path_stats(loader: SourceFileLoader, path: str) -> Mapping[str, Any]:
             stats = original(loader, path)
-            self._seen[os.fspath(path)] = (stats["mtime"], stats["size"])
+            if "site-packages" not in path and not path.startswith(self._library):
+                self._seen[path] = (stats["mtime"], stats["size"])
             return stats
 
         self._listener = path_stats
@@ -31,12 +35,11 @@ class SourcesRead:
         if SourceFileLoader.path_stats is self._listener:
             SourceFileLoader.path_stats = self._original  # type: ignore[method-assign]
 
-    def changed(self, root: str) -> str:
+    def changed(self) -> str:
         """The path of one that is not any more what was imported, or ""."""
-        below = os.path.realpath(root).rstrip(os.sep) + os.sep
         for path, stats in self._seen.items():
             real = os.path.realpath(path)
-            if real.startswith(below) and "site-packages" not in real and not _is_as(real, stats):
+            if real.startswith(self._below) and "site-packages" not in real and not _is_as(real, stats):
                 return real
         return ""
 

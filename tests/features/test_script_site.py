@@ -66,7 +66,7 @@ def test_an_app_comes_first(serve, place):
     (place / "app.py").write_text(
         "def app(environ, start_response):\n    start_response('200 OK', [])\n    return [b'the app']\n"
     )
-    server = run(serve, place, allow=(r"CW\d+",))
+    server = run(serve, place, "-w", "1", allow=(r"CW\d+",))
     assert server.get("/cgi-bin/form.py").text == "the app"
 
 
