@@ -345,10 +345,13 @@ constexpr Setting kSettings[] = {
     {Section::kUpstream, "keepalive", Kind::kInteger, "64",
      "How many idle connections to each server are kept; 0 makes a new one for each request. A process of php-fpm that "
      "holds an idle connection serves nobody else: so, unless this is written, a connection to a FastCGI server takes "
-     "requests for 50 ms only, and less while others have waited for 10 ms on new ones. If you write it, keep fewer, "
-     "over all fronts, than the server has processes; it is then asked once whether it takes several requests at once "
-     "on a connection, and where it does, up to 16 share one. Say 0 where PHP pages call "
-     "fastcgi_finish_request() and work on: what comes within those 50 ms would wait for them.",
+     "one "
+     "request, and while 32 or more run at once requests for 50 ms, or less if others have waited for 10 ms on new "
+     "ones. "
+     "If you write it, keep fewer, over all fronts, than the server has processes; it is then asked once whether it "
+     "takes "
+     "several requests at once on a connection, and where it does, up to 16 share one. Say 0 where PHP pages of a busy "
+     "site call fastcgi_finish_request() and work on for long: what is sent on their connections would wait for them.",
      "", to<&Upstream::keepalive>, 0, 100'000},
     {Section::kUpstream, "look_up", Kind::kDuration, "10s",
      "How often names of servers are looked up again. Each address that a name has is a server: new ones get requests, "

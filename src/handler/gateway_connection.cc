@@ -36,7 +36,8 @@ GatewayConnection take_kept(upstream::Peer& peer, const ConnectionWish& wish) {
     if (auto request = peer.multiplexing().take(freshness, wish.alone, peer.shares_since()))
       return share_of(std::move(request));
   }
-  if (wish.harmless_twice || !is_fastcgi || (peer.pool().proven() && !peer.keeps_briefly())) {
+  const bool may_repeat = wish.harmless_twice || (peer.pool().proven() && !peer.keeps_briefly());
+  if (!is_fastcgi || (may_repeat && peer.keeps_connections())) {
     upstream::PooledConnection kept = peer.pool().take(freshness, silence_for(wish));
     connection.stream = std::move(kept.stream);
     connection.opened = kept.opened;

@@ -11,6 +11,8 @@ namespace {
 constexpr base::Duration kMayBeWaiting = std::chrono::milliseconds(10);
 // Each look at whether a server has learned to keep connections costs a request a second try.
 constexpr base::Duration kNoneKept = std::chrono::seconds(10);
+// Requests at work. Fewer have little use of a connect that is saved, and much of a free process, if there is one.
+constexpr unsigned kMany = 32;
 
 }  // namespace
 
@@ -24,6 +26,11 @@ Peer::Peer(io::Loop& loop, PeerAddress address, const PeerOptions& options)
       multiplexing_(
           loop, options.keepalive, options.longest_idle,
           [this](PooledConnection connection) { keep_alone(std::move(connection)); }, [this] { share_processes(); }) {}
+
+bool Peer::keeps_connections() const {
+  if (keeps_briefly() && (active_ < kMany || loop_.now() < keeps_none_until_)) return false;
+  return options_.keepalive > 0;
+}
 
 void Peer::keep_alone(PooledConnection connection) {
   if (!keeps_connections() || !may_keep_one()) return;

@@ -26,9 +26,9 @@ struct PeerOptions {
   base::Duration fail_time = std::chrono::seconds(10);  // for so long; then one request tries it again
   size_t keepalive = 64;                                // kept connections
   base::Duration longest_idle = std::chrono::seconds(60);
-  // Since it was opened a connection takes requests for so long only. Where each holds a process of a FastCGI server,
-  // short lives let others have it, and nobody needs to say how many there are; the server is not asked whether it
-  // takes several at once.
+  // Since it was opened a connection takes requests for so long only, and only while many run. Where each holds a
+  // process of a FastCGI server, short lives let others have it, and nobody needs to say how many there are; the
+  // server is not asked whether it takes several at once.
   std::optional<base::Duration> brief_life;
 };
 
@@ -69,9 +69,11 @@ class Peer : public std::enable_shared_from_this<Peer> {
   // Whether any request ever had an answer: else it may speak another protocol.
   bool has_answered() const { return has_answered_; }
 
-  // Whether a connection shall stay when its request has ended: the server is told so beforehand. With brief lives no
-  // more for a while, when a first kept one was closed instead of answering: it closes all, whatever it is told.
-  bool keeps_connections() const { return options_.keepalive > 0 && loop_.now() >= keeps_none_until_; }
+  // Whether a connection shall stay when its request has ended: the server is told so beforehand. With brief lives it
+  // does while so many requests run that most processes have work anyway: one may be at work although it has said that
+  // it is done, and whoever gets its connection waits for that. No more for a while, when a first kept one was closed
+  // instead of answering: it closes all, whatever it is told.
+  bool keeps_connections() const;
   bool keeps_briefly() const { return options_.brief_life.has_value(); }
   // A kept one was closed instead of answering.
   void note_stale();

@@ -1,5 +1,6 @@
 #include "upstream/peer.h"
 
+#include <deque>
 #include <optional>
 
 #include "upstream/upstream_test_support.h"
@@ -37,10 +38,31 @@ TEST_F(PeerTest, AKeptOneThatNobodyTakesEndsWhileOthersWait) {
   EXPECT_EQ(recv(kept.peer.get(), &byte, 1, 0), 0);
 }
 
-TEST_F(PeerTest, OfOneThatClosesAllNoneIsKeptForAWhile) {
+std::shared_ptr<Peer> brief_peer(io::Loop& loop) {
   PeerOptions options;
   options.brief_life = std::chrono::seconds(1);
-  const auto brief = std::make_shared<Peer>(loop, PeerAddress{"peer"}, options);
+  return std::make_shared<Peer>(loop, PeerAddress{"peer"}, options);
+}
+
+TEST_F(PeerTest, WithBriefLivesNoneIsKeptUnlessManyRequestsRun) {
+  const auto brief = brief_peer(loop);
+  std::deque<PeerUse> uses;
+  for (int running = 0; running < 32; ++running) {
+    EXPECT_FALSE(brief->keeps_connections());
+    FarEnd used(loop);
+    brief->keep_alone({std::move(used.stream), loop.now()});
+    EXPECT_EQ(brief->pool().size(), 0U);
+    uses.emplace_back(*brief);
+  }
+  EXPECT_TRUE(brief->keeps_connections());
+  uses.pop_back();
+  EXPECT_FALSE(brief->keeps_connections());
+}
+
+TEST_F(PeerTest, OfOneThatClosesAllNoneIsKeptForAWhile) {
+  const auto brief = brief_peer(loop);
+  std::deque<PeerUse> many;
+  for (int running = 0; running < 32; ++running) many.emplace_back(*brief);
   EXPECT_TRUE(brief->keeps_connections());
   FarEnd used_twice(loop);
   brief->keep_alone({std::move(used_twice.stream), loop.now(), true});

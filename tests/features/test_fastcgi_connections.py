@@ -19,28 +19,68 @@ def keeps(request):
     return content[2] == 1
 
 
-def test_fastcgi_connections_are_kept_for_a_moment(serve, peer):  # noqa: F811
-    """A process of php-fpm that holds an idle connection serves nobody else."""
-    behind = peer(gateways.RawGatewayPeer, "fastcgi", gateways.answering(gateways.answer("fastcgi", b"x"), True))
+MANY = 32  # so many requests at work, and connections are kept
+QUICK = gateways.answer("fastcgi", b"x")
+
+
+@contextlib.contextmanager
+def many_at_work(server, behind):
+    """Whose answers have begun: they wait for nothing that a kept connection could hold."""
+    let_end = threading.Event()
+    behind.script = busy_with(behind.script, let_end)
+    with contextlib.ExitStack() as stack:
+        stack.callback(let_end.set)
+        for client in [stack.enter_context(server.connect()) for _ in range(MANY)]:
+            client.send("GET /long HTTP/1.1\r\nHost: a\r\n\r\n")
+            client.read_head()
+        behind.requests.clear()
+        yield
+        let_end.set()
+
+
+def busy_with(script, let_end):
+    def begin_or_answer(connection, request):
+        if b"/long" not in request:
+            return script(connection, request)
+        connection.sendall(gateways.stdout(b"Content-Type: text/plain\r\n\r\nbegun"))
+        let_end.wait(60)
+        connection.sendall(gateways.end())
+        return False
+
+    return begin_or_answer
+
+
+def test_fastcgi_connections_are_not_kept_while_few_requests_run(serve, peer):  # noqa: F811
+    """Who has its connection for itself cannot be behind a page that works on although it has said that it is done."""
+    behind = peer(gateways.RawGatewayPeer, "fastcgi", gateways.answering(QUICK, True))
     server = gateway(serve, route("fastcgi", behind))
-    with server.connect() as client:
+    for _ in range(5):
+        assert server.get("/").text == "x"
+    assert behind.accepted == 5 and not any(map(keeps, behind.requests))
+
+
+def test_fastcgi_connections_are_kept_for_a_moment_while_many_run(serve, peer):  # noqa: F811
+    """A process of php-fpm that holds an idle connection serves nobody else."""
+    behind = peer(gateways.RawGatewayPeer, "fastcgi", gateways.answering(QUICK, True))
+    server = gateway(serve, route("fastcgi", behind))
+    with many_at_work(server, behind), server.connect() as client:
         for _ in range(40):
             assert client.request("GET", "/").text == "x"
-        assert behind.accepted < 40 and all(map(keeps, behind.requests))
-        wait_until(lambda: not behind.open, 5, "the connection to be closed")
+        assert behind.accepted < MANY + 40 and all(map(keeps, behind.requests))
+        wait_until(lambda: len(behind.open) == MANY, 5, "the connection to be closed")
         assert behind.asked == 0
 
 
 def test_a_post_gets_a_new_fastcgi_connection_and_nothing_is_held_meanwhile(serve, peer):  # noqa: F811
     behind = peer(gateways.RawGatewayPeer, "fastcgi", gateways.answering(gateways.answer("fastcgi", b"x"), True))
     server = gateway(serve, route("fastcgi", behind))
-    with server.connect() as client:
-        for number in range(1, 21):
+    with many_at_work(server, behind), server.connect() as client:
+        for _ in range(20):
             assert client.request("GET", "/").text == "x"
             before = behind.accepted
             assert client.request("POST", "/", body=b"y").text == "x"
             assert behind.accepted == before + 1
-            wait_until(lambda: len(behind.open) <= 1, 5, "what the GET was on to be closed")
+            wait_until(lambda: len(behind.open) <= MANY + 1, 5, "what the GET was on to be closed")
 
 
 def test_fastcgi_connections_are_not_kept_where_keepalive_is_0(serve, peer):  # noqa: F811
@@ -83,7 +123,7 @@ def test_of_a_fastcgi_server_that_takes_no_second_request_none_is_kept_for_a_whi
 
     behind = peer(gateways.RawGatewayPeer, "fastcgi", script)
     server = gateway(serve, route("fastcgi", behind))
-    with server.connect() as client:
+    with many_at_work(server, behind), server.connect() as client:
         asked = 0
         while len(behind.requests) == asked:  # none had to be sent again
             assert asked < 100

@@ -160,6 +160,19 @@ def test_a_page_that_works_on_behind_its_answer(php, folder):
         assert client.request("GET", "/").status == 200
 
 
+def test_nobody_waits_for_a_page_that_has_said_that_it_is_done(php, folder):
+    """As the answers of Symfony and Laravel do. Its process is as busy as before, and no kept connection leads to it."""
+    server = php(children=2)
+    flag, done = folder / "go", folder / "fpm" / "sessions" / "done"
+    with server.connect() as client:
+        assert client.request("GET", f"/finish.php?until={flag}&done={done}").text.startswith("done ")
+        for _ in range(20):
+            assert client.request("GET", "/").status == 200
+        assert not done.exists()
+    flag.write_text("")
+    wait_until(done.exists)
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_what_works_on_behind_its_answer_is_no_less_finished(php, folder, number):
     """By a stop as by a reload: PHP ends a page whose connection is closed."""
