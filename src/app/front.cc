@@ -89,6 +89,7 @@ class FrontProcess final : public io::TurnHook {
   void say_ready();
   void admit_clients();
   void stop(base::Duration grace);
+  void give_up();
   void reopen_logs(std::vector<base::FileDescriptor> files);
 
   FrontStart& start_;
@@ -115,6 +116,7 @@ class FrontProcess final : public io::TurnHook {
   MemoryReturn memory_return_{loop_.timers()};
   bool ready_said_ = false;
   bool stopping_ = false;
+  bool stop_has_time_ = false;       // else whoever asked for it wants no more to be finished
   bool clients_are_served_ = false;  // the last of them, while stopping
 };
 
@@ -137,10 +139,7 @@ FrontProcess::FrontProcess(FrontStart& start, LogFiles files, FrontLog& log, siz
       pools_(loop_, scripts_, spool_.directory, log),
       apps_(router_, {loop_, offload_, spool_, log, master_, start.index}, [this] { admit_clients(); }),
       routes_({router_, loop_, offload_, spool_, scripts_, pools_, log, start.instance}),
-      deadline_(loop_.timers(), [this] {
-        gates_->close_all();
-        loop_.stop();
-      }) {
+      deadline_(loop_.timers(), [this] { give_up(); }) {
   loop_.add_hook(*this);
   loop_.watch_turns(log);
   scripts_.on_notice([&log](const std::string& text) {
@@ -215,14 +214,27 @@ int FrontProcess::run() {
 void FrontProcess::stop(base::Duration grace) {
   const base::Instant deadline = base::monotonic_now() + grace;
   if (deadline < deadline_.deadline()) deadline_.set(deadline);
+  stop_has_time_ = grace > base::Duration::zero();
   if (std::exchange(stopping_, true)) return;
   apps_.stop_expecting();
   if (grace > base::Duration::zero()) gates_->drain([this] { clients_are_served_ = true; });
 }
 
+// Of what clients wait for, the access log tells.
+void FrontProcess::give_up() {
+  const size_t late = routes_.late_ends();
+  if (late > 0 && stop_has_time_) {
+    log_.warning("CW0523", base::counted(late, "program") +
+                               " behind FastCGI routes worked on behind an answer for longer than shutdown.grace; "
+                               "the connections are closed, which may end that work\nfix: raise `grace` of [shutdown]");
+  }
+  gates_->close_all();
+  loop_.stop();
+}
+
 // A page that works on behind its answer is a request that runs, though no client waits for it.
 bool FrontProcess::end_of_turn() {
-  if (clients_are_served_ && !routes_.works_on()) loop_.stop();
+  if (clients_are_served_ && routes_.late_ends() == 0) loop_.stop();
   return false;
 }
 

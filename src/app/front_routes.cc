@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <numeric>
 #include <random>
 
 #include "app/master_fronts.h"
@@ -74,8 +75,9 @@ void FrontRoutes::add(const config::Config& config, std::vector<base::FileDescri
   }
 }
 
-bool FrontRoutes::works_on() const {
-  return std::any_of(gateways_.begin(), gateways_.end(), [](const auto& gateway) { return gateway->works_on(); });
+size_t FrontRoutes::late_ends() const {
+  return std::accumulate(gateways_.begin(), gateways_.end(), size_t{0},
+                         [](size_t sum, const auto& gateway) { return sum + gateway->late_ends(); });
 }
 
 // Where every file of a folder is a script, none below it is ever sent; else those with the endings are not.

@@ -51,7 +51,7 @@ class FrontRoutes {
            size_t most_kept);
 
   // Servers behind us work on for requests that are answered.
-  bool works_on() const;
+  size_t late_ends() const;
 
  private:
   handler::Guard* guard_of(const config::Route& route, const config::Config& config);

@@ -266,7 +266,9 @@ constexpr ErrorCode kCodes[] = {
      "memory (dmesg)."},
     {"CW0522", "worker broke the link", "A worker wrote nonsense to the shared memory or its channel and is replaced.",
      "Look for native packages that write where they must not."},
-    {"CW0523", "not finished in time", "A worker or an old generation did not finish within `grace` and was killed.",
+    {"CW0523", "not finished in time",
+     "A worker or an old generation did not finish within `grace` and was killed; or a FastCGI program that worked on "
+     "behind its answer did not, and its connection was closed.",
      "Raise `grace`, of the app or, when Cutwater stops, of `[shutdown]`; or make requests shorter."},
     {"CW0524", "worker cannot be started",
      "The system refused a process or descriptor, code of the app ended the process that was to become a worker, or a "

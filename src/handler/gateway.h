@@ -58,8 +58,8 @@ class Gateway final : public message::Handler {
 
   // "upstream api", or "pool php".
   const std::string& who() const { return who_; }
-  // Servers work behind answers that their clients have: what closes the connections now may end that work.
-  bool works_on() const { return late_ends_.size() > 0; }
+  // Servers that work behind answers that their clients have: what closes the connections now may end that work.
+  size_t late_ends() const { return late_ends_.size(); }
 
   base::Task<void> handle(message::Exchange& exchange) override;
   // In a filter's role: what the program makes of the file is the answer. `file` outlives the task, its descriptor too.

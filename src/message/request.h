@@ -43,7 +43,7 @@ struct Request {
 
   std::string_view remote_address;  // of the client, behind trusted proxies the one they name
   uint16_t remote_port = 0;
-  std::string_view server_name;  // host part of authority
+  std::string_view server_name;  // host part of authority, or what the web server in front says
   uint16_t server_port = 0;      // from authority, else from the socket
 
   // Empty again, memory kept: exchanges are pooled.

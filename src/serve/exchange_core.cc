@@ -124,13 +124,13 @@ const char* ExchangeCore::filter(message::Request& request) {
 const char* ExchangeCore::apply_filter() {
   message::Request& request = memory_.request;
   const std::string_view authority = request.authority;
-  const std::string_view name = request.server_name;
   const uint16_t port = request.server_port;
   if (const char* why = filter(request)) return why;
   if (request.authority == authority) return nullptr;
+  const auto asked = message::parse_authority(authority);
   const auto parts = message::parse_authority(request.authority);
   if (!parts) return nullptr;
-  if (request.server_name.data() == name.data()) request.server_name = parts->host;
+  if (asked && request.server_name == asked->host) request.server_name = parts->host;
   if (request.server_port == port && parts->port) request.server_port = *parts->port;
   return nullptr;
 }

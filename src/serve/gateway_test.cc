@@ -264,7 +264,7 @@ TEST(Gateway, TheWebServerSaysWhoAsks) {
     }
     ASSERT_TRUE(client.send(request(protocol, variables)));
     ASSERT_TRUE(client.receive_to_end());
-    EXPECT_TRUE(client.received.ends_with("\r\n\r\nhttps a.example a.example 8443 192.0.2.7")) << client.received;
+    EXPECT_TRUE(client.received.ends_with("\r\n\r\nhttps a.example front 8443 192.0.2.7")) << client.received;
     EXPECT_EQ(server.filter.peers, std::vector<std::string>{"192.0.2.7:4711"});
   }
 }

@@ -1,6 +1,7 @@
 """FastCGI programs that say late, wrongly or never that their answer is complete, when its length is known all the same: they
 are held back for a moment (faults.md 110), and harm nobody after that."""
 
+import re
 import signal
 import threading
 import time
@@ -58,11 +59,12 @@ def test_the_next_request_of_a_client_waits_for_no_late_end(serve, peer, shared)
 
 def test_a_stop_waits_for_a_late_end_as_long_as_for_requests(serve, peer):  # noqa: F811
     behind = program(peer, never=(WHOLE, True, gateways.end()))
-    server = gateway(serve, route("fastcgi", behind, before='[shutdown]\ngrace = "1s"\n'))
+    server = gateway(serve, route("fastcgi", behind, before='[shutdown]\ngrace = "1s"\n'), allow=("CW0523",))
     assert server.get("/never").text == "hi"
     began = time.monotonic()
     server.signal(signal.SIGTERM)
     assert server.wait_exit() == 0
+    assert re.search(r"\[CW0523\] 1 program behind FastCGI routes worked on", server.log.text)
     assert 0.8 < time.monotonic() - began < 5
     behind.release.set()
 

@@ -134,6 +134,12 @@ def test_the_app_sees_the_client(nginx):
         assert client.request("GET", "/variable?name=LD_PRELOAD").text != "/evil.so"
 
 
+def test_the_name_of_the_server_comes_from_nginx_alone(nginx):
+    with nginx() as client:
+        values = json.loads(client.request("GET", "/environ", host="evil.example:81").body)
+    assert values["HTTP_HOST"].startswith("evil.example") and values["SERVER_NAME"] == "shop.example" and values["SERVER_PORT"] != "81"
+
+
 def test_https_comes_from_nginx_alone(nginx):
     forged = [("X-Test-Client", "192.0.2.77"), ("X-Forwarded-Proto", "https"), ("X-Forwarded-For", "10.9.9.9")]
     values = environ(nginx, "/environ", forged)

@@ -13,6 +13,7 @@ namespace cutwater::codec {
 namespace {
 
 constexpr std::string_view kHeaderPrefix = "HTTP_";
+constexpr std::string_view kAnyName = "_";  // nginx's server_name of who takes all
 constexpr KnownVariable kOnce[] = {KnownVariable::kHost, KnownVariable::kAuthorization, KnownVariable::kWebSocketKey};
 
 // No dot: "wsgi.input" is not a web server's to say.
@@ -62,6 +63,8 @@ class VariableReader {
   VariablesResult read_body();
   VariablesResult read_coding();
   VariablesResult read_authority();
+  // Lower case, in storage_.
+  std::optional<message::Authority> authority_of(std::string_view text);
   VariablesResult read_addresses();
   VariablesResult read_others();
   bool says_https() const;
@@ -300,22 +303,29 @@ VariablesResult VariableReader::read_coding() {
   return {};
 }
 
-// SERVER_NAME may well be no name: nginx's is what server_name says first, "", "_" or a pattern.
-VariablesResult VariableReader::read_authority() {
+std::optional<message::Authority> VariableReader::authority_of(std::string_view text) {
   const size_t start = storage_.size();
-  const std::string_view host = get(KnownVariable::kHost);
+  for (char c : text) storage_ += base::ascii_lower(c);
+  return message::parse_authority(stored_since(start));
+}
+
+// The server's name and port are what the web server says; Host is what its client says. SERVER_NAME may well be no
+// name: nginx's is what server_name says first, "", "_" or a pattern. Then Host is the next best.
+VariablesResult VariableReader::read_authority() {
   const std::string_view port = get(KnownVariable::kServerPort);
   const std::optional<uint64_t> number = base::parse_decimal(port);
   if (!port.empty() && (!number || *number > 65535)) return {400, "malformed SERVER_PORT"};
-  for (char c : host.empty() ? get(KnownVariable::kServerName) : host) storage_ += base::ascii_lower(c);
-  const auto authority = message::parse_authority(stored_since(start));
+  const std::string_view host = get(KnownVariable::kHost);
+  const std::optional<message::Authority> asked = host.empty() ? std::nullopt : authority_of(host);
+  if (!host.empty() && !asked) return {400, "malformed HTTP_HOST"};
+  const std::string_view name = get(KnownVariable::kServerName);
+  const std::optional<message::Authority> named = name == kAnyName ? std::nullopt : authority_of(name);
   request_.server_port = static_cast<uint16_t>(number.value_or(0));
-  if (authority) {
-    request_.authority = authority->text;
-    request_.server_name = authority->host;
-    request_.server_port = authority->port.value_or(request_.server_port);
-  } else if (!host.empty()) {
-    return {400, "malformed HTTP_HOST"};
+  if (named || asked) {
+    const message::Authority& authority = asked ? *asked : *named;
+    request_.authority = authority.text;
+    request_.server_name = named ? named->host : asked->host;
+    if (request_.server_port == 0) request_.server_port = authority.port.value_or(0);
   }
   if (request_.server_port == 0) request_.server_port = request_.scheme == "https" ? 443 : 80;
   return {};

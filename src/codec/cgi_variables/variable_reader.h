@@ -25,9 +25,9 @@ struct VariablesResult {
 // and PATH_INFO together, unless both begin alike and REQUEST_URI does so once; without PATH_INFO it is DOCUMENT_URI's,
 // or REQUEST_URI's, if that goes on behind SCRIPT_NAME, or there is none. Routes look at all of it; script_name is
 // where it was split, if that may mean where the application begins. Addresses are taken as they are: the sender is
-// trusted. The authority and server_name are empty when neither HTTP_HOST nor SERVER_NAME names one. With
-// HTTP_TRANSFER_ENCODING "chunked" and no CONTENT_LENGTH the framing is kChunked: a body of unknown length, without the
-// chunks.
+// trusted. The authority is HTTP_HOST or else SERVER_NAME, server_name the other way round: empty when neither names
+// one. With HTTP_TRANSFER_ENCODING "chunked" and no CONTENT_LENGTH the framing is kChunked: a body of unknown length,
+// without the chunks.
 VariablesResult read_variables(const Variables& variables, message::Request& request, std::string& storage);
 
 // Whether a variable may be handed to an app beside those of the request: letters, digits, '_' and '-', and none of

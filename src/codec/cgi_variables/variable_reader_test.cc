@@ -29,7 +29,7 @@ Variables sample() {
           {"REMOTE_ADDR", "10.0.0.7"},
           {"REMOTE_PORT", "40123"},
           {"SERVER_PORT", "8000"},
-          {"SERVER_NAME", "fallback.example"},
+          {"SERVER_NAME", "front.example"},
           {"HTTP_HOST", "Example.com:8000"},
           {"HTTP_USER_AGENT", " curl "},
           {"HTTP_X_2ND", "b"}};
@@ -64,7 +64,7 @@ TEST(VariableReaderTest, WhatNginxSends) {
   EXPECT_EQ(request.query, "x=%41");
   EXPECT_EQ(request.raw_target, "/shop/a%20b?x=%41");
   EXPECT_EQ(request.authority, "example.com:8000");
-  EXPECT_EQ(request.server_name, "example.com");
+  EXPECT_EQ(request.server_name, "front.example");
   EXPECT_EQ(request.server_port, 8000);
   EXPECT_EQ(request.remote_address, "10.0.0.7");
   EXPECT_EQ(request.remote_port, 40123);
@@ -87,7 +87,7 @@ TEST(VariableReaderTest, ThereAndBackAgain) {
     const std::string name(variable.name);
     if (name == "DOCUMENT_ROOT" || name == "REQUEST_SCHEME" || variable.value.empty()) continue;
     const std::string expected =
-        name == "SERVER_NAME" ? "example.com" : std::string(base::trim_whitespace(variable.value));
+        name == "SERVER_NAME" ? "front.example" : std::string(base::trim_whitespace(variable.value));
     EXPECT_EQ(by_name[name], expected) << name;
   }
 }
@@ -272,17 +272,27 @@ TEST(VariableReaderTest, SchemeAndPort) {
   EXPECT_EQ(Read(with("UWSGI_SCHEME", "https")).request.scheme, "https");
   EXPECT_EQ(Read(with("UWSGI_SCHEME", "wss")).request.scheme, "http");
   EXPECT_EQ(Read(with("HTTP_HOST", "a.example")).request.server_port, 8000);
-  EXPECT_EQ(Read(with("HTTP_HOST", "")).request.server_name, "fallback.example");
+  EXPECT_EQ(Read(with("HTTP_HOST", "")).request.server_name, "front.example");
   EXPECT_EQ(Read(with("SERVER_PROTOCOL", "HTTP/1.0")).request.version_minor, 0);
-  for (const char* no_name : {"", "~^www", "*.example.com"}) {
-    Variables variables = with("HTTP_HOST", "");
+  for (const char* no_name : {"", "_", "~^www", "*.example.com"}) {
+    Variables variables = with("SERVER_NAME", no_name);
+    EXPECT_EQ(Read(variables).request.server_name, "example.com") << no_name;
     for (Variable& variable : variables) {
-      if (variable.name == "SERVER_NAME") variable.value = no_name;
+      if (variable.name == "HTTP_HOST") variable.value = "";
     }
     const Read read(variables);
     EXPECT_EQ(read.result.status, 0) << no_name;
+    EXPECT_EQ(read.request.server_name, "") << no_name;
     EXPECT_EQ(read.request.server_port, 8000) << no_name;
   }
+}
+
+TEST(VariableReaderTest, NoClientSaysWhatTheServerIsCalled) {
+  const Read read(with("HTTP_HOST", "evil.example:81"));
+  EXPECT_EQ(read.request.authority, "evil.example:81");
+  EXPECT_EQ(read.request.server_name, "front.example");
+  EXPECT_EQ(read.request.server_port, 8000);
+  EXPECT_EQ(Read(with("SERVER_PORT", "")).request.server_port, 8000);
 }
 
 TEST(VariableReaderTest, Body) {
