@@ -295,9 +295,13 @@ constexpr ErrorCode kCodes[] = {
      "Raise fs.inotify.max_user_watches, or reload with HUP. Keep data out of the root, or in folders called media or "
      "static. Put the code where the message says."},
     {"CW0531", "the app changes its own code",
-     "A source file or template changed in each of the last three starts of an app, before its workers were ready: the "
-     "app seems to write it, and a reload would do so again. So there is none for that file until it changes while "
-     "nothing starts. All other files are reloaded as ever.",
+     "A source file or template changed in each of the last five starts of an app, before its workers were ready, also "
+     "when "
+     "it was started again only after a while: the app seems to write it, and a reload would do so again. So there is "
+     "none "
+     "for that file until it changes while nothing starts; where the names are new ones each time, there is one after "
+     "2 "
+     "seconds, 4, 8, up to 5 minutes. All that changes while nothing starts is reloaded as ever.",
      "Let the app write what it keeps to a file that is no Python and no template, or above its root; or set watch = "
      "\"deploy\" or \"off\". Somebody who saved it during all of these starts saves it once more, or reloads with "
      "HUP."},

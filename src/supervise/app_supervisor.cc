@@ -17,6 +17,7 @@ AppSupervisor::AppSupervisor(World& world, AppSpec spec, Events events)
                [this] {
                  if (starting()) give_up_start();
                }),
+      later_(world.loop.timers(), [this] { reload_as_it_is(changed_at_start_ + " changed"); }),
       code_watch_(
           world.loop, world.log, [this](const std::string& path, base::Instant at) { on_code_changed(path, at); },
           [this](const std::string& path) { return is_news(path); }) {
@@ -50,6 +51,7 @@ void AppSupervisor::begin() {
       Generation::Events{[this] { on_ready(); }, [this](const BootFailure& failure) { on_failed(failure); },
                          [this] { on_needs_successor(); }, [this] { on_imported(); }});
   last_began_ = base::monotonic_now();
+  later_.cancel();
   changes_at_start_.begin();
   starting_->start();
 }
@@ -165,15 +167,30 @@ bool AppSupervisor::workers_start() const {
 bool AppSupervisor::is_news(const std::string& path) {
   if (!starting() && !workers_start()) return true;
   const ChangesAtStart::Verdict verdict = changes_at_start_.judge(path);
-  if (verdict == ChangesAtStart::Verdict::kNoNewsForTheFirstTime) {
-    world_.log.warning(
-        "CW0531",
-        fmt::format("{}: {} changed in each of the last {} starts of the app, which seems to write it: it is "
-                    "not reloaded for that file any more, unless it changes while nothing starts; for others "
-                    "it is\nfix: let the app write what it keeps to a file that is no code, or set app.{}.watch",
-                    spec_.name, path, ChangesAtStart::kGenerations, spec_.name));
+  if (verdict.is_to_be_told) tell_own_change(path, verdict.is_news);
+  if (!verdict.is_news) return false;
+  if (verdict.wait == base::Duration::zero()) return true;
+  if (!later_.armed()) {
+    world_.log.info(fmt::format("{}: {} changed while the app starts, as files did in the starts before: reload in {}",
+                                spec_.name, path, to_seconds(verdict.wait)));
   }
-  return verdict == ChangesAtStart::Verdict::kNews;
+  changed_at_start_ = path;
+  later_.set(base::monotonic_now() + verdict.wait);
+  return false;
+}
+
+// `is_news`: other files did in the starts before.
+void AppSupervisor::tell_own_change(const std::string& path, bool is_news) {
+  const std::string changed = is_news ? "files changed" : path + " changed";
+  const std::string consequence =
+      is_news ? fmt::format("which seems to write them, at last {}: reloads for such changes are up to 5 minutes apart",
+                            path)
+              : "which seems to write it: it is not reloaded for that file any more";
+  world_.log.warning(
+      "CW0531", fmt::format("{}: {} in each of the last {} starts of the app, {}, unless it changes while nothing "
+                            "starts; for others it is reloaded at once\nfix: let the app write what it keeps to a file "
+                            "that is no code, or set app.{}.watch",
+                            spec_.name, changed, ChangesAtStart::kStartsOfApp, consequence, spec_.name));
 }
 
 // Nothing new for what began later and has read it, for one because of a signal.
@@ -203,6 +220,7 @@ void AppSupervisor::scale(int change) {
 void AppSupervisor::end(base::Duration grace) {
   ending_ = true;
   waiting_.reset();
+  later_.cancel();
   code_watch_.watch(CodeWatch::Mode::kOff, spec_.root, {});
   for_each([grace](Generation& generation) { generation.end(grace); });
 }

@@ -57,6 +57,7 @@ class AppSupervisor : public io::TurnHook {
   void on_imported();
   bool workers_start() const;
   bool is_news(const std::string& path);
+  void tell_own_change(const std::string& path, bool is_news);
   void on_code_changed(const std::string& path, base::Instant at);
   void watch_code(const control::WatchFolders& found);
   Generation* find(uint64_t number);
@@ -83,6 +84,8 @@ class AppSupervisor : public io::TurnHook {
   bool ending_ = false;
   bool end_told_ = false;
   ChangesAtStart changes_at_start_;
+  std::string changed_at_start_;  // for which a reload comes later
+  io::Timer later_;
   CodeWatch code_watch_;
 };
 

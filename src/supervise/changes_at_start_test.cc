@@ -5,31 +5,65 @@
 namespace cutwater::supervise {
 namespace {
 
-using Verdict = ChangesAtStart::Verdict;
+using std::chrono::seconds;
 
-TEST(ChangesAtStart, AFileThatChangesInEachGenerationIsNoNewsFromTheThirdOn) {
+TEST(ChangesAtStart, AFileThatAlwaysChangesIsWaitedForAndThenTheAppsOwn) {
   ChangesAtStart changes;
-  for (int generation = 0; generation < 2; ++generation) {
+  for (const seconds wait : {seconds(0), seconds(0), seconds(2), seconds(4)}) {
     changes.begin();
-    for (int time = 0; time < 5; ++time) EXPECT_EQ(changes.judge("stamp.py"), Verdict::kNews);
+    for (int time = 0; time < 5; ++time) {
+      const ChangesAtStart::Verdict verdict = changes.judge("stamp.py");
+      EXPECT_TRUE(verdict.is_news);
+      EXPECT_EQ(verdict.wait, wait);
+      EXPECT_FALSE(verdict.is_to_be_told);
+    }
   }
   changes.begin();
-  EXPECT_EQ(changes.judge("stamp.py"), Verdict::kNoNewsForTheFirstTime);
-  EXPECT_EQ(changes.judge("stamp.py"), Verdict::kNoNews);
-  EXPECT_EQ(changes.judge("views.py"), Verdict::kNews);
+  EXPECT_FALSE(changes.judge("stamp.py").is_news);
   changes.begin();
-  EXPECT_EQ(changes.judge("stamp.py"), Verdict::kNoNews);
+  const ChangesAtStart::Verdict verdict = changes.judge("stamp.py");
+  EXPECT_FALSE(verdict.is_news);
+  EXPECT_FALSE(verdict.is_to_be_told);
+  EXPECT_TRUE(changes.judge("views.py").is_news);
+  EXPECT_EQ(changes.judge("views.py").wait, seconds(0)) << "of somebody, though the app writes its own";
 }
 
-TEST(ChangesAtStart, AGenerationThatLeavesItAloneMakesItNewsAgain) {
+TEST(ChangesAtStart, ThatAFileIsTheAppsOwnIsToldOnce) {
   ChangesAtStart changes;
-  for (int generation = 0; generation < 4; ++generation) {
+  unsigned told = 0;
+  for (int start = 0; start < 9; ++start) {
+    changes.begin();
+    for (int time = 0; time < 3; ++time) told += changes.judge("stamp.py").is_to_be_told;
+  }
+  EXPECT_EQ(told, 1U);
+}
+
+TEST(ChangesAtStart, FilesOfEverNewNamesAreReloadedForEverMoreSeldom) {
+  ChangesAtStart changes;
+  unsigned told = 0;
+  base::Duration wait{0};
+  for (int start = 0; start < 40; ++start) {
+    changes.begin();
+    const ChangesAtStart::Verdict verdict = changes.judge("run" + std::to_string(start) + ".py");
+    EXPECT_TRUE(verdict.is_news);
+    EXPECT_GE(verdict.wait, wait);
+    wait = verdict.wait;
+    told += verdict.is_to_be_told;
+  }
+  EXPECT_EQ(wait, ChangesAtStart::kLongestWait);
+  EXPECT_EQ(told, 1U);
+}
+
+TEST(ChangesAtStart, AStartThatChangesNothingMakesAllNewsAgain) {
+  ChangesAtStart changes;
+  for (int start = 0; start < 9; ++start) {
     changes.begin();
     changes.judge("stamp.py");
   }
   changes.begin();
   changes.begin();
-  EXPECT_EQ(changes.judge("stamp.py"), Verdict::kNews);
+  EXPECT_TRUE(changes.judge("stamp.py").is_news);
+  EXPECT_EQ(changes.judge("stamp.py").wait, seconds(0));
 }
 
 }  // namespace
