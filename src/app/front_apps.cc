@@ -98,8 +98,8 @@ base::Result<void> FrontApps::add_generation(control::GenerationCreated message,
     folder.scripts = scripts_;
     generation.folder_prefixes.push_back(folder.prefix);
     generation.folders.push_back(
-        std::make_unique<handler::StaticFiles>(std::move(descriptors[kGenerationDescriptors + i]), std::move(folder),
-                                               services_.loop, services_.offload, services_.log));
+        std::make_unique<handler::StaticFiles>(handler::share(std::move(descriptors[kGenerationDescriptors + i])),
+                                               std::move(folder), services_.loop, services_.offload, services_.log));
   }
   return {};
 }

@@ -12,6 +12,7 @@
 #include "config/route_pattern.h"
 #include "handler/error_pages.h"
 #include "handler/file_folder.h"
+#include "supervise/identity.h"
 
 namespace cutwater::app {
 
@@ -29,8 +30,15 @@ handler::GatewayProtocol protocol_of(const std::string& word) {
 }
 
 constexpr std::string_view kRetryAfter = "10";
+constexpr size_t kMostScriptRoots = 256;  // those of deployments gone by among them
 // Of a connection to a FastCGI server: beside a page that takes longer, another connection costs nothing.
 constexpr base::Duration kBriefLife = std::chrono::milliseconds(50);
+
+base::Result<base::FileDescriptor> open_folder(const std::string& path) {
+  base::FileDescriptor folder(open(path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!folder.valid()) return base::system_error(path);
+  return folder;
+}
 
 class Unavailable final : public message::Handler {
  public:
@@ -57,11 +65,15 @@ void FrontRoutes::add(const config::Config& config, std::vector<base::FileDescri
   size_t servers = 0;
   for (const config::Upstream& upstream : config.upstreams) servers += upstream.servers.size();
   most_kept_each_ = most_kept / std::max<size_t>(1, servers);
+  places_ = route_folders(config);
+  for (base::FileDescriptor& root : static_roots) {
+    roots_.push_back(root.valid() ? std::make_shared<handler::RootFolder>(std::move(root)) : nullptr);
+  }
   next_script_root_ = config.static_routes.size();
-  note_scripts(config, static_roots);
+  note_scripts(config);
   apps.never_send(scripts_);
   for (const config::Route& route : config.routes) {
-    message::Handler* handler = handler_of(route, config, static_roots, apps);
+    message::Handler* handler = handler_of(route, config, apps);
     handler::Guard* guard = guard_of(route, config);
     if (guard && !handler) {
       stand_ins_.push_back(std::make_unique<Unavailable>());
@@ -70,7 +82,7 @@ void FrontRoutes::add(const config::Config& config, std::vector<base::FileDescri
     if (handler) services_.router.add_route({route.path, route.exact}, *handler, guard);
   }
   for (const config::App& app : config.apps) {
-    auto files = named_files_of("app " + app.name, app.sendfile, static_roots);
+    auto files = named_files_of("app " + app.name, app.sendfile);
     if (files) apps.send_named(app.name, std::move(files));
   }
 }
@@ -81,8 +93,9 @@ size_t FrontRoutes::late_ends() const {
 }
 
 // Where every file of a folder is a script, none below it is ever sent; else those with the endings are not.
-void FrontRoutes::note_scripts(const config::Config& config, const std::vector<base::FileDescriptor>& static_roots) {
+void FrontRoutes::note_scripts(const config::Config& config) {
   next_named_root_ = next_script_root_;
+  scripts_.roots = script_roots_;
   scripts_.endings = config.never_sent;
   scripts_.copies = config.never_sent;
   for (const config::Route& route : config.routes) {
@@ -95,9 +108,35 @@ void FrontRoutes::note_scripts(const config::Config& config, const std::vector<b
     const config::CgiRoute& cgi = route.cgi;
     scripts_.endings.insert(scripts_.endings.end(), cgi.suffixes.begin(), cgi.suffixes.end());
     for (const auto& [ending, interpreter] : cgi.interpreters) scripts_.endings.push_back(ending);
-    const bool is_open = number < static_roots.size() && static_roots[number].valid();
-    if (cgi.suffixes.empty() && is_open) scripts_.roots.push_back(handler::path_of(static_roots[number].get()));
+    if (cgi.suffixes.empty()) note_all_scripts_below(number);
   }
+}
+
+void FrontRoutes::note_all_scripts_below(size_t number) {
+  if (!root(number)) return;
+  roots_of_scripts_alone_.insert(number);
+  std::string path = handler::path_of(root(number)->descriptor());
+  if (std::find(script_roots_->begin(), script_roots_->end(), path) != script_roots_->end()) return;
+  if (script_roots_->size() >= kMostScriptRoots) script_roots_->erase(script_roots_->begin());
+  script_roots_->push_back(std::move(path));
+}
+
+// Scripts of the folder before are not sent either, wherever that is now.
+base::Task<void> FrontRoutes::open_anew(size_t number) {
+  if (!root(number)) co_return;
+  auto opened = std::make_shared<base::Result<base::FileDescriptor>>(base::FileDescriptor());
+  auto opening = services_.offload.run([opened, path = places_.at(number).path] { *opened = open_folder(path); });
+  co_await opening;
+  if (opened->ok() && roots_[number]->become(opened->value())) {
+    if (roots_of_scripts_alone_.contains(number)) note_all_scripts_below(number);
+    co_return;
+  }
+  const std::string why = opened->ok() ? "the system refuses it" : opened->error().message;
+  services_.log.warning("CW0410",
+                        fmt::format("{}: the folder that lies there now is not taken, the one before is still "
+                                    "served: {}\nfix: let user {} enter it and the folders above it, then "
+                                    "put it there once more; or restart",
+                                    places_[number].what, why, supervise::current_identity().name));
 }
 
 handler::Onward onward_of(const config::Route& route) {
@@ -120,18 +159,16 @@ handler::Guard* FrontRoutes::guard_of(const config::Route& route, const config::
   return guards_.back().get();
 }
 
-message::Handler* FrontRoutes::handler_of(const config::Route& route, const config::Config& config,
-                                          std::vector<base::FileDescriptor>& static_roots, FrontApps& apps) {
+message::Handler* FrontRoutes::handler_of(const config::Route& route, const config::Config& config, FrontApps& apps) {
   switch (route.kind) {
     case config::Route::Kind::kApp:
       return &apps.route_to(route.app);
     case config::Route::Kind::kStatic: {
-      if (route.static_route >= static_roots.size() || !static_roots[route.static_route].valid()) return nullptr;
+      if (!root(route.static_route)) return nullptr;
       const config::StaticRoute& folder = config.static_routes[route.static_route];
       folders_.push_back(std::make_unique<handler::StaticFiles>(
-          std::move(static_roots[route.static_route]),
-          handler::StaticOptions{folder.prefix, folder.index, folder.cache, scripts_}, services_.loop,
-          services_.offload, services_.log));
+          root(route.static_route), handler::StaticOptions{folder.prefix, folder.index, folder.cache, scripts_},
+          services_.loop, services_.offload, services_.log));
       if (route.filter) {
         handler::Gateway* filter = gateway_to(*route.filter, config, nullptr, codec::fastcgi::Role::kFilter);
         if (!filter) return nullptr;
@@ -140,17 +177,17 @@ message::Handler* FrontRoutes::handler_of(const config::Route& route, const conf
       return folders_.back().get();
     }
     case config::Route::Kind::kCgi:
-      return cgi_of(route, config, static_roots);
+      return cgi_of(route, config);
     case config::Route::Kind::kProxy:
       break;
   }
   const std::string who = route.proxy.pool.empty() ? "upstream " + route.proxy.upstream : "pool " + route.proxy.pool;
-  auto files = named_files_of(who, route.proxy.sendfile, static_roots);
+  auto files = named_files_of(who, route.proxy.sendfile);
   std::unique_ptr<handler::ScriptFolder> scripts;
   handler::StaticFiles* beside = nullptr;
   if (has_scripts(route)) {
     const config::ProxyRoute& proxy = route.proxy;
-    if (proxy.files == "true") beside = files_beside(proxy.strip, static_roots);
+    if (proxy.files == "true") beside = files_beside(proxy.strip);
     scripts = scripts_of({proxy.root,
                           proxy.index,
                           {proxy.split},
@@ -159,8 +196,7 @@ message::Handler* FrontRoutes::handler_of(const config::Route& route, const conf
                           proxy.fallback,
                           false,
                           proxy.closed,
-                          proxy.never_run},
-                         static_roots);
+                          proxy.never_run});
     if (!scripts) return nullptr;
   }
   handler::Gateway* gateway = gateway_to(route.proxy, config, std::move(scripts), codec::fastcgi::Role::kResponder);
@@ -172,13 +208,11 @@ message::Handler* FrontRoutes::handler_of(const config::Route& route, const conf
 }
 
 std::unique_ptr<handler::NamedFiles> FrontRoutes::named_files_of(const std::string& owner,
-                                                                 const config::FolderMap& folders,
-                                                                 std::vector<base::FileDescriptor>& static_roots) {
+                                                                 const config::FolderMap& folders) {
   std::vector<handler::NamedFolder> opened;
-  for (const auto& [prefix, root] : folders) {
+  for (const auto& [prefix, path] : folders) {
     const size_t number = next_named_root_++;
-    if (number >= static_roots.size() || !static_roots[number].valid()) continue;
-    opened.push_back({prefix, root, std::move(static_roots[number])});
+    if (root(number)) opened.push_back({prefix, path, root(number)});
   }
   if (opened.empty()) return nullptr;
   return std::make_unique<handler::NamedFiles>(owner, std::move(opened), services_.loop, services_.offload,
@@ -219,19 +253,16 @@ handler::Gateway* FrontRoutes::gateway_for(handler::GatewayOptions options, upst
 }
 
 // The folder of the scripts once more.
-handler::StaticFiles* FrontRoutes::files_beside(const std::string& strip,
-                                                const std::vector<base::FileDescriptor>& static_roots) {
-  if (next_script_root_ >= static_roots.size() || !static_roots[next_script_root_].valid()) return nullptr;
-  base::FileDescriptor folder(fcntl(static_roots[next_script_root_].get(), F_DUPFD_CLOEXEC, 3));
+handler::StaticFiles* FrontRoutes::files_beside(const std::string& strip) {
+  if (!root(next_script_root_)) return nullptr;
   folders_.push_back(std::make_unique<handler::StaticFiles>(
-      std::move(folder), handler::StaticOptions{strip + "/", "index.html", std::nullopt, scripts_}, services_.loop,
-      services_.offload, services_.log));
+      root(next_script_root_), handler::StaticOptions{strip + "/", "index.html", std::nullopt, scripts_},
+      services_.loop, services_.offload, services_.log));
   return folders_.back().get();
 }
 
 // Its number counts also where its folder cannot be opened.
-message::Handler* FrontRoutes::cgi_of(const config::Route& route, const config::Config& config,
-                                      std::vector<base::FileDescriptor>& static_roots) {
+message::Handler* FrontRoutes::cgi_of(const config::Route& route, const config::Config& config) {
   const config::CgiRoute& cgi = route.cgi;
   handler::CgiOptions options;
   options.who = "cgi " + pattern_of(route);
@@ -241,9 +272,8 @@ message::Handler* FrontRoutes::cgi_of(const config::Route& route, const config::
   options.most = std::max<size_t>(1, cgi.most / front_count(config));
   options.queue = cgi.queue;
   options.queue_timeout = cgi.queue_timeout;
-  handler::StaticFiles* beside = cgi.files == "true" ? files_beside(cgi.strip, static_roots) : nullptr;
-  auto scripts =
-      scripts_of({cgi.root, cgi.index, cgi.suffixes, cgi.strip, beside != nullptr, "", true, {}}, static_roots);
+  handler::StaticFiles* beside = cgi.files == "true" ? files_beside(cgi.strip) : nullptr;
+  auto scripts = scripts_of({cgi.root, cgi.index, cgi.suffixes, cgi.strip, beside != nullptr, "", true, {}});
   if (!scripts) return nullptr;
   cgis_.push_back(std::make_unique<handler::Cgi>(std::move(options), std::move(scripts), services_.runner,
                                                  services_.loop, services_.spool, services_.log));
@@ -252,13 +282,11 @@ message::Handler* FrontRoutes::cgi_of(const config::Route& route, const config::
   return cgis_.back().get();
 }
 
-std::unique_ptr<handler::ScriptFolder> FrontRoutes::scripts_of(handler::ScriptOptions options,
-                                                               std::vector<base::FileDescriptor>& static_roots) {
+std::unique_ptr<handler::ScriptFolder> FrontRoutes::scripts_of(handler::ScriptOptions options) {
   if (options.files) options.never_sent = config::never_sent_endings();
   const size_t number = next_script_root_++;
-  if (number >= static_roots.size() || !static_roots[number].valid()) return nullptr;
-  return std::make_unique<handler::ScriptFolder>(std::move(static_roots[number]), std::move(options), services_.offload,
-                                                 services_.loop);
+  if (!root(number)) return nullptr;
+  return std::make_unique<handler::ScriptFolder>(root(number), std::move(options), services_.offload, services_.loop);
 }
 
 // Routes to one upstream share its connections and what is known of its servers, if they speak one protocol with it.

@@ -12,8 +12,6 @@
 namespace cutwater::app {
 namespace {
 
-constexpr const char* kCorrectRoot = "correct `root` of that route";
-
 std::string url_of(int socket, const config::Listen& listen) {
   sockaddr_storage raw{};
   socklen_t length = sizeof raw;
@@ -58,28 +56,18 @@ bool Sockets::open_listening(const config::Listen& listen, const config::Config&
 bool Sockets::open(const config::Config& config, base::LogSink& log) {
   bool all = true;
   for (const config::Listen& listen : config.listens) all &= open_listening(listen, config, log);
-  for (const config::StaticRoute& route : config.static_routes) {
-    all &= open_root(fmt::format("static files at {}", route.prefix), route.root, kCorrectRoot, log);
-  }
-  for (const config::Route& route : config.routes) {
-    if (!has_scripts(route)) continue;
-    all &= open_root(fmt::format("scripts at {}", route.path), script_root(route),
-                     route.kind == config::Route::Kind::kCgi ? "correct `dir` of that route" : kCorrectRoot, log);
-  }
-  for (const auto& [what, root] : config::sendfile_folders(config)) {
-    all &= open_root(what, root, "correct it there", log);
-  }
+  for (const RouteFolder& folder : route_folders(config)) all &= open_root(folder, log);
   return all;
 }
 
-bool Sockets::open_root(const std::string& what, const std::string& root, const std::string& fix, base::LogSink& log) {
-  base::FileDescriptor folder(::open(root.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-  const bool opened = folder.valid();
+bool Sockets::open_root(const RouteFolder& folder, base::LogSink& log) {
+  base::FileDescriptor descriptor(::open(folder.path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  const bool opened = descriptor.valid();
   if (!opened) {
-    log.error("CW0806",
-              base::system_error(fmt::format("{}: {}", what, root)).message + "\nfix: create the folder, or " + fix);
+    log.error("CW0806", base::system_error(folder.what + ": " + folder.path).message + "\nfix: create the folder, or " +
+                            folder.fix);
   }
-  static_roots_.push_back(std::move(folder));
+  static_roots_.push_back(std::move(descriptor));
   return opened;
 }
 

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "app/route_folders.h"
 #include "app/socket_files.h"
 #include "base/file_descriptor.h"
 #include "base/log.h"
@@ -20,15 +21,14 @@ class Sockets {
   void close_listening() { listening_.clear(); }
 
   const std::vector<base::FileDescriptor>& listening() const { return listening_; }
-  // O_PATH: those of config.static_routes, then those of the routes that have scripts, each in their order, then those
-  // of sendfile_folders().
+  // O_PATH, as route_folders() has them.
   const std::vector<base::FileDescriptor>& static_roots() const { return static_roots_; }
   // "http://127.0.0.1:8000" or "unix:/run/x.sock", with the port the kernel chose.
   const std::vector<std::string>& urls() const { return urls_; }
 
  private:
   bool open_listening(const config::Listen& listen, const config::Config& config, base::LogSink& log);
-  bool open_root(const std::string& what, const std::string& root, const std::string& fix, base::LogSink& log);
+  bool open_root(const RouteFolder& folder, base::LogSink& log);
   std::vector<base::FileDescriptor> listening_;
   std::vector<base::FileDescriptor> static_roots_;
   std::vector<std::string> urls_;

@@ -187,6 +187,12 @@ constexpr ErrorCode kCodes[] = {
     {"CW0409", "TMPDIR not used",
      "The front's user can have no folder of its own in TMPDIR: what is too large for memory goes to /var/tmp or /tmp.",
      "Let that user write to TMPDIR, or remove what has the name of its folder, or unset TMPDIR."},
+    {"CW0410", "folder not taken",
+     "Another folder was put in the place of a route's folder, or a link on the way to it was switched, but the front "
+     "may "
+     "not open what lies there now. It serves the folder that was there before.",
+     "Let the user that the message names enter that folder and those above it, and put it there once more (switch the "
+     "link back and forth); or restart."},
     {"CW0501", "request took too long",
      "A request ran longer than `timeout`: the client got 504, if no answer was begun. An asynchronous worker cancels "
      "its task; any other, and one that does not let go of what was cancelled or whose event loop hangs, is replaced, "

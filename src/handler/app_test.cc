@@ -353,7 +353,7 @@ TEST_F(AppTest, AClientThatDoesNotReadIsNotTheWorkersFault) {
 TEST_F(AppTest, NamesAFileInsteadOfSendingIt) {
   auto& worker = start_one_worker();
   std::vector<NamedFolder> folders;
-  folders.push_back({"/files/", "/proc/self", base::FileDescriptor(open("/proc/self", O_PATH | O_CLOEXEC))});
+  folders.push_back({"/files/", "/proc/self", share(base::FileDescriptor(open("/proc/self", O_PATH | O_CLOEXEC)))});
   app_.send_named(std::make_unique<NamedFiles>("app shop", std::move(folders), loop_, offload_, log_));
   message::Response head = plain();
   head.headers.add("X-Sendfile", "/nowhere");

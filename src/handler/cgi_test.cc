@@ -60,9 +60,9 @@ class CgiTest : public testing::Test {
     if (!cgi_) {
       ScriptOptions scripts{root_, "", {}, "/x", false, "", true};
       base::FileDescriptor folder(open(root_.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-      cgi_ =
-          std::make_unique<Cgi>(options_, std::make_unique<ScriptFolder>(std::move(folder), scripts, offload_, loop_),
-                                runner_, loop_, spool_, log_);
+      cgi_ = std::make_unique<Cgi>(options_,
+                                   std::make_unique<ScriptFolder>(share(std::move(folder)), scripts, offload_, loop_),
+                                   runner_, loop_, spool_, log_);
       cgi_->redirect_within(*cgi_);
     }
     return *cgi_;

@@ -54,9 +54,9 @@ bool has_hashed_name(std::string_view path) {
   return false;
 }
 
-FileFolder::FileFolder(base::FileDescriptor root, std::optional<base::Duration> cache, io::Loop& loop,
-                       io::Offload& offload, base::LogSink& log)
-    : root_(std::make_shared<const base::FileDescriptor>(std::move(root))),
+FileFolder::FileFolder(SharedFolder root, std::optional<base::Duration> cache, io::Loop& loop, io::Offload& offload,
+                       base::LogSink& log)
+    : root_(std::move(root)),
       cache_time_(cache),
       loop_(loop),
       offload_(offload),
@@ -70,10 +70,10 @@ FileReference FileFolder::find_fresh(std::string_view path) {
 
 base::Task<FileFolder::Found> FileFolder::find(const std::string& asked) {
   const std::string path = asked.empty() ? "." : asked;
-  io::OpenOutcome outcome = io::open_beneath_cached(root_->get(), path);
+  io::OpenOutcome outcome = io::open_beneath_cached(root_->descriptor(), path);
   if (outcome.error == EAGAIN) {
     auto slow = std::make_shared<io::OpenOutcome>();
-    auto opening = offload_.run([root = root_, path, slow] { *slow = io::open_beneath(root->get(), path); });
+    auto opening = offload_.run([root = root_, path, slow] { *slow = io::open_beneath(root->descriptor(), path); });
     co_await opening;
     outcome = std::move(*slow);
   }
@@ -116,9 +116,9 @@ void FileFolder::let_go_of_unused() {
 }
 
 bool FileFolder::is_forbidden(int file) const {
-  if (forbidden_.empty()) return false;
+  if (!forbidden_ || forbidden_->empty()) return false;
   const std::string path = path_of(file) + "/";
-  return std::any_of(forbidden_.begin(), forbidden_.end(),
+  return std::any_of(forbidden_->begin(), forbidden_->end(),
                      [&path](const std::string& folder) { return path.starts_with(folder + "/"); });
 }
 
@@ -135,7 +135,7 @@ void FileFolder::log_permission_denied(const std::string& path) {
   if (!denied_.insert(path).second) return;
   log_.error("CW0401", fmt::format("{} may not read {}/{}; answered 403\nfix: let that user read the file and enter "
                                    "the folders above it",
-                                   name_of_this_user(), path_of(root_->get()), path));
+                                   name_of_this_user(), path_of(root_->descriptor()), path));
 }
 
 }  // namespace cutwater::handler

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/task.h"
 #include "handler/open_file_cache.h"
+#include "handler/root_folder.h"
 #include "io/beneath.h"
 #include "io/loop.h"
 #include "io/offload.h"
@@ -21,13 +22,12 @@ namespace cutwater::handler {
 
 class FileFolder {
  public:
-  // `root` is an O_PATH descriptor. `cache`: Cache-Control's max-age of what is opened; without it by the look of the
-  // name. The services outlive this.
-  FileFolder(base::FileDescriptor root, std::optional<base::Duration> cache, io::Loop& loop, io::Offload& offload,
+  // `cache`: Cache-Control's max-age of what is opened; without it by the look of the name. The services outlive this.
+  FileFolder(SharedFolder root, std::optional<base::Duration> cache, io::Loop& loop, io::Offload& offload,
              base::LogSink& log);
 
-  // Nothing below these folders is found, on whatever way: real paths.
-  void never_find_below(std::vector<std::string> folders) { forbidden_ = std::move(folders); }
+  // Nothing below these folders is found, on whatever way: real paths, of which more may come.
+  void never_find_below(std::shared_ptr<const std::vector<std::string>> folders) { forbidden_ = std::move(folders); }
 
   struct Found {
     FileReference file;
@@ -47,14 +47,14 @@ class FileFolder {
   void let_go_of_unused();
   void log_permission_denied(const std::string& path);
 
-  std::shared_ptr<const base::FileDescriptor> root_;  // shared with opens that outlive a cancelled exchange
+  SharedFolder root_;  // shared with opens that outlive a cancelled exchange, too
   std::optional<base::Duration> cache_time_;
   io::Loop& loop_;
   io::Offload& offload_;
   base::LogSink& log_;
   OpenFileCache cache_;
   io::Timer unused_;  // armed while something is open
-  std::vector<std::string> forbidden_;
+  std::shared_ptr<const std::vector<std::string>> forbidden_;
   std::set<std::string> denied_;  // paths already complained about
 };
 

@@ -49,8 +49,9 @@ struct FilterTest : GatewayTest {
     std::string name = testing::TempDir() + "filter-XXXXXX";
     EXPECT_NE(mkdtemp(name.data()), nullptr);
     folder = name;
-    files = std::make_unique<StaticFiles>(base::FileDescriptor(open(folder.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC)),
-                                          StaticOptions{"/", "", std::nullopt, {}}, loop, offload, log);
+    files = std::make_unique<StaticFiles>(
+        share(base::FileDescriptor(open(folder.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC))),
+        StaticOptions{"/", "", std::nullopt, {}}, loop, offload, log);
     files->filter_with(gateway());
   }
   ~FilterTest() override { std::filesystem::remove_all(folder); }

@@ -23,7 +23,7 @@ struct NamedByServers : GatewayTest {
   void allow() {
     std::vector<NamedFolder> folders;
     folders.push_back(
-        {"/files/", folder, base::FileDescriptor(open(folder.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC))});
+        {"/files/", folder, share(base::FileDescriptor(open(folder.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC)))});
     gateway().send_named(std::make_unique<NamedFiles>("upstream api", std::move(folders), loop, offload, log));
   }
   static FakeAnswer naming(const std::string& body) {

@@ -18,9 +18,9 @@
 namespace cutwater::handler {
 
 struct NamedFolder {
-  std::string prefix;           // what X-Accel-Redirect says before a name: "/protected/"
-  std::string root;             // what X-Sendfile says before one: absolute
-  base::FileDescriptor folder;  // O_PATH, of the root
+  std::string prefix;   // what X-Accel-Redirect says before a name: "/protected/"
+  std::string root;     // what X-Sendfile says before one: absolute
+  SharedFolder folder;  // the root
 };
 
 class NamedFiles {

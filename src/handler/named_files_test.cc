@@ -41,8 +41,8 @@ class NamedFilesTest : public testing::Test {
     fs::remove_all(folder_);
   }
   void write(const std::string& name, std::string_view content) { std::ofstream(folder_ / name) << content; }
-  base::FileDescriptor opened(const std::string& name) const {
-    return base::FileDescriptor(open((folder_ / name).c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  SharedFolder opened(const std::string& name) const {
+    return share(base::FileDescriptor(open((folder_ / name).c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC)));
   }
 
   class Asking final : public message::Handler {

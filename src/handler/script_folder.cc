@@ -67,12 +67,8 @@ bool looks_like_copy(std::string_view path, std::string_view ending) {
   return false;
 }
 
-ScriptFolder::ScriptFolder(base::FileDescriptor folder, ScriptOptions options, io::Offload& offload,
-                           const io::Loop& loop)
-    : folder_(std::make_shared<const base::FileDescriptor>(std::move(folder))),
-      options_(std::move(options)),
-      offload_(offload),
-      loop_(loop) {
+ScriptFolder::ScriptFolder(SharedFolder folder, ScriptOptions options, io::Offload& offload, const io::Loop& loop)
+    : folder_(std::move(folder)), options_(std::move(options)), offload_(offload), loop_(loop) {
   while (options_.root.ends_with('/')) options_.root.pop_back();
 }
 
@@ -214,10 +210,11 @@ uint16_t ScriptFolder::refusal_of(Kind kind) {
 base::Task<ScriptFolder::Looked> ScriptFolder::look_at(std::string path) {
   const auto known = files_.find(path);
   if (known != files_.end() && loop_.now() < known->second) co_return Looked{Kind::kFile, {}, known->second};
-  io::OpenOutcome outcome = io::find_beneath_cached(folder_->get(), path);
+  io::OpenOutcome outcome = io::find_beneath_cached(folder_->descriptor(), path);
   if (outcome.error == EAGAIN) {
     auto slow = std::make_shared<io::OpenOutcome>();
-    auto opening = offload_.run([folder = folder_, path, slow] { *slow = io::find_beneath(folder->get(), path); });
+    auto opening =
+        offload_.run([folder = folder_, path, slow] { *slow = io::find_beneath(folder->descriptor(), path); });
     co_await opening;
     outcome = std::move(*slow);
   }

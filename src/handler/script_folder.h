@@ -13,6 +13,7 @@
 #include "base/file_descriptor.h"
 #include "base/task.h"
 #include "handler/gateway_variables.h"
+#include "handler/root_folder.h"
 #include "io/beneath.h"
 #include "io/loop.h"
 #include "io/offload.h"
@@ -37,8 +38,8 @@ struct ScriptOptions {
 
 class ScriptFolder {
  public:
-  // `folder` is an O_PATH descriptor of the root. `offload` and `loop` outlive this.
-  ScriptFolder(base::FileDescriptor folder, ScriptOptions options, io::Offload& offload, const io::Loop& loop);
+  // `folder`: the root. `offload` and `loop` outlive this.
+  ScriptFolder(SharedFolder folder, ScriptOptions options, io::Offload& offload, const io::Loop& loop);
 
   struct Found {
     uint16_t status = 0;   // 0: `script`; 301: a folder without its final slash; else refuse with it
@@ -76,7 +77,7 @@ class ScriptFolder {
   static uint16_t refusal_of(Kind kind);
   Found found(std::string_view file, std::string_view path_info, Looked looked) const;
 
-  std::shared_ptr<const base::FileDescriptor> folder_;  // shared with look-ups that outlive a cancelled request
+  SharedFolder folder_;  // shared with look-ups that outlive a cancelled request, too
   ScriptOptions options_;
   io::Offload& offload_;
   const io::Loop& loop_;
@@ -86,8 +87,8 @@ class ScriptFolder {
 
 // What of the files there are is some program's source: never sent as it is (faults.md 64).
 struct ScriptGuard {
-  std::vector<std::string> endings = {};  // as looks_like_script() takes them
-  std::vector<std::string> roots = {};    // real paths of folders
+  std::vector<std::string> endings = {};                       // as looks_like_script() takes them
+  std::shared_ptr<const std::vector<std::string>> roots = {};  // real paths of folders, of which more may come
   // Endings of which copies are not sent either ("a.php.save", "b.sql.gz"), nor files without any ending.
   std::vector<std::string> copies = {};
 };

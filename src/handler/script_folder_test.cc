@@ -25,7 +25,7 @@ struct ScriptFolderTest : testing::Test {
   ScriptFolder& folder() {
     if (!folder_) {
       base::FileDescriptor descriptor(open(place.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-      folder_.emplace(std::move(descriptor), options, offload, loop);
+      folder_.emplace(share(std::move(descriptor)), options, offload, loop);
     }
     return *folder_;
   }

@@ -61,7 +61,7 @@ bool is_hidden(std::string_view path) {
   return ending.size() >= 2 && ending.size() <= 3 && base::equals_ignoring_case(ending.substr(0, 2), "py");
 }
 
-StaticFiles::StaticFiles(base::FileDescriptor root, StaticOptions options, io::Loop& loop, io::Offload& offload,
+StaticFiles::StaticFiles(SharedFolder root, StaticOptions options, io::Loop& loop, io::Offload& offload,
                          base::LogSink& log)
     : options_(std::move(options)), folder_(std::move(root), options_.cache, loop, offload, log), offload_(offload) {
   std::string_view prefix = options_.prefix;

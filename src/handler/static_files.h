@@ -28,9 +28,8 @@ class Gateway;
 
 class StaticFiles final : public message::Handler {
  public:
-  // `root` is an O_PATH descriptor of the folder. The services outlive the handler.
-  StaticFiles(base::FileDescriptor root, StaticOptions options, io::Loop& loop, io::Offload& offload,
-              base::LogSink& log);
+  // The services outlive the handler.
+  StaticFiles(SharedFolder root, StaticOptions options, io::Loop& loop, io::Offload& offload, base::LogSink& log);
   ~StaticFiles() override;
 
   // Files go to it, and what it makes of them to the client: with whatever conditions, ranges and body the request has,

@@ -40,7 +40,7 @@ class StaticFilesTest : public testing::Test {
   void write(const std::string& name, std::string_view content) { std::ofstream(folder_ / name) << content; }
   void reset(StaticOptions options) {
     base::FileDescriptor root(open(root_.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-    files_ = std::make_unique<StaticFiles>(std::move(root), std::move(options), loop_, offload_, log_);
+    files_ = std::make_unique<StaticFiles>(share(std::move(root)), std::move(options), loop_, offload_, log_);
   }
   std::unique_ptr<TestExchange> get(std::string_view path, std::vector<message::HeaderField> fields = {},
                                     std::string_view method = "GET") {

@@ -493,7 +493,8 @@ TEST_F(AppTest, AFileThatEachStartChangesIsReloadedForOnlyWhenNothingStarts) {
     behave(behaviour);
     ASSERT_TRUE(start_serving());
     app->reload(spec, "test");
-    ASSERT_TRUE(run_until([this] { return log.has("CW0531 shop: stamp.py changed in each"); }, seconds(60))) << log.all();
+    ASSERT_TRUE(run_until([this] { return log.has("CW0531 shop: stamp.py changed in each"); }, seconds(60)))
+        << log.all();
     run_for(seconds(3));
     const uint64_t settled = fronts->swapped;
     EXPECT_LE(settled, 6u) << log.all();  // of the first generation only what later workers write is seen

@@ -8,6 +8,7 @@ namespace cutwater::supervise {
 void ChangesAtStart::begin() {
   const std::set<std::string> last = std::exchange(now_, {});
   std::erase_if(in_a_row_, [&](const auto& entry) { return !last.contains(entry.first); });
+  std::erase_if(told_, [&](const std::string& path) { return !in_a_row_.contains(path); });
   if (!std::exchange(had_news_, false)) starts_ = 0;
 }
 

@@ -36,6 +36,12 @@ TEST(ChangesAtStart, ThatAFileIsTheAppsOwnIsToldOnce) {
     for (int time = 0; time < 3; ++time) told += changes.judge("stamp.py").is_to_be_told;
   }
   EXPECT_EQ(told, 1U);
+  changes.begin();  // one that leaves it alone
+  for (int start = 0; start < 9; ++start) {
+    changes.begin();
+    told += changes.judge("stamp.py").is_to_be_told;
+  }
+  EXPECT_EQ(told, 2U);
 }
 
 TEST(ChangesAtStart, FilesOfEverNewNamesAreReloadedForEverMoreSeldom) {

@@ -1,0 +1,155 @@
+"""Folders of routes when a deployment puts others in their place: by a switched link, by mv, by a build that makes them anew."""
+
+import os
+import pwd
+import shutil
+import signal
+import stat
+
+import pytest
+
+from support import gateway_peers as gateways
+from support.processes import wait_until
+from test_gateway_clients import gateway, peer, route  # noqa: F401 (a fixture)
+
+pytestmark = pytest.mark.timeout(60)
+SCRIPT_USER = "daemon" if os.getuid() == 0 else pwd.getpwuid(os.getuid()).pw_name
+MOVED = "is another folder now"
+
+
+def release(folder, name):
+    """With one file that all have, and one of its own."""
+    place = folder / name / "public"
+    place.mkdir(parents=True)
+    for file in ("page.txt", f"{name}.txt", "page.php", f"{name}.php"):
+        (place / file).write_text(name)
+    for file in ("page.sh", f"{name}.sh"):
+        (place / file).write_text(f"#!/bin/sh\nprintf 'Content-Type: text/plain\\n\\n{name}'\n")
+        (place / file).chmod(0o755)
+    if os.getuid() == 0:
+        for path in [place, *place.iterdir()]:
+            shutil.chown(path, SCRIPT_USER, pwd.getpwnam(SCRIPT_USER).pw_gid)
+    return folder / name
+
+
+def switch(link, target):
+    fresh = link.with_name("fresh")
+    fresh.symlink_to(target)
+    fresh.rename(link)
+
+
+@pytest.fixture
+def current(folder):
+    release(folder, "one")
+    release(folder, "two")
+    link = folder / "current"
+    link.symlink_to("one")
+    return link
+
+
+def static(root, path="/*"):
+    return f'[[site]]\n[[site.route]]\nmatch = {{ path = "{path}" }}\nstatic = {{ root = "{root}" }}\n'
+
+
+def expect(server, path, text):
+    wait_until(lambda: server.get(path).text == text, 10, f"{text} at {path}")
+
+
+def test_a_switched_link(serve, current):
+    server = gateway(serve, static(current / "public"), fronts=2)
+    assert server.get("/page.txt").text == "one" and server.get("/two.txt").status == 404
+    switch(current, "two")
+    expect(server, "/page.txt", "two")
+    assert server.get("/two.txt").text == "two"
+    wait_until(lambda: server.get("/one.txt").status == 404)
+    assert server.log.count(MOVED) == 1
+    switch(current, "one")
+    expect(server, "/page.txt", "one")
+
+
+def test_a_folder_that_is_moved_away_and_one_that_is_made_anew(serve, folder, current):
+    public = current / "public"
+    server = gateway(serve, static(public))
+    assert server.get("/page.txt").text == "one"
+    (folder / "two" / "public").rename(folder / "next")
+    public.rename(folder / "before")
+    (folder / "next").rename(public)
+    expect(server, "/page.txt", "two")
+    shutil.rmtree(public)
+    wait_until(lambda: server.get("/page.txt").status == 404)
+    public.mkdir()
+    (public / "page.txt").write_text("built")
+    expect(server, "/page.txt", "built")
+
+
+def test_a_front_that_is_started_later(serve, current):
+    server = gateway(serve, static(current / "public"), allow=("CW0802",))
+    switch(current, "two")
+    expect(server, "/page.txt", "two")
+    (front,) = server.named("front")
+    os.kill(front, signal.SIGKILL)
+    server.log.wait_for("another one is started")
+    wait_until(lambda: server.named("front") not in ([], [front]))
+    server.wait_ready()
+    expect(server, "/page.txt", "two")
+    server.baseline = {server.pid: server.baseline[server.pid]}
+
+
+def test_scripts_for_a_fastcgi_server(serve, peer, current):  # noqa: F811
+    behind = peer(gateways.RawGatewayPeer, "fastcgi", gateways.answering(gateways.answer("fastcgi", b"script"), True))
+    server = gateway(serve, route("fastcgi", behind, more=f', root = "{current / "public"}", files = true'))
+    assert server.get("/one.php").text == "script" and server.get("/two.php").status == 404
+    assert behind.variables()["SCRIPT_FILENAME"] == str(current / "public" / "one.php")
+    switch(current, "two")
+    wait_until(lambda: server.get("/two.php").status == 200 and server.get("/one.php").status == 404, 10, "the other scripts")
+    assert server.get("/two.txt").text == "two"
+    assert behind.variables()["SCRIPT_FILENAME"] == str(current / "public" / "two.php")
+
+
+def cgi(current):
+    owner = f', user = "{SCRIPT_USER}"' if os.getuid() == 0 else ""
+    return f'cgi = {{ dir = "{current / "public"}", suffixes = [".sh"]{owner} }}\n'
+
+
+def test_cgi_scripts(serve, current):
+    server = gateway(serve, f'[[site]]\n[[site.route]]\nmatch = {{ path = "/*" }}\n{cgi(current)}', allow=("CW0803", r"CW070\d"))
+    assert server.get("/page.sh").text == "one"
+    switch(current, "two")
+    expect(server, "/page.sh", "two")
+    expect(server, "/two.sh", "two")
+    (spawner,) = server.named("spawn")
+    os.kill(spawner, signal.SIGKILL)
+    server.log.wait_for("another one is started")
+    expect(server, "/two.sh", "two")
+    server.baseline = {server.pid: server.baseline[server.pid]}
+
+
+def test_no_script_is_sent_from_a_folder_that_came_later(serve, folder, current):
+    """All files of a `cgi` folder are scripts, also for a static route that holds it."""
+    config = static(folder, "/all/*") + f'[[site.route]]\nmatch = {{ path = "/run/*" }}\n{cgi(current).replace("[.sh]", "[]")}'
+    config = config.replace('suffixes = [".sh"]', "suffixes = []")
+    server = gateway(serve, config, allow=(r"CW070\d",))
+    assert server.get("/all/one/public/page.sh").status == 404 and server.get("/all/two/public/page.sh").status == 200
+    switch(current, "two")
+    wait_until(lambda: server.get("/all/two/public/page.sh").status == 404, 10, "the scripts to be hidden")
+    assert server.get("/all/one/public/page.sh").status == 404
+
+
+def test_files_that_a_server_names(serve, peer, current):  # noqa: F811
+    head = b"Content-Type: text/plain\r\nX-Accel-Redirect: /protected/page.txt\r\n"
+    behind = peer(gateways.RawGatewayPeer, "fastcgi", gateways.answering(gateways.answer("fastcgi", b"", head), True))
+    server = gateway(serve, route("fastcgi", behind, more=f', sendfile = {{ "/protected/" = "{current / "public"}" }}'))
+    assert server.get("/").text == "one"
+    switch(current, "two")
+    expect(server, "/", "two")
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="root may enter all folders")
+def test_a_folder_that_the_front_may_not_enter_is_not_taken(serve, folder, current):
+    """Whoever may switch a link must not have served what only others may reach."""
+    server = gateway(serve, static(current / "public"), allow=("CW0410",))
+    secret = release(folder, "secret")
+    secret.chmod(stat.S_IRWXU)
+    switch(current, "secret")
+    server.log.wait_for(r"\[CW0410\] static files at /: the folder that lies there now is not taken", 10)
+    assert server.get("/page.txt").text == "one" and server.get("/secret.txt").status == 404
