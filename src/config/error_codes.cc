@@ -270,7 +270,10 @@ constexpr ErrorCode kCodes[] = {
      "untouched, another one is started.",
      "The message has the signal or exit code; SIGKILL is often the kernel short of "
      "memory (dmesg)."},
-    {"CW0522", "worker broke the link", "A worker wrote nonsense to the shared memory or its channel and is replaced.",
+    {"CW0522", "worker broke the link",
+     "A worker wrote nonsense to the shared memory or its channel and is replaced; where it has spoiled what all "
+     "workers "
+     "need, another generation starts.",
      "Look for native packages that write where they must not."},
     {"CW0523", "not finished in time",
      "A worker or an old generation did not finish within `grace` and was killed; or a FastCGI program that worked on "

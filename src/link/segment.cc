@@ -120,7 +120,9 @@ struct Segment::Mapping {
   }
 };
 
-base::Result<Segment> Segment::map(int descriptor) {
+namespace {
+
+base::Result<SegmentHeader> read_header(int descriptor) {
   struct stat status;
   if (fstat(descriptor, &status) < 0) return base::system_error("fstat of shared memory");
   int seals = fcntl(descriptor, F_GET_SEALS);
@@ -136,6 +138,22 @@ base::Result<Segment> Segment::map(int descriptor) {
   size_t size = SegmentOffsets(header.layout).total;
   if (header.segment_bytes != size || status.st_size < 0 || static_cast<size_t>(status.st_size) != size)
     return bad_segment("its size does not fit its layout");
+  return header;
+}
+
+}  // namespace
+
+base::Result<void> check_segment(int descriptor) {
+  auto header = read_header(descriptor);
+  if (!header) return header.error();
+  return {};
+}
+
+base::Result<Segment> Segment::map(int descriptor) {
+  auto read = read_header(descriptor);
+  if (!read) return read.error();
+  const SegmentHeader& header = *read;
+  const size_t size = header.segment_bytes;
   void* where = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0);
   if (where == MAP_FAILED) return base::system_error("mmap of shared memory");
   auto mapping = std::make_shared<Mapping>(header.layout, static_cast<char*>(where), size);

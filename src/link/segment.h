@@ -32,6 +32,9 @@ constexpr uint32_t maximum_payload(uint32_t ring_bytes) {
 
 // For the master: a memfd of the layout's size, initialised, sealed against shrinking and growing.
 base::Result<base::FileDescriptor> create_segment(const Layout& layout);
+// Likewise: whether it still says what it is. A worker that writes where it must not may have spoiled that, and no
+// other can be attached then.
+base::Result<void> check_segment(int descriptor);
 
 class Segment {
  public:

@@ -115,6 +115,14 @@ TEST(SegmentTest, ForeignMemoryIsRefused) {
   EXPECT_FALSE(Segment::map(base::FileDescriptor(open("/dev/null", O_RDWR | O_CLOEXEC)).get()).ok());
 }
 
+TEST(SegmentTest, WhatAWorkerHasSpoiledIsKnown) {
+  base::Result<base::FileDescriptor> memory = create_segment(Layout());
+  ASSERT_TRUE(memory.ok());
+  EXPECT_TRUE(check_segment(memory->get()).ok());
+  ASSERT_EQ(pwrite(memory->get(), "\xff\xff\xff\xff\xff\xff\xff\xff", 8, 0), 8);
+  EXPECT_FALSE(check_segment(memory->get()).ok());
+}
+
 TEST(SegmentTest, LayoutsOutOfBoundsAreRefusedOnBothSides) {
   std::vector<Layout> bad(16);
   bad[0].fronts = 0;

@@ -54,7 +54,8 @@ struct World {
   Children& children;
   Fronts& fronts;
   std::function<base::Result<base::FileDescriptor>(unsigned fronts, unsigned lanes, unsigned requests)> create_segment;
-  bool stops = false;         // what runs is finished, and nothing new begins
+  std::function<base::Result<void>(int descriptor)> check_segment;  // link::check_segment()
+  bool stops = false;                                               // what runs is finished, and nothing new begins
   bool ends_at_once = false;  // somebody has asked for it: nobody gets the time that settings give
 
   bool is_stopping() const { return stops || stop_is_pending(); }

@@ -49,7 +49,7 @@ void AppSupervisor::begin() {
   starting_ = std::make_unique<Generation>(
       world_, std::move(spec), next_number_++, lone,
       Generation::Events{[this] { on_ready(); }, [this](const BootFailure& failure) { on_failed(failure); },
-                         [this] { on_needs_successor(); }, [this] { on_imported(); }});
+                         [this](const std::string& why) { on_needs_successor(why); }, [this] { on_imported(); }});
   last_began_ = base::monotonic_now();
   later_.cancel();
   changes_at_start_.begin();
@@ -151,10 +151,9 @@ void AppSupervisor::on_failed(const BootFailure& failure) {
 
 // Forking from today's code into a generation of yesterday's would mix them; so the next need brings a new
 // generation.
-void AppSupervisor::on_needs_successor() {
+void AppSupervisor::on_needs_successor(const std::string& why) {
   if (ending_ || starting_ || waiting_ || world_.is_stopping()) return;
-  world_.log.info(
-      fmt::format("{}: workers are missing and the zygote is gone; generation {} starts", spec_.name, next_number_));
+  world_.log.info(fmt::format("{}: {}; generation {} starts", spec_.name, why, next_number_));
   begin();
 }
 

@@ -53,7 +53,7 @@ class AppSupervisor : public io::TurnHook {
   void give_up_start();
   void on_ready();
   void on_failed(const BootFailure& failure);
-  void on_needs_successor();
+  void on_needs_successor(const std::string& why);
   void on_imported();
   bool workers_start() const;
   bool is_news(const std::string& path);

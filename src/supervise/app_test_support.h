@@ -235,10 +235,15 @@ class AppTest : public testing::Test {
 
   void start(unsigned front_count = 1) {
     fronts = std::make_unique<FakeFronts>(loop, front_count);
-    world = std::make_unique<World>(World{loop, log, children, *fronts, [](unsigned, unsigned, unsigned) {
+    world = std::make_unique<World>(World{loop,
+                                          log,
+                                          children,
+                                          *fronts,
+                                          [](unsigned, unsigned, unsigned) {
                                             return base::Result<base::FileDescriptor>(
                                                 base::FileDescriptor(memfd_create("segment", MFD_CLOEXEC)));
-                                          }});
+                                          },
+                                          {}});
     AppSupervisor::Events events;
     events.first_served = [this] { served = true; };
     events.never_started = [this](const BootFailure& failure) { failed = failure; };

@@ -35,10 +35,10 @@ class Generation {
 
   // Called from the loop; none of them may destroy the generation.
   struct Events {
-    std::function<void()> ready;                     // a worker is ready: may serve
-    std::function<void(const BootFailure&)> failed;  // ends by itself now
-    std::function<void()> needs_successor;           // workers are missing and the zygote is gone
-    std::function<void()> imported;                  // watch() is known
+    std::function<void()> ready;                                  // a worker is ready: may serve
+    std::function<void(const BootFailure&)> failed;               // ends by itself now
+    std::function<void(const std::string& why)> needs_successor;  // workers are missing, and none can be made
+    std::function<void()> imported;                               // watch() is known
   };
   // `world` must outlive this. `lone`: do not try a zygote, as the last generation could not be forked.
   Generation(World& world, AppSpec spec, uint64_t number, bool lone, Events events);
@@ -119,6 +119,7 @@ class Generation {
   std::unique_ptr<ManagedProcess> interpreter_;  // the zygote; or the first lone worker until it has imported
   std::vector<std::unique_ptr<ManagedProcess>> dismissed_;  // zygotes that are told to quit
   std::optional<SharedMemory> memory_;
+  bool spoiled_told_ = false;
   std::vector<base::FileDescriptor> static_folders_;
   control::GenerationCreated description_;
   std::optional<Lanes> lanes_;

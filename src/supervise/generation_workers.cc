@@ -1,18 +1,31 @@
 // Generation: how one of its workers is made: forked by the zygote, or an interpreter of its own.
 #include <fmt/format.h>
 
+#include <utility>
+
 #include "supervise/generation.h"
 #include "supervise/interpreter.h"
 
 namespace cutwater::supervise {
 
 bool Generation::launch(Worker& worker) {
+  if (auto checked = memory_->check(world_); !checked) {
+    if (!std::exchange(spoiled_told_, true)) {
+      world_.log.error("CW0522",
+                       fmt::format("{}: a worker has spoiled the memory that it shares with the front ({}); no "
+                                   "worker can be started in it any more, those that run serve on\n"
+                                   "fix: look for native packages that write where they must not",
+                                   spec_.name, checked.error().message));
+    }
+    events_.needs_successor("workers are missing");
+    return false;
+  }
   return lone_ ? launch_lone(worker) : launch_forked(worker);
 }
 
 bool Generation::launch_forked(Worker& worker) {
   if (!interpreter_ || !interpreter_->running()) {
-    events_.needs_successor();
+    events_.needs_successor("workers are missing and the zygote is gone");
     return false;
   }
   auto channels = control::Channel::make_pair();

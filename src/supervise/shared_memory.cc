@@ -19,6 +19,10 @@ base::Result<SharedMemory> SharedMemory::make(const World& world, unsigned lanes
   return memory;
 }
 
+base::Result<void> SharedMemory::check(const World& world) const {
+  return world.check_segment ? world.check_segment(segment_.get()) : base::Result<void>();
+}
+
 std::vector<int> SharedMemory::for_front(unsigned front) const {
   return {segment_.get(), wakes_[front].get(), alarms_[front].get()};
 }

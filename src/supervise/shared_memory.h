@@ -16,6 +16,8 @@ class SharedMemory {
   // `requests`: how many all workers run at once.
   static base::Result<SharedMemory> make(const World& world, unsigned lanes, unsigned requests);
 
+  // Whether workers can still be attached to it.
+  base::Result<void> check(const World& world) const;
   // The descriptors of a `generation`, a `fork` and an `attach` message in their order (docs/processes.md); all lent.
   std::vector<int> for_front(unsigned front) const;
   std::vector<int> for_forked_worker(const Lanes::Offer& offer, int channel) const;

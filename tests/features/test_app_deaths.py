@@ -51,6 +51,17 @@ def test_death_in_a_request(serve, path, status):
         wait_until(lambda: len(server.named("worker")) == 2, 10, "its successor")
 
 
+def test_shared_memory_that_no_worker_can_be_attached_to_any_more(serve):
+    """Another generation has memory of its own."""
+    server = serve("deadly", workers=2, allow=DEATHS)
+    assert server.get("/spoil").text == "spoiled" and server.is_healthy()
+    os.kill(server.named("worker")[0], signal.SIGKILL)
+    server.log.wait_for(r"\[CW0522\].*a worker has spoiled the memory that it shares with the front")
+    server.log.wait_for("generation 2 serves")
+    assert server.is_healthy()
+    server.baseline = {server.pid: server.baseline[server.pid]}
+
+
 @pytest.mark.parametrize("path", ["hard_exit_mid_body", "segfault_mid_body"])
 def test_death_in_the_middle_of_a_response_is_a_visible_cut(serve, path):
     server = serve("deadly", workers=2, allow=DEATHS, environment=NO_TRACE)

@@ -30,6 +30,17 @@ def abort(environ, start_response):
     os.abort()
 
 
+def spoil(environ, start_response):
+    """As a native package does that writes where it must not."""
+    with open("/proc/self/maps") as maps:
+        line = next(line for line in maps if "cutwater-link" in line)
+    with open("/proc/self/mem", "r+b", buffering=0) as memory:
+        memory.seek(int(line.split("-")[0], 16))
+        memory.write(b"\xff" * 8)
+    start_response("200 OK", PLAIN)
+    return [b"spoiled"]
+
+
 def close_descriptors(environ, start_response):
     os.closerange(3, 1000)
     start_response("200 OK", PLAIN)
