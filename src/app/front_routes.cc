@@ -141,7 +141,7 @@ base::Task<void> FrontRoutes::open_anew(size_t number) {
 
 handler::Onward onward_of(const config::Route& route) {
   using Kind = config::Route::Kind;
-  if (route.kind == Kind::kCgi) return handler::Onward::kVariables;
+  if (route.kind == Kind::kCgi) return handler::Onward::kScript;
   if (route.kind != Kind::kProxy) return handler::Onward::kAll;
   return route.proxy.protocol == "http" ? handler::Onward::kFields : handler::Onward::kVariables;
 }

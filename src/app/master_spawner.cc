@@ -49,6 +49,7 @@ std::vector<supervise::ScriptEntry> script_entries(const config::Config& config,
     entry.most = 2 * std::max<size_t>(route.cgi.most, front_count(config));
     entry.interpreters = route.cgi.interpreters;
     entry.environment = route.cgi.environment;
+    if (route.auth) entry.variables = route.auth->variables;
     entry.warm = route.cgi.warm == "true";
     folders.push_back(sockets.static_roots().at(number).get());
     entries.push_back(std::move(entry));

@@ -397,8 +397,12 @@ constexpr ErrorCode kCodes[] = {
      "has other characters than letters, digits and '_', or is one that requests have themselves, or one that what the "
      "route leads to does not get: by `proxy` what would be a field such as Host, by FastCGI, SCGI and uwsgi what "
      "tells "
-     "the server what to run (PHP_VALUE). The request went on without it. Said once for each name.",
-     "Let the authorizer use the name of a variable: Variable-REMOTE_USER."},
+     "the server what to run (PHP_VALUE), by `cgi` a name that `variables` of `auth` does not list and that web "
+     "servers do "
+     "not give scripts anyway. The request went on without it. Said once for each name.",
+     "Let the authorizer use the name of a variable: Variable-REMOTE_USER; of a route to scripts list the names: auth "
+     "= { "
+     "variables = [\"X_ROLE\"], ... }."},
     {"CW0620", "server fails its check",
      "A server behind Cutwater did not answer its `check` with a status from 200 to 399. It gets no requests until it "
      "does; the other servers of the upstream do.",

@@ -1,6 +1,6 @@
 // FileReader: goes through the document once and writes down what it says. Private to the reading of files:
-// config_file.cc has the sections, file_routes.cc the sites, file_gateways.cc the servers behind us, file_pools.cc the
-// processes that we run ourselves, file_cgi.cc scripts.
+// config_file.cc has the sections, file_routes.cc the sites, file_auth.cc authorizers and filters, file_gateways.cc the
+// servers behind us, file_pools.cc the processes that we run ourselves, file_cgi.cc scripts.
 #pragma once
 
 #include <string>
@@ -37,6 +37,7 @@ class FileReader {
   void warn_of_encoding(const Entry& path, const Route& route);
   bool read_answer(const Entry& answer, Route& route);
   void read_auth(const Entry& entry, Route& route);
+  bool check_auth_variables(const Entry& auth, const Route& route);
   std::optional<ProxyRoute> read_role(const Entry& entry, const Route& route, const std::string& program,
                                       std::string_view more = {});
   bool read_filter(const Entry& entry, Route& route);
@@ -85,6 +86,9 @@ class FileReader {
 inline std::string quoted(const std::string& text) {
   return "\"" + text + "\"";
 }
+
+// Whether that key of a route says who answers.
+bool is_answer(std::string_view key);
 
 // What may name an app or an upstream.
 bool is_name(const std::string& name);

@@ -1,4 +1,5 @@
-// The sites of a configuration file and their routes; file_gateways.cc has what asks other servers.
+// The sites of a configuration file and their routes; file_gateways.cc has what asks other servers, file_auth.cc what
+// stands beside an answer.
 #include <algorithm>
 #include <array>
 
@@ -20,11 +21,11 @@ constexpr const char* kAnswerExample =
     "or uwsgi = { to = \"...\" "
     "}";
 
+}  // namespace
+
 bool is_answer(std::string_view key) {
   return std::find(kAnswers.begin(), kAnswers.end(), key) != kAnswers.end();
 }
-
-}  // namespace
 
 void FileReader::read_sites(const Entry& entry) {
   if (!expect(entry.node, Node::Type::kList, "site",
@@ -62,6 +63,7 @@ void FileReader::read_route(const Node& node) {
   if (auth != nullptr) read_auth(*auth, route);
   const bool guarded = auth == nullptr || route.auth;
   if (answer == nullptr || !read_answer(*answer, route) || !matched || !guarded) return;
+  if (auth != nullptr && !check_auth_variables(*auth, route)) return;
   const Entry* filter = node.find("filter");
   if (filter != nullptr && !read_filter(*filter, route)) return;
   for (size_t i = 0; i < config_.routes.size(); ++i) {
@@ -217,66 +219,6 @@ void FileReader::check_app_names() {
         "CW0103", at, "app: there is no [app." + route.app + "]",
         near.empty() ? "write that section, or app = " + quoted(known.front()) : "did you mean " + quoted(near) + "?");
   }
-}
-
-void FileReader::read_auth(const Entry& entry, Route& route) {
-  route.auth = read_role(entry, route, "an authorizer", "variables");
-  const Entry* variables = entry.node.find("variables");
-  if (!route.auth || variables == nullptr) return;
-  ProxyDraft draft;
-  Scope scope{.proxy = &draft};
-  const Setting& setting = *find_setting(Section::kAuth, "variables");
-  if (!store_value(setting, variables->node, scope, source_, document_.folder, "auth.variables", reporter_)) {
-    return route.auth.reset();
-  }
-  route.auth->variables = draft.variables;
-}
-
-// auth = { fastcgi = {...} }, filter likewise. `program` is what FastCGI calls it; `more` is a key beside fastcgi.
-std::optional<ProxyRoute> FileReader::read_role(const Entry& entry, const Route& route, const std::string& program,
-                                                std::string_view more) {
-  const std::string& word = entry.key;
-  const std::string example = word + " = { fastcgi = { to = \"127.0.0.1:9000\" } }";
-  if (!expect(entry.node, Node::Type::kTable, word, example)) return std::nullopt;
-  for (const Entry& key : entry.node.entries) {
-    if (key.key == "fastcgi" || key.key == more) continue;
-    if (is_answer(key.key) || closest(key.key, {"proxy"}) == "proxy") {
-      error("CW0101", key.position, word + " takes fastcgi alone, not " + quoted(key.key),
-            "let a FastCGI program be " + program + ": " + example);
-    } else {
-      Keys known = {"fastcgi"};
-      if (!more.empty()) known.emplace_back(more);
-      refuse(key, Section::kAuth, word, word + " = {...}", known);
-    }
-  }
-  const Entry* fastcgi = entry.node.find("fastcgi");
-  if (fastcgi == nullptr) {
-    const bool is_empty = entry.node.entries.empty();
-    if (is_empty || entry.node.find(more) != nullptr) {
-      error("CW0109", entry.position, word + (is_empty ? " is empty" : " has no fastcgi"), example);
-    }
-    return std::nullopt;
-  }
-  Route asked;
-  asked.path = route.path;
-  if (!read_proxy(*fastcgi, asked)) return std::nullopt;
-  for (const auto& [key, why] : {std::pair("root", " knows what to run"), std::pair("sendfile", " names no files")}) {
-    const Entry* found = fastcgi->node.find(key);
-    if (found == nullptr) continue;
-    error("CW0103", found->position, word + ".fastcgi." + key + ": " + program + why, std::string("remove ") + key);
-    return std::nullopt;
-  }
-  return asked.proxy;
-}
-
-bool FileReader::read_filter(const Entry& entry, Route& route) {
-  if (route.kind != Route::Kind::kStatic) {
-    error("CW0108", entry.position, "filter: is for the files of static alone",
-          "remove it, or say static = { root = \"...\" }");
-    return false;
-  }
-  route.filter = read_role(entry, route, "a filter");
-  return route.filter.has_value();
 }
 
 bool FileReader::read_static(const Entry& entry, Route& route) {

@@ -280,6 +280,32 @@ TEST_F(RouteMessages, VariablesOfAnAuthorizer) {
               std::string::npos);
 }
 
+TEST_F(RouteMessages, VariablesOfAnAuthorizerThatAreForNobody) {
+  const auto with = [this](const std::string& answer, const std::string& name) {
+    return messages(
+        route("/*", answer + "\nauth = { fastcgi = { to = \"unix:/x\" }, variables = [\"" + name + "\"] }"));
+  };
+  const std::string kApp = "app = \"web\"", kScripts = "cgi = { dir = \".\", env = { MODE = \"x\" } }";
+  const std::string kHttp = "proxy = { to = \"127.0.0.1:1\" }", kScgi = "scgi = { to = \"127.0.0.1:1\" }";
+  EXPECT_EQ(
+      with(kApp, "PATH_INFO"),
+      "[CW0103] cutwater.toml:5:53: auth.variables: \"PATH_INFO\" is passed on to nobody: requests have a variable "
+      "of that name themselves\n"
+      "  5 | auth = { fastcgi = { to = \"unix:/x\" }, variables = [\"PATH_INFO\"] }\n"
+      "    |                                                     ^\n"
+      "  fix: remove it, and let the authorizer use another name, such as X_ROLE\n");
+  for (const char* name : {"LD_PRELOAD", "PATH", "HOME", "python_path", "http_proxy", "MODE", "SCRIPT_FILENAME"}) {
+    EXPECT_TRUE(with(kScripts, name).starts_with("[CW0103] cutwater.toml:5:53: auth.variables: \"" + std::string(name)))
+        << name;
+    EXPECT_EQ(with(kApp, name), "") << name;
+  }
+  EXPECT_EQ(fix_of(with(kScripts, "MODE")), "remove it from one of them");
+  for (const std::string& answer : {kApp, kScripts, kHttp, kScgi}) EXPECT_EQ(with(answer, "X_ROLE"), "");
+  EXPECT_NE(with(kHttp, "HOST"), "");
+  EXPECT_EQ(with(kScgi, "HOST"), "");
+  EXPECT_NE(with(kScgi, "PHP_VALUE"), "");
+}
+
 TEST_F(RouteMessages, WhatMeansNothingForAListener) {
   const std::pair<const char*, const char*> kCases[] = {
       {"addr = \":80\"\nmode = \"660\"", "3:1: listen.mode: is for a unix socket, and \":80\" is none of ours"},

@@ -433,7 +433,13 @@ constexpr Setting kSettings[] = {
      "said "
      "it, after each start anew; until then what a client sends under that name is passed on, where the program says "
      "200 "
-     "without it. REMOTE_USER is always known.",
+     "without it. REMOTE_USER is always known. Of a route to `cgi` the scripts get names that are listed, and without "
+     "that "
+     "those that begin with REMOTE_, AUTH_, SSL_, TLS_, GEOIP_, SERVER_ or REQUEST_ and their like alone (CW0613 says "
+     "which did not reach "
+     "them). A name that can never be passed on is an error: PATH_INFO, which requests have themselves, and for "
+     "scripts "
+     "one that loaders or interpreters obey, as LD_PRELOAD, PATH, HOME or PYTHONPATH.",
      "", to<&ProxyRoute::variables>},
 
     {Section::kCgi, "dir", Kind::kPath, "",

@@ -9,6 +9,7 @@
 
 #include "base/text.h"
 #include "codec/cgi_variables/variable_reader.h"
+#include "control/script_variables.h"
 #include "handler/error_pages.h"
 #include "handler/gateway_request.h"
 #include "handler/gateway_variables.h"
@@ -105,7 +106,7 @@ class Verdict final : public message::ResponseWriter, public message::ClientGone
 }  // namespace
 
 Authorizer::Authorizer(Gateway& gateway, base::LogSink& log, Onward onward, const std::vector<std::string>& names)
-    : gateway_(gateway), log_(log), onward_(onward) {
+    : gateway_(gateway), log_(log), onward_(onward), listed_(names.begin(), names.end()) {
   for (const std::string& name : names) {
     if (!field_of_variable(name).empty()) granted_.insert(name);
   }
@@ -166,6 +167,9 @@ bool Authorizer::reaches(std::string_view name) const {
   switch (onward_) {
     case Onward::kVariables:
       return is_for_gateways(name);
+    case Onward::kScript:
+      return is_for_gateways(name) && !control::is_obeyed_variable(name) &&
+             (control::is_request_variable(name) || listed_.contains(name));
     case Onward::kFields:
       return !field_of_variable(name).empty();
     case Onward::kAll:
@@ -180,13 +184,17 @@ bool Authorizer::is_to_be_told(std::string_view name) {
 
 void Authorizer::note_lost(std::string_view name) {
   if (!is_to_be_told(name)) return;
-  log_.warning("CW0613", fmt::format("{}: its Variable-{} does not reach the server behind this route: {}\n"
-                                     "fix: choose another name",
-                                     gateway_.who(), name,
-                                     onward_ == Onward::kFields
-                                         ? "the field that would have to say it is one of Cutwater's own or of the "
-                                           "connection"
-                                         : "such a name tells it what to run, and how"));
+  std::string why = "such a name tells it what to run, and how";
+  std::string fix = "choose another name";
+  if (onward_ == Onward::kFields) {
+    why = "the field that would have to say it is one of Cutwater's own or of the connection";
+  } else if (onward_ == Onward::kScript && is_for_gateways(name) && !control::is_obeyed_variable(name)) {
+    why = "scripts get names such as REMOTE_USER and AUTH_TYPE, and others where they are listed";
+    fix = fmt::format("add \"{}\" to `variables` of that route's auth", name);
+  }
+  log_.warning("CW0613",
+               fmt::format("{}: its Variable-{} does not reach the {} behind this route: {}\nfix: {}", gateway_.who(),
+                           name, onward_ == Onward::kScript ? "scripts" : "server", why, fix));
 }
 
 void Authorizer::note_unusable(std::string_view name) {

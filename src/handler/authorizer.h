@@ -18,7 +18,8 @@ namespace cutwater::handler {
 // How what is behind the guard learns variables.
 enum class Onward {
   kAll,        // an app, which gets any; or files, which want none
-  kVariables,  // by FastCGI, SCGI, uwsgi or CGI
+  kVariables,  // by FastCGI, SCGI or uwsgi
+  kScript,     // a CGI script: those that every request has, and those that it is known to grant
   kFields,     // by HTTP, which has none
 };
 
@@ -41,6 +42,7 @@ class Authorizer final : public Guard {
   Gateway& gateway_;
   base::LogSink& log_;
   const Onward onward_;
+  const std::set<std::string, std::less<>> listed_;
   // Names that it is known to grant, or has granted: what a client says under one is dropped also when it grants none.
   std::set<std::string, std::less<>> granted_ = {"REMOTE_USER"};
   size_t most_granted_ = 0;

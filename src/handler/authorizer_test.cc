@@ -42,8 +42,8 @@ struct AuthorizerTest : GatewayTest {
     runner.until([&] { return exchange.done; });
   }
   // By one guard, whose word is for what is behind it.
-  void ask_twice(Onward onward) {
-    Authorizer authorizer(gateway(), log, onward);
+  void ask_twice(Onward onward, const std::vector<std::string>& names = {}) {
+    Authorizer authorizer(gateway(), log, onward, names);
     Router router;
     router.add_route({"/", false}, inner, &authorizer);
     for (int i = 0; i < 2; ++i) {
@@ -169,6 +169,21 @@ TEST_F(AuthorizerTest, WhatDoesNotReachTheServerBehindIsSaidOnce) {
   EXPECT_EQ(told(Onward::kAll), "");
   EXPECT_EQ(told(Onward::kFields), "HOST;");
   EXPECT_EQ(told(Onward::kVariables), "PHP_VALUE;");
+}
+
+TEST_F(AuthorizerTest, WhatDoesNotReachScriptsIsSaidOnce) {
+  program.output =
+      "Status: 200\r\nVariable-REMOTE_USER: ada\r\nVariable-X_ROLE: x\r\nVariable-FOO: y\r\nVariable-HOME: z\r\n\r\n";
+  ask_twice(Onward::kScript, {"X_ROLE"});
+  ASSERT_EQ(log.lines.size(), 2u);
+  EXPECT_EQ(
+      log.lines[0],
+      "CW0613 upstream api: its Variable-FOO does not reach the scripts behind this route: scripts get names such "
+      "as REMOTE_USER and AUTH_TYPE, and others where they are listed\n"
+      "fix: add \"FOO\" to `variables` of that route's auth");
+  EXPECT_TRUE(log.lines[1].starts_with("CW0613 upstream api: its Variable-HOME does not reach the scripts"))
+      << log.lines[1];
+  EXPECT_TRUE(log.lines[1].ends_with("fix: choose another name"));
 }
 
 TEST_F(AuthorizerTest, A200ThatBreaksOffLetsNobodyThrough) {

@@ -13,20 +13,13 @@
 #include <set>
 
 #include "base/text.h"
+#include "control/script_variables.h"
 
 namespace cutwater::supervise {
 
 namespace {
 
 constexpr std::string_view kPath = "/usr/local/bin:/usr/bin:/bin";
-
-constexpr std::array<std::string_view, 14> kVariablePrefixes = {
-    "HTTP_",   "SSL_",     "AUTH_",     "CONTENT_", "CONTEXT_", "DOCUMENT_", "GEOIP_",
-    "REMOTE_", "REQUEST_", "REDIRECT_", "SCRIPT_",  "SERVER_",  "TLS_",      "GATEWAY_"};
-constexpr std::array<std::string_view, 5> kVariableNames = {"HTTPS", "PATH_INFO", "PATH_TRANSLATED", "QUERY_STRING",
-                                                            "UNIQUE_ID"};
-// Of those prefixes, but obeyed by HTTP clients and by OpenSSL.
-constexpr std::array<std::string_view, 3> kForbiddenNames = {"HTTP_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR"};
 
 std::string_view path_of(const ScriptEntry& entry) {
   const auto found = entry.environment.find("PATH");
@@ -43,6 +36,13 @@ std::string interpreter_of(const ScriptEntry& entry, std::string_view file) {
     best = &interpreter;
   }
   return best ? *best : "";
+}
+
+// An authorizer's may be listed.
+bool may_come_with_requests(const ScriptEntry& entry, std::string_view name) {
+  if (control::is_request_variable(name)) return true;
+  const bool is_listed = std::find(entry.variables.begin(), entry.variables.end(), name) != entry.variables.end();
+  return is_listed && !control::is_obeyed_variable(name);
 }
 
 bool has_parent_segment(std::string_view path) {
@@ -63,7 +63,7 @@ std::vector<std::string> environment_of(const ScriptEntry& entry, const ScriptRe
   for (const std::string& variable : request.variables) {
     const size_t equals = variable.find('=');
     const std::string_view name = std::string_view(variable).substr(0, equals);
-    if (equals == std::string::npos || !is_request_variable(name) || given.contains(name)) continue;
+    if (equals == std::string::npos || !may_come_with_requests(entry, name) || given.contains(name)) continue;
     const std::string_view value = std::string_view(variable).substr(equals + 1);
     if (name == "PATH_TRANSLATED" && (!value.starts_with(entry.root + "/") || has_parent_segment(value))) continue;
     given.insert(name);
@@ -84,16 +84,6 @@ void give_pipes(const std::array<int, 3>& standard, const Identity& identity) {
 }
 
 }  // namespace
-
-bool is_request_variable(std::string_view name) {
-  const bool is_name = std::all_of(name.begin(), name.end(),
-                                   [](char c) { return (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_'; });
-  if (!is_name || std::find(kForbiddenNames.begin(), kForbiddenNames.end(), name) != kForbiddenNames.end())
-    return false;
-  if (std::find(kVariableNames.begin(), kVariableNames.end(), name) != kVariableNames.end()) return true;
-  return std::any_of(kVariablePrefixes.begin(), kVariablePrefixes.end(),
-                     [name](std::string_view prefix) { return name.starts_with(prefix); });
-}
 
 std::string find_program(const std::string& name, std::string_view path) {
   if (name.find('/') != std::string::npos) return name;

@@ -32,7 +32,8 @@ struct ScriptEntry {
   std::vector<std::string> suffixes;                // of scripts; empty: every name is one, but for hidden ones
   std::map<std::string, std::string> interpreters;  // ".py" -> "python3": the longest ending that fits a name counts
   std::map<std::string, std::string> environment;
-  bool warm = false;  // scripts for Python are run by a warm one
+  std::vector<std::string> variables;  // that come with a request, beside those of every request: an authorizer's
+  bool warm = false;                   // scripts for Python are run by a warm one
 };
 
 struct ScriptRequest {
@@ -94,10 +95,6 @@ class ScriptStarter {
   std::vector<size_t> counts_;       // by entry
   TaskLimit task_limit_;
 };
-
-// Whether a script may get a variable of that name from a request: what RFC 3875 and web servers have, and nothing that
-// tells a loader or an interpreter what to do.
-bool is_request_variable(std::string_view name);
 
 // The absolute path of the program `name` in `path` ("/usr/bin:/bin"), or "". A name with a slash is one already.
 std::string find_program(const std::string& name, std::string_view path);

@@ -99,6 +99,17 @@ TEST_F(ScriptStartTest, LeadsASessionWithDefaultSignalsAndWithoutNewRights) {
   EXPECT_THAT(output, HasSubstr("SigIgn:\t0000000000000000\n"));
 }
 
+TEST_F(ScriptStartTest, GetsOfOtherNamesThoseThatAreListedAndObeyedByNobody) {
+  entry_.variables = {"X_ROLE", "level", "LD_PRELOAD", "https_proxy", "PATH", "MODE"};
+  entry_.environment = {{"MODE", "test"}};
+  variables_ = {"X_ROLE=admin",     "level=3",   "X_OTHER=evil", "LD_PRELOAD=evil",
+                "https_proxy=evil", "PATH=evil", "MODE=evil"};
+  scripts_.shell("x.sh", "exec env");
+  const std::string output = output_of("x.sh");
+  for (const char* there : {"X_ROLE=admin\n", "level=3\n", "MODE=test\n"}) EXPECT_THAT(output, HasSubstr(there));
+  EXPECT_THAT(output, Not(HasSubstr("evil")));
+}
+
 TEST_F(ScriptStartTest, KnowsOnlyWhatRequestsAndTheConfigurationSay) {
   setenv("SECRET", "of the server", 1);
   entry_.environment = {{"MODE", "test"}, {"SERVER_ADMIN", "configured"}};

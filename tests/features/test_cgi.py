@@ -108,6 +108,21 @@ class TestTheRequest:
         assert (found["REMOTE_USER"], found["AUTH_TYPE"]) == ("ann", "Basic")
         assert "evil" not in found.values()
 
+    def test_what_an_authorizer_says_that_is_listed(self, site, peer, scripts):
+        (scripts / "env.py").write_text("import os\nprint('Content-Type: text/plain\\n')\n"
+                                        "for item in os.environ.items(): print('='.join(item))\n")
+        granting = gateways.answer("fastcgi", head=b"Variable-X_ROLE: admin\r\nVariable-level: 3\r\nVariable-FOO: bar\r\n")
+        authorizer = peer(gateways.RawGatewayPeer, "fastcgi", gateways.answering(granting))
+        beside = f'auth = {{ fastcgi = {{ to = "{authorizer.url}" }}, variables = ["X_ROLE", "level"] }}'
+        for more in ("", ", warm = false"):
+            server = site(more, beside=beside, allow=[r"\[CW0613\]"])
+            for script in ("env.sh", "env.py", "env.py"):
+                found = variables(server.get(f"/cgi-bin/{script}", [("X-Role", "evil"), ("Level", "evil")]))
+                assert (found["X_ROLE"], found["level"]) == ("admin", "3"), (script, more)
+                assert "FOO" not in found and "evil" not in found.values()
+            assert server.log.count(r"\[CW0613\] upstream 127\.0\.0\.1:\d+: its Variable-FOO does not reach the scripts") == 1
+            assert server.log.count(r"\[CW0613\]") == 1
+
     def test_nothing_else(self, site, scripts, monkeypatch):
         """No secret of the server, no descriptor, no right, and never an argument (faults.md 60, 115)."""
         monkeypatch.setenv("SECRET_KEY", "of the server")
