@@ -10,6 +10,7 @@
 #include "base/file_descriptor.h"
 #include "base/result.h"
 #include "config/model.h"
+#include "handler/forgotten_proxy.h"
 #include "handler/forwarded.h"
 #include "handler/rate_limited_log.h"
 #include "io/listener.h"
@@ -53,6 +54,7 @@ class FrontGates {
     std::string protocol;
     std::vector<std::string> trusted;
     std::vector<std::unique_ptr<Door>> doors;
+    std::unique_ptr<handler::ForgottenProxyHint> hint;
     std::unique_ptr<handler::ForwardedFilter> filter;
     std::unique_ptr<serve::HttpServer> server;
     std::vector<std::unique_ptr<io::Listener>> listeners;

@@ -184,6 +184,14 @@ constexpr ErrorCode kCodes[] = {
      "trusted, "
      "and was closed unread.",
      "If it is your web server: add its user to trusted_users, or its address to trusted_proxies, of that [[listen]]."},
+    {"CW0408", "forwarding fields were removed",
+     "A request came from a private address, this machine or a unix socket that `trusted_proxies` of its listener does "
+     "not name, with X-Forwarded-*, Forwarded or X-Real-IP, which were removed from it. That is most likely a load "
+     "balancer or web server: the app has that one's address as its client's, and \"http\" where the client spoke "
+     "https. On a listener with another protocol than \"http\" it is what the web server names in REMOTE_ADDR. Said "
+     "once for each listener.",
+     "Write the line that the message shows into that [[listen]]; docs/gateways.md has an example. Clients on a "
+     "network of your own that write such fields themselves are to be left as they are."},
     {"CW0409", "TMPDIR not used",
      "The front's user can have no folder of its own in TMPDIR: what is too large for memory goes to /var/tmp or /tmp.",
      "Let that user write to TMPDIR, or remove what has the name of its folder, or unset TMPDIR."},

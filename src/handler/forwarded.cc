@@ -38,14 +38,14 @@ bool is_forwarding_field(std::string_view name) {
   }
 }
 
-// No proxy writes names with '_': those go, whoever sent them.
-void remove_forwarding_fields(message::Headers& headers, bool trusted) {
-  std::vector<std::string_view> removed;
+// What is removed, from a trusted peer or another. No proxy writes names with '_': those go, whoever sent them.
+std::vector<std::string_view> unbelieved_fields(const message::Headers& headers, bool trusted) {
+  std::vector<std::string_view> found;
   for (const message::HeaderField& field : headers) {
     const bool believable = trusted && field.name.find('_') == std::string_view::npos;
-    if (!believable && is_forwarding_field(field.name)) removed.push_back(field.name);
+    if (!believable && is_forwarding_field(field.name)) found.push_back(field.name);
   }
-  for (std::string_view name : removed) headers.remove_all(name);
+  return found;
 }
 
 enum class Scheme { kUnsaid, kHttp, kHttps, kContradictory, kUnknown };
@@ -116,12 +116,15 @@ bool ForwardedFilter::trusts(const io::Address& peer) const {
   return address && trusted_.trusts(*address);
 }
 
-const char* ForwardedFilter::filter(message::Request& request, const io::Address& peer, std::string& storage) {
+const char* ForwardedFilter::filter(message::Request& request, const io::Address& peer, const io::Address& listener,
+                                    std::string& storage) {
   bool any = std::any_of(request.headers.begin(), request.headers.end(),
                          [](const message::HeaderField& field) { return is_forwarding_field(field.name); });
   if (!any) return nullptr;
   const bool trusted = trusts(peer);
-  remove_forwarding_fields(request.headers, trusted);
+  const std::vector<std::string_view> removed = unbelieved_fields(request.headers, trusted);
+  if (hint_ && !trusted) hint_->look_at(removed, peer, listener);
+  for (std::string_view name : removed) request.headers.remove_all(name);
   return trusted ? believe(request, storage) : nullptr;
 }
 

@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 
+#include "handler/forgotten_proxy.h"
 #include "handler/trusted_networks.h"
 #include "serve/http_server.h"
 
@@ -14,17 +15,21 @@ namespace cutwater::handler {
 
 class ForwardedFilter final : public serve::RequestFilter {
  public:
-  explicit ForwardedFilter(TrustedNetworks trusted) : trusted_(std::move(trusted)) {}
+  // `hint`: told what is removed, or null; outlives this.
+  explicit ForwardedFilter(TrustedNetworks trusted, ForgottenProxyHint* hint = nullptr)
+      : trusted_(std::move(trusted)), hint_(hint) {}
 
   // Of a trusted peer's fields, malformed ones and those that contradict each other are refused: somebody behind it is
   // forging.
-  const char* filter(message::Request& request, const io::Address& peer, std::string& storage) override;
+  const char* filter(message::Request& request, const io::Address& peer, const io::Address& listener,
+                     std::string& storage) override;
 
  private:
   bool trusts(const io::Address& peer) const override;
   const char* believe(message::Request& request, std::string& storage) const;
 
   TrustedNetworks trusted_;
+  ForgottenProxyHint* hint_;
 };
 
 }  // namespace cutwater::handler

@@ -213,7 +213,7 @@ TEST(Forwarded, Table) {
     for (const auto& field : test.fields) request.headers.add(field.name, field.value);
     io::Address peer{test.peer, 1234, *test.peer == '\0'};
     std::string storage;
-    EXPECT_EQ(filter.filter(request, peer, storage) ? 400 : 0, test.status) << test.what;
+    EXPECT_EQ(filter.filter(request, peer, {}, storage) ? 400 : 0, test.status) << test.what;
     EXPECT_EQ(request.remote_address, test.address) << test.what;
     EXPECT_EQ(request.scheme, test.scheme) << test.what;
     EXPECT_EQ(request.headers.size(), test.fields_left) << test.what;
@@ -227,7 +227,7 @@ TEST(Forwarded, WhyItIsRefused) {
     message::Request request;
     for (const auto& field : fields) request.headers.add(field.name, field.value);
     std::string storage;
-    const char* reason = filter.filter(request, {"127.0.0.1", 1, false}, storage);
+    const char* reason = filter.filter(request, {"127.0.0.1", 1, false}, {}, storage);
     return std::string(reason ? reason : "");
   };
   EXPECT_EQ(why({{"Forwarded", "garbage"}}), "a malformed Forwarded, or one of more than 64 hops");
@@ -248,7 +248,7 @@ TEST(Forwarded, PortsFollowTheScheme) {
     request.server_port = 8000;
     for (const auto& field : fields) request.headers.add(field.name, field.value);
     std::string storage;
-    EXPECT_EQ(filter.filter(request, {"127.0.0.1", 1, false}, storage), nullptr);
+    EXPECT_EQ(filter.filter(request, {"127.0.0.1", 1, false}, {}, storage), nullptr);
     return request.server_port;
   };
   EXPECT_EQ(port_after("a.com", {{"X-Forwarded-Proto", "https"}}), 443);

@@ -36,7 +36,7 @@ TEST(LinearTime, ForwardingFields) {
       request.headers.add("X-Forwarded-For", "10.0.0.1");
       request.headers.add(field, value);
       std::string storage;
-      filter.filter(request, {"127.0.0.1", 1, false}, storage);
+      filter.filter(request, {"127.0.0.1", 1, false}, {}, storage);
     };
     auto value_of = [text = piece](size_t count) { return repeated(text, count); };
     EXPECT_LT(base::growth_when_doubled(kSize, value_of, filtered), base::kLinear) << name << ": " << piece << "...";

@@ -115,10 +115,11 @@ void ExchangeCore::fill_in_connection() {
 }
 
 const char* ExchangeCore::filter(message::Request& request) {
-  if (server_.options.protocol == Protocol::kHttp) return server_.filter.filter(request, peer_, memory_.filtered);
+  if (server_.options.protocol == Protocol::kHttp)
+    return server_.filter.filter(request, peer_, local_, memory_.filtered);
   const std::string_view client = request.remote_address;
   const io::Address named{std::string(client), request.remote_port, client.starts_with("unix:")};
-  return server_.filter.filter(request, named, memory_.filtered);
+  return server_.filter.filter(request, named, local_, memory_.filtered);
 }
 
 const char* ExchangeCore::apply_filter() {

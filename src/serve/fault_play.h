@@ -217,7 +217,9 @@ class Play final : RequestFilter, ExchangeObserver, base::LogSink, io::TurnHook 
     chosen.output_buffer = 64;
     return chosen;
   }
-  const char* filter(message::Request&, const io::Address&, std::string&) override { return nullptr; }
+  const char* filter(message::Request&, const io::Address&, const io::Address&, std::string&) override {
+    return nullptr;
+  }
   void on_exchange_end(const message::Request&, std::string_view, const Summary&) override { ++reported; }
   void write(base::Severity, std::string_view, std::string_view) override {}
   bool end_of_turn() override {

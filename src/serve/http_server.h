@@ -44,7 +44,8 @@ class RequestFilter {
  public:
   virtual ~RequestFilter() = default;
   // nullptr, or why the request is answered 400.
-  virtual const char* filter(message::Request& request, const io::Address& peer, std::string& storage) = 0;
+  virtual const char* filter(message::Request& request, const io::Address& peer, const io::Address& listener,
+                             std::string& storage) = 0;
   // Whether a peer that speaks HTTP is a web server that is believed.
   virtual bool trusts(const io::Address&) const { return false; }
 };

@@ -46,7 +46,8 @@ struct RecordingObserver : ExchangeObserver {
 };
 
 struct TestFilter : RequestFilter {
-  const char* filter(message::Request& request, const io::Address& peer, std::string& storage) override {
+  const char* filter(message::Request& request, const io::Address& peer, const io::Address&,
+                     std::string& storage) override {
     peers.push_back(io::to_text(peer));
     if (request.headers.get("X-Refuse")) return "X-Refuse";
     if (request.headers.get("X-Forwarded-Host")) {

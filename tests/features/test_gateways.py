@@ -164,6 +164,28 @@ def test_a_clients_own_forwarding_fields_are_not(server, way):
     assert not [key for key in seen if "FORWARDED" in key or "REAL_IP" in key]
 
 
+@pytest.mark.parametrize("protocol", [*PROTOCOLS, "http"])
+def test_a_load_balancer_that_is_not_named_is_said_once(serve, folder, protocol):
+    headers = [("X-Forwarded-For", "192.0.2.1"), ("X-Forwarded-Proto", "https")]
+    listens = [{"addr": f"unix:{folder}/{name}.sock", "protocol": protocol, "trusted_users": ["*"]} for name in "ab"]
+    listens[1]["trusted_proxies"] = ["10.0.0.0/8", "unix"]
+    if protocol == "http":
+        for listen in listens:
+            del listen["trusted_users"]
+    server = serve("kit", listen=listens, allow=[r"CW0408"])
+    for address, scheme in zip(server.addresses * 2, ("http", "https") * 2):
+        if protocol == "http":
+            with Client(address) as client:
+                seen = json.loads(client.request("GET", "/environ", headers).body)
+        else:
+            with GatewayClient(address, protocol) as client:
+                seen = json.loads(client.ask("GET", "/environ", headers, remote=("10.0.0.5", 1)).body)
+        assert (seen["wsgi.url_scheme"], "HTTP_X_FORWARDED_PROTO" in seen) == (scheme, scheme == "https")
+    who = "a unix socket" if protocol == "http" else r"10\.0\.0\.5"
+    server.log.wait_for(rf"CW0408\] listen unix:.*/a\.sock: removed X-Forwarded-For, X-Forwarded-Proto from a request of {who}")
+    assert server.log.count(r"CW0408\]") == 1
+
+
 def test_bodies_of_any_size_both_ways(way):
     body = os.urandom(3_000_000)
     with way() as client:
