@@ -67,6 +67,7 @@ class FastcgiConnection final : public ServedConnection, private FastcgiExchange
   void wake_those_with_room();
   void on_ended(FastcgiExchange& exchange) override;
   void say_end(uint16_t request_id);
+  void say_cut(uint16_t request_id);
   void on_body_taken() override { tidy_later(); }
   void on_hangup(io::Hangup kind) override;
   void peer_left();
@@ -95,7 +96,7 @@ class FastcgiConnection final : public ServedConnection, private FastcgiExchange
   bool idle_ = false;
   bool peer_left_ = false;      // or it spoke nonsense
   bool sending_ended_ = false;  // the peer's; it may still read
-  bool cut_ = false;            // an answer is missing its end, which only the connection's end can show
+  bool cut_ = false;            // an answer is missing its end, which the connection's end shows
   // Who does not keep the connection may take its end for that of the answer. Who does misses END_REQUEST, and a reset
   // would take the answers of others along that are on their way.
   bool cut_needs_reset_ = false;

@@ -19,8 +19,7 @@ void FastcgiConnection::on_ended(FastcgiExchange& exchange) {
   if (exchange.may_end()) {
     say_end(request_id);
   } else if (!exchange.gone()) {
-    cut_ = true;
-    cut_needs_reset_ = cut_needs_reset_ || !session_.keeps_connection(request_id);
+    say_cut(request_id);
   }
   closing_ = closing_ || server_.draining || !session_.keeps_connection(request_id);
   unread_ = unread_ || !exchange.input_ended();
@@ -35,6 +34,20 @@ void FastcgiConnection::say_end(uint16_t request_id) {
   codec::fastcgi::append_record(output_.staged(), codec::fastcgi::RecordType::kStdout, request_id, {});
   codec::fastcgi::append_end_request(output_.staged(), request_id, {});
   if (!peer_left_) output_.send();
+}
+
+// While others run the connection's end would tell it only behind the last of them. Who sends several requests at once
+// looks at the status; web servers, which send one, do not, so that it is not said to who is alone.
+void FastcgiConnection::say_cut(uint16_t request_id) {
+  constexpr uint32_t kFailed = 1;
+  const bool keeps_connection = session_.keeps_connection(request_id);
+  if (keeps_connection && session_.running() > 1) {
+    codec::fastcgi::append_end_request(output_.staged(), request_id, {kFailed});
+    if (!peer_left_) output_.send();
+    return;
+  }
+  cut_ = true;
+  cut_needs_reset_ = cut_needs_reset_ || !keeps_connection;
 }
 
 // While nobody reads. Whoever only ended its sending is found out when it is read on.

@@ -342,20 +342,46 @@ TEST_F(FastcgiServer, WhoWaitsAtTheEndOfAStopGets503) {
   EXPECT_FALSE(server.observer.entries[1].summary.aborted);
 }
 
-// The one that is cut shows by its missing end: a reset would take the other along, whose bytes still wait for the
-// peer.
+// Where others run the one that is cut is told at once, and costs them nothing: neither those whose bytes still wait
+// for the peer, nor those that begin.
 TEST_F(FastcgiServer, ACutAnswerCostsNoOther) {
   server.handler.big_size = 400'000;
-  ASSERT_TRUE(client.send(get(1, "/big") + get(2, "/a") + get(3, "/abort")));
-  ASSERT_TRUE(server.run_until([&] { return server.observer.entries.size() == 3; }));
+  ASSERT_TRUE(client.send(get(1, "/big") + get(2, "/wait") + get(3, "/abort")));
+  ASSERT_TRUE(receive_end(3));
+  EXPECT_EQ(answers(client.received).at(3).application_status, 1u);
+  EXPECT_EQ(answers(client.received).at(3).protocol_status, 0);
+  EXPECT_EQ(answers(client.received).at(3).output, "Status: 200 OK\r\n\r\npartial");
+  ASSERT_TRUE(client.send(get(4, "/a") + get(3, "/short")));
+  ASSERT_TRUE(receive_end(4));
+  EXPECT_TRUE(answers(client.received).at(4).output.ends_with("hello /a"));
+  server.handler.gate.let_go();
+  ASSERT_TRUE(receive_end(2));
+  ASSERT_TRUE(receive_end(1));
+  const auto all = answers(client.received);
+  EXPECT_EQ(all.at(1).output.size(), std::string("Status: 200 OK\r\n\r\n").size() + server.handler.big_size);
+  for (const uint16_t id : {uint16_t{1}, uint16_t{2}, uint16_t{4}}) EXPECT_EQ(all.at(id).application_status, 0u) << id;
+  ASSERT_TRUE(client.send(get(9, "/a", !kKeep)));  // it is kept
+  ASSERT_TRUE(client.receive_to_end());
+  EXPECT_TRUE(answers(client.received).at(9).ended);
+  EXPECT_FALSE(client.reset);
+}
+
+// Alone, and for who does not keep the connection, its end tells it.
+TEST_F(FastcgiServer, ACutAnswerThatIsAloneEndsTheConnection) {
+  ASSERT_TRUE(client.send(get(2, "/a") + get(3, "/abort")));
   ASSERT_TRUE(client.receive_to_end());
   EXPECT_FALSE(client.reset);
-  const auto all = answers(client.received);
-  EXPECT_TRUE(all.at(1).ended);
-  EXPECT_EQ(all.at(1).output.size(), std::string("Status: 200 OK\r\n\r\n").size() + server.handler.big_size);
-  EXPECT_TRUE(all.at(2).ended);
-  EXPECT_FALSE(all.at(3).ended);
-  EXPECT_EQ(all.at(3).output, "Status: 200 OK\r\n\r\npartial");
+  EXPECT_TRUE(answers(client.received).at(2).ended);
+  EXPECT_FALSE(answers(client.received).at(3).ended);
+}
+
+TEST_F(FastcgiServer, ACutAnswerThatKeepsNoConnectionResetsItBehindTheOthers) {
+  ASSERT_TRUE(client.send(get(1, "/wait") + get(3, "/abort", !kKeep)));
+  ASSERT_TRUE(server.run_until([&] { return server.observer.entries.size() == 1; }));
+  server.handler.gate.let_go();
+  client.receive_to_end();
+  EXPECT_TRUE(client.reset);
+  EXPECT_FALSE(answers(client.received)[3].ended);
 }
 
 // An answer that has begun is cut, and its end is not said: that would make it whole.

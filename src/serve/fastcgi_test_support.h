@@ -87,6 +87,7 @@ struct Answer {
   std::string output;
   bool ended = false;
   int protocol_status = -1;
+  uint32_t application_status = 0;
 };
 
 // By request id, which may be used again. Whole records alone; what is no record of an answer is a failure.
@@ -101,7 +102,9 @@ inline std::map<uint16_t, Answer> answers(std::string_view bytes) {
       answer.output += content;
     } else if (header->type == static_cast<uint8_t>(RecordType::kEndRequest)) {
       answer.ended = true;
-      answer.protocol_status = static_cast<int>(codec::fastcgi::read_end_request(content)->protocol_status);
+      const auto end = codec::fastcgi::read_end_request(content);
+      answer.protocol_status = static_cast<int>(end->protocol_status);
+      answer.application_status = end->application_status;
     } else {
       ADD_FAILURE() << "record of type " << int{header->type};
     }

@@ -144,6 +144,25 @@ def test_a_client_that_leaves_ends_its_request_alone(chain, folder):
     assert chain.relay.accepted == 1
 
 
+def test_an_answer_that_breaks_off_costs_no_other(chain, folder):
+    """Its client sees that at once, and the connection takes others at once."""
+    (folder / "short").write_bytes(b"x" * 100_000)
+    chain = chain(workers=3, allow=[r"\[CW0604\]"]).warm_up()
+    chain.inner.allow.append(r"\[CW05")
+    with ThreadPoolExecutor(1) as at_once:
+        other = at_once.submit(chain.get, "/sleep?s=3")
+        wait_until(lambda: count(chain.relay.asked(), gateways.BEGIN) == 2)
+        with chain.connect() as client:
+            client.send(f"GET /file?path={folder}/short&length=200000 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+            assert len(client.read_to_end()) < 110_000
+        assert chain.get("/pid").status == 200
+        assert not other.done()
+        assert other.result(20).text == "slept"
+    assert chain.relay.accepted == 1
+    ends = [content for kind, _, content in records(chain.relay.answered()) if kind == gateways.END]
+    assert [content[:5] for content in ends].count(b"\0\0\0\1\0") == 1 and len(ends) == 4
+
+
 def test_the_server_is_killed(chain, serve):
     """What it was running is lost; the server that comes in its place is asked anew."""
     chain = chain(workers=4, allow=[r"\[CW060[2347]\]"]).warm_up()
