@@ -13,7 +13,8 @@ enum Flags : uint8_t {
   kKeepAlive = 4,
   kHasData = 8,
   kWebSocket = 16,
-  kAllFlags = 31
+  kPlainAnswer = 32,
+  kAllFlags = 63
 };
 
 struct Fixed {
@@ -106,6 +107,7 @@ bool decode_fixed(base::ByteReader& reader, message::Request& request, RequestEx
   request.path_had_encoded_slash = (fixed.flags & kEncodedSlash) != 0;
   request.expects_continue = (fixed.flags & kExpectsContinue) != 0;
   request.wants_keep_alive = (fixed.flags & kKeepAlive) != 0;
+  request.plain_answer = (fixed.flags & kPlainAnswer) != 0;
   request.content_length = fixed.content_length;
   request.remote_port = fixed.remote_port;
   request.server_port = fixed.server_port;
@@ -145,7 +147,7 @@ size_t encode_request(const message::Request& request, const RequestExtras& extr
       .flags = static_cast<uint8_t>((request.path_had_encoded_slash ? kEncodedSlash : 0) |
                                     (request.expects_continue ? kExpectsContinue : 0) |
                                     (request.wants_keep_alive ? kKeepAlive : 0) | (extras.has_data ? kHasData : 0) |
-                                    (extras.websocket ? kWebSocket : 0)),
+                                    (extras.websocket ? kWebSocket : 0) | (request.plain_answer ? kPlainAnswer : 0)),
       .body_place = static_cast<uint8_t>(extras.body_place),
       .content_length = request.content_length,
       .body_length = extras.body_length,

@@ -63,6 +63,7 @@ void expect_same(const message::Request& left, const message::Request& right) {
   EXPECT_EQ(left.framing, right.framing);
   EXPECT_EQ(left.content_length, right.content_length);
   EXPECT_EQ(left.expects_continue, right.expects_continue);
+  EXPECT_EQ(left.plain_answer, right.plain_answer);
   EXPECT_EQ(left.wants_keep_alive, right.wants_keep_alive);
   EXPECT_EQ(left.remote_address, right.remote_address);
   EXPECT_EQ(left.remote_port, right.remote_port);
@@ -96,13 +97,14 @@ TEST(RequestRecordTest, EveryFieldComesBack) {
 }
 
 TEST(RequestRecordTest, EveryFlagAndEnumAloneComesBack) {
-  for (int bit = 0; bit < 32; ++bit) {
+  for (int bit = 0; bit < 64; ++bit) {
     for (int place = 0; place <= 4; ++place) {
       for (int framing = 0; framing <= 2; ++framing) {
         message::Request sent;
         sent.path_had_encoded_slash = (bit & 1) != 0;
         sent.expects_continue = (bit & 2) != 0;
         sent.wants_keep_alive = (bit & 4) != 0;
+        sent.plain_answer = (bit & 32) != 0;
         sent.framing = static_cast<message::BodyFraming>(framing);
         RequestExtras extras{
             .body_place = static_cast<BodyPlace>(place), .websocket = (bit & 16) != 0, .has_data = (bit & 8) != 0};

@@ -15,7 +15,7 @@ inline constexpr size_t kCacheLine = 64;
 inline constexpr size_t kPage = 4096;
 inline constexpr uint32_t kMaximumLanes = 64;                  // bits of the idle mask
 inline constexpr uint64_t kSegmentMagic = 0x4b4e494c52575443;  // "CTWRLINK"
-inline constexpr uint32_t kLayoutVersion = 5;
+inline constexpr uint32_t kLayoutVersion = 6;
 
 static_assert(std::atomic<uint64_t>::is_always_lock_free && std::atomic<uint32_t>::is_always_lock_free);
 

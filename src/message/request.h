@@ -37,6 +37,7 @@ struct Request {
   bool expects_continue = false;
   bool wants_keep_alive = true;
   bool takes_trailers = false;  // TE: trailers
+  bool plain_answer = false;    // no informational response and no trailer reaches the client: FastCGI, SCGI, uwsgi
   // The protocols the client would switch to, as received (RFC 9110 section 7.8); empty: none that may be taken.
   // Whoever takes one answers 101 and has then bytes in both directions: see ResponseWriter::head.
   std::string_view upgrade;

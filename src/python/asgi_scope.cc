@@ -60,7 +60,13 @@ bool AsgiScope::prepare(const AsgiNames& names, PyObject* state) {
   asgi_ = PyRef::share(PyDict_GetItemWithError(http_.get(), names.asgi.get()));
   http_extensions_ = PyRef::share(PyDict_GetItemWithError(http_.get(), names.extensions.get()));
   websocket_extensions_ = PyRef::share(PyDict_GetItemWithError(websocket_.get(), names.extensions.get()));
-  return asgi_ && http_extensions_ && websocket_extensions_;
+  if (!asgi_ || !http_extensions_ || !websocket_extensions_) return false;
+  plain_extensions_ = PyRef::steal(PyDict_Copy(http_extensions_.get()));
+  if (!plain_extensions_) return false;
+  for (const char* needs_more : {"http.response.trailers", "http.response.early_hint"}) {
+    if (PyDict_DelItemString(plain_extensions_.get(), needs_more) < 0) return false;
+  }
+  return true;
 }
 
 bool AsgiScope::set(PyObject* scope, const PyRef& key, PyRef value) const {
@@ -84,20 +90,21 @@ PyObject* AsgiScope::build(const message::Request& request, const link::RequestE
   const std::string_view raw_path = raw_path_of(request.raw_target);
   auto path =
       PyRef::steal(PyUnicode_DecodeUTF8(request.path.data(), static_cast<Py_ssize_t>(request.path.size()), "replace"));
-  const bool built = copy_inner(dict, names.asgi, asgi_.get()) &&
-                     copy_inner(dict, names.extensions, (websocket ? websocket_extensions_ : http_extensions_).get()) &&
-                     set(dict, names.http_version,
-                         PyRef::steal(PyUnicode_InternFromString(request.version_minor == 0 ? "1.0" : "1.1"))) &&
-                     set(dict, names.server, address(server_name_.get(server), port)) &&
-                     set(dict, names.scheme, PyRef::share(scheme_.get(scheme))) &&
-                     set(dict, names.root_path, PyRef::share(root_path_.get(extras.script_name))) &&
-                     set(dict, names.path, std::move(path)) && set(dict, names.raw_path, bytes_of(raw_path)) &&
-                     set(dict, names.query_string, bytes_of(request.query)) &&
-                     set(dict, names.headers, fields(request));
+  const PyRef& http = request.plain_answer ? plain_extensions_ : http_extensions_;
+  const PyRef& extensions = websocket ? websocket_extensions_ : http;
+  const bool built =
+      copy_inner(dict, names.asgi, asgi_.get()) && copy_inner(dict, names.extensions, extensions.get()) &&
+      set(dict, names.http_version,
+          PyRef::steal(PyUnicode_InternFromString(request.version_minor == 0 ? "1.0" : "1.1"))) &&
+      set(dict, names.server, address(server_name_.get(server), port)) &&
+      set(dict, names.scheme, PyRef::share(scheme_.get(scheme))) &&
+      set(dict, names.root_path, PyRef::share(root_path_.get(extras.script_name))) &&
+      set(dict, names.path, std::move(path)) && set(dict, names.raw_path, bytes_of(raw_path)) &&
+      set(dict, names.query_string, bytes_of(request.query)) && set(dict, names.headers, fields(request));
   if (!built) return nullptr;
   if (secure && !request.variables.empty()) {
-    PyObject* extensions = PyDict_GetItemWithError(dict, names.extensions.get());
-    if (extensions != nullptr) tls_.add(extensions, request.variables);
+    PyObject* own = PyDict_GetItemWithError(dict, names.extensions.get());
+    if (own != nullptr) tls_.add(own, request.variables);
   }
   // By a unix socket there is no address of a client.
   PyRef client = request.remote_address.empty()

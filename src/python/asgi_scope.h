@@ -41,6 +41,7 @@ class AsgiScope {
   const AsgiNames* names_ = nullptr;
   PyRef http_, websocket_, state_;
   PyRef asgi_, http_extensions_, websocket_extensions_;
+  PyRef plain_extensions_;  // of requests whose answer has no more than a head and a body
   CachedText scheme_, method_, root_path_, remote_address_, server_name_;
   std::vector<Pair> pairs_;  // by place
   AsgiTls tls_;

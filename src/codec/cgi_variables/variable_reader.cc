@@ -48,6 +48,7 @@ class VariableReader {
   }
 
   VariablesResult read() {
+    request_.plain_answer = true;
     for (auto step : {&VariableReader::read_line, &VariableReader::read_path, &VariableReader::read_headers,
                       &VariableReader::read_body, &VariableReader::read_authority, &VariableReader::read_addresses,
                       &VariableReader::read_others}) {
