@@ -15,7 +15,7 @@
 namespace cutwater::app {
 namespace {
 
-// What a pipe takes whole once poll() calls it writable.
+// PIPE_BUF: what a pipe takes whole, in one piece, once poll() calls it writable.
 constexpr size_t kPipePiece = 4096;
 
 const char* name_of(base::Severity severity) {
@@ -189,7 +189,8 @@ bool ConsoleLog::put(std::string_view block) {
   while (!block.empty()) {
     pollfd ready{descriptor_, POLLOUT, 0};
     if (!file_.valid() && (poll(&ready, 1, 0) <= 0 || (ready.revents & POLLOUT) == 0)) return false;
-    const ssize_t written = ::write(descriptor_, block.data(), std::min(block.size(), kPipePiece));
+    const size_t piece = file_.valid() ? block.size() : base::leading_lines(block, kPipePiece).size();
+    const ssize_t written = ::write(descriptor_, block.data(), piece);
     if (written < 0 && errno == EINTR) continue;
     if (written <= 0) return false;
     block.remove_prefix(static_cast<size_t>(written));

@@ -3,8 +3,10 @@
 #include <fcntl.h>
 #include <fmt/chrono.h>
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdlib>
 
@@ -18,8 +20,26 @@ namespace {
 
 constexpr base::Duration kTellEvery = std::chrono::seconds(10);
 
+// Of a pipe that several fronts write to another one may take the room that poll() promised. So ours is opened anew
+// where we may: as it never blocks, the thread that writes can always be told to end.
 base::FileDescriptor duplicate(int descriptor) {
-  return base::FileDescriptor(fcntl(descriptor, F_DUPFD_CLOEXEC, 3));
+  base::FileDescriptor own;
+  struct stat status;
+  if (fstat(descriptor, &status) == 0 && S_ISFIFO(status.st_mode)) {
+    const std::string path = fmt::format("/proc/self/fd/{}", descriptor);
+    own = base::FileDescriptor(::open(path.c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC));
+  }
+  return own.valid() ? std::move(own) : base::FileDescriptor(fcntl(descriptor, F_DUPFD_CLOEXEC, 3));
+}
+
+size_t longest_of(std::string_view lines) {
+  size_t longest = 0;
+  while (!lines.empty()) {
+    const size_t length = std::min(lines.find('\n'), lines.size() - 1) + 1;
+    longest = std::max(longest, length);
+    lines.remove_prefix(length);
+  }
+  return longest;
 }
 
 std::string timestamp() {
@@ -63,6 +83,7 @@ FrontLog::FrontLog(base::Severity least, base::FileDescriptor file, bool json)
       json_(json),
       terminal_(isatty(file.get()) != 0),
       colour_(terminal_ && may_use_colour()),
+      longest_line_(handler::longest_line(file.get())),
       writer_(std::move(file), [this](uint64_t lines, std::string_view) { lost_ += lines; }) {}
 
 void FrontLog::write(base::Severity severity, std::string_view code, std::string_view text) {
@@ -72,7 +93,22 @@ void FrontLog::write(base::Severity severity, std::string_view code, std::string
     block = complete(base::Severity::kWarning, "",
                      base::counted(lost, "line") + (lost == 1 ? " was" : " were") + " lost here: the log took no more");
   }
-  writer_.write(block + complete(severity, code, text));
+  writer_.write(block + fitting(severity, code, text));
+}
+
+void FrontLog::reopen(base::FileDescriptor file) {
+  longest_line_ = handler::longest_line(file.get());
+  writer_.reopen(std::move(file));
+}
+
+// No line is longer than what a pipe takes in one piece: else the text is cut.
+std::string FrontLog::fitting(base::Severity severity, std::string_view code, std::string_view text) const {
+  std::string block = complete(severity, code, text);
+  const size_t limit = longest_line_;
+  for (size_t longest = limit; longest > 0 && longest_of(block) > limit; longest /= 2) {
+    block = complete(severity, code, std::string(base::leading_text(text, longest - longest / 8)) + "...");
+  }
+  return block;
 }
 
 std::string FrontLog::complete(base::Severity severity, std::string_view code, std::string_view text) const {

@@ -33,15 +33,17 @@ class FrontLog final : public base::LogSink {
   FrontLog(base::Severity least, base::FileDescriptor file, bool json = false);
 
   void write(base::Severity severity, std::string_view code, std::string_view text) override;
-  void reopen(base::FileDescriptor file) { writer_.reopen(std::move(file)); }
+  void reopen(base::FileDescriptor file);
 
  private:
   std::string complete(base::Severity severity, std::string_view code, std::string_view text) const;
+  std::string fitting(base::Severity severity, std::string_view code, std::string_view text) const;
 
   const base::Severity least_;
   const bool json_;
   const bool terminal_;
   const bool colour_;
+  std::atomic<size_t> longest_line_;
   std::atomic<uint64_t> lost_{0};
   handler::LogWriter writer_;
 };

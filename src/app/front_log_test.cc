@@ -1,6 +1,8 @@
 #include "app/front_log.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <optional>
 #include <vector>
@@ -55,6 +57,23 @@ TEST_F(LostLinesTest, AfterAQuietTimeAreToldAtOnceAgain) {
   EXPECT_EQ(log_.texts.size(), 2u);
   lost_.reset();
   EXPECT_EQ(log_.texts.size(), 2u);
+}
+
+TEST(FrontLog, LinesForAPipeFitIntoOnePiece) {
+  for (const bool json : {false, true}) {
+    int ends[2];
+    ASSERT_EQ(pipe2(ends, O_CLOEXEC), 0);
+    const base::FileDescriptor reader(ends[0]);
+    {
+      FrontLog log(base::Severity::kInfo, base::FileDescriptor(ends[1]), json);
+      log.write(base::Severity::kError, "CW0608", std::string(20'000, '"') + "\nlast");
+    }
+    std::string all(65'536, ' ');
+    all.resize(static_cast<size_t>(read(reader.get(), all.data(), all.size())));
+    EXPECT_LE(all.size(), json ? 4096u : 4400u);
+    EXPECT_LE(all.find('\n'), 4096u);
+    EXPECT_NE(all.find("..."), std::string::npos);
+  }
 }
 
 }  // namespace

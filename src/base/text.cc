@@ -61,6 +61,23 @@ constexpr bool is_plain(char c) {
 
 }  // namespace
 
+std::string_view leading_lines(std::string_view text, size_t limit) {
+  if (text.size() <= limit) return text;
+  const size_t last = text.substr(0, limit).rfind('\n');
+  if (last == std::string_view::npos) return text.substr(0, limit);
+  size_t end = last;
+  while (end != std::string_view::npos && text[end + 1] == ' ') end = end == 0 ? end - 1 : text.rfind('\n', end - 1);
+  return text.substr(0, (end == std::string_view::npos ? last : end) + 1);
+}
+
+std::string_view leading_text(std::string_view text, size_t limit) {
+  if (text.size() <= limit) return text;
+  size_t end = limit;
+  const auto continues = [&](size_t at) { return (static_cast<unsigned char>(text[at]) & 0xc0) == 0x80; };
+  while (end > 0 && limit - end < 3 && continues(end)) --end;
+  return text.substr(0, end);
+}
+
 size_t utf8_length(std::string_view text) {
   auto byte = [&](size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0u; };
   auto continues = [&](size_t i) { return (byte(i) & 0xc0) == 0x80; };

@@ -31,6 +31,12 @@ inline void release(std::string& text) {
   std::string().swap(text);
 }
 
+// Of the whole lines at the start of `text` as many as fit into `limit` bytes, the lines of one message together where
+// that can be (its further ones begin with a blank); of a line that does not fit its first `limit` bytes.
+std::string_view leading_lines(std::string_view text, size_t limit);
+// The first `limit` bytes of `text`, no character of UTF-8 cut in two.
+std::string_view leading_text(std::string_view text, size_t limit);
+
 // Only digits, no sign, no blanks; nullopt on anything else and on overflow.
 std::optional<uint64_t> parse_decimal(std::string_view digits);
 void append_decimal(std::string& to, uint64_t number);

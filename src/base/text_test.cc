@@ -92,4 +92,21 @@ TEST(Text, SecondsAreNotCutOff) {
   EXPECT_EQ(seconds_text(std::chrono::hours(24 * 30)), "2592000 s");
 }
 
+TEST(Text, LeadingLinesEndWithALineAndAMessage) {
+  EXPECT_EQ(leading_lines("a\nb\n", 4), "a\nb\n");
+  EXPECT_EQ(leading_lines("a\nb\nc\n", 5), "a\nb\n");
+  EXPECT_EQ(leading_lines("a\nb\n  c\nd\n", 6), "a\n");
+  EXPECT_EQ(leading_lines("b\n  c\n  d\n", 6), "b\n  c\n");
+  EXPECT_EQ(leading_lines("abcdef\n", 3), "abc");
+  EXPECT_EQ(leading_lines("\n bcdef\n", 3), "\n");
+}
+
+TEST(Text, LeadingTextCutsNoCharacter) {
+  EXPECT_EQ(leading_text("abc", 3), "abc");
+  EXPECT_EQ(leading_text("abc", 2), "ab");
+  for (size_t limit = 1; limit < 5; ++limit) EXPECT_EQ(leading_text("a\xf0\x9f\x98\x80z", limit), "a") << limit;
+  EXPECT_EQ(leading_text("a\xf0\x9f\x98\x80z", 5), "a\xf0\x9f\x98\x80");
+  EXPECT_EQ(leading_text("\x80\x80\x80\x80\x80\x80", 4), "\x80");
+}
+
 }  // namespace cutwater::base

@@ -270,7 +270,10 @@ constexpr Setting kSettings[] = {
      "much again. 0: it is not asked.",
      "limit-websocket-ping", to<&Limits::websocket_ping>, 0, kDay},
 
-    {Section::kLog, "access", Kind::kPathOrWord, "stdout", "Where the access log goes: \"stdout\", \"off\" or a file.",
+    {Section::kLog, "access", Kind::kPathOrWord, "stdout",
+     "Where the access log goes: \"stdout\", \"off\" or a file. A line into a pipe has at most 4096 bytes, so that no "
+     "other "
+     "process tears it; its long fields are cut then and end with \"...\".",
      "access-log", to<&Log::access>, 0, UINT64_MAX, "stdout|off", "syslog|journald"},
     {Section::kLog, "format", Kind::kChoice, "combined", "Form of the access log's lines.", "log-format",
      to<&Log::format>, 0, UINT64_MAX, "combined|json", "common|gunicorn:|nginx:"},

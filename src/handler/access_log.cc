@@ -11,13 +11,19 @@ constexpr size_t kHandOver = 64 * 1024;
 }  // namespace
 
 AccessLog::AccessLog(io::Loop& loop, LogFormat format, base::FileDescriptor file, LogWriter::Lost lost)
-    : loop_(loop), format_(format), writer_(std::move(file), std::move(lost)) {
+    : loop_(loop), format_(format), longest_line_(longest_line(file.get())), writer_(std::move(file), std::move(lost)) {
   loop_.add_hook(*this);
 }
 
 AccessLog::~AccessLog() {
   loop_.remove_hook(*this);
   end_of_turn();
+}
+
+void AccessLog::reopen(base::FileDescriptor file) {
+  end_of_turn();
+  longest_line_ = longest_line(file.get());
+  writer_.reopen(std::move(file));
 }
 
 const LogTime& AccessLog::time_now() {
@@ -33,12 +39,8 @@ const LogTime& AccessLog::time_now() {
 void AccessLog::on_exchange_end(const message::Request& request, std::string_view connection_address,
                                 const Summary& summary) {
   LogRecord record{request, connection_address, summary};
-  if (format_ == LogFormat::kJson) {
-    record.duration = base::monotonic_now() - summary.began;
-    append_json(lines_, time_now(), record);
-  } else {
-    append_combined(lines_, time_now(), record);
-  }
+  if (format_ == LogFormat::kJson) record.duration = base::monotonic_now() - summary.began;
+  append_line(lines_, format_, time_now(), record, longest_line_);
   if (lines_.size() >= kHandOver) end_of_turn();
 }
 

@@ -20,13 +20,14 @@ class AccessLog final : public serve::ExchangeObserver, public io::TurnHook {
   void on_exchange_end(const message::Request& request, std::string_view connection_address,
                        const Summary& summary) override;
   bool end_of_turn() override;
-  void reopen(base::FileDescriptor file) { writer_.reopen(std::move(file)); }
+  void reopen(base::FileDescriptor file);
 
  private:
   const LogTime& time_now();
 
   io::Loop& loop_;
   LogFormat format_;
+  size_t longest_line_;
   std::string lines_;  // of this turn
   int64_t second_ = -1;
   LogTime time_;

@@ -109,6 +109,36 @@ TEST(AccessLogLine, JsonStringsSteerNoTerminalAndEndNoLine) {
   EXPECT_TRUE(nlohmann::json::accept(text)) << text;
 }
 
+TEST(AccessLogLine, LongFieldsAreCutWhereLinesMustBeShort) {
+  message::Request request = browser_request();
+  request.headers.clear();
+  const std::string long_name(12'000, 'u');
+  request.headers.add("User-Agent", long_name);
+  std::string line;
+  append_line(line, LogFormat::kCombined, kTime, {request, "10.0.0.1", summary(200, 5)}, 4096);
+  EXPECT_TRUE(line.size() > 3500 && line.size() <= 4096 && line.ends_with("uuu...\"\n")) << line;
+  for (const char* byte : {"\"", "\xff", "\xf0\x9f\x98\x80"}) {
+    std::string text;
+    while (text.size() < 8000) text += byte;
+    request.method = request.raw_target = request.authority = text;
+    request.headers.clear();
+    request.headers.add("Referer", text);
+    request.headers.add("User-Agent", text);
+    for (const auto format : {LogFormat::kCombined, LogFormat::kJson}) {
+      line.clear();
+      append_line(line, format, kTime, {request, "10.0.0.1", summary(200, 5)}, 4096);
+      EXPECT_LE(line.size(), 4096u);
+      EXPECT_EQ(std::count(line.begin(), line.end(), '\n'), 1);
+    }
+    const auto parsed = nlohmann::json::parse(line);
+    EXPECT_TRUE(parsed["agent"].get<std::string>().ends_with("..."));
+    EXPECT_EQ(parsed["status"], 200);
+    line.clear();
+    append_line(line, LogFormat::kJson, kTime, {request, "10.0.0.1", summary(200, 5)}, std::string::npos);
+    EXPECT_GT(line.size(), 40'000u);
+  }
+}
+
 TEST(AccessLogLine, TimeIsLocalInCombinedAndUtcInJson) {
   setenv("TZ", "UTC-2", 1);
   tzset();
@@ -183,6 +213,31 @@ TEST(LogWriter, DropsWholeLinesWhenNobodyReads) {
   }
   EXPECT_LE(rest.size() - read_lines * line.size(), line.size());
   EXPECT_EQ(read_lines + lost, kLines);  // what was begun of one is lost
+}
+
+TEST(LogWriter, ThoseWhoShareAPipeTearNoLines) {
+  int ends[2];
+  ASSERT_EQ(pipe2(ends, O_CLOEXEC), 0);
+  const base::FileDescriptor reader(ends[0]);
+  constexpr size_t kLines = 400;
+  std::string all;
+  {
+    LogWriter first(base::FileDescriptor(ends[1]), no_loss());
+    LogWriter second(base::FileDescriptor(fcntl(ends[1], F_DUPFD_CLOEXEC, 3)), no_loss());
+    for (size_t line = 0; line < kLines; ++line) {
+      first.write(std::string(line * 10 % 4096, 'a') + "\n");
+      second.write(std::string(line * 7 % 4096, 'b') + "\n");
+    }
+    char buffer[3000];
+    while (std::count(all.begin(), all.end(), '\n') < static_cast<ptrdiff_t>(2 * kLines)) {
+      const ssize_t count = read(reader.get(), buffer, sizeof buffer);
+      ASSERT_GT(count, 0);
+      all.append(buffer, static_cast<size_t>(count));
+      std::this_thread::sleep_for(std::chrono::microseconds(200));
+    }
+  }
+  EXPECT_EQ(all.find("ab"), std::string::npos);
+  EXPECT_EQ(all.find("ba"), std::string::npos);
 }
 
 TEST(LogWriter, TellsOfWhatItDropsWhileNobodyReads) {

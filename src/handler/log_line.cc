@@ -13,12 +13,19 @@ namespace cutwater::handler {
 namespace {
 
 constexpr uint16_t kClientLeft = 499;
+constexpr std::string_view kCut = "...";
 
-void append_or_dash(std::string& to, std::string_view text) {
+void append_escaped(std::string& to, std::string_view text, size_t longest) {
+  const std::string_view start = base::leading_text(text, longest);
+  base::append_log_escaped(to, start);
+  if (start.size() < text.size()) to += kCut;
+}
+
+void append_or_dash(std::string& to, std::string_view text, size_t longest) {
   if (text.empty()) {
     to += '-';
   } else {
-    base::append_log_escaped(to, text);
+    append_escaped(to, text, longest);
   }
 }
 
@@ -35,9 +42,13 @@ void append_key(std::string& to, std::string_view key) {
   to.append(key).append("\":");
 }
 
-void append_text(std::string& to, std::string_view key, std::string_view value) {
+void append_text(std::string& to, std::string_view key, std::string_view value, size_t longest = std::string::npos) {
   append_key(to, key);
-  append_json_string(to, value);
+  const std::string_view start = base::leading_text(value, longest);
+  append_json_string(to, start);
+  if (start.size() == value.size()) return;
+  to.pop_back();
+  to.append(kCut) += '"';
 }
 
 void append_number(std::string& to, std::string_view key, uint64_t value) {
@@ -68,14 +79,15 @@ LogTime make_log_time(int64_t unix_seconds) {
 
 void append_combined(std::string& to, const LogTime& time, const LogRecord& record) {
   const message::Request& request = record.request;
-  append_or_dash(to, request.remote_address.empty() ? record.connection_address : request.remote_address);
+  const size_t longest = record.longest_field;
+  append_or_dash(to, request.remote_address.empty() ? record.connection_address : request.remote_address, longest);
   to.append(" - - [").append(time.combined).append("] \"");
   if (request.method.empty()) {
     to += '-';
   } else {
-    base::append_log_escaped(to, request.method);
+    append_escaped(to, request.method, longest);
     to += ' ';
-    base::append_log_escaped(to, request.raw_target);
+    append_escaped(to, request.raw_target, longest);
     to.append(" HTTP/1.").append(1, static_cast<char>('0' + request.version_minor));
   }
   to += "\" ";
@@ -87,9 +99,9 @@ void append_combined(std::string& to, const LogTime& time, const LogRecord& reco
     base::append_decimal(to, record.summary.body_bytes_sent);
   }
   to += " \"";
-  append_or_dash(to, request.headers.get("Referer").value_or(""));
+  append_or_dash(to, request.headers.get("Referer").value_or(""), longest);
   to += "\" \"";
-  append_or_dash(to, request.headers.get("User-Agent").value_or(""));
+  append_or_dash(to, request.headers.get("User-Agent").value_or(""), longest);
   to += "\"\n";
 }
 
@@ -118,30 +130,44 @@ void append_json_string(std::string& to, std::string_view text) {
 
 void append_json(std::string& to, const LogTime& time, const LogRecord& record) {
   const message::Request& request = record.request;
+  const size_t longest = record.longest_field;
   to += '{';
   append_text(to, "time", time.rfc3339);
   append_key(to, "id");
   fmt::format_to(std::back_inserter(to), "\"{:08x}\"", record.summary.id);
-  append_text(to, "remote", request.remote_address.empty() ? record.connection_address : request.remote_address);
+  append_text(to, "remote", request.remote_address.empty() ? record.connection_address : request.remote_address,
+              longest);
   if (!request.remote_address.empty() && request.remote_address != record.connection_address) {
     append_text(to, "peer", record.connection_address);
   }
   if (!request.method.empty()) {
-    append_text(to, "method", request.method);
-    append_text(to, "target", request.raw_target);
+    append_text(to, "method", request.method, longest);
+    append_text(to, "target", request.raw_target, longest);
     append_text(to, "protocol", request.version_minor == 0 ? "HTTP/1.0" : "HTTP/1.1");
-    append_text(to, "host", request.authority);
+    append_text(to, "host", request.authority, longest);
     append_text(to, "scheme", request.scheme);
   }
   append_number(to, "status", logged_status(record.summary));
   append_number(to, "bytes", record.summary.body_bytes_sent);
   append_key(to, "ms");
   append_milliseconds(to, record.duration);
-  if (auto referer = request.headers.get("Referer")) append_text(to, "referer", *referer);
-  if (auto agent = request.headers.get("User-Agent")) append_text(to, "agent", *agent);
+  if (auto referer = request.headers.get("Referer")) append_text(to, "referer", *referer, longest);
+  if (auto agent = request.headers.get("User-Agent")) append_text(to, "agent", *agent, longest);
   if (record.summary.refused) append_text(to, "refused", record.summary.refused);
   if (record.summary.aborted) to += ",\"aborted\":true";
   to += "}\n";
+}
+
+void append_line(std::string& to, LogFormat format, const LogTime& time, LogRecord record, size_t limit) {
+  const auto append = format == LogFormat::kJson ? append_json : append_combined;
+  const size_t start = to.size();
+  append(to, time, record);
+  for (const size_t longest : {3500u, 1700u, 700u, 300u, 100u}) {  // the last: six fields, each byte of theirs escaped
+    if (to.size() - start <= limit) return;
+    to.resize(start);
+    record.longest_field = longest;
+    append(to, time, record);
+  }
 }
 
 }  // namespace cutwater::handler

@@ -24,6 +24,7 @@ struct LogRecord {
   std::string_view connection_address;
   const serve::ExchangeObserver::Summary& summary;
   base::Duration duration{};  // from the first byte of the head to the last byte handed to the kernel; JSON says it
+  size_t longest_field = std::string::npos;  // bytes of what a client sent: a longer one is cut, "..." says it
 };
 
 // Append one line with its newline.
@@ -33,6 +34,9 @@ void append_combined(std::string& to, const LogTime& time, const LogRecord& reco
 //           "ms":...,"host":...,"scheme":...,"referer":...,"agent":...} and, where they apply, "peer", "refused",
 //           "aborted". "id" is the request's as error pages and messages have it, unique within a front.
 void append_json(std::string& to, const LogTime& time, const LogRecord& record);
+
+// Appends a line of at most `limit` bytes: where it would have more its long fields are cut.
+void append_line(std::string& to, LogFormat format, const LogTime& time, LogRecord record, size_t limit);
 
 // As a JSON string with its quotes. Bytes that are not valid UTF-8 become \u00HH, their Latin-1 reading.
 void append_json_string(std::string& to, std::string_view text);

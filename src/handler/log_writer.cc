@@ -1,5 +1,6 @@
 #include "handler/log_writer.h"
 
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/stat.h>
@@ -12,11 +13,15 @@
 #include <system_error>
 #include <utility>
 
+#include "base/text.h"
+
 namespace cutwater::handler {
 
 namespace {
 
-constexpr size_t kPipeWrite = 4096;  // PIPE_BUF: poll's "writable" promises room for that much
+// What is taken whole or not at all, and what poll's "writable" promises room for.
+constexpr size_t kPipeWrite = PIPE_BUF;
+constexpr size_t kSocketWrite = 32 * 1024;  // one buffer of the kernel; a quarter of it at most is used when writable
 constexpr int kPollMilliseconds = 200;
 constexpr const char* kNobodyReads = "nobody reads it";
 constexpr int kErrorPauseMilliseconds = 500;  // a full disk is not asked again at once
@@ -33,6 +38,12 @@ void block_all_signals() {
 }
 
 }  // namespace
+
+size_t longest_line(int descriptor) {
+  struct stat status;
+  if (fstat(descriptor, &status) != 0 || S_ISREG(status.st_mode)) return std::string::npos;
+  return S_ISSOCK(status.st_mode) ? kSocketWrite : kPipeWrite;
+}
 
 LogWriter::LogWriter(base::FileDescriptor file, Lost lost, LogWriterOptions options)
     : options_(options), lost_(std::move(lost)) {
@@ -88,8 +99,7 @@ void LogWriter::reopen(base::FileDescriptor file) {
 
 void LogWriter::use(base::FileDescriptor file) {
   file_ = std::move(file);
-  struct stat status;
-  regular_ = fstat(file_.get(), &status) == 0 && S_ISREG(status.st_mode);
+  longest_write_ = longest_line(file_.get());
   mid_line_ = false;
 }
 
@@ -158,9 +168,9 @@ void LogWriter::drop_lines(std::string_view why, bool last) {
 
 // Bytes written; 0: try again; -1: errno.
 ssize_t LogWriter::write_some(std::string_view bytes) {
-  if (!regular_) {
+  if (longest_write_ != std::string::npos) {
     // A blocking pipe would hold a longer write back, however writable it was.
-    bytes = bytes.substr(0, kPipeWrite);
+    bytes = base::leading_lines(bytes, longest_write_);
     pollfd ready{file_.get(), POLLOUT, 0};
     if (poll(&ready, 1, kPollMilliseconds) == 0) return 0;
   }

@@ -2,6 +2,9 @@
 // waits: when the queue is full, or the disk is, whole lines are dropped and counted (faults.md 154, 155). The
 // thread is there only while lines come: the system calls of a process that has but one are cheaper, as nobody else
 // can change its descriptors meanwhile (2 to 3 % of a small request).
+//
+// Fronts, the master and others may share a pipe: what goes there ends at the end of a line and has at most PIPE_BUF
+// bytes, which the kernel takes in one piece. So lines for it have at most that many: `longest_line`.
 #pragma once
 
 #include <sys/types.h>
@@ -25,6 +28,10 @@ struct LogWriterOptions {
   int give_up_milliseconds = 1000;  // at the end, for a reader that does not read
   int rest_milliseconds = 5000;     // without a line, until the thread ends
 };
+
+// Bytes of a line, its newline included, that no other process that writes there can tear: PIPE_BUF for a pipe, what
+// one packet takes for a socket (journald). Files take lines of any length.
+size_t longest_line(int descriptor);
 
 class LogWriter {
  public:
@@ -55,8 +62,8 @@ class LogWriter {
 
   std::string batch_;  // these are the thread's: lines on their way out, or the rest of a line that was begun
   base::FileDescriptor file_;
-  bool regular_ = false;
-  bool mid_line_ = false;  // the last byte written was no newline
+  size_t longest_write_ = std::string::npos;  // else of a pipe or the like
+  bool mid_line_ = false;                     // the last byte written was no newline
   std::chrono::steady_clock::time_point give_up_at_;
 
   std::mutex mutex_;  // guards what follows

@@ -1,5 +1,6 @@
 """The access log: one line a request, safe whatever the client sends, in both formats and to a file."""
 
+import concurrent.futures
 import json
 import os
 import re
@@ -130,13 +131,51 @@ def test_a_reader_that_does_not_read_does_not_stop_the_server(serve, folder):
     reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
     server = serve("kit", fronts=1, config=f'[log]\naccess = "{fifo}"\n', allow=[r"CW0402", r"access log"])
     with server.connect() as client:
-        for number in range(1500):  # more than the queue takes
+        for number in range(4000):  # more than the queue takes
             assert client.request("GET", f"/{number}", [("User-Agent", "x" * 6000)]).status == 200
     server.log.wait_for("CW0402")
     server.stop()
     written = b"".join(iter(lambda: os.read(reader, 65536), b"")).count(b"\n")
-    assert written > 0 and written + lost_lines(server) == 1500
+    assert written > 0 and written + lost_lines(server) == 4000
     os.close(reader)
+
+
+@pytest.mark.parametrize("form", ["combined", "json"])
+def test_fronts_that_share_a_pipe_tear_no_lines(serve, folder, form):
+    """Long and short lines of two fronts, a slow reader: each line is one, a long one is cut and says so."""
+    fifo = folder / "pipe"
+    os.mkfifo(fifo, 0o666)
+    reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    server = serve("kit", fronts=2, config=f'[log]\nformat = "{form}"\naccess = "{fifo}"\n')
+    os.set_blocking(reader, True)
+
+    def ask(name):
+        for number in range(40):
+            agent = "u" * (12000 if number % 2 else 20 * number)
+            assert server.get(f"/{name}.{number}", [("User-Agent", agent)]).status == 200
+
+    def read():
+        while part := os.read(reader, 3000):
+            parts.append(part)
+            time.sleep(0.0005)
+
+    parts = []
+    with concurrent.futures.ThreadPoolExecutor(9) as pool:
+        reading = pool.submit(read)
+        list(pool.map(ask, range(8)))
+        server.stop()
+        reading.result()
+    os.close(reader)
+    lines = b"".join(parts).decode().splitlines()
+    if form == "json":
+        entries = [json.loads(line) for line in lines]
+        seen = {entry["target"] for entry in entries}
+    else:
+        entries = [COMBINED.fullmatch(line) for line in lines]
+        assert all(entries), [line for line in lines if not COMBINED.fullmatch(line)][:3]
+        seen = {entry["request"].split()[1] for entry in entries}
+    assert len(lines) == len(seen) == 320
+    assert sum(entry["agent"].endswith("u...") for entry in entries) == 160
 
 
 def test_full_disk(serve):
