@@ -10,7 +10,7 @@ import signal
 from typing import Any, Awaitable, Callable, Dict, NoReturn, Optional
 
 import _cutwater
-from cutwater import failure, lifespan, loops, messages, worker
+from cutwater import failure, lifespan, loops, messages, own_signals, worker
 from cutwater.channel import Channel
 
 # What still runs when the worker must end has this long after it was cancelled.
@@ -200,7 +200,7 @@ def serve(service: worker.Service, channel: Channel, lane: int, link: worker.Lin
     try:
         loop = loops.new_loop(service.loop)
         asyncio.set_event_loop(loop)
-        signal.signal(signal.SIGTERM, host.terminate_and_tell)
+        own_signals.handle(signal.SIGTERM, host.terminate_and_tell)
         reason = loop.run_until_complete(AsgiService(service, host, channel, lane, link, loop).serve())
         status = int(reason == "descriptors_closed")
     except lifespan.StartupFailed as failed:

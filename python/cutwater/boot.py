@@ -13,15 +13,15 @@ from types import FrameType
 from typing import Any, Dict, NoReturn, Optional, Tuple
 
 import _cutwater
-from cutwater import failure, fitting, fork_safety, framework, loader, messages, project, sources, template_folders, worker, zygote
+from cutwater import failure, fitting, fork_safety, framework, loader, messages, own_signals, project, sources, template_folders, worker, zygote
 from cutwater.channel import Channel, ChannelClosed
 from cutwater.failure import BootFailure
 
 
 def run(channel: Channel) -> NoReturn:
     messages.speak_through(channel)
-    for number in worker.IGNORED_SIGNALS:  # until here by SIG_IGN, as the master started it
-        signal.signal(number, worker.ignore_signal)
+    own_signals.watch_forks()
+    worker.ignore_signals()
     try:
         start, _ = channel.receive()
         if start["type"] != "start":
@@ -32,7 +32,7 @@ def run(channel: Channel) -> NoReturn:
     _cutwater.set_process_name("cutwater-" + start["mode"])
     _enter_app(start)
     told = functools.partial(_tell_where, start, time.time())
-    signal.signal(signal.SIGTERM, told)
+    own_signals.handle(signal.SIGTERM, told)
     loaded, fork_safe = _import(start, channel)
     if signal.getsignal(signal.SIGTERM) is told:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)

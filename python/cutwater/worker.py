@@ -10,7 +10,7 @@ import threading
 from typing import Any, Callable, List, NamedTuple, NoReturn, Optional, Tuple
 
 import _cutwater
-from cutwater import failure, messages, no_socket, unpatched
+from cutwater import failure, messages, no_socket, own_signals, unpatched
 from cutwater.channel import Channel, ChannelClosed
 
 # A worker that hangs in the app when the master dies, or at its exit in the app's own handlers, ends after this.
@@ -38,7 +38,7 @@ class Host:
         self._terminated = False
         self.signals, self.signals_sender = _make_wakeup_pipe()
         self._threads: List[threading.Thread] = []
-        signal.signal(signal.SIGTERM, self._terminate)
+        own_signals.handle(signal.SIGTERM, self._terminate)
 
     def _terminate(self, *_: Any) -> None:
         self._terminated = True
@@ -164,12 +164,18 @@ def flush_streams() -> None:
 def _make_wakeup_pipe() -> Tuple[int, int]:
     """A signal that arrives just before the loop sleeps must wake it: Python writes a byte for each."""
     reader, writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-    signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+    own_signals.wake_by(writer)
     return reader, writer
 
 
 def ignore_signal(*_: Any) -> None:
     """A handler, not SIG_IGN, which programs started by the app would inherit."""
+
+
+def ignore_signals() -> None:
+    """Until here by SIG_IGN, as the master started this process."""
+    for number in IGNORED_SIGNALS:
+        own_signals.handle(number, ignore_signal)
 
 
 def reset_signals() -> None:
@@ -179,7 +185,7 @@ def reset_signals() -> None:
         if callable(handler) and handler is not signal.default_int_handler and number not in IGNORED_SIGNALS:
             signal.signal(number, signal.SIG_DFL)
     for number in IGNORED_SIGNALS:
-        signal.signal(number, ignore_signal)
+        own_signals.handle(number, ignore_signal)
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
 
 

@@ -11,7 +11,7 @@ import warnings
 from typing import Any, Dict, List, NoReturn
 
 import _cutwater
-from cutwater import failure, greenlets, messages, unpatched, worker
+from cutwater import failure, greenlets, messages, own_signals, unpatched, worker
 from cutwater.channel import Channel, ChannelClosed
 
 
@@ -66,7 +66,7 @@ def _fork() -> int:
     with warnings.catch_warnings():
         # From 3.12 on for every process with threads; which of them are safe was checked after the import.
         warnings.simplefilter("ignore", DeprecationWarning)
-        return unpatched.fork()
+        return own_signals.fork_a_worker(unpatched.fork)
 
 
 def _fork_worker(service: worker.Service, channel: Channel, message: Dict[str, Any], descriptors: List[int],
