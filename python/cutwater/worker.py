@@ -23,6 +23,8 @@ _SWITCH_INTERVAL = 0.0005
 
 # A terminal sends them to all, and so does who looks for processes by name; the master decides.
 IGNORED_SIGNALS = (signal.SIGINT, signal.SIGHUP)
+# As these. An app may use them for itself: then what it installed while it was imported stays, in its workers too.
+_FREE_SIGNALS = (signal.SIGUSR1, signal.SIGUSR2, signal.SIGTTIN, signal.SIGTTOU)
 
 # File objects that only hold another one.
 _FILE_SHELLS = {("tempfile", "_TemporaryFileWrapper"), ("django.core.files.base", "File")}
@@ -174,15 +176,16 @@ def ignore_signal(*_: Any) -> None:
 
 def ignore_signals() -> None:
     """Until here by SIG_IGN, as the master started this process."""
-    for number in IGNORED_SIGNALS:
-        own_signals.handle(number, ignore_signal)
+    for number in IGNORED_SIGNALS + _FREE_SIGNALS:
+        if number in IGNORED_SIGNALS or signal.getsignal(number) == signal.SIG_IGN:  # else sitecustomize's
+            own_signals.handle(number, ignore_signal)
 
 
 def reset_signals() -> None:
     """What the app installed while it was imported was meant for another kind of process."""
     for number in signal.valid_signals():
         handler = signal.getsignal(number)
-        if callable(handler) and handler is not signal.default_int_handler and number not in IGNORED_SIGNALS:
+        if callable(handler) and handler is not signal.default_int_handler and number not in IGNORED_SIGNALS + _FREE_SIGNALS:
             signal.signal(number, signal.SIG_DFL)
     for number in IGNORED_SIGNALS:
         own_signals.handle(number, ignore_signal)

@@ -262,7 +262,8 @@ void FrontProcess::reopen_logs(std::vector<base::FileDescriptor> files) {
 int run_front(FrontStart start) {
   prctl(PR_SET_NAME, "cutwater-front");
   const pid_t master = getppid();
-  for (int ignored : {SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGPIPE, SIGXFSZ}) signal(ignored, SIG_IGN);
+  io::ignore_signals_of_the_master();
+  for (int ignored : {SIGPIPE, SIGXFSZ}) signal(ignored, SIG_IGN);
   ConsoleLog early_log(to_severity(start.config.log.level), start.config.log.json);
   auto files = open_log_files(start.config.log);
   if (!files) {

@@ -144,8 +144,9 @@ void Spawner::stop(int exit_code) {
 int run_spawner(SpawnerStart start) {
   prctl(PR_SET_NAME, "cutwater-spawn");
   prctl(PR_SET_DUMPABLE, 0);
+  io::ignore_signals_of_the_master();
   // SIGTERM too: it comes at the master's death as well (PR_SET_PDEATHSIG), and then there is something left to do.
-  for (int ignored : {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGPIPE}) signal(ignored, SIG_IGN);
+  for (int ignored : {SIGTERM, SIGPIPE}) signal(ignored, SIG_IGN);
   try {
     Spawner spawner(std::move(start));
     if (auto opened = spawner.open(); !opened) return 1;

@@ -38,7 +38,11 @@ void SignalWatcher::read_signals() {
   }
 }
 
-void reset_signals_for_child(std::initializer_list<int> ignored) {
+void ignore_signals_of_the_master() {
+  for (int number : kSignalsOfTheMaster) signal(number, SIG_IGN);
+}
+
+void reset_signals_for_child(std::span<const int> ignored) {
   struct sigaction action {};
   for (int signal = 1; signal < NSIG; ++signal) {
     const bool is_ignored = std::find(ignored.begin(), ignored.end(), signal) != ignored.end();

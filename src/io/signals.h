@@ -7,6 +7,7 @@
 #include <functional>
 #include <initializer_list>
 #include <memory>
+#include <span>
 
 #include "base/file_descriptor.h"
 #include "base/result.h"
@@ -34,8 +35,13 @@ class SignalWatcher {
   CallbackWatcher watcher_;
 };
 
+// Those that mean something to the master alone. Who sends one to all processes of the server (systemctl kill, pkill)
+// must end or stop none of the others.
+inline constexpr int kSignalsOfTheMaster[] = {SIGHUP, SIGINT, SIGUSR1, SIGUSR2, SIGTTIN, SIGTTOU};
+void ignore_signals_of_the_master();
+
 // Between fork and exec: default dispositions (SIGPIPE included), but for what is ignored, and an empty mask.
 // Async-signal-safe.
-void reset_signals_for_child(std::initializer_list<int> ignored = {});
+void reset_signals_for_child(std::span<const int> ignored = {});
 
 }  // namespace cutwater::io

@@ -48,11 +48,10 @@ void die_with_parent(pid_t parent) {
   if (getppid() != parent) _exit(1);
 }
 
-// SIGHUP and SIGINT are the master's: sent to all of its processes they must not end one that has not come to ignoring
-// them itself.
+// The master's signals, sent to all of its processes, must not end one that has not come to ignoring them itself.
 void begin_child() {
   setpgid(0, 0);
-  io::reset_signals_for_child({SIGHUP, SIGINT});
+  io::reset_signals_for_child(io::kSignalsOfTheMaster);
 }
 
 // Puts `descriptors` at 3, 4, ... and the error pipe behind them; everything else is closed.

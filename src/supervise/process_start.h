@@ -1,6 +1,6 @@
 // Starting processes from the master: exec of another program, or a fork that plays another role of this one.
-// Both ways the child gets default signals but for SIGHUP and SIGINT, which it ignores, its own process group, SIGTERM
-// when the master's thread ends, and no descriptor but those named.
+// Both ways the child gets default signals but for those of the master, which it ignores, its own process group,
+// SIGTERM when the master's thread ends, and no descriptor but those named.
 #pragma once
 
 #include <sys/types.h>

@@ -123,7 +123,38 @@ def test_hup_to_all_processes_is_as_hup_to_the_master(serve):
 
 
 @pytest.mark.parametrize("preload", ["true", "false"])
-def test_hup_to_all_processes_while_interpreters_just_start(serve, folder, preload):
+def test_signals_that_are_the_masters_stop_and_end_nobody_else(serve, preload):
+    """As `systemctl kill -s USR1` sends them, to all: no request is lost, and the master does what it does."""
+    server = serve("kit", workers=2, fronts=2, preload=preload, allow=[r"CW0106"])
+    slow = apps.start_slow(server, 1.5)
+    before = set(server.tree())
+    for number in (signal.SIGUSR1, signal.SIGUSR2, signal.SIGTTIN, signal.SIGTTOU):
+        for pid in before:
+            os.kill(pid, number)
+    server.log.wait_for("CW0106")
+    assert not [pid for pid in before if os.path.exists(f"/proc/{pid}") and processes.state(pid) == "T"]
+    assert slow.read_response().text == "slept"
+    slow.close()
+    wait_until(lambda: len(server.named("worker")) == 2, 10, "two workers")  # one came, and one went
+    assert server.get("/").status == 200 and "CW05" not in server.log.text
+    assert len(before - set(server.tree())) <= 1, "nobody was ended but the worker that is one too many"
+    server.baseline = {server.pid: server.baseline[server.pid]}
+
+
+def test_what_an_app_installs_for_usr1_is_called(serve, folder):
+    place = folder / "kit"
+    apps.copy("kit", place)
+    code = "import os, signal, time\nsignal.signal(signal.SIGUSR1, lambda *_: os.write(2, b'called in %d\\n' % os.getpid()))\n"
+    (place / "app.py").write_text(code + (place / "app.py").read_text())
+    server = serve("kit", workers=1, allow=["called in"])
+    worker = server.named("worker")[0]
+    os.kill(worker, signal.SIGUSR1)
+    server.log.wait_for(f"called in {worker}")
+    assert server.get("/").status == 200 and server.named("worker") == [worker]
+
+
+@pytest.mark.parametrize("preload", ["true", "false"])
+def test_signals_to_all_processes_while_interpreters_just_start(serve, folder, preload):
     """Before any of our code runs in them. And what the app starts meets signals that are not ignored."""
     place = folder / "kit"
     apps.copy("kit", place)
@@ -137,8 +168,9 @@ def test_hup_to_all_processes_while_interpreters_just_start(serve, folder, prelo
     wait_until((place / "begun").exists, 10, "the interpreter to start")
     for pid in server.tree():
         os.kill(pid, signal.SIGHUP)
-        if pid != server.pid:
-            os.kill(pid, signal.SIGINT)
+        for number in (signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2, signal.SIGTTIN, signal.SIGTTOU):
+            if pid != server.pid:
+                os.kill(pid, number)
     server.wait_ready()
     server.log.wait_for("generation 2 serves", 15)
     assert "CW05" not in server.log.text and int((place / "ignored").read_text().split()[1], 16) == 0

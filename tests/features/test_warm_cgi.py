@@ -57,6 +57,16 @@ def where(server):
     return int(pid), int(parent), is_warm == "True"
 
 
+def test_signals_that_are_the_masters_end_no_warm_python(site):
+    """Whoever sends them to all processes; the scripts' own dispositions are the usual ones (`process`, below)."""
+    server = site()
+    _, warm, is_warm = where(server)
+    assert is_warm
+    for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGTTIN, signal.SIGTTOU):
+        os.kill(warm, number)
+    assert where(server)[1:] == (warm, True)
+
+
 BUSY = re.compile(r"0x[0-9a-f]+|REMOTE_PORT', '\d+'|SERVER_PORT', '\d+'|HTTP_HOST', '[^']*'|127\.0\.0\.1:\d+")
 
 

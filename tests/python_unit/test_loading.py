@@ -441,13 +441,14 @@ def test_workers_get_their_own_random_numbers_and_signals(start):
     app = '''
 import random, signal
 mine = lambda *a: None
-for number in (signal.SIGUSR2, signal.SIGHUP, signal.SIGTERM):
+for number in (signal.SIGUSR2, signal.SIGWINCH, signal.SIGHUP, signal.SIGTERM):
     signal.signal(number, mine)
 def application(environ, start_response):
     start_response("200 OK", [])
     signal.raise_signal(signal.SIGHUP)  # ignored
     kept = [signal.getsignal(number) for number in (signal.SIGHUP, signal.SIGTERM)]
-    return [repr((random.random(), mine not in kept and signal.getsignal(signal.SIGUSR2) == signal.SIG_DFL)).encode()]
+    free = signal.getsignal(signal.SIGUSR2) is mine and signal.getsignal(signal.SIGWINCH) == signal.SIG_DFL
+    return [repr((random.random(), mine not in kept and free)).encode()]
 '''
     bridge = start("app", files={"app.py": app})
     imported(bridge)

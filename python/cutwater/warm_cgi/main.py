@@ -62,6 +62,10 @@ class Zygote:
         self.folders = Folders()
         self.scan = JSONDecoder().scan_once
         self.child_ended, wakes = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        for number in (_signal.SIGHUP, _signal.SIGUSR1, _signal.SIGUSR2, _signal.SIGTTIN, _signal.SIGTTOU):
+            if _signal.getsignal(number) == _signal.SIG_DFL:  # the master's, whoever sends it to all
+                _signal.signal(number, _signal.SIG_IGN)
+                script.IGNORED.append(number)
         _signal.signal(_signal.SIGCHLD, _wake)
         _signal.set_wakeup_fd(wakes, warn_on_full_buffer=False)
         self.has_variables = False

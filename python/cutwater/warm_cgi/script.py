@@ -23,6 +23,7 @@ SAFE_PATH = bool(sys.flags.isolated or getattr(sys.flags, "safe_path", False))  
 
 
 OURS: List[str] = []  # the names of modules that scripts shall not find
+IGNORED: List[int] = []  # signals, by this interpreter; not by scripts
 
 
 class Cold(Exception):
@@ -81,7 +82,8 @@ class Job:
             os.dup2(descriptor, place)
         gc.enable()
         _signal.set_wakeup_fd(-1)
-        _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)  # not by `signal`, whose enumerations touch memory
+        for number in (_signal.SIGCHLD, *IGNORED):
+            _signal.signal(number, _signal.SIG_DFL)  # not by `signal`, whose enumerations touch memory
         folder = _real_path(self.file, self.path).rpartition("/")[0] or "/"
         os.fchdir(self.folder)
         os.closerange(3, max(self.file, self.folder, *self.streams, *self.own) + 1)
