@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 import sys
 from collections import deque
 from typing import Deque, Dict, Iterable, Iterator, List, NamedTuple, Set, Tuple
@@ -13,6 +14,14 @@ from cutwater.channel import Channel
 _SKIPPED_NAMES = {"__pycache__", "node_modules", "static", "staticfiles", "media", "site-packages"}
 _ENVIRONMENT_MARKS = {"pyvenv.cfg", "conda-meta"}
 _MAXIMUM_VISITED = 10_000
+# Whoever reads them, and whatever holds them: as the master counts them (src/supervise/code_names). An app may write .html
+# too, pages and uploads: there it says less than what is in it.
+_TEMPLATE_ENDINGS = (".jinja", ".jinja2", ".j2", ".mako", ".tmpl", ".tpl")
+_PAGE_ENDINGS = (".html", ".htm")
+_TEMPLATE_SIGNS = (b"{%", b"{{", b"{#", b"<%", b"tal:", b"py:", b"metal:")
+_WRITTEN_NAMES = {"cache", "upload", "uploads", "tmp", "temp", "var", "log", "logs", "out", "output", "build", "_build", "dist", "htmlcov"}
+_PAGES_READ = 8
+_PAGE_BYTES = 16 * 1024
 _MESSAGE_BYTES = 32 * 1024
 
 
@@ -102,10 +111,34 @@ class _Search:
             if folder != self.root and name == "views" and not has_code and not all_below:
                 self.templates.add(folder)
             all_below = all_below or (folder != self.root and name == "templates") or folder in self.templates
-            if all_below or has_code:
+            if all_below or has_code or self._has_templates(folder, files):
                 self.take(folder)
             waiting.extend((os.path.join(folder, name), all_below) for name in names
                            if not name.startswith(".") and name not in _SKIPPED_NAMES)
+
+    def _has_templates(self, folder: str, files: Iterable[str]) -> bool:
+        if any(name.endswith(_TEMPLATE_ENDINGS) for name in files):
+            return True
+        pages = [name for name in files if name.endswith(_PAGE_ENDINGS)][:_PAGES_READ]
+        if not pages or not _WRITTEN_NAMES.isdisjoint(os.path.relpath(folder, self.root).split(os.sep)):
+            return False
+        return any(_is_template(os.path.join(folder, name)) for name in pages)
+
+
+def _is_template(path: str) -> bool:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return False
+        start = os.read(descriptor, _PAGE_BYTES)
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
+    return any(sign in start for sign in _TEMPLATE_SIGNS)
 
 
 def _entries(folder: str) -> Tuple[List[str], List[str]]:

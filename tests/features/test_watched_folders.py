@@ -16,6 +16,34 @@ FLASK = ("import flask\napplication = flask.Flask(__name__, template_folder='htm
 JINJA = ("import jinja2\nengine = jinja2.Environment(loader=jinja2.FileSystemLoader('pages'), auto_reload=False)\n"
          + HELLO.format(answer="engine.get_template('theme.css').render()"))
 
+STATE = """
+import jinja2
+from fastapi import FastAPI, Request
+from fastapi.responses import HTMLResponse
+from fastapi.templating import Jinja2Templates
+
+def create_app():
+    app = FastAPI()
+    app.state.engine = Jinja2Templates(env=jinja2.Environment(loader=jinja2.FileSystemLoader("pages"), auto_reload=False))
+
+    @app.get("/", response_class=HTMLResponse)
+    def home(request: Request):
+        return request.app.state.engine.get_template("page.html").render()
+
+    return app
+
+app = create_app()
+"""
+IN_A_CLASS = ("import jinja2\nclass View:\n    engine = jinja2.Environment(loader=jinja2.FileSystemLoader('pages'), auto_reload=False)\n"
+              + HELLO.format(answer="View.engine.get_template('page.html').render()"))
+CACHED = ("import functools, jinja2\n@functools.lru_cache(maxsize=None)\ndef engine():\n"
+          "    return jinja2.Environment(loader=jinja2.FileSystemLoader('pages'), auto_reload=False)\n"
+          + HELLO.format(answer="engine().get_template('page.html').render()"))
+SETTING = ("import os, jinja2\ndef engine(folder=os.environ.get('PAGES', 'pag' + 'es')):\n"
+           "    return jinja2.Environment(loader=jinja2.FileSystemLoader(folder), auto_reload=False)\n"
+           "def page(kept=[]):\n    kept or kept.append(engine())\n    return kept[0].get_template('page.html').render()\n"
+           + HELLO.format(answer="page()"))
+
 
 def write(root, files):
     for name, text in files.items():
@@ -106,6 +134,29 @@ def test_any_text_where_frameworks_look_for_templates(serve_files, folder, code,
     write(folder / "site", {"data/notes.txt": "of no interest", "orders.txt": "nor this"})
     time.sleep(2)
     assert server.log.count("changed; generation") == 1
+
+
+@pytest.mark.parametrize("code, page", [(STATE, "one"), (IN_A_CLASS, "one"), (CACHED, "one"), (SETTING, "{# a template #}one")],
+                         ids=["state", "class", "cached", "setting"])
+def test_templates_of_engines_that_no_module_has_a_name_for(serve_files, folder, code, page):
+    server = serve_files({"app.py": code, "pages/page.html": page})
+    assert server.get().text == "one"
+    write(folder / "site", {"pages/page.html": "two"})
+    expect(server, "two")
+    assert server.log.count("pages/page.html changed; generation") == 1
+
+
+def test_pages_that_the_app_writes_are_no_templates(serve_files):
+    """A cache of pages, what people upload: they were there at the start, and change while requests are served."""
+    names = ("rendered/a.html", "cache/b.html", "uploads/c.htm")
+    code = (f"def store(names={names}):\n    for name in names:\n        with open(name, 'a') as file:\n"
+            "            file.write('<p>x')\n    return 'stored'\n" + HELLO.format(answer="store()"))
+    files = {"rendered/a.html": "<p>plain", "cache/b.html": "<p>{{ as it is }}", "uploads/c.htm": "{% raw %}"}
+    server = serve_files({"app.py": code, **files})
+    for _ in range(3):
+        assert server.get().text == "stored"
+        time.sleep(1.2)
+    assert "changed" not in server.log.text
 
 
 def test_an_app_below_a_folder_called_templates_may_write_its_data(serve, folder, app_python):
