@@ -214,7 +214,8 @@ constexpr ErrorCode kCodes[] = {
      "Correct the Content-Length, or leave it out: then it is counted."},
     {"CW0504", "body where none is allowed",
      "The app gave a body with a status that has none (204, 205, 304); it was "
-     "dropped.",
+     "dropped. A body for HEAD is dropped, too, but without a word: many apps answer HEAD as they answer GET, and PEP "
+     "3333 lets them.",
      "Return an empty body there."},
     {"CW0505", "app ends its worker",
      "The app raised SystemExit or KeyboardInterrupt while it answered; the worker ends "
