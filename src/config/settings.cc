@@ -174,7 +174,7 @@ constexpr Setting kSettings[] = {
     {Section::kApp, "watch", Kind::kChoice, "code",
      "Reload without downtime when this changes: \"code\" is any of the app's Python files and templates, \"deploy\" "
      "is restart.txt, tmp/restart.txt, .deploy or pyproject.toml in the app's root: writing one does it, and so does "
-     "touching it.",
+     "touching it; removing one, or giving it other rights, does not.",
      "watch", to<&App::watch>, 0, UINT64_MAX, "code|deploy|off"},
     {Section::kApp, "prefix", Kind::kUrlPrefix, "",
      "The URL path the app lives under, such as \"/shop\". SCRIPT_NAME changes the default. Without it a web server in "

@@ -16,7 +16,6 @@ constexpr std::array kTextEndings = {
     ".tsv",      ".sql",    ".tex",  ".ics",   ".vcf",  ".eml",    ".mjml", ".pt",       ".zpt",  ".metal",
     ".mak",      ".kid",    ".pug",  ".haml",  ".hbs",  ".liquid", ".ftl",  ".mustache", ".jade", ".djhtml",
     ".template", ".genshi", ".stpl", ".vue",   ".ts",   ".email"};
-constexpr std::array kDeployNames = {"restart.txt", ".deploy", "pyproject.toml"};
 constexpr std::array kForeignFolders = {"node_modules", "__pycache__", "site-packages",
                                         "static",       "staticfiles", "media"};
 constexpr const char* kEnvironmentMark = "pyvenv.cfg";

@@ -1,11 +1,14 @@
 // What in an app's root is its code and templates, by the names of files and folders alone.
 #pragma once
 
+#include <array>
 #include <filesystem>
 #include <string>
 #include <string_view>
 
 namespace cutwater::supervise {
+
+inline constexpr std::array kDeployNames = {"restart.txt", ".deploy", "pyproject.toml"};
 
 // Of what tools and the app itself write into; never source.
 bool is_foreign_folder(std::string_view name);

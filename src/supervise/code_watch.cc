@@ -1,6 +1,7 @@
 #include "supervise/code_watch.h"
 
 #include <sys/inotify.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -137,6 +138,11 @@ void CodeWatch::add(const std::string& folder) {
   if (descriptor >= 0) {
     watched_[descriptor].folder = folder;
     watched_[descriptor].code = true;
+    if (mode_ != Mode::kDeploy) return;
+    for (const char* name : kDeployNames) {  // what is known stays: its event may be still to come
+      const std::string path = folder + "/" + name;
+      if (!deploy_times_.contains(path)) note_time(path);
+    }
   } else if (errno == ENOSPC && !std::exchange(limit_told_, true)) {
     log_.warning("CW0530", "changes in " + folder + " are not seen: no inotify watch is left\n" +
                                "fix: raise fs.inotify.max_user_watches, or reload with SIGHUP");
@@ -208,11 +214,28 @@ void CodeWatch::on_event(const std::string& folder, uint32_t mask, const std::st
     if (appeared && wanted) on_new_folder(folder + "/" + name);
     return;
   }
+  if (mode_ == Mode::kDeploy && is_deploy_file(name) && !asks_for_deploy(folder + "/" + name, mask)) return;
   if (mode_ == Mode::kCode && is_environment_mark(name) && folder != real_root_) forget_below(folder);
   // A created file is empty yet; what fills it closes it.
   if (mask & IN_CREATE) return;
   if ((mask & IN_ATTRIB) && mode_ != Mode::kDeploy) return;  // of a watch that was made for deploys
   if (matters(folder, name)) note_change(folder + "/" + name);
+}
+
+// Whoever says that there is something to deploy writes a file or sets its time; not who removes one, or changes whose
+// it is.
+bool CodeWatch::asks_for_deploy(const std::string& path, uint32_t mask) {
+  if (mask & (IN_DELETE | IN_MOVED_FROM)) return false;
+  const bool is_as_it_was = !note_time(path);
+  return !(mask & IN_ATTRIB) || !is_as_it_was;
+}
+
+// Whether it is another one than before.
+bool CodeWatch::note_time(const std::string& path) {
+  struct stat status;
+  if (stat(path.c_str(), &status) != 0) return false;
+  const std::pair time(status.st_mtim.tv_sec, status.st_mtim.tv_nsec);
+  return std::exchange(deploy_times_[path], time) != time;
 }
 
 // A folder that comes with its files: they may have been written before it was watched.

@@ -10,6 +10,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/log.h"
@@ -62,6 +63,8 @@ class CodeWatch {
   void on_way_changed(const std::string& path);
   void on_event(const std::string& folder, uint32_t mask, const std::string& name);
   void on_new_folder(const std::string& folder);
+  bool asks_for_deploy(const std::string& path, uint32_t mask);
+  bool note_time(const std::string& path);
   bool matters(const std::string& folder, std::string_view name) const;
   bool holds_templates(const std::string& folder) const;
   void note_change(const std::string& path);
@@ -78,7 +81,8 @@ class CodeWatch {
   base::FileDescriptor inotify_;
   std::unique_ptr<io::CallbackWatcher> watcher_;
   WatchedFolders watched_;
-  std::string last_change_;  // empty: none that was not told
+  std::map<std::string, std::pair<time_t, long>> deploy_times_;  // when files were written last
+  std::string last_change_;                                      // empty: none that was not told
   base::Instant last_at_{};
   io::Timer quiet_;
   bool limit_told_ = false;

@@ -81,6 +81,26 @@ TEST_F(CodeWatchTest, OnlyWholeNamesBelowTheRootMeanTemplates) {
   EXPECT_EQ(changes_after(kLong), Paths{"templates/mail.txt"});
 }
 
+TEST_F(CodeWatchTest, ADeploymentIsWrittenOrTouchedNotRemoved) {
+  std::filesystem::create_directories(spec.root + "/tmp");
+  const std::string path = spec.root + "/tmp/restart.txt";
+  write("tmp/restart.txt");
+  watch_.watch(CodeWatch::Mode::kDeploy, spec.root, {});
+  chmod(path.c_str(), 0600);
+  EXPECT_EQ(changes_after(kLong), Paths{});
+  utimensat(AT_FDCWD, path.c_str(), nullptr, 0);
+  watch_.watch(CodeWatch::Mode::kDeploy, spec.root, {});  // a reload, before that is seen
+  EXPECT_EQ(changes_after(kLong), Paths{"tmp/restart.txt"});
+  chmod(path.c_str(), 0644);
+  std::filesystem::rename(path, path + "~");
+  std::filesystem::remove(path + "~");
+  EXPECT_EQ(changes_after(kLong), Paths{});
+  write("tmp/restart.txt");
+  EXPECT_EQ(changes_after(kLong), Paths{"tmp/restart.txt"});
+  std::filesystem::remove(path);
+  EXPECT_EQ(changes_after(kLong), Paths{});
+}
+
 TEST_F(CodeWatchTest, WhatIsLeftOutIsToldOnce) {
   watch_.watch(CodeWatch::Mode::kDeploy, spec.root, {});
   watch_.tell_left_out(spec.root + "/data/1");
