@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import sys
 import traceback
 from types import FrameType
@@ -115,6 +116,27 @@ def place_of(error: BaseException, root: str) -> str:
     if not chosen:
         return ""
     return f"{shown_path(chosen[-1].filename, root)}:{chosen[-1].lineno}: "
+
+
+def denied(error: BaseException, root: str) -> Optional[List[str]]:
+    """What was to be opened, by whom, and the way out; None if that is not what has failed."""
+    path = error.filename if isinstance(error, PermissionError) else None
+    if not isinstance(path, str):
+        return None
+    try:
+        user = pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        user = str(os.geteuid())
+    verb = "write" if os.access(path, os.R_OK) or not os.path.exists(path) else "read"
+    shown = printable(shown_path(os.path.abspath(path), root))
+    place = place_of(error, root) if _frames_of_user(error, root) else ""
+    return [f"{place}user {user} may not {verb} {shown}: {describe(error)}",
+            f"fix: let user {user} {verb} it (chown, chmod; the folders on the way must be open to it as well), "
+            "or set user to one who may"]
+
+
+def _frames_of_user(error: BaseException, root: str) -> bool:
+    return any(not _is_ours(f.filename) and _is_users(f.filename, root) for f in traceback.extract_tb(error.__traceback__))
 
 
 def format_traceback(error: BaseException) -> str:

@@ -153,7 +153,8 @@ def fail_import(error: BaseException, root: str) -> NoReturn:
         line = failure.last_user_line(error, root)
         text = f"{line or 'the app'} ended the interpreter with exit code {error.code!r} while it was imported"
     else:
-        text = failure.place_of(error, root) + failure.describe(error)
+        denied = failure.denied(error, root)
+        text = "\n".join(denied) if denied else failure.place_of(error, root) + failure.describe(error)
     raise BootFailure("CW0312", f"{text}\n{failure.format_traceback(error)}") from error
 
 

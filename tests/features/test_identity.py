@@ -27,6 +27,29 @@ def test_the_front_is_nobody_of_importance(serve):
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="needs root")
+@pytest.mark.parametrize("name, code, told", [
+    ("app.py", "", "user games may not read app.py: PermissionError: [Errno 13]"),
+    ("shop/views.py", "", "user games may not read shop/views.py: PermissionError: [Errno 13]"),
+    ("key.pem", "\nopen('key.pem')\n", "app.py:3: user games may not read key.pem: PermissionError: [Errno 13]"),
+    ("app.log", "\nopen('app.log', 'a')\n", "app.py:3: user games may not write app.log: PermissionError: [Errno 13]"),
+])
+def test_what_the_apps_user_may_not_open_is_told_with_the_user(serve, folder, name, code, told):
+    place = folder / "kit"
+    (place / "shop").mkdir(parents=True)
+    (place / "app.py").write_text("import shop.views\n" + code)
+    (place / "shop" / "views.py").touch()
+    (place / name).touch()
+    (place / name).chmod(0o644 if name == "app.log" else 0o600)
+    server = serve("kit", user="games", ready=False, allow=[r"CW0312", "Traceback", "Error"])
+    assert server.wait_exit(20) == 3
+    server.expected_exit = 3
+    assert told in server.log.text, server.log.text
+    verb = "write" if name == "app.log" else "read"
+    assert f"fix: let user games {verb} it" in server.log.text and "or set user to one who may" in server.log.text
+    assert "fix: Correct the code" not in server.log.text
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="needs root")
 def test_the_app_runs_as_the_owner_of_its_folder(serve, folder):
     place = folder / "kit"
     apps.copy("kit", place)
