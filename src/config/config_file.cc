@@ -71,6 +71,9 @@ void FileReader::refuse(const Entry& entry, Section section, const std::string& 
     const std::string of_app = closest(entry.key, keys_of(Section::kApp));
     if (!of_app.empty()) fix = "if it is meant to be " + quoted(of_app) + ", that belongs in [app.NAME]";
   }
+  if (section == Section::kTop && entry.key == "route") {
+    fix = "write [[site]] once, and [[site.route]] below it for each route";
+  }
   if (near.empty() && section == Section::kTop && is_app_section(entry)) {
     fix = "write [app." + entry.key + "], if it is meant to be an app";
   }
@@ -113,6 +116,7 @@ void FileReader::read_top(const Node& table, const Listen& listen_defaults, cons
   }
   check_app_names();
   check_pools();
+  check_upstreams();
 }
 
 void FileReader::read_listens(const Entry& entry, const Listen& defaults) {

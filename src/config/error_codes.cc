@@ -60,7 +60,7 @@ constexpr ErrorCode kCodes[] = {
      "A match.path without \"*\" takes that path and nothing below it, also when it ends in \"/\".",
      "Write \"/api/*\" for /api and all below it; write \"/api\" for one path."},
     {"CW0118", "server is there twice", "An upstream lists a server twice.", "Remove one, or give it a weight."},
-    {"CW0119", "pool is of no use", "A [pool.NAME] is named by no route, so nothing asks its processes.",
+    {"CW0119", "section is of no use", "A [pool.NAME] or [upstream.NAME] is named by no route, so nothing asks it.",
      "Name it in a route: fastcgi = { to = \"NAME\" }; or remove it."},
     {"CW0120", "wrong use of the command line", "A command, flag or argument is unknown or incomplete.",
      "`cutwater help` lists the commands, `cutwater help flags` the flags."},
@@ -73,6 +73,10 @@ constexpr ErrorCode kCodes[] = {
      "asks "
      "for, and its `auth` guards nothing.",
      "Write the byte itself: \"/a b/*\"."},
+    {"CW0123", "fallback is not there",
+     "The script that `fallback` of a route names does not exist. Until it does, requests that it would answer get "
+     "404.",
+     "Correct `fallback` or `root`, or put the script there; no restart is needed."},
     {"CW0201", "no Python found", "There is no virtual environment in the project and no python3 on PATH.",
      "Make one: python3 -m venv .venv; or set `python` to an interpreter."},
     {"CW0202", "Python not found",

@@ -1,5 +1,8 @@
 // What proxy, fastcgi, scgi and uwsgi of a route say, and the upstreams they name.
+#include <sys/stat.h>
+
 #include <algorithm>
+#include <cerrno>
 
 #include "config/address.h"
 #include "config/closest.h"
@@ -82,7 +85,20 @@ bool FileReader::check_scripts(const Entry& answer, const ProxyRoute& proxy) {
           "write for example fallback = " + quoted("/index" + proxy.split));
     return false;
   }
+  if (!proxy.fallback.empty()) look_for_fallback(answer, proxy);
   return true;
+}
+
+// It may come later, with a deployment. Where there is no root that is told when it is to be opened.
+void FileReader::look_for_fallback(const Entry& answer, const ProxyRoute& proxy) {
+  struct stat status;
+  if (stat(proxy.root.c_str(), &status) != 0 || !S_ISDIR(status.st_mode)) return;
+  const bool is_missing = stat((proxy.root + proxy.fallback).c_str(), &status) != 0 && errno == ENOENT;
+  if (!is_missing) return;
+  warning("CW0123", answer.node.find("fallback")->node.position,
+          answer.key + ".fallback: there is no " + proxy.root + proxy.fallback +
+              "; until there is one, what is no file or script below root is 404",
+          "correct fallback or root, or put the script there");
 }
 
 // An upstream of that name, or one made for the single server.
@@ -170,6 +186,7 @@ void FileReader::read_upstreams(const Entry& entry) {
     }
     Upstream& upstream = config_.upstreams.emplace_back();
     upstream.name = named.key;
+    upstream_positions_.push_back(named.position);
     Scope scope{.upstream = &upstream};
     store_defaults(Section::kUpstream, scope);
     read_section(Section::kUpstream, named.node, scope, "upstream", section_title(Section::kUpstream, named.key),
@@ -185,6 +202,17 @@ void FileReader::read_upstreams(const Entry& entry) {
       error("CW0109", named.position, "[upstream." + named.key + "] has no servers",
             "servers = [\"http://10.0.0.5:8000\"]");
     }
+  }
+}
+
+void FileReader::check_upstreams() {
+  if (reporter_.failed()) return;  // a route that could not be read may name it
+  for (size_t number = 0; number < upstream_positions_.size(); ++number) {
+    const std::string& name = config_.upstreams[number].name;
+    const auto uses = [&name](const UpstreamUse& use) { return use.upstream == name; };
+    if (std::any_of(upstream_uses_.begin(), upstream_uses_.end(), uses)) continue;
+    warning("CW0119", upstream_positions_[number], "[upstream." + name + "] is used by no route",
+            "write proxy = { to = " + quoted(name) + " }, or fastcgi, scgi or uwsgi, in a route, or remove it");
   }
 }
 

@@ -46,11 +46,13 @@ class FileReader {
   bool read_cgi(const Entry& entry, Route& route);
   bool read_proxy(const Entry& entry, Route& route);
   bool check_scripts(const Entry& answer, const ProxyRoute& proxy);
+  void look_for_fallback(const Entry& answer, const ProxyRoute& proxy);
   bool find_upstream(const Entry& answer, const std::string& to, Position position, ProxyRoute& proxy);
   void read_upstreams(const Entry& entry);
   void read_pools(const Entry& entry);
   bool use_pool(const Entry& answer, const std::string& pool, Position position, ProxyRoute& proxy);
   void check_pools();
+  void check_upstreams();
   void read_check(const Entry& entry, Upstream& upstream);
   void check_app_names();
   void check_order();
@@ -80,7 +82,8 @@ class FileReader {
     Position position;
   };
   std::vector<UpstreamUse> upstream_uses_;
-  std::vector<Position> pool_positions_;  // of Config::pools
+  std::vector<Position> pool_positions_;      // of Config::pools
+  std::vector<Position> upstream_positions_;  // of [upstream.NAME], with which Config::upstreams begins
 };
 
 inline std::string quoted(const std::string& text) {

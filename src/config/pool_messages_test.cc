@@ -122,6 +122,22 @@ TEST_F(PoolMessages, OneThatNobodyUses) {
   EXPECT_EQ(ConfigFile::messages(filter), "");
 }
 
+TEST_F(PoolMessages, AnUpstreamThatNobodyUses) {
+  const std::string two =
+      "[upstream.api]\nservers = [\"127.0.0.1:1\"]\n[upstream.old]\nservers = [\"127.0.0.1:2\"]\n[[site]]\n";
+  const auto with = [&](const std::string& route) {
+    return gist(ConfigFile::messages(two + "[[site.route]]\nmatch = { path = \"/*\" }\n" + route + "\n"));
+  };
+  EXPECT_EQ(with("proxy = { to = \"api\" }"),
+            "[CW0119] cutwater.toml:3:11: [upstream.old] is used by no route | write proxy = { to = \"old\" }, or "
+            "fastcgi, scgi or uwsgi, in a route, or remove it");
+  EXPECT_FALSE(failed_);
+  EXPECT_EQ(with("proxy = { to = \"api\" }\nauth = { fastcgi = { to = \"old\" } }"), "");
+  EXPECT_EQ(with("static = { root = \"a\" }\nfilter = { fastcgi = { to = \"api\" } }\n"
+                 "auth = { fastcgi = { to = \"old\" } }"),
+            "");
+}
+
 TEST_F(PoolMessages, RoutesThatNameIt) {
   const auto with_route = [&](const std::string& answer) {
     return gist(ConfigFile::messages(

@@ -170,7 +170,8 @@ TEST_F(RouteMessages, ServersOfAnUpstream) {
   for (const auto& [server, fix] : kCases) {
     EXPECT_EQ(fix_of(messages("[upstream.a]\nservers = [\"" + std::string(server) + "\"]\n")), fix);
   }
-  const std::string twice = messages("[upstream.a]\nservers = [\"http://x:1\", \"y:1\", \"x:1\"]\n");
+  const std::string twice =
+      messages("[upstream.a]\nservers = [\"http://x:1\", \"y:1\", \"x:1\"]\n" + route("/*", "proxy = { to = \"a\" }"));
   EXPECT_TRUE(twice.starts_with("[CW0118] cutwater.toml:2:33: upstream.a.servers: \"x:1\" is there twice")) << twice;
   EXPECT_FALSE(failed_);
 }
@@ -304,6 +305,27 @@ TEST_F(RouteMessages, VariablesOfAnAuthorizerThatAreForNobody) {
   EXPECT_NE(with(kHttp, "HOST"), "");
   EXPECT_EQ(with(kScgi, "HOST"), "");
   EXPECT_NE(with(kScgi, "PHP_VALUE"), "");
+}
+
+TEST_F(RouteMessages, RoutesAtTheTopLevel) {
+  const std::string found = messages("[[route]]\nmatch = { path = \"/*\" }\napp = \"web\"\n");
+  EXPECT_TRUE(found.starts_with("[CW0101] cutwater.toml:1:3: unknown key \"route\" at the top level\n")) << found;
+  EXPECT_EQ(fix_of(found), "write [[site]] once, and [[site.route]] below it for each route");
+}
+
+TEST_F(RouteMessages, AFallbackThatIsNotThere) {
+  const auto with = [this](const std::string& root) {
+    return messages(route("/*", "fastcgi = { to = \"unix:/x\", root = \"" + root + "\", fallback = \"/index.php\" }"));
+  };
+  const std::string root = folder_.path();
+  const std::string found = with(root);
+  EXPECT_NE(found.find("fastcgi.fallback: there is no " + root + "/index.php; until there is one"), std::string::npos)
+      << found;
+  EXPECT_TRUE(found.starts_with("[CW0123] cutwater.toml:4:")) << found;
+  EXPECT_FALSE(failed_);
+  EXPECT_EQ(with(root + "/none"), "");  // that is said elsewhere
+  folder_.file("index.php", "");
+  EXPECT_EQ(with(root), "");
 }
 
 TEST_F(RouteMessages, WhatMeansNothingForAListener) {
