@@ -360,7 +360,8 @@ constexpr ErrorCode kCodes[] = {
      "The messages before say how it failed."},
     {"CW0604", "server answered wrongly",
      "A server behind Cutwater closed the connection without an answer, sent something that is no answer in its "
-     "protocol, refused the request, switched to a protocol that was not asked for (or to WebSocket without the right "
+     "protocol, or a head of more than 64 KiB, 200 fields or 16 KiB in one of them, refused the request, switched to a "
+     "protocol that was not asked for (or to WebSocket without the right "
      "Sec-WebSocket-Accept), broke off in the middle, or went on after its Content-Length. The client got 502, or a "
      "cut when the answer had begun; or all of it, where the message says that what came then was dropped or late.",
      "Look at that server's own log."},
