@@ -135,7 +135,8 @@ bool Master::start() {
   const auto make_segment = [this](unsigned fronts, unsigned lanes, unsigned requests) {
     return create_segment(config_.limits, fronts, lanes, requests);
   };
-  world_ = std::make_unique<supervise::World>(supervise::World{loop_, app_log_, children_, *fronts_, make_segment, link::check_segment});
+  world_ = std::make_unique<supervise::World>(
+      supervise::World{loop_, app_log_, children_, *fronts_, make_segment, link::check_segment});
   const auto front_user = front_identity_ ? std::optional(front_identity_->user) : std::nullopt;
   spawner_ = std::make_unique<MasterSpawner>(loop_, children_, log_, config_, front_user, sockets_, *fronts_);
   if (!check_script_users(config_, log_) || !check_pools(config_, log_)) {
