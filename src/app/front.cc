@@ -135,11 +135,10 @@ FrontProcess::FrontProcess(FrontStart& start, LogFiles files, FrontLog& log, siz
                [this](base::FileDescriptor channel) {
                  scripts_.connect(std::move(channel));
                  say_ready();
-               },
-               [this](size_t number) { routes_.follow(number); }}),
+               }}),
       pools_(loop_, scripts_, spool_.directory, log),
       apps_(router_, {loop_, offload_, spool_, log, master_, start.index}, [this] { admit_clients(); }),
-      routes_({router_, loop_, offload_, spool_, scripts_, pools_, log, start.instance}),
+      routes_({router_, loop_, offload_, spool_, scripts_, pools_, log, start.instance, start.index == 0}),
       deadline_(loop_.timers(), [this] { give_up(); }) {
   loop_.add_hook(*this);
   loop_.watch_turns(log);

@@ -157,9 +157,6 @@ void FrontMasterLink::on_message(control::Message message) {
     decoded<control::Stop>(message, [&](const control::Stop& content) { events_.stop(content.grace); });
   } else if (type == control::ReopenLogs::kType) {
     events_.reopen_logs(std::move(descriptors));
-  } else if (type == control::FolderMoved::kType) {
-    decoded<control::FolderMoved>(message,
-                                  [&](const control::FolderMoved& content) { events_.folder_moved(content.number); });
   } else if (type == control::RenewPools::kType) {
     events_.renew_pools();
   } else if (type == control::SpawnerStarted::kType && descriptors.size() == 1) {

@@ -24,7 +24,6 @@ class FrontMasterLink final : public handler::AppReports {
     std::function<void()> renew_pools;
     std::function<void()> master_gone;
     std::function<void(base::FileDescriptor channel)> spawner_started;
-    std::function<void(size_t number)> folder_moved;
   };
   // `loop` and `log` outlive this.
   FrontMasterLink(io::Loop& loop, control::Channel channel, base::LogSink& log, Events events);

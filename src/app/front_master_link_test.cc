@@ -44,7 +44,7 @@ class FrontMasterLinkTest : public testing::Test {
         FrontMasterLink::Events{[this](base::Duration grace) { stops_.push_back(grace); },
                                 [this](std::vector<base::FileDescriptor> files) { reopened_ = files.size(); },
                                 [this] { ++renewals_; }, [this] { master_gone_ = true; },
-                                [this](base::FileDescriptor) { ++spawners_; }, [](size_t) {}});
+                                [this](base::FileDescriptor) { ++spawners_; }});
     apps_ = std::make_unique<FrontApps>(router_, handler::AppServices{loop_, offload_, spool_, log_, *link_, 0});
     config::App shop;
     shop.name = "shop";

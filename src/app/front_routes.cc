@@ -1,6 +1,5 @@
 #include "app/front_routes.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -11,8 +10,6 @@
 #include "config/detect_scripts.h"
 #include "config/route_pattern.h"
 #include "handler/error_pages.h"
-#include "handler/file_folder.h"
-#include "supervise/identity.h"
 
 namespace cutwater::app {
 
@@ -30,15 +27,8 @@ handler::GatewayProtocol protocol_of(const std::string& word) {
 }
 
 constexpr std::string_view kRetryAfter = "10";
-constexpr size_t kMostScriptRoots = 256;  // those of deployments gone by among them
 // Of a connection to a FastCGI server: beside a page that takes longer, another connection costs nothing.
 constexpr base::Duration kBriefLife = std::chrono::milliseconds(50);
-
-base::Result<base::FileDescriptor> open_folder(const std::string& path) {
-  base::FileDescriptor folder(open(path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-  if (!folder.valid()) return base::system_error(path);
-  return folder;
-}
 
 class Unavailable final : public message::Handler {
  public:
@@ -65,10 +55,10 @@ void FrontRoutes::add(const config::Config& config, std::vector<base::FileDescri
   size_t servers = 0;
   for (const config::Upstream& upstream : config.upstreams) servers += upstream.servers.size();
   most_kept_each_ = most_kept / std::max<size_t>(1, servers);
-  places_ = route_folders(config);
   for (base::FileDescriptor& root : static_roots) {
     roots_.push_back(root.valid() ? std::make_shared<handler::RootFolder>(std::move(root)) : nullptr);
   }
+  followed_.watch(route_folders(config), roots_, services_.tells);
   next_script_root_ = config.static_routes.size();
   note_scripts(config);
   apps.never_send(scripts_);
@@ -95,12 +85,12 @@ size_t FrontRoutes::late_ends() const {
 // Where every file of a folder is a script, none below it is ever sent; else those with the endings are not.
 void FrontRoutes::note_scripts(const config::Config& config) {
   next_named_root_ = next_script_root_;
-  scripts_.roots = script_roots_;
+  scripts_.roots = followed_.scripts_alone();
   scripts_.endings = config.never_sent;
   scripts_.copies = config.never_sent;
   for (const config::Route& route : config.routes) {
     if (!has_scripts(route)) continue;
-    const size_t number = next_named_root_++;
+    ++next_named_root_;
     if (route.kind == config::Route::Kind::kProxy) {
       scripts_.endings.push_back(route.proxy.split);
       continue;
@@ -108,35 +98,7 @@ void FrontRoutes::note_scripts(const config::Config& config) {
     const config::CgiRoute& cgi = route.cgi;
     scripts_.endings.insert(scripts_.endings.end(), cgi.suffixes.begin(), cgi.suffixes.end());
     for (const auto& [ending, interpreter] : cgi.interpreters) scripts_.endings.push_back(ending);
-    if (cgi.suffixes.empty()) note_all_scripts_below(number);
   }
-}
-
-void FrontRoutes::note_all_scripts_below(size_t number) {
-  if (!root(number)) return;
-  roots_of_scripts_alone_.insert(number);
-  std::string path = handler::path_of(root(number)->descriptor());
-  if (std::find(script_roots_->begin(), script_roots_->end(), path) != script_roots_->end()) return;
-  if (script_roots_->size() >= kMostScriptRoots) script_roots_->erase(script_roots_->begin());
-  script_roots_->push_back(std::move(path));
-}
-
-// Scripts of the folder before are not sent either, wherever that is now.
-base::Task<void> FrontRoutes::open_anew(size_t number) {
-  if (!root(number)) co_return;
-  auto opened = std::make_shared<base::Result<base::FileDescriptor>>(base::FileDescriptor());
-  auto opening = services_.offload.run([opened, path = places_.at(number).path] { *opened = open_folder(path); });
-  co_await opening;
-  if (opened->ok() && roots_[number]->become(opened->value())) {
-    if (roots_of_scripts_alone_.contains(number)) note_all_scripts_below(number);
-    co_return;
-  }
-  const std::string why = opened->ok() ? "the system refuses it" : opened->error().message;
-  services_.log.warning("CW0410",
-                        fmt::format("{}: the folder that lies there now is not taken, the one before is still "
-                                    "served: {}\nfix: let user {} enter it and the folders above it, then "
-                                    "put it there once more; or restart",
-                                    places_[number].what, why, supervise::current_identity().name));
 }
 
 handler::Onward onward_of(const config::Route& route) {

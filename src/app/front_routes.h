@@ -4,15 +4,13 @@
 
 #include <map>
 #include <memory>
-#include <set>
 #include <string>
 #include <vector>
 
+#include "app/followed_folders.h"
 #include "app/front_apps.h"
 #include "app/front_pools.h"
-#include "app/route_folders.h"
 #include "base/file_descriptor.h"
-#include "base/task.h"
 #include "config/model.h"
 #include "handler/authorizer.h"
 #include "handler/cgi.h"
@@ -35,6 +33,7 @@ struct RouteServices {
   FrontPools& pools;
   base::LogSink& log;
   const std::string& instance;  // make_instance_name() of the master
+  bool tells = true;            // what all fronts notice alike: one of them does
 };
 
 // What this server calls itself in what it passes on: how a request that came back is known. No other has it, also not
@@ -52,8 +51,6 @@ class FrontRoutes {
   // `most_kept` are kept in all.
   void add(const config::Config& config, std::vector<base::FileDescriptor> static_roots, FrontApps& apps,
            size_t most_kept);
-  // Another folder lies at the path of that static root now: from soon on it is that one, if this front may open it.
-  void follow(size_t number) { follows_.start(open_anew(number)); }
 
   // Servers behind us work on for requests that are answered.
   size_t late_ends() const;
@@ -65,8 +62,6 @@ class FrontRoutes {
                                std::unique_ptr<handler::ScriptFolder> scripts, codec::fastcgi::Role role);
   handler::StaticFiles* files_beside(const std::string& strip);
   void note_scripts(const config::Config& config);
-  void note_all_scripts_below(size_t number);
-  base::Task<void> open_anew(size_t number);
   message::Handler* cgi_of(const config::Route& route, const config::Config& config);
   std::unique_ptr<handler::ScriptFolder> scripts_of(handler::ScriptOptions options);
   std::unique_ptr<handler::NamedFiles> named_files_of(const std::string& owner, const config::FolderMap& folders);
@@ -78,14 +73,11 @@ class FrontRoutes {
   void check(upstream::PeerGroup& group, const config::ProxyRoute& route, const config::Upstream::Check& check);
 
   RouteServices services_;
-  std::vector<RouteFolder> places_;                          // of the roots
   std::vector<std::shared_ptr<handler::RootFolder>> roots_;  // by their numbers
-  std::set<size_t> roots_of_scripts_alone_;                  // of these: every file below is a script
   size_t next_script_root_ = 0;
   size_t next_named_root_ = 0;
   unsigned next_cgi_ = 0;  // what the spawner calls the next one's scripts
   handler::ScriptGuard scripts_;
-  std::shared_ptr<std::vector<std::string>> script_roots_ = std::make_shared<std::vector<std::string>>();  // its
   size_t most_kept_each_ = 0;  // connections to one server
   std::vector<std::unique_ptr<handler::StaticFiles>> folders_;
   std::map<std::pair<std::string, std::string>, std::unique_ptr<upstream::PeerGroup>> groups_;  // protocol, name
@@ -95,7 +87,7 @@ class FrontRoutes {
   std::vector<std::unique_ptr<message::Handler>> stand_ins_;  // for handlers that cannot be had
   std::vector<std::unique_ptr<handler::Cgi>> cgis_;
   std::vector<std::unique_ptr<handler::Gateway>> gateways_;  // before the groups go
-  base::TaskSet follows_;                                    // first to end
+  FollowedFolders followed_{services_.loop, services_.offload, services_.log};
 };
 
 }  // namespace cutwater::app

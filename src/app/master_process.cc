@@ -49,10 +49,6 @@ base::Result<base::FileDescriptor> create_segment(const config::Limits& limits, 
   return link::create_segment(layout);
 }
 
-nlohmann::json folder_moved(size_t number) {
-  return control::encode(control::FolderMoved{static_cast<unsigned>(number)});
-}
-
 }  // namespace
 
 Master::Master(const ServeRequest& request, config::Loaded loaded)
@@ -154,7 +150,6 @@ bool Master::start() {
 bool Master::start_fronts() {
   if (!fronts_->start()) return false;
   spawner_->introduce_all();
-  moved_folders_.watch(route_folders(config_), sockets_.static_roots());
   return true;
 }
 
@@ -250,13 +245,6 @@ void Master::on_front_message(unsigned front, control::Message& message) {
 void Master::on_front_started(unsigned front) {
   spawner_->introduce(front);
   for (auto& app : apps_) app->introduce_front(front);
-  for (size_t number : moved_folders_.moved()) fronts_->send(front, folder_moved(number), {});
-}
-
-// The spawner first: it starts what a front has found there.
-void Master::tell_moved(size_t number) {
-  spawner_->tell_moved(number);
-  for (unsigned front = 0; front < fronts_->count(); ++front) fronts_->send(front, folder_moved(number), {});
 }
 
 void Master::on_front_gone(unsigned front) {
@@ -273,7 +261,6 @@ void Master::stop(base::Duration grace) {
   const base::Instant deadline = base::monotonic_now() + grace;
   if (deadline >= stop_deadline_) return;
   stop_deadline_ = deadline;
-  moved_folders_.stop();
   sockets_.close_listening();  // no front is started any more
   if (!fronts_) return;
   if (world_) world_->stops = true;

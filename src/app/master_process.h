@@ -14,7 +14,6 @@
 #include "app/master_fronts.h"
 #include "app/master_sockets.h"
 #include "app/master_spawner.h"
-#include "app/moved_folders.h"
 #include "io/signals.h"
 #include "supervise/app_supervisor.h"
 #include "supervise/repeated_messages.h"
@@ -52,7 +51,6 @@ class Master : public io::TurnHook {
   void on_front_message(unsigned front, control::Message& message);
   void on_front_started(unsigned front);
   void on_front_gone(unsigned front);
-  void tell_moved(size_t number);
   void announce_when_serving();
 
   void stop(base::Duration grace);  // gracefully; zero: now
@@ -78,7 +76,6 @@ class Master : public io::TurnHook {
   std::unique_ptr<supervise::World> world_;
   std::vector<std::unique_ptr<supervise::AppSupervisor>> apps_;
   std::unique_ptr<MasterSpawner> spawner_;
-  MovedFolders moved_folders_{loop_, log_, [this](size_t number) { tell_moved(number); }};
   io::Timer announce_timer_;
   base::Instant announce_by_ = base::kNever;
   io::Timer stop_timer_;

@@ -140,7 +140,6 @@ bool MasterSpawner::start() {
       supervise::ManagedProcess::Events{[](control::Message&) {},
                                         [this](const supervise::ExitStatus& status) { on_exit(status); },
                                         [this](const std::string&) { process_->terminate_after(kNow, kGrace); }});
-  for (size_t number : moved_) send_moved(number);
   return true;
 }
 
@@ -158,21 +157,6 @@ void MasterSpawner::introduce(unsigned front) {
 
 void MasterSpawner::introduce_all() {
   for (unsigned front = 0; front < fronts_.count(); ++front) introduce(front);
-}
-
-void MasterSpawner::tell_moved(size_t number) {
-  moved_.insert(number);
-  send_moved(number);
-}
-
-void MasterSpawner::send_moved(size_t number) {
-  size_t root = config_.static_routes.size();
-  unsigned entry = 0;
-  for (const config::Route& route : config_.routes) {
-    if (!has_scripts(route)) continue;
-    if (root++ == number && is_cgi(route) && running()) process_->send(control::encode(control::FolderMoved{entry}));
-    if (is_cgi(route)) ++entry;
-  }
 }
 
 void MasterSpawner::renew_warm() {

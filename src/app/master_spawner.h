@@ -4,7 +4,6 @@
 
 #include <memory>
 #include <optional>
-#include <set>
 
 #include "app/master_fronts.h"
 #include "app/master_sockets.h"
@@ -27,14 +26,11 @@ class MasterSpawner {
   void introduce_all();
   // Python scripts get interpreters that read their modules anew.
   void renew_warm();
-  // Another folder lies at the path of that one of route_folders().
-  void tell_moved(size_t number);
   // From then on it is not started again.
   void end(base::Duration patience, base::Duration grace);
   bool running() const { return process_ && process_->running(); }
 
  private:
-  void send_moved(size_t number);
   void on_exit(const supervise::ExitStatus& status);
   void restart_after(base::Duration lived);
   void end_orphans();
@@ -52,7 +48,6 @@ class MasterSpawner {
   io::Timer orphans_;
   base::Instant orphans_until_{0};  // they are looked for
   base::Instant started_at_{0};
-  std::set<size_t> moved_;  // told; whoever is started again holds what there was at first
   bool ending_ = false;
 };
 

@@ -18,8 +18,9 @@ std::vector<RouteFolder> route_folders(const config::Config& config) {
   }
   for (const config::Route& route : config.routes) {
     if (!has_scripts(route)) continue;
-    folders.push_back({"scripts at " + route.path, script_root(route),
-                       route.kind == config::Route::Kind::kCgi ? kCorrectFolder : kCorrectRoot});
+    const bool is_cgi = route.kind == config::Route::Kind::kCgi;
+    folders.push_back({"scripts at " + route.path, script_root(route), is_cgi ? kCorrectFolder : kCorrectRoot, is_cgi,
+                       is_cgi && route.cgi.suffixes.empty()});
   }
   for (const auto& [what, root] : config::sendfile_folders(config)) folders.push_back({what, root, "correct it there"});
   return folders;

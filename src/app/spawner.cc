@@ -104,11 +104,6 @@ void Spawner::on_master_message(control::Message message) {
     supervise::forget_slow_users();
     return warm_.renew();
   }
-  if (message.type() == control::FolderMoved::kType) {
-    const auto moved = control::decode<control::FolderMoved>(message.body);
-    if (moved && moved->number < starter_.entries()) starter_.open_anew(moved->number);
-    return;
-  }
   if (message.type() != control::ServeFront::kType || message.descriptors.size() != 1) return;
   const auto front = control::decode<control::ServeFront>(message.body);
   if (front) serve_front(front->front, std::move(message.descriptors.front()));

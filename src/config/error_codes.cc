@@ -202,9 +202,9 @@ constexpr ErrorCode kCodes[] = {
     {"CW0410", "folder not taken",
      "Another folder was put in the place of a route's folder, or a link on the way to it was switched, but the front "
      "may "
-     "not open what lies there now. It serves the folder that was there before.",
-     "Let the user that the message names enter that folder and those above it, and put it there once more (switch the "
-     "link back and forth); or restart."},
+     "not enter what lies there now: it serves the folder that was there before, and looks again each second. Or it is "
+     "the `dir` of `cgi`: who owns that decides as whom scripts run, so it stays what it was at the start.",
+     "Let the user that the message names enter the folder; for `cgi`, restart."},
     {"CW0501", "request took too long",
      "A request ran longer than `timeout`: the client got 504, if no answer was begun. An asynchronous worker cancels "
      "its task; any other, and one that does not let go of what was cancelled or whose event loop hangs, is replaced, "

@@ -150,17 +150,6 @@ struct Stop {
   }
 };
 
-// Another folder lies at the path of one that was handed over open. `number`: for a front its place in
-// route_folders(), for the spawner that of the route among those with scripts to start.
-struct FolderMoved {
-  static constexpr const char* kType = "folder_moved";
-  unsigned number = 0;
-  template <class Visitor>
-  void visit(Visitor& field) {
-    field("number", number);
-  }
-};
-
 // The messages that only have a type.
 template <class Tag>
 struct Bare {

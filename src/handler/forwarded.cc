@@ -103,7 +103,7 @@ void apply_scheme(message::Request& request, Scheme scheme) {
   request.scheme = scheme == Scheme::kHttps ? "https" : "http";
   uint16_t standard = scheme == Scheme::kHttps ? 443 : 80;
   auto authority = message::parse_authority(request.authority);
-  if (!authority || !authority->port) request.server_port = standard;
+  request.server_port = authority ? authority->port.value_or(standard) : standard;
   auto port = base::parse_decimal(request.headers.get("X-Forwarded-Port").value_or(""));
   if (port && *port > 0 && *port <= 65535) request.server_port = static_cast<uint16_t>(*port);
 }

@@ -107,6 +107,7 @@ void AppSupervisor::on_ready() {
   last_ready_ = base::monotonic_now();
   last_start_ = serving_->journey().lasted(last_ready_);
   give_up_.cancel();
+  if (later_.armed()) later_.set(last_ready_ + later_wait_);
   serving_->serve();
   if (extra_workers_ != extra_at_start_) {  // asked for meanwhile
     const int wanted = static_cast<int>(serving_->workers()) + extra_workers_ - extra_at_start_;
@@ -174,22 +175,25 @@ bool AppSupervisor::is_news(const std::string& path) {
                                 spec_.name, path, to_seconds(verdict.wait)));
   }
   changed_at_start_ = path;
-  later_.set(base::monotonic_now() + verdict.wait);
+  later_wait_ = verdict.wait;
+  later_.set(base::monotonic_now() + later_wait_);
   return false;
 }
 
 // `is_news`: other files did in the starts before.
 void AppSupervisor::tell_own_change(const std::string& path, bool is_news) {
-  const std::string changed = is_news ? "files changed" : path + " changed";
-  const std::string consequence =
-      is_news ? fmt::format("which seems to write them, at last {}: reloads for such changes are up to 5 minutes apart",
-                            path)
-              : "which seems to write it: it is not reloaded for that file any more";
-  world_.log.warning(
-      "CW0531", fmt::format("{}: {} in each of the last {} starts of the app, {}, unless it changes while nothing "
-                            "starts; for others it is reloaded at once\nfix: let the app write what it keeps to a file "
-                            "that is no code, or set app.{}.watch",
-                            spec_.name, changed, ChangesAtStart::kStartsOfApp, consequence, spec_.name));
+  const std::string what =
+      is_news ? fmt::format(
+                    "files changed in each of the last {} starts of the app, at last {}: it seems to write them, "
+                    "and is reloaded for such changes up to 5 minutes later",
+                    ChangesAtStart::kStartsOfApp, path)
+              : fmt::format(
+                    "{} changed in each of the last {} starts of the app, which seems to write it: it is not "
+                    "reloaded for that file any more, unless it changes while nothing starts",
+                    path, ChangesAtStart::kStartsOfApp);
+  world_.log.warning("CW0531", fmt::format("{}: {}; for others it is reloaded at once\nfix: let the app write what it "
+                                           "keeps to a file that is no code, or set app.{}.watch",
+                                           spec_.name, what, spec_.name));
 }
 
 // Nothing new for what began later and has read it, for one because of a signal.

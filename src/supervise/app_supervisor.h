@@ -85,6 +85,7 @@ class AppSupervisor : public io::TurnHook {
   bool end_told_ = false;
   ChangesAtStart changes_at_start_;
   std::string changed_at_start_;  // for which a reload comes later
+  base::Duration later_wait_{};   // from the end of the start
   io::Timer later_;
   CodeWatch code_watch_;
 };

@@ -48,7 +48,7 @@ void Generation::on_worker_ready() {
 }
 
 bool Generation::makes_workers() const {
-  return lone_ || (interpreter_ && interpreter_->running());
+  return !spoiled_told_ && (lone_ || (interpreter_ && interpreter_->running()));
 }
 
 // Whoever would wait in vain is refused at once. While the zygote is gone a successor is on its way: that it does not
@@ -175,6 +175,7 @@ void Generation::on_broken(const control::WorkerBroken& message) {
 
 void Generation::introduce_front(unsigned front) {
   if (!lanes_ || state_ >= State::kDraining) return;
+  if (!memory_is_well()) events_.needs_successor("a front cannot serve it");
   announce(front);
   lanes_->introduce(front);
   if (state_ == State::kServing) {

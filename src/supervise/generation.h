@@ -93,6 +93,7 @@ class Generation {
   void announce(unsigned front);
   void start_workers();
   bool launch(Worker& worker);
+  bool memory_is_well();
   bool launch_forked(Worker& worker);
   bool launch_lone(Worker& worker);
   void on_lone_message(Worker& worker, control::Message& message);
@@ -119,7 +120,7 @@ class Generation {
   std::unique_ptr<ManagedProcess> interpreter_;  // the zygote; or the first lone worker until it has imported
   std::vector<std::unique_ptr<ManagedProcess>> dismissed_;  // zygotes that are told to quit
   std::optional<SharedMemory> memory_;
-  bool spoiled_told_ = false;
+  bool spoiled_told_ = false;  // no worker can be attached to it any more
   std::vector<base::FileDescriptor> static_folders_;
   control::GenerationCreated description_;
   std::optional<Lanes> lanes_;

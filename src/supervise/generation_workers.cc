@@ -9,18 +9,25 @@
 namespace cutwater::supervise {
 
 bool Generation::launch(Worker& worker) {
-  if (auto checked = memory_->check(world_); !checked) {
-    if (!std::exchange(spoiled_told_, true)) {
-      world_.log.error("CW0522",
-                       fmt::format("{}: a worker has spoiled the memory that it shares with the front ({}); no "
-                                   "worker can be started in it any more, those that run serve on\n"
-                                   "fix: look for native packages that write where they must not",
-                                   spec_.name, checked.error().message));
-    }
+  if (!memory_is_well()) {
     events_.needs_successor("workers are missing");
     return false;
   }
   return lone_ ? launch_lone(worker) : launch_forked(worker);
+}
+
+bool Generation::memory_is_well() {
+  if (auto checked = memory_->check(world_); !checked) {
+    if (!std::exchange(spoiled_told_, true)) {
+      world_.log.error("CW0522",
+                       fmt::format("{}: a worker has spoiled the memory that it shares with the front ({}); no "
+                                   "worker can be started in it any more\n"
+                                   "fix: look for native packages that write where they must not",
+                                   spec_.name, checked.error().message));
+    }
+    return false;
+  }
+  return true;
 }
 
 bool Generation::launch_forked(Worker& worker) {

@@ -101,12 +101,6 @@ std::string find_program(const std::string& name, std::string_view path) {
 ScriptStarter::ScriptStarter(std::vector<ScriptEntry> entries, std::optional<uid_t> forbidden)
     : entries_(std::move(entries)), forbidden_(forbidden), is_root_(running_as_root()), counts_(entries_.size()) {}
 
-void ScriptStarter::open_anew(size_t entry) {
-  const std::string path = entries_.at(entry).root + "/";
-  base::FileDescriptor folder(open(path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-  if (folder.valid()) entries_.at(entry).folder = std::move(folder);
-}
-
 void ScriptStarter::note_begin(size_t entry, pid_t pid) {
   running_.emplace(pid, entry);
 }

@@ -60,8 +60,6 @@ class ScriptStarter {
   using AskWarm = std::function<bool(WarmPlan&)>;
 
   size_t entries() const { return entries_.size(); }
-  // Another folder lies at the path of that entry's: its scripts from now on.
-  void open_anew(size_t entry);
   // Of its pipes the script's user becomes the owner, so that it can open /dev/stderr.
   // `ask_warm`: null, or asked first where that is possible.
   ScriptStarted start(size_t entry, const ScriptRequest& request, const AskWarm& ask_warm = nullptr);
@@ -85,7 +83,7 @@ class ScriptStarter {
     ScriptAttempt attempt;
     ProgramStarted started;
   };
-  std::vector<ScriptEntry> entries_;
+  const std::vector<ScriptEntry> entries_;
   const std::optional<uid_t> forbidden_;
   const bool is_root_;
   std::map<std::string, Identity> by_name_;

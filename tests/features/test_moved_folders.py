@@ -5,6 +5,7 @@ import pwd
 import shutil
 import signal
 import stat
+import time
 
 import pytest
 
@@ -111,28 +112,57 @@ def cgi(current):
     return f'cgi = {{ dir = "{current / "public"}", suffixes = [".sh"]{owner} }}\n'
 
 
-def test_cgi_scripts(serve, current):
-    server = gateway(serve, f'[[site]]\n[[site.route]]\nmatch = {{ path = "/*" }}\n{cgi(current)}', allow=("CW0803", r"CW070\d"))
+def test_cgi_scripts_stay_those_of_the_start(serve, current):
+    """Who owns their folder decides as whom they run: nobody else may choose another one."""
+    config = f'[[site]]\n[[site.route]]\nmatch = {{ path = "/*" }}\n{cgi(current)}'
+    server = gateway(serve, config, allow=("CW0410",))
     assert server.get("/page.sh").text == "one"
     switch(current, "two")
-    expect(server, "/page.sh", "two")
-    expect(server, "/two.sh", "two")
-    (spawner,) = server.named("spawn")
-    os.kill(spawner, signal.SIGKILL)
-    server.log.wait_for("another one is started")
-    expect(server, "/two.sh", "two")
-    server.baseline = {server.pid: server.baseline[server.pid]}
+    server.log.wait_for(r"\[CW0410\] scripts at /: .* is another folder now, the one before is still served: what runs as whom")
+    assert server.get("/page.sh").text == "one" and server.get("/two.sh").status == 404
 
 
-def test_no_script_is_sent_from_a_folder_that_came_later(serve, folder, current):
+def never_sent(server, paths, seconds):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        for path in paths:
+            assert server.get(path).status == 404, path
+
+
+def all_are_scripts(folder, current):
     """All files of a `cgi` folder are scripts, also for a static route that holds it."""
-    config = static(folder, "/all/*") + f'[[site.route]]\nmatch = {{ path = "/run/*" }}\n{cgi(current).replace("[.sh]", "[]")}'
-    config = config.replace('suffixes = [".sh"]', "suffixes = []")
-    server = gateway(serve, config, allow=(r"CW070\d",))
+    run = f'[[site.route]]\nmatch = {{ path = "/run/*" }}\n' + cgi(current).replace('[".sh"]', "[]")
+    return static(folder, "/all/*") + run
+
+
+def test_no_script_is_sent_from_where_a_folder_was_or_is(serve, folder, current):
+    server = gateway(serve, all_are_scripts(folder, current), allow=("CW0410",))
     assert server.get("/all/one/public/page.sh").status == 404 and server.get("/all/two/public/page.sh").status == 200
+    (folder / "other").mkdir()
     switch(current, "two")
+    server.log.wait_for("CW0410")
     wait_until(lambda: server.get("/all/two/public/page.sh").status == 404, 10, "the scripts to be hidden")
-    assert server.get("/all/one/public/page.sh").status == 404
+    (folder / "one" / "public").rename(folder / "one" / "before")
+    switch(current, "other")
+    wait_until(lambda: server.get("/all/one/before/page.sh").status == 404, 10, "what is held to be hidden")
+    never_sent(server, ["/all/two/public/page.sh"], 1.5)
+
+
+def test_no_script_is_sent_from_a_release_that_comes(serve, folder, current):
+    """Scripts within what is switched, and those that a build puts there only later."""
+    server = gateway(serve, all_are_scripts(current, current), allow=("CW0410",))
+    shutil.rmtree(folder / "two" / "public")
+    (folder / "two" / "new.txt").write_text("new")
+    switch(current, "two")
+    expect(server, "/all/new.txt", "new")
+    release(folder, "three")
+    (folder / "three" / "public").rename(folder / "two" / "public")
+    never_sent(server, ["/all/public/page.sh", "/all/public/three.sh"], 1.5)
+    (folder / "one" / "old.txt").write_text("old")
+    switch(current, "one")
+    while server.get("/all/old.txt").status != 200:
+        assert server.get("/all/public/page.sh").status == 404
+    never_sent(server, ["/all/public/page.sh"], 1.5)
 
 
 def test_files_that_a_server_names(serve, peer, current):  # noqa: F811
@@ -145,11 +175,16 @@ def test_files_that_a_server_names(serve, peer, current):  # noqa: F811
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="root may enter all folders")
-def test_a_folder_that_the_front_may_not_enter_is_not_taken(serve, folder, current):
+@pytest.mark.parametrize("closed", ["secret", "secret/public"])
+def test_a_folder_that_the_front_may_not_enter_is_taken_when_it_may(serve, folder, current, closed):
     """Whoever may switch a link must not have served what only others may reach."""
     server = gateway(serve, static(current / "public"), allow=("CW0410",))
-    secret = release(folder, "secret")
-    secret.chmod(stat.S_IRWXU)
+    release(folder, "secret")
+    time.sleep(2)  # the front has come there by itself
+    (folder / closed).chmod(stat.S_IRWXU)
     switch(current, "secret")
-    server.log.wait_for(r"\[CW0410\] static files at /: the folder that lies there now is not taken", 10)
-    assert server.get("/page.txt").text == "one" and server.get("/secret.txt").status == 404
+    server.log.wait_for(r"\[CW0410\] static files at /: .* is another folder now, the one before is still served: user", 10)
+    never_sent(server, ["/secret.txt"], 2.5)
+    assert server.get("/page.txt").text == "one"
+    (folder / closed).chmod(0o755)
+    expect(server, "/page.txt", "secret")

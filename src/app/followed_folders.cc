@@ -1,0 +1,139 @@
+#include "app/followed_folders.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cstring>
+#include <filesystem>
+#include <utility>
+
+#include "handler/file_folder.h"
+#include "supervise/identity.h"
+
+namespace cutwater::app {
+
+namespace {
+
+constexpr size_t kMostScriptFolders = 1024;  // those of deployments gone by among them
+
+bool is_same(const struct stat& one, const struct stat& other) {
+  return one.st_dev == other.st_dev && one.st_ino == other.st_ino;
+}
+
+// Also where a part of it is not there yet.
+std::string real_path(const std::string& path) {
+  std::error_code error;
+  return std::filesystem::weakly_canonical(path, error).lexically_normal().string();
+}
+
+std::vector<std::string> real_paths_of_scripts(const std::vector<RouteFolder>& folders) {
+  std::vector<std::string> paths;
+  for (const RouteFolder& folder : folders) {
+    if (folder.holds_scripts_alone) paths.push_back(real_path(folder.path));
+  }
+  return paths;
+}
+
+}  // namespace
+
+// What a thread finds out: it may wait for a server of files.
+struct FollowedFolders::Look {
+  struct Other {
+    base::FileDescriptor folder;  // what lies there now, if it can be entered
+    int error = 0;
+  };
+  std::map<size_t, Other> others;
+  std::set<size_t> reached;                                // by their paths
+  std::vector<std::string> scripts_before, scripts_after;  // real paths, before others were opened and after that
+
+  void run(const std::vector<RouteFolder>& folders, const Roots& roots) {
+    scripts_before = real_paths_of_scripts(folders);
+    for (size_t number = 0; number < folders.size() && number < roots.size(); ++number) {
+      if (roots[number]) look_at(number, folders[number], *roots[number]);
+    }
+    scripts_after = real_paths_of_scripts(folders);
+  }
+  // Nothing while there is none, as in the middle of a build.
+  void look_at(size_t number, const RouteFolder& folder, const handler::RootFolder& root) {
+    struct stat held, there;
+    if (fstat(root.descriptor(), &held) != 0) return;
+    if (stat(folder.path.c_str(), &there) != 0) {
+      if (errno == EACCES) others.emplace(number, Other{{}, EACCES});
+      return;
+    }
+    reached.insert(number);
+    if (!S_ISDIR(there.st_mode) || is_same(held, there)) return;
+    // To open its "." one must be able to enter it.
+    Other other{base::FileDescriptor(open((folder.path + "/.").c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC))};
+    if (!other.folder.valid()) other.error = errno;
+    others.emplace(number, std::move(other));
+  }
+};
+
+void FollowedFolders::watch(std::vector<RouteFolder> folders, Roots roots, bool tells) {
+  roots_ = std::move(roots);
+  tells_ = tells;
+  for (size_t number = 0; number < folders.size() && number < roots_.size(); ++number) {
+    if (!roots_[number] || !folders[number].holds_scripts_alone) continue;
+    note_scripts({handler::path_of(roots_[number]->descriptor()), real_path(folders[number].path)});
+  }
+  folders_ = std::make_shared<const std::vector<RouteFolder>>(std::move(folders));
+  if (std::any_of(roots_.begin(), roots_.end(), [](const auto& root) { return root != nullptr; })) {
+    next_.set(base::monotonic_now() + kEvery);
+  }
+}
+
+// The first are never forgotten: they are held open.
+void FollowedFolders::note_scripts(const std::vector<std::string>& paths) {
+  for (const std::string& path : paths) {
+    if (path.empty() || std::find(scripts_alone_->begin(), scripts_alone_->end(), path) != scripts_alone_->end())
+      continue;
+    if (scripts_alone_->size() < kMostScriptFolders) scripts_alone_->push_back(path);
+  }
+}
+
+base::Task<void> FollowedFolders::look() {
+  auto found = std::make_shared<Look>();
+  auto looking = offload_.run([found, folders = folders_, roots = roots_] { found->run(*folders, roots); });
+  co_await looking;
+  take(*found);
+  next_.set(base::monotonic_now() + kEvery);
+}
+
+// Nothing of a folder is sent before it is known which of its files are scripts: so these are noted first, and where
+// links were switched meanwhile all is looked at once more.
+void FollowedFolders::take(Look& look) {
+  note_scripts(look.scripts_after);
+  for (size_t number = 0; number < folders_->size() && number < roots_.size(); ++number) {
+    const bool is_of_scripts = roots_[number] && (*folders_)[number].holds_scripts_alone;
+    if (is_of_scripts) note_scripts({handler::path_of(roots_[number]->descriptor())});
+  }
+  reached_.insert(look.reached.begin(), look.reached.end());
+  // Where this front never came by itself it cannot follow.
+  std::erase_if(look.others, [this](const auto& other) { return !reached_.contains(other.first); });
+  if (look.others.empty()) return told_.clear();
+  if (look.scripts_before != look.scripts_after || scripts_alone_->size() >= kMostScriptFolders) return;
+  for (const auto& [number, other] : look.others) take_folder(number, look);
+}
+
+void FollowedFolders::take_folder(size_t number, const Look& look) {
+  const RouteFolder& folder = (*folders_)[number];
+  const Look::Other& other = look.others.at(number);
+  if (!folder.is_run_by_us && other.folder.valid() && roots_[number]->become(other.folder)) {
+    told_.erase(number);
+    if (tells_) log_.info(folder.what + ": " + folder.path + " is another folder now");
+    return;
+  }
+  std::string why = "what runs as whom is decided at the start\nfix: restart, for its scripts to be run";
+  if (!folder.is_run_by_us) {
+    why = fmt::format("user {} may not enter it: {}\nfix: chmod o+x that folder", supervise::current_identity().name,
+                      std::strerror(other.error));
+  }
+  if (!tells_ || std::exchange(told_[number], why) == why) return;
+  log_.warning("CW0410", fmt::format("{}: {} is another folder now, the one before is still served: {}", folder.what,
+                                     folder.path, why));
+}
+
+}  // namespace cutwater::app
