@@ -193,7 +193,7 @@ constexpr ErrorCode kCodes[] = {
      "not name, with X-Forwarded-*, Forwarded or X-Real-IP, which were removed from it. That is most likely a load "
      "balancer or web server: the app has that one's address as its client's, and \"http\" where the client spoke "
      "https. On a listener with another protocol than \"http\" it is what the web server names in REMOTE_ADDR. Said "
-     "once for each listener.",
+     "once for each listener and front.",
      "Write the line that the message shows into that [[listen]]; docs/gateways.md has an example. Clients on a "
      "network of your own that write such fields themselves are to be left as they are."},
     {"CW0409", "TMPDIR not used",

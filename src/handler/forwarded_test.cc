@@ -253,6 +253,7 @@ TEST(Forwarded, PortsFollowTheScheme) {
   };
   EXPECT_EQ(port_after("a.com", {{"X-Forwarded-Proto", "https"}}), 443);
   EXPECT_EQ(port_after("a.com:8000", {{"X-Forwarded-Proto", "https"}}), 8000);
+  EXPECT_EQ(port_after("a.com:8443", {{"X-Forwarded-Proto", "https"}}), 8443) << "not the web server's own";
   EXPECT_EQ(port_after("a.com", {{"X-Forwarded-Proto", "https"}, {"X-Forwarded-Port", "8443"}}), 8443);
   EXPECT_EQ(port_after("a.com", {{"X-Forwarded-Proto", "https"}, {"X-Forwarded-Port", "99999"}}), 443);
 }

@@ -12,6 +12,8 @@ namespace {
 
 constexpr size_t kMostOfMethod = 32;  // bytes: both are the client's to choose
 constexpr size_t kMostOfPath = 200;
+// Of one line of the log: what is written into a pipe in one piece has no room for more than twice that.
+constexpr size_t kMostOfLine = 2048;
 // What php-fpm says for a script that it was not told of, or finds nothing at: its client sees no more than 404.
 constexpr std::string_view kNoScript = "Primary script unknown";
 
@@ -47,12 +49,17 @@ void StderrLog::on_stderr(std::string_view piece) {
 }
 
 void StderrLog::write_rest() {
-  if (dropped_ > 0) line_ += fmt::format(" [and {} more]", base::counted(dropped_, "byte"));
   write_line(line_);
+  if (dropped_ > 0) write_line(fmt::format("[and {} more]", base::counted(dropped_, "byte")));
 }
 
 void StderrLog::write_line(std::string_view line) {
   while (line.ends_with('\r')) line.remove_suffix(1);
+  for (; line.size() > kMostOfLine; line.remove_prefix(kMostOfLine)) write_part(line.substr(0, kMostOfLine));
+  write_part(line);
+}
+
+void StderrLog::write_part(std::string_view line) {
   if (line.empty()) return;
   uint64_t dropped = 0;
   if (!pace_.take(dropped)) return;

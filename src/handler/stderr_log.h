@@ -49,6 +49,7 @@ class StderrLog final : public upstream::StderrSink {
 
  private:
   void write_line(std::string_view line);
+  void write_part(std::string_view line);
   void write_rest();
 
   base::LogSink& log_;
