@@ -36,6 +36,7 @@ def many_at_work(server, behind):
         behind.requests.clear()
         yield
         let_end.set()
+        wait_until(lambda: not behind.open, 10, "the long ones to end")
 
 
 def busy_with(script, let_end):
