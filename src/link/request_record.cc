@@ -72,6 +72,8 @@ class Appender {
       copy_ends(from.data(), count);
     else if (count >= 8)
       std::memcpy(to_, from.data(), count);
+    else if (count >= 4)
+      copy_halves(from.data(), count);
     else
       for (size_t index = 0; index < count; ++index) to_[index] = from[index];
     to_ += count;
@@ -86,6 +88,10 @@ class Appender {
       copy_word(from, count - 16);
     }
     copy_word(from, count - 8);
+  }
+  void copy_halves(const char* from, size_t count) {
+    std::memcpy(to_, from, 4);
+    std::memcpy(to_ + count - 4, from + count - 4, 4);
   }
   void copy_word(const char* from, size_t offset) { std::memcpy(to_ + offset, from + offset, 8); }
   char* to_;

@@ -60,6 +60,9 @@ inline PyObject* tuple_item(PyObject* tuple, Py_ssize_t index) {
 inline bool is_exact_list(PyObject* object) {
   return Py_TYPE(object) == &PyList_Type;
 }
+inline bool is_exact_str(PyObject* object) {
+  return Py_TYPE(object) == &PyUnicode_Type;
+}
 inline bool is_exact_tuple(PyObject* object) {
   return Py_TYPE(object) == &PyTuple_Type;
 }

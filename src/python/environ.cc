@@ -53,6 +53,15 @@ PyObject* CachedText::get(std::string_view bytes) {
   return text_.get();
 }
 
+PyObject* CachedNumber::get(uint64_t number) {
+  if (text_ && number == number_) return text_.get();
+  char digits[24];
+  auto [end, error] = std::to_chars(digits, digits + sizeof digits, number);
+  text_ = PyRef::steal(new_latin1({digits, static_cast<size_t>(end - digits)}));
+  number_ = number;
+  return text_.get();
+}
+
 bool EnvironBuilder::prepare(PyObject* errors, PyObject* file_wrapper, bool multithread) {
   static_assert(kKeyNames.size() == kKeyCount);
   for (size_t key = 0; key < kKeyCount; ++key) {
@@ -81,48 +90,38 @@ bool EnvironBuilder::fill_template(PyObject* errors, PyObject* file_wrapper, boo
 PyObject* EnvironBuilder::build(const message::Request& request, const link::RequestExtras& extras, uint64_t body_size,
                                 PyObject* input) {
   ++request_number_;
+  if (!renew_template(request, extras)) return nullptr;
   PyRef environ = PyRef::steal(PyDict_Copy(template_.get()));
-  if (!environ || !set_request(environ.get(), request, extras) || !set_fields(environ.get(), request)) return nullptr;
-  if (!set_variables(environ.get(), request)) return nullptr;
+  auto set = [this, &environ](Key key, PyObject* value) {
+    return value != nullptr && PyDict_SetItem(environ.get(), keys_[key].get(), value) == 0;
+  };
+  if (!environ || (request.scheme == "https" && !set(kHttps, texts_[kHttps].get("on")))) return nullptr;
+  if (!set_fields(environ.get(), request) || !set_variables(environ.get(), request)) return nullptr;
   bool has_body = request.framing != message::BodyFraming::kNone || body_size > 0;
-  if (has_body && !set_number(environ.get(), kContentLength, body_size, caches_[kContentLength])) return nullptr;
-  if (PyDict_SetItem(environ.get(), keys_[kInput].get(), input) < 0) return nullptr;
-  return environ.release();
+  if (has_body && !set(kContentLength, content_length_.get(body_size))) return nullptr;
+  return set(kInput, input) ? environ.release() : nullptr;
 }
 
-bool EnvironBuilder::set(PyObject* environ, Key key, std::string_view value, CachedText* cache) {
-  if (cache != nullptr) {
-    PyObject* text = cache->get(value);
-    return text != nullptr && PyDict_SetItem(environ, keys_[key].get(), text) == 0;
-  }
-  PyRef text = PyRef::steal(new_latin1(value));
-  return text && PyDict_SetItem(environ, keys_[key].get(), text.get()) == 0;
+bool EnvironBuilder::renew(Key key, PyObject* value) {
+  if (value == held_[key]) return true;
+  if (value == nullptr || PyDict_SetItem(template_.get(), keys_[key].get(), value) < 0) return false;
+  held_[key] = value;
+  return true;
 }
 
-bool EnvironBuilder::set_number(PyObject* environ, Key key, uint64_t value, CachedText& cache) {
-  char digits[24];
-  auto [end, error] = std::to_chars(digits, digits + sizeof digits, value);
-  return error == std::errc() && set(environ, key, {digits, static_cast<size_t>(end - digits)}, &cache);
-}
-
-bool EnvironBuilder::set_request(PyObject* environ, const message::Request& request,
-                                 const link::RequestExtras& extras) {
+bool EnvironBuilder::renew_template(const message::Request& request, const link::RequestExtras& extras) {
   codec::SplitPath path = codec::split_path(request.path, extras.script_name);
   bool secure = request.scheme == "https";
   std::string_view server = request.server_name.empty() ? std::string_view("localhost") : request.server_name;
   uint16_t port = request.server_port != 0 ? request.server_port : static_cast<uint16_t>(secure ? 443 : 80);
-  if (secure && !set(environ, kHttps, "on", &caches_[kHttps])) return false;
-  return set(environ, kMethod, request.method, &caches_[kMethod]) &&
-         set(environ, kScriptName, path.script_name, &caches_[kScriptName]) &&
-         set(environ, kPathInfo, path.path_info, &caches_[kPathInfo]) &&
-         set(environ, kQuery, request.query, &caches_[kQuery]) &&
-         set(environ, kServerName, server, &caches_[kServerName]) &&
-         set_number(environ, kServerPort, port, caches_[kServerPort]) &&
-         set(environ, kProtocol, request.version_minor == 0 ? "HTTP/1.0" : "HTTP/1.1", &caches_[kProtocol]) &&
-         set(environ, kRemoteAddress, request.remote_address, &caches_[kRemoteAddress]) &&
-         set_number(environ, kRemotePort, request.remote_port, caches_[kRemotePort]) &&
-         set(environ, kRequestUri, request.raw_target, &caches_[kRequestUri]) &&
-         set(environ, kUrlScheme, request.scheme, &caches_[kUrlScheme]);
+  auto renew_text = [this](Key key, std::string_view text) { return renew(key, texts_[key].get(text)); };
+  return renew_text(kMethod, request.method) && renew_text(kScriptName, path.script_name) &&
+         renew_text(kPathInfo, path.path_info) && renew_text(kQuery, request.query) &&
+         renew_text(kServerName, server) && renew(kServerPort, server_port_.get(port)) &&
+         renew_text(kProtocol, request.version_minor == 0 ? "HTTP/1.0" : "HTTP/1.1") &&
+         renew_text(kRemoteAddress, request.remote_address) &&
+         renew(kRemotePort, remote_port_.get(request.remote_port)) && renew_text(kRequestUri, request.raw_target) &&
+         renew_text(kUrlScheme, request.scheme);
 }
 
 bool EnvironBuilder::set_fields(PyObject* environ, const message::Request& request) {

@@ -27,6 +27,16 @@ class CachedText {
   PyRef text_;
 };
 
+// The same of a number in decimal.
+class CachedNumber {
+ public:
+  PyObject* get(uint64_t number);
+
+ private:
+  uint64_t number_ = 0;
+  PyRef text_;
+};
+
 class EnvironBuilder {
  public:
   // `errors` becomes wsgi.errors, `file_wrapper` wsgi.file_wrapper, `multithread` wsgi.multithread. False with a
@@ -70,9 +80,9 @@ class EnvironBuilder {
   };
 
   bool fill_template(PyObject* errors, PyObject* file_wrapper, bool multithread);
-  bool set(PyObject* environ, Key key, std::string_view value, CachedText* cache);
-  bool set_number(PyObject* environ, Key key, uint64_t value, CachedText& cache);
-  bool set_request(PyObject* environ, const message::Request& request, const link::RequestExtras& extras);
+  // What every request has is put into the template before it is cloned: most of it is there already.
+  bool renew_template(const message::Request& request, const link::RequestExtras& extras);
+  bool renew(Key key, PyObject* value);
   bool set_fields(PyObject* environ, const message::Request& request);
   static bool set_variables(PyObject* environ, const message::Request& request);
   void join(Variable& variable, std::string_view value);
@@ -84,7 +94,11 @@ class EnvironBuilder {
 
   PyRef template_;
   PyRef keys_[kKeyCount];
-  CachedText caches_[kKeyCount];
+  const PyObject* held_[kKeyCount] = {};  // by the template, which owns them
+  CachedText texts_[kKeyCount];
+  CachedNumber server_port_;
+  CachedNumber remote_port_;
+  CachedNumber content_length_;
   std::unordered_map<std::string, std::unique_ptr<Variable>, TextHash, std::equal_to<>> variables_;
   using FieldNames = std::unordered_map<std::string, Variable*, TextHash, std::equal_to<>>;
   FieldNames by_field_name_;

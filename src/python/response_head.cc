@@ -1,5 +1,6 @@
 #include "python/response_head.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/text.h"
@@ -10,6 +11,8 @@
 
 namespace cutwater::python {
 namespace {
+
+constexpr Py_ssize_t kRememberedFields = 32;
 
 // PEP 3333: an application must not use hop-by-hop fields; this also covers names that only proxies use.
 // Content-Length, which frames too, apart.
@@ -30,52 +33,90 @@ bool is_hop_by_hop(std::string_view name) {
          base::equals_ignoring_case(name, "proxy-authorization");
 }
 
+// What runs no code of the application when it is let go.
+bool is_plain_pair(PyObject* item) {
+  return is_exact_tuple(item) && is_exact_str(tuple_item(item, 0)) && is_exact_str(tuple_item(item, 1));
+}
+
 }  // namespace
 
 void ResponseHead::begin() {
-  fresh_.text.clear();
-  fresh_.fields.clear();
-  fresh_.left_out.clear();
-  fresh_.content_length.reset();
+  fresh_->text.clear();
+  fresh_->fields.clear();
+  fresh_->left_out.clear();
+  fresh_->content_length.reset();
 }
 
 void ResponseHead::settle() {
-  if (!message::status_allows_body(fresh_.status) && fresh_.status != 304) fresh_.content_length.reset();
-  if (fresh_.status == 205) fresh_.content_length = 0;
+  if (!message::status_allows_body(fresh_->status) && fresh_->status != 304) fresh_->content_length.reset();
+  if (fresh_->status == 205) fresh_->content_length = 0;
   std::swap(values_, fresh_);
 }
 
+bool ResponseHead::is_repeated(PyObject* status, PyObject* headers) const {
+  if (remembered_.status.get() != status || !PyList_Check(headers)) return false;
+  if (static_cast<size_t>(list_size(headers)) != remembered_.fields.size()) return false;
+  Py_ssize_t index = 0;
+  return std::all_of(remembered_.fields.begin(), remembered_.fields.end(),
+                     [&](const PyRef& field) { return field.get() == list_item(headers, index++); });
+}
+
+void ResponseHead::remember(PyObject* status, PyObject* headers) {
+  if (!is_exact_str(status) || !values_->left_out.empty() || list_size(headers) > kRememberedFields) return;
+  for (Py_ssize_t index = 0; index < list_size(headers); ++index) {
+    PyObject* field = list_item(headers, index);
+    if (!is_plain_pair(field)) return remembered_.fields.clear();
+    remembered_.fields.push_back(PyRef::share(field));
+  }
+  remembered_.status = PyRef::share(status);
+  remembered_.status_code = values_->status;
+  remembered_.content_length = values_->content_length;
+}
+
+void ResponseHead::forget() {
+  remembered_.status = {};
+  remembered_.fields.clear();
+}
+
 bool ResponseHead::set(PyObject* status, PyObject* headers) {
+  if (is_repeated(status, headers)) {
+    values_->status = remembered_.status_code;
+    values_->content_length = remembered_.content_length;
+    return true;
+  }
+  forget();
   begin();
-  if (!read_status(status, fresh_)) return false;
+  if (!read_status(status, *fresh_)) return false;
   if (!PyList_Check(headers)) {
     PyErr_Format(PyExc_TypeError, "start_response() needs a list of headers, not %s", type_name(headers).c_str());
     return false;
   }
   for (Py_ssize_t index = 0; index < list_size(headers); ++index) {
-    if (!read_field(list_item(headers, index), fresh_)) return false;
+    if (!read_field(list_item(headers, index), *fresh_)) return false;
   }
   settle();
+  remember(status, headers);
   return true;
 }
 
 bool ResponseHead::set_asgi(long status, long least, PyObject* headers, PyObject* reason) {
+  forget();
   begin();
   if (status < least || status > 999) {
     PyErr_Format(PyExc_ValueError, "the response needs a status from %ld to 999, not %ld", least, status);
     return false;
   }
-  fresh_.status = static_cast<uint16_t>(status);
-  fresh_.reason.clear();
+  fresh_->status = static_cast<uint16_t>(status);
+  fresh_->reason.clear();
   if (reason != nullptr && PyUnicode_Check(reason)) {
     const Latin1View text(reason);
-    if (text.ok() && message::is_field_value(text.view())) fresh_.reason = text.view();
+    if (text.ok() && message::is_field_value(text.view())) fresh_->reason = text.view();
   }
   if (headers != nullptr && headers != Py_None) {
     PyRef iterator = PyRef::steal(PyObject_GetIter(headers));
     if (!iterator) return false;
     while (PyRef item = PyRef::steal(PyIter_Next(iterator.get()))) {
-      if (!read_pair(item.get(), fresh_)) return false;
+      if (!read_pair(item.get(), *fresh_)) return false;
     }
     if (PyErr_Occurred() != nullptr) return false;
   }
@@ -108,9 +149,9 @@ bool ResponseHead::read_pair(PyObject* item, Values& into) {
 }
 
 void ResponseHead::clear() {
-  values_.status = 0;
-  values_.left_out.clear();
-  values_.content_length.reset();
+  values_->status = 0;
+  values_->left_out.clear();
+  values_->content_length.reset();
 }
 
 bool ResponseHead::read_status(PyObject* status, Values& into) {
@@ -193,12 +234,12 @@ bool ResponseHead::read_content_length(std::string_view value, Values& into) {
 }
 
 const message::Response& ResponseHead::response(std::optional<uint64_t> content_length) {
-  response_.status = values_.status;
-  response_.reason = values_.reason;
+  response_.status = values_->status;
+  response_.reason = values_->reason;
   response_.content_length = content_length;
   response_.headers.clear();
-  std::string_view text = values_.text;
-  for (const Field& field : values_.fields) {
+  std::string_view text = values_->text;
+  for (const Field& field : values_->fields) {
     response_.headers.add(text.substr(field.name_begin, field.name_size),
                           text.substr(field.name_begin + field.name_size, field.value_size));
   }

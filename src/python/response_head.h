@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -28,12 +29,12 @@ class ResponseHead {
   bool set_asgi(long status, long least, PyObject* headers, PyObject* reason = nullptr);
   void clear();
 
-  bool given() const { return values_.status != 0; }
-  uint16_t status() const { return values_.status; }
+  bool given() const { return values_->status != 0; }
+  uint16_t status() const { return values_->status; }
   // As the application said; nothing for 204, where the field is dropped.
-  std::optional<uint64_t> content_length() const { return values_.content_length; }
+  std::optional<uint64_t> content_length() const { return values_->content_length; }
   // The name of a hop-by-hop field that kDrop left out; "" when there was none.
-  std::string_view left_out() const { return values_.left_out; }
+  std::string_view left_out() const { return values_->left_out; }
   // Views into this object, until the next set() or clear().
   const message::Response& response(std::optional<uint64_t> content_length);
 
@@ -49,6 +50,10 @@ class ResponseHead {
     uint16_t status = 0;
     std::optional<uint64_t> content_length;
   };
+  // Whether these are the very objects that the last set() took: a str, and tuples of them, stay what they are.
+  bool is_repeated(PyObject* status, PyObject* headers) const;
+  void remember(PyObject* status, PyObject* headers);
+  void forget();
   // The parts of set(): each false with a Python exception.
   static bool read_status(PyObject* status, Values& into);
   bool read_field(PyObject* item, Values& into) const;
@@ -62,8 +67,16 @@ class ResponseHead {
 
   const HopByHop hop_by_hop_;
   // What was given, and room for what is being read: a failure must leave the head before in place.
-  Values values_;
-  Values fresh_;
+  std::unique_ptr<Values> values_ = std::make_unique<Values>();
+  std::unique_ptr<Values> fresh_ = std::make_unique<Values>();
+  // Of an application that answers with constants: not read and checked again each time.
+  struct Remembered {
+    PyRef status;
+    std::vector<PyRef> fields;
+    uint16_t status_code = 0;
+    std::optional<uint64_t> content_length;
+  };
+  Remembered remembered_;
   message::Response response_;
 };
 

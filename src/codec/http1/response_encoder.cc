@@ -39,7 +39,7 @@ bool is_ours(std::string_view name) {
 void append_status(std::string& to, std::string_view begin, const message::Response& response) {
   // Callers check what applications say; three digits are the wire's condition.
   uint16_t status = response.status >= 100 && response.status <= 999 ? response.status : 500;
-  if (status == 200 && response.reason.empty()) {
+  if (status == 200 && (response.reason.empty() || response.reason == "OK")) {
     to += begin;
     to += "200 OK\r\n";
     return;
