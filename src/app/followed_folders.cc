@@ -114,8 +114,17 @@ void FollowedFolders::take(Look& look) {
   // Where this front never came by itself it cannot follow.
   std::erase_if(look.others, [this](const auto& other) { return !reached_.contains(other.first); });
   if (look.others.empty()) return told_.clear();
-  if (look.scripts_before != look.scripts_after || scripts_alone_->size() >= kMostScriptFolders) return;
+  if (scripts_alone_->size() >= kMostScriptFolders) return tell_of_the_most();
+  if (look.scripts_before != look.scripts_after) return;
   for (const auto& [number, other] : look.others) take_folder(number, look);
+}
+
+void FollowedFolders::tell_of_the_most() {
+  if (!tells_ || std::exchange(told_of_the_most_, true)) return;
+  log_.warning("CW0410", fmt::format("folders in which all files are scripts were put in the place of others {} times, "
+                                     "as often as is kept in mind: no folder of a route is followed any more\n"
+                                     "fix: restart",
+                                     kMostScriptFolders));
 }
 
 void FollowedFolders::take_folder(size_t number, const Look& look) {

@@ -41,6 +41,7 @@ class FollowedFolders {
   base::Task<void> look();
   void take(Look& look);
   void take_folder(size_t number, const Look& look);
+  void tell_of_the_most();
   void note_scripts(const std::vector<std::string>& paths);
 
   io::Loop& loop_;
@@ -51,6 +52,7 @@ class FollowedFolders {
   bool tells_ = false;
   std::set<size_t> reached_;            // by their paths, some time
   std::map<size_t, std::string> told_;  // why a folder was not taken
+  bool told_of_the_most_ = false;
   std::shared_ptr<std::vector<std::string>> scripts_alone_ = std::make_shared<std::vector<std::string>>();
   io::Timer next_{loop_.timers(), [this] { looks_.start(look()); }};
   base::TaskSet looks_;  // one at most; first to end

@@ -203,8 +203,9 @@ constexpr ErrorCode kCodes[] = {
      "Another folder was put in the place of a route's folder, or a link on the way to it was switched, but the front "
      "may "
      "not enter what lies there now: it serves the folder that was there before, and looks again each second. Or it is "
-     "the `dir` of `cgi`: who owns that decides as whom scripts run, so it stays what it was at the start.",
-     "Let the user that the message names enter the folder; for `cgi`, restart."},
+     "the `dir` of `cgi`: who owns that decides as whom scripts run, so it stays what it was at the start. Or "
+     "folders of scripts have been replaced so often that no more are kept in mind.",
+     "Let the user that the message names enter the folder; for `cgi` and after so many, restart."},
     {"CW0501", "request took too long",
      "A request ran longer than `timeout`: the client got 504, if no answer was begun. An asynchronous worker cancels "
      "its task; any other, and one that does not let go of what was cancelled or whose event loop hangs, is replaced, "
@@ -286,7 +287,7 @@ constexpr ErrorCode kCodes[] = {
     {"CW0522", "worker broke the link",
      "A worker wrote nonsense to the shared memory or its channel and is replaced; where it has spoiled what all "
      "workers "
-     "need, another generation starts.",
+     "need, another generation starts, at longer and longer intervals where that happens soon after each start.",
      "Look for native packages that write where they must not."},
     {"CW0523", "not finished in time",
      "A worker or an old generation did not finish within `grace` and was killed; or a FastCGI program that worked on "

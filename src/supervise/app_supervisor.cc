@@ -18,6 +18,10 @@ AppSupervisor::AppSupervisor(World& world, AppSpec spec, Events events)
                  if (starting()) give_up_start();
                }),
       later_(world.loop.timers(), [this] { reload_as_it_is(changed_at_start_ + " changed"); }),
+      successor_(world.loop.timers(),
+                 [this] {
+                   if (!starting_ && !waiting_ && !world_.is_stopping()) begin();
+                 }),
       code_watch_(
           world.loop, world.log, [this](const std::string& path, base::Instant at) { on_code_changed(path, at); },
           [this](const std::string& path) { return is_news(path); }) {
@@ -52,6 +56,7 @@ void AppSupervisor::begin() {
                          [this](const std::string& why) { on_needs_successor(why); }, [this] { on_imported(); }});
   last_began_ = base::monotonic_now();
   later_.cancel();
+  successor_.cancel();
   changes_at_start_.begin();
   starting_->start();
 }
@@ -153,9 +158,15 @@ void AppSupervisor::on_failed(const BootFailure& failure) {
 // Forking from today's code into a generation of yesterday's would mix them; so the next need brings a new
 // generation.
 void AppSupervisor::on_needs_successor(const std::string& why) {
-  if (ending_ || starting_ || waiting_ || world_.is_stopping()) return;
-  world_.log.info(fmt::format("{}: {}; generation {} starts", spec_.name, why, next_number_));
-  begin();
+  if (ending_ || starting_ || waiting_ || world_.is_stopping() || successor_.armed()) return;
+  const base::Instant now = base::monotonic_now();
+  const base::Duration wait = successors_.wait_after(now - last_ready_);
+  if (wait == base::Duration::zero()) {
+    world_.log.info(fmt::format("{}: {}; generation {} starts", spec_.name, why, next_number_));
+    return begin();
+  }
+  world_.log.info(fmt::format("{}: {}; generation {} starts in {}", spec_.name, why, next_number_, to_seconds(wait)));
+  successor_.set(now + wait);
 }
 
 // The first one is ready, the others may still import the app themselves, side by side.
@@ -224,6 +235,7 @@ void AppSupervisor::end(base::Duration grace) {
   ending_ = true;
   waiting_.reset();
   later_.cancel();
+  successor_.cancel();
   code_watch_.watch(CodeWatch::Mode::kOff, spec_.root, {});
   for_each([grace](Generation& generation) { generation.end(grace); });
 }

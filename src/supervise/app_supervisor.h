@@ -11,6 +11,7 @@
 #include "supervise/changes_at_start.h"
 #include "supervise/code_watch.h"
 #include "supervise/generation.h"
+#include "supervise/restart_policy.h"
 
 namespace cutwater::supervise {
 
@@ -87,6 +88,8 @@ class AppSupervisor : public io::TurnHook {
   std::string changed_at_start_;  // for which a reload comes later
   base::Duration later_wait_{};   // from the end of the start
   io::Timer later_;
+  RestartPolicy successors_{{.short_life = std::chrono::seconds(1)}};  // of what was lost soon after it was ready
+  io::Timer successor_;
   CodeWatch code_watch_;
 };
 

@@ -223,6 +223,24 @@ TEST_F(AppTest, BrokenWorkerIsReplaced) {
   EXPECT_TRUE(log.has("CW0522")) << log.all();
 }
 
+TEST_F(AppTest, MemoryThatIsSpoiledAfterEachStartBringsGenerationsAtLongerAndLongerIntervals) {
+  ASSERT_TRUE(start_serving());
+  bool spoiled = false;
+  world->check_segment = [&spoiled](int) {
+    return spoiled ? base::Result<void>(base::Error{"damaged"}) : base::Result<void>();
+  };
+  for (uint64_t generation = 2; !log.has("starts in 0.2 s"); ++generation) {
+    ASSERT_LT(generation, 20u) << log.all();
+    spoiled = true;
+    kill(fronts->workers.begin()->second, SIGKILL);
+    const std::string starts = "workers are missing; generation " + std::to_string(generation) + " starts";
+    ASSERT_TRUE(run_until([&] { return log.has(starts); })) << log.all();
+    spoiled = false;
+    ASSERT_TRUE(run_until([&] { return fronts->swapped == generation; })) << log.all();
+  }
+  ASSERT_TRUE(run_until([this] { return app->serving()->ready_workers() == 2; }));
+}
+
 TEST_F(AppTest, StoppedWorkerIsReplaced) {
   spec.timeout = milliseconds(500);
   ASSERT_TRUE(start_serving());
