@@ -103,8 +103,9 @@ PyObject* EnvironBuilder::build(const message::Request& request, const link::Req
 }
 
 bool EnvironBuilder::renew(Key key, PyObject* value) {
+  if (value == nullptr) return false;
   if (value == held_[key]) return true;
-  if (value == nullptr || PyDict_SetItem(template_.get(), keys_[key].get(), value) < 0) return false;
+  if (PyDict_SetItem(template_.get(), keys_[key].get(), value) < 0) return false;
   held_[key] = value;
   return true;
 }
