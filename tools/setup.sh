@@ -79,7 +79,11 @@ build_preset() {
 python_environment() {
   local folder=$1 python=$2 stamp requirement arguments=()
   shift 2
-  for requirement in "$@"; do arguments+=(-r "$requirement"); done
+  "$python" -c '' 2>/dev/null || fail "$python does not run: install it, or remove what is left of it"
+  for requirement in "$@"; do
+    [ -r "$requirement" ] || fail "there is no $requirement"
+    arguments+=(-r "$requirement")
+  done
   stamp=$({ "$python" -c 'import sys; print(sys.version, sys.base_prefix)'; cat "$@"; } | sha256sum | cut -d' ' -f1) ||
     fail "cannot run $python"
   if [ "$(cat "$folder/requirements.stamp" 2>/dev/null)" = "$stamp" ] && "$folder/bin/python" -c '' 2>/dev/null; then

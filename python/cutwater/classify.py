@@ -144,7 +144,8 @@ def _by_arguments(application: Any) -> Optional[str]:
 def _by_closure(application: Any, depth: int) -> Optional[str]:
     """A wrapper that takes ``*args`` speaks what the one application it closes over speaks."""
     kinds = set()
-    for cell in getattr(application, "__closure__", None) or ():
+    cells = getattr(application, "__closure__", None)
+    for cell in cells if type(cells) is tuple else ():  # an object may have any attribute that it is asked for
         try:
             inner = cell.cell_contents
         except ValueError:  # not assigned yet

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import stat
 import sys
 from collections import deque
-from typing import Deque, Dict, Iterable, Iterator, List, NamedTuple, Set, Tuple
+from typing import Any, Deque, Dict, Iterable, Iterator, List, NamedTuple, Set, Tuple
 
 from cutwater.channel import Channel
 
@@ -17,17 +18,20 @@ _MAXIMUM_VISITED = 10_000
 # Whoever reads them, and whatever holds them: as the master counts them (src/supervise/code_names). An app may write .html
 # too, pages and uploads: there it says less than what is in it.
 _TEMPLATE_ENDINGS = (".jinja", ".jinja2", ".j2", ".mako", ".tmpl", ".tpl")
-_PAGE_ENDINGS = (".html", ".htm")
-_TEMPLATE_SIGNS = (b"{%", b"{{", b"{#", b"<%", b"tal:", b"py:", b"metal:")
+_PAGE_ENDINGS = (".html", ".htm", ".pt", ".zpt")
+_PLAIN_PAGE_ENDINGS = (".html", ".htm")
+_TEMPLATE_SIGNS = re.compile(rb"\{%|\{\{|\{#[^{}]*#\}|<%|\s(tal|metal|py|i18n|meta):[a-z-]+\s*=\s*[\"']|xmlns:(tal|metal|py)\s*=")
 _WRITTEN_NAMES = {"cache", "upload", "uploads", "tmp", "temp", "var", "log", "logs", "out", "output", "build", "_build", "dist", "htmlcov"}
 _PAGES_READ = 8
-_PAGE_BYTES = 16 * 1024
+_PAGE_BYTES = 64 * 1024
+_MAXIMUM_PAGES = 10_000
 _MESSAGE_BYTES = 32 * 1024
 
 
 class Watched(NamedTuple):
     folders: List[str]  # those of loaded modules first
     templates: List[str]  # below these any text is a template, beside what is called "templates"
+    pages: List[str]  # of the others: files that may be templates; what comes later is not one
     left_out: str  # one of the folders that were too many to be looked at, or ""
 
 
@@ -65,6 +69,7 @@ class _Search:
         self.hidden = {os.path.realpath(folder) for folder in excluded if folder} - {self.root}
         self.found: Dict[str, None] = {}  # in order
         self.templates: Set[str] = set()
+        self.pages: Dict[str, None] = {}
         self.left_out = ""
         self._visited = 0
 
@@ -95,10 +100,10 @@ class _Search:
         self.take_tree(real, everything=True)
 
     def take_tree(self, top: str, everything: bool = False) -> None:
-        """Folders with Python files; below one of templates all of them. Those near the top first."""
-        waiting: Deque[Tuple[str, bool]] = deque([(top, everything)])
+        """Folders with Python files; below one of templates all of them, and of pages those with pages. Those near the top first."""
+        waiting: Deque[Tuple[str, bool, bool]] = deque([(top, everything, False)])
         while waiting:
-            folder, all_below = waiting.popleft()
+            folder, all_below, pages_below = waiting.popleft()
             self._visited += 1
             if self._visited > _MAXIMUM_VISITED:
                 self.left_out = self.left_out or folder
@@ -111,18 +116,28 @@ class _Search:
             if folder != self.root and name == "views" and not has_code and not all_below:
                 self.templates.add(folder)
             all_below = all_below or (folder != self.root and name == "templates") or folder in self.templates
-            if all_below or has_code or self._has_templates(folder, files):
+            pages = self._pages(folder, files)
+            has_templates = not all_below and any(_is_template(os.path.join(folder, name)) for name in pages[:_PAGES_READ])
+            pages_below = has_templates or (pages_below and folder != self.root)
+            if all_below or has_code or (pages_below and pages) or any(name.endswith(_TEMPLATE_ENDINGS) for name in files):
                 self.take(folder)
-            waiting.extend((os.path.join(folder, name), all_below) for name in names
+                self._take_pages(folder, [name for name in files if name.endswith(_PAGE_ENDINGS if pages_below else _PLAIN_PAGE_ENDINGS)])
+            waiting.extend((os.path.join(folder, name), all_below, pages_below) for name in names
                            if not name.startswith(".") and name not in _SKIPPED_NAMES)
 
-    def _has_templates(self, folder: str, files: Iterable[str]) -> bool:
-        if any(name.endswith(_TEMPLATE_ENDINGS) for name in files):
-            return True
-        pages = [name for name in files if name.endswith(_PAGE_ENDINGS)][:_PAGES_READ]
-        if not pages or not _WRITTEN_NAMES.isdisjoint(os.path.relpath(folder, self.root).split(os.sep)):
-            return False
-        return any(_is_template(os.path.join(folder, name)) for name in pages)
+    def _pages(self, folder: str, files: Iterable[str]) -> List[str]:
+        """Those that may be templates; none where the app is likely to write them."""
+        if not _WRITTEN_NAMES.isdisjoint(os.path.relpath(folder, self.root).split(os.sep)):
+            return []
+        return [name for name in files if name.endswith(_PAGE_ENDINGS)]
+
+    def _take_pages(self, folder: str, names: Iterable[str]) -> None:
+        for name in names:
+            if len(self.pages) >= _MAXIMUM_PAGES:
+                self.left_out = self.left_out or folder
+                return
+            if _can_be_told(name):
+                self.pages[os.path.join(folder, name)] = None
 
 
 def _is_template(path: str) -> bool:
@@ -138,7 +153,7 @@ def _is_template(path: str) -> bool:
         return False
     finally:
         os.close(descriptor)
-    return any(sign in start for sign in _TEMPLATE_SIGNS)
+    return _TEMPLATE_SIGNS.search(start) is not None
 
 
 def _entries(folder: str) -> Tuple[List[str], List[str]]:
@@ -163,17 +178,22 @@ def watched(root: str, templates: Iterable[str] = (), excluded: Iterable[str] = 
         search.take_templates(folder, modules)
     search.take_tree(search.root)
     below = sorted(folder for folder in search.templates if folder in search.found)
-    return Watched(list(search.found), below, search.left_out if _can_be_told(search.left_out) else search.root)
+    return Watched(list(search.found), below, list(search.pages), search.left_out if _can_be_told(search.left_out) else search.root)
 
 
 def tell(channel: Channel, found: Watched, changed: str = "") -> None:
     """In as many messages as it takes. `changed`: a file that is not any more what was imported."""
+    def say(**news: Any) -> None:
+        channel.send("watch", **{"folders": [], "templates": [], "pages": [], "left_out": "", "changed": "", **news})
+
     for part in _parts(found.folders):
-        channel.send("watch", folders=part, templates=[], left_out="", changed="")
+        say(folders=part)
     for part in _parts(found.templates):
-        channel.send("watch", folders=[], templates=part, left_out="", changed="")
+        say(templates=part)
+    for part in _parts(found.pages):
+        say(pages=part)
     if found.left_out or changed:
-        channel.send("watch", folders=[], templates=[], left_out=found.left_out, changed=changed)
+        say(left_out=found.left_out, changed=changed)
 
 
 def _parts(paths: List[str]) -> Iterator[List[str]]:

@@ -95,7 +95,7 @@ def _codes(value: Any, depth: int, seen: Set[int]) -> Iterator[CodeType]:
         parts: Iterable[Any] = value.co_consts
     elif kind is FunctionType:
         seen.add(id(value))
-        parts = [value.__code__]
+        parts = [value.__code__, value.__dict__.get("__wrapped__")]
     elif kind in (staticmethod, classmethod):
         parts = [value.__func__]
     elif kind is property:

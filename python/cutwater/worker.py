@@ -100,6 +100,8 @@ class Host:
 
     def problem(self, code: str, method: str, path: str, text: str) -> None:
         severity = "warning" if code in ("CW0504", "CW0508") else "error"
+        if code == "CW0504" and method == "HEAD":  # as most apps do, and may
+            severity = "info"
         messages.emit(severity, code, [f"{self._app}: {messages.request_name(method, path)} {text}"])
 
     def plain_file(self, file: Any) -> Optional[Tuple[int, int]]:

@@ -112,11 +112,23 @@ void FollowedFolders::take(Look& look) {
   }
   reached_.insert(look.reached.begin(), look.reached.end());
   // Where this front never came by itself it cannot follow.
+  for (const auto& [number, other] : look.others) {
+    if (!reached_.contains(number)) tell_of_unreached(number);
+  }
   std::erase_if(look.others, [this](const auto& other) { return !reached_.contains(other.first); });
   if (look.others.empty()) return told_.clear();
   if (scripts_alone_->size() >= kMostScriptFolders) return tell_of_the_most();
   if (look.scripts_before != look.scripts_after) return;
   for (const auto& [number, other] : look.others) take_folder(number, look);
+}
+
+void FollowedFolders::tell_of_unreached(size_t number) {
+  const RouteFolder& folder = (*folders_)[number];
+  if (!tells_ || folder.is_run_by_us || !unreached_told_.insert(number).second) return;
+  log_.info(
+      fmt::format("{}: user {} may not go all the way to {}, so that another folder there is not noticed before a "
+                  "restart; chmod o+x on the folders above it would change that",
+                  folder.what, supervise::current_identity().name, folder.path));
 }
 
 void FollowedFolders::tell_of_the_most() {

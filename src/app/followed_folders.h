@@ -42,6 +42,7 @@ class FollowedFolders {
   void take(Look& look);
   void take_folder(size_t number, const Look& look);
   void tell_of_the_most();
+  void tell_of_unreached(size_t number);
   void note_scripts(const std::vector<std::string>& paths);
 
   io::Loop& loop_;
@@ -53,6 +54,7 @@ class FollowedFolders {
   std::set<size_t> reached_;            // by their paths, some time
   std::map<size_t, std::string> told_;  // why a folder was not taken
   bool told_of_the_most_ = false;
+  std::set<size_t> unreached_told_;
   std::shared_ptr<std::vector<std::string>> scripts_alone_ = std::make_shared<std::vector<std::string>>();
   io::Timer next_{loop_.timers(), [this] { looks_.start(look()); }};
   base::TaskSet looks_;  // one at most; first to end

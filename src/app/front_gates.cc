@@ -84,10 +84,12 @@ base::Result<FrontGates::Gate*> FrontGates::gate_for(const config::Listen& liste
   Gate& gate = *gates_.emplace_back(std::make_unique<Gate>());
   gate.protocol = listen.protocol;
   gate.trusted = listen.trusted_proxies;
-  gate.hint = std::make_unique<handler::ForgottenProxyHint>(services.log, listen.trusted_proxies);
-  gate.filter = std::make_unique<handler::ForwardedFilter>(std::move(*networks), gate.hint.get());
   serve::ServeOptions options = services.options;
   options.protocol = protocol_of(listen);
+  const auto unbelieved =
+      options.protocol == serve::Protocol::kHttp ? handler::Unbelieved::kRemoved : handler::Unbelieved::kHandedOn;
+  gate.hint = std::make_unique<handler::ForgottenProxyHint>(services.log, listen.trusted_proxies, unbelieved);
+  gate.filter = std::make_unique<handler::ForwardedFilter>(std::move(*networks), unbelieved, gate.hint.get());
   gate.server = std::make_unique<serve::HttpServer>(services.loop, options, services.root, *gate.filter,
                                                     services.observer, services.log);
   gate.server->when_full([&gate](bool full) {

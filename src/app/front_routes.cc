@@ -150,15 +150,10 @@ message::Handler* FrontRoutes::handler_of(const config::Route& route, const conf
   if (has_scripts(route)) {
     const config::ProxyRoute& proxy = route.proxy;
     if (proxy.files == "true") beside = files_beside(proxy.strip);
-    scripts = scripts_of({proxy.root,
-                          proxy.index,
-                          {proxy.split},
-                          proxy.strip,
-                          beside != nullptr,
-                          proxy.fallback,
-                          false,
-                          proxy.closed,
-                          proxy.never_run});
+    handler::ScriptOptions options{proxy.root,     proxy.index, {proxy.split}, proxy.strip,    beside != nullptr,
+                                   proxy.fallback, false,       proxy.closed,  proxy.never_run};
+    options.real_root = proxy.real_root == "true";
+    scripts = scripts_of(std::move(options));
     if (!scripts) return nullptr;
   }
   handler::Gateway* gateway = gateway_to(route.proxy, config, std::move(scripts), codec::fastcgi::Role::kResponder);

@@ -188,12 +188,13 @@ constexpr ErrorCode kCodes[] = {
      "trusted, "
      "and was closed unread.",
      "If it is your web server: add its user to trusted_users, or its address to trusted_proxies, of that [[listen]]."},
-    {"CW0408", "forwarding fields were removed",
+    {"CW0408", "forwarding fields were not believed",
      "A request came from a private address, this machine or a unix socket that `trusted_proxies` of its listener does "
-     "not name, with X-Forwarded-*, Forwarded or X-Real-IP, which were removed from it. That is most likely a load "
-     "balancer or web server: the app has that one's address as its client's, and \"http\" where the client spoke "
-     "https. On a listener with another protocol than \"http\" it is what the web server names in REMOTE_ADDR. Said "
-     "once for each listener and front.",
+     "not name, with X-Forwarded-*, Forwarded or X-Real-IP. That is most likely a load balancer or web server: the app "
+     "has that one's address as its client's, and \"http\" where the client spoke https. By HTTP such fields are "
+     "removed. "
+     "On a listener with another protocol it is what the web server names in REMOTE_ADDR, and the fields are handed to "
+     "the app as they came. Said once for each listener and front.",
      "Write the line that the message shows into that [[listen]]; docs/gateways.md has an example. Clients on a "
      "network of your own that write such fields themselves are to be left as they are."},
     {"CW0409", "TMPDIR not used",
@@ -219,9 +220,9 @@ constexpr ErrorCode kCodes[] = {
      "Correct the Content-Length, or leave it out: then it is counted."},
     {"CW0504", "body where none is allowed",
      "The app gave a body with a status that has none (204, 205, 304); it was "
-     "dropped. A body for HEAD is dropped, too, but without a word: many apps answer HEAD as they answer GET, and PEP "
-     "3333 lets them.",
-     "Return an empty body there."},
+     "dropped. A body for HEAD is dropped, too, which each worker says once for your information: many apps answer "
+     "HEAD as they answer GET, and PEP 3333 lets them.",
+     "Return an empty body there; for HEAD nothing has to be done."},
     {"CW0505", "app ends its worker",
      "The app raised SystemExit or KeyboardInterrupt while it answered; the worker ends "
      "and another one is started.",

@@ -58,7 +58,7 @@ bool FileReader::read_proxy(const Entry& entry, Route& route) {
 }
 
 bool FileReader::check_scripts(const Entry& answer, const ProxyRoute& proxy) {
-  for (const char* key : {"root", "index", "split", "files", "fallback"}) {
+  for (const char* key : {"root", "real_root", "index", "split", "files", "fallback"}) {
     const Entry* entry = answer.node.find(key);
     if (entry == nullptr || (answer.key == "fastcgi" && (entry->key == "root" || !proxy.root.empty()))) continue;
     const bool other = answer.key != "fastcgi";

@@ -113,7 +113,8 @@ struct ProxyRoute {
   base::Duration connect_timeout = std::chrono::seconds(5);
   base::Duration tunnel_timeout = std::chrono::hours(1);
   unsigned retries = 1;
-  std::string root;  // "": the servers know what to run; else absolute
+  std::string root;                 // "": the servers know what to run; else absolute
+  std::string real_root = "false";  // "true": the servers are told where links on the way to root lead
   std::string index = "index.php";
   std::string split = ".php";            // ending of scripts
   std::string files = "false";           // "true": what is no script below root is sent as it is

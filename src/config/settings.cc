@@ -343,7 +343,8 @@ constexpr Setting kSettings[] = {
      "", to<&Upstream::balance>, 0, UINT64_MAX, "least_busy|round_robin|ip_hash", "cookie|random2"},
     {Section::kUpstream, "max_fails", Kind::kInteger, "3",
      "After how many failures in a row a server is left alone for 10 s; then one request tries it again. While no "
-     "other is left it is asked all the same, unless connecting to it took too long. 0 is never.",
+     "other is left it is asked all the same, unless connecting to it took too long. An answer that breaks off behind "
+     "its head is no such failure. 0 is never.",
      "", to<&Upstream::max_fails>, 0, 1'000'000},
     {Section::kUpstream, "keepalive", Kind::kInteger, "64",
      "How many idle connections to each server are kept; 0 makes a new one for each request. A process of php-fpm that "
@@ -383,6 +384,14 @@ constexpr Setting kSettings[] = {
      "else the answer is 404, unless `files` or `fallback` says more; it gets SCRIPT_FILENAME. Without root the server "
      "knows what to run.",
      "", to<&ProxyRoute::root>},
+    {Section::kGateway, "real_root", Kind::kChoice, "false",
+     "With root: true says the folder that links on the way to root lead to (nginx's $realpath_root) in "
+     "SCRIPT_FILENAME "
+     "and DOCUMENT_ROOT. After a deployment has switched such a link PHP runs the new release at once, while of the "
+     "link "
+     "it remembers for realpath_cache_ttl, 120 s, where it led. Not for a server that sees the folder under another "
+     "path, as in a container.",
+     "", to<&ProxyRoute::real_root>, 0, UINT64_MAX, "true|false"},
     {Section::kGateway, "index", Kind::kText, "index.php", "With root: the script that answers for a folder.", "",
      to<&ProxyRoute::index>},
     {Section::kGateway, "split", Kind::kText, ".php",

@@ -329,12 +329,14 @@ struct WatchFolders {
   static constexpr const char* kType = "watch";
   std::vector<std::string> folders;
   std::vector<std::string> templates;  // below these any text is a template
+  std::vector<std::string> pages;      // files of other folders that may be templates; a new one is none
   std::string left_out;                // one of the folders that were too many to be looked at, or ""
   std::string changed;                 // a file that is not any more what was imported, or ""
   template <class Visitor>
   void visit(Visitor& field) {
     field("folders", folders);
     field("templates", templates);
+    field("pages", pages);
     field("left_out", left_out);
     field("changed", changed);
   }

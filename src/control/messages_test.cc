@@ -34,7 +34,11 @@ TEST(Messages, ComeBackAsTheyWere) {
   auto read = decode<Imported>(encode(message));
   ASSERT_TRUE(read.ok()) << read.error().message;
   EXPECT_EQ(encode(*read), encode(message));
-  const WatchFolders watch{{"/srv/shop", "/srv/shop/pages"}, {"/srv/shop/pages"}, "/srv/shop/data", "/srv/shop/app.py"};
+  const WatchFolders watch{{"/srv/shop", "/srv/shop/pages"},
+                           {"/srv/shop/pages"},
+                           {"/srv/shop/a.html"},
+                           "/srv/shop/data",
+                           "/srv/shop/app.py"};
   auto watch_read = decode<WatchFolders>(encode(watch));
   ASSERT_TRUE(watch_read.ok()) << watch_read.error().message;
   EXPECT_EQ(encode(*watch_read), encode(watch));

@@ -25,8 +25,8 @@ TrustedNetworks private_networks() {
 
 }  // namespace
 
-ForgottenProxyHint::ForgottenProxyHint(base::LogSink& log, std::vector<std::string> trusted)
-    : log_(log), trusted_(std::move(trusted)), private_(private_networks()) {}
+ForgottenProxyHint::ForgottenProxyHint(base::LogSink& log, std::vector<std::string> trusted, Unbelieved unbelieved)
+    : log_(log), trusted_(std::move(trusted)), unbelieved_(unbelieved), private_(private_networks()) {}
 
 bool ForgottenProxyHint::is_private(const io::Address& peer) const {
   if (peer.is_unix) return private_.trusts_unix_peers();
@@ -52,12 +52,19 @@ void ForgottenProxyHint::look_at(const std::vector<std::string_view>& fields, co
   if (std::find(told_.begin(), told_.end(), where) != told_.end()) return;
   told_.push_back(where);
   const std::string who = peer.is_unix ? "a unix socket" : peer.host;
-  log_.warning("CW0408",
-               fmt::format("listen {}: removed {} from a request of {}, which trusted_proxies does not name; it "
-                           "was answered without (said once)\n"
-                           "fix: if that is a load balancer or web server of yours, write {} in that "
-                           "[[listen]]; if it is a client, all is well",
-                           where, fmt::join(names, ", "), who, with(peer.is_unix ? "unix" : peer.host)));
+  const std::string fields_said = fmt::format("{}", fmt::join(names, ", "));
+  const std::string what =
+      unbelieved_ == Unbelieved::kRemoved
+          ? fmt::format("removed {} from a request of {}, which trusted_proxies does not name; it was answered without",
+                        fields_said, who)
+          : fmt::format(
+                "{} of a request of {}, which trusted_proxies does not name, did not decide its REMOTE_ADDR and "
+                "wsgi.url_scheme; the app was handed what came",
+                fields_said, who);
+  log_.warning("CW0408", fmt::format("listen {}: {} (said once)\n"
+                                     "fix: if that is a load balancer or web server of yours, write {} in that "
+                                     "[[listen]]; if it is a client, all is well",
+                                     where, what, with(peer.is_unix ? "unix" : peer.host)));
 }
 
 }  // namespace cutwater::handler

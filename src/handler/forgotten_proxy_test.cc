@@ -28,7 +28,7 @@ struct ForgottenProxy : testing::Test {
   const std::vector<std::string> kTrusted = {"127.0.0.1/32", "::1/128"};
   NotingLog log;
   ForgottenProxyHint hint{log, kTrusted};
-  ForwardedFilter filter{*TrustedNetworks::parse(kTrusted), &hint};
+  ForwardedFilter filter{*TrustedNetworks::parse(kTrusted), Unbelieved::kRemoved, &hint};
 };
 
 TEST_F(ForgottenProxy, IsSaidOnceForEachListenerWithTheLineToWrite) {
@@ -44,6 +44,17 @@ TEST_F(ForgottenProxy, IsSaidOnceForEachListenerWithTheLineToWrite) {
   ASSERT_EQ(log.lines.size(), 2u);
   EXPECT_NE(log.lines[1].find("of a unix socket, which"), std::string::npos) << log.lines[1];
   EXPECT_NE(log.lines[1].find("\"::1/128\", \"unix\"]"), std::string::npos) << log.lines[1];
+}
+
+TEST_F(ForgottenProxy, WhereTheAppIsHandedTheFieldsThatIsSaid) {
+  ForgottenProxyHint handed_on(log, kTrusted, Unbelieved::kHandedOn);
+  handed_on.look_at({"X-Forwarded-Proto"}, {"10.0.0.5", 1, false}, {"/run/a", 0, true});
+  ASSERT_EQ(log.lines.size(), 1u);
+  EXPECT_NE(log.lines[0].find(": X-Forwarded-Proto of a request of 10.0.0.5, which trusted_proxies does not name, did "
+                              "not decide its REMOTE_ADDR and wsgi.url_scheme; the app was handed what came (said "
+                              "once)\nfix: "),
+            std::string::npos)
+      << log.lines[0];
 }
 
 TEST_F(ForgottenProxy, IsSaidOfPrivateAddressesAlone) {

@@ -26,18 +26,6 @@ bool means(std::string_view name, std::string_view field) {
   });
 }
 
-bool is_forwarding_field(std::string_view name) {
-  switch (base::ascii_lower(name.empty() ? ' ' : name.front())) {
-    case 'x':
-    case 'f':
-    case 'v':
-      return std::any_of(kForwardingFields.begin(), kForwardingFields.end(),
-                         [&](std::string_view field) { return means(name, field); });
-    default:
-      return false;
-  }
-}
-
 // What is removed, from a trusted peer or another. No proxy writes names with '_': those go, whoever sent them.
 std::vector<std::string_view> unbelieved_fields(const message::Headers& headers, bool trusted) {
   std::vector<std::string_view> found;
@@ -110,6 +98,18 @@ void apply_scheme(message::Request& request, Scheme scheme) {
 
 }  // namespace
 
+bool is_forwarding_field(std::string_view name) {
+  switch (base::ascii_lower(name.empty() ? ' ' : name.front())) {
+    case 'x':
+    case 'f':
+    case 'v':
+      return std::any_of(kForwardingFields.begin(), kForwardingFields.end(),
+                         [&](std::string_view field) { return means(name, field); });
+    default:
+      return false;
+  }
+}
+
 bool ForwardedFilter::trusts(const io::Address& peer) const {
   if (peer.is_unix) return trusted_.trusts_unix_peers();
   auto address = parse_ip_address(peer.host);
@@ -122,9 +122,13 @@ const char* ForwardedFilter::filter(message::Request& request, const io::Address
                          [](const message::HeaderField& field) { return is_forwarding_field(field.name); });
   if (!any) return nullptr;
   const bool trusted = trusts(peer);
-  const std::vector<std::string_view> removed = unbelieved_fields(request.headers, trusted);
-  if (hint_ && !trusted) hint_->look_at(removed, peer, listener);
-  for (std::string_view name : removed) request.headers.remove_all(name);
+  const std::vector<std::string_view> unbelieved = unbelieved_fields(request.headers, trusted);
+  if (hint_ && !trusted) hint_->look_at(unbelieved, peer, listener);
+  if (unbelieved_ == Unbelieved::kHandedOn && !trusted) {
+    request.has_unbelieved_forwarding = !unbelieved.empty();
+  } else {
+    for (std::string_view name : unbelieved) request.headers.remove_all(name);
+  }
   return trusted ? believe(request, storage) : nullptr;
 }
 

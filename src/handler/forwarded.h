@@ -1,6 +1,6 @@
 // ForwardedFilter: what a request's forwarding fields may say (faults.md 35, 36). From a trusted peer they decide the
 // client's address and the scheme; from anybody else they are removed before a handler sees them, and from everybody
-// those that only look like them ("X_Forwarded_For").
+// those that only look like them ("X_Forwarded_For"). What a web server in front hands on by another protocol stays.
 #pragma once
 
 #include <optional>
@@ -13,11 +13,14 @@
 
 namespace cutwater::handler {
 
+bool is_forwarding_field(std::string_view name);
+
 class ForwardedFilter final : public serve::RequestFilter {
  public:
-  // `hint`: told what is removed, or null; outlives this.
-  explicit ForwardedFilter(TrustedNetworks trusted, ForgottenProxyHint* hint = nullptr)
-      : trusted_(std::move(trusted)), hint_(hint) {}
+  // `hint`: told what is not believed, or null; outlives this.
+  explicit ForwardedFilter(TrustedNetworks trusted, Unbelieved unbelieved = Unbelieved::kRemoved,
+                           ForgottenProxyHint* hint = nullptr)
+      : trusted_(std::move(trusted)), unbelieved_(unbelieved), hint_(hint) {}
 
   // Of a trusted peer's fields, malformed ones and those that contradict each other are refused: somebody behind it is
   // forging.
@@ -29,6 +32,7 @@ class ForwardedFilter final : public serve::RequestFilter {
   const char* believe(message::Request& request, std::string& storage) const;
 
   TrustedNetworks trusted_;
+  const Unbelieved unbelieved_;
   ForgottenProxyHint* hint_;
 };
 

@@ -1,5 +1,7 @@
 #include "handler/forwarded_chain.h"
 
+#include <utility>
+
 #include "base/text.h"
 
 namespace cutwater::handler {
@@ -56,17 +58,22 @@ bool for_each_element(std::string_view text, char separator, Visit visit) {
   return !quoted;
 }
 
+// Each parameter may stand once (RFC 7239 section 4).
 bool read_forwarded_element(std::string_view element, ForwardedHop& hop) {
+  bool has_for = false;
+  bool has_proto = false;
   return for_each_element(element, ';', [&](std::string_view pair) {
     size_t equals = pair.find('=');
     if (equals == std::string_view::npos) return false;
     std::string_view name = pair.substr(0, equals);
     std::string_view value = unquote(pair.substr(equals + 1));
     if (base::equals_ignoring_case(name, "for")) {
+      if (std::exchange(has_for, true)) return false;
       std::string_view scheme = hop.scheme;
       hop = read_node(value);
       hop.scheme = scheme;
     } else if (base::equals_ignoring_case(name, "proto")) {
+      if (std::exchange(has_proto, true)) return false;
       hop.scheme = value;
     }
     return true;

@@ -178,6 +178,14 @@ const Case kCases[] = {
      "192.0.2.1",
      "http",
      1},
+    {"Forwarded, two clients of one hop",
+     kLocal,
+     "127.0.0.1",
+     {{"Forwarded", "for=192.0.2.1;for=192.0.2.2"}},
+     400,
+     "127.0.0.1",
+     "http",
+     1},
     {"Forwarded, an open quote", kLocal, "127.0.0.1", {{"Forwarded", "for=\"192.0.2.1"}}, 400, "127.0.0.1", "http", 1},
     {"both agree",
      kLocal,
@@ -237,6 +245,24 @@ TEST(Forwarded, WhyItIsRefused) {
             "the forwarding fields name different schemes");
   EXPECT_EQ(why({{"X-Forwarded-For", "192.0.2.1"}, {"Forwarded", "for=192.0.2.2"}}),
             "X-Forwarded-For and Forwarded name different clients");
+}
+
+TEST(Forwarded, WhatAWebServerHandsOnStaysAndDecidesNothing) {
+  for (const char* peer : {"203.0.113.5", "127.0.0.1"}) {
+    ForwardedFilter filter(*TrustedNetworks::parse({"127.0.0.1"}), Unbelieved::kHandedOn);
+    message::Request request;
+    request.scheme = "http";
+    request.remote_address = peer;
+    for (const char* name : {"X-Forwarded-Proto", "X-Forwarded-Scheme", "Accept"}) request.headers.add(name, "https");
+    request.headers.add("X-Forwarded-For", "192.0.2.1");
+    std::string storage;
+    EXPECT_EQ(filter.filter(request, {peer, 1, false}, {}, storage), nullptr);
+    const bool believed = std::string_view(peer) == "127.0.0.1";
+    EXPECT_EQ(request.headers.size(), 4u) << peer;
+    EXPECT_EQ(request.has_unbelieved_forwarding, !believed) << peer;
+    EXPECT_EQ(request.scheme, believed ? "https" : "http") << peer;
+    EXPECT_EQ(request.remote_address, believed ? "192.0.2.1" : peer);
+  }
 }
 
 TEST(Forwarded, PortsFollowTheScheme) {

@@ -170,7 +170,8 @@ void GatewayExchange::note_cut(upstream::Peer& peer, const upstream::Call& call,
   // The page is at fault, not the server, which serves others.
   if (status == CallStatus::kBroken && call.excess() == upstream::Excess::kMore)
     return note_excess(peer, "the client saw a cut, or 502");
-  gateway_.note_failure(peer, failure_of(status));
+  // Nor is one whose page breaks off, which any visitor may ask for: it has answered.
+  if (status != CallStatus::kTruncated) gateway_.note_failure(peer, failure_of(status));
   const std::string request = fmt::format("{} {}", exchange_.request.method, exchange_.request.path);
   if (status == CallStatus::kTimedOut) {
     const bool too_slow = *call.reason() != '\0';

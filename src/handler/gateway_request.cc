@@ -10,6 +10,7 @@
 
 #include "base/text.h"
 #include "codec/http1/request_encoder.h"
+#include "handler/forwarded.h"
 #include "handler/forwarded_chain.h"
 #include "handler/trusted_networks.h"
 #include "message/grammar.h"
@@ -158,6 +159,15 @@ struct EarlierHops {
   std::optional<std::string> usual, standard;  // instead of what came of X-Forwarded-For and of Forwarded
 };
 
+// Without what must not pass for this server's word.
+message::Headers believed_fields(const message::Headers& headers) {
+  message::Headers believed;
+  for (const message::HeaderField& field : headers) {
+    if (!is_forwarding_field(field.name)) believed.add(field.name, field.value);
+  }
+  return believed;
+}
+
 }  // namespace
 
 bool says_how_files_are_sent(std::string_view name) {
@@ -244,8 +254,11 @@ std::string forwarded_head(const message::Exchange& exchange, const upstream::Re
   const std::string_view client = is_client ? asker : address_or_nothing(request.remote_address);
   // RFC 7239: an IPv6 address stands in brackets and quotes.
   const bool is_ipv6 = asker.find(':') != std::string_view::npos;
-  const EarlierHops earlier(request.headers);
-  GrownLists grown(request.headers);
+  message::Headers believed;
+  if (request.has_unbelieved_forwarding) believed = believed_fields(request.headers);
+  const message::Headers& received = request.has_unbelieved_forwarding ? believed : request.headers;
+  const EarlierHops earlier(received);
+  GrownLists grown(received);
   grown.grow(kForwardedFor, {asker}, earlier.usual);
   if (asker.empty() && earlier.any) {  // neither list grows: they must not have different lengths
     grown.grow(kForwarded, {}, earlier.standard);
@@ -260,7 +273,7 @@ std::string forwarded_head(const message::Exchange& exchange, const upstream::Re
 
   message::Headers headers;
   headers.reserve(request.headers.size() + request.granted.size() + kNotCopied.size());
-  for (const message::HeaderField& field : request.headers) {
+  for (const message::HeaderField& field : received) {
     if (is_copied(field.name)) headers.add(field.name, field.value);
   }
   std::vector<std::string> granted;
@@ -271,7 +284,7 @@ std::string forwarded_head(const message::Exchange& exchange, const upstream::Re
   }
   if (!client.empty()) headers.add("X-Real-IP", client);
   headers.add("X-Forwarded-Proto", request.scheme);
-  headers.add("X-Forwarded-Host", request.headers.get("X-Forwarded-Host").value_or(request.authority));
+  headers.add("X-Forwarded-Host", received.get("X-Forwarded-Host").value_or(request.authority));
   grown.add_to(headers);
 
   std::string bytes;

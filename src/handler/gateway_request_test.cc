@@ -89,6 +89,22 @@ TEST_F(HeadTest, GrowsWhatATrustedProxySaid) {
   }
 }
 
+// Nobody else than this server says them, and it knows no more than the web server in front.
+TEST_F(HeadTest, WhatThatOneHandedOnOfAStrangerIsNotPassedOff) {
+  exchange.exchange.connection_address = "203.0.113.5";
+  exchange.request.remote_address = "203.0.113.5";
+  exchange.request.has_unbelieved_forwarding = true;
+  for (const char* name : {"X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Ssl", "Front-End-Https", "X-Client-IP",
+                           "Forwarded", "Via", "Accept"}) {
+    exchange.request.headers.add(name, "forged");
+  }
+  const std::string bytes = head();
+  EXPECT_NE(bytes.find("Accept: forged\r\n"), std::string::npos) << bytes;
+  EXPECT_EQ(bytes.find("forged"), bytes.rfind("forged")) << bytes;
+  EXPECT_NE(bytes.find("X-Forwarded-For: 203.0.113.5\r\n"), std::string::npos) << bytes;
+  EXPECT_NE(bytes.find("X-Forwarded-Host: localhost\r\n"), std::string::npos) << bytes;
+}
+
 // Who reads both must find one client: a chain that came in one field is said in the other as well.
 TEST_F(HeadTest, AChainInOneFieldGoesOnInBoth) {
   exchange.exchange.connection_address = "10.0.0.1";

@@ -6,6 +6,7 @@
 #include <cerrno>
 
 #include "base/text.h"
+#include "handler/file_folder.h"
 #include "handler/static_files.h"
 #include "message/target.h"
 
@@ -91,7 +92,7 @@ bool ScriptFolder::may_run_in(std::string_view folder) const {
 
 ScriptFolder::Found ScriptFolder::found(std::string_view file, std::string_view path_info, Looked looked) const {
   Script script;
-  script.root = options_.root;
+  script.root = options_.real_root ? path_of(folder_->descriptor()) : options_.root;
   script.file = file;
   script.name = options_.strip + script.file;
   script.path_info = path_info;

@@ -34,6 +34,7 @@ struct ScriptOptions {
   std::vector<std::string> never_sent = {};     // ".inc": endings of files that are not found, as scripts are not
   // A script that was a file so lately is not looked for again: who runs it opens it by its name anyway.
   base::Duration believed = std::chrono::seconds(1);
+  bool real_root = false;  // servers are told where the folder lies, all links followed
 };
 
 class ScriptFolder {

@@ -24,6 +24,9 @@ struct Request {
   bool path_had_encoded_slash = false;  // %2F stood in the target: static files and CGI answer 404 (faults.md 51)
 
   Headers headers;  // hop-by-hop fields and, from strangers, forwarding fields already removed
+  // A web server in front handed forwarding fields of its client on, and they stand for nothing: an app may look at
+  // them as behind any server of its protocol, nobody else does.
+  bool has_unbelieved_forwarding = false;
 
   // What a trusted web server in front said beyond the request, by CGI names (REMOTE_USER, SSL_CLIENT_S_DN): for the
   // app alone, its environ or the extension `tls` of its scope; nothing here reads it. Names are letters, digits and

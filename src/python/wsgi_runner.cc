@@ -1,5 +1,7 @@
 #include "python/wsgi_runner.h"
 
+#include <utility>
+
 #include "python/calls.h"
 #include "python/file_wrapper.h"
 #include "python/input.h"
@@ -235,19 +237,24 @@ void WsgiRunner::log_reply() {
                           "sent " + std::to_string(reply_.sent()) + " bytes, less than its Content-Length of " +
                               std::to_string(reply_.declared().value_or(0)) + "; the connection was cut");
   }
-  // To HEAD most apps answer as to GET, and may: leaving the body out is the server's work.
-  if (reply_.dropped() && method_ != "HEAD" && !service_.warned_of_dropped_body) {
-    service_.warned_of_dropped_body = true;
-    service_.host.problem("CW0504", method_, path_,
-                          "gave a body where none is allowed (status " + std::to_string(reply_.status()) +
-                              "); it was dropped, as all further ones will be");
-  }
+  if (reply_.dropped()) note_dropped_body();
   if (!reply_.left_out().empty() && !service_.warned_of_dropped_field) {
     service_.warned_of_dropped_field = true;
     service_.host.problem("CW0508", method_, path_,
                           "set " + std::string(reply_.left_out()) +
                               ", which belongs to the connection; it was left out, as all such fields will be");
   }
+}
+
+// To HEAD most apps answer as to GET, and may: that is said apart.
+void WsgiRunner::note_dropped_body() {
+  const bool is_head = method_ == "HEAD";
+  bool& warned = is_head ? service_.warned_of_body_for_head : service_.warned_of_dropped_body;
+  if (std::exchange(warned, true)) return;
+  const std::string where =
+      is_head ? "to HEAD" : "where none is allowed (status " + std::to_string(reply_.status()) + ")";
+  service_.host.problem("CW0504", method_, path_,
+                        "gave a body " + where + "; it was dropped, as all further ones will be");
 }
 
 void WsgiRunner::leave_if_child() {

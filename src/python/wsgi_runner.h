@@ -58,6 +58,7 @@ struct WsgiService {
   // Why the worker shall end ("retired", "system_exit", what Host::control() said); "": it goes on.
   std::string end_reason;
   bool warned_of_dropped_body = false;
+  bool warned_of_body_for_head = false;
   bool warned_of_dropped_field = false;
 };
 
@@ -87,6 +88,7 @@ class WsgiRunner {
   void detach_request();
   void failed(std::string_view what, bool abort);
   void log_reply();
+  void note_dropped_body();
   // Ends the process when it is a child that the application forked.
   void leave_if_child();
 

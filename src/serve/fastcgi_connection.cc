@@ -141,6 +141,7 @@ FastcgiConnection::Taken FastcgiConnection::drop_input() {
 void FastcgiConnection::take(const Event& event) {
   if (event.kind == Event::kRequest) return begin(event.request_id);
   if (event.kind == Event::kRefused) return refuse_head(event);
+  if (event.kind == Event::kTurnedAway) return report_unspoken(server_, peer_, event.reason);
   FastcgiExchange* exchange = find(event.request_id);
   if (exchange == nullptr) return;
   if (event.kind != Event::kAbort) return exchange->take(event);
@@ -168,6 +169,7 @@ void FastcgiConnection::refuse(uint16_t request_id) {
   if (!peer_left_) output_.send();
   unread_ = true;
   session_.end_request(request_id);
+  report_unspoken(server_, peer_, "it began on a connection that was about to be closed");
 }
 
 // The others go on, and so does the connection where it is kept.

@@ -55,6 +55,19 @@ TEST_F(FastcgiServer, TooManyVariablesAreRefusedAlone) {
   EXPECT_TRUE(answers(client.received).at(1).output.ends_with("hello /again"));
 }
 
+// As many as GET_VALUES tells.
+TEST_F(FastcgiServer, WhatIsTurnedAwayIsReported) {
+  std::string bytes;
+  for (uint16_t id = 1; id <= 66; ++id) bytes += get(id, "/wait");
+  ASSERT_TRUE(client.send(bytes));
+  ASSERT_TRUE(receive_end(65) && receive_end(66));
+  ASSERT_TRUE(server.run_until([&] { return server.handler.requests == 64; }));
+  ASSERT_EQ(server.observer.entries.size(), 2u);
+  for (const auto& entry : server.observer.entries) {
+    EXPECT_EQ(entry.refused, "more requests at once on its connection than GET_VALUES told");
+  }
+}
+
 TEST_F(FastcgiServer, WhoDoesNotKeepTheConnectionIsToldToo) {
   std::string bytes = begin(1, !kKeep);
   codec::fastcgi::append_stream(bytes, RecordType::kParams, 1, std::string(3'000'000, 'x'));

@@ -152,6 +152,7 @@ void AppSupervisor::on_failed(const BootFailure& failure) {
   const control::WatchFolders& failed = starting_->watch();
   folders.folders.insert(folders.folders.end(), failed.folders.begin(), failed.folders.end());
   folders.templates.insert(folders.templates.end(), failed.templates.begin(), failed.templates.end());
+  folders.pages.insert(folders.pages.end(), failed.pages.begin(), failed.pages.end());
   watch_code(folders);
 }
 
@@ -213,7 +214,7 @@ void AppSupervisor::on_code_changed(const std::string& path, base::Instant at) {
 }
 
 void AppSupervisor::watch_code(const control::WatchFolders& found) {
-  code_watch_.watch(CodeWatch::to_mode(spec_.watch), spec_.root, found.folders, found.templates);
+  code_watch_.watch(CodeWatch::to_mode(spec_.watch), spec_.root, found.folders, found.templates, found.pages);
   if (!found.left_out.empty()) code_watch_.tell_left_out(found.left_out);
 }
 

@@ -49,7 +49,7 @@ def run():
     if "nonsense" in words:
         channel.send(b"nonsense")
         time.sleep(100)
-    send({"type": "watch", "folders": [os.getcwd()], "templates": [], "left_out": "",
+    send({"type": "watch", "folders": [os.getcwd()], "templates": [], "pages": [], "left_out": "",
           "changed": os.getcwd() + "/views.py" if "stale" in words and not os.path.exists("stale") else ""})
     if "stamp" in words:
         open("stamp.py", "w").close()

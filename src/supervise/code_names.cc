@@ -8,14 +8,13 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::array kSourceEndings = {".py",     ".pyx", ".html", ".htm",  ".jinja",
-                                       ".jinja2", ".j2",  ".mako", ".tmpl", ".tpl"};
+constexpr std::array kSourceEndings = {".py", ".pyx", ".jinja", ".jinja2", ".j2", ".mako", ".tmpl", ".tpl"};
+constexpr std::array kPageEndings = {".html", ".htm", ".pt", ".zpt"};
 constexpr std::array kTextEndings = {
-    ".txt",      ".text",   ".xml",  ".xhtml", ".rss",  ".atom",   ".svg",  ".js",       ".mjs",  ".css",
-    ".scss",     ".less",   ".md",   ".rst",   ".json", ".yaml",   ".yml",  ".toml",     ".ini",  ".csv",
-    ".tsv",      ".sql",    ".tex",  ".ics",   ".vcf",  ".eml",    ".mjml", ".pt",       ".zpt",  ".metal",
-    ".mak",      ".kid",    ".pug",  ".haml",  ".hbs",  ".liquid", ".ftl",  ".mustache", ".jade", ".djhtml",
-    ".template", ".genshi", ".stpl", ".vue",   ".ts",   ".email"};
+    ".txt",    ".text", ".xml",      ".xhtml", ".rss",    ".atom",     ".svg",    ".js",   ".mjs", ".css",  ".scss",
+    ".less",   ".md",   ".rst",      ".json",  ".yaml",   ".yml",      ".toml",   ".ini",  ".csv", ".tsv",  ".sql",
+    ".tex",    ".ics",  ".vcf",      ".eml",   ".mjml",   ".metal",    ".mak",    ".kid",  ".pug", ".haml", ".hbs",
+    ".liquid", ".ftl",  ".mustache", ".jade",  ".djhtml", ".template", ".genshi", ".stpl", ".vue", ".ts",   ".email"};
 constexpr std::array kForeignFolders = {"node_modules", "__pycache__", "site-packages",
                                         "static",       "staticfiles", "media"};
 constexpr const char* kEnvironmentMark = "pyvenv.cfg";
@@ -64,6 +63,10 @@ bool is_among_templates(std::string_view root, std::string_view folder) {
 
 bool is_source(std::string_view name) {
   return !name.starts_with('.') && ends_with_any(name, kSourceEndings);
+}
+
+bool is_page(std::string_view name) {
+  return !name.starts_with('.') && ends_with_any(name, kPageEndings);
 }
 
 bool is_text(std::string_view name) {

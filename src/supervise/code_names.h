@@ -23,6 +23,8 @@ bool belongs(const std::filesystem::path& root, const std::filesystem::path& fol
 bool is_among_templates(std::string_view root, std::string_view folder);
 
 bool is_source(std::string_view name);
+// Templates for some engines, and what any app may write: .html.
+bool is_page(std::string_view name);
 // Any text: templates of mails, feeds, scripts. Anywhere but among templates such files are data.
 bool is_text(std::string_view name);
 bool is_deploy_file(std::string_view name);

@@ -48,9 +48,10 @@ CodeWatch::Mode CodeWatch::to_mode(std::string_view setting) {
 }
 
 void CodeWatch::watch(Mode mode, const std::string& root, const std::vector<std::string>& folders,
-                      const std::vector<std::string>& templates) {
+                      const std::vector<std::string>& templates, const std::vector<std::string>& pages) {
   mode_ = mode;
   templates_ = templates;
+  pages_ = {pages.begin(), pages.end()};
   root_ = without_end_slash(root);
   if (mode == Mode::kOff) {
     watcher_.reset();
@@ -256,7 +257,9 @@ void CodeWatch::on_new_folder(const std::string& folder) {
 
 bool CodeWatch::matters(const std::string& folder, std::string_view name) const {
   if (mode_ == Mode::kDeploy) return is_deploy_file(name);
-  return is_source(name) || (is_text(name) && holds_templates(folder));
+  if (is_source(name)) return true;
+  if ((is_page(name) || is_text(name)) && holds_templates(folder)) return true;
+  return is_page(name) && pages_.contains(folder + "/" + std::string(name));
 }
 
 bool CodeWatch::holds_templates(const std::string& folder) const {

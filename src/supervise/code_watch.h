@@ -10,6 +10,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -34,9 +35,10 @@ class CodeWatch {
   ~CodeWatch();
 
   // From now on `root`, these folders (real paths; those outside of `root` and in hidden or foreign folders are left
-  // out) and no others. What is watched already stays so without a gap. Below `templates` any text matters.
+  // out) and no others. What is watched already stays so without a gap. Below `templates` any text matters, elsewhere
+  // of .html and the like `pages` alone.
   void watch(Mode mode, const std::string& root, const std::vector<std::string>& folders,
-             const std::vector<std::string>& templates = {});
+             const std::vector<std::string>& templates = {}, const std::vector<std::string>& pages = {});
   // This one is not watched, as there are too many: said once.
   void tell_left_out(const std::string& folder);
   // A file that was changed before it was watched.
@@ -78,6 +80,7 @@ class CodeWatch {
   std::string root_;       // as it was given
   std::string real_root_;  // where that led when it was looked at last
   std::vector<std::string> templates_;
+  std::unordered_set<std::string> pages_;
   base::FileDescriptor inotify_;
   std::unique_ptr<io::CallbackWatcher> watcher_;
   WatchedFolders watched_;

@@ -114,12 +114,29 @@ TEST_F(CodeWatchTest, WhatIsLeftOutIsToldOnce) {
 }
 
 TEST_F(CodeWatchTest, SeesEditorsThatReplaceFiles) {
-  watch_.watch(CodeWatch::Mode::kCode, spec.root, {spec.root});
+  watch_.watch(CodeWatch::Mode::kCode, spec.root, {spec.root}, {}, {spec.root + "/page.html"});
   write("new~");
   std::filesystem::rename(spec.root + "/new~", spec.root + "/page.html");
   EXPECT_EQ(changes_after(kLong), Paths{"page.html"});
   std::filesystem::remove(spec.root + "/page.html");
   EXPECT_EQ(changes_after(kLong), Paths{"page.html"});
+}
+
+// They may be what the app writes; who adds a template changes code that uses it.
+TEST_F(CodeWatchTest, OfPagesThoseThatWereThereMatterAndAmongTemplatesAll) {
+  write("pages/there.html");
+  write("shop/templates/there.html");
+  const std::string pages = spec.root + "/pages";
+  watch_.watch(CodeWatch::Mode::kCode, spec.root, {spec.root, pages, spec.root + "/shop/templates"}, {},
+               {pages + "/there.html"});
+  write("pages/new.html");
+  write("new.html");
+  write("job-1/out.html");
+  EXPECT_EQ(changes_after(kLong), Paths{});
+  write("pages/there.html");
+  EXPECT_EQ(changes_after(kLong), Paths{"pages/there.html"});
+  write("shop/templates/new.html");
+  EXPECT_EQ(changes_after(kLong), Paths{"shop/templates/new.html"});
 }
 
 TEST_F(CodeWatchTest, SeesNewPackages) {

@@ -108,10 +108,11 @@ void Generation::on_interpreter_silent(const std::string& why) {
 
 void Generation::on_watch(const control::Message& message) {
   auto more = control::decode<control::WatchFolders>(message.body);
-  constexpr size_t kMostFolders = 1 << 16;
-  if (!more || watch_.folders.size() + watch_.templates.size() > kMostFolders) return;
+  constexpr size_t kMost = 1 << 16;
+  if (!more || watch_.folders.size() + watch_.templates.size() + watch_.pages.size() > kMost) return;
   watch_.folders.insert(watch_.folders.end(), more->folders.begin(), more->folders.end());
   watch_.templates.insert(watch_.templates.end(), more->templates.begin(), more->templates.end());
+  watch_.pages.insert(watch_.pages.end(), more->pages.begin(), more->pages.end());
   if (!more->left_out.empty()) watch_.left_out = more->left_out;
   if (!more->changed.empty()) watch_.changed = more->changed;
 }

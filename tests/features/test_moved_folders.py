@@ -96,15 +96,28 @@ def test_a_front_that_is_started_later(serve, current):
     server.baseline = {server.pid: server.baseline[server.pid]}
 
 
-def test_scripts_for_a_fastcgi_server(serve, peer, current):  # noqa: F811
+@pytest.mark.parametrize("real", [False, True], ids=["", "real_root"])
+def test_scripts_for_a_fastcgi_server(serve, peer, folder, current, real):  # noqa: F811
+    where = [(folder / name if real else current) / "public" for name in ("one", "two")]
     behind = peer(gateways.RawGatewayPeer, "fastcgi", gateways.answering(gateways.answer("fastcgi", b"script"), True))
-    server = gateway(serve, route("fastcgi", behind, more=f', root = "{current / "public"}", files = true'))
+    server = gateway(serve, route("fastcgi", behind, more=f', root = "{current / "public"}", files = true, real_root = {str(real).lower()}'))
     assert server.get("/one.php").text == "script" and server.get("/two.php").status == 404
-    assert behind.variables()["SCRIPT_FILENAME"] == str(current / "public" / "one.php")
+    assert behind.variables()["SCRIPT_FILENAME"] == str(where[0] / "one.php")
     switch(current, "two")
     wait_until(lambda: server.get("/two.php").status == 200 and server.get("/one.php").status == 404, 10, "the other scripts")
     assert server.get("/two.txt").text == "two"
-    assert behind.variables()["SCRIPT_FILENAME"] == str(current / "public" / "two.php")
+    told = behind.variables()
+    assert (told["SCRIPT_FILENAME"], told["DOCUMENT_ROOT"]) == (str(where[1] / "two.php"), str(where[1]))
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="needs root: the front is another user")
+def test_what_the_front_cannot_reach_is_said(serve, folder):
+    closed = folder / "home"
+    release(closed, "site")
+    closed.chmod(0o700)
+    server = gateway(serve, static(closed / "site" / "public"))
+    assert server.get("/site.txt").text == "site"
+    server.log.wait_for("static files at /: user .* may not go all the way to .*/home/site/public, so that another folder there is not noticed")
 
 
 def cgi(current):

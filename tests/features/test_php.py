@@ -102,6 +102,25 @@ def test_server_variables(php, site):
         assert "PATH_INFO" not in plain or plain["PATH_INFO"] == ""
 
 
+def test_a_link_that_a_deployment_switches(serve, peer, folder, site):  # noqa: F811
+    """Told where the link leads, PHP cannot answer from where it led before, which it remembers for two minutes."""
+    for name in ("one", "two"):
+        shutil.copytree(site, folder / name)
+        (folder / name / "release.php").write_text(f"<?php echo '{name}';")
+        (folder / name / f"{name}.php").write_text("<?php echo basename(__DIR__);")
+    current = folder / "current"
+    current.symlink_to("one")
+    behind = peer(php_fpm, folder)
+    server = gateway(serve, route("fastcgi", behind.url, more=f', root = "{current}", real_root = true'))
+    assert server.get("/release.php").text == server.get("/one.php").text == "one"
+    (folder / "fresh").symlink_to("two")
+    (folder / "fresh").rename(current)
+    wait_until(lambda: server.get("/two.php").text == "two", 10, "the other release")
+    assert server.get("/release.php").text == "two" and server.get("/one.php").status == 404
+    shutil.rmtree(folder / "one")
+    assert server.get("/release.php").text == "two"
+
+
 @pytest.mark.parametrize("query", ["-s", "-d+allow_url_include%3d1", "-d+allow_url_include%3d1+-d+auto_prepend_file%3d/etc/passwd"])
 def test_a_query_is_no_command_line(php, query):
     """faults.md 60: what PHP's CGI program took for flags is a query, passed on as it came; no source, no file of others."""

@@ -55,7 +55,7 @@ class Channel:
     def __init__(self):
         self.ours, self.theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.waiting, self.told = [], []
-        self.watch = {"folders": [], "templates": [], "left_out": "", "changed": ""}
+        self.watch = {"folders": [], "templates": [], "pages": [], "left_out": "", "changed": ""}
 
     def send(self, kind, descriptors=(), **fields):
         socket.send_fds(self.ours, [json.dumps({"type": kind, **fields}).encode()], list(descriptors))

@@ -531,6 +531,24 @@ def test_folders_of_templates(start):
     assert watch["templates"] == {"views"}
 
 
+ATTRIBUTE = '<div tal:replace="structure body">'
+
+
+def test_pages(start):
+    """That may be templates: those of folders in which one has the signs of one, of folders below, and of those with code."""
+    files = {"app.py": HELLO, "plain.html": "plain", "model.pt": "weights", "shop/views.py": "", "shop/page.html": "",
+             "pages/home.html": "{% include 'partials/foot.html' %}", "pages/partials/foot.html": "plain", "pages/partials/style.css": "",
+             "chameleon/home.pt": ATTRIBUTE, "chameleon/foot.pt": "plain", "late/home.html": "x" * 40_000 + "{{ title }}",
+             "invoices/1.html": "Total: 42 by {#1}, see Copy: views.py:22 <style>@media print{#nav{x:y}}</style>", "reports/1.html": "<b>tal:</b>",
+             "out/1.html": "{{ raw }}", "pages/upload/x/1.html": "{{ raw }}"}
+    bridge = start("app", files=files)
+    imported(bridge)
+    watch = {name: {os.path.relpath(path, bridge.root) for path in bridge.channel.watch[name]} for name in ("folders", "pages")}
+    assert watch["folders"] == {".", "shop", "pages", "pages/partials", "chameleon", "late"}
+    assert watch["pages"] == {"plain.html", "shop/page.html", "pages/home.html", "pages/partials/foot.html", "chameleon/home.pt",
+                              "chameleon/foot.pt", "late/home.html"}
+
+
 @pytest.mark.parametrize("files, changed", [
     ({"app.py": "import module\nopen('module.py', 'a').write('x = 2\\n')\n" + HELLO, "module.py": "x = 1\n"}, "module.py"),
     ({"my-app.py": "open('my-app.py', 'a').write('x = 2\\n')\n" + HELLO}, "my-app.py"),

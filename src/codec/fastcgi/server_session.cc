@@ -114,9 +114,10 @@ ServerSession::Event ServerSession::take_begin(std::string_view content, std::st
   if (!begin) return malformed("BEGIN_REQUEST of another length than 8");
   if (find() != nullptr) return malformed("BEGIN_REQUEST with the id of a request that runs");
   if (!known_role(begin->role)) {
-    turn_away(*begin, ProtocolStatus::kUnknownRole, replies);
+    return turn_away(*begin, ProtocolStatus::kUnknownRole, "a role that FastCGI does not have", replies);
   } else if (requests_.size() >= limits_.requests) {
-    turn_away(*begin, limits_.requests == 1 ? ProtocolStatus::kCannotMultiplex : ProtocolStatus::kOverloaded, replies);
+    const auto status = limits_.requests == 1 ? ProtocolStatus::kCannotMultiplex : ProtocolStatus::kOverloaded;
+    return turn_away(*begin, status, "more requests at once on its connection than GET_VALUES told", replies);
   } else {
     Request& request = requests_[record_->request_id];
     request.role = static_cast<Role>(begin->role);
@@ -125,9 +126,13 @@ ServerSession::Event ServerSession::take_begin(std::string_view content, std::st
   return event(Event::kNeedMore);
 }
 
-void ServerSession::turn_away(const BeginRequest& begin, ProtocolStatus status, std::string& replies) {
+ServerSession::Event ServerSession::turn_away(const BeginRequest& begin, ProtocolStatus status, const char* reason,
+                                              std::string& replies) {
   append_end_request(replies, record_->request_id, {0, status});
   if (!begin.keep_connection) wants_close_ = true;
+  Event turned_away = event(Event::kTurnedAway);
+  turned_away.reason = reason;
+  return turned_away;
 }
 
 // Before its variables are complete nobody knows of the request: it ends here.
@@ -211,7 +216,8 @@ ServerSession::Event ServerSession::misordered(Request& request) {
   return result;
 }
 
-// Names that we do not know are left out (section 4.1).
+// Names that we do not know are left out (section 4.1). Who sends several requests at once (HAProxy) takes MAX_REQS for
+// those of one connection.
 void ServerSession::answer_values(std::string_view content, std::string& replies) const {
   Variables asked;
   std::string pairs;
@@ -219,8 +225,7 @@ void ServerSession::answer_values(std::string_view content, std::string& replies
     for (const Variable& variable : asked) {
       std::string value;
       if (variable.name == "FCGI_MAX_CONNS") base::append_decimal(value, limits_.connections);
-      if (variable.name == "FCGI_MAX_REQS")
-        base::append_decimal(value, uint64_t{limits_.connections} * limits_.requests);
+      if (variable.name == "FCGI_MAX_REQS") base::append_decimal(value, limits_.requests);
       if (variable.name == "FCGI_MPXS_CONNS") value = limits_.requests > 1 ? "1" : "0";
       if (!value.empty()) append_pair(pairs, variable.name, value);
     }

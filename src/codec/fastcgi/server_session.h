@@ -24,7 +24,7 @@ namespace cutwater::codec::fastcgi {
 
 struct SessionLimits {
   VariableLimits variables;
-  unsigned requests = 64;       // at once on this connection; more are answered OVERLOADED
+  unsigned requests = 64;       // at once on this connection, as GET_VALUES is told; more are answered OVERLOADED
   unsigned connections = 1000;  // what GET_VALUES is told
 };
 
@@ -40,6 +40,7 @@ class ServerSession {
       kStdinEnd,  // follows for responders and filters alone
       kData,      // a piece of a filter's second stream
       kDataEnd,
+      kTurnedAway,  // `reason`: `replies` end a request at its beginning, and nothing more comes of it
       kAbort,       // the web server wants no answer any more; end_request() is due all the same
       kRefused,     // `reason`: no request comes of it, and nothing more; variables(id) is empty, end_request() is due
       kMisordered,  // `reason`: the streams of a request are not what they should be, and nothing more comes of them
@@ -95,7 +96,7 @@ class ServerSession {
   Event refused(Request& request, const char* reason, bool over_limit = false);
   Event misordered(Request& request);
   void answer_values(std::string_view content, std::string& replies) const;
-  void turn_away(const BeginRequest& begin, ProtocolStatus status, std::string& replies);
+  Event turn_away(const BeginRequest& begin, ProtocolStatus status, const char* reason, std::string& replies);
 
   RecordType type() const { return static_cast<RecordType>(record_->type); }
   Request* find();

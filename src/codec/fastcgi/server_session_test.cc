@@ -82,6 +82,7 @@ class Player {
     if (event.kind == Event::kStdinEnd) log += "end" + id;
     if (event.kind == Event::kDataEnd) log += "data-end" + id;
     if (event.kind == Event::kAbort) log += "abort" + id;
+    if (event.kind == Event::kTurnedAway) log += "turned-away" + id;
     if (event.kind == Event::kMisordered) log += "misordered" + id;
     if (event.kind == Event::kRefused) {
       log += (event.over_limit ? "over-limit" : "refused") + id;
@@ -179,7 +180,7 @@ TEST(ServerSessionTest, ValuesAreTold) {
   EXPECT_EQ(player.play(record(1, 9, 0, asked, 3), 1), "");
   std::string answer;
   append_record(answer, RecordType::kGetValuesResult, 0,
-                pairs({{"FCGI_MAX_CONNS", "100"}, {"FCGI_MAX_REQS", "800"}, {"FCGI_MPXS_CONNS", "1"}}));
+                pairs({{"FCGI_MAX_CONNS", "100"}, {"FCGI_MAX_REQS", "8"}, {"FCGI_MPXS_CONNS", "1"}}));
   EXPECT_EQ(player.replies, answer);
 }
 
@@ -203,7 +204,7 @@ TEST(ServerSessionTest, RefusedRequests) {
   append_begin_request(bytes, 2, Role::kResponder, true);
   append_record(bytes, RecordType::kParams, 2, pairs({{"A", "1"}}));  // of nobody: ignored
   append_begin_request(bytes, 3, static_cast<Role>(4), false);
-  EXPECT_EQ(player.play(bytes), "request1 end1 ");
+  EXPECT_EQ(player.play(bytes), "request1 end1 turned-away2 turned-away3 ");
   std::string answer;
   append_end_request(answer, 2, {0, ProtocolStatus::kCannotMultiplex});
   append_end_request(answer, 3, {0, ProtocolStatus::kUnknownRole});
