@@ -111,6 +111,7 @@ void FollowedFolders::take(Look& look) {
     if (is_of_scripts) note_scripts({handler::path_of(roots_[number]->descriptor())});
   }
   reached_.insert(look.reached.begin(), look.reached.end());
+  has_looked_ = true;
   // Where this front never came by itself it cannot follow.
   for (const auto& [number, other] : look.others) {
     if (!reached_.contains(number)) tell_of_unreached(number);
@@ -126,9 +127,20 @@ void FollowedFolders::tell_of_unreached(size_t number) {
   const RouteFolder& folder = (*folders_)[number];
   if (!tells_ || folder.is_run_by_us || !unreached_told_.insert(number).second) return;
   log_.info(
-      fmt::format("{}: user {} may not go all the way to {}, so that another folder there is not noticed before a "
-                  "restart; chmod o+x on the folders above it would change that",
+      fmt::format("{}: user {} may not go all the way to {}, so that another folder there is noticed at SIGHUP "
+                  "alone; chmod o+x on the folders above it would change that",
                   folder.what, supervise::current_identity().name, folder.path));
+}
+
+// Of one that it can reach its own rights decide what may lie there (see take_folder()).
+void FollowedFolders::offer(size_t number, const base::FileDescriptor& folder) {
+  if (!has_looked_ || number >= roots_.size() || !roots_[number] || reached_.contains(number)) return;
+  struct stat held, offered;
+  const bool is_known = fstat(roots_[number]->descriptor(), &held) == 0 && fstat(folder.get(), &offered) == 0;
+  if (!is_known || is_same(held, offered) || (*folders_)[number].is_run_by_us) return;
+  if (roots_[number]->become(folder) && tells_) {
+    log_.info((*folders_)[number].what + ": " + (*folders_)[number].path + " is another folder now");
+  }
 }
 
 void FollowedFolders::tell_of_the_most() {

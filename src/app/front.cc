@@ -131,7 +131,9 @@ FrontProcess::FrontProcess(FrontStart& start, LogFiles files, FrontLog& log, siz
       master_(loop_, std::move(start.master), log,
               {[this](base::Duration grace) { stop(grace); },
                [this](std::vector<base::FileDescriptor> reopened) { reopen_logs(std::move(reopened)); },
-               [this] { pools_.renew(); }, [this] { stop(kGraceWithoutMaster); },
+               [this] { pools_.renew(); },
+               [this](uint64_t number, const base::FileDescriptor& folder) { routes_.offer_root(number, folder); },
+               [this] { stop(kGraceWithoutMaster); },
                [this](base::FileDescriptor channel) {
                  scripts_.connect(std::move(channel));
                  say_ready();

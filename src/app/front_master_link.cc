@@ -159,6 +159,9 @@ void FrontMasterLink::on_message(control::Message message) {
     events_.reopen_logs(std::move(descriptors));
   } else if (type == control::RenewPools::kType) {
     events_.renew_pools();
+  } else if (type == control::RootOpened::kType && descriptors.size() == 1) {
+    decoded<control::RootOpened>(
+        message, [&](const control::RootOpened& content) { events_.root_opened(content.number, descriptors.front()); });
   } else if (type == control::SpawnerStarted::kType && descriptors.size() == 1) {
     events_.spawner_started(std::move(descriptors.front()));
   } else {

@@ -43,8 +43,9 @@ class FrontMasterLinkTest : public testing::Test {
         loop_, std::move(pair->second), log_,
         FrontMasterLink::Events{[this](base::Duration grace) { stops_.push_back(grace); },
                                 [this](std::vector<base::FileDescriptor> files) { reopened_ = files.size(); },
-                                [this] { ++renewals_; }, [this] { master_gone_ = true; },
-                                [this](base::FileDescriptor) { ++spawners_; }});
+                                [this] { ++renewals_; },
+                                [this](uint64_t number, const base::FileDescriptor&) { roots_.push_back(number); },
+                                [this] { master_gone_ = true; }, [this](base::FileDescriptor) { ++spawners_; }});
     apps_ = std::make_unique<FrontApps>(router_, handler::AppServices{loop_, offload_, spool_, log_, *link_, 0});
     config::App shop;
     shop.name = "shop";
@@ -137,6 +138,7 @@ class FrontMasterLinkTest : public testing::Test {
   bool master_gone_ = false;
   int spawners_ = 0;
   int renewals_ = 0;
+  std::vector<uint64_t> roots_;
 };
 
 TEST_F(FrontMasterLinkTest, AGenerationsWholeLife) {
@@ -202,6 +204,15 @@ TEST_F(FrontMasterLinkTest, HearsOfEachSpawner) {
   master_->send(control::encode(control::SpawnerStarted{}));  // without its channel
   runner_.until([&] { return !log_.lines.empty(); });
   EXPECT_EQ(spawners_, 2);
+}
+
+TEST_F(FrontMasterLinkTest, HearsOfOtherFoldersOfRoutes) {
+  auto pair = control::Channel::make_pair();
+  ASSERT_TRUE(pair.ok());
+  master_->send(control::encode(control::RootOpened{3}));  // without it
+  master_->send(control::encode(control::RootOpened{7}), {pair->second.descriptor()});
+  runner_.until([&] { return !roots_.empty() && !log_.lines.empty(); });
+  EXPECT_EQ(roots_, std::vector<uint64_t>{7});
 }
 
 TEST_F(FrontMasterLinkTest, HearsThatPoolsAreToBeRenewed) {

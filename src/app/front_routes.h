@@ -52,6 +52,9 @@ class FrontRoutes {
   void add(const config::Config& config, std::vector<base::FileDescriptor> static_roots, FrontApps& apps,
            size_t most_kept);
 
+  // Of the folder with this number the master has opened another.
+  void offer_root(size_t number, const base::FileDescriptor& folder) { followed_.offer(number, folder); }
+
   // Servers behind us work on for requests that are answered.
   size_t late_ends() const;
 

@@ -47,6 +47,7 @@ class Master : public io::TurnHook {
   void warn_of_front_settings(const config::Config& fresh);
   void reopen_logs();
   void renew_pools();
+  void renew_roots();
 
   void on_front_message(unsigned front, control::Message& message);
   void on_front_started(unsigned front);

@@ -142,6 +142,7 @@ void Master::reload() {
   warn_of_front_settings(fresh.config);
   spawner_->renew_warm();
   renew_pools();
+  renew_roots();
   for (supervise::AppSpec& spec : *specs) {
     supervise::AppSupervisor& app = *find_app(spec.name);
     app.reload(std::move(spec), kAskedToReload);
@@ -190,6 +191,15 @@ std::optional<std::vector<supervise::AppSpec>> Master::specs_of(const config::Co
 supervise::AppSupervisor* Master::find_app(const std::string& name) {
   auto known = std::find_if(apps_.begin(), apps_.end(), [&](const auto& each) { return each->name() == name; });
   return known == apps_.end() ? nullptr : known->get();
+}
+
+// A front follows those that it can reach by itself; below a home of mode 0700 it cannot.
+void Master::renew_roots() {
+  for (const size_t number : sockets_.reopen_roots(config_)) {
+    for (unsigned front = 0; front < fronts_->count(); ++front) {
+      fronts_->send(front, control::encode(control::RootOpened{number}), {sockets_.static_roots()[number].get()});
+    }
+  }
 }
 
 // They read their own settings at their start, php.ini for one.

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 #include "app/listen_advice.h"
 #include "app/listen_options.h"
@@ -58,6 +59,24 @@ bool Sockets::open(const config::Config& config, base::LogSink& log) {
   for (const config::Listen& listen : config.listens) all &= open_listening(listen, config, log);
   for (const RouteFolder& folder : route_folders(config)) all &= open_root(folder, log);
   return all;
+}
+
+std::vector<size_t> Sockets::reopen_roots(const config::Config& config) {
+  std::vector<size_t> others;
+  const std::vector<RouteFolder> folders = route_folders(config);
+  for (size_t number = 0; number < folders.size() && number < static_roots_.size(); ++number) {
+    base::FileDescriptor& held = static_roots_[number];
+    struct stat before, now;
+    if (folders[number].is_run_by_us || stat(folders[number].path.c_str(), &now) != 0) continue;
+    const bool is_same =
+        held.valid() && fstat(held.get(), &before) == 0 && before.st_dev == now.st_dev && before.st_ino == now.st_ino;
+    if (is_same) continue;
+    base::FileDescriptor other(::open(folders[number].path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+    if (!other.valid()) continue;
+    held = std::move(other);
+    others.push_back(number);
+  }
+  return others;
 }
 
 bool Sockets::open_root(const RouteFolder& folder, base::LogSink& log) {

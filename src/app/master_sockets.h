@@ -21,6 +21,9 @@ class Sockets {
   void close_listening() { listening_.clear(); }
 
   const std::vector<base::FileDescriptor>& listening() const { return listening_; }
+  // Opens anew what is another folder by now, but for `dir` of cgi: the numbers of those. At most one file system call
+  // for each that lies where it did.
+  std::vector<size_t> reopen_roots(const config::Config& config);
   // O_PATH, as route_folders() has them.
   const std::vector<base::FileDescriptor>& static_roots() const { return static_roots_; }
   // "http://127.0.0.1:8000" or "unix:/run/x.sock", with the port the kernel chose.

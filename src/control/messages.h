@@ -172,6 +172,16 @@ struct QuitTag {
 using ReopenLogs = Bare<ReopenLogsTag>;
 using RenewPools = Bare<RenewPoolsTag>;
 
+// At SIGHUP another folder lies where that of a route did: with it, O_PATH. `number`: its place in route_folders().
+struct RootOpened {
+  static constexpr const char* kType = "root";
+  uint64_t number = 0;
+  template <class Visitor>
+  void visit(Visitor& field) {
+    field("number", number);
+  }
+};
+
 // ---- front -> master
 
 using FrontReady = Bare<FrontReadyTag>;

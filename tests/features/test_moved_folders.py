@@ -117,7 +117,13 @@ def test_what_the_front_cannot_reach_is_said(serve, folder):
     closed.chmod(0o700)
     server = gateway(serve, static(closed / "site" / "public"))
     assert server.get("/site.txt").text == "site"
-    server.log.wait_for("static files at /: user .* may not go all the way to .*/home/site/public, so that another folder there is not noticed")
+    server.log.wait_for("static files at /: user .* may not go all the way to .*/home/site/public, so that another folder there is noticed at SIGHUP")
+    release(closed, "other")
+    (closed / "site").rename(closed / "old")
+    (closed / "other").rename(closed / "site")
+    os.kill(server.pid, signal.SIGHUP)
+    expect(server, "/other.txt", "other")
+    assert server.get("/site.txt").status == 404
 
 
 def cgi(current):
