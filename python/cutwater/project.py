@@ -20,11 +20,15 @@ _MAXIMUM_VISITED = 10_000
 _TEMPLATE_ENDINGS = (".jinja", ".jinja2", ".j2", ".mako", ".tmpl", ".tpl")
 _PAGE_ENDINGS = (".html", ".htm", ".pt", ".zpt")
 _PLAIN_PAGE_ENDINGS = (".html", ".htm")
-_TEMPLATE_SIGNS = re.compile(rb"\{%|\{\{|\{#[^{}]*#\}|<%|\s(tal|metal|py|i18n|meta):[a-z-]+\s*=\s*[\"']|xmlns:(tal|metal|py)\s*=")
+_TEMPLATE_SIGNS = (b"{%", b"{{", b"<%")
+# Of others: words that stand in any text, and what makes signs of them.
+_RARE_SIGNS = (b"{#", b"tal:", b"metal:", b"py:", b"i18n:", b"meta:")
+_RARE_SIGN = re.compile(rb"\{#[^\n]{0,300}?#\}|</?(?:tal|metal|py):[a-z]|\s(?:tal|metal|py|i18n|meta):[a-z-]+\s*=\s*[\"']|xmlns:(?:tal|metal|py)\s*=")
 _WRITTEN_NAMES = {"cache", "upload", "uploads", "tmp", "temp", "var", "log", "logs", "out", "output", "build", "_build", "dist", "htmlcov"}
 _PAGES_READ = 8
 _PAGE_BYTES = 64 * 1024
 _MAXIMUM_PAGES = 10_000
+_MAXIMUM_PAGES_READ = 2000
 _MESSAGE_BYTES = 32 * 1024
 
 
@@ -72,6 +76,7 @@ class _Search:
         self.pages: Dict[str, None] = {}
         self.left_out = ""
         self._visited = 0
+        self._read = 0
 
     def take(self, folder: str) -> None:
         if not any(folder == other or folder.startswith(other + os.sep) for other in self.hidden) and _can_be_told(folder):
@@ -117,11 +122,11 @@ class _Search:
                 self.templates.add(folder)
             all_below = all_below or (folder != self.root and name == "templates") or folder in self.templates
             pages = self._pages(folder, files)
-            has_templates = not all_below and any(_is_template(os.path.join(folder, name)) for name in pages[:_PAGES_READ])
+            has_templates = not all_below and any(self._is_template(os.path.join(folder, name)) for name in pages[:_PAGES_READ])
             pages_below = has_templates or (pages_below and folder != self.root)
             if all_below or has_code or (pages_below and pages) or any(name.endswith(_TEMPLATE_ENDINGS) for name in files):
                 self.take(folder)
-                self._take_pages(folder, [name for name in files if name.endswith(_PAGE_ENDINGS if pages_below else _PLAIN_PAGE_ENDINGS)])
+                self._take_pages(folder, [name for name in pages if pages_below or name.endswith(_PLAIN_PAGE_ENDINGS)])
             waiting.extend((os.path.join(folder, name), all_below, pages_below) for name in names
                            if not name.startswith(".") and name not in _SKIPPED_NAMES)
 
@@ -131,7 +136,15 @@ class _Search:
             return []
         return [name for name in files if name.endswith(_PAGE_ENDINGS)]
 
+    def _is_template(self, path: str) -> bool:
+        self._read += 1
+        return self._read <= _MAXIMUM_PAGES_READ and _is_template(path)
+
     def _take_pages(self, folder: str, names: Iterable[str]) -> None:
+        """Among templates every text counts, without a list."""
+        parts = os.path.relpath(folder, self.root).split(os.sep)
+        if folder not in self.found or "templates" in parts or any(_holds(top, [folder]) for top in self.templates):
+            return
         for name in names:
             if len(self.pages) >= _MAXIMUM_PAGES:
                 self.left_out = self.left_out or folder
@@ -153,7 +166,9 @@ def _is_template(path: str) -> bool:
         return False
     finally:
         os.close(descriptor)
-    return _TEMPLATE_SIGNS.search(start) is not None
+    if any(sign in start for sign in _TEMPLATE_SIGNS):
+        return True
+    return any(sign in start for sign in _RARE_SIGNS) and _RARE_SIGN.search(start) is not None
 
 
 def _entries(folder: str) -> Tuple[List[str], List[str]]:

@@ -112,6 +112,7 @@ void FollowedFolders::take(Look& look) {
   }
   reached_.insert(look.reached.begin(), look.reached.end());
   has_looked_ = true;
+  for (auto& [number, folder] : std::exchange(offered_, {})) offer(number, std::move(folder));
   // Where this front never came by itself it cannot follow.
   for (const auto& [number, other] : look.others) {
     if (!reached_.contains(number)) tell_of_unreached(number);
@@ -126,15 +127,22 @@ void FollowedFolders::take(Look& look) {
 void FollowedFolders::tell_of_unreached(size_t number) {
   const RouteFolder& folder = (*folders_)[number];
   if (!tells_ || folder.is_run_by_us || !unreached_told_.insert(number).second) return;
+  // With root's rights the master opens none anew (Sockets::reopen_roots).
+  struct stat held;
+  const bool is_roots = fstat(roots_[number]->descriptor(), &held) != 0 || held.st_uid == 0;
   log_.info(
-      fmt::format("{}: user {} may not go all the way to {}, so that another folder there is noticed at SIGHUP "
-                  "alone; chmod o+x on the folders above it would change that",
-                  folder.what, supervise::current_identity().name, folder.path));
+      fmt::format("{}: user {} may not go all the way to {}, so that another folder there is noticed at {} alone; "
+                  "chmod o+x on the folders above it would change that",
+                  folder.what, supervise::current_identity().name, folder.path, is_roots ? "a restart" : "SIGHUP"));
 }
 
 // Of one that it can reach its own rights decide what may lie there (see take_folder()).
-void FollowedFolders::offer(size_t number, const base::FileDescriptor& folder) {
-  if (!has_looked_ || number >= roots_.size() || !roots_[number] || reached_.contains(number)) return;
+void FollowedFolders::offer(size_t number, base::FileDescriptor folder) {
+  if (number >= roots_.size() || !roots_[number] || reached_.contains(number)) return;
+  if (!has_looked_) {
+    offered_[number] = std::move(folder);
+    return;
+  }
   struct stat held, offered;
   const bool is_known = fstat(roots_[number]->descriptor(), &held) == 0 && fstat(folder.get(), &offered) == 0;
   if (!is_known || is_same(held, offered) || (*folders_)[number].is_run_by_us) return;

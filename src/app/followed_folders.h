@@ -34,7 +34,7 @@ class FollowedFolders {
   // `roots`: as they were handed over open, by the numbers of `folders`; nullptr: not open.
   void watch(std::vector<RouteFolder> folders, Roots roots, bool tells);
   // What the master has opened at its path: for a folder that this front never reached by itself.
-  void offer(size_t number, const base::FileDescriptor& folder);
+  void offer(size_t number, base::FileDescriptor folder);
   // Real paths of the folders in which every file is a script, wherever they were, are, and will be at their paths.
   std::shared_ptr<const std::vector<std::string>> scripts_alone() const { return scripts_alone_; }
 
@@ -54,8 +54,9 @@ class FollowedFolders {
   Roots roots_;
   bool tells_ = false;
   bool has_looked_ = false;
-  std::set<size_t> reached_;            // by their paths, some time
-  std::map<size_t, std::string> told_;  // why a folder was not taken
+  std::map<size_t, base::FileDescriptor> offered_;  // before that
+  std::set<size_t> reached_;                        // by their paths, some time
+  std::map<size_t, std::string> told_;              // why a folder was not taken
   bool told_of_the_most_ = false;
   std::set<size_t> unreached_told_;
   std::shared_ptr<std::vector<std::string>> scripts_alone_ = std::make_shared<std::vector<std::string>>();

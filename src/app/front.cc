@@ -132,7 +132,7 @@ FrontProcess::FrontProcess(FrontStart& start, LogFiles files, FrontLog& log, siz
               {[this](base::Duration grace) { stop(grace); },
                [this](std::vector<base::FileDescriptor> reopened) { reopen_logs(std::move(reopened)); },
                [this] { pools_.renew(); },
-               [this](uint64_t number, const base::FileDescriptor& folder) { routes_.offer_root(number, folder); },
+               [this](uint64_t number, base::FileDescriptor folder) { routes_.offer_root(number, std::move(folder)); },
                [this] { stop(kGraceWithoutMaster); },
                [this](base::FileDescriptor channel) {
                  scripts_.connect(std::move(channel));

@@ -160,8 +160,9 @@ void FrontMasterLink::on_message(control::Message message) {
   } else if (type == control::RenewPools::kType) {
     events_.renew_pools();
   } else if (type == control::RootOpened::kType && descriptors.size() == 1) {
-    decoded<control::RootOpened>(
-        message, [&](const control::RootOpened& content) { events_.root_opened(content.number, descriptors.front()); });
+    decoded<control::RootOpened>(message, [&](const control::RootOpened& content) {
+      events_.root_opened(content.number, std::move(descriptors.front()));
+    });
   } else if (type == control::SpawnerStarted::kType && descriptors.size() == 1) {
     events_.spawner_started(std::move(descriptors.front()));
   } else {

@@ -22,7 +22,7 @@ class FrontMasterLink final : public handler::AppReports {
     std::function<void(base::Duration grace)> stop;  // zero: now
     std::function<void(std::vector<base::FileDescriptor> files)> reopen_logs;
     std::function<void()> renew_pools;
-    std::function<void(uint64_t number, const base::FileDescriptor& folder)> root_opened;
+    std::function<void(uint64_t number, base::FileDescriptor folder)> root_opened;
     std::function<void()> master_gone;
     std::function<void(base::FileDescriptor channel)> spawner_started;
   };

@@ -53,7 +53,7 @@ class FrontRoutes {
            size_t most_kept);
 
   // Of the folder with this number the master has opened another.
-  void offer_root(size_t number, const base::FileDescriptor& folder) { followed_.offer(number, folder); }
+  void offer_root(size_t number, base::FileDescriptor folder) { followed_.offer(number, std::move(folder)); }
 
   // Servers behind us work on for requests that are answered.
   size_t late_ends() const;

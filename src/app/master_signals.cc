@@ -195,7 +195,8 @@ supervise::AppSupervisor* Master::find_app(const std::string& name) {
 
 // A front follows those that it can reach by itself; below a home of mode 0700 it cannot.
 void Master::renew_roots() {
-  for (const size_t number : sockets_.reopen_roots(config_)) {
+  if (!front_identity_) return;  // fronts have the rights of this process
+  for (const size_t number : sockets_.reopen_roots(config_, *front_identity_)) {
     for (unsigned front = 0; front < fronts_->count(); ++front) {
       fronts_->send(front, control::encode(control::RootOpened{number}), {sockets_.static_roots()[number].get()});
     }

@@ -61,19 +61,21 @@ bool Sockets::open(const config::Config& config, base::LogSink& log) {
   return all;
 }
 
-std::vector<size_t> Sockets::reopen_roots(const config::Config& config) {
+// Whoever may switch a link must not come by folders that only root may enter.
+std::vector<size_t> Sockets::reopen_roots(const config::Config& config, const supervise::Identity& front) {
   std::vector<size_t> others;
   const std::vector<RouteFolder> folders = route_folders(config);
   for (size_t number = 0; number < folders.size() && number < static_roots_.size(); ++number) {
     base::FileDescriptor& held = static_roots_[number];
     struct stat before, now;
-    if (folders[number].is_run_by_us || stat(folders[number].path.c_str(), &now) != 0) continue;
-    const bool is_same =
-        held.valid() && fstat(held.get(), &before) == 0 && before.st_dev == now.st_dev && before.st_ino == now.st_ino;
-    if (is_same) continue;
-    base::FileDescriptor other(::open(folders[number].path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-    if (!other.valid()) continue;
-    held = std::move(other);
+    if (folders[number].is_run_by_us || !held.valid() || fstat(held.get(), &before) != 0 || before.st_uid == 0)
+      continue;
+    if (supervise::open_folder_as(front, folders[number].path)) continue;  // fronts follow it
+    const supervise::Identity owner = supervise::identity_of(before.st_uid, before.st_gid);
+    auto other = supervise::open_folder_as(owner, folders[number].path);
+    if (!other || fstat(other->get(), &now) != 0) continue;
+    if (before.st_dev == now.st_dev && before.st_ino == now.st_ino) continue;
+    held = std::move(*other);
     others.push_back(number);
   }
   return others;

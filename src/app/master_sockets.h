@@ -9,6 +9,7 @@
 #include "base/file_descriptor.h"
 #include "base/log.h"
 #include "config/model.h"
+#include "supervise/identity.h"
 
 namespace cutwater::app {
 
@@ -21,9 +22,10 @@ class Sockets {
   void close_listening() { listening_.clear(); }
 
   const std::vector<base::FileDescriptor>& listening() const { return listening_; }
-  // Opens anew what is another folder by now, but for `dir` of cgi: the numbers of those. At most one file system call
-  // for each that lies where it did.
-  std::vector<size_t> reopen_roots(const config::Config& config);
+  // Of those that who has the rights of `front` cannot reach by itself, as below a home of mode 0700: opens what is
+  // another folder by now, with the rights of who owns the one before, and never root's. But for `dir` of cgi. Their
+  // numbers.
+  std::vector<size_t> reopen_roots(const config::Config& config, const supervise::Identity& front);
   // O_PATH, as route_folders() has them.
   const std::vector<base::FileDescriptor>& static_roots() const { return static_roots_; }
   // "http://127.0.0.1:8000" or "unix:/run/x.sock", with the port the kernel chose.

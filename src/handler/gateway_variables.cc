@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "handler/forwarded.h"
 #include "handler/gateway_request.h"
 #include "message/target.h"
 
@@ -10,9 +11,10 @@ namespace cutwater::handler {
 
 namespace {
 
+constexpr std::string_view kOfField = "HTTP_";
+
 // What stands between the client and us, or is set here; of an authorizer's request also what is a responder's.
 bool is_left_out(std::string_view name, bool authorizer) {
-  constexpr std::string_view kOfField = "HTTP_";
   if (!name.starts_with(kOfField)) return authorizer && (name == "SCRIPT_NAME" || name == "PATH_INFO");
   const std::string_view field = name.substr(kOfField.size());
   return field == "EXPECT" || field == "CDN_LOOP" || says_how_files_are_sent(field);
@@ -85,8 +87,12 @@ void GatewayVariables::add_request(const message::Request& request, std::optiona
       options.script ? codec::SplitPath{options.script->name, options.script->path_info}
                      : codec::split_path(request.path, options.strip.empty() ? request.script_name : options.strip);
   codec::cgi_variables(request, path, target, content_length, list_, of_request_);
-  std::erase_if(list_, [authorizer = options.authorizer](const codec::Variable& variable) {
-    return is_left_out(variable.name, authorizer);
+  // An authorizer may decide by who the client is.
+  const bool without_forwarding = options.authorizer && request.has_unbelieved_forwarding;
+  std::erase_if(list_, [authorizer = options.authorizer, without_forwarding](const codec::Variable& variable) {
+    const bool is_unbelieved = without_forwarding && variable.name.starts_with(kOfField) &&
+                               is_forwarding_field(variable.name.substr(kOfField.size()));
+    return is_unbelieved || is_left_out(variable.name, authorizer);
   });
 }
 

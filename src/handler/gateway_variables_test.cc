@@ -58,6 +58,24 @@ TEST(GatewayVariables, WithoutAScript) {
   }
 }
 
+// Which may decide by who the client is.
+TEST(GatewayVariables, AnAuthorizerIsNotToldWhatAStrangerSaysOfItself) {
+  message::Request request = sample("/a");
+  for (const char* name : {"X-Forwarded-For", "x-real-ip", "Forwarded", "Via", "Accept"}) {
+    request.headers.add(name, "said");
+  }
+  request.has_unbelieved_forwarding = true;
+  VariableOptions options{"", "cutwater-1", nullptr};
+  const GatewayVariables of_responder(request, std::nullopt, options);
+  options.authorizer = true;
+  const GatewayVariables of_authorizer(request, std::nullopt, options);
+  for (const char* name : {"HTTP_X_FORWARDED_FOR", "HTTP_X_REAL_IP", "HTTP_FORWARDED", "HTTP_VIA"}) {
+    EXPECT_EQ(value_of(of_responder, name), "said") << name;
+    EXPECT_EQ(value_of(of_authorizer, name), "none") << name;
+  }
+  EXPECT_EQ(value_of(of_authorizer, "HTTP_ACCEPT"), "said");
+}
+
 TEST(GatewayVariables, WhereAWebServerInFrontHasSaidThatTheApplicationBegins) {
   message::Request request = sample("/app/x");
   request.script_name = request.path.substr(0, 4);

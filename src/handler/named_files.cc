@@ -136,12 +136,21 @@ void remove_file_names(message::Headers& headers) {
   for (std::string_view name : kForUsAlone) headers.remove_all(name);
 }
 
+namespace {
+
+std::string_view without_slashes(std::string_view path) {
+  return path.substr(std::min(path.find_first_not_of('/'), path.size()));
+}
+
+}  // namespace
+
 NamedFiles::NamedFiles(std::string owner, std::vector<NamedFolder> folders, io::Loop& loop, io::Offload& offload,
                        base::LogSink& log)
     : owner_(std::move(owner)), loop_(loop), offload_(offload), problems_(log) {
   for (NamedFolder& folder : folders) {
     while (folder.root.ends_with('/')) folder.root.pop_back();
-    folders_.push_back({std::move(folder.prefix), std::move(folder.root),
+    SharedFolder opened = folder.folder;
+    folders_.push_back({std::move(folder.prefix), std::move(folder.root), std::move(opened),
                         std::make_unique<FileFolder>(std::move(folder.folder), std::nullopt, loop, offload, log)});
   }
   std::sort(folders_.begin(), folders_.end(),
@@ -170,10 +179,22 @@ NamedFiles::Target NamedFiles::target_of_path(std::string_view path) const {
     const bool lies_below = path.starts_with(folder.root) && path.substr(folder.root.size()).starts_with('/');
     if (lies_below && (!found || folder.root.size() > found->root.size())) found = &folder;
   }
-  if (!found) return {};
-  path.remove_prefix(found->root.size());
-  while (path.starts_with('/')) path.remove_prefix(1);
-  return {found->files.get(), std::string(path)};
+  if (!found) return target_of_real_path(path);
+  return {found->files.get(), std::string(without_slashes(path.substr(found->root.size())))};
+}
+
+// Of a server that was told where links lead (real_root), or that has looked itself, as PHP's __DIR__ does.
+NamedFiles::Target NamedFiles::target_of_real_path(std::string_view path) const {
+  Target target;
+  size_t longest = 0;
+  for (const Folder& folder : folders_) {
+    const std::string root = path_of(folder.opened->descriptor());
+    const bool lies_below = path.starts_with(root) && path.substr(root.size()).starts_with('/');
+    if (!lies_below || root.size() <= longest) continue;
+    longest = root.size();
+    target = {folder.files.get(), std::string(without_slashes(path.substr(root.size())))};
+  }
+  return target;
 }
 
 base::Task<void> NamedFiles::answer(message::Exchange& exchange, const message::Response& head) {

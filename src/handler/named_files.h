@@ -37,6 +37,7 @@ class NamedFiles {
  private:
   struct Folder {
     std::string prefix, root;
+    SharedFolder opened;
     std::unique_ptr<FileFolder> files;
   };
   struct Target {
@@ -45,6 +46,7 @@ class NamedFiles {
   };
   Target target_of_url(std::string_view url) const;
   Target target_of_path(std::string_view path) const;
+  Target target_of_real_path(std::string_view path) const;
   base::Task<void> refuse(message::Exchange& exchange, std::string_view named, std::string_view why);
 
   std::string owner_;

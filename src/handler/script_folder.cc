@@ -90,9 +90,17 @@ bool ScriptFolder::may_run_in(std::string_view folder) const {
   return true;
 }
 
+// One that was removed since it was opened has no path.
+std::string ScriptFolder::root_for_servers() const {
+  if (!options_.real_root) return options_.root;
+  std::string real = path_of(folder_->descriptor());
+  if (!real.starts_with('/') || real.ends_with(" (deleted)")) return options_.root;
+  return real == "/" ? std::string() : real;
+}
+
 ScriptFolder::Found ScriptFolder::found(std::string_view file, std::string_view path_info, Looked looked) const {
   Script script;
-  script.root = options_.real_root ? path_of(folder_->descriptor()) : options_.root;
+  script.root = root_for_servers();
   script.file = file;
   script.name = options_.strip + script.file;
   script.path_info = path_info;

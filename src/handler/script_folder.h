@@ -76,6 +76,7 @@ class ScriptFolder {
   base::Task<Found> find_other(std::string_view path);
   base::Task<Kind> look_at_other(std::string_view path);
   static uint16_t refusal_of(Kind kind);
+  std::string root_for_servers() const;
   Found found(std::string_view file, std::string_view path_info, Looked looked) const;
 
   SharedFolder folder_;  // shared with look-ups that outlive a cancelled request, too

@@ -70,7 +70,7 @@ void CodeWatch::watch(Mode mode, const std::string& root, const std::vector<std:
 void CodeWatch::tell_left_out(const std::string& folder) {
   if (mode_ != Mode::kCode || std::exchange(left_out_told_, true)) return;
   log_.warning("CW0530", "not every change of code is seen: " + root_ +
-                             " has too many folders, one that is left out is " + folder +
+                             " has too many folders or pages, one folder that is left out is " + folder +
                              "\nfix: reload with SIGHUP after a change there; keep data out of the app's root, " +
                              "or in folders called media or static, which are not looked at");
 }

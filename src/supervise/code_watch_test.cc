@@ -110,7 +110,7 @@ TEST_F(CodeWatchTest, WhatIsLeftOutIsToldOnce) {
   watch_.tell_left_out(spec.root + "/data/2");
   ASSERT_EQ(log.lines.size(), 1u);
   EXPECT_TRUE(log.has("CW0530 not every change of code is seen")) << log.all();
-  EXPECT_TRUE(log.has("one that is left out is " + spec.root + "/data/1")) << log.all();
+  EXPECT_TRUE(log.has("one folder that is left out is " + spec.root + "/data/1")) << log.all();
 }
 
 TEST_F(CodeWatchTest, SeesEditorsThatReplaceFiles) {

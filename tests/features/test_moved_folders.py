@@ -114,6 +114,8 @@ def test_scripts_for_a_fastcgi_server(serve, peer, folder, current, real):  # no
 def test_what_the_front_cannot_reach_is_said(serve, folder):
     closed = folder / "home"
     release(closed, "site")
+    for path in [closed, *closed.rglob("*")]:
+        shutil.chown(path, SCRIPT_USER)
     closed.chmod(0o700)
     server = gateway(serve, static(closed / "site" / "public"))
     assert server.get("/site.txt").text == "site"
@@ -124,6 +126,34 @@ def test_what_the_front_cannot_reach_is_said(serve, folder):
     os.kill(server.pid, signal.SIGHUP)
     expect(server, "/other.txt", "other")
     assert server.get("/site.txt").status == 404
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="needs root: who switches the link is another user")
+@pytest.mark.parametrize("mode", [0o755, 0o700], ids=oct)
+def test_who_may_switch_a_link_does_not_come_by_folders_that_only_root_may_enter(serve, folder, mode):
+    """Not by SIGHUP either, nor with a front that is started later."""
+    release(folder / "home", "site")
+    release(folder / "vault", "secret")
+    (folder / "vault").chmod(0o700)
+    (folder / "home" / "current").symlink_to("site")
+    for path in [folder / "home", *(folder / "home").rglob("*")]:
+        shutil.chown(path, SCRIPT_USER) if not path.is_symlink() else os.lchown(path, pwd.getpwnam(SCRIPT_USER).pw_uid, -1)
+    (folder / "home").chmod(mode)
+    server = gateway(serve, static(folder / "home" / "current" / "public"), allow=("CW0410", "CW0802"))
+    assert server.get("/site.txt").text == "site"
+    time.sleep(1.5)  # a look of the front, which is to know whether it comes there by itself
+    switch(folder / "home" / "current", folder / "vault" / "secret")
+    never_sent(server, ["/secret.txt"], 2.5)
+    os.kill(server.pid, signal.SIGHUP)
+    never_sent(server, ["/secret.txt"], 1)
+    (front,) = server.named("front")
+    os.kill(front, signal.SIGKILL)
+    server.log.wait_for("another one is started")
+    wait_until(lambda: server.named("front") not in ([], [front]))
+    server.wait_ready()
+    never_sent(server, ["/secret.txt"], 2.5)
+    assert server.get("/site.txt").text == "site"
+    server.baseline = {server.pid: server.baseline[server.pid]}
 
 
 def cgi(current):

@@ -66,6 +66,17 @@ def check_answers(client, path, media, content_type="application/pdf"):
         assert ask(client, path, by, to).status == 404
 
 
+def test_a_file_named_by_where_links_lead(serve, folder, media):
+    """As by PHP's __DIR__, or by who was told the real root."""
+    (folder / "current").symlink_to("media")
+    server = serve("django_site", target=None, sendfile=sendfile(folder / "current"), allow=[r"\[CW0515\]"])
+    with server.connect() as client:
+        for place in (folder / "current", media):
+            assert ask(client, "/download", "X-Sendfile", f"{place}/a/b c.pdf").body == CONTENT
+        for name in (f"{media}", f"{media}x/y", f"{folder}/secret", f"{media}/../secret", "/"):
+            assert ask(client, "/download", "X-Sendfile", name).status == 404
+
+
 def test_django(serve, media):
     server = serve("django_site", target=None, sendfile=sendfile(media), allow=[r"\[CW0515\]"])
     with server.connect() as client:

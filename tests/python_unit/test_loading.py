@@ -531,6 +531,13 @@ def test_folders_of_templates(start):
     assert watch["templates"] == {"views"}
 
 
+def test_pages_in_a_folder_whose_name_is_no_text(start):
+    make = "import os\nos.mkdir(b'caf\\xe9')\nfor name in ('module.py', 'page.html'):\n    open(b'caf\\xe9/' + name.encode(), 'w').close()\n"
+    bridge = start("app", files={"app.py": make + HELLO})
+    imported(bridge)
+    assert (bridge.channel.watch["folders"], bridge.channel.watch["pages"]) == ([str(bridge.root)], [])
+
+
 ATTRIBUTE = '<div tal:replace="structure body">'
 
 
@@ -538,14 +545,15 @@ def test_pages(start):
     """That may be templates: those of folders in which one has the signs of one, of folders below, and of those with code."""
     files = {"app.py": HELLO, "plain.html": "plain", "model.pt": "weights", "shop/views.py": "", "shop/page.html": "",
              "pages/home.html": "{% include 'partials/foot.html' %}", "pages/partials/foot.html": "plain", "pages/partials/style.css": "",
+             "genshi/home.html": '<py:if test="x">', "jinja/home.html": "{# a {b} #}", "made/gen.py": "", "made/out/gen.py": "", "made/out/1.html": "x",
              "chameleon/home.pt": ATTRIBUTE, "chameleon/foot.pt": "plain", "late/home.html": "x" * 40_000 + "{{ title }}",
              "invoices/1.html": "Total: 42 by {#1}, see Copy: views.py:22 <style>@media print{#nav{x:y}}</style>", "reports/1.html": "<b>tal:</b>",
              "out/1.html": "{{ raw }}", "pages/upload/x/1.html": "{{ raw }}"}
     bridge = start("app", files=files)
     imported(bridge)
     watch = {name: {os.path.relpath(path, bridge.root) for path in bridge.channel.watch[name]} for name in ("folders", "pages")}
-    assert watch["folders"] == {".", "shop", "pages", "pages/partials", "chameleon", "late"}
-    assert watch["pages"] == {"plain.html", "shop/page.html", "pages/home.html", "pages/partials/foot.html", "chameleon/home.pt",
+    assert watch["folders"] == {".", "shop", "pages", "pages/partials", "chameleon", "late", "genshi", "jinja", "made", "made/out"}
+    assert watch["pages"] == {"genshi/home.html", "jinja/home.html", "plain.html", "shop/page.html", "pages/home.html", "pages/partials/foot.html", "chameleon/home.pt",
                               "chameleon/foot.pt", "late/home.html"}
 
 
