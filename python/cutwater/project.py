@@ -137,8 +137,11 @@ class _Search:
         return [name for name in files if name.endswith(_PAGE_ENDINGS)]
 
     def _is_template(self, path: str) -> bool:
+        if self._read >= _MAXIMUM_PAGES_READ:
+            self.left_out = self.left_out or os.path.dirname(path)
+            return False
         self._read += 1
-        return self._read <= _MAXIMUM_PAGES_READ and _is_template(path)
+        return _is_template(path)
 
     def _take_pages(self, folder: str, names: Iterable[str]) -> None:
         """Among templates every text counts, without a list."""

@@ -531,6 +531,13 @@ def test_folders_of_templates(start):
     assert watch["templates"] == {"views"}
 
 
+def test_of_too_many_pages_one_folder_is_named(start):
+    files = {"app.py": "import cutwater.project\ncutwater.project._MAXIMUM_PAGES_READ = 5\n" + HELLO, **{f"a{number}/1.html": "x" for number in range(20)}}
+    bridge = start("app", files=files)
+    imported(bridge)
+    assert bridge.channel.watch["folders"] == [str(bridge.root)] and bridge.channel.watch["left_out"] == f"{bridge.root}/a13"
+
+
 def test_pages_in_a_folder_whose_name_is_no_text(start):
     make = "import os\nos.mkdir(b'caf\\xe9')\nfor name in ('module.py', 'page.html'):\n    open(b'caf\\xe9/' + name.encode(), 'w').close()\n"
     bridge = start("app", files={"app.py": make + HELLO})
