@@ -68,10 +68,9 @@ std::optional<EntityTag> parse_entity_tag(std::string_view text) {
 std::optional<bool> any_field_holds(const Headers& headers, std::string_view name, std::string_view etag,
                                     Comparison comparison) {
   std::optional<bool> held;
-  std::optional<EntityTag> current = parse_entity_tag(etag);
   for (const HeaderField& field : headers) {
     if (!base::equals_ignoring_case(field.name, name)) continue;
-    held = held.value_or(false) || list_holds(field.value, current, comparison);
+    held = held.value_or(false) || list_holds(field.value, parse_entity_tag(etag), comparison);
   }
   return held;
 }
@@ -82,6 +81,13 @@ std::optional<int64_t> single_date(const Headers& headers, std::string_view name
   return parse_http_date(*headers.get(name), now);
 }
 
+// Most requests have none.
+bool has_conditions(const Headers& headers) {
+  return std::any_of(headers.begin(), headers.end(), [](const HeaderField& field) {
+    return base::equals_ignoring_case(field.name.substr(0, 3), "If-");
+  });
+}
+
 bool is_get_or_head(const Request& request) {
   return request.method == "GET" || request.method == "HEAD";
 }
@@ -90,6 +96,7 @@ bool is_get_or_head(const Request& request) {
 
 Precondition evaluate_preconditions(const Request& request, const Validators& validators, int64_t now) {
   const Headers& headers = request.headers;
+  if (!has_conditions(headers)) return Precondition::kProceed;
   if (auto held = any_field_holds(headers, "If-Match", validators.etag, Comparison::kStrong)) {
     if (!*held) return Precondition::kFailed;
   } else if (auto since = single_date(headers, "If-Unmodified-Since", now)) {
