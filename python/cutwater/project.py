@@ -35,7 +35,7 @@ _MESSAGE_BYTES = 32 * 1024
 class Watched(NamedTuple):
     folders: List[str]  # those of loaded modules first
     templates: List[str]  # below these any text is a template, beside what is called "templates"
-    pages: List[str]  # of the others: files that may be templates; what comes later is not one
+    pages: List[str]  # of the others: files that may be templates, and folders, with a slash, all of whose pages may be
     left_out: str  # one of the folders that were too many to be looked at, or ""
 
 
@@ -126,7 +126,10 @@ class _Search:
             pages_below = has_templates or (pages_below and folder != self.root)
             if all_below or has_code or (pages_below and pages) or any(name.endswith(_TEMPLATE_ENDINGS) for name in files):
                 self.take(folder)
-                self._take_pages(folder, [name for name in pages if pages_below or name.endswith(_PLAIN_PAGE_ENDINGS)])
+                if folder in self.found and (all_below or pages_below):
+                    self.pages[os.path.join(folder, "")] = None
+                else:
+                    self._take_pages(folder, [name for name in pages if name.endswith(_PLAIN_PAGE_ENDINGS)])
             waiting.extend((os.path.join(folder, name), all_below, pages_below) for name in names
                            if not name.startswith(".") and name not in _SKIPPED_NAMES)
 
@@ -144,9 +147,7 @@ class _Search:
         return _is_template(path)
 
     def _take_pages(self, folder: str, names: Iterable[str]) -> None:
-        """Among templates every text counts, without a list."""
-        parts = os.path.relpath(folder, self.root).split(os.sep)
-        if folder not in self.found or "templates" in parts or any(_holds(top, [folder]) for top in self.templates):
+        if folder not in self.found:
             return
         for name in names:
             if len(self.pages) >= _MAXIMUM_PAGES:

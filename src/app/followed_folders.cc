@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "handler/file_folder.h"
+#include "io/beneath.h"
 #include "supervise/identity.h"
 
 namespace cutwater::app {
@@ -59,15 +60,13 @@ struct FollowedFolders::Look {
   void look_at(size_t number, const RouteFolder& folder, const handler::RootFolder& root) {
     struct stat held, there;
     if (fstat(root.descriptor(), &held) != 0) return;
-    if (stat(folder.path.c_str(), &there) != 0) {
-      if (errno == EACCES) others.emplace(number, Other{{}, EACCES});
-      return;
-    }
-    reached.insert(number);
-    if (!S_ISDIR(there.st_mode) || is_same(held, there)) return;
+    const io::OpenOutcome found = io::find_folder(folder.path);
+    if (found.error == EACCES) others.emplace(number, Other{{}, EACCES});
+    if (found.file.valid() || found.error == ENOTDIR) reached.insert(number);
+    if (!found.file.valid() || fstat(found.file.get(), &there) != 0 || is_same(held, there)) return;
     // To open its "." one must be able to enter it.
-    Other other{base::FileDescriptor(open((folder.path + "/.").c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC))};
-    if (!other.folder.valid()) other.error = errno;
+    io::OpenOutcome entered = io::find_folder(folder.path + "/.");
+    Other other{std::move(entered.file), entered.error};
     others.emplace(number, std::move(other));
   }
 };
@@ -131,9 +130,10 @@ void FollowedFolders::tell_of_unreached(size_t number) {
   struct stat held;
   const bool is_roots = fstat(roots_[number]->descriptor(), &held) != 0 || held.st_uid == 0;
   log_.info(
-      fmt::format("{}: user {} may not go all the way to {}, so that another folder there is noticed at {} alone; "
+      fmt::format("{}: user {} may not go all the way to {}, so that another folder there is noticed {}; "
                   "chmod o+x on the folders above it would change that",
-                  folder.what, supervise::current_identity().name, folder.path, is_roots ? "a restart" : "SIGHUP"));
+                  folder.what, supervise::current_identity().name, folder.path,
+                  is_roots ? "at a restart alone" : "at SIGHUP alone, if its owner may go there"));
 }
 
 // Of one that it can reach its own rights decide what may lie there (see take_folder()).

@@ -8,6 +8,7 @@
 #include "app/listen_advice.h"
 #include "app/listen_options.h"
 #include "config/checks.h"
+#include "io/beneath.h"
 #include "io/listener.h"
 
 namespace cutwater::app {
@@ -82,11 +83,12 @@ std::vector<size_t> Sockets::reopen_roots(const config::Config& config, const su
 }
 
 bool Sockets::open_root(const RouteFolder& folder, base::LogSink& log) {
-  base::FileDescriptor descriptor(::open(folder.path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  io::OpenOutcome found = io::find_folder(folder.path);
+  base::FileDescriptor descriptor = std::move(found.file);
   const bool opened = descriptor.valid();
   if (!opened) {
-    log.error("CW0806", base::system_error(folder.what + ": " + folder.path).message + "\nfix: create the folder, or " +
-                            folder.fix);
+    log.error("CW0806", base::system_error(folder.what + ": " + folder.path, found.error).message +
+                            "\nfix: create the folder, or " + folder.fix);
   }
   static_roots_.push_back(std::move(descriptor));
   return opened;

@@ -339,7 +339,7 @@ struct WatchFolders {
   static constexpr const char* kType = "watch";
   std::vector<std::string> folders;
   std::vector<std::string> templates;  // below these any text is a template
-  std::vector<std::string> pages;      // files of other folders that may be templates; a new one is none
+  std::vector<std::string> pages;      // of others: files that may be templates, folders/ with any such
   std::string left_out;                // one of the folders that were too many to be looked at, or ""
   std::string changed;                 // a file that is not any more what was imported, or ""
   template <class Visitor>

@@ -26,6 +26,12 @@ bool is_shortage(int error) {
   return error == EMFILE || error == ENFILE || error == ENOMEM || error == ENOBUFS || error == EADDRNOTAVAIL;
 }
 
+// Of one that any visitor may ask for: its server has answered, and serves others.
+bool is_fault_of_page(CallStatus status, const upstream::Call& call) {
+  const bool says_so = status == CallStatus::kBroken && std::string_view(call.reason()) == upstream::kApplicationFailed;
+  return says_so || status == CallStatus::kTruncated;
+}
+
 Failure failure_of(CallStatus status) {
   return status == CallStatus::kTimedOut ? Failure::kSlowAnswer : Failure::kAtOnce;
 }
@@ -107,7 +113,8 @@ GatewayExchange::Outcome GatewayExchange::judge(upstream::Peer& peer, const upst
   if (spoke_nonsense) cause_ = Cause::kNotUnderstood;
   if (spoke_nonsense) return is_unanswered ? unless_answered : Outcome::kFinal;
   const bool refused = status == CallStatus::kOverloaded || status == CallStatus::kCannotMultiplex;
-  if (!was_stale && !refused && status != CallStatus::kDataFailed) {
+  const bool is_its_fault = !refused && status != CallStatus::kDataFailed && !is_fault_of_page(status, call);
+  if (!was_stale && is_its_fault) {
     if (is_told(status, connection)) return is_unanswered ? unless_answered : Outcome::kFinal;
     gateway_.note_failure(peer, failure_of(status));
   }
@@ -167,11 +174,9 @@ void GatewayExchange::note_cut(upstream::Peer& peer, const upstream::Call& call,
   if (status == CallStatus::kDataFailed) return note_lost_file();
   if (connection.shared && connection.shared->was_cut_off()) return note_cut_off();
   if (note_nonsense(peer, connection) || is_told(status, connection)) return;
-  // The page is at fault, not the server, which serves others.
   if (status == CallStatus::kBroken && call.excess() == upstream::Excess::kMore)
     return note_excess(peer, "the client saw a cut, or 502");
-  // Nor is one whose page breaks off, which any visitor may ask for: it has answered.
-  if (status != CallStatus::kTruncated) gateway_.note_failure(peer, failure_of(status));
+  if (!is_fault_of_page(status, call)) gateway_.note_failure(peer, failure_of(status));
   const std::string request = fmt::format("{} {}", exchange_.request.method, exchange_.request.path);
   if (status == CallStatus::kTimedOut) {
     const bool too_slow = *call.reason() != '\0';

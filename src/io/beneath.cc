@@ -92,4 +92,15 @@ OpenOutcome find_beneath_cached(int root, const std::string& path) {
   return open_from_cache(root, path, kToKnow);
 }
 
+OpenOutcome find_folder(const std::string& path) {
+  constexpr int kFlags = O_PATH | O_DIRECTORY | O_CLOEXEC;
+  if (has_openat2) {
+    OpenOutcome outcome = open_resolved(AT_FDCWD, path, kFlags, RESOLVE_NO_MAGICLINKS);
+    if (outcome.error != ENOSYS && outcome.error != EPERM) return outcome;
+  }
+  base::FileDescriptor folder(open(path.c_str(), kFlags));
+  const int error = folder.valid() ? 0 : errno;
+  return {std::move(folder), error};
+}
+
 }  // namespace cutwater::io

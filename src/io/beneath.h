@@ -25,4 +25,8 @@ OpenOutcome open_beneath_cached(int root, const std::string& path);
 OpenOutcome find_beneath(int root, const std::string& path);
 OpenOutcome find_beneath_cached(int root, const std::string& path);
 
+// An O_PATH descriptor of a folder, wherever it lies. By no magic link (/proc/self/cwd, /proc/self/fd/3): that leads to
+// what this process has open, past the rights of the way to it.
+OpenOutcome find_folder(const std::string& path);
+
 }  // namespace cutwater::io

@@ -259,7 +259,7 @@ bool CodeWatch::matters(const std::string& folder, std::string_view name) const 
   if (mode_ == Mode::kDeploy) return is_deploy_file(name);
   if (is_source(name)) return true;
   if ((is_page(name) || is_text(name)) && holds_templates(folder)) return true;
-  return is_page(name) && pages_.contains(folder + "/" + std::string(name));
+  return is_page(name) && (pages_.contains(folder + "/") || pages_.contains(folder + "/" + std::string(name)));
 }
 
 bool CodeWatch::holds_templates(const std::string& folder) const {

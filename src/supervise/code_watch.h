@@ -36,7 +36,7 @@ class CodeWatch {
 
   // From now on `root`, these folders (real paths; those outside of `root` and in hidden or foreign folders are left
   // out) and no others. What is watched already stays so without a gap. Below `templates` any text matters, elsewhere
-  // of .html and the like `pages` alone.
+  // of .html and the like `pages` alone: files, and folders with a slash at the end for all that are in them.
   void watch(Mode mode, const std::string& root, const std::vector<std::string>& folders,
              const std::vector<std::string>& templates = {}, const std::vector<std::string>& pages = {});
   // This one is not watched, as there are too many: said once.

@@ -126,15 +126,19 @@ TEST_F(CodeWatchTest, SeesEditorsThatReplaceFiles) {
 TEST_F(CodeWatchTest, OfPagesThoseThatWereThereMatterAndAmongTemplatesAll) {
   write("pages/there.html");
   write("shop/templates/there.html");
+  write("signs/there.html");
   const std::string pages = spec.root + "/pages";
-  watch_.watch(CodeWatch::Mode::kCode, spec.root, {spec.root, pages, spec.root + "/shop/templates"}, {},
-               {pages + "/there.html"});
+  watch_.watch(CodeWatch::Mode::kCode, spec.root,
+               {spec.root, pages, spec.root + "/shop/templates", spec.root + "/signs"}, {},
+               {pages + "/there.html", spec.root + "/signs/"});
   write("pages/new.html");
   write("new.html");
   write("job-1/out.html");
   EXPECT_EQ(changes_after(kLong), Paths{});
   write("pages/there.html");
   EXPECT_EQ(changes_after(kLong), Paths{"pages/there.html"});
+  write("signs/new.html");
+  EXPECT_EQ(changes_after(kLong), Paths{"signs/new.html"});
   write("shop/templates/new.html");
   EXPECT_EQ(changes_after(kLong), Paths{"shop/templates/new.html"});
 }

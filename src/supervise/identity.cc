@@ -12,6 +12,7 @@
 #include <array>
 
 #include "base/text.h"
+#include "io/beneath.h"
 
 namespace cutwater::supervise {
 namespace {
@@ -125,10 +126,15 @@ base::Result<int> with_rights_of(const Identity& identity, Act act) {
 }  // namespace
 
 base::Result<base::FileDescriptor> open_folder_as(const Identity& identity, const std::string& folder) {
-  auto outcome = with_rights_of(identity, [&] { return open(folder.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC); });
+  int error = 0;
+  auto outcome = with_rights_of(identity, [&] {
+    io::OpenOutcome found = io::find_folder(folder);
+    error = found.error;
+    return found.file.release();
+  });
   if (!outcome) return outcome.error();
   base::FileDescriptor opened(*outcome);
-  if (!opened.valid()) return base::system_error("cannot open " + folder);
+  if (!opened.valid()) return base::system_error("cannot open " + folder, error);
   return opened;
 }
 

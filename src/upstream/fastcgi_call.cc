@@ -22,7 +22,7 @@ const char* fault_of(const codec::fastcgi::EndRequest& end) {
     case ProtocolStatus::kRequestComplete:
       break;
   }
-  return end.application_status == 0 ? nullptr : "the application ended with a status other than 0";
+  return end.application_status == 0 ? nullptr : kApplicationFailed;
 }
 
 StreamFraming::StreamFraming(RecordType type) : type_(type) {

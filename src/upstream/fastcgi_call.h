@@ -38,6 +38,9 @@ class StreamFraming final : public PieceFraming {
 const StreamFraming& input_framing();  // FCGI_STDIN
 const StreamFraming& data_framing();   // FCGI_DATA
 
+// Why a call is kBroken whose application said itself, at the end, that it has failed.
+inline constexpr const char* kApplicationFailed = "the application ended with a status other than 0";
+
 class FastcgiCall final : public CgiCall {
  public:
   // All outlive the call. `data`: what a filter is to filter.

@@ -110,6 +110,21 @@ def test_scripts_for_a_fastcgi_server(serve, peer, folder, current, real):  # no
     assert (told["SCRIPT_FILENAME"], told["DOCUMENT_ROOT"]) == (str(where[1] / "two.php"), str(where[1]))
 
 
+@pytest.mark.parametrize("magic", ["/proc/self/cwd", "/proc/self/fd/{}"])
+def test_no_folder_is_taken_that_the_front_only_has_open(serve, folder, current, magic):
+    """Of another route, say, behind a guard."""
+    server = gateway(serve, static(current / "public"))
+    assert server.get("/one.txt").text == "one"
+    (front,) = server.named("front")
+    numbers = [number for number in os.listdir(f"/proc/{front}/fd") if os.path.isdir(f"/proc/{front}/fd/{number}")]
+    (folder / "trap").mkdir()
+    (folder / "trap" / "public").symlink_to(magic.format(numbers[0]))
+    switch(current, "trap")
+    end = time.monotonic() + 2.5
+    while time.monotonic() < end:
+        assert server.get("/one.txt").text == "one"
+
+
 @pytest.mark.skipif(os.getuid() != 0, reason="needs root: the front is another user")
 def test_what_the_front_cannot_reach_is_said(serve, folder):
     closed = folder / "home"
