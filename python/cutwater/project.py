@@ -123,14 +123,15 @@ class _Search:
             all_below = all_below or (folder != self.root and name == "templates") or folder in self.templates
             pages = self._pages(folder, files)
             has_templates = not all_below and any(self._is_template(os.path.join(folder, name)) for name in pages[:_PAGES_READ])
-            pages_below = has_templates or (pages_below and folder != self.root)
+            pages_below = has_templates or pages_below
             if all_below or has_code or (pages_below and pages) or any(name.endswith(_TEMPLATE_ENDINGS) for name in files):
                 self.take(folder)
                 if folder in self.found and (all_below or pages_below):
                     self.pages[os.path.join(folder, "")] = None
                 else:
                     self._take_pages(folder, [name for name in pages if name.endswith(_PLAIN_PAGE_ENDINGS)])
-            waiting.extend((os.path.join(folder, name), all_below, pages_below) for name in names
+            spreads = pages_below and not has_code and folder != self.root  # a page beside code says nothing of what lies below
+            waiting.extend((os.path.join(folder, name), all_below, spreads) for name in names
                            if not name.startswith(".") and name not in _SKIPPED_NAMES)
 
     def _pages(self, folder: str, files: Iterable[str]) -> List[str]:

@@ -555,12 +555,18 @@ def test_pages(start):
              "genshi/home.html": '<py:if test="x">', "jinja/home.html": "{# a {b} #}", "made/gen.py": "", "made/out/gen.py": "", "made/out/1.html": "x",
              "chameleon/home.pt": ATTRIBUTE, "chameleon/foot.pt": "plain", "late/home.html": "x" * 40_000 + "{{ title }}",
              "invoices/1.html": "Total: 42 by {#1}, see Copy: views.py:22 <style>@media print{#nav{x:y}}</style>", "reports/1.html": "<b>tal:</b>",
-             "out/1.html": "{{ raw }}", "pages/upload/x/1.html": "{{ raw }}"}
+             "code/app.py": "", "code/index.html": "{{ a }}", "code/bills/1.html": "plain", "out/1.html": "{{ raw }}", "pages/upload/x/1.html": "{{ raw }}"}
     bridge = start("app", files=files)
     imported(bridge)
     watch = {name: {os.path.relpath(path, bridge.root) for path in bridge.channel.watch[name]} for name in ("folders", "pages")}
-    assert watch["folders"] == {".", "shop", "pages", "pages/partials", "chameleon", "late", "genshi", "jinja", "made", "made/out"}
-    assert watch["pages"] == {"plain.html", "shop/page.html", "genshi", "jinja", "pages", "pages/partials", "chameleon", "late"}
+    assert watch["folders"] == {".", "shop", "pages", "pages/partials", "chameleon", "late", "genshi", "jinja", "made", "made/out", "code"}
+    assert watch["pages"] == {"plain.html", "shop/page.html", "genshi", "jinja", "pages", "pages/partials", "chameleon", "late", "code"}
+
+
+def test_a_page_beside_the_app_makes_no_templates_of_what_lies_below(start):
+    bridge = start("app", files={"app.py": HELLO, "index.html": "{{ a }}", "bills/1.html": "plain"})
+    imported(bridge)
+    assert (bridge.channel.watch["folders"], bridge.channel.watch["pages"]) == ([str(bridge.root)], [f"{bridge.root}/"])
 
 
 @pytest.mark.parametrize("files, changed", [
